@@ -1,0 +1,283 @@
+//! Rows of the expression table.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, PrimitiveArray};
+use arrow::datatypes::{
+    ArrowPrimitiveType, Float32Type, Float64Type, Int32Type, UInt16Type, UInt32Type,
+};
+
+use super::narrow::{Genes, Narrow, Narrowed, narrow_genes, narrow_values};
+use super::tidy::{Tidied, tidy};
+use super::{ChunkError, ValueStats};
+use crate::plan::IdType;
+use crate::source::{CellChunk, Numbers};
+use crate::survey::{ValueType, ValueTypes};
+
+/// How chunks of one input become rows.
+#[derive(Debug, Clone)]
+pub struct CooSpec {
+    /// The input, for messages.
+    pub path: PathBuf,
+    /// The matrix, for messages.
+    pub matrix: String,
+    /// The dataset's identifier of the input's first cell.
+    pub first_cell: u64,
+    /// Genes of the input.
+    pub genes: u64,
+    pub cell_type: IdType,
+    pub gene_type: IdType,
+    pub value_type: ValueType,
+}
+
+/// Rows of the expression table for a range of cells: cells ascend, genes ascend within a cell, no
+/// coordinate occurs twice and no value is zero.
+#[derive(Debug, Clone)]
+pub struct CooBatch {
+    /// Identifiers of the cells, one a row.
+    pub cell_ids: ArrayRef,
+    /// Identifiers of the genes.
+    pub gene_ids: ArrayRef,
+    pub values: ArrayRef,
+    /// Rows of each cell.
+    pub counts: Vec<u32>,
+    /// Statistics of each cell.
+    pub stats: Vec<ValueStats>,
+    /// Entries of the chunk as stored.
+    pub entries: u64,
+    pub tidied: Tidied,
+}
+
+impl CooBatch {
+    /// Checks, tidies and narrows a chunk.
+    ///
+    /// # Errors
+    /// [`ChunkError`] naming cell and gene: a gene that does not exist, a value that the planned
+    /// type does not hold exactly, a sum that no type holds.
+    pub fn new(chunk: &CellChunk, spec: &CooSpec) -> Result<Self, ChunkError> {
+        let entries = chunk.values.len() as u64;
+        if let Some(columns) = Columns::of(chunk, spec)? {
+            return Ok(columns.into_batch(chunk, spec, entries, Tidied::default()));
+        }
+        let genes = checked_genes(chunk, spec)?;
+        let (tidied_chunk, tidied) = tidy(chunk, &genes, spec)?;
+        let columns = Columns::of(&tidied_chunk, spec)?;
+        let columns = columns.expect("a tidied chunk has no zeros and ascending genes");
+        Ok(columns.into_batch(&tidied_chunk, spec, entries, tidied))
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.values.len()
+    }
+}
+
+struct Columns {
+    genes: ArrayRef,
+    values: ArrayRef,
+    stats: Vec<ValueStats>,
+}
+
+impl Columns {
+    /// The columns of a chunk that is tidy; `None` for one that is not.
+    fn of(chunk: &CellChunk, spec: &CooSpec) -> Result<Option<Self>, ChunkError> {
+        let genes = match spec.gene_type {
+            IdType::UInt16 => gene_column::<UInt16Type>(chunk, spec)?,
+            IdType::UInt32 => gene_column::<UInt32Type>(chunk, spec)?,
+            IdType::Int32 => gene_column::<Int32Type>(chunk, spec)?,
+        };
+        let Some(genes) = genes else { return Ok(None) };
+        let values = match spec.value_type {
+            ValueType::UInt16 => value_column::<UInt16Type>(chunk, spec)?,
+            ValueType::UInt32 => value_column::<UInt32Type>(chunk, spec)?,
+            ValueType::Int32 => value_column::<Int32Type>(chunk, spec)?,
+            ValueType::Float32 => value_column::<Float32Type>(chunk, spec)?,
+            ValueType::Float64 => value_column::<Float64Type>(chunk, spec)?,
+        };
+        Ok(values.map(|(values, stats)| Columns {
+            genes,
+            values,
+            stats,
+        }))
+    }
+
+    fn into_batch(
+        self,
+        chunk: &CellChunk,
+        spec: &CooSpec,
+        entries: u64,
+        tidied: Tidied,
+    ) -> CooBatch {
+        let cell_ids = match spec.cell_type {
+            IdType::UInt16 | IdType::UInt32 => cell_column::<UInt32Type>(chunk, spec),
+            IdType::Int32 => cell_column::<Int32Type>(chunk, spec),
+        };
+        // A cell has at most as many rows as there are genes, which fit 32 bits by the plan.
+        let counts = chunk
+            .indptr
+            .windows(2)
+            .map(|row| (row[1] - row[0]) as u32)
+            .collect();
+        CooBatch {
+            cell_ids,
+            gene_ids: self.genes,
+            values: self.values,
+            counts,
+            stats: self.stats,
+            entries,
+            tidied,
+        }
+    }
+}
+
+fn column<T: ArrowPrimitiveType>(values: Vec<T::Native>) -> ArrayRef {
+    Arc::new(PrimitiveArray::<T>::new(values.into(), None))
+}
+
+/// The column of genes, or `None` where they do not ascend.
+fn gene_column<T: ArrowPrimitiveType>(
+    chunk: &CellChunk,
+    spec: &CooSpec,
+) -> Result<Option<ArrayRef>, ChunkError>
+where
+    i8: Narrow<T::Native>,
+    i16: Narrow<T::Native>,
+    i32: Narrow<T::Native>,
+    i64: Narrow<T::Native>,
+    u8: Narrow<T::Native>,
+    u16: Narrow<T::Native>,
+    u32: Narrow<T::Native>,
+    u64: Narrow<T::Native>,
+{
+    fn genes<S, T>(genes: &[S], chunk: &CellChunk, spec: &CooSpec) -> Genes<T>
+    where
+        S: Narrow<T> + PartialOrd + TryFrom<u64> + bytemuck::Zeroable,
+    {
+        narrow_genes(genes, &chunk.indptr, spec.genes)
+    }
+    let genes: Genes<T::Native> = match &chunk.genes {
+        Numbers::Int8(v) => genes(v, chunk, spec),
+        Numbers::Int16(v) => genes(v, chunk, spec),
+        Numbers::Int32(v) => genes(v, chunk, spec),
+        Numbers::Int64(v) => genes(v, chunk, spec),
+        Numbers::UInt8(v) => genes(v, chunk, spec),
+        Numbers::UInt16(v) => genes(v, chunk, spec),
+        Numbers::UInt32(v) => genes(v, chunk, spec),
+        Numbers::UInt64(v) => genes(v, chunk, spec),
+        Numbers::Bool(_) | Numbers::Float16(_) | Numbers::Float32(_) | Numbers::Float64(_) => {
+            unreachable!("readers yield genes as whole numbers")
+        }
+    };
+    if !genes.in_range {
+        return checked_genes(chunk, spec).map(|_| None);
+    }
+    Ok(genes.ascending.then(|| column::<T>(genes.ids)))
+}
+
+/// The positions of the genes, or the first that does not exist.
+fn checked_genes(chunk: &CellChunk, spec: &CooSpec) -> Result<Vec<i64>, ChunkError> {
+    let out_of_range = |entry: usize, gene: String| ChunkError::GeneOutOfRange {
+        path: spec.path.clone(),
+        matrix: spec.matrix.clone(),
+        cell: cell_of(chunk, entry),
+        gene,
+        genes: spec.genes,
+    };
+    let genes = chunk
+        .genes
+        .to_i64()
+        .map_err(|entry| out_of_range(entry, "a number of more than 63 bits".into()))?;
+    let bad = |gene: i64| u64::try_from(gene).map_or(true, |gene| gene >= spec.genes);
+    match genes.iter().position(|&gene| bad(gene)) {
+        Some(entry) => Err(out_of_range(entry, genes[entry].to_string())),
+        None => Ok(genes),
+    }
+}
+
+/// The cell, by its position in the input, to which an entry of the chunk belongs.
+fn cell_of(chunk: &CellChunk, entry: usize) -> u64 {
+    chunk.cells.start
+        + (chunk.indptr.partition_point(|&start| start <= entry) as u64).saturating_sub(1)
+}
+
+type ValueColumn = (ArrayRef, Vec<ValueStats>);
+
+/// The column of values, or `None` where some are zero.
+fn value_column<T: ArrowPrimitiveType>(
+    chunk: &CellChunk,
+    spec: &CooSpec,
+) -> Result<Option<ValueColumn>, ChunkError>
+where
+    T::Native: Into<f64> + PartialEq + bytemuck::Zeroable,
+    i8: Narrow<T::Native>,
+    i16: Narrow<T::Native>,
+    i32: Narrow<T::Native>,
+    i64: Narrow<T::Native>,
+    u8: Narrow<T::Native>,
+    u16: Narrow<T::Native>,
+    u32: Narrow<T::Native>,
+    u64: Narrow<T::Native>,
+    half::f16: Narrow<T::Native>,
+    f32: Narrow<T::Native>,
+    f64: Narrow<T::Native>,
+{
+    let narrowed: Narrowed<T::Native> = crate::with_numbers!(&chunk.values, v => narrow_values(v));
+    // In this order: a value that became zero because the type is too narrow is no zero.
+    if !narrowed.exact {
+        return Err(misfit(chunk, spec));
+    }
+    if narrowed.zeros {
+        return Ok(None);
+    }
+    let stats = chunk
+        .indptr
+        .windows(2)
+        .map(|row| ValueStats::of_cell(&narrowed.values[row[0]..row[1]]))
+        .collect();
+    Ok(Some((column::<T>(narrowed.values), stats)))
+}
+
+/// The first value that the planned type does not hold.
+fn misfit(chunk: &CellChunk, spec: &CooSpec) -> ChunkError {
+    fn find<S: crate::survey::Exact + std::fmt::Display>(
+        values: &[S],
+        planned: ValueType,
+    ) -> (usize, String) {
+        let entry = values
+            .iter()
+            .position(|value| !value.is_exact_in(planned))
+            .unwrap_or(0);
+        (entry, values[entry].to_string())
+    }
+    let (entry, value) = crate::with_numbers!(&chunk.values, v => find(v, spec.value_type));
+    let genes = chunk.genes.to_i64().unwrap_or_default();
+    ChunkError::Misfit {
+        path: spec.path.clone(),
+        matrix: spec.matrix.clone(),
+        cell: cell_of(chunk, entry),
+        gene: genes
+            .get(entry)
+            .and_then(|&gene| u64::try_from(gene).ok())
+            .unwrap_or(0),
+        value,
+        planned: spec.value_type,
+        exact: ValueTypes::exact_for(&chunk.values),
+    }
+}
+
+/// Each cell's identifier as often as it has rows.
+fn cell_column<T: ArrowPrimitiveType>(chunk: &CellChunk, spec: &CooSpec) -> ArrayRef
+where
+    u64: Narrow<T::Native>,
+{
+    let rows = chunk.indptr.last().copied().unwrap_or(0);
+    let mut ids = Vec::with_capacity(rows);
+    let first = spec.first_cell + chunk.cells.start;
+    for (cell, row) in (first..).zip(chunk.indptr.windows(2)) {
+        let (id, fits) = Narrow::<T::Native>::narrow(cell);
+        debug_assert!(fits, "the plan counts cells before it chooses this type");
+        ids.resize(ids.len() + (row[1] - row[0]), id);
+    }
+    column::<T>(ids)
+}

@@ -1,0 +1,182 @@
+//! The arguments as they are typed.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+
+/// Turn single-cell data into SLAF datasets: Lance tables that can be queried, appended to and
+/// streamed for training.
+#[derive(Debug, Parser)]
+#[command(name = "slaf", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 input refused, 75 try again (another process is writing)."
+)]
+pub struct Arguments {
+    /// Tell errors only; no progress, no summary
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+
+    /// Tell more; twice for even more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// How much is told on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+    Debug,
+}
+
+impl Arguments {
+    pub(super) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, 1) => Verbosity::Verbose,
+            (false, _) => Verbosity::Debug,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Convert an h5ad file into a SLAF dataset, or finish an interrupted conversion
+    Convert(Box<ConvertArguments>),
+    /// Describe a dataset, complete or not
+    Info(InfoArguments),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// A conversion that was killed goes on where it was when the same command is run again.
+#[derive(Debug, Args)]
+pub(super) struct ConvertArguments {
+    /// The input, and last the output (unless -o names it)
+    #[arg(required = true, value_name = "INPUT… OUTPUT")]
+    pub paths: Vec<PathBuf>,
+
+    /// The dataset to write, a folder
+    #[arg(short, long, value_name = "DATASET")]
+    pub output: Option<PathBuf>,
+
+    /// The format of the input [default: found out from its content]
+    #[arg(long, env = "SLAF_FORMAT")]
+    pub format: Option<FormatArgument>,
+
+    /// Types of the expression table. "narrow": unsigned integers as narrow as they can be, for the
+    /// least memory. "signed": int32 identifiers and float32 values; choose it for slafdb, whose SQL
+    /// and lazy AnnData cannot filter unsigned columns
+    #[arg(long, env = "SLAF_DTYPES", help_heading = "Output")]
+    pub dtypes: Option<DtypesArgument>,
+
+    /// Type of the values. "auto" takes the narrowest that holds every value exactly; a value that
+    /// does not fit a forced type is refused
+    #[arg(long, env = "SLAF_VALUE_TYPE", help_heading = "Output")]
+    pub value_type: Option<ValueTypeArgument>,
+
+    /// Compression of the expression table. "auto" is none for narrow types, which Lance bit-packs,
+    /// and zstd for signed ones
+    #[arg(long, env = "SLAF_COMPRESSION", help_heading = "Output")]
+    pub compression: Option<CompressionArgument>,
+
+    /// Rows of a fragment at most. More fragments mix better in slafdb's training loader, but its
+    /// lazy AnnData is right for one fragment only
+    #[arg(long, env = "SLAF_FRAGMENT_ROWS", help_heading = "Output", value_parser = clap::value_parser!(u64).range(1..))]
+    pub fragment_rows: Option<u64>,
+
+    /// Replace a complete dataset, which stays as it is until the new one is complete
+    #[arg(long, help_heading = "Output")]
+    pub overwrite: bool,
+
+    /// Discard the unfinished work of an earlier run instead of going on with it
+    #[arg(long, help_heading = "Output")]
+    pub no_resume: bool,
+
+    /// Cells of a chunk at most; the memory sets a limit of its own
+    #[arg(long, env = "SLAF_CHUNK_SIZE", help_heading = "Resources")]
+    pub chunk_size: Option<u64>,
+
+    /// Memory that the conversion may take, such as 512MiB or 2G
+    #[arg(long, env = "SLAF_MEMORY", help_heading = "Resources")]
+    pub memory: Option<bytesize::ByteSize>,
+
+    /// Threads in all; 0 is one for each processor
+    #[arg(short = '@', long, env = "SLAF_THREADS", help_heading = "Resources")]
+    pub threads: Option<usize>,
+
+    /// Folder for temporary files, should an input need any (sorted by cell, none does)
+    #[arg(long, env = "SLAF_SCRATCH_DIR", help_heading = "Resources")]
+    pub scratch_dir: Option<PathBuf>,
+
+    /// File with settings, in the form of config/default.toml
+    #[arg(long, env = "SLAF_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InfoArguments {
+    /// The dataset, a folder
+    pub dataset: PathBuf,
+
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FormatArgument {
+    H5ad,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum DtypesArgument {
+    Narrow,
+    Signed,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ValueTypeArgument {
+    Auto,
+    Uint16,
+    Uint32,
+    Float32,
+    Float64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum CompressionArgument {
+    Auto,
+    None,
+    Lz4,
+    Zstd,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

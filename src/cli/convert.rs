@@ -1,0 +1,96 @@
+//! `slaf convert`
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::arguments::{ConvertArguments, Verbosity};
+use super::bars::Bars;
+use super::report::Report;
+use super::settings::Settings;
+use crate::error::Error;
+use crate::ingest::{Earlier, Existing, Job, RunOptions, check_output};
+use crate::plan::Plan;
+use crate::source::{self, ReadBudget};
+use crate::survey::Survey;
+
+/// A checked conversion.
+#[derive(Debug)]
+pub(super) struct Request {
+    input: PathBuf,
+    output: PathBuf,
+    settings: Settings,
+    existing: Existing,
+    earlier: Earlier,
+    json: bool,
+    verbosity: Verbosity,
+}
+
+impl Request {
+    /// Checks the raw arguments.
+    pub fn check(raw: ConvertArguments, verbosity: Verbosity) -> Result<Self, Error> {
+        let settings = Settings::gather(&raw)?;
+        let mut inputs = raw.paths;
+        let output = match raw.output {
+            Some(output) => output,
+            None if inputs.len() < 2 => {
+                return Err(Error::Usage(
+                    "an input and an output are needed: slaf convert INPUT OUTPUT".into(),
+                ));
+            }
+            None => inputs.remove(inputs.len() - 1),
+        };
+        let [input] = <[PathBuf; 1]>::try_from(inputs).map_err(|inputs| {
+            Error::Usage(format!(
+                "{} inputs were given, but only one can be converted at a time yet",
+                inputs.len()
+            ))
+        })?;
+        Ok(Request {
+            input,
+            output,
+            settings,
+            existing: if raw.overwrite {
+                Existing::Replace
+            } else {
+                Existing::Refuse
+            },
+            earlier: if raw.no_resume {
+                Earlier::Discard
+            } else {
+                Earlier::Resume
+            },
+            json: raw.json,
+            verbosity,
+        })
+    }
+}
+
+/// Looks, plans, writes, and tells what was done.
+pub(super) fn run(request: &Request) -> Result<(), Error> {
+    let started = Instant::now();
+    let settings = &request.settings;
+    check_output(&request.output, request.existing)?;
+    let budget = ReadBudget {
+        memory: settings.memory,
+    };
+    let source = source::open(&request.input, settings.format, budget)?;
+    let survey = Survey::of(&*source)?;
+    let plan = Plan::new(&*source, &survey, &settings.plan)?;
+    let options = RunOptions {
+        threads: settings.threads,
+        memory: settings.memory,
+        chunk_cells: settings.chunk_cells,
+        existing: request.existing,
+        earlier: request.earlier,
+    };
+    let bars = Bars::new(request.verbosity);
+    let job = Job::begin(plan, &request.output, options)?;
+    let finished = job.run(&*source, &|event: crate::progress::Event<'_>| {
+        bars.show(event)
+    })?;
+    bars.clear();
+    let report = Report::new(&request.output, finished.outcome(), started.elapsed());
+    report.print(request.json, request.verbosity)?;
+    // Last of all: until here, a run of the same command would take over.
+    Ok(finished.close()?)
+}

@@ -1,0 +1,60 @@
+//! The command line: raw arguments become a checked request, and each command has a file.
+
+mod arguments;
+mod bars;
+mod convert;
+mod info;
+mod report;
+mod settings;
+mod shell;
+
+use clap::Parser;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+pub use arguments::Arguments;
+use arguments::{Command, Verbosity};
+
+use crate::error::Error;
+
+/// Parses the command line; `--help`, `--version` and mistakes end the process.
+pub fn parse() -> Arguments {
+    Arguments::parse()
+}
+
+/// Sends log messages to standard error, as many as were asked for.
+pub fn start_log(arguments: &Arguments) {
+    let level = match arguments.verbosity() {
+        Verbosity::Quiet => LevelFilter::ERROR,
+        Verbosity::Normal => LevelFilter::WARN,
+        Verbosity::Verbose => LevelFilter::INFO,
+        Verbosity::Debug => LevelFilter::DEBUG,
+    };
+    let colours = std::env::var_os("NO_COLOR").is_none()
+        && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .with_target(false)
+        .without_time();
+    let targets = Targets::new()
+        .with_default(LevelFilter::ERROR)
+        .with_target("slaf", level);
+    // A second call in one process (in tests) keeps the first log.
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(targets)
+        .try_init();
+}
+
+/// Runs a command.
+pub fn run(arguments: Arguments) -> Result<(), Error> {
+    let verbosity = arguments.verbosity();
+    match arguments.command {
+        Command::Convert(raw) => convert::run(&convert::Request::check(*raw, verbosity)?),
+        Command::Info(raw) => info::run(&raw),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man => shell::man(),
+    }
+}

@@ -1,0 +1,185 @@
+//! The summary at the end of a conversion.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use indicatif::HumanCount;
+use serde::Serialize;
+
+use super::arguments::Verbosity;
+use crate::error::Error;
+use crate::ingest::Outcome;
+use crate::survey::Repeats;
+
+/// What is told of a finished conversion.
+#[derive(Debug, Serialize)]
+pub(super) struct Report<'a> {
+    output: &'a Path,
+    seconds: f64,
+    /// The most memory the process ever had, in bytes, where the system tells.
+    peak_memory: Option<u64>,
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+}
+
+impl<'a> Report<'a> {
+    pub fn new(output: &'a Path, outcome: &'a Outcome, elapsed: Duration) -> Self {
+        Report {
+            output,
+            seconds: elapsed.as_secs_f64(),
+            peak_memory: peak_memory(),
+            outcome,
+        }
+    }
+
+    /// Prints to standard output.
+    pub fn print(&self, json: bool, verbosity: Verbosity) -> Result<(), Error> {
+        if json {
+            return print(
+                &(serde_json::to_string_pretty(self).map_err(std::io::Error::from)? + "\n"),
+            );
+        }
+        if verbosity == Verbosity::Quiet {
+            return Ok(());
+        }
+        print(&self.text())
+    }
+
+    fn text(&self) -> String {
+        let dataset = &self.outcome.dataset;
+        let stats = &dataset.metadata.expression_stats;
+        let mut text = format!(
+            "{}: {} cells × {} genes, {} non-zeros (density {:.2} %)\n",
+            self.output.display(),
+            HumanCount(dataset.n_cells),
+            HumanCount(dataset.n_genes),
+            HumanCount(dataset.metadata.expression_count),
+            dataset.metadata.density * 100.0,
+        );
+        let mut line = |label: &str, rest: String| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {label:<10} {rest}");
+        };
+        if let Some(value) = &dataset.value {
+            line(
+                "values",
+                format!(
+                    "{} ({}; stored as {}), {} to {}, mean {:.4}",
+                    value.r#type,
+                    value.reason,
+                    value.stored,
+                    stats.min_value,
+                    stats.max_value,
+                    stats.mean_value
+                ),
+            );
+        }
+        if stats.non_finite > 0 {
+            line(
+                "note",
+                format!(
+                    "{} values are NaN or infinite",
+                    HumanCount(stats.non_finite)
+                ),
+            );
+        }
+        let memory = self
+            .peak_memory
+            .map(|bytes| format!(", at most {} of memory", ByteSize::b(bytes)));
+        line(
+            "cost",
+            format!(
+                "{} read, {} written in {} expression fragments, {:.1} s{}",
+                ByteSize::b(self.outcome.bytes_in),
+                ByteSize::b(self.outcome.bytes_out),
+                self.outcome.fragments,
+                self.seconds,
+                memory.unwrap_or_default()
+            ),
+        );
+        if self.outcome.resumed_shards > 0 {
+            line(
+                "resumed",
+                format!(
+                    "{} of {} shards came from an earlier run",
+                    self.outcome.resumed_shards, self.outcome.shards
+                ),
+            );
+        }
+        for source in &dataset.sources {
+            let tidied = &source.tidied;
+            let notes = [
+                (tidied.zeros, "stored zeros were dropped"),
+                (
+                    tidied.merged,
+                    "duplicate entries were added to another of the same cell and gene",
+                ),
+                (
+                    tidied.sorted_cells,
+                    "cells had their genes out of order and were sorted",
+                ),
+            ];
+            for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
+                line("tidied", format!("{} {what}", HumanCount(count)));
+            }
+            for (repeats, what) in [
+                (&source.repeated_cells, "cells"),
+                (&source.repeated_genes, "genes"),
+            ] {
+                if let Repeats {
+                    count: 1..,
+                    example: Some(example),
+                } = repeats
+                {
+                    line(
+                        "note",
+                        format!(
+                            "{} {what} have the name of an earlier one, such as {example:?}",
+                            HumanCount(repeats.count)
+                        ),
+                    );
+                }
+            }
+        }
+        for note in &dataset.column_notes {
+            let table = if note.table == crate::plan::Table::Obs {
+                "obs"
+            } else {
+                "var"
+            };
+            line(
+                "renamed",
+                format!("{table}/{} is the column {}", note.column, note.written_as),
+            );
+        }
+        for left_out in dataset.sources.iter().flat_map(|source| &source.left_out) {
+            line(
+                "left out",
+                format!("{} ({})", left_out.object, left_out.reason),
+            );
+        }
+        text
+    }
+}
+
+/// Prints; a reader that has gone away, such as `head`, is no failure.
+pub(super) fn print(text: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// The high-water mark of the process's memory.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -1,0 +1,198 @@
+//! Settings: the defaults, a file, variables and flags, each overriding the one before.
+
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+use super::arguments::{
+    CompressionArgument, ConvertArguments, DtypesArgument, FormatArgument, ValueTypeArgument,
+};
+use crate::error::Error;
+use crate::plan::{Compression, Dtypes, PlanOptions};
+use crate::source::Format;
+use crate::survey::ValueType;
+
+/// The defaults, as the repository has them.
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// The least memory with which the program does its work.
+const LEAST_MEMORY: u64 = 128 << 20;
+
+/// Checked settings of a conversion.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub format: Option<Format>,
+    pub plan: PlanOptions,
+    pub chunk_cells: u64,
+    pub memory: u64,
+    pub threads: usize,
+}
+
+/// Settings of one origin.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Layer {
+    format: Option<FormatArgument>,
+    dtypes: Option<DtypesArgument>,
+    value_type: Option<ValueTypeArgument>,
+    compression: Option<CompressionArgument>,
+    fragment_rows: Option<u64>,
+    chunk_size: Option<u64>,
+    memory: Option<ByteSize>,
+    threads: Option<usize>,
+    scratch_dir: Option<PathBuf>,
+}
+
+impl Layer {
+    fn parse(text: &str, origin: &str) -> Result<Self, Error> {
+        toml::from_str(text)
+            .map_err(|error| Error::Usage(format!("{origin}: {}", error.to_string().trim_end())))
+    }
+
+    fn from_file(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))?;
+        Layer::parse(&text, &path.display().to_string())
+    }
+
+    /// Flags, and the variables that stand for them.
+    fn from_arguments(raw: &ConvertArguments) -> Self {
+        Layer {
+            format: raw.format,
+            dtypes: raw.dtypes,
+            value_type: raw.value_type,
+            compression: raw.compression,
+            fragment_rows: raw.fragment_rows,
+            chunk_size: raw.chunk_size,
+            memory: raw.memory,
+            threads: raw.threads,
+            scratch_dir: raw.scratch_dir.clone(),
+        }
+    }
+
+    fn over(self, below: Layer) -> Layer {
+        Layer {
+            format: self.format.or(below.format),
+            dtypes: self.dtypes.or(below.dtypes),
+            value_type: self.value_type.or(below.value_type),
+            compression: self.compression.or(below.compression),
+            fragment_rows: self.fragment_rows.or(below.fragment_rows),
+            chunk_size: self.chunk_size.or(below.chunk_size),
+            memory: self.memory.or(below.memory),
+            threads: self.threads.or(below.threads),
+            scratch_dir: self.scratch_dir.or(below.scratch_dir),
+        }
+    }
+}
+
+impl Settings {
+    /// Lays the flags over the file over the defaults, and checks the result.
+    pub fn gather(raw: &ConvertArguments) -> Result<Self, Error> {
+        let defaults = Layer::parse(DEFAULTS, "config/default.toml")?;
+        let file = match &raw.config {
+            Some(path) => Layer::from_file(path)?,
+            None => Layer::default(),
+        };
+        Settings::check(Layer::from_arguments(raw).over(file).over(defaults))
+    }
+
+    fn check(layer: Layer) -> Result<Self, Error> {
+        let dtypes = match required(layer.dtypes, "dtypes")? {
+            DtypesArgument::Narrow => Dtypes::Narrow,
+            DtypesArgument::Signed => Dtypes::Signed,
+        };
+        let value_type = match required(layer.value_type, "value-type")? {
+            ValueTypeArgument::Auto => None,
+            ValueTypeArgument::Uint16 => Some(ValueType::UInt16),
+            ValueTypeArgument::Uint32 => Some(ValueType::UInt32),
+            ValueTypeArgument::Float32 => Some(ValueType::Float32),
+            ValueTypeArgument::Float64 => Some(ValueType::Float64),
+        };
+        let compression = match required(layer.compression, "compression")? {
+            CompressionArgument::Auto => dtypes.best_compression(),
+            CompressionArgument::None => Compression::None,
+            CompressionArgument::Lz4 => Compression::Lz4,
+            CompressionArgument::Zstd => Compression::Zstd,
+        };
+        let fragment_rows = required(layer.fragment_rows, "fragment-rows")?;
+        if fragment_rows == 0 {
+            return Err(Error::Usage("fragment-rows must be at least 1".into()));
+        }
+        let memory = required(layer.memory, "memory")?.as_u64();
+        if memory < LEAST_MEMORY {
+            return Err(Error::Usage(format!(
+                "a memory of {} is too little; {} is the least",
+                ByteSize::b(memory),
+                ByteSize::b(LEAST_MEMORY)
+            )));
+        }
+        if let Some(folder) = layer.scratch_dir.filter(|folder| !folder.is_dir()) {
+            return Err(Error::Usage(format!(
+                "--scratch-dir {} is not a folder",
+                folder.display()
+            )));
+        }
+        let threads = match required(layer.threads, "threads")? {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads.min(1024),
+        };
+        let chunk_cells = match required(layer.chunk_size, "chunk-size")? {
+            0 => u64::MAX,
+            cells => cells,
+        };
+        Ok(Settings {
+            format: layer.format.map(|FormatArgument::H5ad| Format::H5ad),
+            plan: PlanOptions {
+                dtypes,
+                value_type,
+                compression,
+                fragment_rows,
+            },
+            chunk_cells,
+            memory,
+            threads,
+        })
+    }
+}
+
+fn required<T>(setting: Option<T>, name: &str) -> Result<T, Error> {
+    setting.ok_or_else(|| Error::Usage(format!("the setting {name} is missing")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(over: &str) -> Result<Settings, Error> {
+        let defaults = Layer::parse(DEFAULTS, "defaults")?;
+        Settings::check(Layer::parse(over, "test")?.over(defaults))
+    }
+
+    #[test]
+    fn the_defaults_are_complete() {
+        let settings = settings("").unwrap();
+        assert_eq!(settings.plan.dtypes, Dtypes::Narrow);
+        assert_eq!(settings.plan.fragment_rows, 100_000_000);
+        assert_eq!(settings.memory, 512 << 20);
+        assert_eq!(settings.chunk_cells, u64::MAX);
+        assert!(settings.threads > 0);
+    }
+
+    #[test]
+    fn a_file_overrides_the_defaults() {
+        let settings = settings("dtypes = \"signed\"\nmemory = \"1 GiB\"\nthreads = 3").unwrap();
+        assert_eq!(settings.plan.dtypes, Dtypes::Signed);
+        assert_eq!(settings.plan.compression, Compression::Zstd);
+        assert_eq!((settings.memory, settings.threads), (1 << 30, 3));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let message = |text: &str| settings(text).unwrap_err().to_string();
+        assert!(message("memry = 1").contains("memry"));
+        assert!(message("memory = \"1 MiB\"").contains("too little"));
+        assert!(message("fragment-rows = 0").contains("fragment-rows"));
+        assert!(message("scratch-dir = \"/nowhere/at/all\"").contains("scratch-dir"));
+    }
+}

@@ -1,0 +1,332 @@
+//! `config.json`: the keys that the readers of the reference need, and ours beside them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Checkpoint, DatasetError};
+use crate::chunk::{Tidied, ValueStats};
+use crate::plan::{JobId, Table};
+use crate::source::LeftOut;
+use crate::store::replace_file;
+use crate::survey::{Fingerprint, Repeats};
+
+/// The name of the file.
+pub const CONFIG: &str = "config.json";
+
+/// The SLAF format version that is written.
+const FORMAT_VERSION: &str = "0.5";
+
+/// What config.json holds: a dataset, a job that is writing it, or both.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigFile {
+    /// The complete dataset; `None` while it is being made.
+    pub dataset: Option<DatasetConfig>,
+    /// The job that is under way.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// A complete dataset. The keys down to `multi_file` are those of the reference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetConfig {
+    pub format_version: String,
+    /// Cells and genes.
+    pub array_shape: [u64; 2],
+    #[serde(default)]
+    pub n_cells: u64,
+    #[serde(default)]
+    pub n_genes: u64,
+    /// The folder of each table.
+    pub tables: BTreeMap<String, String>,
+    #[serde(default)]
+    pub optimizations: Optimizations,
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// Columns that were categories, with what restores them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub obs_dtypes: BTreeMap<String, ColumnDtype>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub var_dtypes: BTreeMap<String, ColumnDtype>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub created_at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multi_file: Option<MultiFile>,
+    /// The program that wrote the dataset; `None` for the reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writer: Option<Writer>,
+    /// The Lance version of each table that this file describes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<String, u64>,
+    /// The type of the values and why it was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<ValueNote>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceNote>,
+    /// Columns that were written under another name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub column_notes: Vec<ColumnNote>,
+    /// The jobs that made the dataset, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<JobId>,
+    /// Keys of others, kept as they are.
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Optimizations {
+    pub use_integer_keys: bool,
+    pub optimize_storage: bool,
+}
+
+impl Default for Optimizations {
+    fn default() -> Self {
+        Optimizations {
+            use_integer_keys: true,
+            optimize_storage: true,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    /// Rows of the expression table.
+    pub expression_count: u64,
+    pub sparsity: f64,
+    pub density: f64,
+    pub total_possible_elements: u64,
+    pub expression_stats: ExpressionStats,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExpressionStats {
+    pub min_value: f64,
+    pub max_value: f64,
+    pub mean_value: f64,
+    pub std_value: f64,
+    /// Values that are NaN or infinite, which the other numbers leave out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub non_finite: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// What restores a column that was not plain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnDtype {
+    /// The pandas name: `category`, which is the only one that readers treat specially.
+    pub dtype: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered: Option<bool>,
+    /// The categories in their order, as the texts of the column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<Vec<String>>,
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MultiFile {
+    pub source_files: Vec<SourceFile>,
+    pub total_files: u64,
+    pub total_cells_from_files: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    pub file_path: String,
+    pub file_name: String,
+    pub n_cells: u64,
+    #[serde(default)]
+    pub cell_offset: u64,
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Writer {
+    pub name: String,
+    pub version: String,
+}
+
+impl Writer {
+    /// This program.
+    pub fn this() -> Self {
+        Writer {
+            name: env!("CARGO_PKG_NAME").into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+}
+
+/// The type of the value column and why it was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueNote {
+    pub r#type: String,
+    pub reason: String,
+    /// The type in the input.
+    pub stored: String,
+}
+
+/// An input as it was when it was converted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceNote {
+    /// Its path as it was given.
+    pub path: PathBuf,
+    pub source_file: String,
+    pub fingerprint: Fingerprint,
+    /// Its cells in the dataset.
+    pub first_cell: u64,
+    pub cells: u64,
+    /// Entries as stored in the input, and rows that were written for them.
+    pub entries: u64,
+    pub rows: u64,
+    pub tidied: Tidied,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+    pub repeated_cells: Repeats,
+    pub repeated_genes: Repeats,
+}
+
+/// A column that was written under another name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnNote {
+    pub table: Table,
+    pub column: String,
+    pub written_as: String,
+}
+
+impl Metadata {
+    /// The statistics of a dataset of `shape` whose rows are `stats`.
+    pub fn new(shape: [u64; 2], stats: &ValueStats) -> Self {
+        let total = shape[0].saturating_mul(shape[1]);
+        let density = if total == 0 {
+            0.0
+        } else {
+            stats.rows as f64 / total as f64
+        };
+        Metadata {
+            expression_count: stats.rows,
+            sparsity: 1.0 - density,
+            density,
+            total_possible_elements: total,
+            expression_stats: ExpressionStats {
+                min_value: stats.min,
+                max_value: stats.max,
+                mean_value: stats.mean(),
+                std_value: stats.std(),
+                non_finite: stats.non_finite,
+            },
+        }
+    }
+}
+
+impl ConfigFile {
+    /// Reads the config of the dataset in `folder`; `None` where there is none.
+    pub fn read(folder: &Path) -> Result<Option<Self>, DatasetError> {
+        let path = folder.join(CONFIG);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(crate::store::StoreError::from_io("read", &path, error).into());
+            }
+        };
+        let damaged = |source| DatasetError::Config {
+            path: path.clone(),
+            source,
+        };
+        let mut value: Map<String, Value> = serde_json::from_slice(&bytes).map_err(damaged)?;
+        let checkpoint = match value.remove("checkpoint") {
+            // The reference leaves a checkpoint of its own form, which says nothing to us.
+            Some(value) if value.get("plan").is_some() => {
+                Some(serde_json::from_value(value).map_err(damaged)?)
+            }
+            _ => None,
+        };
+        let dataset = match value.contains_key("array_shape") {
+            true => Some(serde_json::from_value(Value::Object(value)).map_err(damaged)?),
+            false => None,
+        };
+        Ok(Some(ConfigFile {
+            dataset,
+            checkpoint,
+        }))
+    }
+
+    /// Replaces the config of the dataset in `folder`, durably and at once.
+    pub fn write(&self, folder: &Path) -> Result<(), DatasetError> {
+        let path = folder.join(CONFIG);
+        let damaged = |source| DatasetError::Config {
+            path: path.clone(),
+            source,
+        };
+        let mut value = match &self.dataset {
+            Some(dataset) => serde_json::to_value(dataset).map_err(damaged)?,
+            None => {
+                serde_json::json!({ "format_version": FORMAT_VERSION, "writer": Writer::this() })
+            }
+        };
+        if let Some(checkpoint) = &self.checkpoint {
+            value["checkpoint"] = serde_json::to_value(checkpoint).map_err(damaged)?;
+        }
+        let mut bytes = serde_json::to_vec_pretty(&value).map_err(damaged)?;
+        bytes.push(b'\n');
+        Ok(replace_file(&path, &bytes)?)
+    }
+}
+
+impl DatasetConfig {
+    /// The format version that this program writes.
+    pub fn current_format() -> String {
+        FORMAT_VERSION.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_others_survive() {
+        let folder = tempfile::tempdir().unwrap();
+        let json = r#"{"format_version": "0.4", "array_shape": [2, 3], "tables": {"cells": "cells.lance"},
+            "mine": {"x": 1}, "checkpoint": {"last_completed_chunk": 3}}"#;
+        std::fs::write(folder.path().join(CONFIG), json).unwrap();
+        let config = ConfigFile::read(folder.path()).unwrap().unwrap();
+        assert!(config.checkpoint.is_none());
+        config.write(folder.path()).unwrap();
+        let again = ConfigFile::read(folder.path()).unwrap().unwrap();
+        assert_eq!(again.dataset.unwrap().others["mine"]["x"], 1);
+    }
+
+    #[test]
+    fn a_dataset_in_the_making_has_no_shape() {
+        let folder = tempfile::tempdir().unwrap();
+        ConfigFile::default().write(folder.path()).unwrap();
+        let text = std::fs::read_to_string(folder.path().join(CONFIG)).unwrap();
+        assert!(!text.contains("array_shape"));
+        assert!(
+            ConfigFile::read(folder.path())
+                .unwrap()
+                .unwrap()
+                .dataset
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(CONFIG), "{").unwrap();
+        let message = ConfigFile::read(folder.path()).unwrap_err().to_string();
+        assert!(message.contains(CONFIG), "{message}");
+    }
+}

@@ -1,0 +1,36 @@
+//! Why a dataset cannot be opened.
+
+use std::path::PathBuf;
+
+use crate::store::StoreError;
+use crate::table::TableError;
+
+/// A failure to open or to describe a dataset.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// There is nothing at the path, or no dataset.
+    #[error("{path} is not a SLAF dataset: {why}")]
+    NotADataset { path: PathBuf, why: String },
+    /// config.json cannot be understood.
+    #[error("{path} is damaged or of an unknown version")]
+    Config {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    /// The dataset is not complete yet.
+    #[error(
+        "{path} is not complete: its conversion is in progress or was interrupted; run the same convert command again to finish it"
+    )]
+    InProgress { path: PathBuf },
+    /// config.json names a version of a table that is not there.
+    #[error("{path}: the table is missing, or its version {version} is")]
+    MissingVersion {
+        path: PathBuf,
+        version: u64,
+        source: Box<lance::Error>,
+    },
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,90 @@
+//! Opening a dataset as one consistent state.
+
+use std::path::{Path, PathBuf};
+
+use super::{ConfigFile, DatasetConfig, DatasetError};
+use crate::table::{TableFolder, TableName};
+
+/// A complete dataset: config.json and the versions of the tables that it describes.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    path: PathBuf,
+    config: DatasetConfig,
+}
+
+impl Dataset {
+    /// Opens the dataset in a folder.
+    ///
+    /// # Errors
+    /// [`DatasetError::NotADataset`], [`DatasetError::InProgress`] for one that is not complete.
+    ///
+    /// ```no_run
+    /// let dataset = slaf::dataset::Dataset::open("cells.slaf".as_ref())?;
+    /// let [cells, genes] = dataset.config().array_shape;
+    /// println!("{cells} cells, {genes} genes");
+    /// # Ok::<(), slaf::dataset::DatasetError>(())
+    /// ```
+    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+        let config = read_config(path)?;
+        match config.dataset {
+            Some(config) => Ok(Dataset {
+                path: path.to_path_buf(),
+                config,
+            }),
+            None => Err(DatasetError::InProgress {
+                path: path.to_path_buf(),
+            }),
+        }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What config.json says.
+    pub fn config(&self) -> &DatasetConfig {
+        &self.config
+    }
+
+    /// A table in the version that config.json describes: appends that are not complete are not
+    /// seen. Datasets of the reference name no versions; there it is the newest.
+    pub async fn table(&self, table: TableName) -> Result<lance::Dataset, DatasetError> {
+        let folder = self
+            .config
+            .tables
+            .get(table.key())
+            .map_or(table.folder(), String::as_str);
+        let path = self.path.join(folder);
+        let uri = TableFolder::new(path.clone()).uri()?;
+        let version = self.config.versions.get(table.key()).copied();
+        let builder = lance::dataset::builder::DatasetBuilder::from_uri(&uri);
+        let builder = match version {
+            Some(version) => builder.with_version(version),
+            None => builder,
+        };
+        builder
+            .load()
+            .await
+            .map_err(|source| DatasetError::MissingVersion {
+                path,
+                version: version.unwrap_or(0),
+                source: Box::new(source),
+            })
+    }
+}
+
+/// The config of a folder that should hold a dataset.
+pub(super) fn read_config(path: &Path) -> Result<ConfigFile, DatasetError> {
+    let not = |why: &str| DatasetError::NotADataset {
+        path: path.to_path_buf(),
+        why: why.into(),
+    };
+    if !path.exists() {
+        return Err(not("it does not exist"));
+    }
+    if !path.is_dir() {
+        return Err(not("it is a file, not a folder"));
+    }
+    ConfigFile::read(path)?.ok_or_else(|| not("it has no config.json"))
+}

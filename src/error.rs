@@ -1,0 +1,133 @@
+//! Any failure of the program, and the exit code that tells scripts of which kind it was.
+
+use crate::dataset::DatasetError;
+use crate::ingest::IngestError;
+use crate::plan::PlanError;
+use crate::source::SourceError;
+use crate::store::StoreError;
+use crate::table::TableError;
+
+/// A failure of a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line or the configuration is wrong.
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The result cannot be printed.
+    #[error("cannot write to standard output")]
+    Output(#[from] std::io::Error),
+}
+
+impl From<SourceError> for Error {
+    fn from(error: SourceError) -> Self {
+        Error::Ingest(error.into())
+    }
+}
+
+impl From<PlanError> for Error {
+    fn from(error: PlanError) -> Self {
+        Error::Ingest(error.into())
+    }
+}
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    Done = 0,
+    /// The system failed: storage, memory, a fault of the program.
+    Failed = 1,
+    Usage = 2,
+    /// An input, or an output that is in the way, is refused.
+    Refused = 3,
+    /// Another process has the dataset.
+    TryAgain = 75,
+}
+
+impl Error {
+    /// The exit code of this failure.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Error::Usage(_) => ExitCode::Usage,
+            Error::Ingest(error) => of_ingest(error),
+            Error::Dataset(error) => of_dataset(error),
+            Error::Store(error) => of_store(error),
+            Error::Output(_) => ExitCode::Failed,
+        }
+    }
+}
+
+fn of_ingest(error: &IngestError) -> ExitCode {
+    match error {
+        IngestError::Plan(PlanError::ForcedTypeNotSigned { .. }) => ExitCode::Usage,
+        IngestError::Source(_)
+        | IngestError::Plan(_)
+        | IngestError::Chunk(_)
+        | IngestError::NoType { .. }
+        | IngestError::Exists { .. }
+        | IngestError::NotOurs { .. }
+        | IngestError::OtherJob { .. } => ExitCode::Refused,
+        IngestError::Table(error) => of_table(error),
+        IngestError::Dataset(error) => of_dataset(error),
+        IngestError::Store(error) => of_store(error),
+        IngestError::Counts { .. } | IngestError::Threads { .. } | IngestError::WorkerDied => {
+            ExitCode::Failed
+        }
+    }
+}
+
+fn of_dataset(error: &DatasetError) -> ExitCode {
+    match error {
+        DatasetError::NotADataset { .. }
+        | DatasetError::Config { .. }
+        | DatasetError::InProgress { .. }
+        | DatasetError::MissingVersion { .. } => ExitCode::Refused,
+        DatasetError::Table(error) => of_table(error),
+        DatasetError::Store(error) => of_store(error),
+    }
+}
+
+fn of_table(error: &TableError) -> ExitCode {
+    match error {
+        TableError::Store(error) => of_store(error),
+        TableError::Lance { .. } | TableError::Arrow { .. } => ExitCode::Failed,
+        TableError::Taken { .. } => ExitCode::Refused,
+    }
+}
+
+fn of_store(error: &StoreError) -> ExitCode {
+    match error {
+        StoreError::Locked { .. } => ExitCode::TryAgain,
+        StoreError::Full { .. } | StoreError::NotWritable { .. } | StoreError::Io { .. } => {
+            ExitCode::Failed
+        }
+    }
+}
+
+impl std::fmt::Display for ExitCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", *self as u8)
+    }
+}
+
+/// A failure with its causes, in one line.
+pub fn in_one_line(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // Many libraries repeat the cause in their own message.
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        source = cause.source();
+    }
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,58 @@
+//! Why a job stopped.
+
+use std::path::PathBuf;
+
+use crate::chunk::ChunkError;
+use crate::dataset::DatasetError;
+use crate::plan::PlanError;
+use crate::source::SourceError;
+use crate::store::StoreError;
+use crate::table::TableError;
+
+/// A job that could not be begun or finished. What it had recorded is kept, and the same command
+/// goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The output is a complete dataset already.
+    #[error("{path} exists already; use --overwrite to replace it")]
+    Exists { path: PathBuf },
+    /// The output is a file, or a folder of something else.
+    #[error("{path} {why}; choose another output")]
+    NotOurs { path: PathBuf, why: &'static str },
+    /// The output is the unfinished work of another job.
+    #[error(
+        "{path} holds the unfinished conversion of {other} with other inputs or options (or the input has changed since {started}); repeat that command to finish it, or use --no-resume to discard it and start anew"
+    )]
+    OtherJob {
+        path: PathBuf,
+        other: String,
+        started: String,
+    },
+    /// A value does not fit the type that was forced, or any.
+    #[error("{misfit}; {help}")]
+    NoType {
+        misfit: ChunkError,
+        help: &'static str,
+    },
+    /// A file of the job's folder is missing or damaged.
+    #[error("{path} is damaged: {why}; use --no-resume to start anew")]
+    Counts { path: PathBuf, why: String },
+    /// The system has no threads or no memory left.
+    #[error("cannot start the threads of the job")]
+    Threads { source: std::io::Error },
+    /// A worker ended without an answer: a fault of this program.
+    #[error("a worker thread failed unexpectedly; please report this with the command and the log")]
+    WorkerDied,
+}

@@ -1,0 +1,354 @@
+//! A job from its claim on the output to its last file.
+
+use std::path::Path;
+
+use super::commit::Commit;
+use super::shards::ShardRun;
+use super::target::{Earlier, Existing, Found, Target};
+use super::{IngestError, Outcome};
+use crate::chunk::ChunkError;
+use crate::dataset::{Checkpoint, ConfigFile, DatasetConfig, Status, Writer};
+use crate::plan::Plan;
+use crate::progress::{Event, Progress};
+use crate::source::CellSource;
+use crate::store::{create_folder, remove_folder, sync_folder};
+use crate::table::TableName;
+
+/// How a job is run. None of it changes the dataset.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Threads in all.
+    pub threads: usize,
+    /// Bytes of memory that the job may take.
+    pub memory: u64,
+    /// Cells of a chunk at most.
+    pub chunk_cells: u64,
+    pub existing: Existing,
+    pub earlier: Earlier,
+}
+
+/// A job that has its output to itself.
+///
+/// ```
+/// use slaf::ingest::{Earlier, Existing, Job, RunOptions};
+/// use slaf::plan::{Compression, Dtypes, Plan, PlanOptions};
+/// use slaf::source::{self, ReadBudget};
+/// use slaf::survey::Survey;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let output = folder.path().join("demo.slaf");
+/// let source = source::open("fixtures/h5ad/demo.h5ad".as_ref(), None, ReadBudget::default())?;
+/// let survey = Survey::of(&*source)?;
+/// let plan = Plan::new(&*source, &survey, &PlanOptions {
+///     dtypes: Dtypes::Narrow,
+///     value_type: None,
+///     compression: Compression::None,
+///     fragment_rows: 100_000_000,
+/// })?;
+/// let options = RunOptions {
+///     threads: 2,
+///     memory: 512 << 20,
+///     chunk_cells: u64::MAX,
+///     existing: Existing::Refuse,
+///     earlier: Earlier::Resume,
+/// };
+/// let finished = Job::begin(plan, &output, options)?.run(&*source, &())?;
+/// assert_eq!(finished.outcome().dataset.array_shape, [200, 300]);
+/// finished.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Job {
+    target: Target,
+    found: Found,
+    plan: Plan,
+    options: RunOptions,
+}
+
+/// A job whose dataset is complete. Closing (or dropping) it removes the job's folder, by which a
+/// later run would know that this one had not come to its end.
+#[derive(Debug)]
+pub struct Finished {
+    target: Option<Target>,
+    outcome: Outcome,
+}
+
+impl Job {
+    /// Claims the output for a plan.
+    ///
+    /// # Errors
+    /// The output exists, is the unfinished work of another job, is being written by another
+    /// process, or cannot be written.
+    pub fn begin(plan: Plan, output: &Path, options: RunOptions) -> Result<Self, IngestError> {
+        let (target, found) =
+            Target::claim(output, &plan.job_id(), options.existing, options.earlier)?;
+        Ok(Job {
+            target,
+            found,
+            plan,
+            options,
+        })
+    }
+
+    /// Does what is not done yet. Must not be called from asynchronous code: it blocks.
+    pub fn run(
+        self,
+        source: &dyn CellSource,
+        progress: &dyn Progress,
+    ) -> Result<Finished, IngestError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.options.threads.max(1))
+            .enable_all()
+            .build()
+            .map_err(|source| IngestError::Threads { source })?;
+        let Job {
+            mut target,
+            found,
+            plan,
+            options,
+        } = self;
+        let job = plan.job_id();
+        let mut checkpoint = match found {
+            Found::Complete(dataset) => {
+                let outcome = summarise(&target, *dataset, &plan, 0, &runtime)?;
+                return tidy_up(target, outcome, &runtime);
+            }
+            Found::Unfinished(earlier) => resume(*earlier, &plan),
+            Found::Nothing => Checkpoint {
+                job,
+                status: Status::Writing,
+                started: now(),
+                writer: Writer::this(),
+                plan,
+                shards: Vec::new(),
+            },
+        };
+        let resumed = checkpoint.shards.len() as u64;
+        prepare(&target, &checkpoint, &runtime)?;
+        progress.report(Event::Planned {
+            plan: &checkpoint.plan,
+        });
+        report_resumed(&checkpoint, progress);
+        let run = ShardRun {
+            source,
+            target: &target,
+            options: &options,
+            progress,
+            runtime: runtime.handle().clone(),
+        };
+        let written = write_and_widen(&run, &mut checkpoint, &runtime);
+        if let Err(failure) = written {
+            // Nothing was recorded: an empty shell would only stand in the way of another attempt.
+            if checkpoint.shards.is_empty() {
+                target.abandon()?;
+            }
+            return Err(failure);
+        }
+        checkpoint.status = Status::Committing;
+        save(&target, &checkpoint)?;
+        let commit = Commit {
+            source,
+            target: &target,
+            checkpoint: &checkpoint,
+            progress,
+            runtime: runtime.handle(),
+        };
+        let dataset = commit.run()?;
+        target.put_in_place()?;
+        let outcome = summarise(&target, dataset, &checkpoint.plan, resumed, &runtime)?;
+        tidy_up(target, outcome, &runtime)
+    }
+}
+
+/// The time as config.json writes it.
+pub(super) fn now() -> String {
+    chrono::Local::now()
+        .format("%Y-%m-%dT%H:%M:%S%.6f")
+        .to_string()
+}
+
+/// The earlier run's checkpoint, with the inputs where they are today.
+fn resume(mut earlier: Checkpoint, plan: &Plan) -> Checkpoint {
+    for (input, today) in earlier.plan.inputs.iter_mut().zip(&plan.inputs) {
+        input.path.clone_from(&today.path);
+    }
+    earlier.status = Status::Writing;
+    earlier
+}
+
+fn save(target: &Target, checkpoint: &Checkpoint) -> Result<(), IngestError> {
+    let file = ConfigFile {
+        dataset: None,
+        checkpoint: Some(checkpoint.clone()),
+    };
+    Ok(file.write(target.folder())?)
+}
+
+/// Writes the checkpoint, makes the folders and clears away what a dead run left half done.
+fn prepare(
+    target: &Target,
+    checkpoint: &Checkpoint,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<(), IngestError> {
+    save(target, checkpoint)?;
+    crate::failpoint::reach("checkpoint-created");
+    create_folder(&target.job_folder())?;
+    for table in TableName::IN_COMMIT_ORDER {
+        let folder = target.table(table);
+        create_folder(&folder.path().join("data"))?;
+        sync_folder(folder.path())?;
+        sync_folder(target.folder())?;
+    }
+    remove_orphans(target, &checkpoint.shards, runtime)
+}
+
+fn remove_orphans(
+    target: &Target,
+    records: &[crate::dataset::ShardRecord],
+    runtime: &tokio::runtime::Runtime,
+) -> Result<(), IngestError> {
+    let kept: Vec<_> = records
+        .iter()
+        .flat_map(|record| record.expression.clone())
+        .collect();
+    for table in TableName::IN_COMMIT_ORDER {
+        let removed = runtime.block_on(target.table(table).remove_orphans(&kept))?;
+        if removed > 0 {
+            tracing::info!(
+                "removed {removed} files of an interrupted run from {}",
+                table.folder()
+            );
+        }
+    }
+    Ok(())
+}
+
+fn report_resumed(checkpoint: &Checkpoint, progress: &dyn Progress) {
+    if !checkpoint.shards.is_empty() {
+        progress.report(Event::Resumed {
+            shards: checkpoint.shards.len(),
+            entries: checkpoint.shards.iter().map(|record| record.entries).sum(),
+        });
+    }
+}
+
+/// Writes all shards; where a value does not fit, widens the plan and begins again.
+fn write_and_widen(
+    run: &ShardRun<'_>,
+    checkpoint: &mut Checkpoint,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<(), IngestError> {
+    loop {
+        let misfit = match run.write_missing(checkpoint) {
+            Ok(()) => return Ok(()),
+            Err(IngestError::Chunk(misfit @ ChunkError::Misfit { .. })) => misfit,
+            Err(other) => return Err(other),
+        };
+        let ChunkError::Misfit {
+            cell,
+            gene,
+            value,
+            exact,
+            ..
+        } = &misfit
+        else {
+            return Err(misfit.into());
+        };
+        let because = format!("the value {value} (cell {cell}, gene {gene})");
+        let Some(widened) = checkpoint.plan.value.widen(*exact, because) else {
+            let help = if checkpoint.plan.value.forced {
+                "leave out --value-type to take the narrowest type that is exact for every value"
+            } else {
+                "no type that --dtypes allows holds every value exactly"
+            };
+            return Err(IngestError::NoType { misfit, help });
+        };
+        checkpoint.plan.value = widened;
+        checkpoint.shards.clear();
+        save(run.target, checkpoint)?;
+        remove_orphans(run.target, &[], runtime)?;
+        if let Some(last) = checkpoint.plan.value.widened.last() {
+            let to = checkpoint.plan.value.value_type;
+            run.progress.report(Event::Widened { widened: last, to });
+        }
+    }
+}
+
+fn summarise(
+    target: &Target,
+    dataset: DatasetConfig,
+    plan: &Plan,
+    resumed: u64,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Outcome, IngestError> {
+    let (mut bytes_out, mut fragments) = (0, 0);
+    for table in TableName::IN_COMMIT_ORDER {
+        let Some(newest) = runtime.block_on(target.table(table).newest())? else {
+            continue;
+        };
+        if table == TableName::Expression {
+            fragments = newest.fragments().len() as u64;
+        }
+        bytes_out += newest
+            .fragments()
+            .iter()
+            .flat_map(|fragment| &fragment.files)
+            .filter_map(|file| file.file_size_bytes.get())
+            .map(u64::from)
+            .sum::<u64>();
+    }
+    Ok(Outcome {
+        widened: plan.value.widened.clone(),
+        bytes_in: plan
+            .inputs
+            .iter()
+            .map(|input| input.fingerprint.bytes)
+            .sum(),
+        bytes_out,
+        fragments,
+        resumed_shards: resumed,
+        shards: plan.shards.len() as u64,
+        dataset,
+    })
+}
+
+/// Removes what the complete dataset does not need.
+fn tidy_up(
+    mut target: Target,
+    outcome: Outcome,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Finished, IngestError> {
+    target.put_in_place()?;
+    crate::failpoint::reach("before-cleanup");
+    remove_orphans(&target, &[], runtime)?;
+    crate::failpoint::reach("after-cleanup");
+    Ok(Finished {
+        target: Some(target),
+        outcome,
+    })
+}
+
+impl Finished {
+    /// What the job did.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Lets go of the dataset.
+    pub fn close(mut self) -> Result<(), IngestError> {
+        match self.target.take() {
+            Some(target) => Ok(remove_folder(&target.job_folder())?),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        if let Some(target) = self.target.take()
+            && let Err(error) = remove_folder(&target.job_folder())
+        {
+            tracing::warn!("{error}");
+        }
+    }
+}

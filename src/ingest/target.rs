@@ -1,0 +1,267 @@
+//! Where a job writes, and what an earlier run left there.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::IngestError;
+use crate::dataset::{CONFIG, Checkpoint, ConfigFile, DatasetConfig};
+use crate::plan::JobId;
+use crate::store::{
+    FolderLock, Named, create_folder, exchange_folders, remove_file, remove_folder,
+};
+use crate::table::{TableFolder, TableName};
+
+/// What to do about a complete dataset in the output's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    Refuse,
+    /// Build the new one beside it and swap them when it is complete.
+    Replace,
+}
+
+/// What to do about the unfinished work of an earlier run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    Resume,
+    Discard,
+}
+
+/// The beginning of the names of job folders.
+const JOB_FOLDER: &str = ".job-";
+
+/// A folder that this process alone writes, until the target is dropped.
+#[derive(Debug)]
+pub(super) struct Target {
+    output: PathBuf,
+    build: PathBuf,
+    job: JobId,
+    _locks: Vec<FolderLock>,
+}
+
+/// How far an earlier run of the job got.
+#[derive(Debug)]
+pub(super) enum Found {
+    Nothing,
+    Unfinished(Box<Checkpoint>),
+    /// The dataset is complete; at most clearing up is left.
+    Complete(Box<DatasetConfig>),
+}
+
+enum State {
+    Missing,
+    Empty,
+    Making(Box<Checkpoint>),
+    Complete(Box<DatasetConfig>),
+}
+
+fn examine(folder: &Path) -> Result<State, IngestError> {
+    let not_ours = |why| IngestError::NotOurs {
+        path: folder.to_path_buf(),
+        why,
+    };
+    if folder.is_symlink() && !folder.exists() {
+        return Err(not_ours("is a link that leads nowhere"));
+    }
+    if !folder.exists() {
+        return Ok(State::Missing);
+    }
+    if !folder.is_dir() {
+        return Err(not_ours("exists and is a file"));
+    }
+    match ConfigFile::read(folder)? {
+        Some(ConfigFile {
+            dataset: Some(dataset),
+            ..
+        }) => Ok(State::Complete(Box::new(dataset))),
+        Some(ConfigFile {
+            checkpoint: Some(checkpoint),
+            ..
+        }) => Ok(State::Making(Box::new(checkpoint))),
+        Some(_) => Err(not_ours("holds a config.json without a dataset or a job")),
+        None => {
+            let mut entries = std::fs::read_dir(folder).named("list", folder)?;
+            // A run that died before its first record leaves at most this.
+            let empty = entries
+                .all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".config.json.tmp"));
+            if empty {
+                Ok(State::Empty)
+            } else {
+                Err(not_ours("exists and is not a SLAF dataset"))
+            }
+        }
+    }
+}
+
+fn job_folder(folder: &Path, job: &JobId) -> PathBuf {
+    folder.join(format!("{JOB_FOLDER}{}", job.short()))
+}
+
+/// The folder in which a replacement of `output` is built: beside it, so that the two can be
+/// swapped.
+fn replacement(output: &Path) -> Result<PathBuf, IngestError> {
+    let Some(name) = output.file_name() else {
+        return Err(IngestError::NotOurs {
+            path: output.to_path_buf(),
+            why: "has no name of its own",
+        });
+    };
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(".slaf-new");
+    Ok(output.with_file_name(hidden))
+}
+
+/// Says early, before inputs are read, that an output cannot be used.
+pub fn check_output(output: &Path, existing: Existing) -> Result<(), IngestError> {
+    match examine(output)? {
+        State::Complete(_) if existing == Existing::Refuse && !has_job_folder(output)? => {
+            Err(IngestError::Exists {
+                path: output.to_path_buf(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn has_job_folder(folder: &Path) -> Result<bool, IngestError> {
+    let entries = std::fs::read_dir(folder).named("list", folder)?;
+    Ok(entries
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with(JOB_FOLDER)))
+}
+
+impl Target {
+    /// Takes hold of the output and finds out what is there.
+    pub fn claim(
+        output: &Path,
+        job: &JobId,
+        existing: Existing,
+        earlier: Earlier,
+    ) -> Result<(Self, Found), IngestError> {
+        let mut locks = Vec::new();
+        if !matches!(examine(output)?, State::Missing) {
+            locks.push(FolderLock::acquire(output)?);
+        }
+        // Looked at again: only what is locked stays as it is.
+        let state = examine(output)?;
+        let beside = replacement(output)?;
+        let build = match &state {
+            State::Complete(_) if job_folder(output, job).is_dir() => output,
+            State::Complete(_) if existing == Existing::Refuse => {
+                return Err(IngestError::Exists {
+                    path: output.to_path_buf(),
+                });
+            }
+            State::Complete(_) => &beside,
+            // Where folders cannot be swapped in one step, a run may have died between the two.
+            State::Missing if job_folder(&beside, job).is_dir() => &beside,
+            _ => output,
+        };
+        let mut target = Target {
+            output: output.to_path_buf(),
+            build: build.to_path_buf(),
+            job: job.clone(),
+            _locks: locks,
+        };
+        if target._locks.is_empty() || target.replaces() {
+            create_folder(&target.build)?;
+            target._locks.push(FolderLock::acquire(&target.build)?);
+        }
+        let found = target.find(existing, earlier)?;
+        Ok((target, found))
+    }
+
+    fn find(&self, existing: Existing, earlier: Earlier) -> Result<Found, IngestError> {
+        match examine(&self.build)? {
+            State::Missing | State::Empty => Ok(Found::Nothing),
+            State::Complete(dataset) if self.job_folder().is_dir() => Ok(Found::Complete(dataset)),
+            // What a swap of another job left beside the output.
+            State::Complete(_) => {
+                self.discard()?;
+                Ok(Found::Nothing)
+            }
+            State::Making(checkpoint) => {
+                let same = checkpoint.job == self.job;
+                if earlier == Earlier::Resume && same {
+                    return Ok(Found::Unfinished(checkpoint));
+                }
+                if earlier == Earlier::Discard || existing == Existing::Replace {
+                    self.discard()?;
+                    return Ok(Found::Nothing);
+                }
+                let inputs = checkpoint.plan.inputs.iter();
+                Err(IngestError::OtherJob {
+                    path: self.output.clone(),
+                    other: inputs
+                        .map(|input| input.path.display().to_string())
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                    started: checkpoint.started.clone(),
+                })
+            }
+        }
+    }
+
+    /// Removes everything that jobs write into the build folder. The config goes first: without it
+    /// nothing looks like a dataset.
+    pub fn discard(&self) -> Result<(), IngestError> {
+        remove_file(&self.build.join(CONFIG))?;
+        for table in TableName::IN_COMMIT_ORDER {
+            remove_folder(&self.build.join(table.folder()))?;
+        }
+        for entry in std::fs::read_dir(&self.build)
+            .named("list", &self.build)?
+            .flatten()
+        {
+            if entry.file_name().to_string_lossy().starts_with(JOB_FOLDER) {
+                remove_folder(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the output that this job began, where nothing worth keeping is in it.
+    pub fn abandon(&self) -> Result<(), IngestError> {
+        self.discard()?;
+        remove_file(&self.build.join(".config.json.tmp"))?;
+        // Only an empty folder goes: whatever else a user put there stays.
+        let _ = std::fs::remove_dir(&self.build);
+        Ok(())
+    }
+
+    /// The folder in which the dataset is built.
+    pub fn folder(&self) -> &Path {
+        &self.build
+    }
+
+    /// A table of the dataset that is built.
+    pub fn table(&self, table: TableName) -> TableFolder {
+        TableFolder::new(self.build.join(table.folder()))
+    }
+
+    /// The job's own folder: counts, and the sign that the job has not let go of the dataset yet.
+    pub fn job_folder(&self) -> PathBuf {
+        job_folder(&self.build, &self.job)
+    }
+
+    fn replaces(&self) -> bool {
+        self.build != self.output
+    }
+
+    /// Puts the complete dataset in the output's place and removes the one that was there.
+    pub fn put_in_place(&mut self) -> Result<(), IngestError> {
+        let beside = replacement(&self.output)?;
+        if self.replaces() {
+            crate::failpoint::reach("before-swap");
+            if self.output.exists() {
+                exchange_folders(&self.output, &self.build)?;
+            } else {
+                std::fs::rename(&self.build, &self.output).named("move into place", &self.build)?;
+            }
+            self.build = self.output.clone();
+            crate::failpoint::reach("after-swap");
+        }
+        remove_folder(&beside)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,37 @@
+//! slaf turns single-cell data into **SLAF datasets**: Lance tables that can be queried, appended
+//! to and streamed for training.
+//!
+//! # The line that every job follows
+//!
+//! Look at everything first, decide everything once, write disjoint pieces independently, make
+//! them visible once. The rooms of this crate, in the order in which data passes them (a room uses
+//! only rooms before it):
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`store`] | durable writes, locks and swaps of folders |
+//! | [`source`] | the chunked readers: one trait, one folder a format |
+//! | [`survey`] | one look at each input: sizes, identifiers, a sample of the values |
+//! | [`plan`] | every decision of a job, as plain data |
+//! | [`chunk`] | chunks checked, tidied, narrowed and expanded into rows |
+//! | [`table`] | schemas and Lance data files of each table, and their commits |
+//! | [`dataset`] | config.json, the checkpoint in it, opening a dataset |
+//! | [`progress`] | what a job tells while it runs |
+//! | [`ingest`] | running a plan: shards, checkpoint, commit, recovery |
+//! | [`cli`] | the command line, which uses nothing but the above |
+//!
+//! See [`ingest::Job`] for a conversion from end to end and [`dataset::Dataset`] for reading the
+//! result.
+
+pub mod chunk;
+pub mod cli;
+pub mod dataset;
+pub mod error;
+pub mod failpoint;
+pub mod ingest;
+pub mod plan;
+pub mod progress;
+pub mod source;
+pub mod store;
+pub mod survey;
+pub mod table;

@@ -1,0 +1,143 @@
+//! The names under which columns of obs and var are written.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::source::{Column, ColumnKind};
+
+/// A table that describes cells or genes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Table {
+    Obs,
+    Var,
+}
+
+impl Table {
+    /// The columns that every dataset has, which an input's column cannot have as a name.
+    fn reserved(self) -> &'static [&'static str] {
+        match self {
+            Table::Obs => &[
+                "cell_id",
+                "cell_integer_id",
+                "source_file",
+                "cell_start_index",
+            ],
+            Table::Var => &["gene_id", "gene_integer_id"],
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Table::Obs => "_obs",
+            Table::Var => "_var",
+        }
+    }
+}
+
+/// Names that Lance gives to columns of its own.
+const LANCE_RESERVED: [&str; 5] = [
+    "_rowid",
+    "_rowaddr",
+    "_rowoffset",
+    "_row_created_at_version",
+    "_row_last_updated_at_version",
+];
+
+/// A column of an input and the name it gets in the dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedColumn {
+    pub column: String,
+    pub written_as: String,
+    pub kind: ColumnKind,
+}
+
+/// Finds a free name for every column: its own where that can be written, else one close to it.
+pub(super) fn named(columns: &[Column], table: Table) -> Vec<PlannedColumn> {
+    let own = |column: &Column| {
+        let name = column.name.as_str();
+        let taken = table.reserved().contains(&name) || LANCE_RESERVED.contains(&name);
+        !taken && !name.contains('.') && !name.is_empty()
+    };
+    // Columns that keep their names have them first, whatever others would like to be called.
+    let mut used: HashSet<String> = columns
+        .iter()
+        .filter(|column| own(column))
+        .map(|column| column.name.clone())
+        .chain(table.reserved().iter().map(|name| name.to_string()))
+        .collect();
+    columns
+        .iter()
+        .map(|column| {
+            let written_as = if own(column) {
+                column.name.clone()
+            } else {
+                free_name(column, table, &mut used)
+            };
+            PlannedColumn {
+                column: column.name.clone(),
+                written_as,
+                kind: column.kind.clone(),
+            }
+        })
+        .collect()
+}
+
+fn free_name(column: &Column, table: Table, used: &mut HashSet<String>) -> String {
+    let mut name = column.name.replace('.', "_");
+    if name.is_empty() {
+        name = "unnamed".into();
+    }
+    if table.reserved().contains(&name.as_str()) || LANCE_RESERVED.contains(&name.as_str()) {
+        name.push_str(table.suffix());
+    }
+    let mut candidate = name.clone();
+    for number in 2.. {
+        if used.insert(candidate.clone()) {
+            break;
+        }
+        candidate = format!("{name}_{number}");
+    }
+    candidate
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(names: &[&str], table: Table) -> Vec<String> {
+        let columns: Vec<Column> = names
+            .iter()
+            .map(|name| Column {
+                name: name.to_string(),
+                kind: ColumnKind::Text,
+            })
+            .collect();
+        named(&columns, table)
+            .into_iter()
+            .map(|column| column.written_as)
+            .collect()
+    }
+
+    #[test]
+    fn taken_names_get_a_suffix() {
+        assert_eq!(
+            written(&["cell_id", "gene_id", "_rowid"], Table::Obs),
+            ["cell_id_obs", "gene_id", "_rowid_obs"]
+        );
+        assert_eq!(written(&["gene_id"], Table::Var), ["gene_id_var"]);
+    }
+
+    #[test]
+    fn dots_become_underlines_without_collisions() {
+        assert_eq!(
+            written(&["a.b", "a_b", "a.b.", "a_b_"], Table::Obs),
+            ["a_b_2", "a_b", "a_b__2", "a_b_"]
+        );
+        assert_eq!(
+            written(&["cell.id", "cell_id"], Table::Obs),
+            ["cell_id_obs", "cell_id_obs_2"]
+        );
+    }
+}

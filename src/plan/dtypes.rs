@@ -1,0 +1,162 @@
+//! The types of the columns of the expression table.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::PlanError;
+use crate::survey::ValueType;
+
+/// Which family of column types the expression table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtypes {
+    /// The narrowest unsigned identifiers and values.
+    Narrow,
+    /// int32 identifiers and float32 values, which slafdb's SQL and lazy AnnData can filter.
+    Signed,
+}
+
+/// The type of an identifier column of the expression table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdType {
+    UInt16,
+    UInt32,
+    Int32,
+}
+
+impl std::fmt::Display for IdType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            IdType::UInt16 => "uint16",
+            IdType::UInt32 => "uint32",
+            IdType::Int32 => "int32",
+        })
+    }
+}
+
+/// The compression that is asked of Lance for the columns of the expression table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Bit-packing alone, which Lance does by itself.
+    None,
+    Lz4,
+    Zstd,
+}
+
+const UINT16_IDS: u64 = 1 << 16;
+const UINT32_IDS: u64 = 1 << 32;
+const INT32_IDS: u64 = 1 << 31;
+
+impl Dtypes {
+    /// The name of the option's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtypes::Narrow => "narrow",
+            Dtypes::Signed => "signed",
+        }
+    }
+
+    /// The value types to choose from, the preferred first.
+    pub fn value_types(self) -> &'static [ValueType] {
+        match self {
+            Dtypes::Narrow => &[
+                ValueType::UInt16,
+                ValueType::UInt32,
+                ValueType::Float32,
+                ValueType::Float64,
+            ],
+            Dtypes::Signed => &[ValueType::Float32, ValueType::Int32, ValueType::Float64],
+        }
+    }
+
+    /// The compression that serves these types best: bit-packed integers do not shrink further,
+    /// while float values and int32 identifiers become less than half.
+    pub fn best_compression(self) -> Compression {
+        match self {
+            Dtypes::Narrow => Compression::None,
+            Dtypes::Signed => Compression::Zstd,
+        }
+    }
+
+    pub(super) fn cell_type(self, path: &Path, cells: u64) -> Result<IdType, PlanError> {
+        let (id_type, most, help) = match self {
+            Dtypes::Narrow => (
+                IdType::UInt32,
+                UINT32_IDS,
+                "split the input into several datasets",
+            ),
+            Dtypes::Signed => (
+                IdType::Int32,
+                INT32_IDS,
+                "use --dtypes narrow, which allows twice as many",
+            ),
+        };
+        fits(path, "cells", cells, id_type, most, help)
+    }
+
+    pub(super) fn gene_type(self, path: &Path, genes: u64) -> Result<IdType, PlanError> {
+        match self {
+            Dtypes::Narrow if genes <= UINT16_IDS => Ok(IdType::UInt16),
+            Dtypes::Narrow => fits(
+                path,
+                "genes",
+                genes,
+                IdType::UInt32,
+                UINT32_IDS,
+                "split the input",
+            ),
+            Dtypes::Signed => fits(
+                path,
+                "genes",
+                genes,
+                IdType::Int32,
+                INT32_IDS,
+                "split the input",
+            ),
+        }
+    }
+}
+
+fn fits(
+    path: &Path,
+    what: &'static str,
+    count: u64,
+    id_type: IdType,
+    most: u64,
+    help: &'static str,
+) -> Result<IdType, PlanError> {
+    if count <= most {
+        return Ok(id_type);
+    }
+    Err(PlanError::TooMany {
+        path: path.to_path_buf(),
+        what,
+        count,
+        id_type: if id_type == IdType::Int32 {
+            "int32"
+        } else {
+            "uint32"
+        },
+        most,
+        help,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn genes_take_16_bits_up_to_65536() {
+        let path = Path::new("x");
+        let narrow = |genes| Dtypes::Narrow.gene_type(path, genes).unwrap();
+        assert_eq!(narrow(65_536), IdType::UInt16);
+        assert_eq!(narrow(65_537), IdType::UInt32);
+        assert_eq!(Dtypes::Signed.gene_type(path, 5).unwrap(), IdType::Int32);
+        assert!(Dtypes::Narrow.cell_type(path, (1 << 32) + 1).is_err());
+        assert!(Dtypes::Signed.cell_type(path, (1 << 31) + 1).is_err());
+    }
+}

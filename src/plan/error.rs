@@ -1,0 +1,36 @@
+//! Why a job cannot be planned.
+
+use std::path::PathBuf;
+
+use crate::source::SourceError;
+use crate::survey::ValueType;
+
+/// A refusal to plan a job.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The identifiers of the chosen types do not suffice.
+    #[error("{path}: {count} {what} do not fit {id_type} identifiers (at most {most}); {help}")]
+    TooMany {
+        path: PathBuf,
+        what: &'static str,
+        count: u64,
+        id_type: &'static str,
+        most: u64,
+        help: &'static str,
+    },
+    /// Some values are exact in no type that may be used.
+    #[error("{path}: X: no value type that --dtypes {dtypes} allows holds every value exactly")]
+    NoExactType { path: PathBuf, dtypes: &'static str },
+    /// A forced type does not hold a value.
+    #[error(
+        "{path}: X: not every value fits {forced}, which --value-type forces; leave it out to take the narrowest exact type"
+    )]
+    ForcedTypeTooNarrow { path: PathBuf, forced: ValueType },
+    /// The two options exclude each other.
+    #[error(
+        "--value-type {forced} does not go with --dtypes signed, which writes float32, int32 or float64"
+    )]
+    ForcedTypeNotSigned { forced: ValueType },
+}

@@ -1,0 +1,200 @@
+//! The type of the value column.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{PlanError, PlanOptions};
+use crate::source::NumberType;
+use crate::survey::{ValueType, ValueTypes};
+
+/// How the type of the values was chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ValuePlan {
+    /// The type in which values are written.
+    pub value_type: ValueType,
+    /// The type that the sample suggested, or that was forced.
+    pub guess: ValueType,
+    pub forced: bool,
+    /// The stored type of the input.
+    pub stored: NumberType,
+    /// The types to choose from, the preferred first.
+    candidates: Vec<ValueType>,
+    /// The types that are exact for all values seen so far.
+    exact: ValueTypes,
+    /// The types that were tried before, and the value that did not fit each.
+    pub widened: Vec<Widened>,
+}
+
+/// A type that turned out to be too narrow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Widened {
+    pub from: ValueType,
+    /// The value that did not fit, with its cell and gene.
+    pub because: String,
+}
+
+impl ValuePlan {
+    pub(super) fn new(
+        path: &Path,
+        options: &PlanOptions,
+        stored: NumberType,
+        exact: ValueTypes,
+    ) -> Result<Self, PlanError> {
+        let candidates = options.dtypes.value_types();
+        let guess = match options.value_type {
+            Some(forced) if !candidates.contains(&forced) => {
+                return Err(PlanError::ForcedTypeNotSigned { forced });
+            }
+            Some(forced) if !exact.contains(forced) => {
+                return Err(PlanError::ForcedTypeTooNarrow {
+                    path: path.to_path_buf(),
+                    forced,
+                });
+            }
+            Some(forced) => forced,
+            None => narrowest(candidates, exact).ok_or_else(|| PlanError::NoExactType {
+                path: path.to_path_buf(),
+                dtypes: options.dtypes.name(),
+            })?,
+        };
+        Ok(ValuePlan {
+            value_type: guess,
+            guess,
+            forced: options.value_type.is_some(),
+            stored,
+            candidates: candidates.to_vec(),
+            exact,
+            widened: Vec::new(),
+        })
+    }
+
+    /// The plan as it was before anything was written.
+    pub(super) fn as_guessed(&self) -> Self {
+        ValuePlan {
+            value_type: self.guess,
+            exact: ValueTypes::all(),
+            widened: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    /// The plan after a value was met that only the types `exact` hold; `None` where no type may
+    /// be taken.
+    pub fn widen(&self, exact: ValueTypes, because: String) -> Option<Self> {
+        if self.forced {
+            return None;
+        }
+        let exact = self.exact & exact;
+        let value_type = narrowest(&self.candidates, exact)?;
+        let mut widened = self.widened.clone();
+        widened.push(Widened {
+            from: self.value_type,
+            because,
+        });
+        Some(ValuePlan {
+            value_type,
+            exact,
+            widened,
+            ..self.clone()
+        })
+    }
+
+    /// Why this type, in a few words for a summary.
+    pub fn reason(&self) -> String {
+        if self.forced {
+            return "forced by --value-type".into();
+        }
+        match self.widened.last() {
+            Some(widened) => format!("{} did not fit {}", widened.because, widened.from),
+            None => "the narrowest type that is exact for every value".into(),
+        }
+    }
+}
+
+fn narrowest(candidates: &[ValueType], exact: ValueTypes) -> Option<ValueType> {
+    candidates
+        .iter()
+        .copied()
+        .find(|&candidate| exact.contains(candidate))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Compression, Dtypes};
+    use crate::source::Numbers;
+
+    fn plan(
+        dtypes: Dtypes,
+        value_type: Option<ValueType>,
+        sample: Numbers,
+    ) -> Result<ValuePlan, PlanError> {
+        let options = PlanOptions {
+            dtypes,
+            value_type,
+            compression: Compression::None,
+            fragment_rows: 10,
+        };
+        ValuePlan::new(
+            Path::new("x"),
+            &options,
+            sample.number_type(),
+            ValueTypes::exact_for(&sample),
+        )
+    }
+
+    #[test]
+    fn takes_the_first_exact_type() {
+        let value_type = |dtypes, sample| plan(dtypes, None, sample).unwrap().value_type;
+        let counts = || Numbers::Float32(vec![1.0, 70_000.0]);
+        assert_eq!(value_type(Dtypes::Narrow, counts()), ValueType::UInt32);
+        assert_eq!(value_type(Dtypes::Signed, counts()), ValueType::Float32);
+        let large = || Numbers::Int64(vec![(1 << 24) + 1]);
+        assert_eq!(value_type(Dtypes::Signed, large()), ValueType::Int32);
+        assert_eq!(
+            value_type(Dtypes::Narrow, Numbers::Float64(vec![0.1])),
+            ValueType::Float64
+        );
+        assert!(plan(Dtypes::Narrow, None, Numbers::UInt64(vec![u64::MAX])).is_err());
+    }
+
+    #[test]
+    fn widens_by_all_that_was_seen() {
+        let plan = plan(Dtypes::Narrow, None, Numbers::Float64(vec![16_777_217.0])).unwrap();
+        assert_eq!(plan.value_type, ValueType::UInt32);
+        // A half is exact in float32, but the value seen before is not.
+        let half = ValueTypes::exact_for(&Numbers::Float64(vec![0.5]));
+        let widened = plan.widen(half, "0.5".into()).unwrap();
+        assert_eq!(widened.value_type, ValueType::Float64);
+        assert_eq!(widened.as_guessed().value_type, ValueType::UInt32);
+        assert_eq!(widened.as_guessed(), plan.as_guessed());
+    }
+
+    #[test]
+    fn a_forced_type_is_never_widened() {
+        let forced = plan(
+            Dtypes::Narrow,
+            Some(ValueType::UInt16),
+            Numbers::Int8(vec![1]),
+        )
+        .unwrap();
+        assert!(forced.widen(ValueTypes::all(), "x".into()).is_none());
+        assert!(
+            plan(
+                Dtypes::Narrow,
+                Some(ValueType::UInt16),
+                Numbers::Int8(vec![-1])
+            )
+            .is_err()
+        );
+        assert!(
+            plan(
+                Dtypes::Signed,
+                Some(ValueType::UInt16),
+                Numbers::Int8(vec![1])
+            )
+            .is_err()
+        );
+    }
+}

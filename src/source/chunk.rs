@@ -1,0 +1,79 @@
+//! Chunks of cells, as a reader yields them.
+
+use std::ops::Range;
+
+use super::{Numbers, SourceError};
+
+/// What reading may hold in memory, in all threads together.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadBudget {
+    /// Bytes.
+    pub memory: u64,
+}
+
+impl Default for ReadBudget {
+    /// 512 MiB.
+    fn default() -> Self {
+        ReadBudget { memory: 512 << 20 }
+    }
+}
+
+/// How large a chunk may be. A chunk has one cell at least, however many entries that has.
+#[derive(Debug, Clone, Copy)]
+pub struct ChunkBudget {
+    /// Bytes of a chunk, as read and as later expanded into columns.
+    pub bytes: u64,
+    /// Cells of a chunk at most.
+    pub cells: u64,
+}
+
+/// Bytes that an entry of a matrix takes while it is expanded into columns of a table.
+pub(crate) const EXPANDED_BYTES: u64 = 16;
+
+/// The entries of a range of cells as compressed sparse rows, in the types of the input: neither
+/// sorted, nor checked against the number of genes, nor free of zeros or duplicates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellChunk {
+    /// The cells, by their position in the input.
+    pub cells: Range<u64>,
+    /// `cells.len() + 1` positions in `genes` and `values`, from 0, never decreasing.
+    pub indptr: Vec<usize>,
+    /// The position of each entry's gene in the input.
+    pub genes: Numbers,
+    /// The value of each entry.
+    pub values: Numbers,
+}
+
+type ReadChunk<'a> = Box<dyn FnOnce() -> Result<CellChunk, SourceError> + Send + 'a>;
+
+/// A chunk that is cut but not yet read.
+pub struct PendingChunk<'a> {
+    /// The cells, by their position in the input.
+    pub cells: Range<u64>,
+    /// Stored entries: exact for sparse input, the upper bound for dense input.
+    pub entries: u64,
+    read: ReadChunk<'a>,
+}
+
+impl<'a> PendingChunk<'a> {
+    /// A chunk that `read` will read.
+    pub fn new(
+        cells: Range<u64>,
+        entries: u64,
+        read: impl FnOnce() -> Result<CellChunk, SourceError> + Send + 'a,
+    ) -> Self {
+        PendingChunk {
+            cells,
+            entries,
+            read: Box::new(read),
+        }
+    }
+
+    /// Reads and decompresses the chunk on this thread.
+    pub fn read(self) -> Result<CellChunk, SourceError> {
+        (self.read)()
+    }
+}
+
+/// Chunks of a range of cells, in order and without gaps.
+pub type Chunks<'a> = Box<dyn Iterator<Item = Result<PendingChunk<'a>, SourceError>> + Send + 'a>;

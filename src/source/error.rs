@@ -1,0 +1,104 @@
+//! Why an input cannot be read.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A refusal of an input, or of a part of it. Every variant names the file; where an object inside
+/// the file is to blame it is named too.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The file cannot be opened or read by the operating system.
+    #[error("cannot {action} {path}")]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// The file is of no format that can be read.
+    #[error("{path} {found}")]
+    UnknownFormat { path: PathBuf, found: String },
+    /// The file is damaged or cut short, or contradicts itself.
+    #[error("{path}: {object}: {problem}")]
+    Damaged {
+        path: PathBuf,
+        object: String,
+        problem: String,
+    },
+    /// The file is as its writer meant it, but holds something that is not read.
+    #[error("{path}: {object}: {what} cannot be read; {help}")]
+    Unsupported {
+        path: PathBuf,
+        object: String,
+        what: String,
+        help: String,
+    },
+    /// Reading would need more memory than was granted.
+    #[error(
+        "{path}: {object}: {what} needs {needed} of memory at once; grant more with --memory (at least {advised})"
+    )]
+    TooLarge {
+        path: PathBuf,
+        object: String,
+        what: String,
+        needed: bytesize::ByteSize,
+        advised: bytesize::ByteSize,
+    },
+}
+
+/// Builds errors that name one object of one file.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    path: PathBuf,
+    object: String,
+}
+
+impl Place {
+    pub fn new(path: &Path, object: impl Into<String>) -> Self {
+        Place {
+            path: path.to_path_buf(),
+            object: object.into(),
+        }
+    }
+
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    pub fn damaged(&self, problem: impl Into<String>) -> SourceError {
+        SourceError::Damaged {
+            path: self.path.clone(),
+            object: self.object.clone(),
+            problem: problem.into(),
+        }
+    }
+
+    pub fn unsupported(&self, what: impl Into<String>, help: impl Into<String>) -> SourceError {
+        SourceError::Unsupported {
+            path: self.path.clone(),
+            object: self.object.clone(),
+            what: what.into(),
+            help: help.into(),
+        }
+    }
+
+    pub fn too_large(&self, what: impl Into<String>, needed: u64, advised: u64) -> SourceError {
+        SourceError::TooLarge {
+            path: self.path.clone(),
+            object: self.object.clone(),
+            what: what.into(),
+            needed: bytesize::ByteSize::b(needed),
+            advised: bytesize::ByteSize::b(advised),
+        }
+    }
+
+    pub fn io(&self, action: &'static str, source: io::Error) -> SourceError {
+        if source.kind() == io::ErrorKind::UnexpectedEof {
+            return self.damaged("the file ends before the data does: it was cut short");
+        }
+        SourceError::Io {
+            action,
+            path: self.path.clone(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! HDF5 files: metadata through libhdf5 behind the [`Container`] trait, numbers through
+//! [`NumberArray`], which reads raw chunks by their place in the file and undoes their filters on
+//! whatever thread asks.
+
+mod array;
+mod cache;
+mod container;
+mod ffi;
+mod lzf;
+mod pipeline;
+
+pub(crate) use array::NumberArray;
+pub(crate) use container::{Attribute, Container, Element, Kind, LibHdf5};

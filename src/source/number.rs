@@ -1,0 +1,227 @@
+//! Numbers in the type in which an input stores them.
+
+use half::f16;
+use serde::{Deserialize, Serialize};
+
+/// A number type of an input. Booleans are stored as bytes of 0 and 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NumberType {
+    Bool,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    UInt8,
+    UInt16,
+    UInt32,
+    UInt64,
+    Float16,
+    Float32,
+    Float64,
+}
+
+impl NumberType {
+    /// Bytes of one number.
+    pub fn size(self) -> usize {
+        match self {
+            NumberType::Bool | NumberType::Int8 | NumberType::UInt8 => 1,
+            NumberType::Int16 | NumberType::UInt16 | NumberType::Float16 => 2,
+            NumberType::Int32 | NumberType::UInt32 | NumberType::Float32 => 4,
+            NumberType::Int64 | NumberType::UInt64 | NumberType::Float64 => 8,
+        }
+    }
+
+    /// Whether the type holds only whole numbers.
+    pub fn is_integer(self) -> bool {
+        !matches!(
+            self,
+            NumberType::Bool | NumberType::Float16 | NumberType::Float32 | NumberType::Float64
+        )
+    }
+}
+
+impl std::fmt::Display for NumberType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            NumberType::Bool => "bool",
+            NumberType::Int8 => "int8",
+            NumberType::Int16 => "int16",
+            NumberType::Int32 => "int32",
+            NumberType::Int64 => "int64",
+            NumberType::UInt8 => "uint8",
+            NumberType::UInt16 => "uint16",
+            NumberType::UInt32 => "uint32",
+            NumberType::UInt64 => "uint64",
+            NumberType::Float16 => "float16",
+            NumberType::Float32 => "float32",
+            NumberType::Float64 => "float64",
+        })
+    }
+}
+
+/// A column of numbers in the type of the input, in the byte order of this machine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Numbers {
+    Bool(Vec<u8>),
+    Int8(Vec<i8>),
+    Int16(Vec<i16>),
+    Int32(Vec<i32>),
+    Int64(Vec<i64>),
+    UInt8(Vec<u8>),
+    UInt16(Vec<u16>),
+    UInt32(Vec<u32>),
+    UInt64(Vec<u64>),
+    Float16(Vec<f16>),
+    Float32(Vec<f32>),
+    Float64(Vec<f64>),
+}
+
+/// Runs one expression for whatever type a [`Numbers`] holds: `with_numbers!(numbers, v => v.len())`.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! with_numbers {
+    ($numbers:expr, $v:ident => $body:expr) => {
+        match $numbers {
+            $crate::source::Numbers::Bool($v) => $body,
+            $crate::source::Numbers::Int8($v) => $body,
+            $crate::source::Numbers::Int16($v) => $body,
+            $crate::source::Numbers::Int32($v) => $body,
+            $crate::source::Numbers::Int64($v) => $body,
+            $crate::source::Numbers::UInt8($v) => $body,
+            $crate::source::Numbers::UInt16($v) => $body,
+            $crate::source::Numbers::UInt32($v) => $body,
+            $crate::source::Numbers::UInt64($v) => $body,
+            $crate::source::Numbers::Float16($v) => $body,
+            $crate::source::Numbers::Float32($v) => $body,
+            $crate::source::Numbers::Float64($v) => $body,
+        }
+    };
+}
+
+fn zeros<T: bytemuck::Zeroable + Clone>(len: usize) -> Option<Vec<T>> {
+    // An absurd length from a damaged file must end in an error, not in an abort.
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(len).ok()?;
+    vector.resize(len, T::zeroed());
+    Some(vector)
+}
+
+impl Numbers {
+    /// `len` zeros, or `None` when the memory cannot be had.
+    pub fn zeroed(number_type: NumberType, len: usize) -> Option<Self> {
+        Some(match number_type {
+            NumberType::Bool => Numbers::Bool(zeros(len)?),
+            NumberType::Int8 => Numbers::Int8(zeros(len)?),
+            NumberType::Int16 => Numbers::Int16(zeros(len)?),
+            NumberType::Int32 => Numbers::Int32(zeros(len)?),
+            NumberType::Int64 => Numbers::Int64(zeros(len)?),
+            NumberType::UInt8 => Numbers::UInt8(zeros(len)?),
+            NumberType::UInt16 => Numbers::UInt16(zeros(len)?),
+            NumberType::UInt32 => Numbers::UInt32(zeros(len)?),
+            NumberType::UInt64 => Numbers::UInt64(zeros(len)?),
+            NumberType::Float16 => Numbers::Float16(zeros(len)?),
+            NumberType::Float32 => Numbers::Float32(zeros(len)?),
+            NumberType::Float64 => Numbers::Float64(zeros(len)?),
+        })
+    }
+
+    /// The type of these numbers.
+    pub fn number_type(&self) -> NumberType {
+        match self {
+            Numbers::Bool(_) => NumberType::Bool,
+            Numbers::Int8(_) => NumberType::Int8,
+            Numbers::Int16(_) => NumberType::Int16,
+            Numbers::Int32(_) => NumberType::Int32,
+            Numbers::Int64(_) => NumberType::Int64,
+            Numbers::UInt8(_) => NumberType::UInt8,
+            Numbers::UInt16(_) => NumberType::UInt16,
+            Numbers::UInt32(_) => NumberType::UInt32,
+            Numbers::UInt64(_) => NumberType::UInt64,
+            Numbers::Float16(_) => NumberType::Float16,
+            Numbers::Float32(_) => NumberType::Float32,
+            Numbers::Float64(_) => NumberType::Float64,
+        }
+    }
+
+    /// How many numbers there are.
+    pub fn len(&self) -> usize {
+        with_numbers!(self, v => v.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of the numbers, to be filled by a reader.
+    pub fn as_bytes_mut(&mut self) -> &mut [u8] {
+        with_numbers!(self, v => bytemuck::cast_slice_mut(v))
+    }
+
+    /// Turns numbers of the other byte order into this machine's.
+    pub fn swap_bytes(&mut self) {
+        let size = self.number_type().size();
+        let bytes = self.as_bytes_mut();
+        match size {
+            2 => bytes.chunks_exact_mut(2).for_each(<[u8]>::reverse),
+            4 => bytes.chunks_exact_mut(4).for_each(<[u8]>::reverse),
+            8 => bytes.chunks_exact_mut(8).for_each(<[u8]>::reverse),
+            _ => {}
+        }
+    }
+
+    /// The numbers as `i64`, or the position of the first that is not a whole number in its range.
+    pub fn to_i64(&self) -> Result<Vec<i64>, usize> {
+        fn all<T: Copy>(v: &[T], convert: impl Fn(T) -> Option<i64>) -> Result<Vec<i64>, usize> {
+            v.iter()
+                .enumerate()
+                .map(|(i, &x)| convert(x).ok_or(i))
+                .collect()
+        }
+        match self {
+            Numbers::Bool(v) | Numbers::UInt8(v) => all(v, |x| Some(x.into())),
+            Numbers::Int8(v) => all(v, |x| Some(x.into())),
+            Numbers::Int16(v) => all(v, |x| Some(x.into())),
+            Numbers::Int32(v) => all(v, |x| Some(x.into())),
+            Numbers::Int64(v) => Ok(v.clone()),
+            Numbers::UInt16(v) => all(v, |x| Some(x.into())),
+            Numbers::UInt32(v) => all(v, |x| Some(x.into())),
+            Numbers::UInt64(v) => all(v, |x| i64::try_from(x).ok()),
+            Numbers::Float16(_) | Numbers::Float32(_) | Numbers::Float64(_) => {
+                if self.is_empty() {
+                    Ok(Vec::new())
+                } else {
+                    Err(0)
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn swaps_the_byte_order() {
+        let mut numbers = Numbers::UInt32(vec![1, 0x0102_0304]);
+        numbers.swap_bytes();
+        assert_eq!(numbers, Numbers::UInt32(vec![0x0100_0000, 0x0403_0201]));
+        let mut bytes = Numbers::UInt8(vec![1, 2]);
+        bytes.swap_bytes();
+        assert_eq!(bytes, Numbers::UInt8(vec![1, 2]));
+    }
+
+    #[test]
+    fn whole_numbers_are_checked() {
+        assert_eq!(Numbers::Int8(vec![-1, 5]).to_i64(), Ok(vec![-1, 5]));
+        assert_eq!(Numbers::UInt64(vec![1, u64::MAX]).to_i64(), Err(1));
+        assert_eq!(Numbers::Float32(vec![1.0]).to_i64(), Err(0));
+    }
+
+    #[test]
+    fn an_absurd_length_is_no_abort() {
+        assert!(Numbers::zeroed(NumberType::Float64, usize::MAX / 16).is_none());
+    }
+}

@@ -1,0 +1,105 @@
+//! Writes that are on the disk when they return.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Named, StoreError};
+
+/// Creates a folder and its parents, durably. An existing folder is left as it is.
+pub fn create_folder(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path).named("create the folder", path)?;
+    sync_folder(&parent(path))
+}
+
+/// Replaces a file at once: a reader sees the old bytes or the new ones, never a mixture, also
+/// after a crash.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".tmp");
+    let temporary = path.with_file_name(name);
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    if let Err(error) = written {
+        // The error of the write is the one to tell; the leftover is removed if that is possible.
+        let _ = fs::remove_file(&temporary);
+        return Err(StoreError::from_io("write", path, error));
+    }
+    fs::rename(&temporary, path).named("replace", path)?;
+    sync_folder(&parent(path))
+}
+
+/// Makes the contents of a finished file durable.
+pub fn sync_file(path: &Path) -> Result<(), StoreError> {
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .named("sync", path)
+}
+
+/// Makes the entries of a folder durable.
+pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .named("sync", path)
+}
+
+/// Removes a file; one that is not there is fine.
+pub fn remove_file(path: &Path) -> Result<(), StoreError> {
+    ignore_missing(fs::remove_file(path)).named("remove", path)
+}
+
+/// Removes a folder with all that is in it; one that is not there is fine.
+pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
+    ignore_missing(fs::remove_dir_all(path)).named("remove", path)?;
+    sync_folder(&parent(path))
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_whole_files_and_leaves_nothing_beside_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        replace_file(&path, b"one").unwrap();
+        replace_file(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn names_the_path_that_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing").join("config.json");
+        let message = replace_file(&path, b"x").unwrap_err().to_string();
+        assert!(message.contains("missing"), "{message}");
+    }
+
+    #[test]
+    fn removing_what_is_not_there_is_fine() {
+        let folder = tempfile::tempdir().unwrap();
+        remove_file(&folder.path().join("nothing")).unwrap();
+        remove_folder(&folder.path().join("nothing")).unwrap();
+    }
+}

@@ -1,0 +1,59 @@
+//! What can go wrong on the storage of the output.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A failure of the storage that holds a dataset.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The storage is full; what was recorded is kept, so the job can go on.
+    #[error(
+        "no space left while writing {path}: free some and run the same command again, it goes on from its last record"
+    )]
+    Full { path: PathBuf, source: io::Error },
+    /// The path cannot be written by this user.
+    #[error("cannot write {path}: permission denied or read-only")]
+    NotWritable { path: PathBuf, source: io::Error },
+    /// Another process is writing this dataset.
+    #[error("{path} is being written by another process; try again when it has finished")]
+    Locked { path: PathBuf },
+    /// Any other failure, with what was tried.
+    #[error("cannot {action} {path}")]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// Sorts an error of the operating system into what a user can act on.
+    pub fn from_io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                StoreError::Full { path, source }
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                StoreError::NotWritable { path, source }
+            }
+            _ => StoreError::Io {
+                action,
+                path,
+                source,
+            },
+        }
+    }
+}
+
+/// Names the action and the path in an error of the operating system.
+pub(crate) trait Named<T> {
+    /// `action` completes the sentence "cannot … PATH".
+    fn named(self, action: &'static str, path: &Path) -> Result<T, StoreError>;
+}
+
+impl<T> Named<T> for io::Result<T> {
+    fn named(self, action: &'static str, path: &Path) -> Result<T, StoreError> {
+        self.map_err(|source| StoreError::from_io(action, path, source))
+    }
+}

@@ -1,0 +1,17 @@
+//! Where datasets live: durable writes, locks and whole-folder swaps on a local file system.
+//!
+//! Nothing here knows what is stored. Every function that makes a change returns only when the
+//! change would survive a power cut.
+
+mod durable;
+mod error;
+mod lock;
+mod swap;
+
+pub use durable::{
+    create_folder, remove_file, remove_folder, replace_file, sync_file, sync_folder,
+};
+pub(crate) use error::Named;
+pub use error::StoreError;
+pub use lock::FolderLock;
+pub use swap::exchange_folders;

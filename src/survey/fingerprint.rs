@@ -1,0 +1,142 @@
+//! What identifies an input.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+use std::time::UNIX_EPOCH;
+
+use arrow::array::StringArray;
+use serde::{Deserialize, Serialize};
+
+use crate::source::{CellSource, SourceError};
+
+/// Identifiers are read in blocks of this many.
+const BLOCK: u64 = 1 << 16;
+
+/// What an input must still be when a job goes on, and by which the same input is known again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// Nanoseconds since 1970 of the last modification.
+    pub modified: u64,
+    pub cells: u64,
+    pub genes: u64,
+    /// Stored entries of the matrix, where the headers tell.
+    pub entries: Option<u64>,
+    /// Digest of the identifiers of all cells and genes, in order.
+    pub ids: String,
+}
+
+/// Identifiers that occur more than once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeats {
+    /// Rows whose identifier an earlier row has.
+    pub count: u64,
+    /// One such identifier.
+    pub example: Option<String>,
+}
+
+type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
+
+/// Reads all identifiers once.
+pub(super) fn take(
+    source: &dyn CellSource,
+) -> Result<(Fingerprint, Repeats, Repeats), SourceError> {
+    let description = source.description();
+    let path = &description.path;
+    let metadata = std::fs::metadata(path).map_err(|source| SourceError::Io {
+        action: "open",
+        path: path.clone(),
+        source,
+    })?;
+    let modified = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .and_then(|since| u64::try_from(since.as_nanos()).ok())
+        .unwrap_or(0);
+    let mut digest = blake3::Hasher::new();
+    let cells = digest_ids(&mut digest, description.cells, &|range| {
+        source.cell_ids(range)
+    })?;
+    let genes = digest_ids(&mut digest, description.genes, &|range| {
+        source.gene_ids(range)
+    })?;
+    let fingerprint = Fingerprint {
+        bytes: metadata.len(),
+        modified,
+        cells: description.cells,
+        genes: description.genes,
+        entries: description.matrices[0].entries,
+        ids: digest.finalize().to_hex()[..32].to_string(),
+    };
+    Ok((fingerprint, cells, genes))
+}
+
+/// Adds identifiers to the digest and counts those that repeat, in 16 bytes of memory each.
+fn digest_ids(
+    digest: &mut blake3::Hasher,
+    count: u64,
+    ids: &Ids<'_>,
+) -> Result<Repeats, SourceError> {
+    let mut seen: Vec<(u64, u64)> = Vec::new();
+    digest.update(&count.to_le_bytes());
+    for start in (0..count).step_by(BLOCK as usize) {
+        let block = ids(start..(start + BLOCK).min(count))?;
+        for (row, id) in (start..).zip(block.iter()) {
+            let id = id.unwrap_or_default();
+            digest.update(&(id.len() as u64).to_le_bytes());
+            digest.update(id.as_bytes());
+            let mut hasher = DefaultHasher::new();
+            id.hash(&mut hasher);
+            seen.push((hasher.finish(), row));
+        }
+    }
+    seen.sort_unstable();
+    let mut repeats = Repeats::default();
+    let mut example = None;
+    for pair in seen.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        repeats.count += 1;
+        example = example.min(Some(pair[1].1)).or(Some(pair[1].1));
+    }
+    if let Some(row) = example {
+        repeats.example = Some(ids(row..row + 1)?.value(0).to_string());
+    }
+    Ok(repeats)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repeats(ids: &[&str]) -> (String, Repeats) {
+        let mut digest = blake3::Hasher::new();
+        let read = |range: Range<u64>| {
+            Ok(StringArray::from_iter_values(
+                &ids[range.start as usize..range.end as usize],
+            ))
+        };
+        let repeats = digest_ids(&mut digest, ids.len() as u64, &read).unwrap();
+        (digest.finalize().to_hex().to_string(), repeats)
+    }
+
+    #[test]
+    fn counts_what_repeats() {
+        let (_, none) = repeats(&["a", "b"]);
+        assert_eq!(none, Repeats::default());
+        let (_, some) = repeats(&["a", "b", "a", "a"]);
+        assert_eq!(
+            some,
+            Repeats {
+                count: 2,
+                example: Some("a".into())
+            }
+        );
+    }
+
+    #[test]
+    fn order_and_boundaries_matter() {
+        assert_ne!(repeats(&["a", "b"]).0, repeats(&["b", "a"]).0);
+        assert_ne!(repeats(&["ab", ""]).0, repeats(&["a", "b"]).0);
+    }
+}

@@ -1,0 +1,65 @@
+//! One look at each input: how large it is, who is in it, and what its values need.
+//!
+//! A survey reads headers, identifiers and a sample of the values that is spread over the whole
+//! matrix. It never reads the matrix.
+
+mod fingerprint;
+mod value;
+
+use crate::source::{CellSource, Layout, Numbers, SourceError};
+
+pub use fingerprint::{Fingerprint, Repeats};
+pub(crate) use value::Exact;
+pub use value::{ValueType, ValueTypes};
+
+/// What a survey found out about one input.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// What identifies the input.
+    pub fingerprint: Fingerprint,
+    /// Cells whose identifier another cell of the input has too.
+    pub repeated_cells: Repeats,
+    /// Likewise for genes.
+    pub repeated_genes: Repeats,
+    /// The types that hold every sampled value exactly.
+    pub exact: ValueTypes,
+    /// How many entries the matrix has, estimated from the sample where only reading could tell.
+    pub expected_entries: u64,
+}
+
+impl Survey {
+    /// Looks at an input.
+    pub fn of(source: &dyn CellSource) -> Result<Self, SourceError> {
+        let description = source.description();
+        let matrix = &description.matrices[0];
+        let (fingerprint, repeated_cells, repeated_genes) = fingerprint::take(source)?;
+        let mut exact = ValueTypes::all();
+        let (mut seen, mut nonzero) = (0u64, 0u64);
+        source.sample(&matrix.name, &mut |numbers| {
+            exact = exact & ValueTypes::exact_for(numbers);
+            seen += numbers.len() as u64;
+            nonzero += count_nonzero(numbers);
+        })?;
+        let expected_entries = matrix.entries.unwrap_or_else(|| {
+            debug_assert_eq!(matrix.layout, Layout::Dense);
+            let all = u128::from(description.cells) * u128::from(description.genes);
+            // A little more than the sample says, so that fragments seldom overflow.
+            let expected = all * u128::from(nonzero) * 9 / (u128::from(seen.max(1)) * 8);
+            u64::try_from(expected.min(all)).unwrap_or(u64::MAX)
+        });
+        Ok(Survey {
+            fingerprint,
+            repeated_cells,
+            repeated_genes,
+            exact,
+            expected_entries,
+        })
+    }
+}
+
+fn count_nonzero(numbers: &Numbers) -> u64 {
+    fn count<T: bytemuck::Zeroable + PartialEq>(values: &[T]) -> u64 {
+        values.iter().filter(|&value| *value != T::zeroed()).count() as u64
+    }
+    crate::with_numbers!(numbers, values => count(values))
+}

@@ -1,0 +1,102 @@
+//! One data file of a table, written to its end before any version of the table refers to it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use lance_file::version::ConcreteFileVersion;
+use lance_file::versions::v2_1;
+use lance_file::writer::FileWriterOptions;
+use lance_io::object_store::ObjectStore;
+use lance_table::format::{DataFile, Fragment};
+use uuid::Uuid;
+
+use super::{TableError, TableFolder};
+use crate::plan::JobId;
+use crate::store::{sync_file, sync_folder};
+
+/// Rows of a batch given to Lance at once; measured to be encoded fastest.
+const BATCH_ROWS: usize = 1 << 18;
+
+/// Writes one fragment. What is not finished leaves no file behind, unless the process dies.
+pub struct FragmentWriter {
+    writer: v2_1::Writer,
+    schema: lance_core::datatypes::Schema,
+    folder: PathBuf,
+    name: String,
+    rows: u64,
+}
+
+impl FragmentWriter {
+    /// Begins a data file of `table`, named after the job.
+    pub async fn create(
+        table: &TableFolder,
+        job: &JobId,
+        schema: &Schema,
+    ) -> Result<Self, TableError> {
+        let path = table.path();
+        let lance = |e: lance::Error| TableError::lance("write", path, e);
+        let schema = lance_core::datatypes::Schema::try_from(schema).map_err(lance)?;
+        let (store, base): (Arc<ObjectStore>, _) =
+            ObjectStore::from_uri(&table.uri()?).await.map_err(lance)?;
+        let name = format!("{}-{}.lance", job.short(), Uuid::new_v4().simple());
+        let output = store
+            .create(&base.join("data").join(name.as_str()))
+            .await
+            .map_err(lance)?;
+        // 2.1 by name: the default of Lance changes from release to release.
+        let writer = v2_1::Writer::try_new(output, schema.clone(), FileWriterOptions::default())
+            .map_err(lance)?;
+        Ok(FragmentWriter {
+            writer,
+            schema,
+            folder: path.join("data"),
+            name,
+            rows: 0,
+        })
+    }
+
+    /// Appends rows.
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let length = BATCH_ROWS.min(batch.num_rows() - start);
+            self.writer
+                .write_batch(&batch.slice(start, length))
+                .await
+                .map_err(|e| TableError::lance("write", &self.folder, e))?;
+            start += length;
+        }
+        self.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    /// Rows written so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Ends the file and makes it durable. The fragment gets its number when it is committed.
+    pub async fn finish(mut self) -> Result<Fragment, TableError> {
+        let lance = |e| TableError::lance("write", &self.folder, e);
+        let summary = self.writer.finish().await.map_err(lance)?;
+        crate::failpoint::reach("data-file-written");
+        // Lance does not sync local files.
+        sync_file(&self.folder.join(&self.name))?;
+        sync_folder(&self.folder)?;
+        crate::failpoint::reach("data-file-synced");
+        let (fields, columns) = v2_1::data_file_columns(&self.schema);
+        let mut fragment = Fragment::new(0);
+        fragment.files.push(DataFile::new(
+            self.name,
+            fields,
+            columns,
+            ConcreteFileVersion::V2_1,
+            std::num::NonZero::new(summary.size_bytes),
+            None,
+        ));
+        fragment.physical_rows = Some(usize::try_from(summary.num_rows).unwrap_or(usize::MAX));
+        Ok(fragment)
+    }
+}

@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""Is SLAF_DATASET what H5AD says? An oracle that shares no code with slaf: anndata on one side, pylance on the other.
+
+    python tests/python/compare.py H5AD SLAF_DATASET [--value-type float64]
+
+Prints `ok ...` and exits 0, or prints every difference and exits 1. The kind of data types (narrow: unsigned,
+signed: signed) is read off the dataset; the value type must be the narrowest exact one, unless --value-type names
+the one that was asked for.
+"""
+import argparse, json, math, sys, warnings
+from pathlib import Path
+
+warnings.filterwarnings("ignore")
+import anndata as ad
+import h5py
+import lance
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import scipy.sparse as sp
+from anndata.io import read_elem
+
+OURS = {
+    "obs": [("cell_id", pa.string()), ("cell_integer_id", pa.int64()), ("source_file", pa.string()), ("cell_start_index", pa.int64())],
+    "var": [("gene_id", pa.string()), ("gene_integer_id", pa.int64())],
+}
+differences = []
+
+
+def differ(what, want=None, got=None):
+    short = lambda v: (t := str(v).replace("\n", " ")) if len(str(v)) < 300 else t[:300] + " ..."
+    differences.append(what if want is None and got is None else f"{what}: expected {short(want)}, found {short(got)}")
+
+
+def same(what, want, got):
+    if want != got:
+        differ(what, want, got)
+
+
+def same_values(what, want, got):
+    """Two arrays, equal bit by bit (so NaN equals itself and 0.0 is not -0.0)."""
+    want, got = np.asarray(want), np.asarray(got)
+    if want.shape != got.shape or want.dtype != got.dtype:
+        return differ(what, f"{want.dtype}{want.shape}", f"{got.dtype}{got.shape}")
+    bits = f"u{want.dtype.itemsize}"
+    a, b = np.ascontiguousarray(want).view(bits), np.ascontiguousarray(got).view(bits)
+    if want.dtype.kind == "f":  # any NaN is as good as another
+        both = np.isnan(want) & np.isnan(got)
+        a, b = np.where(both, 0, a), np.where(both, 0, b)
+    if len(bad := np.flatnonzero(a != b)):
+        differ(f"{what}: {len(bad)} of {len(a)} differ, the first at {bad[0]}", want[bad[0]], got[bad[0]])
+
+
+# ------------------------------------------------------------------------------------------------ the h5ad
+
+
+def read_h5ad(path):
+    """(obs, var, X). scipy has no sparse half or big-endian floats, so anndata cannot read those: h5py can."""
+    try:
+        a = ad.read_h5ad(path)
+        return a.obs, a.var, a.X
+    except ValueError as e:
+        if "does not support dtype" not in str(e):
+            raise
+    with h5py.File(path) as f:
+        obs, var = read_elem(f["obs"]), read_elem(f["var"])
+        data, indices, indptr = (f["X"][k][()] for k in ("data", "indices", "indptr"))
+        data = data.astype("float32" if data.dtype.itemsize < 8 and data.dtype.kind == "f" else data.dtype.newbyteorder("="))
+        return obs, var, sp.csr_matrix((data, indices.astype("int64"), indptr.astype("int64")), shape=(len(obs), len(var)))
+
+
+def expected_expression(X, shape):
+    """(cell, gene, value): sorted, duplicates summed, zeros dropped. Integers stay integers, wide enough not to wrap."""
+    if X is None:
+        X = sp.csr_matrix(shape, dtype="float32")
+    if sp.issparse(X):
+        # by hand: scipy's own conversions sum in the stored type, and mind unsorted indices
+        X = X.tocsr() if X.format != "csr" else X
+        cell = np.repeat(np.arange(shape[0], dtype="int64"), np.diff(X.indptr.astype("int64")))
+        gene, value = X.indices.astype("int64"), X.data
+    else:
+        X = np.asarray(X)
+        cell, gene = np.divmod(np.arange(X.size, dtype="int64"), max(1, shape[1]))
+        value = X.reshape(-1)
+    value = value.astype("float64" if value.dtype.kind == "f" else "uint64" if value.dtype.kind == "u" else "int64")
+    key = cell * max(1, shape[1]) + gene
+    order = np.argsort(key, kind="stable")
+    key, value = key[order], value[order]
+    if len(key):
+        first = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
+        key, value = key[first], np.add.reduceat(value, first)
+    key, value = key[value != 0], value[value != 0]
+    cell, gene = np.divmod(key, max(1, shape[1]))
+    return cell, gene, value
+
+
+def fits(value, dtype):
+    """Does dtype hold every value exactly?"""
+    if np.dtype(dtype).kind == "f":
+        with np.errstate(all="ignore"):
+            back = value.astype(dtype)
+        if value.dtype.kind == "f":
+            return bool(np.all((back == value) | np.isnan(value)))
+        return all(int(b) == int(v) for b, v in zip(back.tolist(), value.tolist()))
+    i = np.iinfo(dtype)
+    if value.dtype.kind == "f" and not np.all(np.isfinite(value) & (value == np.floor(value))):
+        return False
+    return not len(value) or (int(value.min()) >= i.min and int(value.max()) <= i.max)
+
+
+def narrowest(value, signed):
+    order = ("float32", "int32", "float64") if signed else ("uint16", "uint32", "float32", "float64")
+    return next((t for t in order if fits(value, t)), None)
+
+
+# -------------------------------------------------------------------------------------------- the dataset
+
+
+def text(v):
+    """A category as the dataset spells it."""
+    if isinstance(v, (bool, np.bool_)):
+        return str(bool(v))
+    if isinstance(v, (int, np.integer)):
+        return str(int(v))
+    return repr(float(v)) if isinstance(v, (float, np.floating)) else str(v)
+
+
+def check_column(what, s, got):
+    """One column of obs or var (pandas) against what was written (arrow)."""
+    null = got.is_null().to_numpy(zero_copy_only=False)
+    if isinstance(s.dtype, pd.CategoricalDtype):
+        want = [None if k < 0 else text(s.cat.categories[k]) for k in s.cat.codes]
+    elif isinstance(s.dtype, pd.StringDtype) or s.dtype == object:
+        want = [None if v is None or v is pd.NA else str(v) for v in s.array]
+    else:
+        nullable = pd.api.types.is_extension_array_dtype(s.dtype)
+        dtype = np.dtype(getattr(s.dtype, "numpy_dtype", s.dtype)).newbyteorder("=")
+        same(f"{what}: type", pa.from_numpy_dtype(dtype), got.type)
+        if got.type != pa.from_numpy_dtype(dtype):
+            return
+        missing = s.isna().to_numpy() if nullable else np.zeros(len(s), bool)  # a NaN is a value, not a null
+        same(f"{what}: nulls at", np.flatnonzero(missing).tolist(), np.flatnonzero(null).tolist())
+        want = s.to_numpy(dtype=dtype, na_value=0) if nullable else s.to_numpy().astype(dtype)
+        if np.array_equal(missing, null):
+            found = got.combine_chunks().drop_null().to_numpy(zero_copy_only=False).astype(dtype)
+            same_values(what, want[~missing], found)
+        return
+    same(f"{what}: type", pa.string(), got.type)
+    found = got.to_pylist()
+    if want != found:
+        at = next((i for i, (a, b) in enumerate(zip(want, found)) if a != b), "the end")
+        differ(f"{what}: differs at {at}", want, found)
+
+
+def check_table(table, frame, got, names, notes, extra):
+    """cells or genes: our columns after all of obs or var, in source order."""
+    written = {n["column"]: n.get("written_as", n["column"]) for n in notes if n.get("table") == table}
+    want = [written.get(c, c) for c in frame.columns] + [c for c, _ in OURS[table]]
+    same(f"{table}: column order", want, got.column_names[: len(want)])
+    same(f"{table}: columns nobody asked for", [], [c for c in got.column_names if c not in want and c not in extra])
+    same(f"{table}: rows", len(frame), got.num_rows)
+    if len(set(got.column_names)) != len(got.column_names):
+        return differ(f"{table}: two columns of one name", "unique", got.column_names)
+    for c in frame.columns:
+        name = written.get(c, c)
+        if name in got.column_names:
+            check_column(f"{table} column {c!r}", frame[c], got[name])
+        else:
+            differ(f"{table}: column {c!r} (as {name!r}) is missing")
+    for c, t in OURS[table]:
+        if c not in got.column_names:
+            differ(f"{table}: {c} is missing")
+            return
+        same(f"{table}: type of {c}", t, got[c].type)
+    kind = "cell" if table == "obs" else "gene"
+    same(f"{kind}_id", [str(v) for v in names], got[f"{kind}_id"].to_pylist())
+    same(f"{kind}_integer_id", list(range(len(names))), got[f"{kind}_integer_id"].to_pylist())
+
+
+def check_expression(cell, gene, value, got, genes, value_type):
+    same("expression: columns", ["cell_integer_id", "gene_integer_id", "value"], got.column_names)
+    if got.column_names != ["cell_integer_id", "gene_integer_id", "value"]:
+        return "?"
+    signed = got["cell_integer_id"].type == pa.int32()
+    types = ["int32", "int32"] if signed else ["uint32", "uint16" if genes <= 65_536 else "uint32"]
+    types.append(value_type or narrowest(value, signed))
+    same("expression: types", types, [np.dtype(t.to_pandas_dtype()).name for t in got.schema.types])
+    c, g, v = (got[k].to_numpy() for k in got.column_names)
+    for k in got.column_names:
+        same(f"expression: nulls in {k}", 0, got[k].null_count)
+    c, g = c.astype("int64"), g.astype("int64")
+    if np.any(np.diff(c) < 0):
+        differ("expression: cells are not ascending")
+    elif np.any((np.diff(c) == 0) & (np.diff(g) <= 0)):
+        differ("expression: genes are not strictly ascending inside a cell")
+    if np.any(v == 0):
+        differ("expression: zeros stored", 0, int(np.sum(v == 0)))
+    same("expression: rows", len(cell), len(c))
+    if len(cell) == len(c):
+        same_values("expression: cell_integer_id", cell, c)
+        same_values("expression: gene_integer_id", gene, g)
+        if value.dtype.kind != "f" and not fits(value, "float64"):
+            differ("expression: an integer that float64 does not hold")
+        same_values("expression: value", value.astype("float64"), v.astype("float64"))
+    return "signed" if signed else "narrow"
+
+
+def close(what, want, got):
+    if not isinstance(got, (int, float)) or isinstance(got, bool) or not math.isclose(want, got, rel_tol=1e-6, abs_tol=1e-9):
+        differ(what, want, got)
+
+
+def check_config(config, shape, value, versions):
+    same("config: checkpoint", False, "checkpoint" in config)
+    same("config: array_shape", list(shape), config.get("array_shape"))
+    same("config: n_cells, n_genes", list(shape), [config.get("n_cells"), config.get("n_genes")])
+    for table in ("expression", "cells", "genes"):
+        same(f"config: tables.{table}", f"{table}.lance", config.get("tables", {}).get(table))
+    for table, version in config.get("versions", {}).items():
+        same(f"config: versions.{table}", versions.get(table), version)
+    m = config.get("metadata", {})
+    total, n = shape[0] * shape[1], len(value)
+    same("config: expression_count", n, m.get("expression_count"))
+    same("config: total_possible_elements", total, m.get("total_possible_elements"))
+    close("config: density", n / total if total else 0, m.get("density"))
+    if total:
+        close("config: sparsity", 1 - n / total, m.get("sparsity"))
+    v = value.astype("float64")
+    v = v[np.isfinite(v)]
+    with np.errstate(all="ignore"):
+        want = dict(min_value=v.min(), max_value=v.max(), mean_value=v.mean(), std_value=v.std(ddof=1) if len(v) > 1 else 0) if len(v) else {}
+    stats = m.get("expression_stats", {})
+    for k in ("min_value", "max_value", "mean_value", "std_value"):
+        if not len(v):
+            same(f"config: {k} without values", True, stats.get(k) in (None, 0))
+        elif math.isfinite(want[k]):  # squares of values near 1e300 overflow: then there is nothing to compare
+            close(f"config: {k}", float(want[k]), stats.get(k))
+
+
+def check_categories(config, table, frame):
+    """Category lists survive in config.json: `obs_dtypes` (`var_dtypes`), by column (old or new name), {"categories": [...], "ordered": bool}."""
+    kept = config.get(f"{table}_dtypes")
+    written = {n["column"]: n.get("written_as") for n in config.get("column_notes", []) if n.get("table") == table}
+    for c in frame.columns if isinstance(kept, dict) else ():
+        entry = kept.get(c, kept.get(written.get(c)))
+        if isinstance(frame[c].dtype, pd.CategoricalDtype) and isinstance(entry, dict) and "categories" in entry:
+            cat = frame[c].cat
+            same(f"config: categories of {c!r}", [text(v) for v in cat.categories], [v if isinstance(v, str) else text(v) for v in entry["categories"]])
+            if "ordered" in entry:
+                same(f"config: {c!r} ordered", bool(cat.ordered), entry["ordered"])
+
+
+def check_files(root, tables):
+    """Nothing lies in the dataset that its latest versions do not refer to."""
+    known = {"config.json", "uns.json"} | {f"{t}.lance" for t in tables}
+    same("files beside the tables", [], sorted(p.name for p in root.iterdir() if p.name not in known))
+    for name, ds in tables.items():
+        used = {f"data/{d.path}" for f in ds.get_fragments() for d in f.data_files()}
+        there = {str(p.relative_to(root / f"{name}.lance")) for p in (root / f"{name}.lance" / "data").rglob("*") if p.is_file()}
+        same(f"{name}: data files nobody refers to", [], sorted(there - used))
+        same(f"{name}: data files that are missing", [], sorted(used - there))
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("h5ad", type=Path)
+    p.add_argument("dataset", type=Path)
+    p.add_argument("--value-type", help="the value type that was asked for (default: the narrowest exact one)")
+    args = p.parse_args()
+
+    obs, var, X = read_h5ad(args.h5ad)
+    shape = (len(obs), len(var))
+    cell, gene, value = expected_expression(X, shape)
+    config = json.loads((args.dataset / "config.json").read_text(encoding="utf-8"), parse_constant=lambda c: differ(f"config.json: {c} is not JSON"))
+    tables = {d.name.removesuffix(".lance"): lance.dataset(str(d)) for d in sorted(args.dataset.glob("*.lance"))}
+    if missing := {"expression", "cells", "genes"} - set(tables):
+        sys.exit(f"{args.dataset}: no table {', '.join(sorted(missing))}")
+
+    kind = check_expression(cell, gene, value, tables["expression"].to_table(), shape[1], args.value_type)
+    notes = config.get("column_notes", [])
+    extra = lambda key: set(config.get(key, {}).get("available", []))
+    cells, genes = tables["cells"].to_table(), tables["genes"].to_table()
+    check_table("obs", obs, cells, obs.index, notes, extra("obsm"))
+    check_table("var", var, genes, var.index, notes, extra("varm"))
+    counts = np.bincount(cell, minlength=shape[0])
+    if "cell_start_index" in cells.column_names and cells["cell_start_index"].type == pa.int64():
+        same_values("cell_start_index", (np.cumsum(counts) - counts).astype("int64"), cells["cell_start_index"].to_numpy())
+    if "source_file" in cells.column_names:
+        same("source_file", {args.h5ad.name} if shape[0] else set(), set(cells["source_file"].to_pylist()))
+    check_config(config, shape, value, {k: d.version for k, d in tables.items()})
+    check_categories(config, "obs", obs)
+    check_categories(config, "var", var)
+    check_files(args.dataset, tables)
+
+    if differences:
+        print(f"{args.dataset}: {len(differences)} differences from {args.h5ad.name}", *differences, sep="\n  ")
+        sys.exit(1)
+    print(f"ok {args.h5ad.name}: {shape[0]} cells, {shape[1]} genes, {len(value)} values ({kind}), {len(obs.columns)} obs and {len(var.columns)} var columns")
+
+
+if __name__ == "__main__":
+    main()
