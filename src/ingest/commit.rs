@@ -18,14 +18,11 @@ use crate::dataset::{
 use crate::plan::{Plan, PlannedColumn, Table};
 use crate::progress::{Event, Progress};
 use crate::source::{CellSource, ColumnKind};
+use crate::survey::blocks;
 use crate::table::{
     FragmentWriter, TableName, cells_batch, cells_schema, expression_schema, genes_batch,
     genes_schema,
 };
-
-/// Rows of a frame that are read at once, with few columns; with many, fewer.
-const FRAME_ROWS: u64 = 1 << 16;
-const FRAME_VALUES: u64 = 1 << 21;
 
 /// The commit of a job whose shards are all recorded.
 pub(super) struct Commit<'a> {
@@ -242,17 +239,6 @@ impl Commit<'_> {
             others: Default::default(),
         })
     }
-}
-
-/// Ranges of rows that are read at once.
-fn blocks(
-    rows: std::ops::Range<u64>,
-    columns: usize,
-) -> impl Iterator<Item = std::ops::Range<u64>> {
-    let step = (FRAME_VALUES / (columns as u64 + 1)).clamp(64, FRAME_ROWS);
-    let end = rows.end;
-    rows.step_by(step as usize)
-        .map(move |start| start..(start + step).min(end))
 }
 
 /// Identifiers as the tables hold them. The plan counted that they fit 32 bits.

@@ -45,6 +45,9 @@ const LANCE_RESERVED: [&str; 5] = [
     "_row_last_updated_at_version",
 ];
 
+/// Characters with which Lance refuses a name, or writes a table that it cannot read.
+const UNWRITABLE: [char; 3] = ['.', '`', '\0'];
+
 /// A column of an input and the name it gets in the dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedColumn {
@@ -58,7 +61,7 @@ pub(super) fn named(columns: &[Column], table: Table) -> Vec<PlannedColumn> {
     let own = |column: &Column| {
         let name = column.name.as_str();
         let taken = table.reserved().contains(&name) || LANCE_RESERVED.contains(&name);
-        !taken && !name.contains('.') && !name.is_empty()
+        !taken && !name.contains(UNWRITABLE) && !name.is_empty()
     };
     // Columns that keep their names have them first, whatever others would like to be called.
     let mut used: HashSet<String> = columns
@@ -85,7 +88,7 @@ pub(super) fn named(columns: &[Column], table: Table) -> Vec<PlannedColumn> {
 }
 
 fn free_name(column: &Column, table: Table, used: &mut HashSet<String>) -> String {
-    let mut name = column.name.replace('.', "_");
+    let mut name = column.name.replace(UNWRITABLE, "_");
     if name.is_empty() {
         name = "unnamed".into();
     }

@@ -1,14 +1,16 @@
 //! One look at each input: how large it is, who is in it, and what its values need.
 //!
-//! A survey reads headers, identifiers and a sample of the values that is spread over the whole
-//! matrix. It never reads the matrix.
+//! A survey reads headers, identifiers, the columns of cells and genes, and a sample of the values
+//! that is spread over the whole matrix. It never reads the matrix.
 
 mod fingerprint;
+mod frames;
 mod value;
 
 use crate::source::{CellSource, Layout, Numbers, SourceError};
 
 pub use fingerprint::{Fingerprint, Repeats};
+pub(crate) use frames::blocks;
 pub(crate) use value::Exact;
 pub use value::{ValueType, ValueTypes};
 
@@ -33,6 +35,7 @@ impl Survey {
         let description = source.description();
         let matrix = &description.matrices[0];
         let (fingerprint, repeated_cells, repeated_genes) = fingerprint::take(source)?;
+        frames::check(source)?;
         let mut exact = ValueTypes::all();
         let (mut seen, mut nonzero) = (0u64, 0u64);
         source.sample(&matrix.name, &mut |numbers| {

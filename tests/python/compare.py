@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Is SLAF_DATASET what H5AD says? An oracle that shares no code with slaf: anndata on one side, pylance on the other.
 
-    python tests/python/compare.py H5AD SLAF_DATASET [--value-type float64]
+    python tests/python/compare.py [--value-type float64] H5AD SLAF_DATASET [H5AD SLAF_DATASET ...]
 
-Prints `ok ...` and exits 0, or prints every difference and exits 1. The kind of data types (narrow: unsigned,
+Prints `ok ...` for each pair and exits 0, or prints every difference and exits 1. The kind of data types (narrow: unsigned,
 signed: signed) is read off the dataset; the value type must be the narrowest exact one, unless --value-type names
 the one that was asked for.
 """
@@ -70,7 +70,8 @@ def read_h5ad(path):
 
 
 def expected_expression(X, shape):
-    """(cell, gene, value): sorted, duplicates summed, zeros dropped. Integers stay integers, wide enough not to wrap."""
+    """(cell, gene, value, stored): sorted, duplicates summed, zeros dropped. Integers stay integers, wide enough not to
+    wrap. `stored` are the values before duplicates are summed, which the type of the values may have to hold too."""
     if X is None:
         X = sp.csr_matrix(shape, dtype="float32")
     if sp.issparse(X):
@@ -83,6 +84,7 @@ def expected_expression(X, shape):
         cell, gene = np.divmod(np.arange(X.size, dtype="int64"), max(1, shape[1]))
         value = X.reshape(-1)
     value = value.astype("float64" if value.dtype.kind == "f" else "uint64" if value.dtype.kind == "u" else "int64")
+    stored = value[value != 0]
     key = cell * max(1, shape[1]) + gene
     order = np.argsort(key, kind="stable")
     key, value = key[order], value[order]
@@ -91,7 +93,7 @@ def expected_expression(X, shape):
         key, value = key[first], np.add.reduceat(value, first)
     key, value = key[value != 0], value[value != 0]
     cell, gene = np.divmod(key, max(1, shape[1]))
-    return cell, gene, value
+    return cell, gene, value, stored
 
 
 def fits(value, dtype):
@@ -177,13 +179,13 @@ def check_table(table, frame, got, names, notes, extra):
     same(f"{kind}_integer_id", list(range(len(names))), got[f"{kind}_integer_id"].to_pylist())
 
 
-def check_expression(cell, gene, value, got, genes, value_type):
+def check_expression(cell, gene, value, stored, got, genes, value_type):
     same("expression: columns", ["cell_integer_id", "gene_integer_id", "value"], got.column_names)
     if got.column_names != ["cell_integer_id", "gene_integer_id", "value"]:
         return "?"
     signed = got["cell_integer_id"].type == pa.int32()
     types = ["int32", "int32"] if signed else ["uint32", "uint16" if genes <= 65_536 else "uint32"]
-    types.append(value_type or narrowest(value, signed))
+    types.append(value_type or narrowest(np.concatenate([value, stored]), signed))
     same("expression: types", types, [np.dtype(t.to_pandas_dtype()).name for t in got.schema.types])
     c, g, v = (got[k].to_numpy() for k in got.column_names)
     for k in got.column_names:
@@ -261,22 +263,18 @@ def check_files(root, tables):
         same(f"{name}: data files that are missing", [], sorted(used - there))
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("h5ad", type=Path)
-    p.add_argument("dataset", type=Path)
-    p.add_argument("--value-type", help="the value type that was asked for (default: the narrowest exact one)")
-    args = p.parse_args()
-
-    obs, var, X = read_h5ad(args.h5ad)
+def compare(h5ad, dataset, value_type=None):
+    """Compares one pair; returns a line that describes it and the list of differences."""
+    differences.clear()
+    obs, var, X = read_h5ad(h5ad)
     shape = (len(obs), len(var))
-    cell, gene, value = expected_expression(X, shape)
-    config = json.loads((args.dataset / "config.json").read_text(encoding="utf-8"), parse_constant=lambda c: differ(f"config.json: {c} is not JSON"))
-    tables = {d.name.removesuffix(".lance"): lance.dataset(str(d)) for d in sorted(args.dataset.glob("*.lance"))}
+    cell, gene, value, stored = expected_expression(X, shape)
+    config = json.loads((dataset / "config.json").read_text(encoding="utf-8"), parse_constant=lambda c: differ(f"config.json: {c} is not JSON"))
+    tables = {d.name.removesuffix(".lance"): lance.dataset(str(d)) for d in sorted(dataset.glob("*.lance"))}
     if missing := {"expression", "cells", "genes"} - set(tables):
-        sys.exit(f"{args.dataset}: no table {', '.join(sorted(missing))}")
+        return str(dataset), [f"no table {', '.join(sorted(missing))}"]
 
-    kind = check_expression(cell, gene, value, tables["expression"].to_table(), shape[1], args.value_type)
+    kind = check_expression(cell, gene, value, stored, tables["expression"].to_table(), shape[1], value_type)
     notes = config.get("column_notes", [])
     extra = lambda key: set(config.get(key, {}).get("available", []))
     cells, genes = tables["cells"].to_table(), tables["genes"].to_table()
@@ -286,16 +284,31 @@ def main():
     if "cell_start_index" in cells.column_names and cells["cell_start_index"].type == pa.int64():
         same_values("cell_start_index", (np.cumsum(counts) - counts).astype("int64"), cells["cell_start_index"].to_numpy())
     if "source_file" in cells.column_names:
-        same("source_file", {args.h5ad.name} if shape[0] else set(), set(cells["source_file"].to_pylist()))
+        same("source_file", {h5ad.name} if shape[0] else set(), set(cells["source_file"].to_pylist()))
     check_config(config, shape, value, {k: d.version for k, d in tables.items()})
     check_categories(config, "obs", obs)
     check_categories(config, "var", var)
-    check_files(args.dataset, tables)
+    check_files(dataset, tables)
+    line = f"{h5ad.name}: {shape[0]} cells, {shape[1]} genes, {len(value)} values ({kind}), {len(obs.columns)} obs and {len(var.columns)} var columns"
+    return line, list(differences)
 
-    if differences:
-        print(f"{args.dataset}: {len(differences)} differences from {args.h5ad.name}", *differences, sep="\n  ")
-        sys.exit(1)
-    print(f"ok {args.h5ad.name}: {shape[0]} cells, {shape[1]} genes, {len(value)} values ({kind}), {len(obs.columns)} obs and {len(var.columns)} var columns")
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("pairs", type=Path, nargs="+", metavar="H5AD DATASET")
+    p.add_argument("--value-type", help="the value type that was asked for (default: the narrowest exact one)")
+    args = p.parse_args()
+    if len(args.pairs) % 2:
+        p.error("an h5ad and a dataset are needed for each comparison")
+    wrong = 0
+    for h5ad, dataset in zip(args.pairs[::2], args.pairs[1::2]):
+        try:
+            line, found = compare(h5ad, dataset, args.value_type)
+        except Exception as error:  # one broken dataset must not hide the others
+            line, found = h5ad.name, [f"{type(error).__name__}: {error}"]
+        wrong += bool(found)
+        print(*([f"DIFFERENT {line}"] + found if found else [f"ok {line}"]), sep="\n  ", flush=True)
+    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":

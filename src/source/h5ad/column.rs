@@ -203,6 +203,10 @@ impl Opener<'_> {
         if header.shape.len() != 1 {
             return Ok(Err(format!("it has {} dimensions", header.shape.len())));
         }
+        match self.encoding()?.as_deref() {
+            None | Some("array" | "string-array") => {}
+            Some(unknown) => return Err(self.unknown(unknown)),
+        }
         match header.element {
             Element::Text => Ok(Ok(Values::Texts {
                 container: self.container.clone(),
@@ -218,8 +222,7 @@ impl Opener<'_> {
     }
 
     fn group(&self) -> Result<Found, SourceError> {
-        let encoding = self.container.attribute(self.object, "encoding-type")?;
-        match encoding.as_ref().and_then(Attribute::text) {
+        match self.encoding()?.as_deref() {
             Some("categorical") => self.categorical().map(Ok),
             Some("nullable-integer" | "nullable-boolean") => Ok(Ok(Values::Numbers {
                 values: self.numbers("/values")?,
@@ -235,11 +238,29 @@ impl Opener<'_> {
                     mask: Some(self.numbers("/mask")?),
                 }))
             }
-            Some(other) => Ok(Err(format!(
-                "the encoding {other:?} cannot be read as a column"
+            Some(
+                known @ ("csr_matrix" | "csc_matrix" | "awkward-array" | "dataframe" | "dict"),
+            ) => Ok(Err(format!(
+                "a column of the kind {known:?} has no place in a table"
             ))),
+            Some(unknown) => Err(self.unknown(unknown)),
             None => Ok(Err("a group without the attribute \"encoding-type\"".into())),
         }
+    }
+
+    fn encoding(&self) -> Result<Option<String>, SourceError> {
+        let encoding = self.container.attribute(self.object, "encoding-type")?;
+        Ok(encoding
+            .as_ref()
+            .and_then(Attribute::text)
+            .map(str::to_string))
+    }
+
+    fn unknown(&self, encoding: &str) -> SourceError {
+        self.place.unsupported(
+            format!("a column of the unknown kind {encoding:?}"),
+            "rewrite the file without it",
+        )
     }
 
     fn categorical(&self) -> Result<Values, SourceError> {

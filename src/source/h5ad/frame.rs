@@ -24,8 +24,8 @@ pub(super) struct Frame {
 }
 
 enum Index {
-    /// The object that holds the texts.
-    Texts(String),
+    /// The object that holds the texts, and which of them are missing: none may be.
+    Texts(String, Option<NumberArray>),
     Numbers(NumberArray),
 }
 
@@ -92,7 +92,8 @@ impl Frame {
             }
             None => Vec::new(),
         };
-        let mut seen = HashSet::from([index.to_string()]);
+        // An index that the writer lists is a column as well, of the same name.
+        let mut seen = HashSet::new();
         let mut order = Vec::new();
         for name in listed {
             if !members.contains(&name) {
@@ -106,7 +107,7 @@ impl Frame {
         }
         let mut unlisted: Vec<String> = members
             .into_iter()
-            .filter(|name| !seen.contains(name))
+            .filter(|name| !seen.contains(name) && name != index)
             .collect();
         unlisted.sort();
         order.extend(unlisted);
@@ -137,8 +138,31 @@ impl Frame {
             return Ok(StringArray::from(Vec::<String>::new()));
         }
         match &self.index {
-            Index::Texts(object) => self.container.texts(object, rows),
+            Index::Texts(object, missing) => {
+                if let Some(missing) = missing {
+                    self.check_none_missing(missing, rows.clone())?;
+                }
+                self.container.texts(object, rows)
+            }
             Index::Numbers(array) => Ok(text_of_numbers(&array.read(rows)?)),
+        }
+    }
+
+    fn check_none_missing(
+        &self,
+        missing: &NumberArray,
+        rows: Range<u64>,
+    ) -> Result<(), SourceError> {
+        let start = rows.start;
+        match missing.read(rows)?.to_i64() {
+            Ok(flags) => match flags.iter().position(|&flag| flag != 0) {
+                Some(row) => Err(self.place.damaged(format!(
+                    "row {} has no name in the index",
+                    start + row as u64
+                ))),
+                None => Ok(()),
+            },
+            Err(_) => Err(self.place.damaged("the mask of its index is not boolean")),
         }
     }
 
@@ -187,13 +211,21 @@ fn open_index(
     budget: ReadBudget,
 ) -> Result<(Index, u64), SourceError> {
     let place = Place::new(container.path(), object);
-    if container.kind(object)? != Kind::Dataset {
-        return Err(place.unsupported(
-            "an index that is not a plain dataset",
-            "rewrite the file with names of plain text",
-        ));
-    }
-    let header = container.array(object)?;
+    let (texts, missing) = match container.kind(object)? {
+        Kind::Dataset => (object.to_string(), None),
+        // Nullable texts, of which an index uses the texts alone.
+        Kind::Group if container.kind(&format!("{object}/values"))? == Kind::Dataset => {
+            let mask = NumberArray::open(container, file, &format!("{object}/mask"), budget)?;
+            (format!("{object}/values"), Some(mask))
+        }
+        _ => {
+            return Err(place.unsupported(
+                "an index that is neither a dataset nor nullable texts",
+                "rewrite the file with names of plain text",
+            ));
+        }
+    };
+    let header = container.array(&texts)?;
     let [rows] = header.shape[..] else {
         return Err(place.damaged(format!(
             "its shape is {:?}, where one dimension is expected",
@@ -201,8 +233,8 @@ fn open_index(
         )));
     };
     let index = match header.element {
-        Element::Text => Index::Texts(object.to_string()),
-        _ => Index::Numbers(NumberArray::open(container, file, object, budget)?),
+        Element::Text => Index::Texts(texts, missing),
+        _ => Index::Numbers(NumberArray::open(container, file, &texts, budget)?),
     };
     Ok((index, rows))
 }
