@@ -98,12 +98,16 @@ impl H5adSource {
 /// Tells an AnnData from the other things that are kept in HDF5 files.
 fn check_is_anndata(container: &dyn Container) -> Result<(), SourceError> {
     let place = Place::new(container.path(), "/");
+    if container.kind("mod")? == Kind::Group {
+        return Err(place.unsupported(
+            "MuData (h5mu)",
+            "write one of its modalities as h5ad: mdata.mod[\"rna\"].write_h5ad(NEW)",
+        ));
+    }
     for (object, role) in [("obs", "cells"), ("var", "genes")] {
         if container.kind(object)? == Kind::Missing {
             let help = if container.kind("matrix")? == Kind::Group {
                 "it looks like a 10x matrix, a format that is not read yet"
-            } else if container.kind("mod")? == Kind::Group {
-                "it looks like MuData (h5mu); write one of its modalities as h5ad"
             } else if container.kind("col_attrs")? == Kind::Group {
                 "it looks like loom; rewrite it as h5ad"
             } else {
