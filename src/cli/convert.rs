@@ -1,13 +1,13 @@
 //! `slaf convert`
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::arguments::{ConvertArguments, Verbosity};
 use super::bars::Bars;
 use super::report::Report;
 use super::settings::Settings;
-use crate::error::Error;
+use crate::error::{Error, ExitCode};
 use crate::ingest::{Earlier, Existing, Job, RunOptions, check_output};
 use crate::plan::Plan;
 use crate::source::{self, ReadBudget};
@@ -65,11 +65,26 @@ impl Request {
     }
 }
 
+/// Ends the process when a damaged file makes libhdf5 loop. What was recorded is kept, as after any
+/// sudden end. `SLAF_PATIENCE` sets the seconds after which that is assumed.
+fn give_up_on_stuck_files() {
+    const PATIENCE: u64 = 120;
+    let seconds = std::env::var("SLAF_PATIENCE").ok().and_then(|text| text.parse().ok());
+    let seconds: u64 = seconds.unwrap_or(PATIENCE).max(1);
+    source::watch(Duration::from_secs(seconds), move |place| {
+        eprintln!(
+            "slaf: error: {place}: reading it does not come to an end (after {seconds} s): the file is damaged, or its disk does not answer"
+        );
+        std::process::exit(i32::from(ExitCode::Refused as u8));
+    });
+}
+
 /// Looks, plans, writes, and tells what was done.
 pub(super) fn run(request: &Request) -> Result<(), Error> {
     let started = Instant::now();
     let settings = &request.settings;
     check_output(&request.output, request.existing)?;
+    give_up_on_stuck_files();
     let budget = ReadBudget {
         memory: settings.memory,
     };

@@ -21,6 +21,7 @@ pub use chunk::{CellChunk, ChunkBudget, Chunks, PendingChunk, ReadBudget};
 pub use describe::{Column, ColumnKind, Description, Layout, LeftOut, Matrix};
 pub use error::SourceError;
 pub use format::{Format, detect};
+pub use hdf5::watch;
 pub use number::{NumberType, Numbers};
 
 /// An input of cells. Implementations are cheap to open and hold no more than headers.

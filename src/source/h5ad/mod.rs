@@ -20,7 +20,7 @@ use self::dense::DenseMatrix;
 use self::frame::Frame;
 use self::sparse::CsrMatrix;
 use super::error::Place;
-use super::hdf5::{Attribute, Container, Kind, LibHdf5};
+use super::hdf5::{Attribute, Container, Kind, Watched};
 use super::{
     CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, NumberType, Numbers,
     ReadBudget, SourceError,
@@ -48,7 +48,7 @@ impl H5adSource {
     pub fn open(path: &Path, budget: ReadBudget) -> Result<Self, SourceError> {
         let root = Place::new(path, "/");
         let file = Arc::new(File::open(path).map_err(|e| root.io("open", e))?);
-        let container: Arc<dyn Container> = Arc::new(LibHdf5::open(path)?);
+        let container: Arc<dyn Container> = Arc::new(Watched::open(path)?);
         check_is_anndata(&*container)?;
         let obs = Frame::open(&container, &file, "obs", budget)?;
         let var = Frame::open(&container, &file, "var", budget)?;

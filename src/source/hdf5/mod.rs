@@ -8,6 +8,9 @@ mod container;
 mod ffi;
 mod lzf;
 mod pipeline;
+mod watch;
 
 pub(crate) use array::NumberArray;
-pub(crate) use container::{Attribute, Container, Element, Kind, LibHdf5};
+pub(crate) use container::{Attribute, Container, Element, Kind};
+pub(crate) use watch::Watched;
+pub use watch::watch;

@@ -1,0 +1,335 @@
+//! Promise: every reader says what is in the file, however it is asked.
+//!
+//! A new reader adds an entry to [`readers`] and passes the same suite.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int32Type};
+use slaf::chunk::{CooBatch, CooSpec};
+use slaf::plan::IdType;
+use slaf::source::{
+    self, CellSource, ChunkBudget, ColumnKind, Format, Layout, ReadBudget, SourceError,
+};
+use slaf::survey::{Survey, ValueType};
+
+use crate::support::dataset::{Triplets, floats, integers, same, texts};
+use crate::support::expectation::{ColumnExpectation, Expectation, category_text, number};
+use crate::support::fixtures;
+
+type Open = fn(&Path) -> Result<Box<dyn CellSource>, SourceError>;
+
+/// A reader and the fixtures of its format.
+struct Reader {
+    name: &'static str,
+    open: Open,
+    fixtures: Vec<PathBuf>,
+}
+
+fn readers() -> Vec<Reader> {
+    vec![Reader {
+        name: "h5ad",
+        open: |path| source::open(path, Some(Format::H5ad), ReadBudget::default()),
+        fixtures: fixtures("fixtures/h5ad", "h5ad"),
+    }]
+}
+
+/// Runs a check on every fixture of every reader and names those that fail.
+fn on_every_fixture(check: impl Fn(&dyn CellSource, &Expectation)) {
+    for reader in readers() {
+        for fixture in &reader.fixtures {
+            let name = fixture.file_stem().unwrap().to_string_lossy();
+            println!("{} {name}", reader.name);
+            let source = (reader.open)(fixture).unwrap_or_else(|error| panic!("{name}: {error}"));
+            check(&*source, &Expectation::beside(fixture));
+        }
+    }
+}
+
+const EVERYTHING: ChunkBudget = ChunkBudget { bytes: u64::MAX, cells: u64::MAX };
+
+/// Reads a range of cells as rows whose values are float64, which all fixtures fit.
+fn read(source: &dyn CellSource, cells: Range<u64>, budget: ChunkBudget) -> Triplets {
+    let description = source.description();
+    let spec = CooSpec {
+        path: description.path.clone(),
+        matrix: "X".into(),
+        first_cell: 0,
+        genes: description.genes,
+        cell_type: IdType::UInt32,
+        gene_type: IdType::UInt32,
+        value_type: ValueType::Float64,
+    };
+    let mut next = cells.start;
+    let mut rows = Vec::new();
+    for chunk in source.chunks("X", cells.clone(), budget).unwrap() {
+        let chunk = chunk.unwrap();
+        assert_eq!(chunk.cells.start, next, "chunks follow each other");
+        assert!(chunk.cells.end > next && chunk.cells.end - next <= budget.cells);
+        next = chunk.cells.end;
+        let range = chunk.cells.clone();
+        let chunk = chunk.read().unwrap();
+        assert_eq!(chunk.cells, range);
+        assert_eq!(chunk.indptr.len() as u64, range.end - range.start + 1);
+        let batch = CooBatch::new(&chunk, &spec).unwrap();
+        let columns = [&batch.cell_ids, &batch.gene_ids].map(integers);
+        let values = floats(&batch.values);
+        rows.extend((0..batch.rows()).map(|i| (columns[0][i] as u64, columns[1][i] as u64, values[i])));
+    }
+    assert_eq!(next, cells.end, "chunks end where the range does");
+    rows
+}
+
+#[test]
+fn headers_are_what_anndata_says() {
+    on_every_fixture(|source, expected| {
+        let description = source.description();
+        assert_eq!([description.cells, description.genes], expected.shape);
+        let matrix = &description.matrices[0];
+        let layout = match expected.x.layout.as_str() {
+            "csr" => Layout::Csr,
+            "dense" => Layout::Dense,
+            _ => Layout::Absent,
+        };
+        assert_eq!(matrix.layout, layout);
+        if let Some(dtype) = &expected.x.dtype {
+            assert_eq!(matrix.number_type.to_string(), *dtype);
+        }
+        if layout == Layout::Csr {
+            assert_eq!(matrix.entries, Some(expected.stored));
+        }
+        let left_out: Vec<String> =
+            description.left_out.iter().map(|left_out| left_out.object.clone()).collect();
+        for object in &expected.not_read {
+            let named = left_out.iter().any(|found| found == object || found.starts_with(&format!("{object}/")));
+            assert!(named, "{object} is not named in {left_out:?}");
+        }
+        assert_eq!(left_out.is_empty(), expected.not_read.is_empty(), "{left_out:?}");
+    });
+}
+
+#[test]
+fn identifiers_in_any_range() {
+    on_every_fixture(|source, expected| {
+        let cells = expected.cells();
+        let genes = expected.genes();
+        type Ids<'a> = &'a dyn Fn(Range<u64>) -> Result<arrow::array::StringArray, SourceError>;
+        let lists: [(Ids<'_>, &[String]); 2] =
+            [(&|range| source.cell_ids(range), &cells), (&|range| source.gene_ids(range), &genes)];
+        for (ids, names) in lists {
+            let count = names.len() as u64;
+            for range in [0..count, 0..0, count..count, 0..count.min(1), count / 2..count] {
+                let wanted = &names[range.start as usize..range.end as usize];
+                let found = ids(range).unwrap();
+                assert_eq!(found.iter().map(Option::unwrap).collect::<Vec<_>>(), wanted);
+            }
+        }
+    });
+}
+
+#[test]
+fn the_same_rows_for_any_budget() {
+    on_every_fixture(|source, expected| {
+        let wanted = expected.triplets();
+        let all = 0..expected.shape[0];
+        for bytes in [1, 100, 1000, 1 << 20, u64::MAX] {
+            for cells in [1, 3, u64::MAX] {
+                let rows = read(source, all.clone(), ChunkBudget { bytes, cells });
+                assert!(same(&rows, &wanted), "{bytes} bytes, {cells} cells: {rows:?}, not {wanted:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_same_rows_for_any_range() {
+    on_every_fixture(|source, expected| {
+        let wanted = expected.triplets();
+        let count = expected.shape[0];
+        for range in [0..0, 0..count / 2, count / 2..count, count / 3..count - count / 3, count..count] {
+            let rows = read(source, range.clone(), EVERYTHING);
+            let wanted: Triplets = wanted.iter().filter(|row| range.contains(&row.0)).copied().collect();
+            assert!(same(&rows, &wanted), "cells {range:?}");
+        }
+    });
+}
+
+#[test]
+fn offsets_count_what_chunks_store() {
+    on_every_fixture(|source, expected| {
+        let count = expected.shape[0];
+        let Some(offsets) = source.offsets("X", 0..count).unwrap() else {
+            assert_eq!(source.description().matrices[0].layout, Layout::Dense);
+            return;
+        };
+        assert_eq!((offsets[0], offsets[count as usize]), (0, expected.stored));
+        for chunk in source.chunks("X", 0..count, ChunkBudget { bytes: 1, cells: 2 }).unwrap() {
+            let chunk = chunk.unwrap();
+            let cells = chunk.cells.clone();
+            let stored = offsets[cells.end as usize] - offsets[cells.start as usize];
+            assert_eq!(chunk.entries, stored);
+            assert_eq!(chunk.read().unwrap().values.len() as u64, stored);
+        }
+    });
+}
+
+#[test]
+fn tidying_counts_what_it_drops() {
+    on_every_fixture(|source, expected| {
+        let Some(zeros) = expected.explicit_zeros else { return };
+        let description = source.description();
+        let spec = CooSpec {
+            path: description.path.clone(),
+            matrix: "X".into(),
+            first_cell: 0,
+            genes: description.genes,
+            cell_type: IdType::Int32,
+            gene_type: IdType::Int32,
+            value_type: ValueType::Float64,
+        };
+        let (mut rows, mut dropped, mut merged) = (0, 0, 0);
+        for chunk in source.chunks("X", 0..expected.shape[0], EVERYTHING).unwrap() {
+            let batch = CooBatch::new(&chunk.unwrap().read().unwrap(), &spec).unwrap();
+            rows += batch.rows() as u64;
+            dropped += batch.tidied.zeros;
+            merged += batch.tidied.merged;
+        }
+        assert_eq!(merged, expected.duplicates);
+        assert_eq!(rows + dropped + merged, expected.stored);
+        if expected.duplicates == 0 {
+            assert_eq!(dropped, zeros);
+        }
+    });
+}
+
+#[test]
+fn columns_keep_their_meaning() {
+    on_every_fixture(|source, expected| {
+        let description = source.description();
+        let frames = [
+            (source.obs(0..expected.shape[0]).unwrap(), &description.obs, &expected.obs),
+            (source.var(0..expected.shape[1]).unwrap(), &description.var, &expected.var),
+        ];
+        for (batch, columns, wanted) in frames {
+            assert_eq!(batch.num_columns(), wanted.len());
+            for ((array, column), wanted) in batch.columns().iter().zip(columns).zip(wanted) {
+                assert_eq!(column.name, wanted.name);
+                check_column(array, &column.kind, wanted);
+            }
+        }
+        // Part of a frame is part of the whole.
+        let half = expected.shape[0] / 2;
+        let part = source.obs(half..expected.shape[0]).unwrap();
+        let whole = source.obs(0..expected.shape[0]).unwrap();
+        assert_eq!(part, whole.slice(half as usize, (expected.shape[0] - half) as usize));
+    });
+}
+
+fn check_column(array: &ArrayRef, kind: &ColumnKind, wanted: &ColumnExpectation) {
+    let name = &wanted.name;
+    let nulls: Vec<bool> = wanted.values.iter().map(|value| value.is_null()).collect();
+    let found: Vec<bool> = (0..array.len()).map(|row| array.is_null(row)).collect();
+    // A float's NaN is no missing value; expectations tell them apart.
+    assert_eq!(found, nulls, "missing values of {name}");
+    match kind {
+        ColumnKind::Text => {
+            assert_eq!(wanted.r#type, "utf8", "{name}");
+            let values: Vec<Option<String>> =
+                wanted.values.iter().map(|value| value.as_str().map(str::to_string)).collect();
+            assert_eq!(texts(array), values, "{name}");
+        }
+        ColumnKind::Categorical { ordered } => {
+            assert_eq!((wanted.r#type.as_str(), wanted.ordered), ("categorical", *ordered), "{name}");
+            let categories = array.as_dictionary::<Int32Type>().values();
+            let wanted_categories: Vec<Option<String>> =
+                wanted.categories.iter().map(|value| Some(category_text(value))).collect();
+            assert_eq!(texts(categories), wanted_categories, "{name}");
+            let values: Vec<Option<String>> =
+                wanted.values.iter().map(|value| (!value.is_null()).then(|| category_text(value))).collect();
+            assert_eq!(texts(&cast(array, &DataType::Utf8).unwrap()), values, "{name}");
+        }
+        ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => {
+            assert_eq!(wanted.r#type, number_type.to_string(), "{name}");
+            for (row, value) in wanted.values.iter().enumerate().filter(|(_, value)| !value.is_null()) {
+                let one = array.slice(row, 1);
+                match value.as_i64() {
+                    // Large integers do not fit a float.
+                    Some(value) => assert_eq!(integers(&one)[0], value, "{name} row {row}"),
+                    None if value.is_u64() => {
+                        let found = cast(&one, &DataType::UInt64).unwrap();
+                        let found = found.as_primitive::<arrow::datatypes::UInt64Type>().value(0);
+                        assert_eq!(Some(found), value.as_u64(), "{name} row {row}");
+                    }
+                    None => {
+                        let (found, wanted) = (floats(&one)[0], number(value));
+                        assert!(found == wanted || (found.is_nan() && wanted.is_nan()), "{name} row {row}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_survey_never_fails_where_reading_works() {
+    on_every_fixture(|source, expected| {
+        let survey = Survey::of(source).unwrap();
+        assert_eq!([survey.fingerprint.cells, survey.fingerprint.genes], expected.shape);
+        let distinct = |mut names: Vec<String>| {
+            let all = names.len();
+            names.sort();
+            names.dedup();
+            (all - names.len()) as u64
+        };
+        assert_eq!(survey.repeated_cells.count, distinct(expected.cells()));
+        assert_eq!(survey.repeated_genes.count, distinct(expected.genes()));
+    });
+}
+
+/// Everything a reader yields, or its error.
+fn read_all(open: Open, path: &Path) -> Result<Triplets, String> {
+    let source = open(path).map_err(|error| error.to_string())?;
+    let text = |error: SourceError| error.to_string();
+    Survey::of(&*source).map_err(text)?;
+    let description = source.description();
+    let cells = description.cells;
+    let spec = CooSpec {
+        path: path.into(),
+        matrix: "X".into(),
+        first_cell: 0,
+        genes: description.genes,
+        cell_type: IdType::UInt32,
+        gene_type: IdType::UInt32,
+        value_type: ValueType::Float64,
+    };
+    let mut rows = Vec::new();
+    for chunk in source.chunks("X", 0..cells, EVERYTHING).map_err(text)? {
+        let chunk = chunk.map_err(text)?.read().map_err(text)?;
+        let batch = CooBatch::new(&chunk, &spec).map_err(|error| error.to_string())?;
+        let (cells, genes) = (integers(&batch.cell_ids), integers(&batch.gene_ids));
+        let values = floats(&batch.values);
+        rows.extend((0..batch.rows()).map(|i| (cells[i] as u64, genes[i] as u64, values[i])));
+    }
+    Ok(rows)
+}
+
+#[test]
+fn a_file_cut_short_is_an_error_or_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    for reader in readers() {
+        for fixture in &reader.fixtures {
+            let bytes = std::fs::read(fixture).unwrap();
+            let wanted = Expectation::beside(fixture).triplets();
+            let path = folder.path().join(fixture.file_name().unwrap());
+            for part in 0..8 {
+                std::fs::write(&path, &bytes[..bytes.len() * part / 8]).unwrap();
+                if let Ok(rows) = read_all(reader.open, &path) {
+                    assert!(same(&rows, &wanted), "{} cut to {part}/8", fixture.display());
+                }
+            }
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+}

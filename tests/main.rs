@@ -1,0 +1,11 @@
+//! Integration tests, by promise. One binary: linking Lance is the slow part.
+
+mod conformance;
+mod interop;
+mod memory;
+mod narrowing;
+mod real_files;
+mod refusal;
+mod resume;
+mod settings;
+mod support;

@@ -1,0 +1,37 @@
+//! Promise: memory does not grow with the input.
+
+use std::path::Path;
+
+use crate::support::h5ad_writer::write_csr;
+use crate::support::program::{Run, slaf};
+
+/// The most memory that a conversion had, in bytes.
+fn peak(input: &Path, output: &Path, memory: &str) -> u64 {
+    let mut command = slaf(&["convert", "--json", "--threads", "2", "--memory", memory]);
+    let run = Run::of(command.arg(input).arg(output)).succeeded();
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    std::fs::remove_dir_all(output).unwrap();
+    report["peak_memory"].as_u64().unwrap()
+}
+
+#[test]
+fn ten_times_the_cells_need_no_more_memory() {
+    if !Path::new("/proc/self/status").exists() {
+        println!("skipped: this system does not tell a process's memory");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let input = |cells: usize| {
+        let path = folder.path().join(format!("{cells}.h5ad"));
+        write_csr(&path, cells, 3_000, 500, |entry| (entry % 11 + 1) as f32);
+        path
+    };
+    let (small, large) = (input(10_000), input(100_000));
+    for (memory, limit) in [("512MiB", 512u64 << 20), ("192MiB", 192 << 20)] {
+        let (few, many) = (peak(&small, &output, memory), peak(&large, &output, memory));
+        println!("{memory}: {few} and {many} bytes");
+        assert!(few <= limit && many <= limit, "{few} and {many} bytes with {memory}");
+        assert!(many as f64 <= few as f64 * 1.1, "{few} bytes became {many} with {memory}");
+    }
+}

@@ -1,0 +1,194 @@
+//! Promise: values are never changed, and never wider than they need to be.
+
+use proptest::prelude::*;
+use slaf::ingest::{Earlier, Existing, IngestError, Job, Outcome, RunOptions};
+use slaf::plan::{Compression, Dtypes, Plan, PlanOptions};
+use slaf::source::{CellSource, Numbers};
+use slaf::survey::{Survey, ValueType};
+use slaf::table::TableName;
+
+use crate::support::dataset::{Contents, Triplets, assert_no_orphans, fragments, integers, same, table, triplets};
+use crate::support::memory_source::MemorySource;
+
+fn run_options(threads: usize, chunk_cells: u64) -> RunOptions {
+    RunOptions {
+        threads,
+        memory: 256 << 20,
+        chunk_cells,
+        existing: Existing::Refuse,
+        earlier: Earlier::Resume,
+    }
+}
+
+fn plan_options(dtypes: Dtypes, fragment_rows: u64) -> PlanOptions {
+    PlanOptions { dtypes, value_type: None, compression: Compression::None, fragment_rows }
+}
+
+/// Converts a source into `output` and returns what was done.
+fn convert(
+    source: &dyn CellSource,
+    output: &std::path::Path,
+    plan: &PlanOptions,
+    run: RunOptions,
+) -> Result<Outcome, IngestError> {
+    let survey = Survey::of(source)?;
+    let plan = Plan::new(source, &survey, plan)?;
+    let finished = Job::begin(plan, output, run)?.run(source, &())?;
+    let outcome = finished.outcome().clone();
+    finished.close()?;
+    Ok(outcome)
+}
+
+/// A sparse matrix in some stored type, with the rows it stands for.
+fn matrices() -> impl Strategy<Value = (u64, Vec<Vec<i32>>, Numbers)> {
+    let genes = 1..40u64;
+    genes.prop_flat_map(|genes| {
+        let row = prop::collection::btree_set(0..genes as i32, 0..genes as usize);
+        let rows = prop::collection::vec(row.prop_map(|row| row.into_iter().collect::<Vec<_>>()), 0..30);
+        rows.prop_flat_map(move |rows| {
+            let count = rows.iter().map(Vec::len).sum::<usize>();
+            (Just(genes), Just(rows), values(count))
+        })
+    })
+}
+
+fn values(count: usize) -> impl Strategy<Value = Numbers> {
+    // Mostly small counts, now and then something wide.
+    let count_like = prop_oneof![20 => 1..300i64, 1 => 60_000..70_000i64, 1 => Just((1 << 24) + 1), 1 => -5..0i64];
+    let integers = prop::collection::vec(count_like, count);
+    let real = prop_oneof![20 => (1..300i32).prop_map(f64::from), 1 => Just(0.5), 1 => Just(0.1), 1 => Just(f64::NAN), 1 => Just(1e300)];
+    let reals = prop::collection::vec(real, count);
+    prop_oneof![
+        integers.clone().prop_map(Numbers::Int64),
+        integers.clone().prop_map(|v| Numbers::Int32(v.into_iter().map(|x| x as i32).collect())),
+        integers.prop_map(|v| Numbers::UInt8(v.into_iter().map(|x| (x.unsigned_abs() % 255 + 1) as u8).collect())),
+        reals.clone().prop_map(Numbers::Float64),
+        reals.prop_map(|v| Numbers::Float32(v.into_iter().map(|x| x as f32).collect())),
+    ]
+}
+
+fn expected(rows: &[Vec<i32>], values: &Numbers) -> Triplets {
+    let values: Vec<f64> = match values {
+        Numbers::Int64(v) => v.iter().map(|&x| x as f64).collect(),
+        Numbers::Int32(v) => v.iter().map(|&x| f64::from(x)).collect(),
+        Numbers::UInt8(v) => v.iter().map(|&x| f64::from(x)).collect(),
+        Numbers::Float64(v) => v.clone(),
+        Numbers::Float32(v) => v.iter().map(|&x| f64::from(x)).collect(),
+        other => unreachable!("{other:?}"),
+    };
+    let mut values = values.into_iter();
+    let mut triplets = Vec::new();
+    for (cell, row) in (0..).zip(rows) {
+        for &gene in row {
+            triplets.push((cell, gene as u64, values.next().unwrap()));
+        }
+    }
+    triplets
+}
+
+/// The narrowest type of a list that holds all values, by the plain rule.
+fn narrowest(dtypes: Dtypes, rows: &Triplets) -> ValueType {
+    let fits = |value: f64, value_type: ValueType| match value_type {
+        ValueType::UInt16 => value.fract() == 0.0 && (0.0..=65535.0).contains(&value),
+        ValueType::UInt32 => value.fract() == 0.0 && (0.0..=4294967295.0).contains(&value),
+        ValueType::Int32 => value.fract() == 0.0 && (-2147483648.0..=2147483647.0).contains(&value),
+        ValueType::Float32 => value.is_nan() || f64::from(value as f32) == value,
+        ValueType::Float64 => true,
+    };
+    let candidates = dtypes.value_types();
+    let all = |value_type: ValueType| rows.iter().all(|row| fits(row.2, value_type));
+    *candidates.iter().find(|&&value_type| all(value_type)).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Any matrix, type, sample, fragment size, chunk size and number of threads: the same rows, in
+    /// the narrowest type, in fragments that keep their limit.
+    #[test]
+    fn every_value_survives_in_the_narrowest_type(
+        (genes, rows, values) in matrices(),
+        signed: bool,
+        sampled in 0usize..20,
+        fragment_rows in prop_oneof![1..20u64, Just(1_000_000)],
+        chunk_cells in 1..10u64,
+        threads in 1usize..4,
+    ) {
+        let wanted = expected(&rows, &values);
+        let dtypes = if signed { Dtypes::Signed } else { Dtypes::Narrow };
+        let source = MemorySource::new(genes, &rows, values, sampled);
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.slaf");
+        let plan = plan_options(dtypes, fragment_rows);
+        let outcome = convert(&source, &output, &plan, run_options(threads, chunk_cells)).unwrap();
+        prop_assert!(same(&triplets(&output), &wanted));
+        let found = outcome.dataset.value.as_ref().unwrap().r#type.clone();
+        prop_assert_eq!(found, narrowest(dtypes, &wanted).to_string());
+        let cells = table(&output, TableName::Cells);
+        let starts = integers(cells.column_by_name("cell_start_index").unwrap());
+        for (cell, start) in (0u64..).zip(starts) {
+            prop_assert_eq!(start as usize, wanted.iter().filter(|row| row.0 < cell).count());
+        }
+        let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
+        for rows in fragments(&output, TableName::Expression) {
+            prop_assert!(rows as u64 <= fragment_rows || rows <= longest);
+        }
+        assert_no_orphans(&output);
+    }
+}
+
+/// 5,000 cells of ten small counts, and one wide value that no sample sees.
+fn with_a_late_value(value: f32) -> MemorySource {
+    let rows: Vec<Vec<i32>> = (0..5000).map(|_| (0..10).collect()).collect();
+    let mut values = vec![1.0f32; 50_000];
+    values[43_210] = value;
+    MemorySource::new(10, &rows, Numbers::Float32(values), 100)
+}
+
+#[test]
+fn a_late_value_widens_the_plan_and_nothing_is_lost() {
+    for (value, value_type) in [(70_000.0, "uint32"), (0.5, "float32"), (-3.0, "float32")] {
+        let source = with_a_late_value(value);
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.slaf");
+        let plan = plan_options(Dtypes::Narrow, 7_000);
+        let outcome = convert(&source, &output, &plan, run_options(2, 500)).unwrap();
+        let note = outcome.dataset.value.as_ref().unwrap();
+        assert_eq!(note.r#type, value_type);
+        assert!(note.reason.contains("cell 4321, gene 0"), "{}", note.reason);
+        assert_eq!(outcome.widened.len(), 1);
+        let rows = triplets(&output);
+        assert_eq!(rows.len(), 50_000);
+        assert_eq!(rows[43_210], (4321, 0, f64::from(value)));
+        assert_no_orphans(&output);
+    }
+}
+
+#[test]
+fn a_forced_type_that_does_not_hold_a_late_value_is_a_refusal() {
+    let source = with_a_late_value(70_000.0);
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let plan = PlanOptions {
+        value_type: Some(ValueType::UInt16),
+        ..plan_options(Dtypes::Narrow, 1_000_000)
+    };
+    let error = convert(&source, &output, &plan, run_options(2, 500)).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("70000") && message.contains("--value-type"), "{message}");
+    assert!(!output.exists(), "nothing was worth keeping");
+}
+
+#[test]
+fn threads_and_chunks_do_not_change_the_dataset() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = with_a_late_value(0.1);
+    let mut contents = Vec::new();
+    for (number, (threads, cells)) in [(1, 1), (2, 37), (4, u64::MAX)].into_iter().enumerate() {
+        let output = folder.path().join(format!("{number}.slaf"));
+        convert(&source, &output, &plan_options(Dtypes::Signed, 9_999), run_options(threads, cells)).unwrap();
+        contents.push(Contents::of(&output));
+    }
+    assert_eq!(contents[0], contents[1]);
+    assert_eq!(contents[0], contents[2]);
+}

@@ -1,0 +1,181 @@
+//! Promise: whatever is wrong ends with one message that names it, the right exit code, and no
+//! dataset that looks complete.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use slaf::dataset::Dataset;
+
+use crate::support::dataset::triplets;
+use crate::support::expectation::Expectation;
+use crate::support::program::{Run, convert, slaf};
+use crate::support::{fixtures, repository};
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    mentions: Vec<String>,
+}
+
+#[test]
+fn refused_fixtures_name_file_and_object() {
+    let folder = tempfile::tempdir().unwrap();
+    for fixture in fixtures("fixtures/h5ad_refused", "h5ad") {
+        let name = fixture.file_name().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(fixture.with_extension("json")).unwrap();
+        let expected: Refusal = serde_json::from_str(&text).unwrap();
+        let output = folder.path().join("out.slaf");
+        let run = Run::of(&mut convert(&fixture, &output, &[])).refused(3);
+        assert!(run.stderr.contains(&name), "{}", run.stderr);
+        let message = run.stderr.to_lowercase();
+        for mention in expected.mentions {
+            assert!(message.contains(&mention.to_lowercase()), "{name}: {mention:?} is not in {message}");
+        }
+        assert!(!output.exists(), "{name} left something behind");
+    }
+}
+
+#[test]
+fn inputs_that_are_not_there_or_no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let run = Run::of(&mut convert(&folder.path().join("missing.h5ad"), &output, &[])).refused(3);
+    assert!(run.stderr.contains("missing.h5ad"), "{}", run.stderr);
+    let run = Run::of(&mut convert(folder.path(), &output, &[])).refused(3);
+    assert!(run.stderr.contains("is a folder"), "{}", run.stderr);
+    assert!(!output.exists());
+}
+
+#[test]
+fn outputs_that_are_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = repository("fixtures/h5ad/csr_gzip.h5ad");
+    let refused = |output: &Path, flags: &[&str], mention: &str| {
+        let run = Run::of(&mut convert(&input, output, flags)).refused(3);
+        assert!(run.stderr.contains(mention), "{}", run.stderr);
+        assert!(run.stderr.contains(&*output.file_name().unwrap().to_string_lossy()));
+    };
+    let file = folder.path().join("a_file");
+    std::fs::write(&file, "precious").unwrap();
+    for flags in [&[][..], &["--overwrite"]] {
+        refused(&file, flags, "is a file");
+    }
+    let other = folder.path().join("photos");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("cat.jpg"), "precious").unwrap();
+    for flags in [&[][..], &["--overwrite"], &["--no-resume"]] {
+        refused(&other, flags, "not a SLAF dataset");
+    }
+    assert_eq!(std::fs::read_to_string(other.join("cat.jpg")).unwrap(), "precious");
+    let dataset = folder.path().join("out.slaf");
+    Run::of(&mut convert(&input, &dataset, &[])).succeeded();
+    let before = triplets(&dataset);
+    refused(&dataset, &[], "--overwrite");
+    assert_eq!(triplets(&dataset), before);
+    Run::of(&mut convert(&input, &dataset, &["--overwrite"])).succeeded();
+    assert_eq!(triplets(&dataset), before);
+    // An empty folder is as good as none.
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    Run::of(&mut convert(&input, &empty, &[])).succeeded();
+}
+
+#[test]
+fn outputs_that_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = repository("fixtures/h5ad/csr_gzip.h5ad");
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let output = folder.path().join("file").join("out.slaf");
+    let run = Run::of(&mut convert(&input, &output, &[])).refused(1);
+    assert!(run.stderr.contains("file/out.slaf"), "{}", run.stderr);
+    // Nobody, not even root, makes folders there.
+    if Path::new("/proc/self").exists() {
+        let run = Run::of(&mut convert(&input, Path::new("/proc/self/out.slaf"), &[])).refused(1);
+        assert!(run.stderr.contains("/proc/self/out.slaf"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = repository("fixtures/h5ad/csr_gzip.h5ad");
+    let output = folder.path().join("out.slaf");
+    let usage = |flags: &[&str], mention: &str| {
+        let run = Run::of(&mut convert(&input, &output, flags));
+        assert_eq!(run.code, Some(2), "{flags:?}: {}", run.stderr);
+        assert!(run.stderr.contains(mention), "{flags:?}: {}", run.stderr);
+        assert!(!output.exists());
+    };
+    usage(&["--dtypes", "wide"], "--dtypes");
+    usage(&["--memory", "1MiB"], "too little");
+    usage(&["--fragment-rows", "0"], "--fragment-rows");
+    usage(&["--config", "/no/such/file.toml"], "/no/such/file.toml");
+    usage(&["--dtypes", "signed", "--value-type", "uint16"], "--value-type");
+    usage(&["--scratch-dir", "/no/such/folder"], "/no/such/folder");
+    usage(&["third", "fourth"], "one");
+    let run = Run::of(slaf(&["convert"]).arg(&input));
+    assert_eq!(run.code, Some(2));
+}
+
+#[test]
+fn datasets_that_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let info = |path: &Path| Run::of(&mut slaf(&["info".as_ref(), path.as_os_str()])).refused(3).stderr;
+    assert!(info(&folder.path().join("nothing")).contains("does not exist"));
+    assert!(info(folder.path()).contains("config.json"));
+    std::fs::write(folder.path().join("config.json"), "{\"array_shape\": 3}").unwrap();
+    assert!(info(folder.path()).contains("config.json"));
+    let dataset = folder.path().join("out.slaf");
+    Run::of(&mut convert(&repository("fixtures/h5ad/demo.h5ad"), &dataset, &[])).succeeded();
+    std::fs::remove_dir_all(dataset.join("cells.lance")).unwrap();
+    assert!(info(&dataset).contains("cells.lance"));
+}
+
+/// A generator of numbers that is the same everywhere.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) % below as u64) as usize
+    }
+}
+
+#[test]
+fn damaged_bytes_end_in_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("damaged.h5ad"), folder.path().join("out.slaf"));
+    let names = ["demo", "csr_gzip", "dense_gzip", "columns_kinds", "latest_csr", "csr_shuffle_gzip_fletcher32"];
+    let mut random = Numbers(20_261_121);
+    // SLAF_MUTATIONS asks for more than the few that a test run can afford.
+    let rounds = std::env::var("SLAF_MUTATIONS").map_or(15, |text| text.parse().unwrap());
+    for name in names {
+        let fixture = repository(&format!("fixtures/h5ad/{name}.h5ad"));
+        let bytes = std::fs::read(&fixture).unwrap();
+        let shape = Expectation::beside(&fixture).shape;
+        for round in 0..rounds {
+            let mut damaged = bytes.clone();
+            for _ in 0..=random.next(8) {
+                // Most headers lie in the first half.
+                let length = if random.next(2) == 0 { damaged.len() / 2 } else { damaged.len() };
+                let at = random.next(length);
+                damaged[at] = [0, 0xff, 1, 0x80, damaged[at] ^ 0x10][random.next(5)];
+            }
+            std::fs::write(&input, &damaged).unwrap();
+            // A library that never comes back is given up sooner than a user would want.
+            let run = Run::of(convert(&input, &output, &[]).env("SLAF_PATIENCE", "5"));
+            match run.code {
+                // The damage may lie where nobody looks, or be a value like any other.
+                Some(0) => {
+                    let dataset = Dataset::open(&output).unwrap();
+                    assert_eq!(dataset.config().array_shape, shape, "{name} {round}");
+                    std::fs::remove_dir_all(&output).unwrap();
+                }
+                _ => {
+                    run.refused(3);
+                    assert!(!output.exists(), "{name} {round} left something behind");
+                }
+            }
+        }
+    }
+}

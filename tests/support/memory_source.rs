@@ -1,0 +1,133 @@
+//! An input in memory, for matrices that no file needs to hold.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::Schema;
+use slaf::source::{
+    CellChunk, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, Numbers,
+    PendingChunk, SourceError,
+};
+
+/// A CSR matrix with cells c0, c1, … and genes g0, g1, … without columns.
+pub struct MemorySource {
+    description: Description,
+    indptr: Vec<usize>,
+    genes: Vec<i32>,
+    values: Numbers,
+    /// How many values a sample sees.
+    sampled: usize,
+    _file: tempfile::NamedTempFile,
+}
+
+impl MemorySource {
+    pub fn new(genes: u64, rows: &[Vec<i32>], values: Numbers, sampled: usize) -> Self {
+        let mut indptr = vec![0];
+        for row in rows {
+            indptr.push(indptr[indptr.len() - 1] + row.len());
+        }
+        assert_eq!(indptr[rows.len()], values.len());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        MemorySource {
+            description: Description {
+                path: PathBuf::from(file.path()),
+                format: Format::H5ad,
+                cells: rows.len() as u64,
+                genes,
+                matrices: vec![Matrix {
+                    name: "X".into(),
+                    layout: Layout::Csr,
+                    number_type: values.number_type(),
+                    entries: Some(values.len() as u64),
+                }],
+                obs: Vec::new(),
+                var: Vec::new(),
+                left_out: Vec::new(),
+            },
+            indptr,
+            genes: rows.concat(),
+            values,
+            sampled,
+            _file: file,
+        }
+    }
+}
+
+/// A piece of a column of numbers.
+pub fn slice(numbers: &Numbers, range: Range<usize>) -> Numbers {
+    macro_rules! slice {
+        ($($variant:ident),*) => {
+            match numbers {
+                $(Numbers::$variant(v) => Numbers::$variant(v[range].to_vec()),)*
+            }
+        };
+    }
+    slice!(Bool, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float16, Float32, Float64)
+}
+
+fn names(prefix: &str, range: Range<u64>) -> StringArray {
+    StringArray::from_iter_values(range.map(|number| format!("{prefix}{number}")))
+}
+
+fn no_columns(rows: Range<u64>) -> RecordBatch {
+    let options = RecordBatchOptions::new().with_row_count(Some((rows.end - rows.start) as usize));
+    RecordBatch::try_new_with_options(Schema::empty().into(), Vec::new(), &options).unwrap()
+}
+
+impl CellSource for MemorySource {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+        Ok(names("c", cells))
+    }
+
+    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+        Ok(names("g", genes))
+    }
+
+    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
+        Ok(no_columns(cells))
+    }
+
+    fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
+        Ok(no_columns(genes))
+    }
+
+    fn offsets(&self, _: &str, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+        let range = cells.start as usize..=cells.end as usize;
+        Ok(Some(self.indptr[range].iter().map(|&offset| offset as u64).collect()))
+    }
+
+    fn sample(&self, _: &str, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        visit(&slice(&self.values, 0..self.sampled.min(self.values.len())));
+        Ok(())
+    }
+
+    fn chunks(&self, _: &str, cells: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+        let mut start = cells.start;
+        Ok(Box::new(std::iter::from_fn(move || {
+            if start >= cells.end {
+                return None;
+            }
+            let mut end = start + 1;
+            let bytes = |end: u64| 8 * (self.indptr[end as usize] - self.indptr[start as usize]) as u64;
+            while end < cells.end && bytes(end + 1) <= budget.bytes && end - start < budget.cells {
+                end += 1;
+            }
+            let range = start..end;
+            start = end;
+            let indptr = &self.indptr[range.start as usize..=range.end as usize];
+            let entries = indptr[0]..indptr[indptr.len() - 1];
+            let chunk = CellChunk {
+                cells: range.clone(),
+                indptr: indptr.iter().map(|offset| offset - indptr[0]).collect(),
+                genes: Numbers::Int32(self.genes[entries.clone()].to_vec()),
+                values: slice(&self.values, entries.clone()),
+            };
+            Some(Ok(PendingChunk::new(range, entries.len() as u64, move || Ok(chunk))))
+        })))
+    }
+}

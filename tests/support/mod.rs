@@ -1,0 +1,42 @@
+//! What the tests share: fixtures and their expectations, running the program, reading datasets.
+
+pub mod dataset;
+pub mod expectation;
+pub mod h5ad_writer;
+pub mod memory_source;
+pub mod program;
+pub mod python;
+
+use std::path::PathBuf;
+
+/// A file or folder of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The folder with files of other people, beside the repository; `None`, with a printed reason,
+/// where it is absent.
+pub fn shared(what: &str) -> Option<PathBuf> {
+    let root = match std::env::var_os("SLAF_SHARED") {
+        Some(root) => PathBuf::from(root),
+        None => repository("../shared"),
+    };
+    let path = root.join(what);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: there is no {} (SLAF_SHARED names the folder)", path.display());
+    None
+}
+
+/// The files with an extension in a folder of fixtures, in order.
+pub fn fixtures(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(repository(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no fixtures in {folder}");
+    files
+}
