@@ -48,7 +48,10 @@ fn on_every_fixture(check: impl Fn(&dyn CellSource, &Expectation)) {
     }
 }
 
-const EVERYTHING: ChunkBudget = ChunkBudget { bytes: u64::MAX, cells: u64::MAX };
+const EVERYTHING: ChunkBudget = ChunkBudget {
+    bytes: u64::MAX,
+    cells: u64::MAX,
+};
 
 /// Reads a range of cells as rows whose values are float64, which all fixtures fit.
 fn read(source: &dyn CellSource, cells: Range<u64>, budget: ChunkBudget) -> Triplets {
@@ -76,7 +79,9 @@ fn read(source: &dyn CellSource, cells: Range<u64>, budget: ChunkBudget) -> Trip
         let batch = CooBatch::new(&chunk, &spec).unwrap();
         let columns = [&batch.cell_ids, &batch.gene_ids].map(integers);
         let values = floats(&batch.values);
-        rows.extend((0..batch.rows()).map(|i| (columns[0][i] as u64, columns[1][i] as u64, values[i])));
+        rows.extend(
+            (0..batch.rows()).map(|i| (columns[0][i] as u64, columns[1][i] as u64, values[i])),
+        );
     }
     assert_eq!(next, cells.end, "chunks end where the range does");
     rows
@@ -100,13 +105,22 @@ fn headers_are_what_anndata_says() {
         if layout == Layout::Csr {
             assert_eq!(matrix.entries, Some(expected.stored));
         }
-        let left_out: Vec<String> =
-            description.left_out.iter().map(|left_out| left_out.object.clone()).collect();
+        let left_out: Vec<String> = description
+            .left_out
+            .iter()
+            .map(|left_out| left_out.object.clone())
+            .collect();
         for object in &expected.not_read {
-            let named = left_out.iter().any(|found| found == object || found.starts_with(&format!("{object}/")));
+            let named = left_out
+                .iter()
+                .any(|found| found == object || found.starts_with(&format!("{object}/")));
             assert!(named, "{object} is not named in {left_out:?}");
         }
-        assert_eq!(left_out.is_empty(), expected.not_read.is_empty(), "{left_out:?}");
+        assert_eq!(
+            left_out.is_empty(),
+            expected.not_read.is_empty(),
+            "{left_out:?}"
+        );
     });
 }
 
@@ -116,11 +130,19 @@ fn identifiers_in_any_range() {
         let cells = expected.cells();
         let genes = expected.genes();
         type Ids<'a> = &'a dyn Fn(Range<u64>) -> Result<arrow::array::StringArray, SourceError>;
-        let lists: [(Ids<'_>, &[String]); 2] =
-            [(&|range| source.cell_ids(range), &cells), (&|range| source.gene_ids(range), &genes)];
+        let lists: [(Ids<'_>, &[String]); 2] = [
+            (&|range| source.cell_ids(range), &cells),
+            (&|range| source.gene_ids(range), &genes),
+        ];
         for (ids, names) in lists {
             let count = names.len() as u64;
-            for range in [0..count, 0..0, count..count, 0..count.min(1), count / 2..count] {
+            for range in [
+                0..count,
+                0..0,
+                count..count,
+                0..count.min(1),
+                count / 2..count,
+            ] {
                 let wanted = &names[range.start as usize..range.end as usize];
                 let found = ids(range).unwrap();
                 assert_eq!(found.iter().map(Option::unwrap).collect::<Vec<_>>(), wanted);
@@ -137,7 +159,10 @@ fn the_same_rows_for_any_budget() {
         for bytes in [1, 100, 1000, 1 << 20, u64::MAX] {
             for cells in [1, 3, u64::MAX] {
                 let rows = read(source, all.clone(), ChunkBudget { bytes, cells });
-                assert!(same(&rows, &wanted), "{bytes} bytes, {cells} cells: {rows:?}, not {wanted:?}");
+                assert!(
+                    same(&rows, &wanted),
+                    "{bytes} bytes, {cells} cells: {rows:?}, not {wanted:?}"
+                );
             }
         }
     });
@@ -148,9 +173,19 @@ fn the_same_rows_for_any_range() {
     on_every_fixture(|source, expected| {
         let wanted = expected.triplets();
         let count = expected.shape[0];
-        for range in [0..0, 0..count / 2, count / 2..count, count / 3..count - count / 3, count..count] {
+        for range in [
+            0..0,
+            0..count / 2,
+            count / 2..count,
+            count / 3..count - count / 3,
+            count..count,
+        ] {
             let rows = read(source, range.clone(), EVERYTHING);
-            let wanted: Triplets = wanted.iter().filter(|row| range.contains(&row.0)).copied().collect();
+            let wanted: Triplets = wanted
+                .iter()
+                .filter(|row| range.contains(&row.0))
+                .copied()
+                .collect();
             assert!(same(&rows, &wanted), "cells {range:?}");
         }
     });
@@ -165,7 +200,10 @@ fn offsets_count_what_chunks_store() {
             return;
         };
         assert_eq!((offsets[0], offsets[count as usize]), (0, expected.stored));
-        for chunk in source.chunks("X", 0..count, ChunkBudget { bytes: 1, cells: 2 }).unwrap() {
+        for chunk in source
+            .chunks("X", 0..count, ChunkBudget { bytes: 1, cells: 2 })
+            .unwrap()
+        {
             let chunk = chunk.unwrap();
             let cells = chunk.cells.clone();
             let stored = offsets[cells.end as usize] - offsets[cells.start as usize];
@@ -178,7 +216,9 @@ fn offsets_count_what_chunks_store() {
 #[test]
 fn tidying_counts_what_it_drops() {
     on_every_fixture(|source, expected| {
-        let Some(zeros) = expected.explicit_zeros else { return };
+        let Some(zeros) = expected.explicit_zeros else {
+            return;
+        };
         let description = source.description();
         let spec = CooSpec {
             path: description.path.clone(),
@@ -190,7 +230,10 @@ fn tidying_counts_what_it_drops() {
             value_type: ValueType::Float64,
         };
         let (mut rows, mut dropped, mut merged) = (0, 0, 0);
-        for chunk in source.chunks("X", 0..expected.shape[0], EVERYTHING).unwrap() {
+        for chunk in source
+            .chunks("X", 0..expected.shape[0], EVERYTHING)
+            .unwrap()
+        {
             let batch = CooBatch::new(&chunk.unwrap().read().unwrap(), &spec).unwrap();
             rows += batch.rows() as u64;
             dropped += batch.tidied.zeros;
@@ -209,8 +252,16 @@ fn columns_keep_their_meaning() {
     on_every_fixture(|source, expected| {
         let description = source.description();
         let frames = [
-            (source.obs(0..expected.shape[0]).unwrap(), &description.obs, &expected.obs),
-            (source.var(0..expected.shape[1]).unwrap(), &description.var, &expected.var),
+            (
+                source.obs(0..expected.shape[0]).unwrap(),
+                &description.obs,
+                &expected.obs,
+            ),
+            (
+                source.var(0..expected.shape[1]).unwrap(),
+                &description.var,
+                &expected.var,
+            ),
         ];
         for (batch, columns, wanted) in frames {
             assert_eq!(batch.num_columns(), wanted.len());
@@ -223,7 +274,10 @@ fn columns_keep_their_meaning() {
         let half = expected.shape[0] / 2;
         let part = source.obs(half..expected.shape[0]).unwrap();
         let whole = source.obs(0..expected.shape[0]).unwrap();
-        assert_eq!(part, whole.slice(half as usize, (expected.shape[0] - half) as usize));
+        assert_eq!(
+            part,
+            whole.slice(half as usize, (expected.shape[0] - half) as usize)
+        );
     });
 }
 
@@ -236,35 +290,62 @@ fn check_column(array: &ArrayRef, kind: &ColumnKind, wanted: &ColumnExpectation)
     match kind {
         ColumnKind::Text => {
             assert_eq!(wanted.r#type, "utf8", "{name}");
-            let values: Vec<Option<String>> =
-                wanted.values.iter().map(|value| value.as_str().map(str::to_string)).collect();
+            let values: Vec<Option<String>> = wanted
+                .values
+                .iter()
+                .map(|value| value.as_str().map(str::to_string))
+                .collect();
             assert_eq!(texts(array), values, "{name}");
         }
         ColumnKind::Categorical { ordered } => {
-            assert_eq!((wanted.r#type.as_str(), wanted.ordered), ("categorical", *ordered), "{name}");
+            assert_eq!(
+                (wanted.r#type.as_str(), wanted.ordered),
+                ("categorical", *ordered),
+                "{name}"
+            );
             let categories = array.as_dictionary::<Int32Type>().values();
-            let wanted_categories: Vec<Option<String>> =
-                wanted.categories.iter().map(|value| Some(category_text(value))).collect();
+            let wanted_categories: Vec<Option<String>> = wanted
+                .categories
+                .iter()
+                .map(|value| Some(category_text(value)))
+                .collect();
             assert_eq!(texts(categories), wanted_categories, "{name}");
-            let values: Vec<Option<String>> =
-                wanted.values.iter().map(|value| (!value.is_null()).then(|| category_text(value))).collect();
-            assert_eq!(texts(&cast(array, &DataType::Utf8).unwrap()), values, "{name}");
+            let values: Vec<Option<String>> = wanted
+                .values
+                .iter()
+                .map(|value| (!value.is_null()).then(|| category_text(value)))
+                .collect();
+            assert_eq!(
+                texts(&cast(array, &DataType::Utf8).unwrap()),
+                values,
+                "{name}"
+            );
         }
         ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => {
             assert_eq!(wanted.r#type, number_type.to_string(), "{name}");
-            for (row, value) in wanted.values.iter().enumerate().filter(|(_, value)| !value.is_null()) {
+            for (row, value) in wanted
+                .values
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| !value.is_null())
+            {
                 let one = array.slice(row, 1);
                 match value.as_i64() {
                     // Large integers do not fit a float.
                     Some(value) => assert_eq!(integers(&one)[0], value, "{name} row {row}"),
                     None if value.is_u64() => {
                         let found = cast(&one, &DataType::UInt64).unwrap();
-                        let found = found.as_primitive::<arrow::datatypes::UInt64Type>().value(0);
+                        let found = found
+                            .as_primitive::<arrow::datatypes::UInt64Type>()
+                            .value(0);
                         assert_eq!(Some(found), value.as_u64(), "{name} row {row}");
                     }
                     None => {
                         let (found, wanted) = (floats(&one)[0], number(value));
-                        assert!(found == wanted || (found.is_nan() && wanted.is_nan()), "{name} row {row}");
+                        assert!(
+                            found == wanted || (found.is_nan() && wanted.is_nan()),
+                            "{name} row {row}"
+                        );
                     }
                 }
             }
@@ -276,7 +357,10 @@ fn check_column(array: &ArrayRef, kind: &ColumnKind, wanted: &ColumnExpectation)
 fn a_survey_never_fails_where_reading_works() {
     on_every_fixture(|source, expected| {
         let survey = Survey::of(source).unwrap();
-        assert_eq!([survey.fingerprint.cells, survey.fingerprint.genes], expected.shape);
+        assert_eq!(
+            [survey.fingerprint.cells, survey.fingerprint.genes],
+            expected.shape
+        );
         let distinct = |mut names: Vec<String>| {
             let all = names.len();
             names.sort();
@@ -326,7 +410,11 @@ fn a_file_cut_short_is_an_error_or_whole() {
             for part in 0..8 {
                 std::fs::write(&path, &bytes[..bytes.len() * part / 8]).unwrap();
                 if let Ok(rows) = read_all(reader.open, &path) {
-                    assert!(same(&rows, &wanted), "{} cut to {part}/8", fixture.display());
+                    assert!(
+                        same(&rows, &wanted),
+                        "{} cut to {part}/8",
+                        fixture.display()
+                    );
                 }
             }
             std::fs::remove_file(&path).unwrap();

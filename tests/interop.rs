@@ -28,7 +28,14 @@ fn every_compression_is_what_anndata_reads() {
     for compression in ["none", "lz4", "zstd"] {
         for dtypes in ["narrow", "signed"] {
             let output = folder.path().join(format!("{compression}.{dtypes}.slaf"));
-            let flags = ["--dtypes", dtypes, "--compression", compression, "--fragment-rows", "2000"];
+            let flags = [
+                "--dtypes",
+                dtypes,
+                "--compression",
+                compression,
+                "--fragment-rows",
+                "2000",
+            ];
             Run::of(&mut convert(&demo, &output, &flags)).succeeded();
             pairs.push((demo.clone(), output));
         }
@@ -41,8 +48,14 @@ fn battery(dataset: &Path, input: &Path) -> Option<(u64, u64)> {
     let arguments = [Path::new("--check"), dataset, Path::new("--input"), input];
     let (_, text) = python::run("battery.py", arguments)?;
     println!("{text}");
-    let last = text.lines().rev().find_map(|line| line.strip_prefix("passed "));
-    let (passed, all) = last.expect("the battery ends with its count").split_once(" of ").unwrap();
+    let last = text
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("passed "));
+    let (passed, all) = last
+        .expect("the battery ends with its count")
+        .split_once(" of ")
+        .unwrap();
     Some((passed.trim().parse().unwrap(), all.trim().parse().unwrap()))
 }
 
@@ -69,7 +82,10 @@ fn slafdb_reads_what_we_write() {
         if dtypes == "signed" {
             assert_eq!(passed, all);
         } else {
-            assert!(passed >= reference, "{passed} passed, but {reference} of the reference's own");
+            assert!(
+                passed >= reference,
+                "{passed} passed, but {reference} of the reference's own"
+            );
         }
     }
 }

@@ -7,7 +7,9 @@ use slaf::source::{CellSource, Numbers};
 use slaf::survey::{Survey, ValueType};
 use slaf::table::TableName;
 
-use crate::support::dataset::{Contents, Triplets, assert_no_orphans, fragments, integers, same, table, triplets};
+use crate::support::dataset::{
+    Contents, Triplets, assert_no_orphans, fragments, integers, same, table, triplets,
+};
 use crate::support::memory_source::MemorySource;
 
 fn run_options(threads: usize, chunk_cells: u64) -> RunOptions {
@@ -21,7 +23,12 @@ fn run_options(threads: usize, chunk_cells: u64) -> RunOptions {
 }
 
 fn plan_options(dtypes: Dtypes, fragment_rows: u64) -> PlanOptions {
-    PlanOptions { dtypes, value_type: None, compression: Compression::None, fragment_rows }
+    PlanOptions {
+        dtypes,
+        value_type: None,
+        compression: Compression::None,
+        fragment_rows,
+    }
 }
 
 /// Converts a source into `output` and returns what was done.
@@ -44,7 +51,10 @@ fn matrices() -> impl Strategy<Value = (u64, Vec<Vec<i32>>, Numbers)> {
     let genes = 1..40u64;
     genes.prop_flat_map(|genes| {
         let row = prop::collection::btree_set(0..genes as i32, 0..genes as usize);
-        let rows = prop::collection::vec(row.prop_map(|row| row.into_iter().collect::<Vec<_>>()), 0..30);
+        let rows = prop::collection::vec(
+            row.prop_map(|row| row.into_iter().collect::<Vec<_>>()),
+            0..30,
+        );
         rows.prop_flat_map(move |rows| {
             let count = rows.iter().map(Vec::len).sum::<usize>();
             (Just(genes), Just(rows), values(count))
@@ -60,8 +70,14 @@ fn values(count: usize) -> impl Strategy<Value = Numbers> {
     let reals = prop::collection::vec(real, count);
     prop_oneof![
         integers.clone().prop_map(Numbers::Int64),
-        integers.clone().prop_map(|v| Numbers::Int32(v.into_iter().map(|x| x as i32).collect())),
-        integers.prop_map(|v| Numbers::UInt8(v.into_iter().map(|x| (x.unsigned_abs() % 255 + 1) as u8).collect())),
+        integers
+            .clone()
+            .prop_map(|v| Numbers::Int32(v.into_iter().map(|x| x as i32).collect())),
+        integers.prop_map(|v| Numbers::UInt8(
+            v.into_iter()
+                .map(|x| (x.unsigned_abs() % 255 + 1) as u8)
+                .collect()
+        )),
         reals.clone().prop_map(Numbers::Float64),
         reals.prop_map(|v| Numbers::Float32(v.into_iter().map(|x| x as f32).collect())),
     ]
@@ -97,7 +113,10 @@ fn narrowest(dtypes: Dtypes, rows: &Triplets) -> ValueType {
     };
     let candidates = dtypes.value_types();
     let all = |value_type: ValueType| rows.iter().all(|row| fits(row.2, value_type));
-    *candidates.iter().find(|&&value_type| all(value_type)).unwrap()
+    *candidates
+        .iter()
+        .find(|&&value_type| all(value_type))
+        .unwrap()
 }
 
 proptest! {
@@ -175,7 +194,10 @@ fn a_forced_type_that_does_not_hold_a_late_value_is_a_refusal() {
     };
     let error = convert(&source, &output, &plan, run_options(2, 500)).unwrap_err();
     let message = error.to_string();
-    assert!(message.contains("70000") && message.contains("--value-type"), "{message}");
+    assert!(
+        message.contains("70000") && message.contains("--value-type"),
+        "{message}"
+    );
     assert!(!output.exists(), "nothing was worth keeping");
 }
 
@@ -186,7 +208,13 @@ fn threads_and_chunks_do_not_change_the_dataset() {
     let mut contents = Vec::new();
     for (number, (threads, cells)) in [(1, 1), (2, 37), (4, u64::MAX)].into_iter().enumerate() {
         let output = folder.path().join(format!("{number}.slaf"));
-        convert(&source, &output, &plan_options(Dtypes::Signed, 9_999), run_options(threads, cells)).unwrap();
+        convert(
+            &source,
+            &output,
+            &plan_options(Dtypes::Signed, 9_999),
+            run_options(threads, cells),
+        )
+        .unwrap();
         contents.push(Contents::of(&output));
     }
     assert_eq!(contents[0], contents[1]);

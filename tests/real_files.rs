@@ -10,8 +10,12 @@ use crate::support::{python, shared};
 const REFUSED: &str = include_str!("real_files_refused.txt");
 
 fn refusals() -> Vec<(&'static str, &'static str)> {
-    let lines = REFUSED.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-    lines.map(|line| line.split_once('\t').expect("file, tab, reason")).collect()
+    let lines = REFUSED
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines
+        .map(|line| line.split_once('\t').expect("file, tab, reason"))
+        .collect()
 }
 
 #[test]
@@ -20,8 +24,12 @@ fn real_h5ad_files() {
     let mut pairs = Vec::new();
     let mut seen = 0;
     for group in ["h5ad", "h5ad_made", "h5mu", "loom", "malformed"] {
-        let Some(group_path) = shared(&format!("data/{group}")) else { return };
-        let entries = std::fs::read_dir(group_path).unwrap().map(|entry| entry.unwrap().path());
+        let Some(group_path) = shared(&format!("data/{group}")) else {
+            return;
+        };
+        let entries = std::fs::read_dir(group_path)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
         let mut files: Vec<PathBuf> = entries.filter(|path| path.is_file()).collect();
         files.sort();
         for file in files {
@@ -43,6 +51,10 @@ fn real_h5ad_files() {
             }
         }
     }
-    assert!(seen > 100 && pairs.len() > 60, "{} of {seen} files", pairs.len());
+    assert!(
+        seen > 100 && pairs.len() > 60,
+        "{} of {seen} files",
+        pairs.len()
+    );
     python::compare(&pairs);
 }

@@ -29,7 +29,10 @@ fn refused_fixtures_name_file_and_object() {
         assert!(run.stderr.contains(&name), "{}", run.stderr);
         let message = run.stderr.to_lowercase();
         for mention in expected.mentions {
-            assert!(message.contains(&mention.to_lowercase()), "{name}: {mention:?} is not in {message}");
+            assert!(
+                message.contains(&mention.to_lowercase()),
+                "{name}: {mention:?} is not in {message}"
+            );
         }
         assert!(!output.exists(), "{name} left something behind");
     }
@@ -39,7 +42,12 @@ fn refused_fixtures_name_file_and_object() {
 fn inputs_that_are_not_there_or_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");
-    let run = Run::of(&mut convert(&folder.path().join("missing.h5ad"), &output, &[])).refused(3);
+    let run = Run::of(&mut convert(
+        &folder.path().join("missing.h5ad"),
+        &output,
+        &[],
+    ))
+    .refused(3);
     assert!(run.stderr.contains("missing.h5ad"), "{}", run.stderr);
     let run = Run::of(&mut convert(folder.path(), &output, &[])).refused(3);
     assert!(run.stderr.contains("is a folder"), "{}", run.stderr);
@@ -53,7 +61,10 @@ fn outputs_that_are_in_the_way() {
     let refused = |output: &Path, flags: &[&str], mention: &str| {
         let run = Run::of(&mut convert(&input, output, flags)).refused(3);
         assert!(run.stderr.contains(mention), "{}", run.stderr);
-        assert!(run.stderr.contains(&*output.file_name().unwrap().to_string_lossy()));
+        assert!(
+            run.stderr
+                .contains(&*output.file_name().unwrap().to_string_lossy())
+        );
     };
     let file = folder.path().join("a_file");
     std::fs::write(&file, "precious").unwrap();
@@ -66,7 +77,10 @@ fn outputs_that_are_in_the_way() {
     for flags in [&[][..], &["--overwrite"], &["--no-resume"]] {
         refused(&other, flags, "not a SLAF dataset");
     }
-    assert_eq!(std::fs::read_to_string(other.join("cat.jpg")).unwrap(), "precious");
+    assert_eq!(
+        std::fs::read_to_string(other.join("cat.jpg")).unwrap(),
+        "precious"
+    );
     let dataset = folder.path().join("out.slaf");
     Run::of(&mut convert(&input, &dataset, &[])).succeeded();
     let before = triplets(&dataset);
@@ -110,7 +124,10 @@ fn wrong_usage() {
     usage(&["--memory", "1MiB"], "too little");
     usage(&["--fragment-rows", "0"], "--fragment-rows");
     usage(&["--config", "/no/such/file.toml"], "/no/such/file.toml");
-    usage(&["--dtypes", "signed", "--value-type", "uint16"], "--value-type");
+    usage(
+        &["--dtypes", "signed", "--value-type", "uint16"],
+        "--value-type",
+    );
     usage(&["--scratch-dir", "/no/such/folder"], "/no/such/folder");
     usage(&["third", "fourth"], "one");
     let run = Run::of(slaf(&["convert"]).arg(&input));
@@ -120,13 +137,22 @@ fn wrong_usage() {
 #[test]
 fn datasets_that_are_none() {
     let folder = tempfile::tempdir().unwrap();
-    let info = |path: &Path| Run::of(&mut slaf(&["info".as_ref(), path.as_os_str()])).refused(3).stderr;
+    let info = |path: &Path| {
+        Run::of(&mut slaf(&["info".as_ref(), path.as_os_str()]))
+            .refused(3)
+            .stderr
+    };
     assert!(info(&folder.path().join("nothing")).contains("does not exist"));
     assert!(info(folder.path()).contains("config.json"));
     std::fs::write(folder.path().join("config.json"), "{\"array_shape\": 3}").unwrap();
     assert!(info(folder.path()).contains("config.json"));
     let dataset = folder.path().join("out.slaf");
-    Run::of(&mut convert(&repository("fixtures/h5ad/demo.h5ad"), &dataset, &[])).succeeded();
+    Run::of(&mut convert(
+        &repository("fixtures/h5ad/demo.h5ad"),
+        &dataset,
+        &[],
+    ))
+    .succeeded();
     std::fs::remove_dir_all(dataset.join("cells.lance")).unwrap();
     assert!(info(&dataset).contains("cells.lance"));
 }
@@ -136,7 +162,10 @@ struct Numbers(u64);
 
 impl Numbers {
     fn next(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % below as u64) as usize
     }
 }
@@ -144,8 +173,18 @@ impl Numbers {
 #[test]
 fn damaged_bytes_end_in_an_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("damaged.h5ad"), folder.path().join("out.slaf"));
-    let names = ["demo", "csr_gzip", "dense_gzip", "columns_kinds", "latest_csr", "csr_shuffle_gzip_fletcher32"];
+    let (input, output) = (
+        folder.path().join("damaged.h5ad"),
+        folder.path().join("out.slaf"),
+    );
+    let names = [
+        "demo",
+        "csr_gzip",
+        "dense_gzip",
+        "columns_kinds",
+        "latest_csr",
+        "csr_shuffle_gzip_fletcher32",
+    ];
     let mut random = Numbers(20_261_121);
     // SLAF_MUTATIONS asks for more than the few that a test run can afford.
     let rounds = std::env::var("SLAF_MUTATIONS").map_or(15, |text| text.parse().unwrap());
@@ -157,7 +196,11 @@ fn damaged_bytes_end_in_an_answer() {
             let mut damaged = bytes.clone();
             for _ in 0..=random.next(8) {
                 // Most headers lie in the first half.
-                let length = if random.next(2) == 0 { damaged.len() / 2 } else { damaged.len() };
+                let length = if random.next(2) == 0 {
+                    damaged.len() / 2
+                } else {
+                    damaged.len()
+                };
                 let at = random.next(length);
                 damaged[at] = [0, 0xff, 1, 0x80, damaged[at] ^ 0x10][random.next(5)];
             }

@@ -11,7 +11,9 @@ fn cell_type(config: Option<&str>, variable: Option<&str>, flag: Option<&str>) -
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");
     let mut command = slaf(&["convert", "-q", "-o"]);
-    command.arg(&output).arg(repository("fixtures/h5ad/demo.h5ad"));
+    command
+        .arg(&output)
+        .arg(repository("fixtures/h5ad/demo.h5ad"));
     if let Some(text) = config {
         let path = folder.path().join("settings.toml");
         std::fs::write(&path, text).unwrap();
@@ -26,7 +28,10 @@ fn cell_type(config: Option<&str>, variable: Option<&str>, flag: Option<&str>) -
     Run::of(&mut command).succeeded();
     let info = Run::of(slaf(&["info", "--json"]).arg(&output)).succeeded();
     let info: Value = serde_json::from_str(&info.stdout).unwrap();
-    info["tables"][0]["columns"][0][1].as_str().unwrap().to_string()
+    info["tables"][0]["columns"][0][1]
+        .as_str()
+        .unwrap()
+        .to_string()
 }
 
 #[test]
@@ -43,14 +48,32 @@ fn info_tells_what_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");
     let mut command = slaf(&["convert"]);
-    let run = Run::of(command.arg(repository("fixtures/h5ad/demo.h5ad")).arg(&output)).succeeded();
-    assert!(run.stdout.contains("200 cells × 300 genes, 5,768 non-zeros"), "{}", run.stdout);
+    let run = Run::of(
+        command
+            .arg(repository("fixtures/h5ad/demo.h5ad"))
+            .arg(&output),
+    )
+    .succeeded();
+    assert!(
+        run.stdout
+            .contains("200 cells × 300 genes, 5,768 non-zeros"),
+        "{}",
+        run.stdout
+    );
     assert_eq!(run.stderr, "", "no bars where nobody watches");
     let info = Run::of(slaf(&["info", "--json"]).arg(&output)).succeeded();
     let info: Value = serde_json::from_str(&info.stdout).unwrap();
-    assert_eq!((&info["complete"], &info["cells"], &info["genes"]), (&true.into(), &200.into(), &300.into()));
+    assert_eq!(
+        (&info["complete"], &info["cells"], &info["genes"]),
+        (&true.into(), &200.into(), &300.into())
+    );
     assert_eq!(info["non_zeros"], 5768);
-    let names: Vec<&str> = info["tables"].as_array().unwrap().iter().map(|table| table["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = info["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|table| table["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["expression", "cells", "genes"]);
     assert_eq!(info["tables"][0]["rows"], 5768);
     assert!(info["tables"][0]["bytes"].as_u64().unwrap() > 0);
@@ -65,11 +88,16 @@ fn what_is_left_out_or_renamed_is_named() {
     let summary = |name: &str| {
         let output = folder.path().join(name);
         let input = repository(&format!("fixtures/h5ad/{name}.h5ad"));
-        Run::of(slaf(&["convert"]).arg(input).arg(output)).succeeded().stdout
+        Run::of(slaf(&["convert"]).arg(input).arg(output))
+            .succeeded()
+            .stdout
     };
     let text = summary("not_read");
     for part in ["layers/", "obsm/", "varm/", "obsp/", "varp/", "uns/"] {
-        assert!(text.contains(&format!("left out   {part}")), "{part} is not in {text}");
+        assert!(
+            text.contains(&format!("left out   {part}")),
+            "{part} is not in {text}"
+        );
     }
     assert!(summary("not_read_raw").contains("left out   raw"));
     assert!(summary("names_reserved").contains("obs/cell_id is the column cell_id_obs"));
@@ -81,17 +109,46 @@ fn what_is_left_out_or_renamed_is_named() {
 #[test]
 fn the_program_explains_itself() {
     let version = Run::of(&mut slaf(&["--version"])).succeeded().stdout;
-    assert_eq!(version.trim(), format!("slaf {}", env!("CARGO_PKG_VERSION")));
-    let help = Run::of(&mut slaf(&["convert", "--help"])).succeeded().stdout;
+    assert_eq!(
+        version.trim(),
+        format!("slaf {}", env!("CARGO_PKG_VERSION"))
+    );
+    let help = Run::of(&mut slaf(&["convert", "--help"]))
+        .succeeded()
+        .stdout;
     for flag in [
-        "--output", "--format", "--dtypes", "--value-type", "--compression", "--fragment-rows", "--chunk-size",
-        "--memory", "--threads", "--scratch-dir", "--overwrite", "--no-resume", "--config", "--json", "--quiet", "--verbose",
+        "--output",
+        "--format",
+        "--dtypes",
+        "--value-type",
+        "--compression",
+        "--fragment-rows",
+        "--chunk-size",
+        "--memory",
+        "--threads",
+        "--scratch-dir",
+        "--overwrite",
+        "--no-resume",
+        "--config",
+        "--json",
+        "--quiet",
+        "--verbose",
     ] {
         assert!(help.contains(flag), "{flag} is not in the help");
     }
     assert!(help.contains("slafdb"), "who needs signed types is told");
     for shell in ["bash", "zsh", "fish"] {
-        assert!(Run::of(&mut slaf(&["completions", shell])).succeeded().stdout.contains("slaf"));
+        assert!(
+            Run::of(&mut slaf(&["completions", shell]))
+                .succeeded()
+                .stdout
+                .contains("slaf")
+        );
     }
-    assert!(Run::of(&mut slaf(&["man"])).succeeded().stdout.starts_with(".ie"));
+    assert!(
+        Run::of(&mut slaf(&["man"]))
+            .succeeded()
+            .stdout
+            .starts_with(".ie")
+    );
 }

@@ -13,7 +13,7 @@ use super::tidy::{Tidied, tidy};
 use super::{ChunkError, ValueStats};
 use crate::plan::IdType;
 use crate::source::{CellChunk, Numbers};
-use crate::survey::{ValueType, ValueTypes};
+use crate::survey::{ValueType, ValueTypes, first_misfit};
 
 /// How chunks of one input become rows.
 #[derive(Debug, Clone)]
@@ -240,17 +240,8 @@ where
 
 /// The first value that the planned type does not hold.
 fn misfit(chunk: &CellChunk, spec: &CooSpec) -> ChunkError {
-    fn find<S: crate::survey::Exact + std::fmt::Display>(
-        values: &[S],
-        planned: ValueType,
-    ) -> (usize, String) {
-        let entry = values
-            .iter()
-            .position(|value| !value.is_exact_in(planned))
-            .unwrap_or(0);
-        (entry, values[entry].to_string())
-    }
-    let (entry, value) = crate::with_numbers!(&chunk.values, v => find(v, spec.value_type));
+    let misfit = first_misfit(&chunk.values, spec.value_type);
+    let (entry, value) = misfit.unwrap_or_else(|| (0, "that was met".into()));
     let genes = chunk.genes.to_i64().unwrap_or_default();
     ChunkError::Misfit {
         path: spec.path.clone(),

@@ -9,7 +9,7 @@ use crate::survey::{ValueType, ValueTypes};
 pub enum ChunkError {
     /// An entry names a gene that does not exist.
     #[error(
-        "{path}: {matrix}: cell {cell} has an entry for gene {gene}, but there are {genes} genes"
+        "{path}: {matrix}: the indices of cell {cell} name gene {gene}, but there are {genes} genes"
     )]
     GeneOutOfRange {
         path: PathBuf,

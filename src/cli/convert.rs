@@ -69,7 +69,9 @@ impl Request {
 /// sudden end. `SLAF_PATIENCE` sets the seconds after which that is assumed.
 fn give_up_on_stuck_files() {
     const PATIENCE: u64 = 120;
-    let seconds = std::env::var("SLAF_PATIENCE").ok().and_then(|text| text.parse().ok());
+    let seconds = std::env::var("SLAF_PATIENCE")
+        .ok()
+        .and_then(|text| text.parse().ok());
     let seconds: u64 = seconds.unwrap_or(PATIENCE).max(1);
     source::watch(Duration::from_secs(seconds), move |place| {
         eprintln!(

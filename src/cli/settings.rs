@@ -17,7 +17,7 @@ use crate::survey::ValueType;
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// The least memory with which the program does its work.
-const LEAST_MEMORY: u64 = 128 << 20;
+const LEAST_MEMORY: u64 = 256 << 20;
 
 /// Checked settings of a conversion.
 #[derive(Debug, Clone)]

@@ -124,11 +124,6 @@ impl Job {
             },
         };
         let resumed = checkpoint.shards.len() as u64;
-        prepare(&target, &checkpoint, &runtime)?;
-        progress.report(Event::Planned {
-            plan: &checkpoint.plan,
-        });
-        report_resumed(&checkpoint, progress);
         let run = ShardRun {
             source,
             target: &target,
@@ -136,7 +131,13 @@ impl Job {
             progress,
             runtime: runtime.handle().clone(),
         };
-        let written = write_and_widen(&run, &mut checkpoint, &runtime);
+        let written = prepare(&target, &checkpoint, &runtime).and_then(|()| {
+            progress.report(Event::Planned {
+                plan: &checkpoint.plan,
+            });
+            report_resumed(&checkpoint, progress);
+            write_and_widen(&run, &mut checkpoint, &runtime)
+        });
         if let Err(failure) = written {
             // Nothing was recorded: an empty shell would only stand in the way of another attempt.
             if checkpoint.shards.is_empty() {

@@ -15,6 +15,16 @@ use crate::progress::{Event, Progress};
 use crate::source::{CellSource, ChunkBudget, Chunks};
 use crate::table::{ExpressionWriter, TableName};
 
+/// Measured with chunks of a few kilobytes: the program, Lance and what the allocator keeps.
+const BASE_MEMORY: u64 = 160 << 20;
+
+/// Buffers of one Lance writer: 8 MiB for each of three columns, and a page on its way out.
+const LANE_MEMORY: u64 = 32 << 20;
+
+/// Larger chunks are not faster, smaller ones cost more bookkeeping than work.
+const LARGEST_CHUNK: u64 = 8 << 20;
+const SMALLEST_CHUNK: u64 = 64 << 10;
+
 /// What all workers of a job share.
 pub(super) struct ShardRun<'a> {
     pub source: &'a dyn CellSource,
@@ -40,9 +50,7 @@ impl ShardRun<'_> {
         let missing = checkpoint.missing();
         let plan = checkpoint.plan.clone();
         let threads = self.options.threads.max(1);
-        // A writer keeps about a third of a thread's worth of readers busy.
-        let lanes = threads.div_ceil(3).min(missing.len().max(1));
-        let queue = Queue::new(missing, lanes, self.window());
+        let queue = Queue::new(missing, self.lanes() as usize, self.window());
         let checkpoint = Mutex::new(checkpoint);
         let worker = || self.work(&plan, &queue, &checkpoint);
         let died = std::thread::scope(|scope| {
@@ -75,13 +83,24 @@ impl ShardRun<'_> {
         2 * self.options.threads.max(1)
     }
 
+    /// Shards written at once. A writer keeps about two readers busy, and holds buffers.
+    fn lanes(&self) -> u64 {
+        let wanted = self.options.threads.max(1).div_ceil(3) as u64;
+        wanted.min(self.memory_left() / (2 * LANE_MEMORY)).max(1)
+    }
+
+    fn memory_left(&self) -> u64 {
+        self.options.memory.saturating_sub(BASE_MEMORY)
+    }
+
     fn chunk_budget(&self) -> ChunkBudget {
-        const LARGEST: u64 = 32 << 20;
-        const SMALLEST: u64 = 64 << 10;
-        // Half of the memory is for chunks; writers and the tables' metadata need the other.
-        let share = self.options.memory / 2 / self.window() as u64;
+        // Half of what is left: between two chunks the allocator holds on to memory.
+        let left = self
+            .memory_left()
+            .saturating_sub(self.lanes() * LANE_MEMORY);
+        let share = left / 2 / self.window() as u64;
         ChunkBudget {
-            bytes: share.clamp(SMALLEST, LARGEST),
+            bytes: share.clamp(SMALLEST_CHUNK, LARGEST_CHUNK),
             cells: self.options.chunk_cells.max(1),
         }
     }

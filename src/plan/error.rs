@@ -21,13 +21,23 @@ pub enum PlanError {
         help: &'static str,
     },
     /// Some values are exact in no type that may be used.
-    #[error("{path}: X: no value type that --dtypes {dtypes} allows holds every value exactly")]
-    NoExactType { path: PathBuf, dtypes: &'static str },
+    #[error(
+        "{path}: X: no value type that --dtypes {dtypes} allows holds every value exactly (such as {value})"
+    )]
+    NoExactType {
+        path: PathBuf,
+        dtypes: &'static str,
+        value: String,
+    },
     /// A forced type does not hold a value.
     #[error(
-        "{path}: X: not every value fits {forced}, which --value-type forces; leave it out to take the narrowest exact type"
+        "{path}: X: not every value fits {forced}, which --value-type forces ({value} does not); leave it out to take the narrowest exact type"
     )]
-    ForcedTypeTooNarrow { path: PathBuf, forced: ValueType },
+    ForcedTypeTooNarrow {
+        path: PathBuf,
+        forced: ValueType,
+        value: String,
+    },
     /// The two options exclude each other.
     #[error(
         "--value-type {forced} does not go with --dtypes signed, which writes float32, int32 or float64"

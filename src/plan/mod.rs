@@ -112,7 +112,7 @@ impl Plan {
         let matrix = description.matrices[0].clone();
         let cell_type = options.dtypes.cell_type(path, description.cells)?;
         let gene_type = options.dtypes.gene_type(path, description.genes)?;
-        let value = ValuePlan::new(path, options, matrix.number_type, survey.exact)?;
+        let value = ValuePlan::new(path, options, matrix.number_type, survey)?;
         let source_file = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())

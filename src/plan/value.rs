@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PlanError, PlanOptions};
 use crate::source::NumberType;
-use crate::survey::{ValueType, ValueTypes};
+use crate::survey::{Survey, ValueType, ValueTypes};
 
 /// How the type of the values was chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,8 +39,10 @@ impl ValuePlan {
         path: &Path,
         options: &PlanOptions,
         stored: NumberType,
-        exact: ValueTypes,
+        survey: &Survey,
     ) -> Result<Self, PlanError> {
+        let exact = survey.exact;
+        let misfit = |value_type| survey.misfits.get(&value_type).cloned().unwrap_or_default();
         let candidates = options.dtypes.value_types();
         let guess = match options.value_type {
             Some(forced) if !candidates.contains(&forced) => {
@@ -50,12 +52,17 @@ impl ValuePlan {
                 return Err(PlanError::ForcedTypeTooNarrow {
                     path: path.to_path_buf(),
                     forced,
+                    value: misfit(forced),
                 });
             }
             Some(forced) => forced,
             None => narrowest(candidates, exact).ok_or_else(|| PlanError::NoExactType {
                 path: path.to_path_buf(),
                 dtypes: options.dtypes.name(),
+                // The last candidate is the widest.
+                value: candidates
+                    .last()
+                    .map_or_else(String::new, |&widest| misfit(widest)),
             })?,
         };
         Ok(ValuePlan {
@@ -136,12 +143,15 @@ mod tests {
             compression: Compression::None,
             fragment_rows: 10,
         };
-        ValuePlan::new(
-            Path::new("x"),
-            &options,
-            sample.number_type(),
-            ValueTypes::exact_for(&sample),
-        )
+        let survey = Survey {
+            exact: ValueTypes::exact_for(&sample),
+            misfits: Default::default(),
+            expected_entries: 0,
+            fingerprint: Default::default(),
+            repeated_cells: Default::default(),
+            repeated_genes: Default::default(),
+        };
+        ValuePlan::new(Path::new("x"), &options, sample.number_type(), &survey)
     }
 
     #[test]

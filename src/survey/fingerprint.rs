@@ -13,7 +13,7 @@ use crate::source::{CellSource, SourceError};
 const BLOCK: u64 = 1 << 16;
 
 /// What an input must still be when a job goes on, and by which the same input is known again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Size of the file in bytes.
     pub bytes: u64,

@@ -7,11 +7,13 @@ mod fingerprint;
 mod frames;
 mod value;
 
+use std::collections::BTreeMap;
+
 use crate::source::{CellSource, Layout, Numbers, SourceError};
 
 pub use fingerprint::{Fingerprint, Repeats};
 pub(crate) use frames::blocks;
-pub(crate) use value::Exact;
+pub(crate) use value::first_misfit;
 pub use value::{ValueType, ValueTypes};
 
 /// What a survey found out about one input.
@@ -25,6 +27,8 @@ pub struct Survey {
     pub repeated_genes: Repeats,
     /// The types that hold every sampled value exactly.
     pub exact: ValueTypes,
+    /// For each other type, a sampled value that it does not hold.
+    pub misfits: BTreeMap<ValueType, String>,
     /// How many entries the matrix has, estimated from the sample where only reading could tell.
     pub expected_entries: u64,
 }
@@ -37,9 +41,19 @@ impl Survey {
         let (fingerprint, repeated_cells, repeated_genes) = fingerprint::take(source)?;
         frames::check(source)?;
         let mut exact = ValueTypes::all();
+        let mut misfits = BTreeMap::new();
         let (mut seen, mut nonzero) = (0u64, 0u64);
         source.sample(&matrix.name, &mut |numbers| {
-            exact = exact & ValueTypes::exact_for(numbers);
+            let fits = ValueTypes::exact_for(numbers);
+            for value_type in ValueType::ALL {
+                if exact.contains(value_type)
+                    && !fits.contains(value_type)
+                    && let Some((_, value)) = first_misfit(numbers, value_type)
+                {
+                    misfits.insert(value_type, value);
+                }
+            }
+            exact = exact & fits;
             seen += numbers.len() as u64;
             nonzero += count_nonzero(numbers);
         })?;
@@ -55,6 +69,7 @@ impl Survey {
             repeated_cells,
             repeated_genes,
             exact,
+            misfits,
             expected_entries,
         })
     }

@@ -7,7 +7,7 @@ use crate::source::Numbers;
 use crate::with_numbers;
 
 /// A type of the value column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ValueType {
     UInt16,
@@ -76,6 +76,20 @@ impl ValueTypes {
         }
         with_numbers!(numbers, values => exact(values))
     }
+}
+
+/// The first number that a type does not hold exactly, as text.
+pub(crate) fn first_misfit(numbers: &Numbers, value_type: ValueType) -> Option<(usize, String)> {
+    fn first<T: Exact + std::fmt::Display>(
+        values: &[T],
+        value_type: ValueType,
+    ) -> Option<(usize, String)> {
+        let position = values
+            .iter()
+            .position(|value| !value.is_exact_in(value_type))?;
+        Some((position, values[position].to_string()))
+    }
+    with_numbers!(numbers, values => first(values, value_type))
 }
 
 impl std::ops::BitAnd for ValueTypes {

@@ -29,7 +29,11 @@ pub fn table(dataset: &Path, name: TableName) -> RecordBatch {
 pub fn fragments(dataset: &Path, name: TableName) -> Vec<usize> {
     block_on(async {
         let table = Dataset::open(dataset).unwrap().table(name).await.unwrap();
-        table.fragments().iter().map(|fragment| fragment.physical_rows.unwrap()).collect()
+        table
+            .fragments()
+            .iter()
+            .map(|fragment| fragment.physical_rows.unwrap())
+            .collect()
     })
 }
 
@@ -44,7 +48,11 @@ pub fn floats(column: &ArrayRef) -> Vec<f64> {
 }
 
 pub fn texts(column: &ArrayRef) -> Vec<Option<String>> {
-    column.as_string::<i32>().iter().map(|text| text.map(str::to_string)).collect()
+    column
+        .as_string::<i32>()
+        .iter()
+        .map(|text| text.map(str::to_string))
+        .collect()
 }
 
 /// The rows of the expression table, in order.
@@ -59,14 +67,19 @@ pub fn rows(batch: &RecordBatch) -> Triplets {
     let genes = integers(column("gene_integer_id"));
     let values = floats(column("value"));
     let ids = cells.iter().zip(&genes);
-    ids.zip(values).map(|((&cell, &gene), value)| (cell as u64, gene as u64, value)).collect()
+    ids.zip(values)
+        .map(|((&cell, &gene), value)| (cell as u64, gene as u64, value))
+        .collect()
 }
 
 /// Whether two lists of rows are the same; NaN is NaN.
 pub fn same(left: &[(u64, u64, f64)], right: &[(u64, u64, f64)]) -> bool {
     let equal = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
     left.len() == right.len()
-        && left.iter().zip(right).all(|(a, b)| a.0 == b.0 && a.1 == b.1 && equal(a.2, b.2))
+        && left
+            .iter()
+            .zip(right)
+            .all(|(a, b)| a.0 == b.0 && a.1 == b.1 && equal(a.2, b.2))
 }
 
 /// All that a dataset says, without names of files and times: equal for equal datasets.
@@ -99,15 +112,24 @@ pub fn assert_no_orphans(dataset: &Path) {
     let mut expected = BTreeSet::from(["config.json".to_string()]);
     for name in TableName::IN_COMMIT_ORDER {
         let folder = name.folder();
-        let table = block_on(async {
-            Dataset::open(dataset).unwrap().table(name).await.unwrap()
-        });
+        let table = block_on(async { Dataset::open(dataset).unwrap().table(name).await.unwrap() });
         let manifest = table.manifest();
-        let data = table.fragments().iter().flat_map(|fragment| &fragment.files);
+        let data = table
+            .fragments()
+            .iter()
+            .flat_map(|fragment| &fragment.files);
         expected.extend(data.map(|file| format!("{folder}/data/{}", file.path)));
-        expected.extend(manifest.transaction_file.iter().map(|file| format!("{folder}/_transactions/{file}")));
+        expected.extend(
+            manifest
+                .transaction_file
+                .iter()
+                .map(|file| format!("{folder}/_transactions/{file}")),
+        );
         // The first version's name in Lance's second naming scheme: 2^64 - 1 - version.
-        expected.insert(format!("{folder}/_versions/{:020}.manifest", u64::MAX - manifest.version));
+        expected.insert(format!(
+            "{folder}/_versions/{:020}.manifest",
+            u64::MAX - manifest.version
+        ));
         expected.insert(format!("{folder}/_versions/latest_version_hint.json"));
     }
     let found = files_below(dataset);
@@ -115,7 +137,10 @@ pub fn assert_no_orphans(dataset: &Path) {
     let parent = dataset.parent().unwrap();
     for entry in std::fs::read_dir(parent).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();
-        assert!(!name.contains(".slaf-new") && !name.contains("slaf-aside"), "{name} was left behind");
+        assert!(
+            !name.contains(".slaf-new") && !name.contains("slaf-aside"),
+            "{name} was left behind"
+        );
     }
 }
 
@@ -127,7 +152,12 @@ pub fn files_below(folder: &Path) -> BTreeSet<String> {
             if path.is_dir() {
                 walk(root, &path, files);
             } else {
-                files.insert(path.strip_prefix(root).unwrap().to_string_lossy().into_owned());
+                files.insert(
+                    path.strip_prefix(root)
+                        .unwrap()
+                        .to_string_lossy()
+                        .into_owned(),
+                );
             }
         }
     }

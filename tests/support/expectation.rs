@@ -48,9 +48,9 @@ impl Names {
     fn all(&self) -> Vec<String> {
         match self {
             Names::List(names) => names.clone(),
-            Names::Numbered { prefix, count } => {
-                (0..*count).map(|number| format!("{prefix}{number}")).collect()
-            }
+            Names::Numbered { prefix, count } => (0..*count)
+                .map(|number| format!("{prefix}{number}"))
+                .collect(),
         }
     }
 }
@@ -104,6 +104,9 @@ impl Expectation {
 
     /// Cell, gene and value of each row, in order.
     pub fn triplets(&self) -> Vec<(u64, u64, f64)> {
-        self.triplets.iter().map(|(cell, gene, value)| (*cell, *gene, number(value))).collect()
+        self.triplets
+            .iter()
+            .map(|(cell, gene, value)| (*cell, *gene, number(value)))
+            .collect()
     }
 }

@@ -63,7 +63,9 @@ pub fn slice(numbers: &Numbers, range: Range<usize>) -> Numbers {
             }
         };
     }
-    slice!(Bool, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float16, Float32, Float64)
+    slice!(
+        Bool, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float16, Float32, Float64
+    )
 }
 
 fn names(prefix: &str, range: Range<u64>) -> StringArray {
@@ -98,7 +100,12 @@ impl CellSource for MemorySource {
 
     fn offsets(&self, _: &str, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
         let range = cells.start as usize..=cells.end as usize;
-        Ok(Some(self.indptr[range].iter().map(|&offset| offset as u64).collect()))
+        Ok(Some(
+            self.indptr[range]
+                .iter()
+                .map(|&offset| offset as u64)
+                .collect(),
+        ))
     }
 
     fn sample(&self, _: &str, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
@@ -106,14 +113,20 @@ impl CellSource for MemorySource {
         Ok(())
     }
 
-    fn chunks(&self, _: &str, cells: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+    fn chunks(
+        &self,
+        _: &str,
+        cells: Range<u64>,
+        budget: ChunkBudget,
+    ) -> Result<Chunks<'_>, SourceError> {
         let mut start = cells.start;
         Ok(Box::new(std::iter::from_fn(move || {
             if start >= cells.end {
                 return None;
             }
             let mut end = start + 1;
-            let bytes = |end: u64| 8 * (self.indptr[end as usize] - self.indptr[start as usize]) as u64;
+            let bytes =
+                |end: u64| 8 * (self.indptr[end as usize] - self.indptr[start as usize]) as u64;
             while end < cells.end && bytes(end + 1) <= budget.bytes && end - start < budget.cells {
                 end += 1;
             }
@@ -127,7 +140,11 @@ impl CellSource for MemorySource {
                 genes: Numbers::Int32(self.genes[entries.clone()].to_vec()),
                 values: slice(&self.values, entries.clone()),
             };
-            Some(Ok(PendingChunk::new(range, entries.len() as u64, move || Ok(chunk))))
+            Some(Ok(PendingChunk::new(
+                range,
+                entries.len() as u64,
+                move || Ok(chunk),
+            )))
         })))
     }
 }

@@ -25,7 +25,10 @@ pub fn shared(what: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: there is no {} (SLAF_SHARED names the folder)", path.display());
+    println!(
+        "skipped: there is no {} (SLAF_SHARED names the folder)",
+        path.display()
+    );
     None
 }
 

@@ -18,22 +18,34 @@ fn interpreter() -> Option<PathBuf> {
 }
 
 /// Runs a script of tests/python and returns what it printed, with its success.
-pub fn run<'a>(script: &str, arguments: impl IntoIterator<Item = &'a Path>) -> Option<(bool, String)> {
+pub fn run<'a>(
+    script: &str,
+    arguments: impl IntoIterator<Item = &'a Path>,
+) -> Option<(bool, String)> {
     let output = Command::new(interpreter()?)
         .arg(repository("tests/python").join(script))
         .args(arguments)
         .output()
         .unwrap();
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let text =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     Some((output.status.success(), text.concat()))
 }
 
 /// Compares datasets with the files they were made from, by anndata and pylance.
 pub fn compare(pairs: &[(PathBuf, PathBuf)]) {
-    let paths = pairs.iter().flat_map(|(input, dataset)| [input.as_path(), dataset.as_path()]);
+    let paths = pairs
+        .iter()
+        .flat_map(|(input, dataset)| [input.as_path(), dataset.as_path()]);
     if let Some((same, text)) = run("compare.py", paths) {
-        let different: Vec<&str> = text.lines().filter(|line| !line.starts_with("ok ")).collect();
+        let different: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with("ok "))
+            .collect();
         assert!(same, "{}", different.join("\n"));
-        assert_eq!(text.lines().filter(|line| line.starts_with("ok ")).count(), pairs.len());
+        assert_eq!(
+            text.lines().filter(|line| line.starts_with("ok ")).count(),
+            pairs.len()
+        );
     }
 }

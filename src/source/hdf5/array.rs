@@ -262,7 +262,7 @@ impl NumberArray {
         }
     }
 
-    /// Bytes that were really stored, for a check of how plausible the shape is.
+    /// Whether less than half of the chunks were ever written: a doubt about the shape.
     pub fn is_mostly_unwritten(&self) -> bool {
         match &self.storage {
             Storage::Unwritten => self.rows() > 0,

@@ -37,7 +37,13 @@ fn watched<T>(place: impl Into<String>, call: impl FnOnce() -> T) -> T {
     let entry = {
         let mut calls = calls();
         let number = calls.last_key_value().map_or(0, |(&last, _)| last + 1);
-        calls.insert(number, Call { since: Instant::now(), place: place.into() });
+        calls.insert(
+            number,
+            Call {
+                since: Instant::now(),
+                place: place.into(),
+            },
+        );
         Entry(number)
     };
     let result = call();
@@ -55,7 +61,9 @@ impl Watched {
     }
 
     fn watch<T>(&self, object: &str, call: impl FnOnce(&LibHdf5) -> T) -> T {
-        watched(format!("{}: {object}", self.0.path().display()), || call(&self.0))
+        watched(format!("{}: {object}", self.0.path().display()), || {
+            call(&self.0)
+        })
     }
 }
 
@@ -117,7 +125,9 @@ pub fn watch(patience: Duration, stuck: impl FnOnce(&str) + Send + 'static) {
         }
     };
     // Without a thread to spare there is no watch, but all else works.
-    let _ = std::thread::Builder::new().name("slaf-watch".into()).spawn(look);
+    let _ = std::thread::Builder::new()
+        .name("slaf-watch".into())
+        .spawn(look);
 }
 
 #[cfg(test)]
@@ -128,7 +138,9 @@ mod tests {
     #[test]
     fn a_call_that_takes_too_long_is_named() {
         let (tell, told) = mpsc::channel();
-        watch(Duration::from_millis(20), move |place| tell.send(place.to_string()).unwrap());
+        watch(Duration::from_millis(20), move |place| {
+            tell.send(place.to_string()).unwrap()
+        });
         watched("quick", || ());
         let place = watched("a.h5ad: obs", || told.recv_timeout(Duration::from_secs(60)));
         assert_eq!(place.unwrap(), "a.h5ad: obs");
