@@ -73,7 +73,7 @@ impl TableFolder {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            if name.ends_with(".manifest") && !name.starts_with('.') {
+            if is_manifest(&name) {
                 manifests.push(path);
             }
         }
@@ -183,9 +183,18 @@ impl TableFolder {
         removed += remove_files(&self.path.join("_transactions"), |name| {
             transaction.as_deref() != Some(name)
         })?;
-        removed += remove_files(&self.path.join("_versions"), |name| name.starts_with('.'))?;
+        removed += remove_files(&self.path.join("_versions"), |name| !is_version_file(name))?;
         Ok(removed)
     }
+}
+
+/// Temporary files of killed commits are called `.tmp_…` or, with a number, `….manifest#1`.
+fn is_manifest(name: &str) -> bool {
+    name.ends_with(".manifest") && !name.starts_with('.')
+}
+
+fn is_version_file(name: &str) -> bool {
+    is_manifest(name) || name == "latest_version_hint.json"
 }
 
 fn remove_files(folder: &Path, unwanted: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
