@@ -23,6 +23,10 @@
 //! See [`ingest::Job`] for a conversion from end to end and [`dataset::Dataset`] for reading the
 //! result.
 
+/// Sizes of files, of matrices and of memory are all 64 bits wide: converting between them loses
+/// nothing.
+const _: () = assert!(usize::BITS == 64, "slaf needs a 64-bit machine");
+
 pub mod chunk;
 pub mod cli;
 pub mod dataset;

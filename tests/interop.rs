@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use slaf::dataset::Dataset;
+
 use crate::support::program::{Run, convert};
 use crate::support::{fixtures, python, repository, shared};
 
@@ -14,6 +16,7 @@ fn every_fixture_is_what_anndata_reads() {
         for dtypes in ["narrow", "signed"] {
             let output = folder.path().join(format!("{name}.{dtypes}.slaf"));
             Run::of(&mut convert(&fixture, &output, &["--dtypes", dtypes])).succeeded();
+            Dataset::open(&output).unwrap();
             pairs.push((fixture.clone(), output));
         }
     }

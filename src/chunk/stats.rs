@@ -63,6 +63,7 @@ impl ValueStats {
             add(lane, value.into());
         }
         let (sum, sum_of_squares) = (sums.iter().sum::<f64>(), squares.iter().sum::<f64>());
+        // Also where finite values are so large that their sums are not.
         if !sum.is_finite() || !sum_of_squares.is_finite() {
             return Self::of_cell_with_non_finite(values);
         }
@@ -118,8 +119,9 @@ impl ValueStats {
         }
         self.rows += later.rows;
         self.non_finite += later.non_finite;
-        self.sum += later.sum;
-        self.sum_of_squares += later.sum_of_squares;
+        // Sums stay finite: JSON has no infinity.
+        self.sum = (self.sum + later.sum).clamp(f64::MIN, f64::MAX);
+        self.sum_of_squares = (self.sum_of_squares + later.sum_of_squares).min(f64::MAX);
     }
 
     /// The mean of the finite values; 0 without any.
@@ -162,6 +164,15 @@ mod tests {
         let stats = ValueStats::of_cell(&[1.0f32, f32::NAN, 3.0, f32::INFINITY]);
         assert_eq!((stats.rows, stats.non_finite, stats.sum), (4, 2, 4.0));
         assert_eq!((stats.min, stats.max), (1.0, 3.0));
+    }
+
+    #[test]
+    fn sums_stay_finite() {
+        let stats = ValueStats::of_cell(&[1e300, 1.7e308, 1.7e308, -3.0]);
+        assert_eq!((stats.non_finite, stats.min, stats.max), (0, -3.0, 1.7e308));
+        for number in [stats.sum, stats.sum_of_squares, stats.mean(), stats.std()] {
+            assert!(number.is_finite());
+        }
     }
 
     #[test]

@@ -3,15 +3,17 @@
 
 mod checkpoint;
 mod config;
+mod config_file;
 mod error;
 mod info;
 mod open;
 
 pub use checkpoint::{Checkpoint, ShardRecord, Status};
 pub use config::{
-    CONFIG, ColumnDtype, ColumnNote, ConfigFile, DatasetConfig, ExpressionStats, Metadata,
-    MultiFile, Optimizations, SourceFile, SourceNote, ValueNote, Writer,
+    ColumnDtype, ColumnNote, DatasetConfig, ExpressionStats, Metadata, MultiFile, Optimizations,
+    SourceFile, SourceNote, ValueNote, Writer,
 };
+pub use config_file::{CONFIG, ConfigFile};
 pub use error::DatasetError;
 pub use info::{Info, Progress, TableInfo};
 pub use open::Dataset;

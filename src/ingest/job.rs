@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
+use super::IngestError;
 use super::commit::Commit;
+use super::finished::{Finished, summarise, tidy_up};
 use super::shards::ShardRun;
 use super::target::{Earlier, Existing, Found, Target};
-use super::{IngestError, Outcome};
 use crate::chunk::ChunkError;
-use crate::dataset::{Checkpoint, ConfigFile, DatasetConfig, Status, Writer};
+use crate::dataset::{Checkpoint, ConfigFile, Status, Writer};
 use crate::plan::Plan;
 use crate::progress::{Event, Progress};
 use crate::source::CellSource;
-use crate::store::{create_folder, remove_folder, sync_folder};
+use crate::store::{create_folder, sync_folder};
 use crate::table::TableName;
 
 /// How a job is run. None of it changes the dataset.
@@ -63,14 +64,6 @@ pub struct Job {
     found: Found,
     plan: Plan,
     options: RunOptions,
-}
-
-/// A job whose dataset is complete. Closing (or dropping) it removes the job's folder, by which a
-/// later run would know that this one had not come to its end.
-#[derive(Debug)]
-pub struct Finished {
-    target: Option<Target>,
-    outcome: Outcome,
 }
 
 impl Job {
@@ -203,7 +196,8 @@ fn prepare(
     remove_orphans(target, &checkpoint.shards, runtime)
 }
 
-fn remove_orphans(
+/// Removes the files of the job that neither a table nor a record names.
+pub(super) fn remove_orphans(
     target: &Target,
     records: &[crate::dataset::ShardRecord],
     runtime: &tokio::runtime::Runtime,
@@ -271,85 +265,6 @@ fn write_and_widen(
         if let Some(last) = checkpoint.plan.value.widened.last() {
             let to = checkpoint.plan.value.value_type;
             run.progress.report(Event::Widened { widened: last, to });
-        }
-    }
-}
-
-fn summarise(
-    target: &Target,
-    dataset: DatasetConfig,
-    plan: &Plan,
-    resumed: u64,
-    runtime: &tokio::runtime::Runtime,
-) -> Result<Outcome, IngestError> {
-    let (mut bytes_out, mut fragments) = (0, 0);
-    for table in TableName::IN_COMMIT_ORDER {
-        let Some(newest) = runtime.block_on(target.table(table).newest())? else {
-            continue;
-        };
-        if table == TableName::Expression {
-            fragments = newest.fragments().len() as u64;
-        }
-        bytes_out += newest
-            .fragments()
-            .iter()
-            .flat_map(|fragment| &fragment.files)
-            .filter_map(|file| file.file_size_bytes.get())
-            .map(u64::from)
-            .sum::<u64>();
-    }
-    Ok(Outcome {
-        widened: plan.value.widened.clone(),
-        bytes_in: plan
-            .inputs
-            .iter()
-            .map(|input| input.fingerprint.bytes)
-            .sum(),
-        bytes_out,
-        fragments,
-        resumed_shards: resumed,
-        shards: plan.shards.len() as u64,
-        dataset,
-    })
-}
-
-/// Removes what the complete dataset does not need.
-fn tidy_up(
-    mut target: Target,
-    outcome: Outcome,
-    runtime: &tokio::runtime::Runtime,
-) -> Result<Finished, IngestError> {
-    target.put_in_place()?;
-    crate::failpoint::reach("before-cleanup");
-    remove_orphans(&target, &[], runtime)?;
-    crate::failpoint::reach("after-cleanup");
-    Ok(Finished {
-        target: Some(target),
-        outcome,
-    })
-}
-
-impl Finished {
-    /// What the job did.
-    pub fn outcome(&self) -> &Outcome {
-        &self.outcome
-    }
-
-    /// Lets go of the dataset.
-    pub fn close(mut self) -> Result<(), IngestError> {
-        match self.target.take() {
-            Some(target) => Ok(remove_folder(&target.job_folder())?),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Finished {
-    fn drop(&mut self) {
-        if let Some(target) = self.target.take()
-            && let Err(error) = remove_folder(&target.job_folder())
-        {
-            tracing::warn!("{error}");
         }
     }
 }

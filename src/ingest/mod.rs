@@ -5,7 +5,9 @@
 
 mod commit;
 mod counts;
+mod describe;
 mod error;
+mod finished;
 mod job;
 mod outcome;
 mod queue;
@@ -13,6 +15,7 @@ mod shards;
 mod target;
 
 pub use error::IngestError;
-pub use job::{Finished, Job, RunOptions};
+pub use finished::Finished;
+pub use job::{Job, RunOptions};
 pub use outcome::Outcome;
 pub use target::{Earlier, Existing, check_output};

@@ -48,6 +48,8 @@ pub enum Compression {
 
 const UINT16_IDS: u64 = 1 << 16;
 const UINT32_IDS: u64 = 1 << 32;
+/// One less: the number of a cell's genes must fit 32 bits too.
+const UINT32_GENES: u64 = UINT32_IDS - 1;
 const INT32_IDS: u64 = 1 << 31;
 
 impl Dtypes {
@@ -105,7 +107,7 @@ impl Dtypes {
                 "genes",
                 genes,
                 IdType::UInt32,
-                UINT32_IDS,
+                UINT32_GENES,
                 "split the input",
             ),
             Dtypes::Signed => fits(

@@ -11,6 +11,7 @@ mod format;
 mod h5ad;
 mod hdf5;
 mod number;
+mod number_column;
 
 use std::ops::Range;
 use std::path::Path;

@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use arrow::array::StringArray;
@@ -38,23 +39,42 @@ pub struct Repeats {
 
 type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
 
-/// Reads all identifiers once.
-pub(super) fn take(
-    source: &dyn CellSource,
-) -> Result<(Fingerprint, Repeats, Repeats), SourceError> {
-    let description = source.description();
-    let path = &description.path;
+impl Fingerprint {
+    /// Checks that the input has not been written to since it was surveyed.
+    pub fn check_unchanged(&self, path: &Path) -> Result<(), SourceError> {
+        if size_and_time(path)? == (self.bytes, self.modified) {
+            return Ok(());
+        }
+        Err(SourceError::Damaged {
+            path: path.to_path_buf(),
+            object: "/".into(),
+            problem: "the file was changed while it was read; run again, with --no-resume".into(),
+        })
+    }
+}
+
+/// Bytes, and nanoseconds since 1970 of the last modification.
+fn size_and_time(path: &Path) -> Result<(u64, u64), SourceError> {
     let metadata = std::fs::metadata(path).map_err(|source| SourceError::Io {
         action: "open",
-        path: path.clone(),
+        path: path.to_path_buf(),
         source,
     })?;
     let modified = metadata
         .modified()
         .ok()
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-        .and_then(|since| u64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0);
+        .and_then(|since| u64::try_from(since.as_nanos()).ok());
+    Ok((metadata.len(), modified.unwrap_or(0)))
+}
+
+/// Reads all identifiers once.
+pub(super) fn take(
+    source: &dyn CellSource,
+) -> Result<(Fingerprint, Repeats, Repeats), SourceError> {
+    let description = source.description();
+    let path = &description.path;
+    let (bytes, modified) = size_and_time(path)?;
     let mut digest = blake3::Hasher::new();
     let cells = digest_ids(&mut digest, description.cells, &|range| {
         source.cell_ids(range)
@@ -63,7 +83,7 @@ pub(super) fn take(
         source.gene_ids(range)
     })?;
     let fingerprint = Fingerprint {
-        bytes: metadata.len(),
+        bytes,
         modified,
         cells: description.cells,
         genes: description.genes,

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{Field, Schema};
 
-use super::column::{ColumnReader, Opened, text_of_numbers};
+use super::column::{ColumnReader, Opened};
 use crate::source::error::Place;
 use crate::source::hdf5::{Attribute, Container, Element, Kind, NumberArray};
+use crate::source::number_column::text_of_numbers;
 use crate::source::{Column, LeftOut, ReadBudget, SourceError};
 
 /// A data frame whose index identifies its rows.

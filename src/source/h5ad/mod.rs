@@ -3,6 +3,7 @@
 //! The layout is documented in anndata's "On-disk format" page: every group and dataset has the
 //! attributes `encoding-type` and `encoding-version`.
 
+mod categories;
 mod column;
 mod dense;
 mod frame;

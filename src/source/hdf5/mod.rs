@@ -6,6 +6,7 @@ mod array;
 mod cache;
 mod container;
 mod ffi;
+mod library;
 mod lzf;
 mod pipeline;
 mod watch;

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use arrow::array::StringArray;
 
-use super::container::{ArrayHeader, Attribute, Container, Kind, LibHdf5};
+use super::container::{ArrayHeader, Attribute, Container, Kind};
 use super::ffi::RawChunk;
+use super::library::LibHdf5;
 use crate::source::SourceError;
 
 struct Call {

@@ -1,0 +1,97 @@
+//! The end of a job.
+
+use super::job::remove_orphans;
+use super::target::Target;
+use super::{IngestError, Outcome};
+use crate::dataset::DatasetConfig;
+use crate::plan::Plan;
+use crate::store::remove_folder;
+use crate::table::TableName;
+
+/// A job whose dataset is complete. Closing (or dropping) it removes the job's folder, by which a
+/// later run would know that this one had not come to its end.
+#[derive(Debug)]
+pub struct Finished {
+    target: Option<Target>,
+    outcome: Outcome,
+}
+
+/// What a job did that made this dataset.
+pub(super) fn summarise(
+    target: &Target,
+    dataset: DatasetConfig,
+    plan: &Plan,
+    resumed: u64,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Outcome, IngestError> {
+    let (mut bytes_out, mut fragments) = (0, 0);
+    for table in TableName::IN_COMMIT_ORDER {
+        let Some(newest) = runtime.block_on(target.table(table).newest())? else {
+            continue;
+        };
+        if table == TableName::Expression {
+            fragments = newest.fragments().len() as u64;
+        }
+        bytes_out += newest
+            .fragments()
+            .iter()
+            .flat_map(|fragment| &fragment.files)
+            .filter_map(|file| file.file_size_bytes.get())
+            .map(u64::from)
+            .sum::<u64>();
+    }
+    Ok(Outcome {
+        widened: plan.value.widened.clone(),
+        bytes_in: plan
+            .inputs
+            .iter()
+            .map(|input| input.fingerprint.bytes)
+            .sum(),
+        bytes_out,
+        fragments,
+        resumed_shards: resumed,
+        shards: plan.shards.len() as u64,
+        dataset,
+    })
+}
+
+/// Removes what the complete dataset does not need.
+pub(super) fn tidy_up(
+    mut target: Target,
+    outcome: Outcome,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Finished, IngestError> {
+    target.put_in_place()?;
+    crate::failpoint::reach("before-cleanup");
+    remove_orphans(&target, &[], runtime)?;
+    crate::failpoint::reach("after-cleanup");
+    Ok(Finished {
+        target: Some(target),
+        outcome,
+    })
+}
+
+impl Finished {
+    /// What the job did.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Lets go of the dataset.
+    pub fn close(mut self) -> Result<(), IngestError> {
+        match self.target.take() {
+            Some(target) => Ok(remove_folder(&target.job_folder())?),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        if let Some(target) = self.target.take()
+            && let Err(error) = remove_folder(&target.job_folder())
+        {
+            tracing::warn!("{error}");
+        }
+    }
+}

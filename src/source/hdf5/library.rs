@@ -1,0 +1,274 @@
+//! [`Container`] over libhdf5.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{StringArray, StringBuilder};
+use hdf5_metno as hdf5;
+
+use super::container::{ArrayHeader, Attribute, Container, Element, Kind};
+use super::ffi::{self, Link, RawAttribute, TypeBits};
+use crate::source::error::{Place, SourceError};
+use crate::source::{NumberType, Numbers};
+
+/// [`Container`] over libhdf5.
+pub(crate) struct LibHdf5 {
+    path: PathBuf,
+    file: hdf5::File,
+}
+
+impl LibHdf5 {
+    /// Opens a file for reading.
+    pub fn open(path: &Path) -> Result<Self, SourceError> {
+        let place = Place::new(path, "/");
+        // Locks of HDF5 fail on many network file systems, and a reader of finished files needs none.
+        let file = hdf5::FileBuilder::new()
+            .with_fapl(|access| access.file_locking(false))
+            .open(path)
+            .map_err(|error| place.damaged(in_plain_words(&error.to_string())))?;
+        Ok(LibHdf5 {
+            path: path.to_path_buf(),
+            file,
+        })
+    }
+
+    fn place(&self, object: &str) -> Place {
+        Place::new(&self.path, if object.is_empty() { "/" } else { object })
+    }
+
+    fn dataset(&self, object: &str) -> Result<ffi::Handle, SourceError> {
+        ffi::open_dataset(self.file.id(), object).map_err(|e| self.place(object).damaged(e))
+    }
+}
+
+/// The part of libhdf5's messages that helps a user.
+fn in_plain_words(message: &str) -> String {
+    if message.contains("truncated file") {
+        format!("the file was cut short ({message})")
+    } else {
+        message.to_string()
+    }
+}
+
+fn number_type(size: usize, signed: bool) -> NumberType {
+    match (size, signed) {
+        (1, true) => NumberType::Int8,
+        (2, true) => NumberType::Int16,
+        (4, true) => NumberType::Int32,
+        (_, true) => NumberType::Int64,
+        (1, false) => NumberType::UInt8,
+        (2, false) => NumberType::UInt16,
+        (4, false) => NumberType::UInt32,
+        (_, false) => NumberType::UInt64,
+    }
+}
+
+fn element(bits: &TypeBits) -> Element {
+    let here = cfg!(target_endian = "little");
+    match bits {
+        TypeBits::Integer {
+            size,
+            signed,
+            little,
+        } => Element::Number {
+            number_type: number_type(*size, *signed),
+            swapped: *little != here,
+        },
+        TypeBits::Float { size, little } => Element::Number {
+            number_type: match size {
+                2 => NumberType::Float16,
+                4 => NumberType::Float32,
+                _ => NumberType::Float64,
+            },
+            swapped: *little != here,
+        },
+        TypeBits::Enumeration { base, members } => {
+            let mut members: Vec<(&str, i64)> = members
+                .iter()
+                .map(|(name, value)| (name.as_str(), *value))
+                .collect();
+            members.sort_by_key(|member| member.1);
+            let boolean = matches!(**base, TypeBits::Integer { size: 1, .. })
+                && members == [("FALSE", 0), ("TRUE", 1)];
+            if boolean {
+                Element::Number {
+                    number_type: NumberType::Bool,
+                    swapped: false,
+                }
+            } else {
+                Element::Other("an enumeration".into())
+            }
+        }
+        TypeBits::VariableText { .. } | TypeBits::FixedText { .. } => Element::Text,
+        TypeBits::Other(what) => Element::Other(what.clone()),
+    }
+}
+
+fn utf8(
+    bytes: Vec<u8>,
+    place: &Place,
+    what: impl FnOnce() -> String,
+) -> Result<String, SourceError> {
+    String::from_utf8(bytes).map_err(|_| {
+        place.unsupported(
+            format!("{}, which is not valid UTF-8,", what()),
+            "rewrite the file with its texts in UTF-8",
+        )
+    })
+}
+
+impl Container for LibHdf5 {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn members(&self, group: &str) -> Result<Vec<String>, SourceError> {
+        let place = self.place(group);
+        let opened = if group.is_empty() {
+            self.file.as_group()
+        } else {
+            self.file.group(group)
+        };
+        opened
+            .and_then(|group| group.member_names())
+            .map_err(|e| place.damaged(e.to_string()))
+    }
+
+    fn kind(&self, object: &str) -> Result<Kind, SourceError> {
+        if object.is_empty() {
+            return Ok(Kind::Group);
+        }
+        let place = self.place(object);
+        let mut path = String::new();
+        for part in object.split('/') {
+            if !path.is_empty() {
+                path.push('/');
+            }
+            path.push_str(part);
+            match ffi::link(self.file.id(), &path).map_err(|e| place.damaged(e))? {
+                Link::Missing => return Ok(Kind::Missing),
+                Link::Inside => {}
+                Link::OtherFile => {
+                    return Err(place.unsupported(
+                        "a link to another file",
+                        "copy the object into this file (h5copy, or rewrite it with anndata)",
+                    ));
+                }
+            }
+        }
+        // A soft link whose target is missing exists, but leads nowhere.
+        let Ok(kind) = self.file.loc_type_by_name(object) else {
+            return Err(place.damaged("it cannot be opened: a damaged header or a broken link"));
+        };
+        Ok(match kind {
+            hdf5::LocationType::Group => Kind::Group,
+            hdf5::LocationType::Dataset => Kind::Dataset,
+            _ => Kind::Other,
+        })
+    }
+
+    fn attribute(&self, object: &str, name: &str) -> Result<Option<Attribute>, SourceError> {
+        let place = Place::new(&self.path, format!("{object}@{name}"));
+        let path = if object.is_empty() { "/" } else { object };
+        let handle = ffi::open_object(self.file.id(), path).map_err(|e| place.damaged(e))?;
+        let raw = ffi::attribute(&handle, name).map_err(|e| place.damaged(e))?;
+        Ok(match raw {
+            None => None,
+            Some(RawAttribute::Texts { scalar, texts }) => {
+                let mut texts = texts
+                    .into_iter()
+                    .map(|text| utf8(text, &place, || "its text".into()))
+                    .collect::<Result<Vec<_>, _>>()?;
+                Some(if scalar && texts.len() == 1 {
+                    Attribute::Text(texts.swap_remove(0))
+                } else {
+                    Attribute::Texts(texts)
+                })
+            }
+            Some(RawAttribute::Bytes { bits, bytes, .. }) => {
+                let bits = match bits {
+                    // Any enumeration is read as its numbers; a boolean is FALSE = 0, TRUE = 1.
+                    TypeBits::Enumeration { base, .. } => *base,
+                    other => other,
+                };
+                match element(&bits) {
+                    Element::Number {
+                        number_type,
+                        swapped,
+                    } => {
+                        let len = bytes.len() / number_type.size();
+                        let mut numbers = Numbers::zeroed(number_type, len)
+                            .ok_or_else(|| place.damaged("it is absurdly large"))?;
+                        numbers.as_bytes_mut().copy_from_slice(&bytes);
+                        if swapped {
+                            numbers.swap_bytes();
+                        }
+                        Some(Attribute::Number(numbers))
+                    }
+                    _ => Some(Attribute::Other("an unusual type".into())),
+                }
+            }
+            Some(RawAttribute::Other(what)) => Some(Attribute::Other(what)),
+        })
+    }
+
+    fn array(&self, object: &str) -> Result<ArrayHeader, SourceError> {
+        let place = self.place(object);
+        let dataset = self.dataset(object)?;
+        let header = ffi::header(&dataset).map_err(|e| place.damaged(e))?;
+        if header.null {
+            return Err(place.damaged("it has no data space"));
+        }
+        Ok(ArrayHeader {
+            element: element(&header.bits),
+            shape: header.shape,
+            filters: header.filters,
+            storage: header.storage,
+            fill: header.fill,
+        })
+    }
+
+    fn chunks(&self, object: &str) -> Result<Vec<ffi::RawChunk>, SourceError> {
+        let place = self.place(object);
+        let dataset = self.dataset(object)?;
+        let rank = self.array(object)?.shape.len();
+        ffi::chunks(&dataset, rank).map_err(|e| place.damaged(e))
+    }
+
+    fn texts(&self, object: &str, rows: Range<u64>) -> Result<StringArray, SourceError> {
+        let place = self.place(object);
+        let dataset = self.dataset(object)?;
+        let texts = ffi::read_texts(&dataset, rows.start, rows.end - rows.start)
+            .map_err(|e| place.damaged(e))?;
+        let bytes: usize = texts.iter().flatten().map(Vec::len).sum();
+        // Arrow's texts have 32-bit offsets.
+        if i32::try_from(bytes).is_err() {
+            return Err(place.unsupported(
+                format!(
+                    "more than 2 GiB of text in the rows {} to {}",
+                    rows.start, rows.end
+                ),
+                "shorten the texts",
+            ));
+        }
+        let mut builder = StringBuilder::with_capacity(texts.len(), bytes);
+        for (row, text) in (rows.start..).zip(texts) {
+            let text = utf8(text.unwrap_or_default(), &place, || {
+                format!("the text of row {row}")
+            })?;
+            builder.append_value(text);
+        }
+        Ok(builder.finish())
+    }
+
+    fn read_bytes(
+        &self,
+        object: &str,
+        rows: Range<u64>,
+        out: &mut [u8],
+    ) -> Result<(), SourceError> {
+        let dataset = self.dataset(object)?;
+        ffi::read_bytes(&dataset, rows.start, rows.end - rows.start, out)
+            .map_err(|e| self.place(object).damaged(e))
+    }
+}
