@@ -135,6 +135,26 @@ fn wrong_usage() {
 }
 
 #[test]
+fn values_that_a_forced_type_does_not_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    for (name, forced, mention) in [
+        ("x_nan_inf", "uint32", "NaN"),
+        ("x_halves", "uint16", "0.5"),
+        ("x_int64", "float32", "float32"),
+    ] {
+        let input = repository(&format!("fixtures/h5ad/{name}.h5ad"));
+        let run = Run::of(&mut convert(&input, &output, &["--value-type", forced])).refused(3);
+        let message = &run.stderr;
+        assert!(
+            message.contains(mention) && message.contains("--value-type"),
+            "{message}"
+        );
+        assert!(!output.exists());
+    }
+}
+
+#[test]
 fn datasets_that_are_none() {
     let folder = tempfile::tempdir().unwrap();
     let info = |path: &Path| {

@@ -10,7 +10,7 @@ use arrow::datatypes::Int32Type;
 
 use super::categories::Categories;
 use crate::source::error::Place;
-use crate::source::hdf5::{Attribute, Container, Element, Kind, NumberArray};
+use crate::source::hdf5::{Attribute, Container, Element, Kind, NumberArray, check_texts};
 use crate::source::number_column::arrow_numbers;
 use crate::source::{ColumnKind, ReadBudget, SourceError};
 
@@ -193,11 +193,14 @@ impl Opener<'_> {
             Some(unknown) => return Err(self.unknown(unknown)),
         }
         match header.element {
-            Element::Text => Ok(Ok(Values::Texts {
-                container: self.container.clone(),
-                object: self.checked(self.object.to_string(), header.shape[0])?,
-                mask: None,
-            })),
+            Element::Text => {
+                check_texts(&self.place, &header)?;
+                Ok(Ok(Values::Texts {
+                    container: self.container.clone(),
+                    object: self.checked(self.object.to_string(), header.shape[0])?,
+                    mask: None,
+                }))
+            }
             Element::Number { .. } => Ok(Ok(Values::Numbers {
                 values: self.numbers("")?,
                 mask: None,
@@ -216,6 +219,7 @@ impl Opener<'_> {
             Some("nullable-string-array") => {
                 let object = format!("{}/values", self.object);
                 let header = self.container.array(&object)?;
+                check_texts(&self.place, &header)?;
                 let rows = header.shape.first().copied().unwrap_or(0);
                 Ok(Ok(Values::Texts {
                     container: self.container.clone(),
@@ -266,7 +270,10 @@ impl Opener<'_> {
             return Err(self.place.damaged("its categories are not a list"));
         };
         let numbers = match header.element {
-            Element::Text => None,
+            Element::Text => {
+                check_texts(&self.place, &header)?;
+                None
+            }
             _ => Some(NumberArray::open(
                 self.container,
                 self.file,

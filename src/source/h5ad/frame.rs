@@ -10,7 +10,7 @@ use arrow::datatypes::{Field, Schema};
 
 use super::column::{ColumnReader, Opened};
 use crate::source::error::Place;
-use crate::source::hdf5::{Attribute, Container, Element, Kind, NumberArray};
+use crate::source::hdf5::{Attribute, Container, Element, Kind, NumberArray, check_texts};
 use crate::source::number_column::text_of_numbers;
 use crate::source::{Column, LeftOut, ReadBudget, SourceError};
 
@@ -234,7 +234,10 @@ fn open_index(
         )));
     };
     let index = match header.element {
-        Element::Text => Index::Texts(texts, missing),
+        Element::Text => {
+            check_texts(&place, &header)?;
+            Index::Texts(texts, missing)
+        }
         _ => Index::Numbers(NumberArray::open(container, file, &texts, budget)?),
     };
     Ok((index, rows))

@@ -127,10 +127,7 @@ impl NumberArray {
         let whole = self.shape[0].saturating_mul(self.row_bytes as u64);
         match &header.storage {
             RawStorage::Compact => Ok(Storage::Library),
-            RawStorage::Elsewhere(what) => Err(self.place.unsupported(
-                *what,
-                "copy it into one plain file (h5repack, or rewrite it with anndata)",
-            )),
+            RawStorage::Elsewhere(what) => Err(elsewhere(&self.place, what)),
             RawStorage::Contiguous(_) | RawStorage::Chunked { .. } if whole == 0 => {
                 Ok(Storage::Unwritten)
             }
@@ -147,9 +144,7 @@ impl NumberArray {
                     .chunked(chunk, pipeline, *partial_unfiltered, budget)
                     .map(Storage::Chunked),
                 Err(Unknown::KnownToLibrary) => Ok(Storage::Library),
-                Err(Unknown::Named(filter)) => Err(self
-                    .place
-                    .unsupported(filter, "rewrite the file with gzip, lzf or no compression")),
+                Err(Unknown::Named(filter)) => Err(unknown_filter(&self.place, filter)),
             },
         }
     }
@@ -459,6 +454,29 @@ impl NumberArray {
                 )
             })
         })
+    }
+}
+
+fn unknown_filter(place: &Place, filter: String) -> SourceError {
+    place.unsupported(filter, "rewrite the file with gzip, lzf or no compression")
+}
+
+fn elsewhere(place: &Place, what: &'static str) -> SourceError {
+    place.unsupported(
+        what,
+        "copy it into one plain file (h5repack, or rewrite it with anndata)",
+    )
+}
+
+/// Checks that texts, which libhdf5 reads, are in this file and that it knows their filters: its
+/// own messages would speak of missing folders.
+pub(crate) fn check_texts(place: &Place, header: &ArrayHeader) -> Result<(), SourceError> {
+    if let RawStorage::Elsewhere(what) = header.storage {
+        return Err(elsewhere(place, what));
+    }
+    match Pipeline::new(&header.filters, 1) {
+        Err(Unknown::Named(filter)) => Err(unknown_filter(place, filter)),
+        Ok(_) | Err(Unknown::KnownToLibrary) => Ok(()),
     }
 }
 

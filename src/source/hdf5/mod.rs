@@ -11,7 +11,7 @@ mod lzf;
 mod pipeline;
 mod watch;
 
-pub(crate) use array::NumberArray;
+pub(crate) use array::{NumberArray, check_texts};
 pub(crate) use container::{Attribute, Container, Element, Kind};
 pub(crate) use watch::Watched;
 pub use watch::watch;
