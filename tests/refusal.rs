@@ -190,6 +190,23 @@ impl Numbers {
     }
 }
 
+/// Damage that once crashed libhdf5: a fill value that nobody set, asked for.
+#[test]
+fn a_damaged_fill_value_is_no_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        folder.path().join("damaged.h5ad"),
+        folder.path().join("out.slaf"),
+    );
+    let mut bytes = std::fs::read(repository("fixtures/h5ad/demo.h5ad")).unwrap();
+    for (at, byte) in [(44663, 255)] {
+        bytes[at] = byte;
+    }
+    std::fs::write(&input, bytes).unwrap();
+    let run = Run::of(&mut convert(&input, &output, &[])).refused(3);
+    assert!(run.stderr.contains("fill"), "{}", run.stderr);
+}
+
 #[test]
 fn damaged_bytes_end_in_an_answer() {
     let folder = tempfile::tempdir().unwrap();
@@ -234,7 +251,12 @@ fn damaged_bytes_end_in_an_answer() {
                     assert_eq!(dataset.config().array_shape, shape, "{name} {round}");
                     std::fs::remove_dir_all(&output).unwrap();
                 }
-                _ => {
+                code => {
+                    if code != Some(3) {
+                        let kept = std::env::temp_dir().join("slaf-damaged.h5ad");
+                        std::fs::copy(&input, &kept).unwrap();
+                        println!("{name} {round}: see {}", kept.display());
+                    }
                     run.refused(3);
                     assert!(!output.exists(), "{name} {round} left something behind");
                 }

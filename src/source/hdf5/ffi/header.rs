@@ -6,11 +6,12 @@ use std::ptr;
 use hdf5_metno::sync::sync;
 use hdf5_metno_sys::h5::hsize_t;
 use hdf5_metno_sys::h5d::{
-    H5D_layout_t, H5Dchunk_iter, H5Dget_create_plist, H5Dget_offset, H5Dget_space, H5Dget_type,
+    H5D_fill_value_t, H5D_layout_t, H5Dchunk_iter, H5Dget_create_plist, H5Dget_offset,
+    H5Dget_space, H5Dget_type,
 };
 use hdf5_metno_sys::h5p::{
-    H5P_DEFAULT, H5Pclose, H5Pget_chunk, H5Pget_chunk_opts, H5Pget_external_count,
-    H5Pget_fill_value, H5Pget_filter2, H5Pget_layout, H5Pget_nfilters,
+    H5P_DEFAULT, H5Pclose, H5Pfill_value_defined, H5Pget_chunk, H5Pget_chunk_opts,
+    H5Pget_external_count, H5Pget_fill_value, H5Pget_filter2, H5Pget_layout, H5Pget_nfilters,
 };
 use hdf5_metno_sys::h5s::H5Sclose;
 use hdf5_metno_sys::h5t::{H5Tclose, H5Tget_size};
@@ -120,11 +121,16 @@ pub(in crate::source::hdf5) fn header(dataset: &Handle) -> Result<RawHeader, Str
                 bits,
                 TypeBits::Integer { .. } | TypeBits::Float { .. } | TypeBits::Enumeration { .. }
             ) {
-                check(H5Pget_fill_value(
-                    properties.id,
-                    type_id.id,
-                    fill.as_mut_ptr().cast(),
-                ))?;
+                let mut defined = H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED;
+                check(H5Pfill_value_defined(properties.id, &mut defined))?;
+                // libhdf5 crashes when it is asked for a damaged value that nobody set.
+                if defined == H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED {
+                    check(H5Pget_fill_value(
+                        properties.id,
+                        type_id.id,
+                        fill.as_mut_ptr().cast(),
+                    ))?;
+                }
                 fill.truncate(H5Tget_size(type_id.id));
             }
             Ok(RawHeader {
