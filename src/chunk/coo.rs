@@ -1,6 +1,5 @@
 //! Rows of the expression table.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, PrimitiveArray};
@@ -10,26 +9,10 @@ use arrow::datatypes::{
 
 use super::narrow::{Genes, Narrow, Narrowed, narrow_genes, narrow_values};
 use super::tidy::{Tidied, tidy};
-use super::{ChunkError, ValueStats};
+use super::{ChunkError, CooSpec, ValueStats};
 use crate::plan::IdType;
 use crate::source::{CellChunk, Numbers};
 use crate::survey::{ValueType, ValueTypes, first_misfit};
-
-/// How chunks of one input become rows.
-#[derive(Debug, Clone)]
-pub struct CooSpec {
-    /// The input, for messages.
-    pub path: PathBuf,
-    /// The matrix, for messages.
-    pub matrix: String,
-    /// The dataset's identifier of the input's first cell.
-    pub first_cell: u64,
-    /// Genes of the input.
-    pub genes: u64,
-    pub cell_type: IdType,
-    pub gene_type: IdType,
-    pub value_type: ValueType,
-}
 
 /// Rows of the expression table for a range of cells: cells ascend, genes ascend within a cell, no
 /// coordinate occurs twice and no value is zero.

@@ -3,10 +3,12 @@
 mod coo;
 mod error;
 mod narrow;
+mod spec;
 mod stats;
 mod tidy;
 
-pub use coo::{CooBatch, CooSpec};
+pub use coo::CooBatch;
 pub use error::ChunkError;
+pub use spec::CooSpec;
 pub use stats::ValueStats;
 pub use tidy::Tidied;

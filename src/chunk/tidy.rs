@@ -3,8 +3,7 @@
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::ChunkError;
-use super::coo::CooSpec;
+use super::{ChunkError, CooSpec};
 use crate::source::{CellChunk, Numbers};
 
 /// What tidying changed.

@@ -220,3 +220,10 @@ impl DatasetConfig {
         FORMAT_VERSION.into()
     }
 }
+
+/// The time as config.json writes it.
+pub fn timestamp() -> String {
+    chrono::Local::now()
+        .format("%Y-%m-%dT%H:%M:%S%.6f")
+        .to_string()
+}

@@ -11,7 +11,7 @@ mod open;
 pub use checkpoint::{Checkpoint, ShardRecord, Status};
 pub use config::{
     ColumnDtype, ColumnNote, DatasetConfig, ExpressionStats, Metadata, MultiFile, Optimizations,
-    SourceFile, SourceNote, ValueNote, Writer,
+    SourceFile, SourceNote, ValueNote, Writer, timestamp,
 };
 pub use config_file::{CONFIG, ConfigFile};
 pub use error::DatasetError;

@@ -9,7 +9,7 @@ use super::IngestError;
 use crate::chunk::{Tidied, ValueStats};
 use crate::dataset::{
     Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Metadata, MultiFile, Optimizations,
-    SourceFile, SourceNote, ValueNote, Writer,
+    SourceFile, SourceNote, ValueNote, Writer, timestamp,
 };
 use crate::plan::{PlannedColumn, Table};
 use crate::source::{CellSource, ColumnKind};
@@ -73,7 +73,7 @@ pub(super) fn describe(
         metadata: Metadata::new(shape, &stats),
         obs_dtypes: dtypes(&source.obs(0..0)?, &plan.obs),
         var_dtypes: dtypes(&source.var(0..0)?, &plan.var),
-        created_at: super::job::now(),
+        created_at: timestamp(),
         multi_file: Some(MultiFile {
             total_files: plan.inputs.len() as u64,
             total_cells_from_files: plan.cells,

@@ -1,6 +1,5 @@
 //! The end of a job.
 
-use super::job::remove_orphans;
 use super::target::Target;
 use super::{IngestError, Outcome};
 use crate::dataset::DatasetConfig;
@@ -63,7 +62,7 @@ pub(super) fn tidy_up(
 ) -> Result<Finished, IngestError> {
     target.put_in_place()?;
     crate::failpoint::reach("before-cleanup");
-    remove_orphans(&target, &[], runtime)?;
+    target.remove_orphans(&[], runtime)?;
     crate::failpoint::reach("after-cleanup");
     Ok(Finished {
         target: Some(target),

@@ -8,7 +8,7 @@ use super::finished::{Finished, summarise, tidy_up};
 use super::shards::ShardRun;
 use super::target::{Earlier, Existing, Found, Target};
 use crate::chunk::ChunkError;
-use crate::dataset::{Checkpoint, ConfigFile, Status, Writer};
+use crate::dataset::{Checkpoint, ConfigFile, Status, Writer, timestamp};
 use crate::plan::Plan;
 use crate::progress::{Event, Progress};
 use crate::source::CellSource;
@@ -110,7 +110,7 @@ impl Job {
             Found::Nothing => Checkpoint {
                 job,
                 status: Status::Writing,
-                started: now(),
+                started: timestamp(),
                 writer: Writer::this(),
                 plan,
                 shards: Vec::new(),
@@ -154,13 +154,6 @@ impl Job {
     }
 }
 
-/// The time as config.json writes it.
-pub(super) fn now() -> String {
-    chrono::Local::now()
-        .format("%Y-%m-%dT%H:%M:%S%.6f")
-        .to_string()
-}
-
 /// The earlier run's checkpoint, with the inputs where they are today.
 fn resume(mut earlier: Checkpoint, plan: &Plan) -> Checkpoint {
     for (input, today) in earlier.plan.inputs.iter_mut().zip(&plan.inputs) {
@@ -193,29 +186,7 @@ fn prepare(
         sync_folder(folder.path())?;
         sync_folder(target.folder())?;
     }
-    remove_orphans(target, &checkpoint.shards, runtime)
-}
-
-/// Removes the files of the job that neither a table nor a record names.
-pub(super) fn remove_orphans(
-    target: &Target,
-    records: &[crate::dataset::ShardRecord],
-    runtime: &tokio::runtime::Runtime,
-) -> Result<(), IngestError> {
-    let kept: Vec<_> = records
-        .iter()
-        .flat_map(|record| record.expression.clone())
-        .collect();
-    for table in TableName::IN_COMMIT_ORDER {
-        let removed = runtime.block_on(target.table(table).remove_orphans(&kept))?;
-        if removed > 0 {
-            tracing::info!(
-                "removed {removed} files of an interrupted run from {}",
-                table.folder()
-            );
-        }
-    }
-    Ok(())
+    target.remove_orphans(&checkpoint.shards, runtime)
 }
 
 fn report_resumed(checkpoint: &Checkpoint, progress: &dyn Progress) {
@@ -261,7 +232,7 @@ fn write_and_widen(
         checkpoint.plan.value = widened;
         checkpoint.shards.clear();
         save(run.target, checkpoint)?;
-        remove_orphans(run.target, &[], runtime)?;
+        run.target.remove_orphans(&[], runtime)?;
         if let Some(last) = checkpoint.plan.value.widened.last() {
             let to = checkpoint.plan.value.value_type;
             run.progress.report(Event::Widened { widened: last, to });

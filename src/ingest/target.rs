@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::IngestError;
-use crate::dataset::{CONFIG, Checkpoint, ConfigFile, DatasetConfig};
+use crate::dataset::{CONFIG, Checkpoint, ConfigFile, DatasetConfig, ShardRecord};
 use crate::plan::JobId;
 use crate::store::{
     FolderLock, Named, create_folder, exchange_folders, remove_file, remove_folder,
@@ -242,6 +242,28 @@ impl Target {
     /// The job's own folder: counts, and the sign that the job has not let go of the dataset yet.
     pub fn job_folder(&self) -> PathBuf {
         job_folder(&self.build, &self.job)
+    }
+
+    /// Removes the files of the job that neither a table nor a record names.
+    pub fn remove_orphans(
+        &self,
+        records: &[ShardRecord],
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<(), IngestError> {
+        let kept: Vec<_> = records
+            .iter()
+            .flat_map(|record| record.expression.clone())
+            .collect();
+        for table in TableName::IN_COMMIT_ORDER {
+            let removed = runtime.block_on(self.table(table).remove_orphans(&kept))?;
+            if removed > 0 {
+                tracing::info!(
+                    "removed {removed} files of an interrupted run from {}",
+                    table.folder()
+                );
+            }
+        }
+        Ok(())
     }
 
     fn replaces(&self) -> bool {
