@@ -25,6 +25,10 @@ use lance_io::object_store::ObjectStore;
 use libdeflater::Decompressor;
 use serde_json::{Value, json};
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Outcome = Result<Value, Box<dyn Error>>;
 
 /// Rows of a batch, as the expression table is written.
