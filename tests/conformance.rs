@@ -213,6 +213,32 @@ fn offsets_count_what_chunks_store() {
     });
 }
 
+/// The same matrix by another way: sprs sorts and checks what the reader yields.
+#[test]
+fn chunks_are_matrices() {
+    on_every_fixture(|source, expected| {
+        if expected.duplicates > 0 {
+            return;
+        }
+        let [cells, genes] = expected.shape;
+        for chunk in source.chunks("X", 0..cells, EVERYTHING).unwrap() {
+            let chunk = chunk.unwrap().read().unwrap();
+            let matrix = chunk.to_csr(genes as usize).unwrap();
+            let mut rows = Triplets::new();
+            for (cell, row) in (chunk.cells.start..).zip(matrix.outer_iterator()) {
+                let entries = row.iter().filter(|(_, value)| **value != 0.0);
+                rows.extend(entries.map(|(gene, &value)| (cell, gene as u64, value)));
+            }
+            let wanted: Triplets = expected
+                .triplets()
+                .into_iter()
+                .filter(|row| chunk.cells.contains(&row.0))
+                .collect();
+            assert!(same(&rows, &wanted), "cells {:?}", chunk.cells);
+        }
+    });
+}
+
 #[test]
 fn tidying_counts_what_it_drops() {
     on_every_fixture(|source, expected| {

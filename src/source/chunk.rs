@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use sprs::CsMat;
+
 use super::{Numbers, SourceError};
 
 /// What reading may hold in memory, in all threads together.
@@ -42,6 +44,43 @@ pub struct CellChunk {
     pub genes: Numbers,
     /// The value of each entry.
     pub values: Numbers,
+}
+
+impl CellChunk {
+    /// The chunk as a matrix of cells × `genes` in compressed sparse rows, sorted by gene.
+    ///
+    /// `None` where that would not be the same matrix: an entry lies outside of it, there are two
+    /// for one cell and gene, or a value is not exact in float64.
+    ///
+    /// ```
+    /// use slaf::source::{CellChunk, Numbers};
+    ///
+    /// let chunk = CellChunk {
+    ///     cells: 10..12,
+    ///     indptr: vec![0, 2, 3],
+    ///     genes: Numbers::Int32(vec![4, 1, 0]),
+    ///     values: Numbers::UInt16(vec![7, 8, 9]),
+    /// };
+    /// let matrix = chunk.to_csr(5).unwrap();
+    /// assert_eq!(matrix.shape(), (2, 5));
+    /// assert_eq!(matrix.get(0, 1), Some(&8.0));
+    /// assert!(chunk.to_csr(4).is_none());
+    /// ```
+    pub fn to_csr(&self, genes: usize) -> Option<CsMat<f64>> {
+        let positions = self.genes.to_i64().ok()?;
+        let positions: Vec<usize> = positions
+            .into_iter()
+            .map(|gene| usize::try_from(gene).ok().filter(|&gene| gene < genes))
+            .collect::<Option<_>>()?;
+        let values = self.values.to_f64().ok()?;
+        let shape = (self.indptr.len() - 1, genes);
+        let matrix =
+            CsMat::new_from_unsorted(shape, self.indptr.clone(), positions, values).ok()?;
+        let twice = |row: &[usize]| row.windows(2).any(|pair| pair[0] == pair[1]);
+        let rows = matrix.outer_iterator();
+        let distinct = rows.into_iter().all(|row| !twice(row.indices()));
+        distinct.then_some(matrix)
+    }
 }
 
 type ReadChunk<'a> = Box<dyn FnOnce() -> Result<CellChunk, SourceError> + Send + 'a>;

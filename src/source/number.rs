@@ -199,6 +199,35 @@ impl Numbers {
     }
 }
 
+impl Numbers {
+    /// The numbers as `f64`, or the position of the first that is not exact in it.
+    pub fn to_f64(&self) -> Result<Vec<f64>, usize> {
+        fn all<T: Copy>(v: &[T], convert: impl Fn(T) -> (f64, bool)) -> Result<Vec<f64>, usize> {
+            v.iter()
+                .enumerate()
+                .map(|(i, &x)| match convert(x) {
+                    (value, true) => Ok(value),
+                    (_, false) => Err(i),
+                })
+                .collect()
+        }
+        match self {
+            Numbers::Bool(v) | Numbers::UInt8(v) => all(v, |x| (x.into(), true)),
+            Numbers::Int8(v) => all(v, |x| (x.into(), true)),
+            Numbers::Int16(v) => all(v, |x| (x.into(), true)),
+            Numbers::Int32(v) => all(v, |x| (x.into(), true)),
+            Numbers::UInt16(v) => all(v, |x| (x.into(), true)),
+            Numbers::UInt32(v) => all(v, |x| (x.into(), true)),
+            // Back through a wider integer, which does not clamp.
+            Numbers::Int64(v) => all(v, |x| (x as f64, x as f64 as i128 == i128::from(x))),
+            Numbers::UInt64(v) => all(v, |x| (x as f64, x as f64 as i128 == i128::from(x))),
+            Numbers::Float16(v) => all(v, |x| (x.into(), true)),
+            Numbers::Float32(v) => all(v, |x| (x.into(), true)),
+            Numbers::Float64(v) => Ok(v.clone()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +247,16 @@ mod tests {
         assert_eq!(Numbers::Int8(vec![-1, 5]).to_i64(), Ok(vec![-1, 5]));
         assert_eq!(Numbers::UInt64(vec![1, u64::MAX]).to_i64(), Err(1));
         assert_eq!(Numbers::Float32(vec![1.0]).to_i64(), Err(0));
+    }
+
+    #[test]
+    fn floats_are_checked() {
+        assert_eq!(
+            Numbers::Int64(vec![1 << 53]).to_f64(),
+            Ok(vec![9007199254740992.0])
+        );
+        assert_eq!(Numbers::Int64(vec![0, (1 << 53) + 1]).to_f64(), Err(1));
+        assert_eq!(Numbers::UInt64(vec![u64::MAX]).to_f64(), Err(0));
     }
 
     #[test]
