@@ -71,10 +71,12 @@ def run(command):
         return took, out.read().decode()
 
 
-def convert(command, output, non_zeros):
-    """Runs a conversion and checks how many rows came out."""
+def convert(command, output, non_zeros, tells=False):
+    """Runs a conversion, which `tells` in its last line what it took, and checks how many rows came out."""
     shutil.rmtree(output, ignore_errors=True)
-    took, _ = run(command)
+    took, printed = run(command)
+    if tells:
+        took |= json.loads(printed.splitlines()[-1])
     written = json.loads((output / "config.json").read_text())["metadata"]["expression_count"]
     if written != non_zeros:
         raise SystemExit(f"{output.name} holds {written} non-zeros instead of {non_zeros}")
