@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Int32Type};
 use slaf::chunk::{CooBatch, CooSpec};
 use slaf::plan::IdType;
 use slaf::source::{
-    self, CellSource, ChunkBudget, ColumnKind, Format, Layout, ReadBudget, SourceError,
+    self, CellSource, ChunkBudget, ColumnKind, Format, Layout, MatrixName, OpenOptions, SourceError,
 };
 use slaf::survey::{Survey, ValueType};
 
@@ -31,7 +31,13 @@ struct Reader {
 fn readers() -> Vec<Reader> {
     vec![Reader {
         name: "h5ad",
-        open: |path| source::open(path, Some(Format::H5ad), ReadBudget::default()),
+        open: |path| {
+            let options = OpenOptions {
+                format: Some(Format::H5ad),
+                ..OpenOptions::default()
+            };
+            source::open(path, &options)
+        },
         fixtures: fixtures("fixtures/h5ad", "h5ad"),
     }]
 }
@@ -67,7 +73,10 @@ fn read(source: &dyn CellSource, cells: Range<u64>, budget: ChunkBudget) -> Trip
     };
     let mut next = cells.start;
     let mut rows = Vec::new();
-    for chunk in source.chunks("X", cells.clone(), budget).unwrap() {
+    for chunk in source
+        .chunks(&MatrixName::Main, cells.clone(), budget)
+        .unwrap()
+    {
         let chunk = chunk.unwrap();
         assert_eq!(chunk.cells.start, next, "chunks follow each other");
         assert!(chunk.cells.end > next && chunk.cells.end - next <= budget.cells);
@@ -92,7 +101,7 @@ fn headers_are_what_anndata_says() {
     on_every_fixture(|source, expected| {
         let description = source.description();
         assert_eq!([description.cells, description.genes], expected.shape);
-        let matrix = &description.matrices[0];
+        let matrix = &description.main;
         let layout = match expected.x.layout.as_str() {
             "csr" => Layout::Csr,
             "dense" => Layout::Dense,
@@ -195,13 +204,17 @@ fn the_same_rows_for_any_range() {
 fn offsets_count_what_chunks_store() {
     on_every_fixture(|source, expected| {
         let count = expected.shape[0];
-        let Some(offsets) = source.offsets("X", 0..count).unwrap() else {
-            assert_eq!(source.description().matrices[0].layout, Layout::Dense);
+        let Some(offsets) = source.offsets(&MatrixName::Main, 0..count).unwrap() else {
+            assert_eq!(source.description().main.layout, Layout::Dense);
             return;
         };
         assert_eq!((offsets[0], offsets[count as usize]), (0, expected.stored));
         for chunk in source
-            .chunks("X", 0..count, ChunkBudget { bytes: 1, cells: 2 })
+            .chunks(
+                &MatrixName::Main,
+                0..count,
+                ChunkBudget { bytes: 1, cells: 2 },
+            )
             .unwrap()
         {
             let chunk = chunk.unwrap();
@@ -221,7 +234,10 @@ fn chunks_are_matrices() {
             return;
         }
         let [cells, genes] = expected.shape;
-        for chunk in source.chunks("X", 0..cells, EVERYTHING).unwrap() {
+        for chunk in source
+            .chunks(&MatrixName::Main, 0..cells, EVERYTHING)
+            .unwrap()
+        {
             let chunk = chunk.unwrap().read().unwrap();
             let matrix = chunk.to_csr(genes as usize).unwrap();
             let mut rows = Triplets::new();
@@ -257,7 +273,7 @@ fn tidying_counts_what_it_drops() {
         };
         let (mut rows, mut dropped, mut merged) = (0, 0, 0);
         for chunk in source
-            .chunks("X", 0..expected.shape[0], EVERYTHING)
+            .chunks(&MatrixName::Main, 0..expected.shape[0], EVERYTHING)
             .unwrap()
         {
             let batch = CooBatch::new(&chunk.unwrap().read().unwrap(), &spec).unwrap();
@@ -314,6 +330,7 @@ fn check_column(array: &ArrayRef, kind: &ColumnKind, wanted: &ColumnExpectation)
     // A float's NaN is no missing value; expectations tell them apart.
     assert_eq!(found, nulls, "missing values of {name}");
     match kind {
+        ColumnKind::Time => unreachable!("no h5ad file holds times"),
         ColumnKind::Text => {
             assert_eq!(wanted.r#type, "utf8", "{name}");
             let values: Vec<Option<String>> = wanted
@@ -415,7 +432,10 @@ fn read_all(open: Open, path: &Path) -> Result<Triplets, String> {
         value_type: ValueType::Float64,
     };
     let mut rows = Vec::new();
-    for chunk in source.chunks("X", 0..cells, EVERYTHING).map_err(text)? {
+    for chunk in source
+        .chunks(&MatrixName::Main, 0..cells, EVERYTHING)
+        .map_err(text)?
+    {
         let chunk = chunk.map_err(text)?.read().map_err(text)?;
         let batch = CooBatch::new(&chunk, &spec).map_err(|error| error.to_string())?;
         let (cells, genes) = (integers(&batch.cell_ids), integers(&batch.gene_ids));

@@ -10,7 +10,7 @@ use super::settings::Settings;
 use crate::error::{Error, ExitCode};
 use crate::ingest::{Earlier, Existing, Job, RunOptions, check_output};
 use crate::plan::Plan;
-use crate::source::{self, ReadBudget};
+use crate::source::{self, OpenOptions};
 use crate::survey::Survey;
 
 /// A checked conversion.
@@ -87,10 +87,13 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     let settings = &request.settings;
     check_output(&request.output, request.existing)?;
     give_up_on_stuck_files();
-    let budget = ReadBudget {
+    let open = OpenOptions {
+        format: settings.format,
         memory: settings.memory,
+        threads: settings.threads,
+        ..OpenOptions::default()
     };
-    let source = source::open(&request.input, settings.format, budget)?;
+    let source = source::open(&request.input, &open)?;
     let survey = Survey::of(&*source)?;
     let plan = Plan::new(&*source, &survey, &settings.plan)?;
     let options = RunOptions {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::chunk::{Tidied, ValueStats};
 use crate::plan::{JobId, Table};
-use crate::source::LeftOut;
+use crate::source::Note;
 use crate::survey::{Fingerprint, Repeats};
 
 /// The SLAF format version that is written.
@@ -176,7 +176,7 @@ pub struct SourceNote {
     pub rows: u64,
     pub tidied: Tidied,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<Note>,
     pub repeated_cells: Repeats,
     pub repeated_genes: Repeats,
 }

@@ -33,12 +33,12 @@ pub struct RunOptions {
 /// ```
 /// use slaf::ingest::{Earlier, Existing, Job, RunOptions};
 /// use slaf::plan::{Compression, Dtypes, Plan, PlanOptions};
-/// use slaf::source::{self, ReadBudget};
+/// use slaf::source::{self, OpenOptions};
 /// use slaf::survey::Survey;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let output = folder.path().join("demo.slaf");
-/// let source = source::open("fixtures/h5ad/demo.h5ad".as_ref(), None, ReadBudget::default())?;
+/// let source = source::open("fixtures/h5ad/demo.h5ad".as_ref(), &OpenOptions::default())?;
 /// let survey = Survey::of(&*source)?;
 /// let plan = Plan::new(&*source, &survey, &PlanOptions {
 ///     dtypes: Dtypes::Narrow,

@@ -175,7 +175,7 @@ impl ShardRun<'_> {
         let input = &plan.inputs[plan.shards[shard].input];
         CooSpec {
             path: input.path.clone(),
-            matrix: input.matrix.name.clone(),
+            matrix: input.matrix.object.clone(),
             first_cell: input.cells.start,
             genes: plan.genes,
             cell_type: plan.cell_type,

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::{CellSource, Format, LeftOut, Matrix};
+use crate::source::{CellSource, Format, Matrix, Note};
 use crate::survey::{Fingerprint, Repeats, Survey, ValueType};
 
 pub use columns::{PlannedColumn, Table};
@@ -65,7 +65,7 @@ pub struct PlannedInput {
     pub matrix: Matrix,
     /// Its cells in the dataset.
     pub cells: Range<u64>,
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<Note>,
     pub repeated_cells: Repeats,
     pub repeated_genes: Repeats,
 }
@@ -109,7 +109,7 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let description = source.description();
         let path = &description.path;
-        let matrix = description.matrices[0].clone();
+        let matrix = description.main.clone();
         let cell_type = options.dtypes.cell_type(path, description.cells)?;
         let gene_type = options.dtypes.gene_type(path, description.genes)?;
         let value = ValuePlan::new(path, options, matrix.number_type, survey)?;

@@ -31,7 +31,7 @@ pub(super) fn cut(
     fragment_rows: u64,
 ) -> Result<Vec<Shard>, SourceError> {
     let description = source.description();
-    let matrix = &description.matrices[0].name;
+    let matrix = &description.main.name;
     let most = fragment_rows.max(entries / MOST_SHARDS).max(1);
     let count = entries.div_ceil(most).max(1);
     let mut cutter = Cutter {

@@ -6,20 +6,6 @@ use sprs::CsMat;
 
 use super::{Numbers, SourceError};
 
-/// What reading may hold in memory, in all threads together.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadBudget {
-    /// Bytes.
-    pub memory: u64,
-}
-
-impl Default for ReadBudget {
-    /// 512 MiB.
-    fn default() -> Self {
-        ReadBudget { memory: 512 << 20 }
-    }
-}
-
 /// How large a chunk may be. A chunk has one cell at least, however many entries that has.
 #[derive(Debug, Clone, Copy)]
 pub struct ChunkBudget {
@@ -116,3 +102,25 @@ impl<'a> PendingChunk<'a> {
 
 /// Chunks of a range of cells, in order and without gaps.
 pub type Chunks<'a> = Box<dyn Iterator<Item = Result<PendingChunk<'a>, SourceError>> + Send + 'a>;
+
+/// Chunks of cells that have no entries.
+pub(crate) fn no_entries<'a>(cells: Range<u64>, budget: ChunkBudget) -> Chunks<'a> {
+    let step = budget.cells.clamp(1, 1 << 14);
+    let starts = std::iter::successors(Some(cells.start), move |start| start.checked_add(step));
+    Box::new(
+        starts
+            .take_while(move |&start| start < cells.end)
+            .map(move |start| {
+                let cells = start..(start + step).min(cells.end);
+                let range = cells.clone();
+                Ok(PendingChunk::new(cells, 0, move || {
+                    Ok(CellChunk {
+                        indptr: vec![0; (range.end - range.start) as usize + 1],
+                        cells: range,
+                        genes: Numbers::UInt32(Vec::new()),
+                        values: Numbers::Float32(Vec::new()),
+                    })
+                }))
+            }),
+    )
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Format, NumberType};
 
-/// An input as its headers describe it.
+/// An input as its headers describe it, without what its reader was told to leave out.
 #[derive(Debug, Clone)]
 pub struct Description {
     /// The file or folder.
@@ -16,20 +16,57 @@ pub struct Description {
     pub cells: u64,
     /// Rows of var and columns of every matrix.
     pub genes: u64,
-    /// The matrices that can be read. The main one comes first.
-    pub matrices: Vec<Matrix>,
+    /// The matrix that becomes the expression table.
+    pub main: Matrix,
+    /// Other matrices of cells × genes.
+    pub layers: Vec<Matrix>,
     /// Columns of the cells, without the index.
     pub obs: Vec<Column>,
     /// Columns of the genes, without the index.
     pub var: Vec<Column>,
+    /// Lists of numbers for each cell, and for each gene.
+    pub obsm: Vec<Embedding>,
+    pub varm: Vec<Embedding>,
+    /// Matrices of cells × cells, and of genes × genes.
+    pub obsp: Vec<Matrix>,
+    pub varp: Vec<Matrix>,
+    /// Whether there is anything unstructured; see [`super::CellSource::uns`].
+    pub uns: bool,
+    /// What is converted into something else than it is.
+    pub converted: Vec<Note>,
     /// What the input holds and a conversion leaves out.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<Note>,
+    /// What a user should know before trusting the result.
+    pub warnings: Vec<String>,
 }
 
-/// A matrix of cells × genes.
+/// Which matrix of an input.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MatrixName {
+    /// The one that becomes the expression table.
+    Main,
+    Layer(String),
+    Obsp(String),
+    Varp(String),
+}
+
+impl MatrixName {
+    /// The name among matrices of its kind; that of the main matrix is empty.
+    pub fn key(&self) -> &str {
+        match self {
+            MatrixName::Main => "",
+            MatrixName::Layer(key) | MatrixName::Obsp(key) | MatrixName::Varp(key) => key,
+        }
+    }
+}
+
+/// A matrix: cells × genes, cells × cells or genes × genes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matrix {
-    pub name: String,
+    pub name: MatrixName,
+    /// What it is called in the input, for messages: `X`, `layers/counts`.
+    pub object: String,
     pub layout: Layout,
     /// The stored type of the values.
     pub number_type: NumberType,
@@ -43,10 +80,34 @@ pub struct Matrix {
 pub enum Layout {
     /// Compressed sparse rows.
     Csr,
+    /// Compressed sparse columns: gene after gene.
+    Csc,
+    /// Coordinates in any order.
+    Coo,
     /// All values, cell after cell.
     Dense,
     /// There is none: the input has cells and genes only.
     Absent,
+}
+
+/// A list of `width` numbers for each cell or gene.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Embedding {
+    pub name: String,
+    pub width: u64,
+    /// The stored type of the numbers.
+    pub number_type: NumberType,
+    /// The names of the numbers, where the input has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+}
+
+/// Cells or genes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Axis {
+    Cells,
+    Genes,
 }
 
 /// A column of obs or var.
@@ -68,13 +129,34 @@ pub enum ColumnKind {
     Nullable(NumberType),
     /// Categories, which are text, numbers or booleans; may have missing values.
     Categorical { ordered: bool },
+    /// Nanoseconds since 1970; may have missing values.
+    Time,
 }
 
-/// An object of the input that is not converted.
+/// An object of the input, and what is to be said of it: why it is left out, how it is converted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
+pub struct Note {
     /// Its path in the input.
     pub object: String,
-    /// Why.
     pub reason: String,
+}
+
+impl Note {
+    /// A note on an object.
+    pub fn new(object: impl Into<String>, reason: impl Into<String>) -> Self {
+        Note {
+            object: object.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// What an input holds besides tables and matrices, as JSON.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Uns {
+    pub values: serde_json::Map<String, serde_json::Value>,
+    /// What has no form in JSON.
+    pub left_out: Vec<Note>,
+    /// What has one that is not quite the same, such as a missing number for NaN.
+    pub converted: Vec<Note>,
 }

@@ -32,6 +32,11 @@ pub enum SourceError {
         what: String,
         help: String,
     },
+    /// The folder for temporary files fails.
+    #[error(
+        "cannot write or read a temporary file in {path}; choose another folder with --scratch-dir"
+    )]
+    Scratch { path: PathBuf, source: io::Error },
     /// Reading would need more memory than was granted.
     #[error(
         "{path}: {object}: {what} needs {needed} of memory at once; grant more with --memory (at least {advised})"

@@ -12,18 +12,25 @@ mod h5ad;
 mod hdf5;
 mod number;
 mod number_column;
+mod options;
+mod selection;
+mod turn;
 
 use std::ops::Range;
 use std::path::Path;
 
 use arrow::array::{RecordBatch, StringArray};
 
-pub use chunk::{CellChunk, ChunkBudget, Chunks, PendingChunk, ReadBudget};
-pub use describe::{Column, ColumnKind, Description, Layout, LeftOut, Matrix};
+pub use chunk::{CellChunk, ChunkBudget, Chunks, PendingChunk};
+pub use describe::{
+    Axis, Column, ColumnKind, Description, Embedding, Layout, Matrix, MatrixName, Note, Uns,
+};
 pub use error::SourceError;
 pub use format::{Format, detect};
 pub use hdf5::watch;
 pub use number::{NumberType, Numbers};
+pub use options::{MainMatrix, OpenOptions, RawUse};
+pub use selection::{Part, Pattern, PatternError, Selection};
 
 /// An input of cells. Implementations are cheap to open and hold no more than headers.
 pub trait CellSource: Send + Sync {
@@ -43,40 +50,63 @@ pub trait CellSource: Send + Sync {
     /// The columns that describe a range of genes; see [`CellSource::obs`].
     fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError>;
 
-    /// For each cell of the range, and once more for its end, how many entries the matrix stores
+    /// The numbers of an embedding for a range of cells or genes: `rows.len() × width`, row after
+    /// row; zero where a sparse one has no entry.
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError>;
+
+    /// What is neither a table nor a matrix.
+    fn uns(&self) -> Result<Uns, SourceError>;
+
+    /// Does what must be done before a matrix can be read in the order of its rows: one that lies
+    /// in the order of its columns is turned. Does nothing for others, or a second time.
+    ///
+    /// `report` is told how many more entries were turned, on any thread.
+    fn prepare(
+        &self,
+        _matrix: &MatrixName,
+        _report: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    /// For each row of the range, and once more for its end, how many entries the matrix stores
     /// before it; `None` where only reading the matrix could tell.
-    fn offsets(&self, matrix: &str, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError>;
+    ///
+    /// Rows are cells, except in a matrix of genes × genes.
+    fn offsets(
+        &self,
+        matrix: &MatrixName,
+        rows: Range<u64>,
+    ) -> Result<Option<Vec<u64>>, SourceError>;
 
     /// Shows values from all over the matrix, for a guess at their type.
-    fn sample(&self, matrix: &str, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError>;
+    fn sample(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(&Numbers),
+    ) -> Result<(), SourceError>;
 
-    /// The cells of a range in chunks, in order. Chunks come unread, so that any thread may read
-    /// any of them.
+    /// The rows of a range in chunks, in order. Chunks come unread, so that any thread may read any
+    /// of them. A matrix that must be prepared is, if it was not yet.
     fn chunks(
         &self,
-        matrix: &str,
-        cells: Range<u64>,
+        matrix: &MatrixName,
+        rows: Range<u64>,
         budget: ChunkBudget,
     ) -> Result<Chunks<'_>, SourceError>;
 }
 
 /// Opens an input, whatever its format.
 ///
-/// `format` forces a format; without it the content decides, never the name of the file.
-///
 /// ```no_run
-/// use slaf::source::{self, ReadBudget};
+/// use slaf::source::{self, OpenOptions};
 ///
-/// let source = source::open("cells.h5ad".as_ref(), None, ReadBudget::default())?;
+/// let source = source::open("cells.h5ad".as_ref(), &OpenOptions::default())?;
 /// println!("{} cells", source.description().cells);
 /// # Ok::<(), slaf::source::SourceError>(())
 /// ```
-pub fn open(
-    path: &Path,
-    format: Option<Format>,
-    budget: ReadBudget,
-) -> Result<Box<dyn CellSource>, SourceError> {
-    match format.map_or_else(|| detect(path), Ok)? {
-        Format::H5ad => Ok(Box::new(h5ad::H5adSource::open(path, budget)?)),
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
+    match options.format.map_or_else(|| detect(path), Ok)? {
+        Format::H5ad => Ok(Box::new(h5ad::H5adSource::open(path, options)?)),
     }
 }

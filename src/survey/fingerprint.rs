@@ -87,7 +87,7 @@ pub(super) fn take(
         modified,
         cells: description.cells,
         genes: description.genes,
-        entries: description.matrices[0].entries,
+        entries: description.main.entries,
         ids: digest.finalize().to_hex()[..32].to_string(),
     };
     Ok((fingerprint, cells, genes))

@@ -37,7 +37,7 @@ impl Survey {
     /// Looks at an input.
     pub fn of(source: &dyn CellSource) -> Result<Self, SourceError> {
         let description = source.description();
-        let matrix = &description.matrices[0];
+        let matrix = &description.main;
         let (fingerprint, repeated_cells, repeated_genes) = fingerprint::take(source)?;
         frames::check(source)?;
         let mut exact = ValueTypes::all();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use lance_encoding::constants::COMPRESSION_META_KEY;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +113,7 @@ fn data_type(kind: &ColumnKind) -> DataType {
     match kind {
         // Plain texts: the reference's SQL cannot filter dictionaries or large texts.
         ColumnKind::Text | ColumnKind::Categorical { .. } => DataType::Utf8,
+        ColumnKind::Time => DataType::Timestamp(TimeUnit::Nanosecond, None),
         ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => match number_type {
             NumberType::Bool => DataType::Boolean,
             NumberType::Int8 => DataType::Int8,

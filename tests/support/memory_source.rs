@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::Schema;
 use slaf::source::{
-    CellChunk, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, Numbers,
-    PendingChunk, SourceError,
+    Axis, CellChunk, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix,
+    MatrixName, Numbers, PendingChunk, SourceError, Uns,
 };
 
 /// A CSR matrix with cells c0, c1, … and genes g0, g1, … without columns.
@@ -35,15 +35,24 @@ impl MemorySource {
                 format: Format::H5ad,
                 cells: rows.len() as u64,
                 genes,
-                matrices: vec![Matrix {
-                    name: "X".into(),
+                main: Matrix {
+                    name: MatrixName::Main,
+                    object: "X".into(),
                     layout: Layout::Csr,
                     number_type: values.number_type(),
                     entries: Some(values.len() as u64),
-                }],
+                },
+                layers: Vec::new(),
                 obs: Vec::new(),
                 var: Vec::new(),
+                obsm: Vec::new(),
+                varm: Vec::new(),
+                obsp: Vec::new(),
+                varp: Vec::new(),
+                uns: false,
+                converted: Vec::new(),
                 left_out: Vec::new(),
+                warnings: Vec::new(),
             },
             indptr,
             genes: rows.concat(),
@@ -98,7 +107,15 @@ impl CellSource for MemorySource {
         Ok(no_columns(genes))
     }
 
-    fn offsets(&self, _: &str, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+    fn embedding(&self, _: Axis, _: &str, _: Range<u64>) -> Result<Numbers, SourceError> {
+        unreachable!("it describes no embedding")
+    }
+
+    fn uns(&self) -> Result<Uns, SourceError> {
+        Ok(Uns::default())
+    }
+
+    fn offsets(&self, _: &MatrixName, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
         let range = cells.start as usize..=cells.end as usize;
         Ok(Some(
             self.indptr[range]
@@ -108,14 +125,14 @@ impl CellSource for MemorySource {
         ))
     }
 
-    fn sample(&self, _: &str, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sample(&self, _: &MatrixName, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         visit(&slice(&self.values, 0..self.sampled.min(self.values.len())));
         Ok(())
     }
 
     fn chunks(
         &self,
-        _: &str,
+        _: &MatrixName,
         cells: Range<u64>,
         budget: ChunkBudget,
     ) -> Result<Chunks<'_>, SourceError> {

@@ -6,12 +6,12 @@ use arrow::array::StringArray;
 
 use crate::source::SourceError;
 use crate::source::error::Place;
-use crate::source::hdf5::{Container, NumberArray};
+use crate::source::hdf5::{Hdf5File, NumberArray};
 use crate::source::number_column::text_of_numbers;
 
 /// Categories are read when the first rows are, once.
 pub(super) struct Categories {
-    pub container: Arc<dyn Container>,
+    pub file: Hdf5File,
     pub object: String,
     pub count: u64,
     pub numbers: Option<NumberArray>,
@@ -30,7 +30,7 @@ impl Categories {
         let categories = match &self.numbers {
             Some(numbers) => text_of_numbers(&numbers.read(0..self.count)?),
             None if self.count == 0 => StringArray::from(Vec::<String>::new()),
-            None => self.container.texts(&self.object, 0..self.count)?,
+            None => self.file.texts(&self.object, 0..self.count)?,
         };
         Ok(self.read.get_or_init(|| Arc::new(categories)).clone())
     }

@@ -1,6 +1,5 @@
 //! Columns of data frames.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -9,10 +8,14 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::Int32Type;
 
 use super::categories::Categories;
+use super::embedding::skip;
 use crate::source::error::Place;
-use crate::source::hdf5::{Attribute, Container, Element, Kind, NumberArray, check_texts};
+use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray, check_readable};
 use crate::source::number_column::arrow_numbers;
-use crate::source::{ColumnKind, ReadBudget, SourceError};
+use crate::source::{ColumnKind, Numbers, SourceError};
+
+/// The member of a frame that holds categories, in files of anndata 0.7.
+pub(super) const CATEGORIES: &str = "__categories";
 
 /// A column, opened and checked to have as many rows as its frame.
 pub(super) struct ColumnReader {
@@ -29,7 +32,7 @@ pub(super) enum Opened {
 
 enum Values {
     Texts {
-        container: Arc<dyn Container>,
+        file: Hdf5File,
         object: String,
         mask: Option<NumberArray>,
     },
@@ -45,35 +48,25 @@ enum Values {
 }
 
 struct Opener<'a> {
-    container: &'a Arc<dyn Container>,
-    file: &'a Arc<File>,
+    file: &'a Hdf5File,
     object: &'a str,
     rows: u64,
-    budget: ReadBudget,
     place: Place,
 }
 
 impl ColumnReader {
     /// Opens the member `object` of a frame with `rows` rows.
-    pub fn open(
-        container: &Arc<dyn Container>,
-        file: &Arc<File>,
-        object: &str,
-        rows: u64,
-        budget: ReadBudget,
-    ) -> Result<Opened, SourceError> {
-        let place = Place::new(container.path(), object);
+    pub fn open(file: &Hdf5File, object: &str, rows: u64) -> Result<Opened, SourceError> {
         let opener = Opener {
-            container,
             file,
             object,
             rows,
-            budget,
-            place,
+            place: file.place(object),
         };
-        let opened = match container.kind(object)? {
+        let opened = match file.kind(object)? {
             Kind::Dataset => opener.plain()?,
             Kind::Group => opener.group()?,
+            Kind::Compound => Err("a compound type cannot be read as a column".to_string()),
             Kind::Missing | Kind::Other => Err("it is neither a group nor a dataset".to_string()),
         };
         Ok(match opened {
@@ -83,6 +76,55 @@ impl ColumnReader {
             }),
             Err(reason) => Opened::LeftOut(reason),
         })
+    }
+
+    /// Opens whole numbers as codes of the categories in another object, as before anndata 0.7;
+    /// `None` where they are none: the object is missing, or has too few entries.
+    pub fn with_categories(
+        file: &Hdf5File,
+        object: &str,
+        categories: &str,
+        rows: u64,
+    ) -> Result<Option<Self>, SourceError> {
+        let opener = Opener {
+            file,
+            object,
+            rows,
+            place: file.place(object),
+        };
+        if file.kind("uns")? != Kind::Group || file.kind(categories)? != Kind::Dataset {
+            return Ok(None);
+        }
+        let header = file.array(object)?;
+        let whole = matches!(header.element, Element::Number { number_type, .. } if number_type.is_integer());
+        if !whole || header.shape.len() != 1 || file.array(categories)?.shape.len() != 1 {
+            return Ok(None);
+        }
+        let codes = opener.numbers("")?;
+        let categories = opener.categories(categories.to_string())?;
+        for start in (0..rows).step_by(1 << 16) {
+            let block = codes.read(start..(start + (1 << 16)).min(rows))?.to_i64();
+            let known = |&code: &i64| u64::try_from(code + 1).is_ok_and(|c| c <= categories.count);
+            if !block.is_ok_and(|block| block.iter().all(known)) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(ColumnReader {
+            place: opener.place,
+            values: Values::Categorical {
+                codes,
+                categories,
+                ordered: false,
+            },
+        }))
+    }
+
+    /// The numbers of a range of rows of a column of plain numbers.
+    pub fn read_numbers(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
+        match &self.values {
+            Values::Numbers { values, mask: None } => values.read(rows),
+            _ => Err(self.place.damaged("it is not of plain numbers")),
+        }
     }
 
     pub fn kind(&self) -> ColumnKind {
@@ -100,15 +142,11 @@ impl ColumnReader {
     /// The rows of a range in the Arrow type that keeps their meaning.
     pub fn read(&self, rows: Range<u64>) -> Result<ArrayRef, SourceError> {
         match &self.values {
-            Values::Texts {
-                container,
-                object,
-                mask,
-            } => {
+            Values::Texts { file, object, mask } => {
                 let texts = if rows.is_empty() {
                     StringArray::from(Vec::<String>::new())
                 } else {
-                    container.texts(object, rows.clone())?
+                    file.texts(object, rows.clone())?
                 };
                 let nulls = self.nulls(mask, rows)?;
                 let (offsets, bytes, _) = texts.into_parts();
@@ -174,16 +212,9 @@ type Found = Result<Values, String>;
 
 impl Opener<'_> {
     fn plain(&self) -> Result<Found, SourceError> {
-        let header = self.container.array(self.object)?;
-        if self
-            .container
-            .attribute(self.object, "categories")?
-            .is_some()
-        {
-            return Err(self.place.unsupported(
-                "an encoding of anndata before 0.8 (categories by reference)",
-                "rewrite the file with a current anndata",
-            ));
+        let header = self.file.array(self.object)?;
+        if self.file.attribute(self.object, "categories")?.is_some() {
+            return self.categorical_by_reference().map(Ok);
         }
         if header.shape.len() != 1 {
             return Ok(Err(format!("it has {} dimensions", header.shape.len())));
@@ -194,9 +225,9 @@ impl Opener<'_> {
         }
         match header.element {
             Element::Text => {
-                check_texts(&self.place, &header)?;
+                check_readable(&self.place, &header)?;
                 Ok(Ok(Values::Texts {
-                    container: self.container.clone(),
+                    file: self.file.clone(),
                     object: self.checked(self.object.to_string(), header.shape[0])?,
                     mask: None,
                 }))
@@ -218,11 +249,11 @@ impl Opener<'_> {
             })),
             Some("nullable-string-array") => {
                 let object = format!("{}/values", self.object);
-                let header = self.container.array(&object)?;
-                check_texts(&self.place, &header)?;
+                let header = self.file.array(&object)?;
+                check_readable(&self.place, &header)?;
                 let rows = header.shape.first().copied().unwrap_or(0);
                 Ok(Ok(Values::Texts {
-                    container: self.container.clone(),
+                    file: self.file.clone(),
                     object: self.checked(object, rows)?,
                     mask: Some(self.numbers("/mask")?),
                 }))
@@ -238,67 +269,81 @@ impl Opener<'_> {
     }
 
     fn encoding(&self) -> Result<Option<String>, SourceError> {
-        let encoding = self.container.attribute(self.object, "encoding-type")?;
-        Ok(encoding
-            .as_ref()
-            .and_then(Attribute::text)
-            .map(str::to_string))
+        self.file.text_attribute(self.object, "encoding-type")
     }
 
     fn unknown(&self, encoding: &str) -> SourceError {
         self.place.unsupported(
             format!("a column of the unknown kind {encoding:?}"),
-            "rewrite the file without it",
+            format!("leave it out with {}", skip(self.object)),
         )
+    }
+
+    /// Categories beside the frame's columns, as anndata 0.7 wrote them. The attribute is a
+    /// reference to them; they always lie in the same place.
+    fn categorical_by_reference(&self) -> Result<Values, SourceError> {
+        let (frame, name) = self.object.rsplit_once('/').unwrap_or(("", self.object));
+        let object = format!("{frame}/{CATEGORIES}/{name}");
+        if self.file.kind(&object)? != Kind::Dataset {
+            return Err(self
+                .place
+                .damaged(format!("its categories are not at {object}")));
+        }
+        let ordered = self.ordered(&object)?;
+        Ok(Values::Categorical {
+            codes: self.numbers("")?,
+            categories: self.categories(object)?,
+            ordered,
+        })
+    }
+
+    /// Whether an object says that categories have an order.
+    fn ordered(&self, object: &str) -> Result<bool, SourceError> {
+        let attribute = self.file.attribute(object, "ordered")?;
+        let value = attribute.and_then(|attribute| attribute.integers());
+        Ok(value.is_some_and(|value| value == [1]))
     }
 
     fn categorical(&self) -> Result<Values, SourceError> {
         let object = format!("{}/categories", self.object);
-        let ordered = match self.container.attribute(self.object, "ordered")? {
-            Some(attribute) => attribute.integers().is_some_and(|value| value == [1]),
-            None => false,
-        };
         // Categories of nullable texts are a group.
-        let kind = self.container.kind(&object)?;
+        let kind = self.file.kind(&object)?;
         let object = if kind == Kind::Group {
             format!("{object}/values")
         } else {
             object
         };
-        let header = self.container.array(&object)?;
+        Ok(Values::Categorical {
+            codes: self.numbers("/codes")?,
+            categories: self.categories(object)?,
+            ordered: self.ordered(self.object)?,
+        })
+    }
+
+    fn categories(&self, object: String) -> Result<Categories, SourceError> {
+        let header = self.file.array(&object)?;
         let [count] = header.shape[..] else {
             return Err(self.place.damaged("its categories are not a list"));
         };
         let numbers = match header.element {
             Element::Text => {
-                check_texts(&self.place, &header)?;
+                check_readable(&self.place, &header)?;
                 None
             }
-            _ => Some(NumberArray::open(
-                self.container,
-                self.file,
-                &object,
-                self.budget,
-            )?),
+            _ => Some(self.file.numbers(&object)?),
         };
-        let codes = self.numbers("/codes")?;
-        let categories = Categories {
-            container: self.container.clone(),
+        Ok(Categories {
+            file: self.file.clone(),
             object,
             count,
             numbers,
             read: OnceLock::new(),
-        };
-        Ok(Values::Categorical {
-            codes,
-            categories,
-            ordered,
         })
     }
 
     fn numbers(&self, member: &str) -> Result<NumberArray, SourceError> {
         let object = format!("{}{member}", self.object);
-        let array = NumberArray::open(self.container, self.file, &object, self.budget)?;
+        let array = self.file.numbers(&object)?;
         if array.shape().len() != 1 {
             return Err(self.place.damaged("it is not one-dimensional"));
         }

@@ -1,18 +1,17 @@
 //! Data frames: obs and var.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{Field, Schema};
 
-use super::column::{ColumnReader, Opened};
+use super::column::{CATEGORIES, ColumnReader, Opened};
 use crate::source::error::Place;
-use crate::source::hdf5::{Attribute, Container, Element, Kind, NumberArray, check_texts};
+use crate::source::hdf5::{Attribute, Element, Hdf5File, Kind, NumberArray, check_readable};
 use crate::source::number_column::text_of_numbers;
-use crate::source::{Column, LeftOut, ReadBudget, SourceError};
+use crate::source::{Column, Note, Part, Selection, SourceError};
 
 /// A data frame whose index identifies its rows.
 pub(super) struct Frame {
@@ -20,8 +19,9 @@ pub(super) struct Frame {
     rows: u64,
     index: Index,
     columns: Vec<(String, ColumnReader)>,
-    left_out: Vec<LeftOut>,
-    container: Arc<dyn Container>,
+    left_out: Vec<Note>,
+    categories: Vec<String>,
+    file: Hdf5File,
 }
 
 enum Index {
@@ -31,95 +31,57 @@ enum Index {
 }
 
 impl Frame {
-    /// Opens the group `object` and the headers of its columns.
+    /// Opens the group (or, before anndata 0.7, the compound dataset) `object` and the headers of
+    /// those of its columns that are wanted.
     pub fn open(
-        container: &Arc<dyn Container>,
-        file: &Arc<File>,
+        file: &Hdf5File,
         object: &str,
-        budget: ReadBudget,
+        part: Part,
+        selection: &Selection,
     ) -> Result<Self, SourceError> {
-        let place = Place::new(container.path(), object);
-        const OLD: &str = "an encoding of anndata before 0.8";
-        const REWRITE: &str =
-            "rewrite the file with a current anndata: anndata.read_h5ad(OLD).write_h5ad(NEW)";
-        match container.kind(object)? {
-            Kind::Group => {}
-            Kind::Dataset => {
-                return Err(place.unsupported(format!("{OLD} (a compound dataset)"), REWRITE));
-            }
-            _ => return Err(place.damaged("it is not a group")),
-        }
-        let members: HashSet<String> = container.members(object)?.into_iter().collect();
-        if members.contains("__categories") {
-            return Err(place.unsupported(format!("{OLD} (the group __categories)"), REWRITE));
-        }
-        let index_name = index_name(&**container, object, &members, &place)?;
-        let (index, rows) = open_index(container, file, &format!("{object}/{index_name}"), budget)?;
+        let members = Members::of(file, object)?;
+        let (index, rows) = open_index(file, &format!("{object}/{}", members.index))?;
         let mut frame = Frame {
-            place,
+            place: file.place(object),
             rows,
             index,
             columns: Vec::new(),
             left_out: Vec::new(),
-            container: container.clone(),
+            categories: Vec::new(),
+            file: file.clone(),
         };
-        for name in frame.column_order(object, &index_name, members)? {
+        for name in members.columns {
             let path = format!("{object}/{name}");
-            match ColumnReader::open(container, file, &path, rows, budget)? {
+            if let Some(reason) = selection.excludes(part, &name) {
+                frame.left_out.push(Note::new(path, reason));
+                continue;
+            }
+            let legacy = format!("uns/{name}_categories");
+            if members.compound
+                && let Some(column) = ColumnReader::with_categories(file, &path, &legacy, rows)?
+            {
+                frame.columns.push((name, column));
+                frame.categories.push(legacy);
+                continue;
+            }
+            match ColumnReader::open(file, &path, rows)? {
                 Opened::Column(column) => frame.columns.push((name, column)),
-                Opened::LeftOut(reason) => frame.left_out.push(LeftOut {
-                    object: path,
-                    reason,
-                }),
+                Opened::LeftOut(reason) => frame.left_out.push(Note::new(path, reason)),
             }
         }
         Ok(frame)
     }
 
-    /// The columns in the order of the writer; those it does not list come last, by name.
-    fn column_order(
-        &mut self,
-        object: &str,
-        index: &str,
-        members: HashSet<String>,
-    ) -> Result<Vec<String>, SourceError> {
-        let listed = match self.container.attribute(object, "column-order")? {
-            Some(Attribute::Texts(names)) => names,
-            Some(Attribute::Text(name)) => vec![name],
-            Some(_) => {
-                return Err(self
-                    .place
-                    .damaged("its attribute \"column-order\" is not text"));
-            }
-            None => Vec::new(),
-        };
-        // An index that the writer lists is a column as well, of the same name.
-        let mut seen = HashSet::new();
-        let mut order = Vec::new();
-        for name in listed {
-            if !members.contains(&name) {
-                return Err(self
-                    .place
-                    .damaged(format!("its column {name:?} is missing")));
-            }
-            if seen.insert(name.clone()) {
-                order.push(name);
-            }
-        }
-        let mut unlisted: Vec<String> = members
-            .into_iter()
-            .filter(|name| !seen.contains(name) && name != index)
-            .collect();
-        unlisted.sort();
-        order.extend(unlisted);
-        Ok(order)
+    /// Objects outside of the frame that hold categories of its columns, as before anndata 0.7.
+    pub fn categories_elsewhere(&self) -> &[String] {
+        &self.categories
     }
 
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    pub fn left_out(&self) -> &[LeftOut] {
+    pub fn left_out(&self) -> &[Note] {
         &self.left_out
     }
 
@@ -143,7 +105,7 @@ impl Frame {
                 if let Some(missing) = missing {
                     self.check_none_missing(missing, rows.clone())?;
                 }
-                self.container.texts(object, rows)
+                self.file.texts(object, rows)
             }
             Index::Numbers(array) => Ok(text_of_numbers(&array.read(rows)?)),
         }
@@ -184,14 +146,94 @@ impl Frame {
     }
 }
 
+/// The members of a frame: which is the index, and which are columns, in their order.
+pub(super) struct Members {
+    pub index: String,
+    pub columns: Vec<String>,
+    compound: bool,
+}
+
+impl Members {
+    /// Looks at the frame `object`.
+    pub fn of(file: &Hdf5File, object: &str) -> Result<Self, SourceError> {
+        let place = file.place(object);
+        let members = match file.kind(object)? {
+            Kind::Group => file.members(object)?,
+            Kind::Compound => {
+                let mut fields = file.members(object)?;
+                if fields.is_empty() {
+                    return Err(place.damaged("it has no fields"));
+                }
+                // anndata takes the first field as the index, whatever its name.
+                let index = fields.remove(0);
+                return Ok(Members {
+                    index,
+                    columns: fields,
+                    compound: true,
+                });
+            }
+            _ => return Err(place.damaged("it is not a group")),
+        };
+        let members: HashSet<String> = members.into_iter().collect();
+        let index = index_name(file, object, &members, &place)?;
+        let columns = column_order(file, object, &index, members)?;
+        Ok(Members {
+            index,
+            columns,
+            compound: false,
+        })
+    }
+
+    /// The rows of a frame, from its index.
+    pub fn rows(&self, file: &Hdf5File, object: &str) -> Result<u64, SourceError> {
+        open_index(file, &format!("{object}/{}", self.index)).map(|(_, rows)| rows)
+    }
+}
+
+/// The columns in the order of the writer; those it does not list come last, by name.
+fn column_order(
+    file: &Hdf5File,
+    object: &str,
+    index: &str,
+    members: HashSet<String>,
+) -> Result<Vec<String>, SourceError> {
+    let place = file.place(object);
+    let listed = match file.attribute(object, "column-order")? {
+        Some(Attribute::Texts(names)) => names,
+        Some(Attribute::Text(name)) => vec![name],
+        // An empty list has whatever type numpy gave it.
+        Some(Attribute::Number(numbers)) if numbers.is_empty() => Vec::new(),
+        Some(_) => return Err(place.damaged("its attribute \"column-order\" is not text")),
+        None => Vec::new(),
+    };
+    // An index that the writer lists is a column as well, of the same name.
+    let mut seen = HashSet::new();
+    let mut order = Vec::new();
+    for name in listed {
+        if !members.contains(&name) {
+            return Err(place.damaged(format!("its column {name:?} is missing")));
+        }
+        if seen.insert(name.clone()) {
+            order.push(name);
+        }
+    }
+    let mut unlisted: Vec<String> = members
+        .into_iter()
+        .filter(|name| !seen.contains(name) && name != index && name != CATEGORIES)
+        .collect();
+    unlisted.sort();
+    order.extend(unlisted);
+    Ok(order)
+}
+
 /// The name of the member that is the index.
 fn index_name(
-    container: &dyn Container,
+    file: &Hdf5File,
     object: &str,
     members: &HashSet<String>,
     place: &Place,
 ) -> Result<String, SourceError> {
-    let named = match container.attribute(object, "_index")? {
+    let named = match file.attribute(object, "_index")? {
         Some(attribute) => attribute.text().map(str::to_string),
         None => ["_index", "index"]
             .iter()
@@ -205,18 +247,13 @@ fn index_name(
     }
 }
 
-fn open_index(
-    container: &Arc<dyn Container>,
-    file: &Arc<File>,
-    object: &str,
-    budget: ReadBudget,
-) -> Result<(Index, u64), SourceError> {
-    let place = Place::new(container.path(), object);
-    let (texts, missing) = match container.kind(object)? {
+fn open_index(file: &Hdf5File, object: &str) -> Result<(Index, u64), SourceError> {
+    let place = file.place(object);
+    let (texts, missing) = match file.kind(object)? {
         Kind::Dataset => (object.to_string(), None),
         // Nullable texts, of which an index uses the texts alone.
-        Kind::Group if container.kind(&format!("{object}/values"))? == Kind::Dataset => {
-            let mask = NumberArray::open(container, file, &format!("{object}/mask"), budget)?;
+        Kind::Group if file.kind(&format!("{object}/values"))? == Kind::Dataset => {
+            let mask = file.numbers(&format!("{object}/mask"))?;
             (format!("{object}/values"), Some(mask))
         }
         _ => {
@@ -226,7 +263,7 @@ fn open_index(
             ));
         }
     };
-    let header = container.array(&texts)?;
+    let header = file.array(&texts)?;
     let [rows] = header.shape[..] else {
         return Err(place.damaged(format!(
             "its shape is {:?}, where one dimension is expected",
@@ -235,10 +272,10 @@ fn open_index(
     };
     let index = match header.element {
         Element::Text => {
-            check_texts(&place, &header)?;
+            check_readable(&place, &header)?;
             Index::Texts(texts, missing)
         }
-        _ => Index::Numbers(NumberArray::open(container, file, &texts, budget)?),
+        _ => Index::Numbers(file.numbers(&texts)?),
     };
     Ok((index, rows))
 }

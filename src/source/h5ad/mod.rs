@@ -1,166 +1,74 @@
-//! AnnData in HDF5 (h5ad), as anndata 0.8 and later write it.
+//! AnnData in HDF5 (h5ad), of every vintage that anndata itself reads.
 //!
 //! The layout is documented in anndata's "On-disk format" page: every group and dataset has the
-//! attributes `encoding-type` and `encoding-version`.
+//! attributes `encoding-type` and `encoding-version`. Older files lack them; what they have instead
+//! was found in files and in anndata's own code for reading them.
 
 mod categories;
+mod check;
 mod column;
-mod dense;
+mod contents;
+mod embedding;
 mod frame;
-mod inventory;
-mod sparse;
+mod json;
+mod matrix;
+mod raw;
+mod uns;
 
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
 
-use self::dense::DenseMatrix;
+use self::contents::Contents;
+use self::embedding::EmbeddingReader;
 use self::frame::Frame;
-use self::sparse::CsrMatrix;
-use super::error::Place;
-use super::hdf5::{Attribute, Container, Kind, Watched};
+use self::uns::UnsReader;
+use super::hdf5::Hdf5File;
+use super::hdf5::matrix::StoredMatrix;
 use super::{
-    CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, NumberType, Numbers,
-    ReadBudget, SourceError,
+    Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, OpenOptions,
+    Selection, SourceError, Uns,
 };
-
-/// The main matrix's name.
-const X: &str = "X";
 
 /// An open h5ad file.
 pub(super) struct H5adSource {
+    file: Hdf5File,
     description: Description,
     obs: Frame,
     var: Frame,
-    x: XMatrix,
+    matrices: BTreeMap<MatrixName, OpenMatrix>,
+    embeddings: BTreeMap<(Axis, String), EmbeddingReader>,
+    selection: Selection,
+    /// Objects of uns that are read as parts of something else.
+    moved: BTreeSet<String>,
 }
 
-enum XMatrix {
-    Csr(CsrMatrix),
-    Dense(DenseMatrix),
-    Absent,
+/// A matrix, and where its genes are in var if their order is another.
+struct OpenMatrix {
+    stored: StoredMatrix,
+    genes: Option<Vec<u32>>,
 }
 
 impl H5adSource {
     /// Opens a file and reads its headers.
-    pub fn open(path: &Path, budget: ReadBudget) -> Result<Self, SourceError> {
-        let root = Place::new(path, "/");
-        let file = Arc::new(File::open(path).map_err(|e| root.io("open", e))?);
-        let container: Arc<dyn Container> = Arc::new(Watched::open(path)?);
-        check_is_anndata(&*container)?;
-        let obs = Frame::open(&container, &file, "obs", budget)?;
-        let var = Frame::open(&container, &file, "var", budget)?;
-        let shape = [obs.rows(), var.rows()];
-        let x = open_x(&container, &file, shape, budget)?;
-        let matrix = match &x {
-            XMatrix::Csr(csr) => Matrix {
-                name: X.into(),
-                layout: Layout::Csr,
-                number_type: csr.number_type(),
-                entries: Some(csr.entries()),
-            },
-            XMatrix::Dense(dense) => Matrix {
-                name: X.into(),
-                layout: Layout::Dense,
-                number_type: dense.number_type(),
-                entries: None,
-            },
-            XMatrix::Absent => Matrix {
-                name: X.into(),
-                layout: Layout::Absent,
-                number_type: NumberType::Float32,
-                entries: Some(0),
-            },
-        };
-        let mut left_out = inventory::left_out(&*container)?;
-        left_out.extend(obs.left_out().iter().chain(var.left_out()).cloned());
-        let description = Description {
-            path: path.to_path_buf(),
-            format: Format::H5ad,
-            cells: shape[0],
-            genes: shape[1],
-            matrices: vec![matrix],
-            obs: obs.columns(),
-            var: var.columns(),
-            left_out,
-        };
-        Ok(H5adSource {
-            description,
-            obs,
-            var,
-            x,
-        })
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
+        let file = Hdf5File::open(path, options)?;
+        check::check_is_anndata(&file)?;
+        Contents::read(&file, options)
     }
-}
 
-/// Tells an AnnData from the other things that are kept in HDF5 files.
-fn check_is_anndata(container: &dyn Container) -> Result<(), SourceError> {
-    let place = Place::new(container.path(), "/");
-    if container.kind("mod")? == Kind::Group {
-        return Err(place.unsupported(
-            "MuData (h5mu)",
-            "write one of its modalities as h5ad: mdata.mod[\"rna\"].write_h5ad(NEW)",
-        ));
+    fn matrix(&self, name: &MatrixName) -> Result<&OpenMatrix, SourceError> {
+        self.matrices
+            .get(name)
+            .ok_or_else(|| self.missing(&format!("{name:?}")))
     }
-    for (object, role) in [("obs", "cells"), ("var", "genes")] {
-        if container.kind(object)? == Kind::Missing {
-            let help = if container.kind("matrix")? == Kind::Group {
-                "it looks like a 10x matrix, a format that is not read yet"
-            } else if container.kind("col_attrs")? == Kind::Group {
-                "it looks like loom; rewrite it as h5ad"
-            } else {
-                "give a file that anndata wrote"
-            };
-            return Err(place.unsupported(
-                format!("a file without the group {object:?}, which describes the {role},"),
-                help,
-            ));
-        }
-    }
-    Ok(())
-}
 
-/// The encoding of an object, from today's attribute or from that of h5sparse.
-fn encoding(container: &dyn Container, object: &str) -> Result<Option<String>, SourceError> {
-    for name in ["encoding-type", "h5sparse_format"] {
-        if let Some(attribute) = container.attribute(object, name)? {
-            return Ok(attribute.text().map(str::to_string));
-        }
-    }
-    Ok(None)
-}
-
-fn open_x(
-    container: &Arc<dyn Container>,
-    file: &Arc<File>,
-    shape: [u64; 2],
-    budget: ReadBudget,
-) -> Result<XMatrix, SourceError> {
-    let place = Place::new(container.path(), X);
-    match container.kind(X)? {
-        Kind::Missing => Ok(XMatrix::Absent),
-        Kind::Dataset if encoding(&**container, X)?.as_deref() == Some("null") => {
-            Ok(XMatrix::Absent)
-        }
-        Kind::Dataset => DenseMatrix::open(container, file, X, shape, budget).map(XMatrix::Dense),
-        Kind::Group => match encoding(&**container, X)?.as_deref() {
-            Some("csr_matrix" | "csr") => {
-                CsrMatrix::open(container, file, X, shape, budget).map(XMatrix::Csr)
-            }
-            Some("csc_matrix" | "csc") => Err(place.unsupported(
-                "a matrix sorted by gene (CSC)",
-                "rewrite it sorted by cell: adata.X = adata.X.tocsr()",
-            )),
-            Some(other) => Err(place.unsupported(
-                format!("the encoding {other:?}"),
-                "rewrite X as a CSR or dense matrix",
-            )),
-            None => Err(place.damaged("it is a group without the attribute \"encoding-type\"")),
-        },
-        Kind::Other => Err(place.damaged("it is neither a group nor a dataset")),
+    fn missing(&self, what: &str) -> SourceError {
+        self.file
+            .place("")
+            .damaged(format!("{what} was asked for, but is not described"))
     }
 }
 
@@ -185,45 +93,56 @@ impl CellSource for H5adSource {
         self.var.read(genes)
     }
 
-    fn offsets(&self, _matrix: &str, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
-        match &self.x {
-            XMatrix::Csr(csr) => csr.offsets(cells).map(Some),
-            XMatrix::Dense(_) => Ok(None),
-            XMatrix::Absent => Ok(Some(cells.chain([0]).map(|_| 0).collect())),
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
+        match self.embeddings.get(&(axis, name.to_string())) {
+            Some(embedding) => embedding.read(rows),
+            None => Err(self.missing(name)),
         }
     }
 
-    fn sample(&self, _matrix: &str, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
-        match &self.x {
-            XMatrix::Csr(csr) => csr.sample(visit),
-            XMatrix::Dense(dense) => dense.sample(visit),
-            XMatrix::Absent => Ok(()),
-        }
+    fn uns(&self) -> Result<Uns, SourceError> {
+        UnsReader::read(&self.file, "uns", &self.selection, &self.moved)
+    }
+
+    fn prepare(
+        &self,
+        matrix: &MatrixName,
+        report: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), SourceError> {
+        self.matrix(matrix)?.stored.prepare(report)
+    }
+
+    fn offsets(
+        &self,
+        matrix: &MatrixName,
+        rows: Range<u64>,
+    ) -> Result<Option<Vec<u64>>, SourceError> {
+        self.matrix(matrix)?.stored.offsets(rows)
+    }
+
+    fn sample(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(&Numbers),
+    ) -> Result<(), SourceError> {
+        self.matrix(matrix)?.stored.sample(visit)
     }
 
     fn chunks(
         &self,
-        _matrix: &str,
-        cells: Range<u64>,
+        matrix: &MatrixName,
+        rows: Range<u64>,
         budget: ChunkBudget,
     ) -> Result<Chunks<'_>, SourceError> {
-        match &self.x {
-            XMatrix::Csr(csr) => Ok(csr.chunks(cells, budget)),
-            XMatrix::Dense(dense) => Ok(dense.chunks(cells, budget)),
-            XMatrix::Absent => Ok(sparse::empty_chunks(cells, budget)),
+        let matrix = self.matrix(matrix)?;
+        let chunks = matrix.stored.chunks(rows, budget)?;
+        match &matrix.genes {
+            None => Ok(chunks),
+            Some(genes) => Ok(raw::with_genes_moved(
+                chunks,
+                genes,
+                self.file.place("raw/X"),
+            )),
         }
     }
-}
-
-/// The shape that a sparse matrix's group declares, if it does.
-fn declared_shape(
-    container: &dyn Container,
-    object: &str,
-) -> Result<Option<Vec<i64>>, SourceError> {
-    for name in ["shape", "h5sparse_shape"] {
-        if let Some(attribute) = container.attribute(object, name)? {
-            return Ok(Attribute::integers(&attribute));
-        }
-    }
-    Ok(None)
 }

@@ -11,7 +11,7 @@ use super::container::{ArrayHeader, Container, Element};
 use super::ffi::RawStorage;
 use super::pipeline::{Pipeline, Undo, Unknown};
 use crate::source::error::{Place, SourceError};
-use crate::source::{NumberType, Numbers, ReadBudget};
+use crate::source::{NumberType, Numbers};
 
 /// Decoded chunks of one array that are kept for a second reader.
 const CACHE_BYTES: usize = 4 << 20;
@@ -74,7 +74,7 @@ impl NumberArray {
         container: &Arc<dyn Container>,
         file: &Arc<File>,
         object: &str,
-        budget: ReadBudget,
+        memory: u64,
     ) -> Result<Self, SourceError> {
         let place = Place::new(container.path(), object);
         let header = container.array(object)?;
@@ -119,11 +119,11 @@ impl NumberArray {
             fill: header.fill.clone(),
             shape: header.shape.clone(),
         };
-        array.storage = array.locate(&header, budget)?;
+        array.storage = array.locate(&header, memory)?;
         Ok(array)
     }
 
-    fn locate(&self, header: &ArrayHeader, budget: ReadBudget) -> Result<Storage, SourceError> {
+    fn locate(&self, header: &ArrayHeader, memory: u64) -> Result<Storage, SourceError> {
         let whole = self.shape[0].saturating_mul(self.row_bytes as u64);
         match &header.storage {
             RawStorage::Compact => Ok(Storage::Library),
@@ -141,7 +141,7 @@ impl NumberArray {
                 partial_unfiltered,
             } => match Pipeline::new(&header.filters, self.number_type.size()) {
                 Ok(pipeline) => self
-                    .chunked(chunk, pipeline, *partial_unfiltered, budget)
+                    .chunked(chunk, pipeline, *partial_unfiltered, memory)
                     .map(Storage::Chunked),
                 Err(Unknown::KnownToLibrary) => Ok(Storage::Library),
                 Err(Unknown::Named(filter)) => Err(unknown_filter(&self.place, filter)),
@@ -164,7 +164,7 @@ impl NumberArray {
         chunk: &[u64],
         pipeline: Pipeline,
         partial_unfiltered: bool,
-        budget: ReadBudget,
+        memory: u64,
     ) -> Result<Chunked, SourceError> {
         let size = self.number_type.size() as u64;
         let width = self.shape.get(1).copied().unwrap_or(1);
@@ -181,7 +181,7 @@ impl NumberArray {
         // What is stored as it is, side by side with nothing, is read in any piece.
         let needed = chunk_bytes.saturating_mul(6);
         let in_pieces = pipeline.is_plain(0) && chunk_width == width;
-        if needed > budget.memory && !in_pieces {
+        if needed > memory && !in_pieces {
             return Err(self.place.too_large(
                 format!(
                     "a compressed chunk of {}",
@@ -468,9 +468,9 @@ fn elsewhere(place: &Place, what: &'static str) -> SourceError {
     )
 }
 
-/// Checks that texts, which libhdf5 reads, are in this file and that it knows their filters: its
-/// own messages would speak of missing folders.
-pub(crate) fn check_texts(place: &Place, header: &ArrayHeader) -> Result<(), SourceError> {
+/// Checks that what libhdf5 is to read is in this file and that it knows the filters: its own
+/// messages would speak of missing folders.
+pub(crate) fn check_readable(place: &Place, header: &ArrayHeader) -> Result<(), SourceError> {
     if let RawStorage::Elsewhere(what) = header.storage {
         return Err(elsewhere(place, what));
     }

@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Missing,
     Group,
     Dataset,
+    /// A dataset of a compound type: its fields are its members, each like a dataset.
+    Compound,
     Other,
 }
 
@@ -70,12 +72,13 @@ impl Attribute {
     }
 }
 
-/// The metadata of one HDF5 file. Objects are named by their path from the root, without a leading
+/// The metadata of one HDF5 file. A dataset of a compound type looks like a group whose members
+/// are its fields, which only libhdf5 can read. Objects are named by their path from the root, without a leading
 /// slash; the root itself is the empty name.
 pub(crate) trait Container: Send + Sync {
     /// The file.
     fn path(&self) -> &Path;
-    /// The names of a group's members.
+    /// The names of a group's members, in no order, or of a compound type's fields, in theirs.
     fn members(&self, group: &str) -> Result<Vec<String>, SourceError>;
     /// What lies under a name; objects of other files are refused.
     fn kind(&self, object: &str) -> Result<Kind, SourceError>;
@@ -85,7 +88,8 @@ pub(crate) trait Container: Send + Sync {
     fn array(&self, object: &str) -> Result<ArrayHeader, SourceError>;
     /// The chunks of a chunked dataset that were ever written.
     fn chunks(&self, object: &str) -> Result<Vec<RawChunk>, SourceError>;
-    /// Rows of text; what was never written is the empty text.
+    /// Rows of text, or the one of a scalar; what was never written is the empty text. A row of an
+    /// array of more dimensions is all its texts.
     fn texts(&self, object: &str, rows: Range<u64>) -> Result<StringArray, SourceError>;
     /// Rows as the file stores them, for layouts and filters that only libhdf5 knows.
     fn read_bytes(&self, object: &str, rows: Range<u64>, out: &mut [u8])

@@ -36,9 +36,71 @@ impl LibHdf5 {
         Place::new(&self.path, if object.is_empty() { "/" } else { object })
     }
 
-    fn dataset(&self, object: &str) -> Result<ffi::Handle, SourceError> {
-        ffi::open_dataset(self.file.id(), object).map_err(|e| self.place(object).damaged(e))
+    /// Opens a dataset, or the compound dataset of which `object` is a field, with its name.
+    fn dataset<'o>(&self, object: &'o str) -> Result<(ffi::Handle, Option<&'o str>), SourceError> {
+        let open = |object: &str| {
+            ffi::open_dataset(self.file.id(), object).map_err(|e| self.place(object).damaged(e))
+        };
+        match self.compound_of(object)? {
+            Some((parent, field)) => Ok((open(parent)?, Some(field))),
+            None => Ok((open(object)?, None)),
+        }
     }
+
+    /// The compound dataset of which an object is a field, and the field.
+    fn compound_of<'o>(&self, object: &'o str) -> Result<Option<(&'o str, &'o str)>, SourceError> {
+        // Names of fields may hold slashes: the shortest path that is a dataset is the parent.
+        for (slash, _) in object.match_indices('/') {
+            let parent = &object[..slash];
+            match self.linked(parent)? {
+                Linked::Found(hdf5::LocationType::Group) => {}
+                Linked::Found(hdf5::LocationType::Dataset) => {
+                    return Ok(Some((parent, &object[slash + 1..])));
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    fn fields(&self, object: &str) -> Result<Option<Vec<String>>, SourceError> {
+        let dataset = ffi::open_dataset(self.file.id(), object);
+        dataset
+            .and_then(|dataset| ffi::fields(&dataset))
+            .map_err(|e| self.place(object).damaged(e))
+    }
+
+    /// What lies under a path of links.
+    fn linked(&self, object: &str) -> Result<Linked, SourceError> {
+        let place = self.place(object);
+        let mut path = String::new();
+        for part in object.split('/') {
+            if !path.is_empty() {
+                path.push('/');
+            }
+            path.push_str(part);
+            match ffi::link(self.file.id(), &path).map_err(|e| place.damaged(e))? {
+                Link::Missing => return Ok(Linked::Missing),
+                Link::Inside => {}
+                Link::OtherFile => {
+                    return Err(place.unsupported(
+                        "a link to another file",
+                        "copy the object into this file (h5copy, or rewrite it with anndata)",
+                    ));
+                }
+            }
+        }
+        // A soft link whose target is missing exists, but leads nowhere.
+        match self.file.loc_type_by_name(object) {
+            Ok(kind) => Ok(Linked::Found(kind)),
+            Err(_) => Err(place.damaged("it cannot be opened: a damaged header or a broken link")),
+        }
+    }
+}
+
+enum Linked {
+    Missing,
+    Found(hdf5::LocationType),
 }
 
 /// The part of libhdf5's messages that helps a user.
@@ -124,6 +186,9 @@ impl Container for LibHdf5 {
 
     fn members(&self, group: &str) -> Result<Vec<String>, SourceError> {
         let place = self.place(group);
+        if self.kind(group)? == Kind::Compound {
+            return Ok(self.fields(group)?.unwrap_or_default());
+        }
         let opened = if group.is_empty() {
             self.file.as_group()
         } else {
@@ -138,37 +203,30 @@ impl Container for LibHdf5 {
         if object.is_empty() {
             return Ok(Kind::Group);
         }
-        let place = self.place(object);
-        let mut path = String::new();
-        for part in object.split('/') {
-            if !path.is_empty() {
-                path.push('/');
-            }
-            path.push_str(part);
-            match ffi::link(self.file.id(), &path).map_err(|e| place.damaged(e))? {
-                Link::Missing => return Ok(Kind::Missing),
-                Link::Inside => {}
-                Link::OtherFile => {
-                    return Err(place.unsupported(
-                        "a link to another file",
-                        "copy the object into this file (h5copy, or rewrite it with anndata)",
-                    ));
-                }
-            }
+        if let Some((parent, field)) = self.compound_of(object)? {
+            let fields = self.fields(parent)?.unwrap_or_default();
+            return Ok(if fields.iter().any(|name| name == field) {
+                Kind::Dataset
+            } else {
+                Kind::Missing
+            });
         }
-        // A soft link whose target is missing exists, but leads nowhere.
-        let Ok(kind) = self.file.loc_type_by_name(object) else {
-            return Err(place.damaged("it cannot be opened: a damaged header or a broken link"));
-        };
-        Ok(match kind {
-            hdf5::LocationType::Group => Kind::Group,
-            hdf5::LocationType::Dataset => Kind::Dataset,
-            _ => Kind::Other,
+        Ok(match self.linked(object)? {
+            Linked::Missing => Kind::Missing,
+            Linked::Found(hdf5::LocationType::Group) => Kind::Group,
+            Linked::Found(hdf5::LocationType::Dataset) if self.fields(object)?.is_some() => {
+                Kind::Compound
+            }
+            Linked::Found(hdf5::LocationType::Dataset) => Kind::Dataset,
+            Linked::Found(_) => Kind::Other,
         })
     }
 
     fn attribute(&self, object: &str, name: &str) -> Result<Option<Attribute>, SourceError> {
         let place = Place::new(&self.path, format!("{object}@{name}"));
+        if self.compound_of(object)?.is_some() {
+            return Ok(None);
+        }
         let path = if object.is_empty() { "/" } else { object };
         let handle = ffi::open_object(self.file.id(), path).map_err(|e| place.damaged(e))?;
         let raw = ffi::attribute(&handle, name).map_err(|e| place.damaged(e))?;
@@ -214,10 +272,21 @@ impl Container for LibHdf5 {
 
     fn array(&self, object: &str) -> Result<ArrayHeader, SourceError> {
         let place = self.place(object);
-        let dataset = self.dataset(object)?;
+        let (dataset, field) = self.dataset(object)?;
         let header = ffi::header(&dataset).map_err(|e| place.damaged(e))?;
         if header.null {
             return Err(place.damaged("it has no data space"));
+        }
+        if let Some(field) = field {
+            let field = ffi::field(&dataset, field).map_err(|e| place.damaged(e))?;
+            return Ok(ArrayHeader {
+                element: element(&field.bits),
+                shape: header.shape.into_iter().chain(field.shape).collect(),
+                filters: header.filters,
+                // Fields of a row lie side by side: only libhdf5 takes them apart.
+                storage: ffi::RawStorage::Compact,
+                fill: Vec::new(),
+            });
         }
         Ok(ArrayHeader {
             element: element(&header.bits),
@@ -230,16 +299,20 @@ impl Container for LibHdf5 {
 
     fn chunks(&self, object: &str) -> Result<Vec<ffi::RawChunk>, SourceError> {
         let place = self.place(object);
-        let dataset = self.dataset(object)?;
+        let (dataset, _) = self.dataset(object)?;
         let rank = self.array(object)?.shape.len();
         ffi::chunks(&dataset, rank).map_err(|e| place.damaged(e))
     }
 
     fn texts(&self, object: &str, rows: Range<u64>) -> Result<StringArray, SourceError> {
         let place = self.place(object);
-        let dataset = self.dataset(object)?;
-        let texts = ffi::read_texts(&dataset, rows.start, rows.end - rows.start)
-            .map_err(|e| place.damaged(e))?;
+        let (dataset, field) = self.dataset(object)?;
+        let count = rows.end - rows.start;
+        let texts = match field {
+            Some(field) => ffi::read_field_texts(&dataset, field, rows.start, count),
+            None => ffi::read_texts(&dataset, rows.start, count),
+        };
+        let texts = texts.map_err(|e| place.damaged(e))?;
         let bytes: usize = texts.iter().flatten().map(Vec::len).sum();
         // Arrow's texts have 32-bit offsets.
         if i32::try_from(bytes).is_err() {
@@ -267,8 +340,12 @@ impl Container for LibHdf5 {
         rows: Range<u64>,
         out: &mut [u8],
     ) -> Result<(), SourceError> {
-        let dataset = self.dataset(object)?;
-        ffi::read_bytes(&dataset, rows.start, rows.end - rows.start, out)
-            .map_err(|e| self.place(object).damaged(e))
+        let (dataset, field) = self.dataset(object)?;
+        let count = rows.end - rows.start;
+        let read = match field {
+            Some(field) => ffi::read_field_bytes(&dataset, field, rows.start, count, out),
+            None => ffi::read_bytes(&dataset, rows.start, count, out),
+        };
+        read.map_err(|e| self.place(object).damaged(e))
     }
 }

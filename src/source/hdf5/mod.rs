@@ -6,12 +6,15 @@ mod array;
 mod cache;
 mod container;
 mod ffi;
+mod file;
 mod library;
 mod lzf;
+pub(super) mod matrix;
 mod pipeline;
 mod watch;
 
-pub(crate) use array::{NumberArray, check_texts};
-pub(crate) use container::{Attribute, Container, Element, Kind};
+pub(crate) use array::{NumberArray, check_readable};
+pub(crate) use container::{Attribute, Element, Kind};
+pub(crate) use file::Hdf5File;
 pub(crate) use watch::Watched;
 pub use watch::watch;

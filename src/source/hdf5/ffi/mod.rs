@@ -5,6 +5,7 @@
 //! are dropped.
 
 mod attribute;
+mod compound;
 mod header;
 mod rows;
 mod types;
@@ -24,6 +25,7 @@ use hdf5_metno_sys::h5s::{
 };
 
 pub(super) use attribute::{RawAttribute, attribute};
+pub(super) use compound::{field, fields, read_field_bytes, read_field_texts};
 pub(crate) use header::{RawChunk, RawFilter, RawStorage};
 pub(super) use header::{chunks, header};
 pub(super) use rows::{read_bytes, read_texts};

@@ -79,7 +79,11 @@ pub(in crate::source::hdf5) fn read_texts(
 
 /// The rows `start .. start + count` of a dataset's space, a memory space of as many elements, and
 /// their number.
-unsafe fn slab(dataset: hid_t, start: u64, count: u64) -> Result<(Handle, Handle, u64), String> {
+pub(super) unsafe fn slab(
+    dataset: hid_t,
+    start: u64,
+    count: u64,
+) -> Result<(Handle, Handle, u64), String> {
     // SAFETY: the arrays have as many entries as the space has dimensions.
     unsafe {
         let file = Handle::new(H5Dget_space(dataset), H5Sclose)?;

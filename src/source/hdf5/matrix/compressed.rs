@@ -1,16 +1,15 @@
-//! Compressed sparse rows: `indptr`, `indices` and `data` of a group.
+//! Compressed sparse rows or columns: `indptr`, `indices` and `data` of a group.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::declared_shape;
+use super::pieces;
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::error::Place;
-use crate::source::hdf5::{Container, NumberArray};
+use crate::source::hdf5::{Hdf5File, NumberArray};
+use crate::source::turn::Entries;
 use crate::source::{
-    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, PendingChunk, ReadBudget, SourceError,
+    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, PendingChunk, SourceError,
 };
 
 /// Row pointers are read in blocks of this many.
@@ -20,39 +19,21 @@ const POINTERS: u64 = 1 << 14;
 const SAMPLE_PIECES: u64 = 64;
 const SAMPLE_VALUES: u64 = 1 << 14;
 
-/// A CSR matrix of an h5ad file.
-pub(super) struct CsrMatrix {
+/// A matrix of which one dimension, the major one, is compressed: rows in CSR, columns in CSC.
+pub(crate) struct CompressedMatrix {
     place: Place,
     indptr: NumberArray,
     indices: NumberArray,
     data: NumberArray,
-    cells: u64,
-    budget: ReadBudget,
+    majors: u64,
+    memory: u64,
 }
 
-impl CsrMatrix {
-    /// Opens the group `object` and checks that its parts fit each other and `shape`.
-    pub fn open(
-        container: &Arc<dyn Container>,
-        file: &Arc<File>,
-        object: &str,
-        shape: [u64; 2],
-        budget: ReadBudget,
-    ) -> Result<Self, SourceError> {
-        let place = Place::new(container.path(), object);
-        if let Some(declared) = declared_shape(&**container, object)?
-            && !declared
-                .iter()
-                .map(|&n| u64::try_from(n).ok())
-                .eq(shape.map(Some))
-        {
-            return Err(place.damaged(format!(
-                "its shape is {declared:?}, but obs and var have {} × {} rows",
-                shape[0], shape[1]
-            )));
-        }
-        let part =
-            |name: &str| NumberArray::open(container, file, &format!("{object}/{name}"), budget);
+impl CompressedMatrix {
+    /// Opens the group `object` and checks that its parts fit each other and `majors`.
+    pub fn open(file: &Hdf5File, object: &str, majors: u64) -> Result<Self, SourceError> {
+        let place = file.place(object);
+        let part = |name: &str| file.numbers(&format!("{object}/{name}"));
         let (indptr, indices, data) = (part("indptr")?, part("indices")?, part("data")?);
         for (array, name) in [(&indptr, "indptr"), (&indices, "indices")] {
             if !array.number_type().is_integer() {
@@ -67,11 +48,10 @@ impl CsrMatrix {
                 return Err(place.damaged("its parts are not one-dimensional"));
             }
         }
-        if Some(indptr.rows()) != shape[0].checked_add(1) {
+        if Some(indptr.rows()) != majors.checked_add(1) {
             return Err(place.damaged(format!(
-                "indptr has {} entries for {} cells, which need one more than there are cells",
-                indptr.rows(),
-                shape[0]
+                "indptr has {} entries where {majors} rows or columns need one more than that",
+                indptr.rows()
             )));
         }
         if indices.rows() != data.rows() {
@@ -92,17 +72,17 @@ impl CsrMatrix {
                 );
             }
         }
-        let matrix = CsrMatrix {
+        let matrix = CompressedMatrix {
             place,
             indptr,
             indices,
             data,
-            cells: shape[0],
-            budget,
+            majors,
+            memory: file.memory(),
         };
         let ends = [
             matrix.pointers(0..1)?[0],
-            matrix.pointers(shape[0]..shape[0] + 1)?[0],
+            matrix.pointers(majors..majors + 1)?[0],
         ];
         if ends != [0, matrix.data.rows()] {
             return Err(matrix.place.damaged(format!(
@@ -121,6 +101,11 @@ impl CsrMatrix {
 
     pub fn entries(&self) -> u64 {
         self.data.rows()
+    }
+
+    /// The object that holds the matrix, for messages.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Row pointers as they are stored, checked to be in the range of the entries.
@@ -146,15 +131,15 @@ impl CsrMatrix {
             .collect()
     }
 
-    /// Row pointers of the cells and of their end, checked not to decrease.
+    /// Pointers of the rows and of their end, checked not to decrease.
     pub fn offsets(&self, cells: Range<u64>) -> Result<Vec<u64>, SourceError> {
-        if cells.end > self.cells || cells.start > cells.end {
-            return Err(self.place.damaged(format!("it has no cells {cells:?}")));
+        if cells.end > self.majors || cells.start > cells.end {
+            return Err(self.place.damaged(format!("it has no rows {cells:?}")));
         }
         let pointers = self.pointers(cells.start..cells.end + 1)?;
         if let Some(cell) = pointers.windows(2).position(|pair| pair[0] > pair[1]) {
             return Err(self.place.damaged(format!(
-                "indptr decreases after cell {} (from {} to {})",
+                "indptr decreases after position {} (from {} to {})",
                 cells.start + cell as u64,
                 pointers[cell],
                 pointers[cell + 1]
@@ -188,6 +173,37 @@ impl CsrMatrix {
         })
     }
 
+    /// All entries in pieces of about `most`, wherever rows begin.
+    pub fn pieces(&self, most: u64) -> impl Iterator<Item = Result<Piece, SourceError>> + '_ {
+        // Pieces end where entries that are stored together end.
+        let together = self.data.rows_together();
+        let step = (most / together).max(1) * together;
+        let mut majors = Majors {
+            matrix: self,
+            next: 0,
+            ends: VecDeque::new(),
+        };
+        let total = self.entries();
+        (0..total.div_ceil(step)).map(move |number| {
+            let entries = number * step..((number + 1) * step).min(total);
+            majors.over(entries)
+        })
+    }
+
+    /// Reads the entries of a piece.
+    pub fn read_piece(&self, piece: &Piece) -> Result<Entries, SourceError> {
+        let length = usize::try_from(piece.entries()).unwrap_or(usize::MAX);
+        let mut columns = Vec::with_capacity(length);
+        for &(major, count) in &piece.majors {
+            columns.resize(columns.len() + count as usize, major);
+        }
+        Ok(Entries {
+            rows: self.indices.read(piece.range.clone())?,
+            columns,
+            values: self.data.read(piece.range.clone())?,
+        })
+    }
+
     fn bytes_per_entry(&self) -> u64 {
         let stored = self.data.number_type().size() + self.indices.number_type().size();
         stored as u64 + EXPANDED_BYTES
@@ -196,9 +212,9 @@ impl CsrMatrix {
     fn read(&self, cells: Range<u64>, pointers: &[u64]) -> Result<CellChunk, SourceError> {
         let (first, last) = (pointers[0], pointers[pointers.len() - 1]);
         let bytes = (last - first).saturating_mul(self.bytes_per_entry());
-        if bytes > self.budget.memory {
+        if bytes > self.memory {
             return Err(self.place.too_large(
-                format!("cell {} with its {} entries", cells.start, last - first),
+                format!("row {} with its {} entries", cells.start, last - first),
                 bytes,
                 bytes.saturating_mul(2),
             ));
@@ -215,37 +231,9 @@ impl CsrMatrix {
     }
 }
 
-/// `count` ranges of at most `size` rows spread evenly over `0..rows`, the first and the last row
-/// among them; each begins where rows are stored together.
-pub(super) fn pieces(rows: u64, count: u64, size: u64, together: u64) -> Vec<Range<u64>> {
-    let together = together.max(1);
-    let size = size.max(1);
-    if rows <= count.saturating_mul(size) {
-        return (0..rows.div_ceil(size))
-            .map(|i| i * size..(i * size + size).min(rows))
-            .collect();
-    }
-    let mut ranges: Vec<Range<u64>> = (0..count)
-        .map(|i| {
-            let start = u128::from(rows - size) * u128::from(i) / u128::from((count - 1).max(1));
-            let start = u64::try_from(start).unwrap_or(0);
-            let aligned = start / together * together;
-            // The last piece must reach the end, whatever the alignment.
-            let start = if i + 1 == count || aligned + size <= start {
-                start
-            } else {
-                aligned
-            };
-            start..(start + size).min(rows)
-        })
-        .collect();
-    ranges.dedup();
-    ranges
-}
-
 /// Cuts a range of cells into chunks within the budget.
 struct Cutter<'a> {
-    matrix: &'a CsrMatrix,
+    matrix: &'a CompressedMatrix,
     /// Cells that are still to be cut.
     cells: Range<u64>,
     budget: ChunkBudget,
@@ -310,40 +298,65 @@ impl<'a> Iterator for Cutter<'a> {
     }
 }
 
-/// Chunks of cells that have no entries.
-pub(super) fn empty_chunks<'a>(cells: Range<u64>, budget: ChunkBudget) -> Chunks<'a> {
-    let step = budget.cells.clamp(1, POINTERS);
-    let starts = std::iter::successors(Some(cells.start), move |start| start.checked_add(step));
-    Box::new(
-        starts
-            .take_while(move |&start| start < cells.end)
-            .map(move |start| {
-                let cells = start..(start + step).min(cells.end);
-                let range = cells.clone();
-                Ok(PendingChunk::new(cells, 0, move || {
-                    Ok(CellChunk {
-                        indptr: vec![0; (range.end - range.start) as usize + 1],
-                        cells: range,
-                        genes: Numbers::UInt32(Vec::new()),
-                        values: Numbers::Float32(Vec::new()),
-                    })
-                }))
-            }),
-    )
+/// A range of entries, and to how many of them each major belongs.
+pub(crate) struct Piece {
+    range: Range<u64>,
+    majors: Vec<(u32, u64)>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Piece {
+    pub fn entries(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+}
 
-    #[test]
-    fn a_sample_spans_the_whole_length() {
-        assert_eq!(pieces(0, 4, 10, 1), vec![]);
-        assert_eq!(pieces(25, 4, 10, 1), vec![0..10, 10..20, 20..25]);
-        let ranges = pieces(1_000_003, 4, 10, 7);
-        assert_eq!(ranges.len(), 4);
-        assert_eq!(ranges[0], 0..10);
-        assert_eq!(ranges[3], 999_993..1_000_003);
-        assert_eq!(ranges[1].start % 7, 0);
+/// Walks over the majors while pieces are cut.
+struct Majors<'a> {
+    matrix: &'a CompressedMatrix,
+    /// The major whose end is read next.
+    next: u64,
+    /// Majors that still have entries to come, with their ends.
+    ends: VecDeque<(u64, u64)>,
+}
+
+impl Majors<'_> {
+    fn over(&mut self, entries: Range<u64>) -> Result<Piece, SourceError> {
+        let mut majors = Vec::new();
+        let mut at = entries.start;
+        while at < entries.end {
+            let Some(&(major, end)) = self.ends.front() else {
+                self.refill()?;
+                continue;
+            };
+            let taken = end.min(entries.end).saturating_sub(at);
+            if taken > 0 {
+                let major = u32::try_from(major)
+                    .map_err(|_| self.matrix.place.damaged("it has absurdly many columns"))?;
+                majors.push((major, taken));
+                at += taken;
+            }
+            if end <= at {
+                self.ends.pop_front();
+            }
+        }
+        Ok(Piece {
+            range: entries,
+            majors,
+        })
+    }
+
+    fn refill(&mut self) -> Result<(), SourceError> {
+        let last = self.matrix.majors.min(self.next + POINTERS);
+        if last == self.next {
+            return Err(self
+                .matrix
+                .place
+                .damaged("its last entries belong to nothing"));
+        }
+        let pointers = self.matrix.offsets(self.next..last)?;
+        self.ends
+            .extend((self.next..last).zip(pointers[1..].iter().copied()));
+        self.next = last;
+        Ok(())
     }
 }

@@ -1,43 +1,35 @@
 //! Dense matrices: a two-dimensional dataset.
 
-use std::fs::File;
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::sparse::pieces;
+use super::pieces;
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::error::Place;
-use crate::source::hdf5::{Container, NumberArray};
+use crate::source::hdf5::{Hdf5File, NumberArray};
 use crate::source::{
-    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, PendingChunk, ReadBudget, SourceError,
+    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, PendingChunk, SourceError,
 };
 use crate::with_numbers;
 
 /// A sample is this many single rows, spread over the matrix.
 const SAMPLE_ROWS: u64 = 16;
 
-/// A dense matrix of an h5ad file.
-pub(super) struct DenseMatrix {
+/// A dense matrix.
+pub(crate) struct DenseMatrix {
     place: Place,
     array: NumberArray,
     genes: u64,
-    budget: ReadBudget,
+    memory: u64,
 }
 
 impl DenseMatrix {
     /// Opens the dataset `object` and checks its shape.
-    pub fn open(
-        container: &Arc<dyn Container>,
-        file: &Arc<File>,
-        object: &str,
-        shape: [u64; 2],
-        budget: ReadBudget,
-    ) -> Result<Self, SourceError> {
-        let place = Place::new(container.path(), object);
-        let array = NumberArray::open(container, file, object, budget)?;
+    pub fn open(file: &Hdf5File, object: &str, shape: [u64; 2]) -> Result<Self, SourceError> {
+        let place = file.place(object);
+        let array = file.numbers(object)?;
         if array.shape() != shape {
             return Err(place.damaged(format!(
-                "its shape is {:?}, but obs and var have {} × {} rows",
+                "its shape is {:?}, where {} × {} is expected",
                 array.shape(),
                 shape[0],
                 shape[1]
@@ -47,7 +39,7 @@ impl DenseMatrix {
             place,
             array,
             genes: shape[1],
-            budget,
+            memory: file.memory(),
         })
     }
 
@@ -108,7 +100,7 @@ impl DenseMatrix {
 
     fn check_size(&self, rows: &Range<u64>) -> Result<(), SourceError> {
         let bytes = (rows.end - rows.start).saturating_mul(self.row_bytes());
-        if bytes > self.budget.memory {
+        if bytes > self.memory {
             return Err(self.place.too_large(
                 format!("a row of {} genes", self.genes),
                 bytes,

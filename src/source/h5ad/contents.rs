@@ -1,0 +1,423 @@
+//! What an h5ad file holds, and what of it is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::embedding::{EmbeddingReader, OpenedEmbedding};
+use super::frame::Frame;
+use super::matrix::{described, open};
+use super::raw::{self, RawPaths};
+use super::{H5adSource, OpenMatrix};
+use crate::source::hdf5::matrix::StoredMatrix;
+use crate::source::hdf5::{Hdf5File, Kind};
+use crate::source::{
+    Axis, Description, Embedding, Format, MainMatrix, Matrix, MatrixName, Note, OpenOptions, Part,
+    RawUse, SourceError,
+};
+
+/// The main matrix of an AnnData.
+const X: &str = "X";
+
+/// Where anndata before 0.7 kept the matrices of neighbours, which belong into obsp.
+const NEIGHBORS: &str = "uns/neighbors";
+
+/// Collects what a file holds.
+pub(super) struct Contents<'a> {
+    file: &'a Hdf5File,
+    options: &'a OpenOptions,
+    raw: Option<RawPaths>,
+    matrices: BTreeMap<MatrixName, OpenMatrix>,
+    embeddings: BTreeMap<(Axis, String), EmbeddingReader>,
+    converted: Vec<Note>,
+    left_out: Vec<Note>,
+    warnings: Vec<String>,
+    /// Objects of uns that are read as parts of something else.
+    moved: BTreeSet<String>,
+}
+
+impl<'a> Contents<'a> {
+    /// Opens everything that is wanted.
+    pub fn read(file: &'a Hdf5File, options: &'a OpenOptions) -> Result<H5adSource, SourceError> {
+        let mut contents = Contents {
+            file,
+            options,
+            raw: raw::find(file)?,
+            matrices: BTreeMap::new(),
+            embeddings: BTreeMap::new(),
+            converted: Vec::new(),
+            left_out: Vec::new(),
+            warnings: Vec::new(),
+            moved: BTreeSet::new(),
+        };
+        let selection = &options.selection;
+        let obs = Frame::open(file, "obs", Part::Obs, selection)?;
+        let own_var = Frame::open(file, "var", Part::Var, selection)?;
+        let (var, same_genes) = match &contents.raw {
+            Some(raw) if options.matrix == MainMatrix::Raw => {
+                let var = Frame::open(file, raw.var, Part::Var, selection)?;
+                let same = var.ids(0..var.rows())? == own_var.ids(0..own_var.rows())?;
+                (var, same)
+            }
+            _ => (own_var, true),
+        };
+        let shape = [obs.rows(), var.rows()];
+        let main = contents.main(shape)?;
+        let layers = contents.layers(shape, same_genes, &var)?;
+        let obsm = contents.embeddings(Axis::Cells, "obsm", shape[0])?;
+        let varm = if same_genes {
+            contents.embeddings(Axis::Genes, "varm", shape[1])?
+        } else {
+            contents.leave_out_members("varm", OTHER_GENES)?;
+            Vec::new()
+        };
+        let mut obsp = contents.pairs("obsp", shape[0], MatrixName::Obsp)?;
+        obsp.extend(contents.neighbors(shape[0])?);
+        let varp = if same_genes {
+            contents.pairs("varp", shape[1], MatrixName::Varp)?
+        } else {
+            contents.leave_out_members("varp", OTHER_GENES)?;
+            Vec::new()
+        };
+        contents.leave_out_rest()?;
+        for frame in [&obs, &var] {
+            contents.left_out.extend_from_slice(frame.left_out());
+            for object in frame.categories_elsewhere() {
+                if contents.moved.insert(object.clone()) {
+                    let how = "became the categories of a column";
+                    contents.converted.push(Note::new(object, how));
+                }
+            }
+        }
+        contents.warn_of_raw_counts(&main, shape[0])?;
+        let description = Description {
+            path: file.path().to_path_buf(),
+            format: Format::H5ad,
+            cells: shape[0],
+            genes: shape[1],
+            main,
+            layers,
+            obs: obs.columns(),
+            var: var.columns(),
+            obsm,
+            varm,
+            obsp,
+            varp,
+            uns: file.kind("uns")? == Kind::Group && !file.members("uns")?.is_empty(),
+            converted: contents.converted,
+            left_out: contents.left_out,
+            warnings: contents.warnings,
+        };
+        Ok(H5adSource {
+            file: file.clone(),
+            description,
+            obs,
+            var,
+            matrices: contents.matrices,
+            embeddings: contents.embeddings,
+            selection: selection.clone(),
+            moved: contents.moved,
+        })
+    }
+
+    fn add(&mut self, name: MatrixName, object: &str, stored: StoredMatrix) -> Matrix {
+        let matrix = described(name.clone(), object, &stored);
+        let genes = None;
+        self.matrices.insert(name, OpenMatrix { stored, genes });
+        matrix
+    }
+
+    fn main(&mut self, shape: [u64; 2]) -> Result<Matrix, SourceError> {
+        let file = self.file;
+        let object = match &self.options.matrix {
+            MainMatrix::Own => X.to_string(),
+            MainMatrix::Raw => match &self.raw {
+                Some(raw) => raw.x.to_string(),
+                None => {
+                    return Err(file.place("raw").unsupported(
+                        "--matrix raw: a file without a raw matrix",
+                        "leave out --matrix",
+                    ));
+                }
+            },
+            MainMatrix::Layer(name) => {
+                let object = format!("layers/{name}");
+                if file.kind("layers")? != Kind::Group || file.kind(&object)? == Kind::Missing {
+                    return Err(file.place("layers").unsupported(
+                        format!("--matrix {name}: a layer that it does not have"),
+                        format!(
+                            "choose X, raw or one of: {}",
+                            self.names("layers")?.join(", ")
+                        ),
+                    ));
+                }
+                object
+            }
+        };
+        let stored = open(file, &object, shape)?;
+        Ok(self.add(MatrixName::Main, &object, stored))
+    }
+
+    /// The members of a group, sorted; none where it is missing.
+    fn names(&self, group: &str) -> Result<Vec<String>, SourceError> {
+        if !matches!(self.file.kind(group)?, Kind::Group | Kind::Compound) {
+            return Ok(Vec::new());
+        }
+        let mut names = self.file.members(group)?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// The members of a group that are wanted; the others are noted.
+    fn wanted(&mut self, group: &str, part: Part) -> Result<Vec<String>, SourceError> {
+        let mut wanted = Vec::new();
+        for name in self.names(group)? {
+            match self.options.selection.excludes(part, &name) {
+                Some(reason) => {
+                    self.left_out
+                        .push(Note::new(format!("{group}/{name}"), reason));
+                }
+                None => wanted.push(name),
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn leave_out_members(&mut self, group: &str, reason: &str) -> Result<(), SourceError> {
+        for name in self.names(group)? {
+            self.left_out
+                .push(Note::new(format!("{group}/{name}"), reason));
+        }
+        Ok(())
+    }
+
+    fn layers(
+        &mut self,
+        shape: [u64; 2],
+        same_genes: bool,
+        var: &Frame,
+    ) -> Result<Vec<Matrix>, SourceError> {
+        let mut layers = Vec::new();
+        if same_genes {
+            for name in self.wanted("layers", Part::Layers)? {
+                let object = format!("layers/{name}");
+                if self.options.matrix == MainMatrix::Layer(name.clone()) {
+                    continue;
+                }
+                let stored = open(self.file, &object, shape)?;
+                layers.push(self.add(MatrixName::Layer(name), &object, stored));
+            }
+        } else {
+            self.leave_out_members("layers", OTHER_GENES)?;
+        }
+        let has_x = self.file.kind(X)? != Kind::Missing;
+        if self.options.matrix != MainMatrix::Own && has_x {
+            self.layer_x(shape, same_genes, &mut layers)?;
+        }
+        if self.options.matrix != MainMatrix::Raw {
+            self.raw_layer(shape, var, &mut layers)?;
+        }
+        Ok(layers)
+    }
+
+    /// X, where another matrix is the main one.
+    fn layer_x(
+        &mut self,
+        shape: [u64; 2],
+        same_genes: bool,
+        layers: &mut Vec<Matrix>,
+    ) -> Result<(), SourceError> {
+        let reason = if !same_genes {
+            Some(OTHER_GENES.to_string())
+        } else if layers.iter().any(|layer| layer.name.key() == X) {
+            Some("a layer has its name".to_string())
+        } else {
+            self.options.selection.excludes(Part::Layers, X)
+        };
+        match reason {
+            Some(reason) => self.left_out.push(Note::new(X, reason)),
+            None => {
+                let stored = open(self.file, X, shape)?;
+                self.converted.push(Note::new(X, "became the layer \"X\""));
+                layers.push(self.add(MatrixName::Layer(X.into()), X, stored));
+            }
+        }
+        Ok(())
+    }
+
+    /// The raw matrix, where it is not the main one.
+    fn raw_layer(
+        &mut self,
+        shape: [u64; 2],
+        var: &Frame,
+        layers: &mut Vec<Matrix>,
+    ) -> Result<(), SourceError> {
+        const NAME: &str = "raw";
+        let Some(paths) = &self.raw else {
+            return Ok(());
+        };
+        let (x, raw_var, varm) = (paths.x, paths.var, paths.varm);
+        self.leave_out_members(varm, "it belongs to the genes of raw")?;
+        if self.options.raw == RawUse::LeaveOut {
+            let reason =
+                "keep it with --raw-as-layer, or convert it instead of X with --matrix raw";
+            self.left_out.push(Note::new(x, reason));
+            return Ok(());
+        }
+        if layers.iter().any(|layer| layer.name.key() == NAME) {
+            return Err(self.file.place(x).unsupported(
+                "--raw-as-layer: a file that has a layer \"raw\" already",
+                "leave out --raw-as-layer, or that layer with --skip layers:raw",
+            ));
+        }
+        let frame = Frame::open(self.file, raw_var, Part::Var, &self.options.selection)?;
+        let genes = raw::positions(&self.file.place(x), &frame, var)?;
+        let stored = open(self.file, x, shape)?;
+        self.converted
+            .push(Note::new(x, "became the layer \"raw\""));
+        layers.push(self.add(MatrixName::Layer(NAME.into()), x, stored));
+        if let Some(matrix) = self.matrices.get_mut(&MatrixName::Layer(NAME.into())) {
+            matrix.genes = genes;
+        }
+        Ok(())
+    }
+
+    fn embeddings(
+        &mut self,
+        axis: Axis,
+        group: &str,
+        rows: u64,
+    ) -> Result<Vec<Embedding>, SourceError> {
+        let part = match axis {
+            Axis::Cells => Part::Obsm,
+            Axis::Genes => Part::Varm,
+        };
+        let mut embeddings = Vec::new();
+        for name in self.wanted(group, part)? {
+            let object = format!("{group}/{name}");
+            match EmbeddingReader::open(self.file, &object, rows)? {
+                OpenedEmbedding::Embedding(reader, how) => {
+                    if let Some(how) = how {
+                        self.converted.push(Note::new(object, how));
+                    }
+                    embeddings.push(reader.described(&name));
+                    self.embeddings.insert((axis, name), reader);
+                }
+                OpenedEmbedding::LeftOut(reason) => self.left_out.push(Note::new(object, reason)),
+            }
+        }
+        Ok(embeddings)
+    }
+
+    fn pairs(
+        &mut self,
+        group: &str,
+        side: u64,
+        name_of: fn(String) -> MatrixName,
+    ) -> Result<Vec<Matrix>, SourceError> {
+        let part = if group == "obsp" {
+            Part::Obsp
+        } else {
+            Part::Varp
+        };
+        let mut pairs = Vec::new();
+        for name in self.wanted(group, part)? {
+            let object = format!("{group}/{name}");
+            let stored = open(self.file, &object, [side, side])?;
+            pairs.push(self.add(name_of(name), &object, stored));
+        }
+        Ok(pairs)
+    }
+
+    /// Matrices of neighbours in their old place, which anndata moves to obsp when it reads them.
+    fn neighbors(&mut self, cells: u64) -> Result<Vec<Matrix>, SourceError> {
+        let mut pairs = Vec::new();
+        for name in ["connectivities", "distances"] {
+            let object = format!("{NEIGHBORS}/{name}");
+            let name = MatrixName::Obsp(name.to_string());
+            if self.matrices.contains_key(&name) || !is_matrix(self.file, &object)? {
+                continue;
+            }
+            if let Some(reason) = self.options.selection.excludes(Part::Obsp, name.key()) {
+                self.left_out.push(Note::new(object, reason));
+                continue;
+            }
+            let stored = open(self.file, &object, [cells, cells])?;
+            self.converted.push(Note::new(
+                object.clone(),
+                format!("became obsp/{}, as anndata reads it", name.key()),
+            ));
+            pairs.push(self.add(name, &object, stored));
+            self.moved.insert(object);
+        }
+        Ok(pairs)
+    }
+
+    /// Names what is no part of an AnnData.
+    fn leave_out_rest(&mut self) -> Result<(), SourceError> {
+        const PARTS: [&str; 13] = [
+            X, "obs", "var", "layers", "obsm", "varm", "obsp", "varp", "uns", "raw", "raw.X",
+            "raw.var", "raw.varm",
+        ];
+        for member in self.names("")? {
+            if !PARTS.contains(&member.as_str()) {
+                self.left_out
+                    .push(Note::new(member, "not a part of an AnnData"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Warns where X was normalised and the raw matrix was not, which is what most users want.
+    fn warn_of_raw_counts(&mut self, main: &Matrix, cells: u64) -> Result<(), SourceError> {
+        if self.options.matrix != MainMatrix::Own || main.entries == Some(0) {
+            return Ok(());
+        }
+        let Some(raw) = &self.raw else { return Ok(()) };
+        let (x, raw_var) = (raw.x, raw.var);
+        let genes = Frame::open(self.file, raw_var, Part::Var, &self.options.selection)?.rows();
+        // A raw matrix that cannot be read is not asked for here.
+        let Ok(raw) = open(self.file, x, [cells, genes]) else {
+            return Ok(());
+        };
+        let Some(main) = self.matrices.get(&MatrixName::Main) else {
+            return Ok(());
+        };
+        if holds_counts(&raw)? && !holds_counts(&main.stored)? {
+            self.warnings.push(format!(
+                "{x} holds counts and X does not: use --matrix raw to convert the counts, or --raw-as-layer to keep both"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Why parts that belong to var's genes are not converted beside the raw matrix.
+const OTHER_GENES: &str = "it belongs to the genes of X, and those of raw are others";
+
+fn is_matrix(file: &Hdf5File, object: &str) -> Result<bool, SourceError> {
+    if file.kind("uns")? != Kind::Group || file.kind(NEIGHBORS)? != Kind::Group {
+        return Ok(false);
+    }
+    Ok(match file.kind(object)? {
+        Kind::Dataset => file.array(object)?.shape.len() == 2,
+        Kind::Group => matches!(
+            super::matrix::encoding(file, object)?.as_deref(),
+            Some("csr_matrix" | "csc_matrix" | "csr" | "csc")
+        ),
+        _ => false,
+    })
+}
+
+/// Whether a sample of the values is of whole numbers from zero on, not all of them zero.
+fn holds_counts(matrix: &StoredMatrix) -> Result<bool, SourceError> {
+    let (mut whole, mut some) = (true, false);
+    matrix.sample(&mut |numbers| match numbers.to_f64() {
+        Ok(values) => {
+            whole &= values
+                .iter()
+                .all(|&value| value >= 0.0 && value.fract() == 0.0);
+            some |= values.iter().any(|&value| value != 0.0);
+        }
+        Err(_) => whole = false,
+    })?;
+    Ok(whole && some)
+}

@@ -1,0 +1,254 @@
+//! Embeddings: arrays, sparse matrices and data frames with a row for each cell or gene.
+
+use std::ops::Range;
+
+use super::column::{ColumnReader, Opened};
+use super::frame::Members;
+use super::matrix;
+use crate::source::error::Place;
+use crate::source::hdf5::matrix::StoredMatrix;
+use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
+use crate::source::{ChunkBudget, ColumnKind, Embedding, NumberType, Numbers, SourceError};
+use crate::with_numbers;
+
+/// An embedding, opened and checked to have as many rows as its axis.
+pub(super) struct EmbeddingReader {
+    place: Place,
+    width: u64,
+    number_type: NumberType,
+    columns: Option<Vec<String>>,
+    values: Values,
+}
+
+enum Values {
+    Array(NumberArray),
+    Sparse(Box<StoredMatrix>),
+    Columns(Vec<ColumnReader>),
+}
+
+/// What opening a member of obsm or varm gives.
+pub(super) enum OpenedEmbedding {
+    /// With a word on how it is converted, where it is.
+    Embedding(EmbeddingReader, Option<&'static str>),
+    LeftOut(String),
+}
+
+impl EmbeddingReader {
+    /// Opens `object`, which must have `rows` rows.
+    pub fn open(file: &Hdf5File, object: &str, rows: u64) -> Result<OpenedEmbedding, SourceError> {
+        let left_out = |reason: String| Ok(OpenedEmbedding::LeftOut(reason));
+        let place = file.place(object);
+        if file.kind(object)? == Kind::Dataset {
+            let header = file.array(object)?;
+            if !matches!(header.element, Element::Number { .. }) {
+                return left_out("an embedding must be of numbers".into());
+            }
+            if !(1..=2).contains(&header.shape.len()) {
+                return left_out(format!(
+                    "an array of {} dimensions has no place in a table",
+                    header.shape.len()
+                ));
+            }
+            let array = file.numbers(object)?;
+            check_rows(&place, array.rows(), rows)?;
+            let width = array.shape().get(1).copied().unwrap_or(1);
+            let number_type = array.number_type();
+            let reader = EmbeddingReader {
+                place,
+                width,
+                number_type,
+                columns: None,
+                values: Values::Array(array),
+            };
+            return Ok(OpenedEmbedding::Embedding(reader, None));
+        }
+        match matrix::encoding(file, object)?.as_deref() {
+            Some("dataframe") => Self::open_frame(file, object, rows),
+            Some("csr_matrix" | "csr" | "csc_matrix" | "csc") => {
+                let shape = matrix::declared_shape(file, object)?;
+                let width = match shape.as_deref() {
+                    Some(&[_, width]) => u64::try_from(width).ok(),
+                    _ => None,
+                };
+                let Some(width) = width else {
+                    return Err(place.damaged("its shape is not declared"));
+                };
+                let matrix = matrix::open(file, object, [rows, width])?;
+                let reader = EmbeddingReader {
+                    place,
+                    width,
+                    number_type: matrix.number_type(),
+                    columns: None,
+                    values: Values::Sparse(Box::new(matrix)),
+                };
+                Ok(OpenedEmbedding::Embedding(
+                    reader,
+                    Some("from a sparse matrix"),
+                ))
+            }
+            Some(known @ ("awkward-array" | "dict")) => left_out(format!(
+                "an embedding of the kind {known:?} has no place in a table"
+            )),
+            other => Err(place.unsupported(
+                format!("an embedding of the kind {:?}", other.unwrap_or("")),
+                format!("leave it out with {}", skip(object)),
+            )),
+        }
+    }
+
+    fn open_frame(
+        file: &Hdf5File,
+        object: &str,
+        rows: u64,
+    ) -> Result<OpenedEmbedding, SourceError> {
+        let names = Members::of(file, object)?.columns;
+        let mut readers = Vec::new();
+        for name in &names {
+            let column = match ColumnReader::open(file, &format!("{object}/{name}"), rows)? {
+                Opened::Column(column) => column,
+                Opened::LeftOut(reason) => {
+                    return Ok(OpenedEmbedding::LeftOut(format!(
+                        "its column {name:?}: {reason}"
+                    )));
+                }
+            };
+            let ColumnKind::Number(_) = column.kind() else {
+                return Ok(OpenedEmbedding::LeftOut(format!(
+                    "its column {name:?} is not of plain numbers"
+                )));
+            };
+            readers.push(column);
+        }
+        let types = readers.iter().filter_map(|column| match column.kind() {
+            ColumnKind::Number(number_type) => Some(number_type),
+            _ => None,
+        });
+        let types: Vec<NumberType> = types.collect();
+        // Columns of one type keep it; others meet in float64, if that is exact.
+        let number_type = match types.as_slice() {
+            [] => NumberType::Float32,
+            [first, rest @ ..] if rest.iter().all(|other| other == first) => *first,
+            _ => NumberType::Float64,
+        };
+        let reader = EmbeddingReader {
+            place: file.place(object),
+            width: names.len() as u64,
+            number_type,
+            columns: Some(names),
+            values: Values::Columns(readers),
+        };
+        Ok(OpenedEmbedding::Embedding(
+            reader,
+            Some("from a data frame"),
+        ))
+    }
+
+    pub fn described(&self, name: &str) -> Embedding {
+        Embedding {
+            name: name.to_string(),
+            width: self.width,
+            number_type: self.number_type,
+            columns: self.columns.clone(),
+        }
+    }
+
+    /// See [`crate::source::CellSource::embedding`].
+    pub fn read(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
+        match &self.values {
+            Values::Array(array) => array.read(rows),
+            Values::Sparse(matrix) => self.read_sparse(matrix, rows),
+            Values::Columns(columns) => self.read_columns(columns, rows),
+        }
+    }
+
+    fn zeros(&self, rows: &Range<u64>) -> Result<(Numbers, usize), SourceError> {
+        let width = usize::try_from(self.width).ok();
+        let length = usize::try_from(rows.end - rows.start).ok();
+        width
+            .zip(length)
+            .and_then(|(width, length)| Some((width, length.checked_mul(width)?)))
+            .and_then(|(width, length)| Some((Numbers::zeroed(self.number_type, length)?, width)))
+            .ok_or_else(|| self.place.damaged("it is absurdly large"))
+    }
+
+    fn read_sparse(&self, matrix: &StoredMatrix, rows: Range<u64>) -> Result<Numbers, SourceError> {
+        let (mut numbers, width) = self.zeros(&rows)?;
+        let budget = ChunkBudget {
+            bytes: 8 << 20,
+            cells: u64::MAX,
+        };
+        let size = self.number_type.size();
+        for chunk in matrix.chunks(rows.clone(), budget)? {
+            let chunk = chunk?.read()?;
+            let columns = chunk.genes.to_i64();
+            let columns = columns.map_err(|_| self.place.damaged("an index is absurdly large"))?;
+            let out = numbers.as_bytes_mut();
+            // The last row, counted from one, that had an entry in each column.
+            let mut filled = vec![0u64; width];
+            with_numbers!(&chunk.values, values => {
+                let values: &[u8] = bytemuck::cast_slice(values);
+                for (row, ends) in (chunk.cells.start - rows.start..).zip(chunk.indptr.windows(2)) {
+                    for entry in ends[0]..ends[1] {
+                        let column = usize::try_from(columns[entry]).ok().filter(|&c| c < width);
+                        let column = column.ok_or_else(|| self.place.damaged(format!(
+                            "an index names column {}, but there are {width}", columns[entry]
+                        )))?;
+                        if std::mem::replace(&mut filled[column], row + 1) == row + 1 {
+                            return Err(self.place.unsupported(
+                                format!("a second entry for row {} and column {column}", rows.start + row),
+                                format!("leave it out with {}", skip(self.place.object())),
+                            ));
+                        }
+                        let at = (row as usize * width + column) * size;
+                        out[at..at + size].copy_from_slice(&values[entry * size..][..size]);
+                    }
+                }
+            });
+        }
+        Ok(numbers)
+    }
+
+    fn read_columns(
+        &self,
+        columns: &[ColumnReader],
+        rows: Range<u64>,
+    ) -> Result<Numbers, SourceError> {
+        let (mut numbers, width) = self.zeros(&rows)?;
+        let size = self.number_type.size();
+        let out = numbers.as_bytes_mut();
+        for (number, column) in columns.iter().enumerate() {
+            let mut values = column.read_numbers(rows.clone())?;
+            if values.number_type() != self.number_type {
+                values = Numbers::Float64(values.to_f64().map_err(|row| {
+                    self.place.unsupported(
+                        format!(
+                            "the value in row {} of column {number}, which float64 does not hold,",
+                            rows.start + row as u64
+                        ),
+                        format!("leave it out with {}", skip(self.place.object())),
+                    )
+                })?);
+            }
+            for (row, value) in values.as_bytes_mut().chunks_exact(size).enumerate() {
+                let at = (row * width + number) * size;
+                out[at..at + size].copy_from_slice(value);
+            }
+        }
+        Ok(numbers)
+    }
+}
+
+fn check_rows(place: &Place, found: u64, expected: u64) -> Result<(), SourceError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(place.damaged(format!("it has {found} rows where {expected} are expected")))
+}
+
+/// The flag that leaves an object out.
+pub(super) fn skip(object: &str) -> String {
+    match object.rsplit_once('/') {
+        Some((part, name)) => format!("--skip {part}:{name}"),
+        None => format!("--skip {object}"),
+    }
+}

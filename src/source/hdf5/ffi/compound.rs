@@ -1,0 +1,190 @@
+//! Fields of datasets of a compound type, each read as if it were a dataset of its own.
+
+use std::ffi::{CStr, CString, c_void};
+
+use hdf5_metno::sync::sync;
+use hdf5_metno_sys::h5::H5free_memory;
+use hdf5_metno_sys::h5d::{H5Dget_type, H5Dread};
+use hdf5_metno_sys::h5i::hid_t;
+use hdf5_metno_sys::h5p::H5P_DEFAULT;
+use hdf5_metno_sys::h5t::{
+    H5T_class_t, H5Tclose, H5Tcreate, H5Tget_array_dims2, H5Tget_array_ndims, H5Tget_class,
+    H5Tget_member_index, H5Tget_member_name, H5Tget_member_type, H5Tget_nmembers, H5Tget_size,
+    H5Tget_super, H5Tinsert,
+};
+
+use super::rows::{Texts, slab, texts};
+use super::types::type_bits;
+use super::{Handle, TypeBits, c_string, check};
+
+/// A field of a compound type.
+pub(in crate::source::hdf5) struct RawField {
+    /// The type of its elements.
+    pub bits: TypeBits,
+    /// The sizes of the array that it is in each row; empty for a single element.
+    pub shape: Vec<u64>,
+}
+
+/// The names of the fields in their order; `None` for a dataset that is not compound.
+pub(in crate::source::hdf5) fn fields(dataset: &Handle) -> Result<Option<Vec<String>>, String> {
+    sync(|| {
+        // SAFETY: the type is open for the length of the calls; names are allocated by libhdf5 and
+        // freed with its own function.
+        unsafe {
+            let type_id = Handle::new(H5Dget_type(dataset.id), H5Tclose)?;
+            if H5Tget_class(type_id.id) != H5T_class_t::H5T_COMPOUND {
+                return Ok(None);
+            }
+            let count = u32::try_from(check(H5Tget_nmembers(type_id.id))?).unwrap_or(0);
+            let mut names = Vec::new();
+            for index in 0..count {
+                let name = H5Tget_member_name(type_id.id, index);
+                if name.is_null() {
+                    return Err("the name of a field cannot be read".into());
+                }
+                let text = CStr::from_ptr(name).to_str().map(str::to_string);
+                H5free_memory(name.cast::<c_void>());
+                names.push(text.map_err(|_| "the name of a field is not valid UTF-8")?);
+            }
+            Ok(Some(names))
+        }
+    })
+}
+
+/// The type of a field.
+pub(in crate::source::hdf5) fn field(dataset: &Handle, name: &str) -> Result<RawField, String> {
+    let name = c_string(name)?;
+    sync(|| {
+        let member = member_type(dataset, &name)?;
+        // SAFETY: the type is open; `shape` has as many entries as the array has dimensions.
+        unsafe {
+            if H5Tget_class(member.id) != H5T_class_t::H5T_ARRAY {
+                return Ok(RawField {
+                    bits: type_bits(member.id),
+                    shape: Vec::new(),
+                });
+            }
+            let rank = usize::try_from(check(H5Tget_array_ndims(member.id))?).unwrap_or(0);
+            let mut shape = vec![0; rank.max(1)];
+            check(H5Tget_array_dims2(member.id, shape.as_mut_ptr()))?;
+            shape.truncate(rank);
+            let element = Handle::new(H5Tget_super(member.id), H5Tclose)?;
+            Ok(RawField {
+                bits: type_bits(element.id),
+                shape,
+            })
+        }
+    })
+}
+
+fn member_type(dataset: &Handle, name: &CString) -> Result<Handle, String> {
+    // SAFETY: as in `fields`; the index is one that libhdf5 gave.
+    unsafe {
+        let type_id = Handle::new(H5Dget_type(dataset.id), H5Tclose)?;
+        let index = check(H5Tget_member_index(type_id.id, name.as_ptr()))?;
+        let index = u32::try_from(index).map_err(|e| e.to_string())?;
+        Handle::new(H5Tget_member_type(type_id.id, index), H5Tclose)
+    }
+}
+
+/// A compound type with this one field at its beginning.
+unsafe fn alone(name: &CString, member: hid_t) -> Result<Handle, String> {
+    // SAFETY: `member` is open, and the new type has its size.
+    unsafe {
+        let size = H5Tget_size(member);
+        let alone = Handle::new(H5Tcreate(H5T_class_t::H5T_COMPOUND, size), H5Tclose)?;
+        check(H5Tinsert(alone.id, name.as_ptr(), 0, member))?;
+        Ok(alone)
+    }
+}
+
+/// Reads `count` rows of a field from `start` in the file's own type and byte order.
+pub(in crate::source::hdf5) fn read_field_bytes(
+    dataset: &Handle,
+    name: &str,
+    start: u64,
+    count: u64,
+    out: &mut [u8],
+) -> Result<(), String> {
+    let name = c_string(name)?;
+    sync(|| {
+        let member = member_type(dataset, &name)?;
+        // SAFETY: the field holds no pointers by its kind, and the length of `out` is checked to be
+        // that of the selected elements.
+        unsafe {
+            if contains_pointers(&member) {
+                return Err("it does not hold numbers".into());
+            }
+            let alone = alone(&name, member.id)?;
+            let (memory, file, elements) = slab(dataset.id, start, count)?;
+            let needed = usize::try_from(elements)
+                .ok()
+                .and_then(|n| n.checked_mul(H5Tget_size(alone.id)));
+            if needed != Some(out.len()) {
+                return Err("the buffer does not fit the elements".into());
+            }
+            check(H5Dread(
+                dataset.id,
+                alone.id,
+                memory.id,
+                file.id,
+                H5P_DEFAULT,
+                out.as_mut_ptr().cast(),
+            ))?;
+            Ok(())
+        }
+    })
+}
+
+/// Whether a field is anything but numbers, which alone are known to lie in place.
+fn contains_pointers(member: &Handle) -> bool {
+    // SAFETY: the types are open for the length of the calls.
+    let bits = unsafe {
+        if H5Tget_class(member.id) == H5T_class_t::H5T_ARRAY {
+            match Handle::new(H5Tget_super(member.id), H5Tclose) {
+                Ok(element) => type_bits(element.id),
+                Err(_) => return true,
+            }
+        } else {
+            type_bits(member.id)
+        }
+    };
+    !matches!(
+        bits,
+        TypeBits::Integer { .. } | TypeBits::Float { .. } | TypeBits::Enumeration { .. }
+    )
+}
+
+/// Reads `count` rows of a field of texts from `start`.
+pub(in crate::source::hdf5) fn read_field_texts(
+    dataset: &Handle,
+    name: &str,
+    start: u64,
+    count: u64,
+) -> Result<Texts, String> {
+    let name = c_string(name)?;
+    sync(|| {
+        let member = member_type(dataset, &name)?;
+        // SAFETY: `slab` selects exactly `elements` elements, and a compound type with one field at
+        // its beginning lies in memory as the field does.
+        unsafe {
+            let (memory, file, elements) = slab(dataset.id, start, count)?;
+            texts(
+                &member,
+                &memory,
+                elements,
+                |memory_type, buffer| match alone(&name, memory_type) {
+                    Ok(alone) => H5Dread(
+                        dataset.id,
+                        alone.id,
+                        memory.id,
+                        file.id,
+                        H5P_DEFAULT,
+                        buffer,
+                    ),
+                    Err(_) => -1,
+                },
+            )
+        }
+    })
+}

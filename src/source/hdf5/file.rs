@@ -1,0 +1,113 @@
+//! An open HDF5 file and the resources with which it is read.
+
+use std::fs::File;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::StringArray;
+
+use super::array::check_readable;
+use super::container::{Container, Element};
+use super::{NumberArray, Watched};
+use crate::source::error::{Place, SourceError};
+use crate::source::turn::TurnOptions;
+use crate::source::{Numbers, OpenOptions};
+
+/// An open HDF5 file: its metadata as a [`Container`], its bytes, and what reading may take. Cheap
+/// to clone.
+#[derive(Clone)]
+pub(crate) struct Hdf5File {
+    container: Arc<dyn Container>,
+    bytes: Arc<File>,
+    turn: TurnOptions,
+}
+
+impl Hdf5File {
+    /// Opens a file for reading.
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
+        let bytes = File::open(path).map_err(|e| Place::new(path, "/").io("open", e))?;
+        Ok(Hdf5File {
+            container: Arc::new(Watched::open(path)?),
+            bytes: Arc::new(bytes),
+            turn: TurnOptions::of(options),
+        })
+    }
+
+    /// An object of this file, for messages.
+    pub fn place(&self, object: &str) -> Place {
+        Place::new(
+            self.container.path(),
+            if object.is_empty() { "/" } else { object },
+        )
+    }
+
+    /// Opens a dataset that must hold numbers in one or two dimensions.
+    pub fn numbers(&self, object: &str) -> Result<NumberArray, SourceError> {
+        NumberArray::open(&self.container, &self.bytes, object, self.turn.memory)
+    }
+
+    /// Bytes that reading may hold in memory, in all threads together.
+    pub fn memory(&self) -> u64 {
+        self.turn.memory
+    }
+
+    /// The resources for turning a matrix.
+    pub fn turn_options(&self) -> &TurnOptions {
+        &self.turn
+    }
+
+    /// All numbers of a dataset of any shape, or the one of a scalar; for small ones.
+    pub fn flat_numbers(&self, object: &str) -> Result<Numbers, SourceError> {
+        let place = self.place(object);
+        let header = self.array(object)?;
+        let Element::Number {
+            number_type,
+            swapped,
+        } = header.element
+        else {
+            return Err(place.damaged("it does not hold numbers"));
+        };
+        check_readable(&place, &header)?;
+        let count = header
+            .shape
+            .iter()
+            .try_fold(1u64, |count, &side| count.checked_mul(side));
+        let mut numbers = count
+            .and_then(|count| usize::try_from(count).ok())
+            .and_then(|count| Numbers::zeroed(number_type, count))
+            .ok_or_else(|| place.damaged("it is absurdly large"))?;
+        if !numbers.is_empty() {
+            let rows = header.shape.first().copied().unwrap_or(1);
+            self.read_bytes(object, 0..rows, numbers.as_bytes_mut())?;
+        }
+        if swapped {
+            numbers.swap_bytes();
+        }
+        Ok(numbers)
+    }
+
+    /// All texts of a dataset of any shape, or the one of a scalar; for small ones.
+    pub fn flat_texts(&self, object: &str) -> Result<StringArray, SourceError> {
+        let header = self.array(object)?;
+        check_readable(&self.place(object), &header)?;
+        if header.shape.contains(&0) {
+            return Ok(StringArray::from(Vec::<String>::new()));
+        }
+        self.texts(object, 0..header.shape.first().copied().unwrap_or(1))
+    }
+
+    /// The text of an attribute; `None` where it is missing or no text.
+    pub fn text_attribute(&self, object: &str, name: &str) -> Result<Option<String>, SourceError> {
+        let attribute = self.container.attribute(object, name)?;
+        Ok(attribute.and_then(|attribute| attribute.text().map(str::to_string)))
+    }
+}
+
+impl Deref for Hdf5File {
+    type Target = dyn Container;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.container
+    }
+}

@@ -1,0 +1,94 @@
+//! Matrices that are stored in an HDF5 file, in any layout, read as rows.
+
+mod compressed;
+mod dense;
+mod pieces;
+mod turned;
+
+use std::ops::Range;
+
+pub(crate) use compressed::CompressedMatrix;
+pub(crate) use dense::DenseMatrix;
+use pieces::pieces;
+pub(crate) use turned::TurnedMatrix;
+
+use crate::source::chunk::no_entries;
+use crate::source::{ChunkBudget, Chunks, Layout, NumberType, Numbers, SourceError};
+
+/// A stored matrix.
+pub(crate) enum StoredMatrix {
+    /// Row after row.
+    Rows(CompressedMatrix),
+    /// Column after column.
+    Columns(TurnedMatrix),
+    Dense(DenseMatrix),
+    Absent,
+}
+
+impl StoredMatrix {
+    pub fn layout(&self) -> Layout {
+        match self {
+            StoredMatrix::Rows(_) => Layout::Csr,
+            StoredMatrix::Columns(_) => Layout::Csc,
+            StoredMatrix::Dense(_) => Layout::Dense,
+            StoredMatrix::Absent => Layout::Absent,
+        }
+    }
+
+    /// The stored type of the values.
+    pub fn number_type(&self) -> NumberType {
+        match self {
+            StoredMatrix::Rows(rows) => rows.number_type(),
+            StoredMatrix::Columns(columns) => columns.number_type(),
+            StoredMatrix::Dense(dense) => dense.number_type(),
+            StoredMatrix::Absent => NumberType::Float32,
+        }
+    }
+
+    /// Stored entries, where the headers tell.
+    pub fn entries(&self) -> Option<u64> {
+        match self {
+            StoredMatrix::Rows(rows) => Some(rows.entries()),
+            StoredMatrix::Columns(columns) => Some(columns.entries()),
+            StoredMatrix::Dense(_) => None,
+            StoredMatrix::Absent => Some(0),
+        }
+    }
+
+    /// See [`crate::source::CellSource::prepare`].
+    pub fn prepare(&self, report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
+        match self {
+            StoredMatrix::Columns(columns) => columns.turn(report).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
+    /// See [`crate::source::CellSource::offsets`].
+    pub fn offsets(&self, rows: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+        match self {
+            StoredMatrix::Rows(matrix) => matrix.offsets(rows).map(Some),
+            StoredMatrix::Columns(_) | StoredMatrix::Dense(_) => Ok(None),
+            StoredMatrix::Absent => Ok(Some(rows.chain([0]).map(|_| 0).collect())),
+        }
+    }
+
+    /// See [`crate::source::CellSource::sample`].
+    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        match self {
+            StoredMatrix::Rows(matrix) => matrix.sample(visit),
+            StoredMatrix::Columns(matrix) => matrix.sample(visit),
+            StoredMatrix::Dense(matrix) => matrix.sample(visit),
+            StoredMatrix::Absent => Ok(()),
+        }
+    }
+
+    /// See [`crate::source::CellSource::chunks`].
+    pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+        match self {
+            StoredMatrix::Rows(matrix) => Ok(matrix.chunks(rows, budget)),
+            StoredMatrix::Columns(matrix) => matrix.chunks(rows, budget),
+            StoredMatrix::Dense(matrix) => Ok(matrix.chunks(rows, budget)),
+            StoredMatrix::Absent => Ok(no_entries(rows, budget)),
+        }
+    }
+}

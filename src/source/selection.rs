@@ -1,0 +1,174 @@
+//! Which parts of an input are converted.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A part of an input whose members can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    Obs,
+    Var,
+    Layers,
+    Obsm,
+    Varm,
+    Obsp,
+    Varp,
+    Uns,
+}
+
+impl Part {
+    /// All parts.
+    pub const ALL: [Part; 8] = [
+        Part::Obs,
+        Part::Var,
+        Part::Layers,
+        Part::Obsm,
+        Part::Varm,
+        Part::Obsp,
+        Part::Varp,
+        Part::Uns,
+    ];
+
+    /// The name that users know.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Obs => "obs",
+            Part::Var => "var",
+            Part::Layers => "layers",
+            Part::Obsm => "obsm",
+            Part::Varm => "varm",
+            Part::Obsp => "obsp",
+            Part::Varp => "varp",
+            Part::Uns => "uns",
+        }
+    }
+}
+
+/// `PART:NAME`, where `*` in the name stands for any text; `PART` alone means all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    part: Part,
+    name: String,
+}
+
+/// A pattern that names no part.
+#[derive(Debug, thiserror::Error)]
+#[error("{text:?} chooses nothing: PART or PART:NAME is expected, with PART one of {parts}")]
+pub struct PatternError {
+    text: String,
+    parts: String,
+}
+
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        let (part, name) = text.split_once(':').unwrap_or((text, "*"));
+        match Part::ALL.into_iter().find(|known| known.name() == part) {
+            Some(part) if !name.is_empty() => Ok(Pattern {
+                part,
+                name: name.to_string(),
+            }),
+            _ => Err(PatternError {
+                text: text.to_string(),
+                parts: Part::ALL.map(Part::name).join(", "),
+            }),
+        }
+    }
+}
+
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.part.name(), self.name)
+    }
+}
+
+impl Pattern {
+    fn matches(&self, part: Part, name: &str) -> bool {
+        self.part == part && wildcard(self.name.as_bytes(), name.as_bytes())
+    }
+}
+
+/// Whether a text fits a pattern in which `*` stands for any text.
+fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    // Where to go on when what follows the last star does not fit.
+    let mut retry: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if pattern.get(p) == Some(&b'*') {
+            retry = Some((p, t));
+            p += 1;
+        } else if pattern.get(p) == Some(&text[t]) {
+            p += 1;
+            t += 1;
+        } else if let Some((star, from)) = retry {
+            retry = Some((star, from + 1));
+            p = star + 1;
+            t = from + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|&byte| byte == b'*')
+}
+
+/// What is converted: of a part that `only` names, only what it names; of that, nothing that `skip`
+/// names. Parts that neither names are converted whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    pub skip: Vec<Pattern>,
+    pub only: Vec<Pattern>,
+}
+
+impl Selection {
+    /// Why a member of a part is not converted; `None` where it is.
+    ///
+    /// ```
+    /// use slaf::source::{Part, Selection};
+    ///
+    /// let selection = Selection {
+    ///     skip: vec!["obsm:X_*".parse()?],
+    ///     only: vec!["layers:counts".parse()?],
+    /// };
+    /// assert!(selection.excludes(Part::Obsm, "X_pca").is_some());
+    /// assert!(selection.excludes(Part::Layers, "counts").is_none());
+    /// assert!(selection.excludes(Part::Layers, "scaled").is_some());
+    /// assert!(selection.excludes(Part::Obs, "age").is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn excludes(&self, part: Part, name: &str) -> Option<String> {
+        if let Some(pattern) = self.skip.iter().find(|p| p.matches(part, name)) {
+            return Some(format!("--skip {pattern}"));
+        }
+        let mut restricting = self.only.iter().filter(|p| p.part == part).peekable();
+        let restricted = restricting.peek().is_some();
+        if restricted && !restricting.any(|p| p.matches(part, name)) {
+            return Some(format!("not among --only {}:…", part.name()));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_any_text() {
+        let fits = |pattern: &str, text: &str| wildcard(pattern.as_bytes(), text.as_bytes());
+        assert!(fits("*", "") && fits("*", "abc") && fits("a*c", "abbc") && fits("*b*", "abc"));
+        assert!(fits("a*b*c", "aXbYbZc") && fits("abc", "abc") && fits("a*", "a"));
+        assert!(!fits("a*c", "ab") && !fits("", "a") && !fits("ab", "abc") && !fits("b*", "abc"));
+    }
+
+    #[test]
+    fn a_part_must_be_named() {
+        assert!("obsm".parse::<Pattern>().unwrap().matches(Part::Obsm, "x"));
+        for wrong in ["", "obsn:x", "obsm:", ":x"] {
+            let message = wrong.parse::<Pattern>().unwrap_err().to_string();
+            assert!(message.contains("layers, obsm"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A block of entries as it lies in the temporary file: where each part begins, then the rows, the
+//! columns and the values of all entries, sorted by part.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use super::Entries;
+use crate::source::{NumberType, Numbers};
+use crate::with_numbers;
+
+/// How rows are divided into parts: each has `1 << shift` rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts {
+    pub rows: u64,
+    pub shift: u32,
+}
+
+impl Parts {
+    /// Parts of about `wanted` entries.
+    pub fn new(rows: u64, entries: u64, wanted: u64) -> Self {
+        let parts = entries.div_ceil(wanted.max(1)).clamp(1, rows.max(1));
+        let rows_each = rows.div_ceil(parts).max(1);
+        // Rounded up to a power of two, which halves their number at worst.
+        Parts {
+            rows,
+            shift: rows_each.next_power_of_two().trailing_zeros(),
+        }
+    }
+
+    pub fn count(self) -> usize {
+        // At most a few thousand, by the number that is wanted.
+        self.rows.div_ceil(1 << self.shift) as usize
+    }
+
+    pub fn rows_of(self, part: usize) -> Range<u64> {
+        let start = (part as u64) << self.shift;
+        start..(start + (1 << self.shift)).min(self.rows)
+    }
+}
+
+/// A block that is sorted and can be written.
+pub(super) struct Block {
+    /// Where each part begins, and where the last one ends.
+    pub starts: Vec<u32>,
+    rows: Vec<u32>,
+    columns: Vec<u32>,
+    values: Numbers,
+}
+
+impl Block {
+    /// Sorts entries by part, those of a part in the order in which they come. On failure, the
+    /// position of an entry whose row does not exist.
+    pub fn sort(entries: &Entries, parts: Parts) -> Result<Self, usize> {
+        let rows = checked_rows(&entries.rows, parts.rows)?;
+        let mut starts = vec![0u32; parts.count() + 1];
+        for &row in &rows {
+            starts[(u64::from(row) >> parts.shift) as usize + 1] += 1;
+        }
+        let mut total = 0;
+        for start in &mut starts {
+            total += *start;
+            *start = total;
+        }
+        let mut next = starts.clone();
+        let places: Vec<u32> = rows
+            .iter()
+            .map(|&row| {
+                let next = &mut next[(u64::from(row) >> parts.shift) as usize];
+                let place = *next;
+                *next += 1;
+                place
+            })
+            .collect();
+        fn scatter<T: Copy + bytemuck::Zeroable>(from: &[T], places: &[u32]) -> Vec<T> {
+            let mut to = vec![T::zeroed(); from.len()];
+            for (&value, &place) in from.iter().zip(places) {
+                to[place as usize] = value;
+            }
+            to
+        }
+        let values = scatter_numbers(&entries.values, |bytes, size| {
+            let mut to = vec![0u8; bytes.len()];
+            for (value, &place) in bytes.chunks_exact(size).zip(&places) {
+                let at = place as usize * size;
+                to[at..at + size].copy_from_slice(value);
+            }
+            to
+        });
+        Ok(Block {
+            rows: scatter(&rows, &places),
+            columns: scatter(&entries.columns, &places),
+            values,
+            starts,
+        })
+    }
+
+    /// Bytes in the file.
+    pub fn size(&self) -> u64 {
+        let entries = self.rows.len() as u64;
+        let value = self.values.number_type().size() as u64;
+        self.starts.len() as u64 * 4 + entries * (8 + value)
+    }
+
+    pub fn write(&mut self, file: &File, at: u64) -> io::Result<()> {
+        let mut at = at;
+        for bytes in [
+            bytemuck::cast_slice(&self.starts),
+            bytemuck::cast_slice(&self.rows),
+            bytemuck::cast_slice(&self.columns),
+            &*self.values.as_bytes_mut(),
+        ] {
+            file.write_all_at(bytes, at)?;
+            at += bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Rearranges the numbers, which are given as bytes with the size of each.
+fn scatter_numbers(numbers: &Numbers, scatter: impl Fn(&[u8], usize) -> Vec<u8>) -> Numbers {
+    let number_type = numbers.number_type();
+    let bytes = with_numbers!(numbers, v => scatter(bytemuck::cast_slice(v), number_type.size()));
+    let mut sorted =
+        Numbers::zeroed(number_type, numbers.len()).expect("as many fit memory before");
+    sorted.as_bytes_mut().copy_from_slice(&bytes);
+    sorted
+}
+
+fn checked_rows(rows: &Numbers, count: u64) -> Result<Vec<u32>, usize> {
+    fn checked<T: Copy + TryInto<u64>>(rows: &[T], count: u64) -> Result<Vec<u32>, usize> {
+        let mut position = 0;
+        let checked: Option<Vec<u32>> = rows
+            .iter()
+            .map(|&row| {
+                let row = row.try_into().ok().filter(|&row| row < count)?;
+                position += 1;
+                Some(row as u32)
+            })
+            .collect();
+        checked.ok_or(position)
+    }
+    match rows {
+        Numbers::Int8(v) => checked(v, count),
+        Numbers::Int16(v) => checked(v, count),
+        Numbers::Int32(v) => checked(v, count),
+        Numbers::Int64(v) => checked(v, count),
+        Numbers::UInt8(v) => checked(v, count),
+        Numbers::UInt16(v) => checked(v, count),
+        Numbers::UInt32(v) => checked(v, count),
+        Numbers::UInt64(v) => checked(v, count),
+        Numbers::Bool(_) | Numbers::Float16(_) | Numbers::Float32(_) | Numbers::Float64(_) => {
+            Err(0)
+        }
+    }
+}
+
+/// A block in the file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    /// Blocks are read in this order.
+    pub number: u64,
+    pub at: u64,
+    pub entries: u64,
+}
+
+/// The entries of a part that one block holds.
+pub(super) struct Piece {
+    at: u64,
+    entries: u64,
+    range: Range<u64>,
+    starts_bytes: u64,
+}
+
+impl Written {
+    /// Where the entries of a part lie.
+    pub fn piece(&self, file: &File, parts: Parts, part: usize) -> io::Result<Piece> {
+        let mut ends = [0u32; 2];
+        let bytes = bytemuck::cast_slice_mut(&mut ends);
+        file.read_exact_at(bytes, self.at + part as u64 * 4)?;
+        Ok(Piece {
+            at: self.at,
+            entries: self.entries,
+            range: ends[0].into()..ends[1].into(),
+            starts_bytes: (parts.count() as u64 + 1) * 4,
+        })
+    }
+}
+
+impl Piece {
+    pub fn rows(&self, file: &File, rows: &mut Vec<u32>) -> io::Result<()> {
+        self.read_u32(file, 0, rows)
+    }
+
+    pub fn columns(&self, file: &File, columns: &mut Vec<u32>) -> io::Result<()> {
+        self.read_u32(file, 4, columns)
+    }
+
+    fn read_u32(&self, file: &File, before: u64, out: &mut Vec<u32>) -> io::Result<()> {
+        out.resize((self.range.end - self.range.start) as usize, 0);
+        let at = self.at + self.starts_bytes + self.entries * before + self.range.start * 4;
+        file.read_exact_at(bytemuck::cast_slice_mut(out), at)
+    }
+
+    /// The values as bytes.
+    pub fn values(
+        &self,
+        file: &File,
+        number_type: NumberType,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let size = number_type.size() as u64;
+        out.resize(((self.range.end - self.range.start) * size) as usize, 0);
+        let at = self.at + self.starts_bytes + self.entries * 8 + self.range.start * size;
+        file.read_exact_at(out, at)
+    }
+}

@@ -1,0 +1,152 @@
+//! Laying entries down.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::block::{Block, Parts, Written};
+use super::{Entries, TurnOptions, Turned};
+use crate::source::error::Place;
+use crate::source::{NumberType, SourceError};
+
+/// Entries that a part has at most, where rows allow it: about those of a chunk, but few enough
+/// parts that each has a piece worth reading in every block.
+const PART_ENTRIES: u64 = 300_000;
+const MOST_PARTS: u64 = 4096;
+
+/// A matrix that is being turned.
+pub(crate) struct Turner {
+    place: Place,
+    file: File,
+    scratch: PathBuf,
+    shape: [u64; 2],
+    number_type: NumberType,
+    parts: Parts,
+    block_entries: u64,
+    threads: usize,
+    end: AtomicU64,
+    blocks: Mutex<Vec<Written>>,
+}
+
+impl Turner {
+    /// Prepares for a matrix of `shape`, rows × columns, with about so many entries; `place` is for
+    /// messages.
+    pub fn new(
+        place: Place,
+        shape: [u64; 2],
+        entries: u64,
+        number_type: NumberType,
+        options: &TurnOptions,
+    ) -> Result<Self, SourceError> {
+        let most = u64::from(u32::MAX);
+        if shape[0] > most || shape[1] > most {
+            return Err(place.unsupported(
+                format!("a matrix of {} × {}", shape[0], shape[1]),
+                "split it: no side may be longer than 4,294,967,295",
+            ));
+        }
+        let file =
+            tempfile::tempfile_in(&options.scratch).map_err(|source| SourceError::Scratch {
+                path: options.scratch.clone(),
+                source,
+            })?;
+        // A thread holds a block as it is read, its sorting, and the sorted block.
+        let entry = 2 * (8 + number_type.size() as u64) + 12;
+        let share = options.memory / 8 / options.threads as u64;
+        let wanted = PART_ENTRIES.max(entries / MOST_PARTS);
+        Ok(Turner {
+            place,
+            file,
+            scratch: options.scratch.clone(),
+            shape,
+            number_type,
+            parts: Parts::new(shape[0], entries, wanted),
+            block_entries: (share / entry).clamp(1 << 12, 1 << 24),
+            threads: options.threads,
+            end: AtomicU64::new(0),
+            blocks: Mutex::default(),
+        })
+    }
+
+    /// Entries that should be given at once, at most.
+    pub fn block_entries(&self) -> u64 {
+        self.block_entries
+    }
+
+    /// Lays down all entries; `pieces` yields closures that read them, which run on all threads.
+    pub fn fill<R>(
+        &self,
+        pieces: impl Iterator<Item = Result<R, SourceError>> + Send,
+    ) -> Result<(), SourceError>
+    where
+        R: FnOnce() -> Result<Entries, SourceError> + Send,
+    {
+        let pieces = Mutex::new((pieces, 0));
+        let work = || -> Result<(), SourceError> {
+            loop {
+                let (piece, number) = {
+                    let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
+                    let Some(piece) = pieces.0.next() else {
+                        return Ok(());
+                    };
+                    pieces.1 += 1;
+                    (piece?, pieces.1)
+                };
+                self.lay(number, &piece()?)?;
+            }
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (1..self.threads).map(|_| scope.spawn(work)).collect();
+            let mut result = work();
+            for thread in threads {
+                let other = thread
+                    .join()
+                    .unwrap_or_else(|_| Err(self.place.damaged("turning it failed unexpectedly")));
+                result = result.and(other);
+            }
+            result
+        })
+    }
+
+    /// Lays down entries, from any thread; blocks are later read in the order of their numbers.
+    pub fn lay(&self, number: u64, entries: &Entries) -> Result<(), SourceError> {
+        let mut block = Block::sort(entries, self.parts).map_err(|position| {
+            let column = entries.columns.get(position).copied().unwrap_or_default();
+            self.place.damaged(format!(
+                "an index of column {column} lies outside the {} rows",
+                self.shape[0]
+            ))
+        })?;
+        let at = self.end.fetch_add(block.size(), Ordering::Relaxed);
+        block
+            .write(&self.file, at)
+            .map_err(|source| SourceError::Scratch {
+                path: self.scratch.clone(),
+                source,
+            })?;
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.push(Written {
+            number,
+            at,
+            entries: entries.columns.len() as u64,
+        });
+        Ok(())
+    }
+
+    /// All entries are laid down.
+    pub fn finish(self) -> Turned {
+        let mut blocks = self
+            .blocks
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        blocks.sort_unstable_by_key(|block| block.number);
+        Turned {
+            file: self.file,
+            scratch: self.scratch,
+            number_type: self.number_type,
+            parts: self.parts,
+            blocks,
+        }
+    }
+}
