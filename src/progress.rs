@@ -14,8 +14,15 @@ pub enum Event<'a> {
     Resumed { shards: usize, entries: u64 },
     /// So many more stored entries were read and written.
     Written { entries: u64 },
-    /// A value did not fit: all values are written again in a wider type.
-    Widened { widened: &'a Widened, to: ValueType },
+    /// So many more entries were laid down of a matrix that lies in the order of its columns and
+    /// must be turned before it can be written.
+    Turned { matrix: &'a str, entries: u64 },
+    /// A value did not fit: all values of its matrix are written again in a wider type.
+    Widened {
+        matrix: &'a str,
+        widened: &'a Widened,
+        to: ValueType,
+    },
     /// A table is being made visible.
     Committing { table: TableName },
 }

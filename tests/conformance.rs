@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
-use slaf::chunk::{CooBatch, CooSpec};
+use slaf::chunk::{CooBatch, CooSpec, IdHash};
 use slaf::plan::IdType;
 use slaf::source::{
-    self, CellSource, ChunkBudget, ColumnKind, Format, Layout, MatrixName, OpenOptions, SourceError,
+    self, CellChunk, CellSource, ChunkBudget, ColumnKind, Format, Layout, MatrixName, OpenOptions,
+    SourceError,
 };
 use slaf::survey::{Survey, ValueType};
 
@@ -59,10 +60,20 @@ const EVERYTHING: ChunkBudget = ChunkBudget {
     cells: u64::MAX,
 };
 
+fn gene_hashes(source: &dyn CellSource) -> Vec<IdHash> {
+    IdHash::of_all(&source.gene_ids(0..source.description().genes).unwrap())
+}
+
+fn cell_hashes(source: &dyn CellSource, chunk: &CellChunk) -> Vec<IdHash> {
+    IdHash::of_all(&source.cell_ids(chunk.cells.clone()).unwrap())
+}
+
 /// Reads a range of cells as rows whose values are float64, which all fixtures fit.
 fn read(source: &dyn CellSource, cells: Range<u64>, budget: ChunkBudget) -> Triplets {
     let description = source.description();
+    let gene_hashes = gene_hashes(source);
     let spec = CooSpec {
+        gene_hashes: &gene_hashes,
         path: description.path.clone(),
         matrix: "X".into(),
         first_cell: 0,
@@ -85,7 +96,7 @@ fn read(source: &dyn CellSource, cells: Range<u64>, budget: ChunkBudget) -> Trip
         let chunk = chunk.read().unwrap();
         assert_eq!(chunk.cells, range);
         assert_eq!(chunk.indptr.len() as u64, range.end - range.start + 1);
-        let batch = CooBatch::new(&chunk, &spec).unwrap();
+        let batch = CooBatch::new(&chunk, &cell_hashes(source, &chunk), &spec).unwrap();
         let columns = [&batch.cell_ids, &batch.gene_ids].map(integers);
         let values = floats(&batch.values);
         rows.extend(
@@ -262,7 +273,9 @@ fn tidying_counts_what_it_drops() {
             return;
         };
         let description = source.description();
+        let gene_hashes = gene_hashes(source);
         let spec = CooSpec {
+            gene_hashes: &gene_hashes,
             path: description.path.clone(),
             matrix: "X".into(),
             first_cell: 0,
@@ -276,7 +289,8 @@ fn tidying_counts_what_it_drops() {
             .chunks(&MatrixName::Main, 0..expected.shape[0], EVERYTHING)
             .unwrap()
         {
-            let batch = CooBatch::new(&chunk.unwrap().read().unwrap(), &spec).unwrap();
+            let chunk = chunk.unwrap().read().unwrap();
+            let batch = CooBatch::new(&chunk, &cell_hashes(source, &chunk), &spec).unwrap();
             rows += batch.rows() as u64;
             dropped += batch.tidied.zeros;
             merged += batch.tidied.merged;
@@ -422,7 +436,9 @@ fn read_all(open: Open, path: &Path) -> Result<Triplets, String> {
     Survey::of(&*source).map_err(text)?;
     let description = source.description();
     let cells = description.cells;
+    let gene_hashes = gene_hashes(&*source);
     let spec = CooSpec {
+        gene_hashes: &gene_hashes,
         path: path.into(),
         matrix: "X".into(),
         first_cell: 0,
@@ -437,7 +453,8 @@ fn read_all(open: Open, path: &Path) -> Result<Triplets, String> {
         .map_err(text)?
     {
         let chunk = chunk.map_err(text)?.read().map_err(text)?;
-        let batch = CooBatch::new(&chunk, &spec).map_err(|error| error.to_string())?;
+        let batch = CooBatch::new(&chunk, &cell_hashes(&*source, &chunk), &spec)
+            .map_err(|error| error.to_string())?;
         let (cells, genes) = (integers(&batch.cell_ids), integers(&batch.gene_ids));
         let values = floats(&batch.values);
         rows.extend((0..batch.rows()).map(|i| (cells[i] as u64, genes[i] as u64, values[i])));

@@ -178,7 +178,7 @@ fn what_was_written_is_not_written_again() {
         .checkpoint
         .unwrap();
     assert_eq!(checkpoint.shards.len(), 2);
-    let kept = &checkpoint.shards[0].expression[0].files[0].path;
+    let kept = &checkpoint.shards[0].fragments[0].files[0].path;
     let info = Run::of(&mut slaf(&["info".as_ref(), output.as_os_str()])).succeeded();
     assert!(
         info.stdout.contains("conversion in progress"),

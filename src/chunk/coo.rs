@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, PrimitiveArray};
+use arrow::array::{ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{
     ArrowPrimitiveType, Float32Type, Float64Type, Int32Type, UInt16Type, UInt32Type,
 };
 
 use super::narrow::{Genes, Narrow, Narrowed, narrow_genes, narrow_values};
 use super::tidy::{Tidied, tidy};
-use super::{ChunkError, CooSpec, ValueStats};
+use super::{ChunkError, CooSpec, Digest, IdHash, ValueStats};
 use crate::plan::IdType;
 use crate::source::{CellChunk, Numbers};
 use crate::survey::{ValueType, ValueTypes, first_misfit};
@@ -30,24 +30,30 @@ pub struct CooBatch {
     /// Entries of the chunk as stored.
     pub entries: u64,
     pub tidied: Tidied,
+    pub digest: Digest,
 }
 
 impl CooBatch {
-    /// Checks, tidies and narrows a chunk.
+    /// Checks, tidies and narrows a chunk. `cell_hashes` are those of the chunk's cells.
     ///
     /// # Errors
     /// [`ChunkError`] naming cell and gene: a gene that does not exist, a value that the planned
     /// type does not hold exactly, a sum that no type holds.
-    pub fn new(chunk: &CellChunk, spec: &CooSpec) -> Result<Self, ChunkError> {
+    pub fn new(
+        chunk: &CellChunk,
+        cell_hashes: &[IdHash],
+        spec: &CooSpec<'_>,
+    ) -> Result<Self, ChunkError> {
         let entries = chunk.values.len() as u64;
         if let Some(columns) = Columns::of(chunk, spec)? {
-            return Ok(columns.into_batch(chunk, spec, entries, Tidied::default()));
+            let tidied = Tidied::default();
+            return Ok(columns.into_batch(chunk, cell_hashes, spec, entries, tidied));
         }
         let genes = checked_genes(chunk, spec)?;
         let (tidied_chunk, tidied) = tidy(chunk, &genes, spec)?;
         let columns = Columns::of(&tidied_chunk, spec)?;
         let columns = columns.expect("a tidied chunk has no zeros and ascending genes");
-        Ok(columns.into_batch(&tidied_chunk, spec, entries, tidied))
+        Ok(columns.into_batch(&tidied_chunk, cell_hashes, spec, entries, tidied))
     }
 
     /// The number of rows.
@@ -64,7 +70,7 @@ struct Columns {
 
 impl Columns {
     /// The columns of a chunk that is tidy; `None` for one that is not.
-    fn of(chunk: &CellChunk, spec: &CooSpec) -> Result<Option<Self>, ChunkError> {
+    fn of(chunk: &CellChunk, spec: &CooSpec<'_>) -> Result<Option<Self>, ChunkError> {
         let genes = match spec.gene_type {
             IdType::UInt16 => gene_column::<UInt16Type>(chunk, spec)?,
             IdType::UInt32 => gene_column::<UInt32Type>(chunk, spec)?,
@@ -88,14 +94,17 @@ impl Columns {
     fn into_batch(
         self,
         chunk: &CellChunk,
-        spec: &CooSpec,
+        cell_hashes: &[IdHash],
+        spec: &CooSpec<'_>,
         entries: u64,
         tidied: Tidied,
     ) -> CooBatch {
         let cell_ids = match spec.cell_type {
-            IdType::UInt16 | IdType::UInt32 => cell_column::<UInt32Type>(chunk, spec),
+            IdType::UInt16 => cell_column::<UInt16Type>(chunk, spec),
+            IdType::UInt32 => cell_column::<UInt32Type>(chunk, spec),
             IdType::Int32 => cell_column::<Int32Type>(chunk, spec),
         };
+        let digest = digest(&self.genes, &self.values, &chunk.indptr, cell_hashes, spec);
         // A cell has at most as many rows as there are genes, which fit 32 bits by the plan.
         let counts = chunk
             .indptr
@@ -110,7 +119,75 @@ impl Columns {
             stats: self.stats,
             entries,
             tidied,
+            digest,
         }
+    }
+}
+
+/// The digest of rows, those of each cell between two positions of `indptr`.
+fn digest(
+    genes: &ArrayRef,
+    values: &ArrayRef,
+    indptr: &[usize],
+    cell_hashes: &[IdHash],
+    spec: &CooSpec<'_>,
+) -> Digest {
+    match spec.gene_type {
+        IdType::UInt16 => digest_values::<UInt16Type>(genes, values, indptr, cell_hashes, spec),
+        IdType::UInt32 => digest_values::<UInt32Type>(genes, values, indptr, cell_hashes, spec),
+        IdType::Int32 => digest_values::<Int32Type>(genes, values, indptr, cell_hashes, spec),
+    }
+}
+
+fn digest_values<G: ArrowPrimitiveType>(
+    genes: &ArrayRef,
+    values: &ArrayRef,
+    indptr: &[usize],
+    cell_hashes: &[IdHash],
+    spec: &CooSpec<'_>,
+) -> Digest
+where
+    G::Native: TryInto<usize>,
+{
+    fn sum<G: Copy + TryInto<usize>, V: Copy + Into<f64>>(
+        genes: &[G],
+        values: &[V],
+        indptr: &[usize],
+        cell_hashes: &[IdHash],
+        gene_hashes: &[IdHash],
+    ) -> Digest {
+        let mut digest = Digest::default();
+        for (&cell, row) in cell_hashes.iter().zip(indptr.windows(2)) {
+            let (genes, values) = (&genes[row[0]..row[1]], &values[row[0]..row[1]]);
+            for (&gene, &value) in genes.iter().zip(values) {
+                // Genes were checked to exist when they were narrowed.
+                let gene = gene
+                    .try_into()
+                    .map_or(gene_hashes[0], |gene| gene_hashes[gene]);
+                digest.add_entry(cell, gene, value.into());
+            }
+        }
+        digest
+    }
+    let genes = genes.as_primitive::<G>().values();
+    let hashes = spec.gene_hashes;
+    macro_rules! sum {
+        ($type:ty) => {
+            sum(
+                genes,
+                values.as_primitive::<$type>().values(),
+                indptr,
+                cell_hashes,
+                hashes,
+            )
+        };
+    }
+    match spec.value_type {
+        ValueType::UInt16 => sum!(UInt16Type),
+        ValueType::UInt32 => sum!(UInt32Type),
+        ValueType::Int32 => sum!(Int32Type),
+        ValueType::Float32 => sum!(Float32Type),
+        ValueType::Float64 => sum!(Float64Type),
     }
 }
 
@@ -121,7 +198,7 @@ fn column<T: ArrowPrimitiveType>(values: Vec<T::Native>) -> ArrayRef {
 /// The column of genes, or `None` where they do not ascend.
 fn gene_column<T: ArrowPrimitiveType>(
     chunk: &CellChunk,
-    spec: &CooSpec,
+    spec: &CooSpec<'_>,
 ) -> Result<Option<ArrayRef>, ChunkError>
 where
     i8: Narrow<T::Native>,
@@ -133,7 +210,7 @@ where
     u32: Narrow<T::Native>,
     u64: Narrow<T::Native>,
 {
-    fn genes<S, T>(genes: &[S], chunk: &CellChunk, spec: &CooSpec) -> Genes<T>
+    fn genes<S, T>(genes: &[S], chunk: &CellChunk, spec: &CooSpec<'_>) -> Genes<T>
     where
         S: Narrow<T> + PartialOrd + TryFrom<u64> + bytemuck::Zeroable,
     {
@@ -159,7 +236,7 @@ where
 }
 
 /// The positions of the genes, or the first that does not exist.
-fn checked_genes(chunk: &CellChunk, spec: &CooSpec) -> Result<Vec<i64>, ChunkError> {
+fn checked_genes(chunk: &CellChunk, spec: &CooSpec<'_>) -> Result<Vec<i64>, ChunkError> {
     let out_of_range = |entry: usize, gene: String| ChunkError::GeneOutOfRange {
         path: spec.path.clone(),
         matrix: spec.matrix.clone(),
@@ -189,7 +266,7 @@ type ValueColumn = (ArrayRef, Vec<ValueStats>);
 /// The column of values, or `None` where some are zero.
 fn value_column<T: ArrowPrimitiveType>(
     chunk: &CellChunk,
-    spec: &CooSpec,
+    spec: &CooSpec<'_>,
 ) -> Result<Option<ValueColumn>, ChunkError>
 where
     T::Native: Into<f64> + PartialEq + bytemuck::Zeroable,
@@ -222,7 +299,7 @@ where
 }
 
 /// The first value that the planned type does not hold.
-fn misfit(chunk: &CellChunk, spec: &CooSpec) -> ChunkError {
+fn misfit(chunk: &CellChunk, spec: &CooSpec<'_>) -> ChunkError {
     let misfit = first_misfit(&chunk.values, spec.value_type);
     let (entry, value) = misfit.unwrap_or_else(|| (0, "that was met".into()));
     let genes = chunk.genes.to_i64().unwrap_or_default();
@@ -241,7 +318,7 @@ fn misfit(chunk: &CellChunk, spec: &CooSpec) -> ChunkError {
 }
 
 /// Each cell's identifier as often as it has rows.
-fn cell_column<T: ArrowPrimitiveType>(chunk: &CellChunk, spec: &CooSpec) -> ArrayRef
+fn cell_column<T: ArrowPrimitiveType>(chunk: &CellChunk, spec: &CooSpec<'_>) -> ArrayRef
 where
     u64: Narrow<T::Native>,
 {

@@ -1,14 +1,19 @@
-//! From a chunk as it was read to rows of the expression table: checked, tidied, narrowed.
+//! From chunks as they were read to rows of the expression table and the table of layers: checked,
+//! tidied, narrowed, digested.
 
 mod coo;
+mod digest;
 mod error;
+mod layers;
 mod narrow;
 mod spec;
 mod stats;
 mod tidy;
 
 pub use coo::CooBatch;
+pub use digest::{Digest, IdHash};
 pub use error::ChunkError;
+pub use layers::LayersBatch;
 pub use spec::CooSpec;
 pub use stats::ValueStats;
 pub use tidy::Tidied;

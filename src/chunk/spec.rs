@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::IdHash;
 use crate::plan::IdType;
 use crate::survey::ValueType;
 
 /// How chunks of one input become rows.
 #[derive(Debug, Clone)]
-pub struct CooSpec {
+pub struct CooSpec<'a> {
     /// The input, for messages.
     pub path: PathBuf,
     /// The matrix, for messages.
@@ -19,4 +20,6 @@ pub struct CooSpec {
     pub cell_type: IdType,
     pub gene_type: IdType,
     pub value_type: ValueType,
+    /// The hash of each gene's identifier, by its number in the dataset.
+    pub gene_hashes: &'a [IdHash],
 }

@@ -93,7 +93,7 @@ impl Sum for Truth {
 pub(super) fn tidy(
     chunk: &CellChunk,
     genes: &[i64],
-    spec: &CooSpec,
+    spec: &CooSpec<'_>,
 ) -> Result<(CellChunk, Tidied), ChunkError> {
     let mut rows = Rows {
         chunk,
@@ -133,7 +133,7 @@ pub(super) fn tidy(
 struct Rows<'a> {
     chunk: &'a CellChunk,
     genes: &'a [i64],
-    spec: &'a CooSpec,
+    spec: &'a CooSpec<'a>,
     indptr: Vec<usize>,
     kept: Vec<i64>,
     tidied: Tidied,

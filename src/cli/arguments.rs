@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+use crate::source::Pattern;
+
 /// Turn single-cell data into SLAF datasets: Lance tables that can be queried, appended to and
 /// streamed for training.
 #[derive(Debug, Parser)]
@@ -72,8 +74,35 @@ pub(super) struct ConvertArguments {
     pub output: Option<PathBuf>,
 
     /// The format of the input [default: found out from its content]
-    #[arg(long, env = "SLAF_FORMAT")]
+    #[arg(long, env = "SLAF_FORMAT", help_heading = "Input")]
     pub format: Option<FormatArgument>,
+
+    /// The matrix that becomes the expression table: X, raw (with the genes of raw) or the name of a
+    /// layer [default: X]
+    #[arg(
+        long,
+        value_name = "MATRIX",
+        env = "SLAF_MATRIX",
+        help_heading = "Input"
+    )]
+    pub matrix: Option<String>,
+
+    /// Keep the raw matrix as the layer "raw", where it has the genes of X
+    #[arg(long, help_heading = "Input")]
+    pub raw_as_layer: bool,
+
+    /// Leave out a part of the input, or of it what has this name (* stands for any text): obs, var,
+    /// layers, obsm, varm, obsp, varp, uns
+    #[arg(long, value_name = "PART[:NAME]", help_heading = "Input")]
+    pub skip: Vec<Pattern>,
+
+    /// Of a part, convert only what has this name; may be given more than once
+    #[arg(long, value_name = "PART:NAME", help_heading = "Input")]
+    pub only: Vec<Pattern>,
+
+    /// Give cells (and genes) whose name an earlier one has a name of their own: NAME-1, NAME-2 …
+    #[arg(long, help_heading = "Input")]
+    pub make_unique: bool,
 
     /// Types of the expression table. "narrow": unsigned integers as narrow as they can be, for the
     /// least memory. "signed": int32 identifiers and float32 values; choose it for slafdb, whose SQL
@@ -116,7 +145,8 @@ pub(super) struct ConvertArguments {
     #[arg(short = '@', long, env = "SLAF_THREADS", help_heading = "Resources")]
     pub threads: Option<usize>,
 
-    /// Folder for temporary files, should an input need any (sorted by cell, none does)
+    /// Folder for temporary files, which matrices sorted by gene need: about 12 bytes for each
+    /// non-zero [default: the system's]
     #[arg(long, env = "SLAF_SCRATCH_DIR", help_heading = "Resources")]
     pub scratch_dir: Option<PathBuf>,
 

@@ -49,11 +49,19 @@ impl Bars {
                 );
             }
             Event::Written { entries } => self.bar.inc(entries),
-            Event::Widened { widened, to } => {
+            Event::Turned { matrix, entries } => {
+                self.bar.set_message(format!("turning {matrix}"));
+                self.bar.inc(entries);
+            }
+            Event::Widened {
+                matrix,
+                widened,
+                to,
+            } => {
                 self.bar.set_position(0);
                 self.bar.reset_eta();
                 let message = format!(
-                    "{} does not fit {}: writing anew as {to}",
+                    "{matrix}: {} does not fit {}: writing it anew as {to}",
                     widened.because, widened.from
                 );
                 self.bar.suspend(|| tracing::warn!("{message}"));

@@ -10,7 +10,7 @@ use super::settings::Settings;
 use crate::error::{Error, ExitCode};
 use crate::ingest::{Earlier, Existing, Job, RunOptions, check_output};
 use crate::plan::Plan;
-use crate::source::{self, OpenOptions};
+use crate::source::{self, MainMatrix, Names, OpenOptions, RawUse, Selection};
 use crate::survey::Survey;
 
 /// A checked conversion.
@@ -18,6 +18,7 @@ use crate::survey::Survey;
 pub(super) struct Request {
     input: PathBuf,
     output: PathBuf,
+    open: OpenOptions,
     settings: Settings,
     existing: Existing,
     earlier: Earlier,
@@ -45,9 +46,35 @@ impl Request {
                 inputs.len()
             ))
         })?;
+        let open = OpenOptions {
+            format: settings.format,
+            memory: settings.memory,
+            threads: settings.threads,
+            scratch: settings.scratch.clone(),
+            matrix: match raw.matrix.as_deref() {
+                None | Some("X") => MainMatrix::Own,
+                Some("raw") => MainMatrix::Raw,
+                Some(layer) => MainMatrix::Layer(layer.to_string()),
+            },
+            raw: if raw.raw_as_layer {
+                RawUse::Layer
+            } else {
+                RawUse::LeaveOut
+            },
+            selection: Selection {
+                skip: raw.skip,
+                only: raw.only,
+            },
+            names: if raw.make_unique {
+                Names::MadeUnique
+            } else {
+                Names::AsTheyAre
+            },
+        };
         Ok(Request {
             input,
             output,
+            open,
             settings,
             existing: if raw.overwrite {
                 Existing::Replace
@@ -87,13 +114,7 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     let settings = &request.settings;
     check_output(&request.output, request.existing)?;
     give_up_on_stuck_files();
-    let open = OpenOptions {
-        format: settings.format,
-        memory: settings.memory,
-        threads: settings.threads,
-        ..OpenOptions::default()
-    };
-    let source = source::open(&request.input, &open)?;
+    let source = source::open(&request.input, &request.open)?;
     let survey = Survey::of(&*source)?;
     let plan = Plan::new(&*source, &survey, &settings.plan)?;
     let options = RunOptions {

@@ -109,6 +109,28 @@ impl<'a> Report<'a> {
                 ),
             );
         }
+        for (label, keys) in [
+            ("layers", &dataset.layers),
+            ("obsm", &dataset.obsm),
+            ("varm", &dataset.varm),
+            ("obsp", &dataset.obsp),
+            ("varp", &dataset.varp),
+        ] {
+            if let Some(keys) = keys {
+                let name = |name: &String| match (label, keys.dimensions.get(name)) {
+                    ("obsm" | "varm", Some(width)) => format!("{name} ({width})"),
+                    _ => name.clone(),
+                };
+                line(
+                    label,
+                    keys.available
+                        .iter()
+                        .map(name)
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                );
+            }
+        }
         for source in &dataset.sources {
             let tidied = &source.tidied;
             let notes = [
@@ -145,14 +167,18 @@ impl<'a> Report<'a> {
             }
         }
         for note in &dataset.column_notes {
-            let table = if note.table == crate::plan::Table::Obs {
-                "obs"
-            } else {
-                "var"
-            };
+            if note.column != note.written_as {
+                let part = note.part.name();
+                line(
+                    "renamed",
+                    format!("{part}/{} is the column {}", note.column, note.written_as),
+                );
+            }
+        }
+        for converted in dataset.sources.iter().flat_map(|source| &source.converted) {
             line(
-                "renamed",
-                format!("{table}/{} is the column {}", note.column, note.written_as),
+                "converted",
+                format!("{} ({})", converted.object, converted.reason),
             );
         }
         for left_out in dataset.sources.iter().flat_map(|source| &source.left_out) {
@@ -160,6 +186,9 @@ impl<'a> Report<'a> {
                 "left out",
                 format!("{} ({})", left_out.object, left_out.reason),
             );
+        }
+        for warning in dataset.sources.iter().flat_map(|source| &source.warnings) {
+            line("warning", warning.clone());
         }
         text
     }

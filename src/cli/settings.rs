@@ -27,6 +27,8 @@ pub(super) struct Settings {
     pub chunk_cells: u64,
     pub memory: u64,
     pub threads: usize,
+    /// The folder for temporary files.
+    pub scratch: PathBuf,
 }
 
 /// Settings of one origin.
@@ -127,10 +129,11 @@ impl Settings {
                 ByteSize::b(LEAST_MEMORY)
             )));
         }
-        if let Some(folder) = layer.scratch_dir.filter(|folder| !folder.is_dir()) {
+        let scratch = layer.scratch_dir.unwrap_or_else(std::env::temp_dir);
+        if !scratch.is_dir() {
             return Err(Error::Usage(format!(
                 "--scratch-dir {} is not a folder",
-                folder.display()
+                scratch.display()
             )));
         }
         let threads = match required(layer.threads, "threads")? {
@@ -152,6 +155,7 @@ impl Settings {
             chunk_cells,
             memory,
             threads,
+            scratch,
         })
     }
 }

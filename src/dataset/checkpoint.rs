@@ -4,8 +4,8 @@ use lance_table::format::Fragment;
 use serde::{Deserialize, Serialize};
 
 use super::Writer;
-use crate::chunk::{Tidied, ValueStats};
-use crate::plan::{JobId, Plan};
+use crate::chunk::{Digest, Tidied, ValueStats};
+use crate::plan::{JobId, Plan, ShardTable};
 use crate::survey::ValueType;
 
 /// A job under way: its plan and the records of its finished shards.
@@ -36,22 +36,69 @@ pub enum Status {
 pub struct ShardRecord {
     /// The shard, by its position in the plan.
     pub shard: usize,
+    /// Rows of the table.
+    pub rows: u64,
+    /// What came from each matrix of the table, in the order of the plan.
+    pub matrices: Vec<MatrixRecord>,
+    /// Fragments of the table, in order.
+    pub fragments: Vec<Fragment>,
+    /// The file in the job's folder that holds the number of rows of each cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<String>,
+}
+
+/// What a shard wrote of one matrix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MatrixRecord {
     /// The type in which its values are written.
     pub value_type: ValueType,
     /// Entries as stored in the input.
     pub entries: u64,
     pub stats: ValueStats,
     pub tidied: Tidied,
-    /// Fragments of the expression table, in order.
-    pub expression: Vec<Fragment>,
-    /// The file in the job's folder that holds the number of rows of each cell.
-    pub counts: String,
+    pub digest: Digest,
+}
+
+impl MatrixRecord {
+    /// The record of a matrix of which nothing is written yet.
+    pub fn new(value_type: ValueType) -> Self {
+        MatrixRecord {
+            value_type,
+            entries: 0,
+            stats: ValueStats::default(),
+            tidied: Tidied::default(),
+            digest: Digest::default(),
+        }
+    }
+
+    /// Adds what later rows of the same matrix had.
+    pub fn add(&mut self, later: &MatrixRecord) {
+        self.entries += later.entries;
+        self.stats.add(&later.stats);
+        self.tidied.add(&later.tidied);
+        self.digest.add(later.digest);
+    }
+}
+
+impl ShardRecord {
+    /// Entries of all matrices, as stored in the input.
+    pub fn entries(&self) -> u64 {
+        self.matrices.iter().map(|matrix| matrix.entries).sum()
+    }
 }
 
 impl Checkpoint {
     /// The record of a shard, if it is finished.
     pub fn record(&self, shard: usize) -> Option<&ShardRecord> {
         self.shards.iter().find(|record| record.shard == shard)
+    }
+
+    /// The records of a table, in the order of its rows.
+    pub fn records(&self, table: ShardTable) -> Vec<&ShardRecord> {
+        let of_table = |record: &&ShardRecord| self.plan.shards[record.shard].table == table;
+        let mut records: Vec<_> = self.shards.iter().filter(of_table).collect();
+        records.sort_by_key(|record| record.shard);
+        records
     }
 
     /// The shards that are still to be written.

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::chunk::{Tidied, ValueStats};
-use crate::plan::{JobId, Table};
-use crate::source::Note;
+use crate::chunk::{Digest, Tidied, ValueStats};
+use crate::plan::JobId;
+use crate::source::{MatrixName, Note, Part};
 use crate::survey::{Fingerprint, Repeats};
 
 /// The SLAF format version that is written.
@@ -35,6 +35,17 @@ pub struct DatasetConfig {
     pub obs_dtypes: BTreeMap<String, ColumnDtype>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub var_dtypes: BTreeMap<String, ColumnDtype>,
+    /// Columns of the tables that hold layers, embeddings and pairs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Keys>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obsm: Option<Keys>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub varm: Option<Keys>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obsp: Option<Keys>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub varp: Option<Keys>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub created_at: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,6 +129,18 @@ pub struct ColumnDtype {
     pub others: Map<String, Value>,
 }
 
+/// The columns of one kind, as readers of the reference list them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Keys {
+    pub available: Vec<String>,
+    /// Those that the reference does not let its users change.
+    pub immutable: Vec<String>,
+    pub mutable: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dimensions: BTreeMap<String, u64>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MultiFile {
     pub source_files: Vec<SourceFile>,
@@ -168,6 +191,9 @@ pub struct SourceNote {
     pub path: PathBuf,
     pub source_file: String,
     pub fingerprint: Fingerprint,
+    /// The matrix that became the expression table.
+    #[serde(default)]
+    pub matrix: String,
     /// Its cells in the dataset.
     pub first_cell: u64,
     pub cells: u64,
@@ -175,18 +201,51 @@ pub struct SourceNote {
     pub entries: u64,
     pub rows: u64,
     pub tidied: Tidied,
+    /// The digest of each matrix; see [`matrix_key`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, Digest>,
+    /// Its other matrices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerNote>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub converted: Vec<Note>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Note>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     pub repeated_cells: Repeats,
     pub repeated_genes: Repeats,
 }
 
-/// A column that was written under another name.
+/// A layer, or a matrix of pairs, as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerNote {
+    /// What it is called in the input.
+    pub object: String,
+    pub r#type: String,
+    pub entries: u64,
+    pub rows: u64,
+    pub tidied: Tidied,
+}
+
+/// The key of a matrix's digest: `expression`, `layers/NAME`, `obsp/NAME`, `varp/NAME`.
+pub fn matrix_key(name: &MatrixName) -> String {
+    match name {
+        MatrixName::Main => "expression".into(),
+        MatrixName::Layer(key) => format!("layers/{key}"),
+        MatrixName::Obsp(key) => format!("obsp/{key}"),
+        MatrixName::Varp(key) => format!("varp/{key}"),
+    }
+}
+
+/// What was written under another name, or the names of an embedding's numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnNote {
-    pub table: Table,
+    pub part: Part,
     pub column: String,
     pub written_as: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
 }
 
 impl Metadata {

@@ -11,6 +11,9 @@ use crate::store::{StoreError, replace_file};
 /// The name of the file.
 pub const CONFIG: &str = "config.json";
 
+/// The file that holds what is neither a table nor a matrix.
+pub const UNS: &str = "uns.json";
+
 /// What config.json holds: a dataset, a job that is writing it, or both.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigFile {

@@ -8,12 +8,12 @@ mod error;
 mod info;
 mod open;
 
-pub use checkpoint::{Checkpoint, ShardRecord, Status};
+pub use checkpoint::{Checkpoint, MatrixRecord, ShardRecord, Status};
 pub use config::{
-    ColumnDtype, ColumnNote, DatasetConfig, ExpressionStats, Metadata, MultiFile, Optimizations,
-    SourceFile, SourceNote, ValueNote, Writer, timestamp,
+    ColumnDtype, ColumnNote, DatasetConfig, ExpressionStats, Keys, LayerNote, Metadata, MultiFile,
+    Optimizations, SourceFile, SourceNote, ValueNote, Writer, matrix_key, timestamp,
 };
-pub use config_file::{CONFIG, ConfigFile};
+pub use config_file::{CONFIG, ConfigFile, UNS};
 pub use error::DatasetError;
 pub use info::{Info, Progress, TableInfo};
 pub use open::Dataset;

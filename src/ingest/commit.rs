@@ -1,8 +1,9 @@
 //! Making a job visible: one commit a table, then config.json.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Schema;
 use lance_table::format::Fragment;
 use tokio::runtime::Handle;
@@ -11,14 +12,14 @@ use super::IngestError;
 use super::counts::CountsReader;
 use super::describe::describe;
 use super::target::Target;
-use crate::dataset::{Checkpoint, ConfigFile, DatasetConfig};
-use crate::plan::Plan;
+use crate::dataset::{Checkpoint, ConfigFile, DatasetConfig, UNS};
+use crate::plan::{Plan, PlannedEmbedding, ShardTable};
 use crate::progress::{Event, Progress};
-use crate::source::CellSource;
+use crate::source::{Axis, CellSource};
+use crate::store::replace_file;
 use crate::survey::blocks;
 use crate::table::{
-    FragmentWriter, TableName, cells_batch, cells_schema, expression_schema, genes_batch,
-    genes_schema,
+    CellRows, FragmentWriter, GeneRows, TableError, TableName, embedding_column, schema,
 };
 
 /// The commit of a job whose shards are all recorded.
@@ -37,11 +38,12 @@ impl Commit<'_> {
             input.fingerprint.check_unchanged(&input.path)?;
         }
         let mut versions = BTreeMap::new();
-        for table in TableName::IN_COMMIT_ORDER {
+        for table in TableName::of(self.plan()) {
             self.progress.report(Event::Committing { table });
             let version = self.runtime.block_on(self.table(table))?;
             versions.insert(table.key().to_string(), version);
         }
+        self.write_uns()?;
         let dataset = describe(self.source, self.checkpoint, versions)?;
         crate::failpoint::reach("before-config");
         let file = ConfigFile {
@@ -60,29 +62,24 @@ impl Commit<'_> {
     async fn table(&self, table: TableName) -> Result<u64, IngestError> {
         let folder = self.target.table(table);
         let job = &self.checkpoint.job;
-        let (schema, before, after) = match table {
-            TableName::Expression => (
-                expression_schema(self.plan()),
-                "before-expression-commit",
-                "after-expression-commit",
-            ),
-            TableName::Genes => (
-                genes_schema(self.plan()),
-                "before-genes-commit",
-                "after-genes-commit",
-            ),
-            TableName::Cells => (
-                cells_schema(self.plan()),
-                "before-cells-commit",
-                "after-cells-commit",
-            ),
+        let (before, after) = match table {
+            TableName::Expression => ("before-expression-commit", "after-expression-commit"),
+            TableName::Layers => ("before-layers-commit", "after-layers-commit"),
+            TableName::Genes => ("before-genes-commit", "after-genes-commit"),
+            TableName::GenePairs => ("before-gene-pairs-commit", "after-gene-pairs-commit"),
+            TableName::CellPairs => ("before-cell-pairs-commit", "after-cell-pairs-commit"),
+            TableName::Cells => ("before-cells-commit", "after-cells-commit"),
         };
+        let schema = schema(table, self.plan());
         // A commit that was killed may have landed.
         if let Some(version) = folder.landed(job).await? {
             return Ok(version);
         }
         let fragments = match table {
-            TableName::Expression => self.expression(),
+            TableName::Expression => self.shards(ShardTable::Expression),
+            TableName::Layers => self.shards(ShardTable::Layers),
+            TableName::GenePairs => self.shards(ShardTable::GenePairs),
+            TableName::CellPairs => self.shards(ShardTable::CellPairs),
             TableName::Genes => self.genes(&schema).await?,
             TableName::Cells => self.cells(&schema).await?,
         };
@@ -92,17 +89,36 @@ impl Commit<'_> {
         Ok(version)
     }
 
-    /// The fragments of all shards in the order of their cells.
-    fn expression(&self) -> Vec<Fragment> {
-        let mut records: Vec<_> = self.checkpoint.shards.iter().collect();
-        records.sort_by_key(|record| record.shard);
+    /// The fragments of all shards of a table in the order of their rows.
+    fn shards(&self, table: ShardTable) -> Vec<Fragment> {
+        let records = self.checkpoint.records(table).into_iter();
         records
-            .iter()
-            .flat_map(|record| record.expression.clone())
+            .flat_map(|record| record.fragments.clone())
             .collect()
     }
 
+    /// Columns of embeddings for a range of rows.
+    fn embeddings(
+        &self,
+        axis: Axis,
+        planned: &[PlannedEmbedding],
+        rows: &Range<u64>,
+        table: TableName,
+    ) -> Result<Vec<ArrayRef>, IngestError> {
+        let length = (rows.end - rows.start) as usize;
+        let column = |planned: &PlannedEmbedding| {
+            let numbers = self.source.embedding(axis, &planned.name, rows.clone())?;
+            let column = embedding_column(&numbers, length, planned);
+            Ok(column.map_err(|source| TableError::Arrow {
+                path: self.target.table(table).path().to_path_buf(),
+                source,
+            })?)
+        };
+        planned.iter().map(column).collect()
+    }
+
     async fn genes(&self, schema: &Schema) -> Result<Vec<Fragment>, IngestError> {
+        let plan = self.plan();
         let table = self.target.table(TableName::Genes);
         let mut writer = LazyWriter {
             commit: self,
@@ -110,17 +126,20 @@ impl Commit<'_> {
             schema,
             open: None,
         };
-        let genes = self.plan().genes;
-        for rows in blocks(0..genes, self.plan().var.len()) {
-            let var = self.source.var(rows.clone())?;
-            let ids = self.source.gene_ids(rows.clone())?;
-            let batch = genes_batch(table.path(), schema, &var, ids, signed(&rows))?;
-            writer.write(&batch).await?;
+        for rows in blocks(0..plan.genes, width(plan.var.len(), &plan.varm)) {
+            let batch = GeneRows {
+                var: &self.source.var(rows.clone())?,
+                gene_ids: self.source.gene_ids(rows.clone())?,
+                ids: signed(&rows),
+                varm: self.embeddings(Axis::Genes, &plan.varm, &rows, TableName::Genes)?,
+            };
+            writer.write(&batch.batch(table.path(), schema)?).await?;
         }
         writer.finish().await
     }
 
     async fn cells(&self, schema: &Schema) -> Result<Vec<Fragment>, IngestError> {
+        let plan = self.plan();
         let table = self.target.table(TableName::Cells);
         let mut writer = LazyWriter {
             commit: self,
@@ -129,41 +148,55 @@ impl Commit<'_> {
             open: None,
         };
         let mut next_row = 0i64;
-        for (number, shard) in self.plan().shards.iter().enumerate() {
-            let input = &self.plan().inputs[shard.input];
-            let name = self
-                .checkpoint
-                .record(number)
-                .map(|record| record.counts.clone());
-            let mut counts =
-                CountsReader::open(self.target.job_folder().join(name.unwrap_or_default()))?;
-            for rows in blocks(shard.cells.clone(), self.plan().obs.len()) {
-                let starts = counts
-                    .next(rows.end - rows.start)?
-                    .into_iter()
-                    .map(|count| {
-                        let start = next_row;
-                        next_row += i64::from(count);
-                        start
-                    });
-                let starts = starts.collect();
-                let obs = self.source.obs(rows.clone())?;
-                let cell_ids = self.source.cell_ids(rows.clone())?;
+        for record in self.checkpoint.records(ShardTable::Expression) {
+            let shard = &plan.shards[record.shard];
+            let input = &plan.inputs[shard.input];
+            let counts = record.counts.as_deref().unwrap_or_default();
+            let mut counts = CountsReader::open(self.target.job_folder().join(counts))?;
+            for rows in blocks(shard.rows.clone(), width(plan.obs.len(), &plan.obsm)) {
+                let counts = counts.next(rows.end - rows.start)?;
+                let starts = counts.into_iter().map(|count| {
+                    let start = next_row;
+                    next_row += i64::from(count);
+                    start
+                });
                 let ids = input.cells.start + rows.start..input.cells.start + rows.end;
-                let batch = cells_batch(
-                    table.path(),
-                    schema,
-                    &obs,
-                    cell_ids,
-                    signed(&ids),
-                    &input.source_file,
-                    starts,
-                )?;
-                writer.write(&batch).await?;
+                let batch = CellRows {
+                    starts: starts.collect(),
+                    obs: &self.source.obs(rows.clone())?,
+                    cell_ids: self.source.cell_ids(rows.clone())?,
+                    ids: signed(&ids),
+                    source_file: &input.source_file,
+                    obsm: self.embeddings(Axis::Cells, &plan.obsm, &rows, TableName::Cells)?,
+                };
+                writer.write(&batch.batch(table.path(), schema)?).await?;
             }
         }
         writer.finish().await
     }
+
+    /// Writes what is neither a table nor a matrix.
+    fn write_uns(&self) -> Result<(), IngestError> {
+        if !self.plan().uns {
+            return Ok(());
+        }
+        let uns = self.source.uns()?;
+        let mut json = serde_json::to_vec_pretty(&uns.values).map_err(|source| {
+            crate::dataset::DatasetError::Config {
+                path: self.target.folder().join(UNS),
+                source,
+            }
+        })?;
+        json.push(b'\n');
+        crate::failpoint::reach("before-uns");
+        Ok(replace_file(&self.target.folder().join(UNS), &json)?)
+    }
+}
+
+/// Values in a row of a table that describes cells or genes.
+fn width(columns: usize, embeddings: &[PlannedEmbedding]) -> usize {
+    let numbers: u64 = embeddings.iter().map(|embedding| embedding.width).sum();
+    columns.saturating_add(usize::try_from(numbers).unwrap_or(usize::MAX))
 }
 
 /// Identifiers as the tables hold them. The plan counted that they fit 32 bits.

@@ -8,11 +8,11 @@ use arrow::datatypes::{DataType, Int32Type};
 use super::IngestError;
 use crate::chunk::{Tidied, ValueStats};
 use crate::dataset::{
-    Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Metadata, MultiFile, Optimizations,
-    SourceFile, SourceNote, ValueNote, Writer, timestamp,
+    Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote, MatrixRecord, Metadata,
+    MultiFile, Optimizations, SourceFile, SourceNote, ValueNote, Writer, matrix_key, timestamp,
 };
-use crate::plan::{PlannedColumn, Table};
-use crate::source::{CellSource, ColumnKind};
+use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable};
+use crate::source::{CellSource, ColumnKind, Part};
 use crate::table::TableName;
 
 /// Describes the dataset that a job has made, whose tables have these versions.
@@ -23,35 +23,13 @@ pub(super) fn describe(
 ) -> Result<DatasetConfig, IngestError> {
     let plan = &checkpoint.plan;
     let mut stats = ValueStats::default();
-    let mut records: Vec<_> = checkpoint.shards.iter().collect();
-    records.sort_by_key(|record| record.shard);
-    for record in &records {
-        stats.add(&record.stats);
-    }
-    let sources = plan.inputs.iter().enumerate().map(|(number, input)| {
-        let mut note = SourceNote {
-            path: input.path.clone(),
-            source_file: input.source_file.clone(),
-            fingerprint: input.fingerprint.clone(),
-            first_cell: input.cells.start,
-            cells: input.cells.end - input.cells.start,
-            entries: 0,
-            rows: 0,
-            tidied: Tidied::default(),
-            left_out: input.left_out.clone(),
-            repeated_cells: input.repeated_cells.clone(),
-            repeated_genes: input.repeated_genes.clone(),
-        };
-        for record in records
-            .iter()
-            .filter(|record| plan.shards[record.shard].input == number)
-        {
-            note.entries += record.entries;
-            note.rows += record.stats.rows;
-            note.tidied.add(&record.tidied);
+    for record in checkpoint.records(ShardTable::Expression) {
+        for matrix in &record.matrices {
+            stats.add(&matrix.stats);
         }
-        note
-    });
+    }
+    let inputs = plan.inputs.iter().enumerate();
+    let sources = inputs.map(|(number, input)| source_note(checkpoint, number, input));
     let files = plan.inputs.iter().map(|input| SourceFile {
         file_path: input.path.display().to_string(),
         file_name: input.source_file.clone(),
@@ -65,14 +43,18 @@ pub(super) fn describe(
         array_shape: shape,
         n_cells: plan.cells,
         n_genes: plan.genes,
-        tables: TableName::IN_COMMIT_ORDER
-            .into_iter()
+        tables: TableName::of(plan)
             .map(|table| (table.key().to_string(), table.folder().to_string()))
             .collect(),
         optimizations: Optimizations::default(),
         metadata: Metadata::new(shape, &stats),
         obs_dtypes: dtypes(&source.obs(0..0)?, &plan.obs),
         var_dtypes: dtypes(&source.var(0..0)?, &plan.var),
+        layers: keys(plan.layers.iter().map(|layer| (&layer.written_as, None))),
+        obsm: keys(plan.obsm.iter().map(|e| (&e.written_as, Some(e.width)))),
+        varm: keys(plan.varm.iter().map(|e| (&e.written_as, Some(e.width)))),
+        obsp: keys(plan.obsp.iter().map(|p| (&p.written_as, Some(plan.cells)))),
+        varp: keys(plan.varp.iter().map(|p| (&p.written_as, Some(plan.genes)))),
         created_at: timestamp(),
         multi_file: Some(MultiFile {
             total_files: plan.inputs.len() as u64,
@@ -87,23 +69,111 @@ pub(super) fn describe(
             stored: plan.value.stored.to_string(),
         }),
         sources: sources.collect(),
-        column_notes: notes(&plan.obs, Table::Obs)
-            .chain(notes(&plan.var, Table::Var))
-            .collect(),
+        column_notes: column_notes(plan),
         jobs: vec![checkpoint.job.clone()],
         others: Default::default(),
     })
 }
 
-fn notes(columns: &[PlannedColumn], table: Table) -> impl Iterator<Item = ColumnNote> {
-    columns
-        .iter()
-        .filter(|column| column.column != column.written_as)
-        .map(move |column| ColumnNote {
-            table,
-            column: column.column.clone(),
-            written_as: column.written_as.clone(),
-        })
+/// What an input gave.
+fn source_note(checkpoint: &Checkpoint, number: usize, input: &PlannedInput) -> SourceNote {
+    let plan = &checkpoint.plan;
+    let mut note = SourceNote {
+        path: input.path.clone(),
+        source_file: input.source_file.clone(),
+        fingerprint: input.fingerprint.clone(),
+        matrix: input.main.object.clone(),
+        first_cell: input.cells.start,
+        cells: input.cells.end - input.cells.start,
+        entries: 0,
+        rows: 0,
+        tidied: Tidied::default(),
+        digests: BTreeMap::new(),
+        layers: Vec::new(),
+        converted: input.converted.clone(),
+        left_out: input.left_out.clone(),
+        warnings: input.warnings.clone(),
+        repeated_cells: input.repeated_cells.clone(),
+        repeated_genes: input.repeated_genes.clone(),
+    };
+    for table in ShardTable::ALL {
+        let values = plan.values(table);
+        let mut totals: Vec<MatrixRecord> = values
+            .iter()
+            .map(|value| MatrixRecord::new(value.value_type))
+            .collect();
+        let records = checkpoint.records(table).into_iter();
+        for record in records.filter(|record| plan.shards[record.shard].input == number) {
+            for (total, matrix) in totals.iter_mut().zip(&record.matrices) {
+                total.add(matrix);
+            }
+        }
+        for (total, matrix) in totals.iter().zip(input.matrices(table)) {
+            note.digests.insert(matrix_key(&matrix.name), total.digest);
+            if table == ShardTable::Expression {
+                note.entries = total.entries;
+                note.rows = total.stats.rows;
+                note.tidied = total.tidied;
+            } else {
+                note.layers.push(LayerNote {
+                    object: matrix.object.clone(),
+                    r#type: total.value_type.to_string(),
+                    entries: total.entries,
+                    rows: total.stats.rows,
+                    tidied: total.tidied,
+                });
+            }
+        }
+    }
+    note
+}
+
+/// The names of a part and what readers of the reference need to know of them: all of them are as
+/// they were converted, which means that those readers do not change them.
+fn keys<'a>(names: impl Iterator<Item = (&'a String, Option<u64>)>) -> Option<Keys> {
+    let mut keys = Keys::default();
+    for (name, dimension) in names {
+        keys.available.push(name.clone());
+        keys.immutable.push(name.clone());
+        if let Some(dimension) = dimension {
+            keys.dimensions.insert(name.clone(), dimension);
+        }
+    }
+    Some(keys).filter(|keys| !keys.available.is_empty())
+}
+
+/// What was written under another name, and the names of an embedding's numbers.
+fn column_notes(plan: &Plan) -> Vec<ColumnNote> {
+    let mut notes = Vec::new();
+    let mut note = |part, column: &str, written_as: &str, columns: Option<&Vec<String>>| {
+        if column != written_as || columns.is_some() {
+            notes.push(ColumnNote {
+                part,
+                column: column.to_string(),
+                written_as: written_as.to_string(),
+                columns: columns.cloned().unwrap_or_default(),
+            });
+        }
+    };
+    for (part, columns) in [(Part::Obs, &plan.obs), (Part::Var, &plan.var)] {
+        for column in columns {
+            note(part, &column.column, &column.written_as, None);
+        }
+    }
+    for layer in &plan.layers {
+        note(Part::Layers, &layer.name, &layer.written_as, None);
+    }
+    for (part, embeddings) in [(Part::Obsm, &plan.obsm), (Part::Varm, &plan.varm)] {
+        for e in embeddings {
+            note(part, &e.name, &e.written_as, e.columns.as_ref());
+        }
+    }
+    for (part, pairs) in [(Part::Obsp, &plan.obsp), (Part::Varp, &plan.varp)] {
+        for pairs in pairs {
+            note(part, &pairs.name, &pairs.written_as, None);
+        }
+    }
+    notes
 }
 
 /// What restores the categorical columns of a frame.

@@ -5,14 +5,15 @@ use std::path::Path;
 use super::IngestError;
 use super::commit::Commit;
 use super::finished::{Finished, summarise, tidy_up};
-use super::shards::ShardRun;
+use super::shards::{Hashes, ShardRun};
 use super::target::{Earlier, Existing, Found, Target};
 use crate::chunk::ChunkError;
-use crate::dataset::{Checkpoint, ConfigFile, Status, Writer, timestamp};
-use crate::plan::Plan;
+use crate::dataset::{Checkpoint, ConfigFile, ShardRecord, Status, Writer, timestamp};
+use crate::plan::{Plan, ShardTable, Widened};
 use crate::progress::{Event, Progress};
 use crate::source::CellSource;
 use crate::store::{create_folder, sync_folder};
+use crate::survey::ValueType;
 use crate::table::TableName;
 
 /// How a job is run. None of it changes the dataset.
@@ -123,6 +124,7 @@ impl Job {
             options: &options,
             progress,
             runtime: runtime.handle().clone(),
+            hashes: Hashes::of(source, &checkpoint.plan)?,
         };
         let written = prepare(&target, &checkpoint, &runtime).and_then(|()| {
             progress.report(Event::Planned {
@@ -180,7 +182,7 @@ fn prepare(
     save(target, checkpoint)?;
     crate::failpoint::reach("checkpoint-created");
     create_folder(&target.job_folder())?;
-    for table in TableName::IN_COMMIT_ORDER {
+    for table in TableName::of(&checkpoint.plan) {
         let folder = target.table(table);
         create_folder(&folder.path().join("data"))?;
         sync_folder(folder.path())?;
@@ -193,49 +195,82 @@ fn report_resumed(checkpoint: &Checkpoint, progress: &dyn Progress) {
     if !checkpoint.shards.is_empty() {
         progress.report(Event::Resumed {
             shards: checkpoint.shards.len(),
-            entries: checkpoint.shards.iter().map(|record| record.entries).sum(),
+            entries: checkpoint.shards.iter().map(ShardRecord::entries).sum(),
         });
     }
 }
 
-/// Writes all shards; where a value does not fit, widens the plan and begins again.
+/// Writes all shards; where a value does not fit, widens the plan and begins that table again.
 fn write_and_widen(
     run: &ShardRun<'_>,
     checkpoint: &mut Checkpoint,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), IngestError> {
     loop {
+        run.turn_matrices(checkpoint)?;
         let misfit = match run.write_missing(checkpoint) {
             Ok(()) => return Ok(()),
             Err(IngestError::Chunk(misfit @ ChunkError::Misfit { .. })) => misfit,
             Err(other) => return Err(other),
         };
-        let ChunkError::Misfit {
-            cell,
-            gene,
-            value,
-            exact,
-            ..
-        } = &misfit
-        else {
-            return Err(misfit.into());
-        };
-        let because = format!("the value {value} (cell {cell}, gene {gene})");
-        let Some(widened) = checkpoint.plan.value.widen(*exact, because) else {
-            let help = if checkpoint.plan.value.forced {
-                "leave out --value-type to take the narrowest type that is exact for every value"
-            } else {
-                "no type that --dtypes allows holds every value exactly"
-            };
-            return Err(IngestError::NoType { misfit, help });
-        };
-        checkpoint.plan.value = widened;
-        checkpoint.shards.clear();
+        let (table, event) = widen(&mut checkpoint.plan, misfit)?;
+        let Checkpoint { shards, plan, .. } = checkpoint;
+        shards.retain(|record| plan.shards[record.shard].table != table);
         save(run.target, checkpoint)?;
-        run.target.remove_orphans(&[], runtime)?;
-        if let Some(last) = checkpoint.plan.value.widened.last() {
-            let to = checkpoint.plan.value.value_type;
-            run.progress.report(Event::Widened { widened: last, to });
-        }
+        run.target.remove_orphans(&checkpoint.shards, runtime)?;
+        run.progress.report(Event::Widened {
+            matrix: &event.matrix,
+            widened: &event.widened,
+            to: event.to,
+        });
     }
+}
+
+struct WidenedMatrix {
+    matrix: String,
+    widened: Widened,
+    to: ValueType,
+}
+
+/// Widens the type of the matrix that a value did not fit. Returns the table that it belongs to.
+fn widen(plan: &mut Plan, misfit: ChunkError) -> Result<(ShardTable, WidenedMatrix), IngestError> {
+    let ChunkError::Misfit {
+        matrix,
+        cell,
+        gene,
+        value,
+        exact,
+        ..
+    } = &misfit
+    else {
+        return Err(misfit.into());
+    };
+    let because = format!("the value {value} (cell {cell}, gene {gene})");
+    let found = plan.inputs.iter().find_map(|input| {
+        ShardTable::ALL.into_iter().find_map(|table| {
+            let matrices = input.matrices(table);
+            let number = matrices.iter().position(|m| m.object == *matrix)?;
+            Some((table, number))
+        })
+    });
+    let place = found.and_then(|(table, number)| Some((table, plan.value_mut(table, number)?)));
+    let Some((table, planned)) = place else {
+        return Err(misfit.into());
+    };
+    let Some(wider) = planned.widen(*exact, because) else {
+        let help = if planned.forced {
+            "leave out --value-type to take the narrowest type that is exact for every value"
+        } else {
+            "no type that may be written holds every value exactly"
+        };
+        return Err(IngestError::NoType { misfit, help });
+    };
+    *planned = wider;
+    let event = WidenedMatrix {
+        matrix: matrix.clone(),
+        // It was pushed just now.
+        widened: planned.widened[planned.widened.len() - 1].clone(),
+        to: planned.value_type,
+    };
+    Ok((table, event))
 }

@@ -3,6 +3,7 @@
 //! A fresh run, a resumed run and a run whose predecessor died within its commit are the same: look
 //! at what is recorded, do what is missing, commit what is not committed.
 
+mod batch;
 mod commit;
 mod counts;
 mod describe;
@@ -10,7 +11,9 @@ mod error;
 mod finished;
 mod job;
 mod outcome;
+mod pieces;
 mod queue;
+mod shard_writer;
 mod shards;
 mod target;
 

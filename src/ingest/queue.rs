@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::IngestError;
-use crate::chunk::CooBatch;
-use crate::source::Chunks;
+use super::batch::Batch;
+use super::pieces::Pieces;
 
-/// A shard under way: its chunks are read by any thread and written in their order by one at a
+/// A shard under way: its pieces are read by any thread and written in their order by one at a
 /// time.
 pub(super) struct Lane<'a, W> {
     pub shard: usize,
-    /// `None` while a thread takes the next chunk from it.
-    pub chunks: Option<Chunks<'a>>,
-    /// There are no more chunks.
+    /// `None` while a thread takes the next piece from it.
+    pub pieces: Option<Pieces<'a>>,
+    /// There are no more pieces.
     pub exhausted: bool,
-    /// Chunks taken, and chunks written.
+    /// Pieces taken, and pieces written.
     pub taken: u64,
     pub written: u64,
-    /// Chunks that are read but not written, by their number.
-    pub ready: BTreeMap<u64, CooBatch>,
+    /// Pieces that are read but not written, by their number.
+    pub ready: BTreeMap<u64, Batch>,
     /// `None` while a thread writes.
     pub writer: Option<W>,
 }
@@ -30,14 +30,14 @@ pub(super) enum Task<'a, W> {
     Write {
         lane: usize,
         writer: W,
-        batch: CooBatch,
+        batch: Batch,
     },
-    /// All chunks are written: finish the shard.
-    Finish { shard: usize, writer: W },
-    /// Take the next chunk and read it.
+    /// All pieces are written: finish the shard.
+    Finish { writer: W },
+    /// Take the next piece and read it.
     Read {
         lane: usize,
-        chunks: Chunks<'a>,
+        pieces: Pieces<'a>,
         number: u64,
     },
     /// Begin a shard.
@@ -50,7 +50,7 @@ pub(super) struct Queue<'a, W> {
     changed: Condvar,
     /// Shards written at once.
     lanes: usize,
-    /// Chunks in memory at once.
+    /// Pieces in memory at once.
     window: usize,
 }
 
@@ -115,17 +115,17 @@ impl<'a, W> Queue<'a, W> {
         });
     }
 
-    /// A chunk was taken; the rest can be taken by another thread.
-    pub fn taken(&self, lane: usize, chunks: Chunks<'a>) {
+    /// A piece was taken; the rest can be taken by another thread.
+    pub fn taken(&self, lane: usize, pieces: Pieces<'a>) {
         self.update(|state| {
             if let Some(lane) = state.lanes.get_mut(&lane) {
-                lane.chunks = Some(chunks);
+                lane.pieces = Some(pieces);
                 lane.taken += 1;
             }
         });
     }
 
-    /// There was no chunk left.
+    /// There was no piece left.
     pub fn exhausted(&self, lane: usize) {
         self.update(|state| {
             state.in_memory -= 1;
@@ -135,8 +135,8 @@ impl<'a, W> Queue<'a, W> {
         });
     }
 
-    /// A chunk was read.
-    pub fn ready(&self, lane: usize, number: u64, batch: CooBatch) {
+    /// A piece was read.
+    pub fn ready(&self, lane: usize, number: u64, batch: Batch) {
         self.update(|state| {
             if let Some(lane) = state.lanes.get_mut(&lane) {
                 lane.ready.insert(number, batch);
@@ -144,7 +144,7 @@ impl<'a, W> Queue<'a, W> {
         });
     }
 
-    /// A chunk was written.
+    /// A piece was written.
     pub fn written(&self, lane: usize, writer: W) {
         self.update(|state| {
             state.in_memory -= 1;
@@ -194,20 +194,17 @@ impl<'a, W> State<'a, W> {
         if let Some(lane) = done.and_then(|number| self.lanes.remove(&number))
             && let Some(writer) = lane.writer
         {
-            return Some(Task::Finish {
-                shard: lane.shard,
-                writer,
-            });
+            return Some(Task::Finish { writer });
         }
         if self.in_memory < window {
             for (&number, lane) in &mut self.lanes {
                 if !lane.exhausted
-                    && let Some(chunks) = lane.chunks.take()
+                    && let Some(pieces) = lane.pieces.take()
                 {
                     self.in_memory += 1;
                     return Some(Task::Read {
                         lane: number,
-                        chunks,
+                        pieces,
                         number: lane.taken,
                     });
                 }
@@ -224,7 +221,7 @@ impl<'a, W> State<'a, W> {
 }
 
 impl<W> Lane<'_, W> {
-    fn next_batch(&mut self) -> Option<CooBatch> {
+    fn next_batch(&mut self) -> Option<Batch> {
         if self.writer.is_none() {
             return None;
         }

@@ -4,16 +4,18 @@ use std::sync::Mutex;
 
 use tokio::runtime::Handle;
 
-use super::counts::CountsWriter;
+use super::batch::Batch;
+use super::pieces::{Piece, pieces};
 use super::queue::{Lane, Queue, Task};
+use super::shard_writer::ShardWriter;
 use super::target::Target;
 use super::{IngestError, RunOptions};
-use crate::chunk::{CooBatch, CooSpec, Tidied, ValueStats};
+use crate::chunk::{CooBatch, CooSpec, IdHash, LayersBatch};
 use crate::dataset::{Checkpoint, ConfigFile, ShardRecord};
-use crate::plan::Plan;
+use crate::plan::{Plan, ShardTable};
 use crate::progress::{Event, Progress};
-use crate::source::{CellSource, ChunkBudget, Chunks};
-use crate::table::{ExpressionWriter, TableName};
+use crate::source::{CellSource, ChunkBudget};
+use crate::survey::blocks;
 
 /// Measured with chunks of a few kilobytes: the program, Lance and what the allocator keeps.
 const BASE_MEMORY: u64 = 160 << 20;
@@ -32,19 +34,56 @@ pub(super) struct ShardRun<'a> {
     pub options: &'a RunOptions,
     pub progress: &'a dyn Progress,
     pub runtime: Handle,
+    pub hashes: Hashes,
 }
 
-/// Writes one shard.
-struct ShardWriter {
-    expression: ExpressionWriter,
-    counts: CountsWriter,
-    counts_name: String,
-    stats: ValueStats,
-    tidied: Tidied,
-    entries: u64,
+/// The hashes of the identifiers of all columns of the matrices.
+pub(super) struct Hashes {
+    genes: Vec<IdHash>,
+    /// Only where cells are columns, too.
+    cells: Vec<IdHash>,
+}
+
+impl Hashes {
+    /// Hashes the identifiers that a plan needs.
+    pub fn of(source: &dyn CellSource, plan: &Plan) -> Result<Self, IngestError> {
+        let mut hashes = Hashes {
+            genes: Vec::new(),
+            cells: Vec::new(),
+        };
+        for rows in blocks(0..plan.genes, 0) {
+            hashes.genes.extend(IdHash::of_all(&source.gene_ids(rows)?));
+        }
+        if !plan.obsp.is_empty() {
+            for rows in blocks(0..plan.cells, 0) {
+                hashes.cells.extend(IdHash::of_all(&source.cell_ids(rows)?));
+            }
+        }
+        Ok(hashes)
+    }
 }
 
 impl ShardRun<'_> {
+    /// Turns the matrices of missing shards that lie in the order of their columns.
+    pub fn turn_matrices(&self, checkpoint: &Checkpoint) -> Result<(), IngestError> {
+        let plan = &checkpoint.plan;
+        let missing = checkpoint.missing();
+        for table in ShardTable::ALL {
+            let mut shards = missing.iter().map(|&shard| &plan.shards[shard]);
+            let Some(shard) = shards.find(|shard| shard.table == table) else {
+                continue;
+            };
+            for matrix in plan.inputs[shard.input].matrices(table) {
+                let report = |entries| {
+                    let matrix = &matrix.object;
+                    self.progress.report(Event::Turned { matrix, entries });
+                };
+                self.source.prepare(&matrix.name, &report)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes every shard that has no record yet, and records it in the checkpoint and on disk.
     pub fn write_missing(&self, checkpoint: &mut Checkpoint) -> Result<(), IngestError> {
         let missing = checkpoint.missing();
@@ -107,7 +146,7 @@ impl ShardRun<'_> {
 
     fn work<'q>(
         &'q self,
-        plan: &Plan,
+        plan: &'q Plan,
         queue: &Queue<'q, Box<ShardWriter>>,
         checkpoint: &Mutex<&mut Checkpoint>,
     ) {
@@ -131,7 +170,7 @@ impl ShardRun<'_> {
     fn perform<'q>(
         &'q self,
         task: Task<'q, Box<ShardWriter>>,
-        plan: &Plan,
+        plan: &'q Plan,
         queue: &Queue<'q, Box<ShardWriter>>,
         checkpoint: &Mutex<&mut Checkpoint>,
     ) -> Result<(), IngestError> {
@@ -139,16 +178,14 @@ impl ShardRun<'_> {
             Task::Begin { shard } => queue.begun(self.begin(plan, shard)?),
             Task::Read {
                 lane,
-                mut chunks,
+                mut pieces,
                 number,
-            } => match chunks.next() {
+            } => match pieces.next() {
                 None => queue.exhausted(lane),
-                Some(chunk) => {
-                    let chunk = chunk?;
-                    queue.taken(lane, chunks);
-                    let chunk = chunk.read()?;
-                    let batch = CooBatch::new(&chunk, &self.spec(plan, lane))?;
-                    queue.ready(lane, number, batch);
+                Some(piece) => {
+                    let piece = piece?;
+                    queue.taken(lane, pieces);
+                    queue.ready(lane, number, self.read(plan, lane, piece)?);
                 }
             },
             Task::Write {
@@ -156,83 +193,99 @@ impl ShardRun<'_> {
                 mut writer,
                 batch,
             } => {
-                self.runtime.block_on(writer.expression.write(&batch))?;
-                writer.add(&batch)?;
-                self.progress.report(Event::Written {
-                    entries: batch.entries,
-                });
+                writer.write(&batch, &self.runtime)?;
+                let entries = batch.entries();
+                self.progress.report(Event::Written { entries });
                 queue.written(lane, writer);
             }
-            Task::Finish { shard, writer } => {
-                let record = self.finish(plan, shard, *writer)?;
+            Task::Finish { writer } => {
+                let record = writer.finish(&self.runtime)?;
                 self.record(checkpoint, record)?;
             }
         }
         Ok(())
     }
 
-    fn spec(&self, plan: &Plan, shard: usize) -> CooSpec {
-        let input = &plan.inputs[plan.shards[shard].input];
-        CooSpec {
-            path: input.path.clone(),
-            matrix: input.matrix.object.clone(),
-            first_cell: input.cells.start,
-            genes: plan.genes,
-            cell_type: plan.cell_type,
-            gene_type: plan.gene_type,
-            value_type: plan.value.value_type,
-        }
-    }
-
     fn begin<'q>(
         &'q self,
-        plan: &Plan,
+        plan: &'q Plan,
         shard: usize,
     ) -> Result<Lane<'q, Box<ShardWriter>>, IngestError> {
         let planned = &plan.shards[shard];
-        let matrix = &plan.inputs[planned.input].matrix.name;
-        let chunks: Chunks<'q> =
-            self.source
-                .chunks(matrix, planned.cells.clone(), self.chunk_budget())?;
-        let table = self.target.table(TableName::Expression);
-        let counts_name = format!("counts-{shard}.arrow");
-        let writer = ShardWriter {
-            expression: ExpressionWriter::new(table, plan.job_id(), plan),
-            counts: CountsWriter::create(self.target.job_folder().join(&counts_name))?,
-            counts_name,
-            stats: ValueStats::default(),
-            tidied: Tidied::default(),
-            entries: 0,
-        };
+        let matrices = plan.inputs[planned.input].matrices(planned.table);
+        let pieces = pieces(
+            self.source,
+            matrices,
+            planned.rows.clone(),
+            self.chunk_budget(),
+        )?;
         Ok(Lane {
             shard,
-            chunks: Some(chunks),
+            pieces: Some(pieces),
             exhausted: false,
             taken: 0,
             written: 0,
             ready: Default::default(),
-            writer: Some(Box::new(writer)),
+            writer: Some(Box::new(ShardWriter::begin(self.target, plan, shard)?)),
         })
     }
 
-    fn finish(
-        &self,
-        plan: &Plan,
-        shard: usize,
-        writer: ShardWriter,
-    ) -> Result<ShardRecord, IngestError> {
-        let expression = self.runtime.block_on(writer.expression.finish())?;
-        writer.counts.finish()?;
-        crate::failpoint::reach("counts-written");
-        Ok(ShardRecord {
-            shard,
-            value_type: plan.value.value_type,
-            entries: writer.entries,
-            stats: writer.stats,
-            tidied: writer.tidied,
-            expression,
-            counts: writer.counts_name,
-        })
+    /// Reads and narrows the rows of a piece.
+    fn read(&self, plan: &Plan, shard: usize, piece: Piece<'_>) -> Result<Batch, IngestError> {
+        let planned = &plan.shards[shard];
+        let input = &plan.inputs[planned.input];
+        let (table, matrices) = (planned.table, input.matrices(planned.table));
+        let ids = match table {
+            ShardTable::GenePairs => self.source.gene_ids(piece.rows.clone())?,
+            _ => self.source.cell_ids(piece.rows.clone())?,
+        };
+        let row_hashes = IdHash::of_all(&ids);
+        let column_hashes = match table {
+            ShardTable::CellPairs => &self.hashes.cells,
+            _ => &self.hashes.genes,
+        };
+        let [cell_type, gene_type] = plan.id_types(table);
+        let values = plan.values(table);
+        let mut batches = Vec::with_capacity(matrices.len());
+        for ((matrix, value), chunks) in matrices.iter().zip(&values).zip(piece.matrices) {
+            let spec = CooSpec {
+                path: input.path.clone(),
+                matrix: matrix.object.clone(),
+                first_cell: match table {
+                    ShardTable::GenePairs => 0,
+                    _ => input.cells.start,
+                },
+                genes: match table {
+                    ShardTable::CellPairs => plan.cells,
+                    _ => plan.genes,
+                },
+                cell_type,
+                gene_type,
+                value_type: value.value_type,
+                gene_hashes: column_hashes,
+            };
+            let mut parts = Vec::with_capacity(chunks.len());
+            for chunk in chunks {
+                let chunk = chunk.read()?;
+                let first = (chunk.cells.start - piece.rows.start) as usize;
+                let hashes = &row_hashes[first..first + chunk.indptr.len() - 1];
+                parts.push(CooBatch::new(&chunk, hashes, &spec)?);
+            }
+            batches.push(parts);
+        }
+        if let [parts] = &mut batches[..]
+            && parts.len() == 1
+        {
+            return Ok(Batch::One(Box::new(parts.remove(0))));
+        }
+        let types: Vec<_> = values.iter().map(|value| value.value_type).collect();
+        let united = LayersBatch::unite(batches, gene_type, cell_type, &types);
+        Ok(Batch::Several(united.map_err(|source| {
+            crate::table::TableError::Arrow {
+                path: self.target.table(table.into()).path().to_path_buf(),
+                source,
+            }
+        })?))
     }
 
     fn record(
@@ -249,18 +302,6 @@ impl ShardRun<'_> {
         };
         file.write(self.target.folder())?;
         crate::failpoint::reach("after-record");
-        Ok(())
-    }
-}
-
-impl ShardWriter {
-    fn add(&mut self, batch: &CooBatch) -> Result<(), IngestError> {
-        self.counts.write(&batch.counts)?;
-        for stats in &batch.stats {
-            self.stats.add(stats);
-        }
-        self.tidied.add(&batch.tidied);
-        self.entries += batch.entries;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::IngestError;
-use crate::dataset::{CONFIG, Checkpoint, ConfigFile, DatasetConfig, ShardRecord};
+use crate::dataset::{CONFIG, Checkpoint, ConfigFile, DatasetConfig, ShardRecord, UNS};
 use crate::plan::JobId;
 use crate::store::{
     FolderLock, Named, create_folder, exchange_folders, remove_file, remove_folder,
@@ -206,6 +206,8 @@ impl Target {
     /// nothing looks like a dataset.
     pub fn discard(&self) -> Result<(), IngestError> {
         remove_file(&self.build.join(CONFIG))?;
+        remove_file(&self.build.join(UNS))?;
+        remove_file(&self.build.join(".uns.json.tmp"))?;
         for table in TableName::IN_COMMIT_ORDER {
             remove_folder(&self.build.join(table.folder()))?;
         }
@@ -252,7 +254,7 @@ impl Target {
     ) -> Result<(), IngestError> {
         let kept: Vec<_> = records
             .iter()
-            .flat_map(|record| record.expression.clone())
+            .flat_map(|record| record.fragments.clone())
             .collect();
         for table in TableName::IN_COMMIT_ORDER {
             let removed = runtime.block_on(self.table(table).remove_orphans(&kept))?;

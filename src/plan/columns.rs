@@ -1,4 +1,4 @@
-//! The names under which columns of obs and var are written.
+//! The names under which columns, layers, embeddings and pairs are written.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ pub enum Table {
 
 impl Table {
     /// The columns that every dataset has, which an input's column cannot have as a name.
-    fn reserved(self) -> &'static [&'static str] {
+    pub(super) fn reserved(self) -> &'static [&'static str] {
         match self {
             Table::Obs => &[
                 "cell_id",
@@ -95,6 +95,11 @@ fn free_name(column: &Column, table: Table, used: &mut HashSet<String>) -> Strin
     if table.reserved().contains(&name.as_str()) || LANCE_RESERVED.contains(&name.as_str()) {
         name.push_str(table.suffix());
     }
+    numbered(name, used)
+}
+
+/// A name, with a number where it is taken.
+fn numbered(name: String, used: &mut HashSet<String>) -> String {
     let mut candidate = name.clone();
     for number in 2.. {
         if used.insert(candidate.clone()) {
@@ -103,6 +108,53 @@ fn free_name(column: &Column, table: Table, used: &mut HashSet<String>) -> Strin
         candidate = format!("{name}_{number}");
     }
     candidate
+}
+
+/// Names for layers, embeddings or pairs: identifiers of SQL, as readers of the reference put them
+/// into queries unquoted. `taken` are the columns that their table has already.
+pub(super) fn identifiers<'a>(
+    names: impl Iterator<Item = &'a str> + Clone,
+    suffix: &str,
+    taken: impl Iterator<Item = String>,
+) -> Vec<String> {
+    let mut used: HashSet<String> = taken.collect();
+    let own: Vec<bool> = names
+        .clone()
+        .map(|name| is_identifier(name) && used.insert(name.to_string()))
+        .collect();
+    names
+        .zip(own)
+        .map(|(name, own)| {
+            if own {
+                return name.to_string();
+            }
+            let mut safe: String = name
+                .chars()
+                .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+                .collect();
+            if !is_identifier(&safe) {
+                safe.insert(0, '_');
+            }
+            if is_identifier(name) {
+                safe.push_str(suffix);
+            }
+            let mut candidate = safe.clone();
+            for number in 2.. {
+                if used.insert(candidate.clone()) {
+                    break;
+                }
+                candidate = format!("{safe}_{number}");
+            }
+            candidate
+        })
+        .collect()
+}
+
+fn is_identifier(name: &str) -> bool {
+    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    begins
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !LANCE_RESERVED.contains(&name)
 }
 
 #[cfg(test)]
@@ -141,6 +193,23 @@ mod tests {
         assert_eq!(
             written(&["cell.id", "cell_id"], Table::Obs),
             ["cell_id_obs", "cell_id_obs_2"]
+        );
+    }
+
+    #[test]
+    fn layers_and_embeddings_get_identifiers() {
+        let written = |names: &[&str], taken: &[&str]| {
+            let taken = taken.iter().map(|name| name.to_string());
+            identifiers(names.iter().copied(), "_obsm", taken)
+        };
+        assert_eq!(written(&["X_pca", "counts"], &[]), ["X_pca", "counts"]);
+        assert_eq!(
+            written(&["X-pca", "X pca", "X_pca"], &[]),
+            ["X_pca_2", "X_pca_3", "X_pca"]
+        );
+        assert_eq!(
+            written(&["age", "1st", ""], &["age"]),
+            ["age_obsm", "_1st", "_"]
         );
     }
 }

@@ -22,19 +22,33 @@ pub enum PlanError {
     },
     /// Some values are exact in no type that may be used.
     #[error(
-        "{path}: X: no value type that --dtypes {dtypes} allows holds every value exactly (such as {value})"
+        "{path}: {object}: none of {candidates} holds every value exactly (such as {value}); {help}"
     )]
     NoExactType {
         path: PathBuf,
-        dtypes: &'static str,
+        object: String,
+        /// The types that may be used.
+        candidates: String,
         value: String,
+        help: String,
+    },
+    /// Lists of this width cannot be written.
+    #[error(
+        "{path}: {part}/{name}: lists of {width} numbers cannot be written; leave it out with --skip {part}:{name}"
+    )]
+    EmbeddingWidth {
+        path: PathBuf,
+        part: &'static str,
+        name: String,
+        width: u64,
     },
     /// A forced type does not hold a value.
     #[error(
-        "{path}: X: not every value fits {forced}, which --value-type forces ({value} does not); leave it out to take the narrowest exact type"
+        "{path}: {object}: not every value fits {forced}, which --value-type forces ({value} does not); leave it out to take the narrowest exact type"
     )]
     ForcedTypeTooNarrow {
         path: PathBuf,
+        object: String,
         forced: ValueType,
         value: String,
     },

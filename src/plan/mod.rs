@@ -6,6 +6,7 @@
 mod columns;
 mod dtypes;
 mod error;
+mod extras;
 mod shard;
 mod value;
 
@@ -15,12 +16,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::source::{CellSource, Format, Matrix, Note};
-use crate::survey::{Fingerprint, Repeats, Survey, ValueType};
+use crate::survey::{Fingerprint, FloatType, Repeats, Survey, ValueType};
 
 pub use columns::{PlannedColumn, Table};
 pub use dtypes::{Compression, Dtypes, IdType};
 pub use error::PlanError;
-pub use shard::Shard;
+pub use shard::{Shard, ShardTable};
 pub use value::{ValuePlan, Widened};
 
 /// What a user may choose.
@@ -45,12 +46,49 @@ pub struct Plan {
     pub dtypes: Dtypes,
     pub cell_type: IdType,
     pub gene_type: IdType,
+    /// The values of the expression table.
     pub value: ValuePlan,
+    /// The columns of the table of layers.
+    pub layers: Vec<PlannedLayer>,
     pub compression: Compression,
     pub fragment_rows: u64,
     pub obs: Vec<PlannedColumn>,
     pub var: Vec<PlannedColumn>,
+    pub obsm: Vec<PlannedEmbedding>,
+    pub varm: Vec<PlannedEmbedding>,
+    pub obsp: Vec<PlannedPairs>,
+    pub varp: Vec<PlannedPairs>,
+    /// Whether there is anything unstructured.
+    pub uns: bool,
     pub shards: Vec<Shard>,
+}
+
+/// A layer and the column that it becomes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedLayer {
+    pub name: String,
+    pub written_as: String,
+    pub value: ValuePlan,
+}
+
+/// An embedding and the column that it becomes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedEmbedding {
+    pub name: String,
+    pub written_as: String,
+    pub width: u64,
+    pub float_type: FloatType,
+    /// The names of its numbers, where the input has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+}
+
+/// A matrix of cells × cells or genes × genes and the column that it becomes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedPairs {
+    pub name: String,
+    pub written_as: String,
+    pub value: ValuePlan,
 }
 
 /// An input of a job.
@@ -62,12 +100,31 @@ pub struct PlannedInput {
     pub source_file: String,
     pub format: Format,
     pub fingerprint: Fingerprint,
-    pub matrix: Matrix,
+    /// The matrix that becomes the expression table.
+    pub main: Matrix,
+    /// For each layer of the plan, the matrix that it is made of; likewise for pairs.
+    pub layers: Vec<Matrix>,
+    pub obsp: Vec<Matrix>,
+    pub varp: Vec<Matrix>,
     /// Its cells in the dataset.
     pub cells: Range<u64>,
+    pub converted: Vec<Note>,
     pub left_out: Vec<Note>,
+    pub warnings: Vec<String>,
     pub repeated_cells: Repeats,
     pub repeated_genes: Repeats,
+}
+
+impl PlannedInput {
+    /// The matrices that a table is made of.
+    pub fn matrices(&self, table: ShardTable) -> &[Matrix] {
+        match table {
+            ShardTable::Expression => std::slice::from_ref(&self.main),
+            ShardTable::Layers => &self.layers,
+            ShardTable::CellPairs => &self.obsp,
+            ShardTable::GenePairs => &self.varp,
+        }
+    }
 }
 
 /// The digest of a plan.
@@ -94,7 +151,7 @@ impl std::fmt::Display for JobId {
 }
 
 /// The version of [`Plan`] that this program writes and understands.
-const PLAN_VERSION: u32 = 1;
+const PLAN_VERSION: u32 = 2;
 
 impl Plan {
     /// Decides how one input becomes a dataset.
@@ -109,14 +166,21 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let description = source.description();
         let path = &description.path;
-        let matrix = description.main.clone();
         let cell_type = options.dtypes.cell_type(path, description.cells)?;
         let gene_type = options.dtypes.gene_type(path, description.genes)?;
-        let value = ValuePlan::new(path, options, matrix.number_type, survey)?;
+        let value = ValuePlan::new(
+            path,
+            options.dtypes,
+            options.value_type,
+            &description.main,
+            &survey.main,
+        )?;
         let source_file = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
+        let obs = columns::named(&description.obs, Table::Obs);
+        let var = columns::named(&description.var, Table::Var);
         Ok(Plan {
             plan_version: PLAN_VERSION,
             cells: description.cells,
@@ -125,19 +189,30 @@ impl Plan {
             cell_type,
             gene_type,
             value,
+            layers: extras::layers(description, survey, options.dtypes)?,
             compression: options.compression,
             fragment_rows: options.fragment_rows,
-            obs: columns::named(&description.obs, Table::Obs),
-            var: columns::named(&description.var, Table::Var),
-            shards: shard::cut(source, survey.expected_entries, options.fragment_rows)?,
+            obsm: extras::embeddings(path, &description.obsm, &survey.obsm, Table::Obs, &obs)?,
+            varm: extras::embeddings(path, &description.varm, &survey.varm, Table::Var, &var)?,
+            obsp: extras::pairs(path, &description.obsp, &survey.obsp)?,
+            varp: extras::pairs(path, &description.varp, &survey.varp)?,
+            uns: description.uns,
+            obs,
+            var,
+            shards: shard::cut(source, survey, options.fragment_rows)?,
             inputs: vec![PlannedInput {
                 path: path.clone(),
                 source_file,
                 format: description.format,
                 fingerprint: survey.fingerprint.clone(),
-                matrix,
+                main: description.main.clone(),
+                layers: description.layers.clone(),
+                obsp: description.obsp.clone(),
+                varp: description.varp.clone(),
                 cells: 0..description.cells,
-                left_out: description.left_out.clone(),
+                converted: [&description.converted[..], &survey.uns_converted].concat(),
+                left_out: [&description.left_out[..], &survey.uns_left_out].concat(),
+                warnings: description.warnings.clone(),
                 repeated_cells: survey.repeated_cells.clone(),
                 repeated_genes: survey.repeated_genes.clone(),
             }],
@@ -151,9 +226,55 @@ impl Plan {
         for input in &mut identity.inputs {
             input.path = PathBuf::new();
         }
-        identity.value = self.value.as_guessed();
+        for value in identity.values_mut() {
+            *value = value.as_guessed();
+        }
         let json = serde_json::to_vec(&identity).expect("a plan is made of texts and numbers");
         JobId(blake3::hash(&json).to_hex()[..32].to_string())
+    }
+
+    /// The types of the values of all matrices.
+    fn values_mut(&mut self) -> impl Iterator<Item = &mut ValuePlan> {
+        let layers = self.layers.iter_mut().map(|layer| &mut layer.value);
+        let pairs = self.obsp.iter_mut().chain(&mut self.varp);
+        std::iter::once(&mut self.value)
+            .chain(layers)
+            .chain(pairs.map(|pairs| &mut pairs.value))
+    }
+
+    /// The type of the values of each matrix of a table.
+    pub fn values(&self, table: ShardTable) -> Vec<&ValuePlan> {
+        fn of_pairs(pairs: &[PlannedPairs]) -> Vec<&ValuePlan> {
+            pairs.iter().map(|pairs| &pairs.value).collect()
+        }
+        match table {
+            ShardTable::Expression => vec![&self.value],
+            ShardTable::Layers => self.layers.iter().map(|layer| &layer.value).collect(),
+            ShardTable::CellPairs => of_pairs(&self.obsp),
+            ShardTable::GenePairs => of_pairs(&self.varp),
+        }
+    }
+
+    /// The type of the values of one matrix of a table, to be changed.
+    pub fn value_mut(&mut self, table: ShardTable, matrix: usize) -> Option<&mut ValuePlan> {
+        match table {
+            ShardTable::Expression => Some(&mut self.value),
+            ShardTable::Layers => self.layers.get_mut(matrix).map(|layer| &mut layer.value),
+            ShardTable::CellPairs => self.obsp.get_mut(matrix).map(|pairs| &mut pairs.value),
+            ShardTable::GenePairs => self.varp.get_mut(matrix).map(|pairs| &mut pairs.value),
+        }
+    }
+
+    /// The types of the two identifiers of a table's rows: of cells and genes, or of two cells or
+    /// genes.
+    pub fn id_types(&self, table: ShardTable) -> [IdType; 2] {
+        match table {
+            ShardTable::Expression | ShardTable::Layers => [self.cell_type, self.gene_type],
+            ShardTable::CellPairs => [IdType::UInt32; 2],
+            // As the reference has them, whatever the types of the expression table.
+            ShardTable::GenePairs if self.genes <= 1 << 16 => [IdType::UInt16; 2],
+            ShardTable::GenePairs => [IdType::UInt32; 2],
+        }
     }
 
     /// Stored entries of all inputs, as far as they are known: the measure of progress.

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PlanError, PlanOptions};
-use crate::source::NumberType;
-use crate::survey::{Survey, ValueType, ValueTypes};
+use super::{Dtypes, PlanError};
+use crate::source::{Matrix, NumberType};
+use crate::survey::{MatrixSurvey, ValueType, ValueTypes};
 
 /// How the type of the values was chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,41 +35,70 @@ pub struct Widened {
 }
 
 impl ValuePlan {
+    /// The type of a matrix of cells × genes.
     pub(super) fn new(
         path: &Path,
-        options: &PlanOptions,
-        stored: NumberType,
-        survey: &Survey,
+        dtypes: Dtypes,
+        forced: Option<ValueType>,
+        matrix: &Matrix,
+        survey: &MatrixSurvey,
     ) -> Result<Self, PlanError> {
         let exact = survey.exact;
         let misfit = |value_type| survey.misfits.get(&value_type).cloned().unwrap_or_default();
-        let candidates = options.dtypes.value_types();
-        let guess = match options.value_type {
+        let candidates = dtypes.value_types();
+        match forced {
             Some(forced) if !candidates.contains(&forced) => {
-                return Err(PlanError::ForcedTypeNotSigned { forced });
+                Err(PlanError::ForcedTypeNotSigned { forced })
             }
-            Some(forced) if !exact.contains(forced) => {
-                return Err(PlanError::ForcedTypeTooNarrow {
-                    path: path.to_path_buf(),
-                    forced,
-                    value: misfit(forced),
-                });
-            }
-            Some(forced) => forced,
-            None => narrowest(candidates, exact).ok_or_else(|| PlanError::NoExactType {
+            Some(forced) if !exact.contains(forced) => Err(PlanError::ForcedTypeTooNarrow {
                 path: path.to_path_buf(),
-                dtypes: options.dtypes.name(),
-                // The last candidate is the widest.
-                value: candidates
-                    .last()
-                    .map_or_else(String::new, |&widest| misfit(widest)),
-            })?,
-        };
+                object: matrix.object.clone(),
+                forced,
+                value: misfit(forced),
+            }),
+            _ => Self::choose(path, candidates, forced, matrix, survey),
+        }
+    }
+
+    /// The type of a matrix of pairs, which readers expect to be of floats.
+    pub(super) fn of_pairs(
+        path: &Path,
+        matrix: &Matrix,
+        survey: &MatrixSurvey,
+    ) -> Result<Self, PlanError> {
+        let candidates = [ValueType::Float32, ValueType::Float64];
+        Self::choose(path, &candidates, None, matrix, survey)
+    }
+
+    fn choose(
+        path: &Path,
+        candidates: &[ValueType],
+        forced: Option<ValueType>,
+        matrix: &Matrix,
+        survey: &MatrixSurvey,
+    ) -> Result<Self, PlanError> {
+        let exact = survey.exact;
+        let guess = forced.or_else(|| narrowest(candidates, exact));
+        let guess = guess.ok_or_else(|| PlanError::NoExactType {
+            path: path.to_path_buf(),
+            object: matrix.object.clone(),
+            help: skip_help(&matrix.object),
+            candidates: candidates
+                .iter()
+                .map(ValueType::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+            // The last candidate is the widest.
+            value: candidates
+                .last()
+                .and_then(|widest| survey.misfits.get(widest).cloned())
+                .unwrap_or_default(),
+        })?;
         Ok(ValuePlan {
             value_type: guess,
             guess,
-            forced: options.value_type.is_some(),
-            stored,
+            forced: forced.is_some(),
+            stored: matrix.number_type,
             candidates: candidates.to_vec(),
             exact,
             widened: Vec::new(),
@@ -119,6 +148,16 @@ impl ValuePlan {
     }
 }
 
+/// What helps where no type holds the values of a matrix.
+fn skip_help(object: &str) -> String {
+    match object.split_once('/') {
+        Some((part @ ("layers" | "obsp" | "varp"), name)) => {
+            format!("leave it out with --skip {part}:{name}")
+        }
+        _ => "round its values, or convert another matrix with --matrix".into(),
+    }
+}
+
 fn narrowest(candidates: &[ValueType], exact: ValueTypes) -> Option<ValueType> {
     candidates
         .iter()
@@ -129,29 +168,26 @@ fn narrowest(candidates: &[ValueType], exact: ValueTypes) -> Option<ValueType> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Compression, Dtypes};
-    use crate::source::Numbers;
+    use crate::source::{Layout, MatrixName, Numbers};
 
     fn plan(
         dtypes: Dtypes,
         value_type: Option<ValueType>,
         sample: Numbers,
     ) -> Result<ValuePlan, PlanError> {
-        let options = PlanOptions {
-            dtypes,
-            value_type,
-            compression: Compression::None,
-            fragment_rows: 10,
-        };
-        let survey = Survey {
+        let survey = MatrixSurvey {
             exact: ValueTypes::exact_for(&sample),
             misfits: Default::default(),
             expected_entries: 0,
-            fingerprint: Default::default(),
-            repeated_cells: Default::default(),
-            repeated_genes: Default::default(),
         };
-        ValuePlan::new(Path::new("x"), &options, sample.number_type(), &survey)
+        let matrix = Matrix {
+            name: MatrixName::Main,
+            object: "X".into(),
+            layout: Layout::Csr,
+            number_type: sample.number_type(),
+            entries: None,
+        };
+        ValuePlan::new(Path::new("x"), dtypes, value_type, &matrix, &survey)
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod number_column;
 mod options;
 mod selection;
 mod turn;
+mod unique;
 
 use std::ops::Range;
 use std::path::Path;
@@ -29,7 +30,7 @@ pub use error::SourceError;
 pub use format::{Format, detect};
 pub use hdf5::watch;
 pub use number::{NumberType, Numbers};
-pub use options::{MainMatrix, OpenOptions, RawUse};
+pub use options::{MainMatrix, Names, OpenOptions, RawUse};
 pub use selection::{Part, Pattern, PatternError, Selection};
 
 /// An input of cells. Implementations are cheap to open and hold no more than headers.
@@ -106,7 +107,11 @@ pub trait CellSource: Send + Sync {
 /// # Ok::<(), slaf::source::SourceError>(())
 /// ```
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
-    match options.format.map_or_else(|| detect(path), Ok)? {
-        Format::H5ad => Ok(Box::new(h5ad::H5adSource::open(path, options)?)),
+    let source: Box<dyn CellSource> = match options.format.map_or_else(|| detect(path), Ok)? {
+        Format::H5ad => Box::new(h5ad::H5adSource::open(path, options)?),
+    };
+    match options.names {
+        Names::AsTheyAre => Ok(source),
+        Names::MadeUnique => Ok(Box::new(unique::UniqueNames::over(source)?)),
     }
 }

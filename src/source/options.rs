@@ -20,6 +20,16 @@ pub struct OpenOptions {
     /// What becomes of the raw matrix where it is not the main one.
     pub raw: RawUse,
     pub selection: Selection,
+    pub names: Names,
+}
+
+/// What becomes of names that several cells, or several genes, have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Names {
+    #[default]
+    AsTheyAre,
+    /// All but the first get a suffix: `-1`, `-2` …
+    MadeUnique,
 }
 
 /// The matrix that becomes the expression table.
@@ -54,6 +64,7 @@ impl Default for OpenOptions {
             matrix: MainMatrix::default(),
             raw: RawUse::default(),
             selection: Selection::default(),
+            names: Names::default(),
         }
     }
 }

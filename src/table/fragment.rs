@@ -19,6 +19,10 @@ use crate::store::{sync_file, sync_folder};
 /// Rows of a batch given to Lance at once; measured to be encoded fastest.
 const BATCH_ROWS: usize = 1 << 18;
 
+/// Bytes that a writer collects before it encodes, in all columns together: 8 MiB, the default of
+/// Lance, for each column of the expression table, and less where there are many columns.
+const BUFFERS: u64 = 24 << 20;
+
 /// Writes one fragment. What is not finished leaves no file behind, unless the process dies.
 pub struct FragmentWriter {
     writer: v2_1::Writer,
@@ -46,8 +50,11 @@ impl FragmentWriter {
             .await
             .map_err(lance)?;
         // 2.1 by name: the default of Lance changes from release to release.
-        let writer = v2_1::Writer::try_new(output, schema.clone(), FileWriterOptions::default())
-            .map_err(lance)?;
+        let options = FileWriterOptions {
+            data_cache_bytes: Some(BUFFERS),
+            ..FileWriterOptions::default()
+        };
+        let writer = v2_1::Writer::try_new(output, schema.clone(), options).map_err(lance)?;
         Ok(FragmentWriter {
             writer,
             schema,

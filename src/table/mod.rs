@@ -2,15 +2,17 @@
 //! its commit.
 
 mod commit;
+mod embedding;
 mod error;
-mod expression;
 mod fragment;
 mod frame;
+mod rows;
 mod schema;
 
 pub use commit::{JOB_PROPERTY, TableFolder};
+pub use embedding::embedding_column;
 pub use error::TableError;
-pub use expression::ExpressionWriter;
 pub use fragment::FragmentWriter;
-pub use frame::{cells_batch, genes_batch, plain_text};
-pub use schema::{TableName, cells_schema, expression_schema, genes_schema};
+pub use frame::{CellRows, GeneRows, plain_text};
+pub use rows::RowsWriter;
+pub use schema::{TableName, schema};

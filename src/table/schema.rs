@@ -1,35 +1,50 @@
 //! The columns of each table, as the readers of the reference expect them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use lance_encoding::constants::COMPRESSION_META_KEY;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Compression, IdType, Plan, PlannedColumn};
+use crate::plan::{Compression, IdType, Plan, PlannedColumn, PlannedEmbedding, ShardTable};
 use crate::source::{ColumnKind, NumberType};
-use crate::survey::ValueType;
+use crate::survey::{FloatType, ValueType};
 
 /// A table of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TableName {
     Expression,
+    Layers,
     Genes,
+    /// Matrices of genes × genes.
+    GenePairs,
+    /// Matrices of cells × cells.
+    CellPairs,
     Cells,
 }
 
 impl TableName {
     /// All tables, in the order in which they are committed: a reader that opens the newest
     /// versions may see rows of cells that are not listed yet, never cells without their rows.
-    pub const IN_COMMIT_ORDER: [TableName; 3] =
-        [TableName::Expression, TableName::Genes, TableName::Cells];
+    pub const IN_COMMIT_ORDER: [TableName; 6] = [
+        TableName::Expression,
+        TableName::Layers,
+        TableName::Genes,
+        TableName::GenePairs,
+        TableName::CellPairs,
+        TableName::Cells,
+    ];
 
     /// The key of the table in config.json.
     pub fn key(self) -> &'static str {
         match self {
             TableName::Expression => "expression",
+            TableName::Layers => "layers",
             TableName::Genes => "genes",
+            TableName::GenePairs => "genesxgenes",
+            TableName::CellPairs => "cellsxcells",
             TableName::Cells => "cells",
         }
     }
@@ -38,25 +53,71 @@ impl TableName {
     pub fn folder(self) -> &'static str {
         match self {
             TableName::Expression => "expression.lance",
+            TableName::Layers => "layers.lance",
             TableName::Genes => "genes.lance",
+            TableName::GenePairs => "genesxgenes.lance",
+            TableName::CellPairs => "cellsxcells.lance",
             TableName::Cells => "cells.lance",
+        }
+    }
+
+    /// The tables that a plan has, in the order in which they are committed.
+    pub fn of(plan: &Plan) -> impl Iterator<Item = TableName> {
+        Self::IN_COMMIT_ORDER
+            .into_iter()
+            .filter(|table| match table {
+                TableName::Expression | TableName::Genes | TableName::Cells => true,
+                TableName::Layers => !plan.layers.is_empty(),
+                TableName::GenePairs => !plan.varp.is_empty(),
+                TableName::CellPairs => !plan.obsp.is_empty(),
+            })
+    }
+}
+
+impl From<ShardTable> for TableName {
+    fn from(table: ShardTable) -> Self {
+        match table {
+            ShardTable::Expression => TableName::Expression,
+            ShardTable::Layers => TableName::Layers,
+            ShardTable::CellPairs => TableName::CellPairs,
+            ShardTable::GenePairs => TableName::GenePairs,
         }
     }
 }
 
-/// The expression table: one row for each non-zero.
-pub fn expression_schema(plan: &Plan) -> Schema {
+/// The columns of a table.
+pub fn schema(table: TableName, plan: &Plan) -> Schema {
+    match table {
+        TableName::Expression => entries(plan, ShardTable::Expression),
+        TableName::Layers => entries(plan, ShardTable::Layers),
+        TableName::CellPairs => entries(plan, ShardTable::CellPairs),
+        TableName::GenePairs => entries(plan, ShardTable::GenePairs),
+        TableName::Genes => genes(plan),
+        TableName::Cells => cells(plan),
+    }
+}
+
+/// A table of non-zeros: one row for each coordinate that has any.
+fn entries(plan: &Plan, table: ShardTable) -> Schema {
     let id_type = |id_type| match id_type {
         IdType::UInt16 => DataType::UInt16,
         IdType::UInt32 => DataType::UInt32,
         IdType::Int32 => DataType::Int32,
     };
-    let value_type = match plan.value.value_type {
-        ValueType::UInt16 => DataType::UInt16,
-        ValueType::UInt32 => DataType::UInt32,
-        ValueType::Int32 => DataType::Int32,
-        ValueType::Float32 => DataType::Float32,
-        ValueType::Float64 => DataType::Float64,
+    let (ids, names): (_, Vec<&str>) = match table {
+        ShardTable::Expression => (["cell_integer_id", "gene_integer_id"], vec!["value"]),
+        ShardTable::Layers => (
+            ["cell_integer_id", "gene_integer_id"],
+            plan.layers.iter().map(|l| l.written_as.as_str()).collect(),
+        ),
+        ShardTable::CellPairs => (
+            ["cell_integer_id_i", "cell_integer_id_j"],
+            plan.obsp.iter().map(|p| p.written_as.as_str()).collect(),
+        ),
+        ShardTable::GenePairs => (
+            ["gene_integer_id_i", "gene_integer_id_j"],
+            plan.varp.iter().map(|p| p.written_as.as_str()).collect(),
+        ),
     };
     let compression = match plan.compression {
         Compression::None => None,
@@ -73,15 +134,26 @@ pub fn expression_schema(plan: &Plan) -> Schema {
             None => field,
         }
     };
-    Schema::new(vec![
-        field("cell_integer_id", id_type(plan.cell_type)),
-        field("gene_integer_id", id_type(plan.gene_type)),
-        field("value", value_type),
-    ])
+    let ids = ids
+        .into_iter()
+        .zip(plan.id_types(table))
+        .map(|(name, kind)| field(name, id_type(kind)));
+    let values = names.into_iter().zip(plan.values(table));
+    let values = values.map(|(name, value)| {
+        let data_type = match value.value_type {
+            ValueType::UInt16 => DataType::UInt16,
+            ValueType::UInt32 => DataType::UInt32,
+            ValueType::Int32 => DataType::Int32,
+            ValueType::Float32 => DataType::Float32,
+            ValueType::Float64 => DataType::Float64,
+        };
+        field(name, data_type)
+    });
+    Schema::new(ids.chain(values).collect::<Vec<_>>())
 }
 
-/// The table of the cells: the columns of obs, then who the cell is and where its rows begin.
-pub fn cells_schema(plan: &Plan) -> Schema {
+/// The columns of obs, then who the cell is and where its rows begin, then embeddings.
+fn cells(plan: &Plan) -> Schema {
     let mut fields = frame_fields(&plan.obs);
     fields.extend([
         Field::new("cell_id", DataType::Utf8, true),
@@ -89,17 +161,36 @@ pub fn cells_schema(plan: &Plan) -> Schema {
         Field::new("source_file", DataType::Utf8, true),
         Field::new("cell_start_index", DataType::Int64, true),
     ]);
+    fields.extend(plan.obsm.iter().map(embedding));
     Schema::new(fields)
 }
 
-/// The table of the genes.
-pub fn genes_schema(plan: &Plan) -> Schema {
+fn genes(plan: &Plan) -> Schema {
     let mut fields = frame_fields(&plan.var);
     fields.extend([
         Field::new("gene_id", DataType::Utf8, true),
         Field::new("gene_integer_id", DataType::Int64, true),
     ]);
+    fields.extend(plan.varm.iter().map(embedding));
     Schema::new(fields)
+}
+
+fn embedding(embedding: &PlannedEmbedding) -> Field {
+    let item = Arc::new(Field::new("item", float(embedding.float_type), true));
+    // The plan refuses embeddings that are wider.
+    let width = i32::try_from(embedding.width).unwrap_or(i32::MAX);
+    Field::new(
+        &embedding.written_as,
+        DataType::FixedSizeList(item, width),
+        true,
+    )
+}
+
+fn float(float_type: FloatType) -> DataType {
+    match float_type {
+        FloatType::Float32 => DataType::Float32,
+        FloatType::Float64 => DataType::Float64,
+    }
 }
 
 fn frame_fields(columns: &[PlannedColumn]) -> Vec<Field> {

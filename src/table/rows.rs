@@ -1,18 +1,17 @@
-//! Rows of the expression table of one shard.
+//! Rows of one shard of a table of non-zeros.
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Schema;
 use lance_table::format::Fragment;
 
-use super::{FragmentWriter, TableError, TableFolder, expression_schema};
-use crate::chunk::CooBatch;
-use crate::plan::{JobId, Plan};
+use super::{FragmentWriter, TableError, TableFolder};
+use crate::plan::JobId;
 
 /// Writes the fragments of a shard: one, unless it turns out to hold more rows than a fragment may.
 /// A cell is never split.
-pub struct ExpressionWriter {
+pub struct RowsWriter {
     table: TableFolder,
     job: JobId,
     schema: Arc<Schema>,
@@ -21,26 +20,25 @@ pub struct ExpressionWriter {
     finished: Vec<Fragment>,
 }
 
-impl ExpressionWriter {
+impl RowsWriter {
     /// A writer that has written nothing, and no file, yet.
-    pub fn new(table: TableFolder, job: JobId, plan: &Plan) -> Self {
-        ExpressionWriter {
+    pub fn new(table: TableFolder, job: JobId, schema: Schema, fragment_rows: u64) -> Self {
+        RowsWriter {
             table,
             job,
-            schema: Arc::new(expression_schema(plan)),
-            fragment_rows: plan.fragment_rows,
+            schema: Arc::new(schema),
+            fragment_rows,
             open: None,
             finished: Vec::new(),
         }
     }
 
-    /// Appends the rows of the next cells.
-    pub async fn write(&mut self, batch: &CooBatch) -> Result<(), TableError> {
-        let columns = vec![
-            batch.cell_ids.clone(),
-            batch.gene_ids.clone(),
-            batch.values.clone(),
-        ];
+    /// Appends the rows of the next cells, of which each has so many.
+    pub async fn write(
+        &mut self,
+        columns: Vec<ArrayRef>,
+        counts: &[u32],
+    ) -> Result<(), TableError> {
         let rows = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| {
             TableError::Arrow {
                 path: self.table.path().to_path_buf(),
@@ -48,8 +46,8 @@ impl ExpressionWriter {
             }
         })?;
         let mut start = 0;
-        let mut cells = batch.counts.iter().copied().peekable();
-        while start < batch.rows() {
+        let mut cells = counts.iter().copied().peekable();
+        while start < rows.num_rows() {
             let written = self.open.as_ref().map_or(0, FragmentWriter::rows);
             let mut length = 0u64;
             while let Some(&count) = cells.peek() {

@@ -1,0 +1,52 @@
+//! Rows of a shard that are ready to be written.
+
+use arrow::array::ArrayRef;
+
+use crate::chunk::{CooBatch, LayersBatch};
+
+/// Rows of a table of non-zeros.
+pub(super) enum Batch {
+    /// Of one matrix.
+    One(Box<CooBatch>),
+    /// Of several.
+    Several(LayersBatch),
+}
+
+impl Batch {
+    /// The columns of the table.
+    pub fn columns(&self) -> Vec<ArrayRef> {
+        match self {
+            Batch::One(batch) => vec![
+                batch.cell_ids.clone(),
+                batch.gene_ids.clone(),
+                batch.values.clone(),
+            ],
+            Batch::Several(batch) => {
+                let mut columns = vec![batch.cell_ids.clone(), batch.gene_ids.clone()];
+                columns.extend(batch.values.iter().cloned());
+                columns
+            }
+        }
+    }
+
+    /// Rows of the table for each row of the matrices.
+    pub fn counts(&self) -> &[u32] {
+        match self {
+            Batch::One(batch) => &batch.counts,
+            Batch::Several(batch) => &batch.counts,
+        }
+    }
+
+    /// What came from each matrix.
+    pub fn matrices(&self) -> &[CooBatch] {
+        match self {
+            Batch::One(batch) => std::slice::from_ref(batch),
+            Batch::Several(batch) => &batch.layers,
+        }
+    }
+
+    /// Entries as stored, of all matrices.
+    pub fn entries(&self) -> u64 {
+        self.matrices().iter().map(|batch| batch.entries).sum()
+    }
+}

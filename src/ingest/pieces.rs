@@ -1,0 +1,105 @@
+//! The pieces in which a shard is read: the same rows of all its matrices.
+
+use std::ops::Range;
+
+use crate::source::{
+    CellSource, ChunkBudget, Chunks, Matrix, MatrixName, PendingChunk, SourceError,
+};
+
+/// Rows of a shard, unread.
+pub(super) struct Piece<'a> {
+    pub rows: Range<u64>,
+    /// The chunks of each matrix: together they are all rows of the piece.
+    pub matrices: Vec<Vec<PendingChunk<'a>>>,
+}
+
+/// The pieces of a shard, in order and without gaps.
+pub(super) type Pieces<'a> = Box<dyn Iterator<Item = Result<Piece<'a>, SourceError>> + Send + 'a>;
+
+/// Cuts rows of matrices into pieces within the budget.
+pub(super) fn pieces<'a>(
+    source: &'a dyn CellSource,
+    matrices: &'a [Matrix],
+    rows: Range<u64>,
+    budget: ChunkBudget,
+) -> Result<Pieces<'a>, SourceError> {
+    if let [matrix] = matrices {
+        let chunks = source.chunks(&matrix.name, rows, budget)?;
+        return Ok(Box::new(chunks.map(|chunk| {
+            chunk.map(|chunk| Piece {
+                rows: chunk.cells.clone(),
+                matrices: vec![vec![chunk]],
+            })
+        })));
+    }
+    let cutter = Cutter {
+        source,
+        matrices,
+        rows,
+        // Of what there is for a piece, each matrix has its share.
+        budget: ChunkBudget {
+            bytes: budget.bytes / matrices.len().max(1) as u64,
+            ..budget
+        },
+    };
+    Ok(Box::new(cutter))
+}
+
+/// Cuts several matrices at the same rows: where the first of them has used up its share.
+struct Cutter<'a> {
+    source: &'a dyn CellSource,
+    matrices: &'a [Matrix],
+    /// Rows that are still to be cut.
+    rows: Range<u64>,
+    budget: ChunkBudget,
+}
+
+impl<'a> Cutter<'a> {
+    fn chunks(
+        &self,
+        matrix: &MatrixName,
+        end: u64,
+        budget: ChunkBudget,
+    ) -> Result<Chunks<'a>, SourceError> {
+        self.source.chunks(matrix, self.rows.start..end, budget)
+    }
+
+    fn cut(&mut self) -> Result<Piece<'a>, SourceError> {
+        let mut first = Vec::with_capacity(self.matrices.len());
+        let mut end = self.rows.end;
+        for matrix in self.matrices {
+            // A chunk that ends later than another matrix's is cut anew below.
+            let mut chunks = self.chunks(&matrix.name, end, self.budget)?;
+            let chunk = chunks.next().transpose()?;
+            end = chunk.as_ref().map_or(end, |chunk| chunk.cells.end.min(end));
+            first.push(chunk);
+        }
+        let mut matrices = Vec::with_capacity(first.len());
+        for (matrix, chunk) in self.matrices.iter().zip(first) {
+            matrices.push(match chunk {
+                Some(chunk) if chunk.cells.end == end => vec![chunk],
+                _ => self
+                    .chunks(&matrix.name, end, self.budget)?
+                    .collect::<Result<_, _>>()?,
+            });
+        }
+        let rows = self.rows.start..end;
+        self.rows.start = end;
+        Ok(Piece { rows, matrices })
+    }
+}
+
+impl<'a> Iterator for Cutter<'a> {
+    type Item = Result<Piece<'a>, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rows.is_empty() {
+            return None;
+        }
+        let piece = self.cut();
+        if piece.is_err() {
+            self.rows.start = self.rows.end;
+        }
+        Some(piece)
+    }
+}

@@ -1,0 +1,207 @@
+//! Names of cells and genes made unique the way anndata does.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+
+use arrow::array::{RecordBatch, StringArray};
+
+use super::{
+    Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Note, Numbers, SourceError, Uns,
+};
+
+/// Names are read in blocks of this many.
+const BLOCK: u64 = 1 << 16;
+
+/// An input whose cells (and genes) all have names of their own.
+pub(super) struct UniqueNames {
+    source: Box<dyn CellSource>,
+    description: Description,
+    cells: HashMap<u64, String>,
+    genes: HashMap<u64, String>,
+}
+
+impl UniqueNames {
+    /// Reads all names and finds new ones for those that repeat.
+    pub fn over(source: Box<dyn CellSource>) -> Result<Self, SourceError> {
+        let mut description = source.description().clone();
+        let cells = renamed(description.cells, &|rows| source.cell_ids(rows))?;
+        let genes = renamed(description.genes, &|rows| source.gene_ids(rows))?;
+        for (object, what, renamed) in [("obs", "cells", &cells), ("var", "genes", &genes)] {
+            if let Some((row, name)) = renamed.iter().min_by_key(|(row, _)| **row) {
+                description.converted.push(Note::new(
+                    object,
+                    format!(
+                        "{} {what} got names of their own, such as {name:?} for row {row}",
+                        renamed.len()
+                    ),
+                ));
+            }
+        }
+        Ok(UniqueNames {
+            source,
+            description,
+            cells,
+            genes,
+        })
+    }
+}
+
+type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
+
+fn blocks(rows: u64) -> impl Iterator<Item = Range<u64>> {
+    (0..rows)
+        .step_by(BLOCK as usize)
+        .map(move |start| start..(start + BLOCK).min(rows))
+}
+
+/// New names for rows whose name an earlier row has. Memory goes by the hashes of all names and by
+/// the names that repeat.
+fn renamed(rows: u64, ids: &Ids<'_>) -> Result<HashMap<u64, String>, SourceError> {
+    let hash = |id: &str| {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut hashes = Vec::new();
+    for block in blocks(rows) {
+        let names = ids(block)?;
+        hashes.extend(names.iter().map(|id| hash(id.unwrap_or_default())));
+    }
+    hashes.sort_unstable();
+    let repeated: HashSet<u64> = hashes
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0])
+        .collect();
+    let mut renamed = HashMap::new();
+    if repeated.is_empty() {
+        return Ok(renamed);
+    }
+    // For each name that repeats, the last number that was tried.
+    let mut tried: HashMap<String, u64> = HashMap::new();
+    let mut given = HashSet::new();
+    for block in blocks(rows) {
+        let names = ids(block.clone())?;
+        for (row, id) in block.zip(names.iter()) {
+            let id = id.unwrap_or_default();
+            if !repeated.contains(&hash(id)) {
+                continue;
+            }
+            let Some(number) = tried.get_mut(id) else {
+                tried.insert(id.to_string(), 0);
+                continue;
+            };
+            let name = loop {
+                *number += 1;
+                let name = format!("{id}-{number}");
+                // A name that others may have, by its hash, is not taken.
+                let new = hashes.binary_search(&hash(&name)).is_err();
+                if new && given.insert(name.clone()) {
+                    break name;
+                }
+            };
+            renamed.insert(row, name);
+        }
+    }
+    Ok(renamed)
+}
+
+fn with_names(ids: StringArray, rows: Range<u64>, renamed: &HashMap<u64, String>) -> StringArray {
+    if renamed.is_empty() {
+        return ids;
+    }
+    let names = rows.zip(ids.iter());
+    StringArray::from_iter_values(names.map(|(row, id)| match renamed.get(&row) {
+        Some(name) => name.as_str(),
+        None => id.unwrap_or_default(),
+    }))
+}
+
+impl CellSource for UniqueNames {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+        let ids = self.source.cell_ids(cells.clone())?;
+        Ok(with_names(ids, cells, &self.cells))
+    }
+
+    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+        let ids = self.source.gene_ids(genes.clone())?;
+        Ok(with_names(ids, genes, &self.genes))
+    }
+
+    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
+        self.source.obs(cells)
+    }
+
+    fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
+        self.source.var(genes)
+    }
+
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
+        self.source.embedding(axis, name, rows)
+    }
+
+    fn uns(&self) -> Result<Uns, SourceError> {
+        self.source.uns()
+    }
+
+    fn prepare(
+        &self,
+        matrix: &MatrixName,
+        report: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), SourceError> {
+        self.source.prepare(matrix, report)
+    }
+
+    fn offsets(
+        &self,
+        matrix: &MatrixName,
+        rows: Range<u64>,
+    ) -> Result<Option<Vec<u64>>, SourceError> {
+        self.source.offsets(matrix, rows)
+    }
+
+    fn sample(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(&Numbers),
+    ) -> Result<(), SourceError> {
+        self.source.sample(matrix, visit)
+    }
+
+    fn chunks(
+        &self,
+        matrix: &MatrixName,
+        rows: Range<u64>,
+        budget: ChunkBudget,
+    ) -> Result<Chunks<'_>, SourceError> {
+        self.source.chunks(matrix, rows, budget)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_keeps_its_name_and_no_name_is_given_twice() {
+        let names = ["a", "b", "a", "a-1", "a", "b"];
+        let read = |rows: Range<u64>| {
+            Ok(StringArray::from_iter_values(
+                &names[rows.start as usize..rows.end as usize],
+            ))
+        };
+        let renamed = renamed(6, &read).unwrap();
+        let ids = with_names(read(0..6).unwrap(), 0..6, &renamed);
+        let ids: Vec<&str> = ids.iter().flatten().collect();
+        assert_eq!(ids, ["a", "b", "a-2", "a-1", "a-3", "b-1"]);
+        assert_eq!(
+            with_names(read(4..6).unwrap(), 4..6, &renamed).value(0),
+            "a-3"
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! Embeddings as columns of lists.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array};
+use arrow::datatypes::{DataType, Field};
+use arrow::error::ArrowError;
+
+use crate::plan::PlannedEmbedding;
+use crate::source::Numbers;
+use crate::survey::FloatType;
+
+/// `rows × width` numbers, row after row, as lists in the planned type.
+///
+/// # Errors
+/// Where a number is not exact in that type: the input changed since it was surveyed.
+pub fn embedding_column(
+    numbers: &Numbers,
+    rows: usize,
+    planned: &PlannedEmbedding,
+) -> Result<ArrayRef, ArrowError> {
+    let misfit = |position| {
+        ArrowError::ComputeError(format!(
+            "the number at {position} of {} is not exact in its planned type",
+            planned.name
+        ))
+    };
+    let wide = numbers.to_f64().map_err(misfit)?;
+    let (values, data_type): (ArrayRef, _) = match planned.float_type {
+        FloatType::Float64 => (Arc::new(Float64Array::from(wide)), DataType::Float64),
+        FloatType::Float32 => {
+            let narrow: Vec<f32> = wide.iter().map(|&value| value as f32).collect();
+            let same = |(a, b): (&f32, &f64)| f64::from(*a) == *b || b.is_nan();
+            if let Some(position) = narrow.iter().zip(&wide).position(|pair| !same(pair)) {
+                return Err(misfit(position));
+            }
+            (Arc::new(Float32Array::from(narrow)), DataType::Float32)
+        }
+    };
+    let item = Arc::new(Field::new("item", data_type, true));
+    let width = i32::try_from(planned.width)
+        .map_err(|_| ArrowError::ComputeError("an embedding is too wide".into()))?;
+    if planned.width == 0 {
+        // Without numbers, a list cannot tell how many there are of it.
+        let list = FixedSizeListArray::try_new_with_length(item, 0, values, None, rows)?;
+        return Ok(Arc::new(list));
+    }
+    Ok(Arc::new(FixedSizeListArray::try_new(
+        item, width, values, None,
+    )?))
+}
