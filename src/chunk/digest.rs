@@ -156,7 +156,10 @@ mod tests {
 
     #[test]
     fn it_stays_as_it_is() {
-        assert_eq!(digest(&[(1, 2, 3.0)]).to_string(), "e927f55ae5ee29360ae12e4dad33ba3f");
+        assert_eq!(
+            digest(&[(1, 2, 3.0)]).to_string(),
+            "e927f55ae5ee29360ae12e4dad33ba3f"
+        );
         let text = digest(&[(0, 0, f64::NAN)]).to_string();
         assert_eq!(text.parse::<Digest>().unwrap().to_string(), text);
     }

@@ -71,7 +71,7 @@ impl Info {
         info.in_progress = file.checkpoint.as_ref().map(Progress::of);
         if file.dataset.is_some() {
             let dataset = Dataset::open(path)?;
-            for table in [TableName::Expression, TableName::Cells, TableName::Genes] {
+            for table in dataset.tables() {
                 info.tables
                     .push(TableInfo::of(table, &dataset.table(table).await?).await?);
             }

@@ -47,6 +47,12 @@ impl Dataset {
         &self.config
     }
 
+    /// The tables that it has.
+    pub fn tables(&self) -> impl Iterator<Item = TableName> + '_ {
+        let has = |table: &TableName| self.config.tables.contains_key(table.key());
+        TableName::IN_COMMIT_ORDER.into_iter().filter(has)
+    }
+
     /// A table in the version that config.json describes: appends that are not complete are not
     /// seen. Datasets of the reference name no versions; there it is the newest.
     pub async fn table(&self, table: TableName) -> Result<lance::Dataset, DatasetError> {

@@ -36,7 +36,17 @@ def make(path):
         index=[f"cell_{i:03}" for i in range(n)],
     )
     var = pd.DataFrame(dict(symbol=[f"S{i}" for i in range(g)]), index=[f"gene_{i:03}" for i in range(g)])
-    ad.AnnData(sp.csr_matrix(X), obs=obs, var=var).write_h5ad(path, compression="gzip")
+    spliced = np.where(r.random((n, g)) < 0.5, X, 0).astype("float32")
+    smooth = (r.random((n, g)) * (r.random((n, g)) < 0.3)).astype("float32")
+    a = ad.AnnData(
+        sp.csr_matrix(X),
+        obs=obs,
+        var=var,
+        layers=dict(spliced=sp.csr_matrix(spliced), smooth=smooth),
+        obsm=dict(X_umap=r.random((n, 2)).astype("float32")),
+        varm=dict(PCs=r.random((g, 5)).astype("float32")),
+    )
+    a.write_h5ad(path, compression="gzip")
 
 
 def reference(out, path):
@@ -61,7 +71,7 @@ def check(dataset, path, at_least):
     a = ad.read_h5ad(path)
     obs = {c: a.obs[c].astype(object) if isinstance(a.obs[c].dtype, pd.CategoricalDtype) else a.obs[c] for c in a.obs}
     loaders = importlib.util.find_spec("torch") is not None
-    results = load_battery()(str(dataset), a.X, list(a.obs_names), list(a.var_names), pd.DataFrame(obs), ml=loaders)
+    results = load_battery()(str(dataset), a.X, list(a.obs_names), list(a.var_names), pd.DataFrame(obs), dict(a.layers), dict(a.obsm), dict(a.varm), ml=loaders)
     if not loaders:
         print("without the 5 checks of the training loaders: torch is not installed")
     for name, result in results.items():

@@ -55,10 +55,10 @@ def same_values(what, want, got):
 
 
 def read_h5ad(path):
-    """(obs, var, X). scipy has no sparse half or big-endian floats, so anndata cannot read those: h5py can."""
+    """(obs, var, X, the whole AnnData). scipy has no sparse half or big-endian floats, so anndata cannot read those: h5py can."""
     try:
         a = ad.read_h5ad(path)
-        return a.obs, a.var, a.X
+        return a.obs, a.var, a.X, a
     except ValueError as e:
         if "does not support dtype" not in str(e):
             raise
@@ -66,7 +66,7 @@ def read_h5ad(path):
         obs, var = read_elem(f["obs"]), read_elem(f["var"])
         data, indices, indptr = (f["X"][k][()] for k in ("data", "indices", "indptr"))
         data = data.astype("float32" if data.dtype.itemsize < 8 and data.dtype.kind == "f" else data.dtype.newbyteorder("="))
-        return obs, var, sp.csr_matrix((data, indices.astype("int64"), indptr.astype("int64")), shape=(len(obs), len(var)))
+        return obs, var, sp.csr_matrix((data, indices.astype("int64"), indptr.astype("int64")), shape=(len(obs), len(var))), None
 
 
 def expected_expression(X, shape):
@@ -156,7 +156,7 @@ def check_column(what, s, got):
 
 def check_table(table, frame, got, names, notes, extra):
     """cells or genes: our columns after all of obs or var, in source order."""
-    written = {n["column"]: n.get("written_as", n["column"]) for n in notes if n.get("table") == table}
+    written = names_of(notes, table)
     want = [written.get(c, c) for c in frame.columns] + [c for c, _ in OURS[table]]
     same(f"{table}: column order", want, got.column_names[: len(want)])
     same(f"{table}: columns nobody asked for", [], [c for c in got.column_names if c not in want and c not in extra])
@@ -242,7 +242,7 @@ def check_config(config, shape, value, versions):
 def check_categories(config, table, frame):
     """Category lists survive in config.json: `obs_dtypes` (`var_dtypes`), by column (old or new name), {"categories": [...], "ordered": bool}."""
     kept = config.get(f"{table}_dtypes")
-    written = {n["column"]: n.get("written_as") for n in config.get("column_notes", []) if n.get("table") == table}
+    written = names_of(config.get("column_notes", []), table)
     for c in frame.columns if isinstance(kept, dict) else ():
         entry = kept.get(c, kept.get(written.get(c)))
         if isinstance(frame[c].dtype, pd.CategoricalDtype) and isinstance(entry, dict) and "categories" in entry:
@@ -250,6 +250,159 @@ def check_categories(config, table, frame):
             same(f"config: categories of {c!r}", [text(v) for v in cat.categories], [v if isinstance(v, str) else text(v) for v in entry["categories"]])
             if "ordered" in entry:
                 same(f"config: {c!r} ordered", bool(cat.ordered), entry["ordered"])
+
+
+def names_of(notes, part):
+    """Column of the dataset by name in the source, where the two differ."""
+    return {n["column"]: n["written_as"] for n in notes if n.get("part") == part}
+
+
+def left_out(config):
+    return {n["object"] for s in config.get("sources", []) for n in s.get("left_out", [])}
+
+
+def check_union(table, matrices, got, ids, names, shape, types, value_types):
+    """A table of several matrices: one row for each coordinate where any of them has a value, 0 where one has none."""
+    same(f"{table}: columns", ids + [names.get(k, k) for k in matrices], got.column_names)
+    if got.column_names[:2] != ids:
+        return
+    same(f"{table}: types of ids", types, [np.dtype(t.to_pandas_dtype()).name for t in got.schema.types[:2]])
+    parts = {k: expected_expression(m, shape) for k, m in matrices.items()}
+    keys = {k: p[0] * max(1, shape[1]) + p[1] for k, p in parts.items()}
+    union = np.unique(np.concatenate(list(keys.values()))) if keys else np.array([], "int64")
+    i, j = (got[c].to_numpy().astype("int64") for c in ids)
+    same_values(f"{table}: coordinates", union, i * max(1, shape[1]) + j)
+    for k, (_, _, value, stored) in parts.items():
+        column = names.get(k, k)
+        if column not in got.column_names:
+            differ(f"{table}: {k} is missing")
+            continue
+        order = value_types
+        want = next((t for t in order if fits(np.concatenate([value, stored]), t)), None)
+        same(f"{table}: type of {k}", want, np.dtype(got[column].type.to_pandas_dtype()).name)
+        dense = np.zeros(len(union))
+        dense[np.searchsorted(union, keys[k])] = value.astype("float64")
+        if len(union) == got.num_rows:
+            same_values(f"{table}: {k}", dense, got[column].to_numpy().astype("float64") + 0.0)
+
+
+def numbers(m):
+    """An embedding as an array of numbers, or None where it is none."""
+    if isinstance(m, pd.DataFrame):
+        if not all(isinstance(t, np.dtype) and t.kind in "biuf" for t in m.dtypes):
+            return None
+        types = set(m.dtypes)
+        return m.to_numpy(dtype=types.pop() if len(types) == 1 else "float64")
+    if sp.issparse(m):
+        return m.toarray()
+    m = np.asarray(m)
+    return m.reshape(len(m), -1) if m.dtype.kind in "biuf" and m.ndim in (1, 2) else None
+
+
+def check_embeddings(part, got, matrices, config):
+    names, skipped = names_of(config.get("column_notes", []), part), left_out(config)
+    for k, m in matrices.items():
+        m, column = numbers(m), names.get(k, k)
+        if m is None or m.shape[1] == 0:
+            if f"{part}/{k}" not in skipped:
+                differ(f"{part}/{k} is neither written nor named as left out")
+            continue
+        if column not in got.column_names:
+            differ(f"{part}/{k} is missing")
+            continue
+        value = m.astype("float64").reshape(-1)
+        kind = "float32" if fits(value, "float32") else "float64"
+        same(f"{part}/{k}: type", str(pa.list_(getattr(pa, kind)(), m.shape[1])), str(got[column].type).replace("item: ", "item: "))
+        found = np.array(got[column].to_pylist(), dtype="float64").reshape(len(m), m.shape[1]) if len(m) else m.astype("float64")
+        same_values(f"{part}/{k}", value + 0.0, found.reshape(-1) + 0.0)
+    known = config.get(part, {})
+    want = sorted(names.get(k, k) for k, m in matrices.items() if f"{part}/{k}" not in skipped)
+    same(f"config: {part}.available", want, sorted(known.get("available", [])))
+
+
+def as_json(v):
+    """What uns.json holds for a value; Missing where it has no form there."""
+    if isinstance(v, dict):
+        return {k: j for k, x in v.items() if (j := as_json(x)) is not Missing}
+    if isinstance(v, pd.DataFrame):
+        return Frame({c: as_json(v[c]) for c in v.columns}, as_json(pd.Series(v.index)))
+    if isinstance(v, (pd.Series, pd.Categorical)) or pd.api.types.is_extension_array_dtype(v):
+        return [as_json(x) for x in list(v)]
+    if v is None or v is pd.NA or (isinstance(v, float) and not math.isfinite(v)):
+        return None
+    if isinstance(v, (bool, np.bool_)):
+        return bool(v)
+    if isinstance(v, (int, np.integer)):
+        return int(v)
+    if isinstance(v, (float, np.floating)):
+        return float(v) if np.isfinite(v) else None
+    if isinstance(v, (str, bytes)):
+        return v.decode() if isinstance(v, bytes) else str(v)
+    if isinstance(v, np.ndarray):
+        if v.dtype.names:
+            return {n: as_json(v[n]) for n in v.dtype.names}
+        return [as_json(x) for x in v] if v.ndim else as_json(v[()])
+    return Missing
+
+
+class Missing:
+    pass
+
+
+class Frame(dict):
+    """A data frame, whose index may have any name."""
+
+    def __init__(self, columns, index):
+        super().__init__(columns)
+        self.index = index
+
+
+def check_json(path, want, got, skipped):
+    if isinstance(want, Frame) and isinstance(got, dict):
+        rest = [v for k, v in got.items() if k not in want]
+        same(f"{path}: index", [want.index], rest)
+        got = {k: v for k, v in got.items() if k in want}
+    if isinstance(want, dict) and isinstance(got, dict):
+        for k in want.keys() | got.keys():
+            if f"{path}/{k}" in skipped:
+                continue
+            if k not in got or k not in want:
+                differ(f"{path}/{k}: in one only", sorted(want), sorted(got))
+            else:
+                check_json(f"{path}/{k}", want[k], got[k], skipped)
+    elif want != got:
+        # texts of one row were written as lists by old versions
+        if not (isinstance(got, list) and len(got) == 1 and got[0] == want):
+            differ(path, want, got)
+
+
+def check_rest(a, root, tables, config, signed):
+    """Layers, embeddings, pairs, uns and raw."""
+    notes, skipped, shape = config.get("column_notes", []), left_out(config), a.shape
+    cell, gene = ("int32", "int32") if signed else ("uint32", "uint16" if shape[1] <= 65_536 else "uint32")
+    values = ("float32", "int32", "float64") if signed else ("uint16", "uint32", "float32", "float64")
+    floats = ("float32", "float64")
+    small = "uint16" if shape[1] <= 65_536 else "uint32"
+    for table, part, matrices, side, types, order, ids in (
+        ("layers", "layers", a.layers, shape, [cell, gene], values, ["cell_integer_id", "gene_integer_id"]),
+        ("cellsxcells", "obsp", a.obsp, (shape[0],) * 2, ["uint32"] * 2, floats, ["cell_integer_id_i", "cell_integer_id_j"]),
+        ("genesxgenes", "varp", a.varp, (shape[1],) * 2, [small] * 2, floats, ["gene_integer_id_i", "gene_integer_id_j"]),
+    ):
+        matrices = {k: matrices[k] for k in sorted(matrices) if k is not None and f"{part}/{k}" not in skipped}
+        same(f"{table}.lance", bool(matrices), table in tables)
+        names = names_of(notes, part)
+        same(f"config: {part}.available", [names.get(k, k) for k in matrices], config.get(part, {}).get("available", []))
+        same(f"config: tables.{table}", f"{table}.lance" if matrices else None, config["tables"].get(table))
+        if matrices and table in tables:
+            check_union(table, matrices, tables[table].to_table(), ids, names, side, types, order)
+    check_embeddings("obsm", tables["cells"].to_table(), a.obsm, config)
+    check_embeddings("varm", tables["genes"].to_table(), a.varm, config)
+    if a.raw is not None:
+        same("raw is left out by name", True, bool({"raw/X", "raw.X"} & skipped))
+    uns = as_json(dict(a.uns))
+    path = root / "uns.json"
+    got = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    check_json("uns", uns, got, skipped)
 
 
 def check_files(root, tables):
@@ -266,7 +419,7 @@ def check_files(root, tables):
 def compare(h5ad, dataset, value_type=None):
     """Compares one pair; returns a line that describes it and the list of differences."""
     differences.clear()
-    obs, var, X = read_h5ad(h5ad)
+    obs, var, X, a = read_h5ad(h5ad)
     shape = (len(obs), len(var))
     cell, gene, value, stored = expected_expression(X, shape)
     config = json.loads((dataset / "config.json").read_text(encoding="utf-8"), parse_constant=lambda c: differ(f"config.json: {c} is not JSON"))
@@ -289,6 +442,8 @@ def compare(h5ad, dataset, value_type=None):
     check_categories(config, "obs", obs)
     check_categories(config, "var", var)
     check_files(dataset, tables)
+    if a is not None:
+        check_rest(a, dataset, tables, config, kind == "signed")
     line = f"{h5ad.name}: {shape[0]} cells, {shape[1]} genes, {len(value)} values ({kind}), {len(obs.columns)} obs and {len(var.columns)} var columns"
     return line, list(differences)
 

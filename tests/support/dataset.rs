@@ -85,11 +85,9 @@ pub fn same(left: &[(u64, u64, f64)], right: &[(u64, u64, f64)]) -> bool {
 /// All that a dataset says, without names of files and times: equal for equal datasets.
 #[derive(Debug, PartialEq)]
 pub struct Contents {
-    expression: RecordBatch,
-    cells: RecordBatch,
-    genes: RecordBatch,
+    tables: Vec<(TableName, RecordBatch, Vec<usize>)>,
     config: serde_json::Value,
-    fragments: Vec<usize>,
+    uns: Option<String>,
 }
 
 impl Contents {
@@ -97,20 +95,28 @@ impl Contents {
         let text = std::fs::read_to_string(path.join("config.json")).unwrap();
         let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
         config["created_at"] = "".into();
+        let tables = tables_of(path).into_iter();
         Contents {
-            expression: table(path, TableName::Expression),
-            cells: table(path, TableName::Cells),
-            genes: table(path, TableName::Genes),
+            tables: tables
+                .map(|name| (name, table(path, name), fragments(path, name)))
+                .collect(),
             config,
-            fragments: fragments(path, TableName::Expression),
+            uns: std::fs::read_to_string(path.join("uns.json")).ok(),
         }
     }
+}
+
+/// The tables that a dataset has.
+pub fn tables_of(dataset: &Path) -> Vec<TableName> {
+    Dataset::open(dataset).unwrap().tables().collect()
 }
 
 /// Checks that a finished dataset has no file that nothing refers to, and none beside it.
 pub fn assert_no_orphans(dataset: &Path) {
     let mut expected = BTreeSet::from(["config.json".to_string()]);
-    for name in TableName::IN_COMMIT_ORDER {
+    let uns = "uns.json".to_string();
+    expected.extend(Some(uns).filter(|uns| dataset.join(uns).exists()));
+    for name in tables_of(dataset) {
         let folder = name.folder();
         let table = block_on(async { Dataset::open(dataset).unwrap().table(name).await.unwrap() });
         let manifest = table.manifest();

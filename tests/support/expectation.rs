@@ -1,5 +1,6 @@
 //! What a fixture holds, as anndata and h5py read it (see fixtures/README.md).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -17,8 +18,24 @@ pub struct Expectation {
     triplets: Vec<(u64, u64, Value)>,
     pub obs: Vec<ColumnExpectation>,
     pub var: Vec<ColumnExpectation>,
-    pub not_read: Vec<String>,
+    /// Layers, and matrices of pairs: row, column and value of each entry.
+    #[serde(default)]
+    pub layers: BTreeMap<String, Entries>,
+    #[serde(default)]
+    pub obsp: BTreeMap<String, Entries>,
+    #[serde(default)]
+    pub varp: BTreeMap<String, Entries>,
+    /// Embeddings, row by row.
+    #[serde(default)]
+    pub obsm: BTreeMap<String, Vec<Vec<Value>>>,
+    #[serde(default)]
+    pub varm: BTreeMap<String, Vec<Vec<Value>>>,
+    /// What a reader must name because it has no place in a dataset.
+    #[serde(default)]
+    pub left_out: Vec<String>,
 }
+
+type Entries = Vec<(u64, u64, Value)>;
 
 #[derive(Debug, Deserialize)]
 pub struct MatrixExpectation {
@@ -86,6 +103,14 @@ pub fn category_text(value: &Value) -> String {
     }
 }
 
+/// Row, column and value of each entry, in order.
+pub fn entries(expected: &[(u64, u64, Value)]) -> Vec<(u64, u64, f64)> {
+    let entries = expected.iter();
+    entries
+        .map(|(row, column, value)| (*row, *column, number(value)))
+        .collect()
+}
+
 impl Expectation {
     /// The expectation beside a fixture.
     pub fn beside(fixture: &Path) -> Self {
@@ -104,9 +129,6 @@ impl Expectation {
 
     /// Cell, gene and value of each row, in order.
     pub fn triplets(&self) -> Vec<(u64, u64, f64)> {
-        self.triplets
-            .iter()
-            .map(|(cell, gene, value)| (*cell, *gene, number(value)))
-            .collect()
+        entries(&self.triplets)
     }
 }

@@ -11,6 +11,10 @@ use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::{ChunkBudget, ColumnKind, Embedding, NumberType, Numbers, SourceError};
 use crate::with_numbers;
 
+/// Numbers of an embedding for each row, at most. What is wider is no embedding, but a matrix of
+/// features of another kind.
+const WIDEST: u64 = 1 << 16;
+
 /// An embedding, opened and checked to have as many rows as its axis.
 pub(super) struct EmbeddingReader {
     place: Place,
@@ -36,6 +40,24 @@ pub(super) enum OpenedEmbedding {
 impl EmbeddingReader {
     /// Opens `object`, which must have `rows` rows.
     pub fn open(file: &Hdf5File, object: &str, rows: u64) -> Result<OpenedEmbedding, SourceError> {
+        let opened = Self::open_any_width(file, object, rows)?;
+        let OpenedEmbedding::Embedding(reader, _) = &opened else {
+            return Ok(opened);
+        };
+        if (1..=WIDEST).contains(&reader.width) {
+            return Ok(opened);
+        }
+        Ok(OpenedEmbedding::LeftOut(format!(
+            "lists of {} numbers have no place in a table (1 to {WIDEST} have)",
+            reader.width
+        )))
+    }
+
+    fn open_any_width(
+        file: &Hdf5File,
+        object: &str,
+        rows: u64,
+    ) -> Result<OpenedEmbedding, SourceError> {
         let left_out = |reason: String| Ok(OpenedEmbedding::LeftOut(reason));
         let place = file.place(object);
         if file.kind(object)? == Kind::Dataset {
