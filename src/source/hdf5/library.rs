@@ -8,6 +8,7 @@ use hdf5_metno as hdf5;
 
 use super::container::{ArrayHeader, Attribute, Container, Element, Kind};
 use super::ffi::{self, Link, RawAttribute, TypeBits};
+use super::pipeline;
 use crate::source::error::{Place, SourceError};
 use crate::source::{NumberType, Numbers};
 
@@ -21,6 +22,7 @@ impl LibHdf5 {
     /// Opens a file for reading.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let place = Place::new(path, "/");
+        ffi::register_filters(pipeline::undo_alone);
         // Locks of HDF5 fail on many network file systems, and a reader of finished files needs none.
         let file = hdf5::FileBuilder::new()
             .with_fapl(|access| access.file_locking(false))

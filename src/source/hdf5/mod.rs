@@ -3,11 +3,13 @@
 //! whatever thread asks.
 
 mod array;
+mod bitshuffle;
 mod cache;
 mod container;
 mod ffi;
 mod file;
 mod library;
+mod lz4;
 mod lzf;
 pub(super) mod matrix;
 mod pipeline;

@@ -2,8 +2,9 @@
 
 use libdeflater::{DecompressionError, Decompressor};
 
-use super::ffi::RawFilter;
-use super::lzf;
+use super::bitshuffle::{Bitshuffle, Inner};
+use super::ffi::{self, RawFilter};
+use super::{lz4, lzf};
 
 /// One filter, as its number in the HDF5 registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,10 @@ enum Filter {
     Shuffle { element: usize },
     Fletcher32,
     Lzf,
+    Blosc,
+    Lz4,
+    Bitshuffle(Bitshuffle),
+    Zstd,
 }
 
 /// The filters of a dataset in the order in which the writer applied them.
@@ -44,6 +49,12 @@ impl Pipeline {
                 }),
                 3 => Ok(Filter::Fletcher32),
                 32000 => Ok(Filter::Lzf),
+                32001 => Ok(Filter::Blosc),
+                32004 => Ok(Filter::Lz4),
+                32008 => Bitshuffle::new(&filter.parameters)
+                    .map(Filter::Bitshuffle)
+                    .ok_or_else(|| Unknown::Named(name(filter.id))),
+                32015 => Ok(Filter::Zstd),
                 5 | 6 => Err(Unknown::KnownToLibrary),
                 id => Err(Unknown::Named(name(id))),
             })
@@ -71,20 +82,49 @@ fn name(id: i32) -> String {
     let name = match id {
         4 => "szip",
         307 => "bzip2",
-        32001 => "blosc",
-        32004 => "lz4",
         32008 => "bitshuffle",
         32013 => "zfp",
-        32015 => "zstd",
         32026 => "blosc2",
         _ => return format!("the compression filter {id}"),
     };
     format!("the compression filter {id} ({name})")
 }
 
+/// A chunk that libhdf5 reads is no larger: it would be a damaged header.
+const LARGEST_ALONE: u64 = 1 << 30;
+
+/// Undoes one filter of a chunk whose size is not known, but written in the data; for libhdf5, which
+/// lacks these filters. `None` where the data is damaged.
+pub(super) fn undo_alone(id: i32, parameters: &[u32], stored: &[u8]) -> Option<Vec<u8>> {
+    let big_endian = |at: usize| Some(u64::from_be_bytes(stored.get(at..at + 8)?.try_into().ok()?));
+    let filter = RawFilter {
+        id,
+        parameters: parameters.to_vec(),
+    };
+    let pipeline = Pipeline::new(&[filter], 1).ok()?;
+    let size = match pipeline.filters[..] {
+        [Filter::Lz4] => big_endian(0)?,
+        [Filter::Bitshuffle(filter)] if filter.inner != Inner::None => big_endian(0)?,
+        [Filter::Bitshuffle(_)] => stored.len() as u64,
+        [Filter::Blosc] => u32::from_le_bytes(stored.get(4..8)?.try_into().ok()?).into(),
+        [Filter::Zstd] => zstd::zstd_safe::get_frame_content_size(stored).ok()??,
+        _ => return None,
+    };
+    if size > LARGEST_ALONE {
+        return None;
+    }
+    let mut output = vec![0; usize::try_from(size).ok()?];
+    let mut undo = Undo::new();
+    undo.stored = stored.to_vec();
+    undo.run(&pipeline, 0, &mut output).ok()?;
+    Some(output)
+}
+
 /// The buffers of one thread that undoes filters.
 pub(super) struct Undo {
     deflate: Decompressor,
+    /// Made when it is first needed.
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
     /// The stored bytes go in here.
     pub stored: Vec<u8>,
     between: Vec<u8>,
@@ -94,6 +134,7 @@ impl Undo {
     pub fn new() -> Self {
         Undo {
             deflate: Decompressor::new(),
+            zstd: None,
             stored: Vec::new(),
             between: Vec::new(),
         }
@@ -119,6 +160,7 @@ impl Undo {
         let filters: Vec<Filter> = pipeline.active(skipped).rev().collect();
         let Undo {
             deflate,
+            zstd,
             stored,
             between,
         } = self;
@@ -141,6 +183,19 @@ impl Undo {
             let written = match filter {
                 Filter::Deflate => inflate(deflate, stored, target)?,
                 Filter::Lzf => lzf::expand(stored, target)?,
+                Filter::Blosc => ffi::expand_blosc(stored, target)?,
+                Filter::Lz4 => lz4::expand(stored, target)?,
+                Filter::Zstd => expand_zstd(zstd, stored, target)?,
+                Filter::Bitshuffle(filter) => {
+                    filter.undo(stored, target, |inner, packed, target| match inner {
+                        Inner::Lz4 => lz4::expand_block(packed, target),
+                        Inner::Zstd => match expand_zstd(zstd, packed, target)? {
+                            written if written == target.len() => Ok(()),
+                            _ => Err("zstd: a block is too short".into()),
+                        },
+                        Inner::None => Err("bitshuffle: nothing is compressed".into()),
+                    })?
+                }
                 Filter::Shuffle { element } => {
                     let target = target
                         .get_mut(..stored.len())
@@ -170,6 +225,19 @@ impl Undo {
 
 fn wrong_size(found: usize, expected: usize) -> String {
     format!("a chunk holds {found} bytes where {expected} are expected")
+}
+
+fn expand_zstd(
+    zstd: &mut Option<zstd::bulk::Decompressor<'static>>,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<usize, String> {
+    let zstd = match zstd {
+        Some(zstd) => zstd,
+        none => none.insert(zstd::bulk::Decompressor::new().map_err(|e| e.to_string())?),
+    };
+    zstd.decompress_to_buffer(input, output)
+        .map_err(|error| format!("zstd: {error}"))
 }
 
 fn inflate(deflate: &mut Decompressor, input: &[u8], output: &mut [u8]) -> Result<usize, String> {
@@ -278,7 +346,7 @@ mod tests {
         fn damaged_chunks_end_in_an_answer(
             stored in prop::collection::vec(any::<u8>(), 0..200),
             size in 0usize..300,
-            ids in prop::collection::vec(prop::sample::select(vec![1, 2, 3, 32000]), 0..4),
+            ids in prop::collection::vec(prop::sample::select(vec![1, 2, 3, 32000, 32001, 32004, 32008, 32015]), 0..4),
         ) {
             let filters: Vec<RawFilter> = ids.iter().map(|&id| RawFilter { id, parameters: vec![4] }).collect();
             let pipeline = Pipeline::new(&filters, 4).unwrap();
@@ -290,13 +358,13 @@ mod tests {
 
     #[test]
     fn names_the_filter_it_does_not_know() {
-        let zstd = RawFilter {
-            id: 32015,
+        let zfp = RawFilter {
+            id: 32013,
             parameters: vec![],
         };
         assert_eq!(
-            Pipeline::new(&[zstd], 4),
-            Err(Unknown::Named("the compression filter 32015 (zstd)".into()))
+            Pipeline::new(&[zfp], 4),
+            Err(Unknown::Named("the compression filter 32013 (zfp)".into()))
         );
     }
 

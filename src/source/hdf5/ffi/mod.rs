@@ -5,7 +5,9 @@
 //! are dropped.
 
 mod attribute;
+mod blosc;
 mod compound;
+mod filters;
 mod header;
 mod rows;
 mod types;
@@ -25,6 +27,8 @@ use hdf5_metno_sys::h5s::{
 };
 
 pub(super) use attribute::{RawAttribute, attribute};
+pub(super) use blosc::expand as expand_blosc;
+pub(super) use filters::register_filters;
 pub(super) use compound::{field, fields, read_field_bytes, read_field_texts};
 pub(crate) use header::{RawChunk, RawFilter, RawStorage};
 pub(super) use header::{chunks, header};
