@@ -1,11 +1,14 @@
 //! Any failure of the program, and the exit code that tells scripts of which kind it was.
 
+use std::path::PathBuf;
+
 use crate::dataset::DatasetError;
 use crate::ingest::IngestError;
 use crate::plan::PlanError;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::table::TableError;
+use crate::verify::VerifyError;
 
 /// A failure of a command.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,11 @@ pub enum Error {
     Dataset(#[from] DatasetError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// A dataset is not as it should be.
+    #[error("{path} is not as it should be: {problems} problems were found")]
+    Verification { path: PathBuf, problems: u64 },
     /// The result cannot be printed.
     #[error("cannot write to standard output")]
     Output(#[from] std::io::Error),
@@ -46,6 +54,8 @@ pub enum ExitCode {
     Usage = 2,
     /// An input, or an output that is in the way, is refused.
     Refused = 3,
+    /// A dataset is not as it should be.
+    NotVerified = 4,
     /// Another process has the dataset.
     TryAgain = 75,
 }
@@ -58,6 +68,8 @@ impl Error {
             Error::Ingest(error) => of_ingest(error),
             Error::Dataset(error) => of_dataset(error),
             Error::Store(error) => of_store(error),
+            Error::Verify(error) => of_verify(error),
+            Error::Verification { .. } => ExitCode::NotVerified,
             Error::Output(_) => ExitCode::Failed,
         }
     }
@@ -66,8 +78,10 @@ impl Error {
 fn of_ingest(error: &IngestError) -> ExitCode {
     match error {
         IngestError::Plan(PlanError::ForcedTypeNotSigned { .. }) => ExitCode::Usage,
-        IngestError::Source(_)
-        | IngestError::Plan(_)
+        IngestError::Source(error) | IngestError::Plan(PlanError::Source(error)) => {
+            of_source(error)
+        }
+        IngestError::Plan(_)
         | IngestError::Chunk(_)
         | IngestError::NoType { .. }
         | IngestError::Exists { .. }
@@ -79,6 +93,24 @@ fn of_ingest(error: &IngestError) -> ExitCode {
         IngestError::Counts { .. } | IngestError::Threads { .. } | IngestError::WorkerDied => {
             ExitCode::Failed
         }
+    }
+}
+
+fn of_verify(error: &VerifyError) -> ExitCode {
+    match error {
+        VerifyError::Source(error) => of_source(error),
+        VerifyError::Chunk(_) | VerifyError::UnknownInput { .. } => ExitCode::Refused,
+        VerifyError::Dataset(error) => of_dataset(error),
+        VerifyError::Table(error) => of_table(error),
+        VerifyError::Store(error) => of_store(error),
+        VerifyError::Threads { .. } | VerifyError::WorkerDied => ExitCode::Failed,
+    }
+}
+
+fn of_source(error: &SourceError) -> ExitCode {
+    match error {
+        SourceError::Scratch { .. } => ExitCode::Failed,
+        _ => ExitCode::Refused,
     }
 }
 

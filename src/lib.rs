@@ -18,6 +18,7 @@
 //! | [`dataset`] | config.json, the checkpoint in it, opening a dataset |
 //! | [`progress`] | what a job tells while it runs |
 //! | [`ingest`] | running a plan: shards, checkpoint, commit, recovery |
+//! | [`verify`] | reading a dataset again, and its inputs, and comparing |
 //! | [`cli`] | the command line, which uses nothing but the above |
 //!
 //! See [`ingest::Job`] for a conversion from end to end and [`dataset::Dataset`] for reading the
@@ -39,3 +40,4 @@ pub mod source;
 pub mod store;
 pub mod survey;
 pub mod table;
+pub mod verify;

@@ -9,3 +9,4 @@ mod refusal;
 mod resume;
 mod settings;
 mod support;
+mod verify;

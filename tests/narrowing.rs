@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use slaf::ingest::{Earlier, Existing, IngestError, Job, Outcome, RunOptions};
 use slaf::plan::{Compression, Dtypes, Plan, PlanOptions};
-use slaf::source::{CellSource, Numbers};
+use slaf::source::{CellSource, Numbers, OpenOptions};
 use slaf::survey::{Survey, ValueType};
 use slaf::table::TableName;
 
@@ -39,7 +39,7 @@ fn convert(
     run: RunOptions,
 ) -> Result<Outcome, IngestError> {
     let survey = Survey::of(source)?;
-    let plan = Plan::new(source, &survey, plan)?;
+    let plan = Plan::new(source, &OpenOptions::default(), &survey, plan)?;
     let finished = Job::begin(plan, output, run)?.run(source, &())?;
     let outcome = finished.outcome().clone();
     finished.close()?;

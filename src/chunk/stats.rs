@@ -34,6 +34,11 @@ impl Default for ValueStats {
 }
 
 impl ValueStats {
+    /// The statistics of values that were written.
+    pub fn of_values(values: &[f64]) -> Self {
+        Self::of_cell(values)
+    }
+
     /// The statistics of the values of one cell.
     pub(super) fn of_cell<T: Copy + Into<f64>>(values: &[T]) -> Self {
         const LANES: usize = 8;

@@ -12,7 +12,7 @@ use crate::source::Pattern;
 #[derive(Debug, Parser)]
 #[command(name = "slaf", version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 input refused, 75 try again (another process is writing)."
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 input refused, 4 verification failed, 75 try again (another process is writing)."
 )]
 pub struct Arguments {
     /// Tell errors only; no progress, no summary
@@ -53,6 +53,8 @@ pub(super) enum Command {
     Convert(Box<ConvertArguments>),
     /// Describe a dataset, complete or not
     Info(InfoArguments),
+    /// Check a dataset: its files, identifiers, order and digests, and every value against its inputs
+    Verify(VerifyArguments),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -165,6 +167,44 @@ pub(super) struct InfoArguments {
     pub dataset: PathBuf,
 
     /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Exits with 4 when anything is not as it should be.
+#[derive(Debug, Args)]
+pub(super) struct VerifyArguments {
+    /// The dataset, a folder
+    pub dataset: PathBuf,
+
+    /// Inputs that the dataset was made from, to be compared with it value by value
+    #[arg(long, value_name = "INPUT", num_args = 1..)]
+    pub against: Vec<PathBuf>,
+
+    /// Memory that reading the inputs may take, such as 512MiB or 2G
+    #[arg(
+        long,
+        env = "SLAF_MEMORY",
+        default_value = "512MiB",
+        help_heading = "Resources"
+    )]
+    pub memory: bytesize::ByteSize,
+
+    /// Threads in all; 0 is one for each processor
+    #[arg(
+        short = '@',
+        long,
+        env = "SLAF_THREADS",
+        default_value = "0",
+        help_heading = "Resources"
+    )]
+    pub threads: usize,
+
+    /// Folder for temporary files, which matrices sorted by gene need [default: the system's]
+    #[arg(long, env = "SLAF_SCRATCH_DIR", help_heading = "Resources")]
+    pub scratch_dir: Option<PathBuf>,
+
+    /// Print what was found as JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -32,6 +32,12 @@ impl Bars {
         Bars { bar }
     }
 
+    /// Names what is done, and how many non-zeros it is about.
+    pub fn begin(&self, message: &'static str, entries: u64) {
+        self.bar.set_length(entries);
+        self.bar.set_message(message);
+    }
+
     /// Shows an event.
     pub fn show(&self, event: Event<'_>) {
         match event {
@@ -48,7 +54,7 @@ impl Bars {
                     HumanCount(entries)
                 );
             }
-            Event::Written { entries } => self.bar.inc(entries),
+            Event::Written { entries } | Event::Verified { entries } => self.bar.inc(entries),
             Event::Turned { matrix, entries } => {
                 self.bar.set_message(format!("turning {matrix}"));
                 self.bar.inc(entries);

@@ -94,7 +94,7 @@ impl Request {
 
 /// Ends the process when a damaged file makes libhdf5 loop. What was recorded is kept, as after any
 /// sudden end. `SLAF_PATIENCE` sets the seconds after which that is assumed.
-fn give_up_on_stuck_files() {
+pub(super) fn give_up_on_stuck_files() {
     const PATIENCE: u64 = 120;
     let seconds = std::env::var("SLAF_PATIENCE")
         .ok()
@@ -116,7 +116,7 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     give_up_on_stuck_files();
     let source = source::open(&request.input, &request.open)?;
     let survey = Survey::of(&*source)?;
-    let plan = Plan::new(&*source, &survey, &settings.plan)?;
+    let plan = Plan::new(&*source, &request.open, &survey, &settings.plan)?;
     let options = RunOptions {
         threads: settings.threads,
         memory: settings.memory,

@@ -7,6 +7,7 @@ mod info;
 mod report;
 mod settings;
 mod shell;
+mod verify;
 
 use clap::Parser;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -54,6 +55,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
     match arguments.command {
         Command::Convert(raw) => convert::run(&convert::Request::check(*raw, verbosity)?),
         Command::Info(raw) => info::run(&raw),
+        Command::Verify(raw) => verify::run(&raw, verbosity),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
     }

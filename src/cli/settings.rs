@@ -17,7 +17,7 @@ use crate::survey::ValueType;
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// The least memory with which the program does its work.
-const LEAST_MEMORY: u64 = 256 << 20;
+pub(super) const LEAST_MEMORY: u64 = 256 << 20;
 
 /// Checked settings of a conversion.
 #[derive(Debug, Clone)]
@@ -136,10 +136,7 @@ impl Settings {
                 scratch.display()
             )));
         }
-        let threads = match required(layer.threads, "threads")? {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads.min(1024),
-        };
+        let threads = threads_or_all(required(layer.threads, "threads")?);
         let chunk_cells = match required(layer.chunk_size, "chunk-size")? {
             0 => u64::MAX,
             cells => cells,
@@ -157,6 +154,14 @@ impl Settings {
             threads,
             scratch,
         })
+    }
+}
+
+/// The number of threads, where 0 means one for each processor.
+pub(super) fn threads_or_all(threads: usize) -> usize {
+    match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads.min(1024),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::chunk::{Digest, Tidied, ValueStats};
 use crate::plan::JobId;
-use crate::source::{MatrixName, Note, Part};
+use crate::source::{MatrixName, Note, OpenOptions, Part};
 use crate::survey::{Fingerprint, Repeats};
 
 /// The SLAF format version that is written.
@@ -56,6 +56,10 @@ pub struct DatasetConfig {
     /// The Lance version of each table that this file describes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub versions: BTreeMap<String, u64>,
+    /// The digests of the tables that describe cells and genes. Those of matrices are with their
+    /// sources.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, Digest>,
     /// The type of the values and why it was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ValueNote>,
@@ -191,6 +195,9 @@ pub struct SourceNote {
     pub path: PathBuf,
     pub source_file: String,
     pub fingerprint: Fingerprint,
+    /// What of it was read.
+    #[serde(default)]
+    pub open: OpenOptions,
     /// The matrix that became the expression table.
     #[serde(default)]
     pub matrix: String,

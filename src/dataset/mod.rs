@@ -17,3 +17,4 @@ pub use config_file::{CONFIG, ConfigFile, UNS};
 pub use error::DatasetError;
 pub use info::{Info, Progress, TableInfo};
 pub use open::Dataset;
+pub(crate) use open::read_config;

@@ -81,7 +81,7 @@ impl Dataset {
 }
 
 /// The config of a folder that should hold a dataset.
-pub(super) fn read_config(path: &Path) -> Result<ConfigFile, DatasetError> {
+pub(crate) fn read_config(path: &Path) -> Result<ConfigFile, DatasetError> {
     let not = |why: &str| DatasetError::NotADataset {
         path: path.to_path_buf(),
         why: why.into(),

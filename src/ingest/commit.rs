@@ -12,6 +12,7 @@ use super::IngestError;
 use super::counts::CountsReader;
 use super::describe::describe;
 use super::target::Target;
+use crate::chunk::Digest;
 use crate::dataset::{Checkpoint, ConfigFile, DatasetConfig, UNS};
 use crate::plan::{Plan, PlannedEmbedding, ShardTable};
 use crate::progress::{Event, Progress};
@@ -19,7 +20,7 @@ use crate::source::{Axis, CellSource};
 use crate::store::replace_file;
 use crate::survey::blocks;
 use crate::table::{
-    CellRows, FragmentWriter, GeneRows, TableError, TableName, embedding_column, schema,
+    CellRows, FragmentWriter, GeneRows, TableError, TableName, embedding_column, row_digest, schema,
 };
 
 /// The commit of a job whose shards are all recorded.
@@ -38,13 +39,18 @@ impl Commit<'_> {
             input.fingerprint.check_unchanged(&input.path)?;
         }
         let mut versions = BTreeMap::new();
+        let mut digests = BTreeMap::new();
         for table in TableName::of(self.plan()) {
             self.progress.report(Event::Committing { table });
             let version = self.runtime.block_on(self.table(table))?;
             versions.insert(table.key().to_string(), version);
+            if matches!(table, TableName::Genes | TableName::Cells) {
+                let digest = self.runtime.block_on(self.digest(table, version))?;
+                digests.insert(table.key().to_string(), digest);
+            }
         }
         self.write_uns()?;
-        let dataset = describe(self.source, self.checkpoint, versions)?;
+        let dataset = describe(self.source, self.checkpoint, versions, digests)?;
         crate::failpoint::reach("before-config");
         let file = ConfigFile {
             dataset: Some(dataset.clone()),
@@ -87,6 +93,21 @@ impl Commit<'_> {
         let version = folder.create(job, &schema, fragments).await?;
         crate::failpoint::reach(after);
         Ok(version)
+    }
+
+    /// The digest of a table as it was committed. It is read again, so that it is right even where
+    /// an earlier run committed the table and died.
+    async fn digest(&self, table: TableName, version: u64) -> Result<Digest, IngestError> {
+        let folder = self.target.table(table);
+        let mut rows = folder.rows(version).await?;
+        let mut digest = Digest::default();
+        while let Some(batch) = rows.next().await? {
+            digest.add(row_digest(&batch).map_err(|source| TableError::Arrow {
+                path: folder.path().to_path_buf(),
+                source,
+            })?);
+        }
+        Ok(digest)
     }
 
     /// The fragments of all shards of a table in the order of their rows.

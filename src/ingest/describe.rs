@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int32Type};
 
 use super::IngestError;
-use crate::chunk::{Tidied, ValueStats};
+use crate::chunk::{Digest, Tidied, ValueStats};
 use crate::dataset::{
     Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote, MatrixRecord, Metadata,
     MultiFile, Optimizations, SourceFile, SourceNote, ValueNote, Writer, matrix_key, timestamp,
@@ -15,11 +15,12 @@ use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable};
 use crate::source::{CellSource, ColumnKind, Part};
 use crate::table::TableName;
 
-/// Describes the dataset that a job has made, whose tables have these versions.
+/// Describes the dataset that a job has made, whose tables have these versions and digests.
 pub(super) fn describe(
     source: &dyn CellSource,
     checkpoint: &Checkpoint,
     versions: BTreeMap<String, u64>,
+    digests: BTreeMap<String, Digest>,
 ) -> Result<DatasetConfig, IngestError> {
     let plan = &checkpoint.plan;
     let mut stats = ValueStats::default();
@@ -63,6 +64,7 @@ pub(super) fn describe(
         }),
         writer: Some(Writer::this()),
         versions,
+        digests,
         value: Some(ValueNote {
             r#type: plan.value.value_type.to_string(),
             reason: plan.value.reason(),
@@ -82,6 +84,7 @@ fn source_note(checkpoint: &Checkpoint, number: usize, input: &PlannedInput) -> 
         path: input.path.clone(),
         source_file: input.source_file.clone(),
         fingerprint: input.fingerprint.clone(),
+        open: input.open.clone(),
         matrix: input.main.object.clone(),
         first_cell: input.cells.start,
         cells: input.cells.end - input.cells.start,

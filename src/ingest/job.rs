@@ -39,9 +39,10 @@ pub struct RunOptions {
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let output = folder.path().join("demo.slaf");
-/// let source = source::open("fixtures/h5ad/demo.h5ad".as_ref(), &OpenOptions::default())?;
+/// let open = OpenOptions::default();
+/// let source = source::open("fixtures/h5ad/demo.h5ad".as_ref(), &open)?;
 /// let survey = Survey::of(&*source)?;
-/// let plan = Plan::new(&*source, &survey, &PlanOptions {
+/// let plan = Plan::new(&*source, &open, &survey, &PlanOptions {
 ///     dtypes: Dtypes::Narrow,
 ///     value_type: None,
 ///     compression: Compression::None,

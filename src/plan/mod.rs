@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::{CellSource, Format, Matrix, Note};
+use crate::source::{CellSource, Format, Matrix, Note, OpenOptions};
 use crate::survey::{Fingerprint, FloatType, Repeats, Survey, ValueType};
 
 pub use columns::{PlannedColumn, Table};
@@ -99,6 +99,8 @@ pub struct PlannedInput {
     /// Its name, as it goes into the column `source_file`.
     pub source_file: String,
     pub format: Format,
+    /// What of it is read.
+    pub open: OpenOptions,
     pub fingerprint: Fingerprint,
     /// The matrix that becomes the expression table.
     pub main: Matrix,
@@ -154,13 +156,14 @@ impl std::fmt::Display for JobId {
 const PLAN_VERSION: u32 = 2;
 
 impl Plan {
-    /// Decides how one input becomes a dataset.
+    /// Decides how one input, which was opened with these options, becomes a dataset.
     ///
     /// # Errors
     /// [`PlanError`] when the input is too large for the chosen identifiers or its values fit no
     /// type; reading errors of the input.
     pub fn new(
         source: &dyn CellSource,
+        open: &OpenOptions,
         survey: &Survey,
         options: &PlanOptions,
     ) -> Result<Self, PlanError> {
@@ -204,6 +207,7 @@ impl Plan {
                 path: path.clone(),
                 source_file,
                 format: description.format,
+                open: open.clone(),
                 fingerprint: survey.fingerprint.clone(),
                 main: description.main.clone(),
                 layers: description.layers.clone(),

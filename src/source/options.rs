@@ -2,18 +2,27 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Format, Selection};
 
 /// How an input is opened. The default reads everything that the format holds.
-#[derive(Debug, Clone)]
+///
+/// Resources are no part of the serialised form, which plans and datasets keep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct OpenOptions {
     /// Forces a format; without it the content decides, never the name of the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// Bytes that reading may hold in memory, in all threads together.
+    #[serde(skip, default = "default_memory")]
     pub memory: u64,
     /// Threads that a reader may start for work of its own.
+    #[serde(skip, default = "one_thread")]
     pub threads: usize,
     /// Where matrices are turned that lie in the order of genes.
+    #[serde(skip, default = "std::env::temp_dir")]
     pub scratch: PathBuf,
     /// The matrix that becomes the expression table.
     pub matrix: MainMatrix,
@@ -24,7 +33,8 @@ pub struct OpenOptions {
 }
 
 /// What becomes of names that several cells, or several genes, have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Names {
     #[default]
     AsTheyAre,
@@ -33,7 +43,8 @@ pub enum Names {
 }
 
 /// The matrix that becomes the expression table.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MainMatrix {
     /// The format's own: X of an AnnData.
     #[default]
@@ -45,7 +56,8 @@ pub enum MainMatrix {
 }
 
 /// What becomes of the raw matrix of an AnnData.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RawUse {
     #[default]
     LeaveOut,
@@ -58,8 +70,8 @@ impl Default for OpenOptions {
     fn default() -> Self {
         OpenOptions {
             format: None,
-            memory: 512 << 20,
-            threads: 1,
+            memory: default_memory(),
+            threads: one_thread(),
             scratch: std::env::temp_dir(),
             matrix: MainMatrix::default(),
             raw: RawUse::default(),
@@ -67,4 +79,12 @@ impl Default for OpenOptions {
             names: Names::default(),
         }
     }
+}
+
+fn default_memory() -> u64 {
+    512 << 20
+}
+
+fn one_thread() -> usize {
+    1
 }

@@ -47,7 +47,8 @@ impl Part {
 }
 
 /// `PART:NAME`, where `*` in the name stands for any text; `PART` alone means all of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Pattern {
     part: Part,
     name: String,
@@ -76,6 +77,20 @@ impl FromStr for Pattern {
                 parts: Part::ALL.map(Part::name).join(", "),
             }),
         }
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = PatternError;
+
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        text.parse()
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> String {
+        pattern.to_string()
     }
 }
 
@@ -116,9 +131,12 @@ fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
 
 /// What is converted: of a part that `only` names, only what it names; of that, nothing that `skip`
 /// names. Parts that neither names are converted whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Selection {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skip: Vec<Pattern>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<Pattern>,
 }
 

@@ -1,6 +1,6 @@
 //! The folder of a table, and making fragments visible in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::Schema;
@@ -162,6 +162,39 @@ impl TableFolder {
         Ok(())
     }
 
+    /// Files that no version of the table refers to: data that was never committed, and what killed
+    /// commits left behind.
+    pub async fn orphans(&self) -> Result<Vec<String>, TableError> {
+        let Some(newest) = self.newest().await? else {
+            return Ok(Vec::new());
+        };
+        let files_of = |table: &Dataset| -> HashSet<String> {
+            let files = table
+                .fragments()
+                .iter()
+                .flat_map(|fragment| &fragment.files);
+            files.map(|file| file.path.clone()).collect()
+        };
+        let mut known = files_of(&newest);
+        let mut orphans = files_except(&self.path.join("data"), &known)?;
+        if !orphans.is_empty() {
+            // Older versions may have had files that the newest no longer has.
+            let lance = |e| TableError::lance("read the history of", &self.path, e);
+            for version in newest.versions().await.map_err(lance)? {
+                if let Ok(older) = newest.checkout_version(version.version).await {
+                    known.extend(files_of(&older));
+                }
+            }
+            orphans.retain(|name| !known.contains(name));
+        }
+        let mut names: Vec<String> = orphans.iter().map(|name| format!("data/{name}")).collect();
+        let unfinished = |name: &String| !is_version_file(name);
+        let versions = files_except(&self.path.join("_versions"), &HashSet::new())?;
+        let versions = versions.iter().filter(|name| unfinished(name));
+        names.extend(versions.map(|name| format!("_versions/{name}")));
+        Ok(names)
+    }
+
     /// Removes the files of a table that only one job has ever written and nothing refers to: data
     /// files that no version and none of `kept` names, and what killed commits left behind.
     pub async fn remove_orphans(&self, kept: &[Fragment]) -> Result<u64, TableError> {
@@ -195,6 +228,27 @@ fn is_manifest(name: &str) -> bool {
 
 fn is_version_file(name: &str) -> bool {
     is_manifest(name) || name == "latest_version_hint.json"
+}
+
+/// The names of the files in a folder, without some.
+fn files_except(folder: &Path, known: &HashSet<String>) -> Result<Vec<String>, StoreError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let io = |e| StoreError::from_io("list", folder, e);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let name = entry
+            .map_err(io)?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
+        if !known.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn remove_files(folder: &Path, unwanted: impl Fn(&str) -> bool) -> Result<u64, StoreError> {

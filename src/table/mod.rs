@@ -6,6 +6,8 @@ mod embedding;
 mod error;
 mod fragment;
 mod frame;
+mod reader;
+mod row_digest;
 mod rows;
 mod schema;
 
@@ -14,5 +16,7 @@ pub use embedding::embedding_column;
 pub use error::TableError;
 pub use fragment::FragmentWriter;
 pub use frame::{CellRows, GeneRows, plain_text};
+pub use reader::RowReader;
+pub use row_digest::row_digest;
 pub use rows::RowsWriter;
 pub use schema::{TableName, schema};

@@ -28,8 +28,8 @@ use hdf5_metno_sys::h5s::{
 
 pub(super) use attribute::{RawAttribute, attribute};
 pub(super) use blosc::expand as expand_blosc;
-pub(super) use filters::register_filters;
 pub(super) use compound::{field, fields, read_field_bytes, read_field_texts};
+pub(super) use filters::register_filters;
 pub(crate) use header::{RawChunk, RawFilter, RawStorage};
 pub(super) use header::{chunks, header};
 pub(super) use rows::{read_bytes, read_texts};

@@ -1,0 +1,110 @@
+//! `slaf verify`
+
+use std::fmt::Write as _;
+
+use indicatif::HumanCount;
+
+use super::arguments::{Verbosity, VerifyArguments};
+use super::bars::Bars;
+use super::convert::give_up_on_stuck_files;
+use super::report::print;
+use super::settings::{LEAST_MEMORY, threads_or_all};
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::progress::Event;
+use crate::source::{self, CellSource, OpenOptions};
+use crate::verify::{Against, Verification, verify};
+
+/// Verifies a dataset and tells what is wrong with it.
+pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(), Error> {
+    let memory = arguments.memory.as_u64();
+    if memory < LEAST_MEMORY {
+        return Err(Error::Usage(format!(
+            "a memory of {} is too little; {} is the least",
+            arguments.memory,
+            bytesize::ByteSize::b(LEAST_MEMORY)
+        )));
+    }
+    give_up_on_stuck_files();
+    let threads = threads_or_all(arguments.threads);
+    let dataset = Dataset::open(&arguments.dataset)?;
+    let mut sources: Vec<(usize, Box<dyn CellSource>)> = Vec::new();
+    for path in &arguments.against {
+        let (number, open) = dataset.source_of(path)?;
+        let open = OpenOptions {
+            memory,
+            threads,
+            scratch: arguments
+                .scratch_dir
+                .clone()
+                .unwrap_or_else(std::env::temp_dir),
+            ..open
+        };
+        sources.push((number, source::open(path, &open)?));
+    }
+    let against: Vec<Against<'_>> = sources
+        .iter()
+        .map(|(number, source)| Against {
+            source: &**source,
+            number: *number,
+            threads,
+        })
+        .collect();
+    let bars = Bars::new(verbosity);
+    let metadata = &dataset.config().metadata;
+    bars.begin(
+        "verifying",
+        metadata.expression_count * (1 + against.len() as u64),
+    );
+    let verification = verify(&arguments.dataset, &against, &|event: Event<'_>| {
+        bars.show(event)
+    })?;
+    bars.clear();
+    if arguments.json {
+        let json = serde_json::to_string_pretty(&verification).map_err(std::io::Error::from)?;
+        print(&(json + "\n"))?;
+    } else if verbosity != Verbosity::Quiet {
+        print(&text(arguments, &verification))?;
+    }
+    if verification.problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Verification {
+        path: arguments.dataset.clone(),
+        problems: verification.problems.count,
+    })
+}
+
+fn text(arguments: &VerifyArguments, verification: &Verification) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    for problem in verification.problems.examples() {
+        let _ = writeln!(text, "{problem}");
+    }
+    let shown = verification.problems.examples().len() as u64;
+    if verification.problems.count > shown {
+        let more = verification.problems.count - shown;
+        let _ = writeln!(text, "and {} more of the same kinds", HumanCount(more));
+    }
+    if verification.problems.is_empty() {
+        let _ = writeln!(
+            text,
+            "{}: {} cells, {} genes and {} rows are as they should be{}{}",
+            arguments.dataset.display(),
+            HumanCount(verification.cells),
+            HumanCount(verification.genes),
+            HumanCount(verification.rows),
+            match verification.inputs {
+                0 => String::new(),
+                1 => ", and as its input has them".into(),
+                inputs => format!(", and as {inputs} inputs have them"),
+            },
+            if verification.digests {
+                ""
+            } else {
+                " (it has no digests: slaf did not write it)"
+            }
+        );
+    }
+    text
+}

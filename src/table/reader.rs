@@ -1,0 +1,76 @@
+//! Reading the rows of a table, in order and in bounded memory.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use futures::TryStreamExt;
+use lance::Dataset;
+use lance::dataset::scanner::DatasetRecordBatchStream;
+
+use super::{TableError, TableFolder};
+
+/// Rows of a batch, and values in all of its columns together, at most.
+const BATCH_ROWS: usize = 1 << 16;
+const BATCH_VALUES: usize = 1 << 21;
+
+/// Rows that are read at once from a table with these columns.
+fn batch_rows(table: &Dataset) -> usize {
+    let schema = arrow::datatypes::Schema::from(table.schema());
+    let width = |field: &std::sync::Arc<arrow::datatypes::Field>| match field.data_type() {
+        DataType::FixedSizeList(_, width) => usize::try_from(*width).unwrap_or(1),
+        _ => 1,
+    };
+    let values: usize = schema.fields().iter().map(width).sum();
+    (BATCH_VALUES / values.max(1)).clamp(16, BATCH_ROWS)
+}
+
+/// Rows of a table, batch by batch.
+pub struct RowReader {
+    path: PathBuf,
+    stream: DatasetRecordBatchStream,
+}
+
+impl TableFolder {
+    /// All rows of a version, with all columns.
+    pub async fn rows(&self, version: u64) -> Result<RowReader, TableError> {
+        let uri = self.uri()?;
+        let opened = lance::dataset::builder::DatasetBuilder::from_uri(&uri)
+            .with_version(version)
+            .load()
+            .await;
+        let dataset = opened.map_err(|e| TableError::lance("open", self.path(), e))?;
+        RowReader::over(&dataset, self.path(), None).await
+    }
+}
+
+impl RowReader {
+    /// The rows of a table, or a range of them.
+    pub async fn over(
+        table: &Dataset,
+        path: &Path,
+        rows: Option<Range<u64>>,
+    ) -> Result<Self, TableError> {
+        let lance = |e| TableError::lance("read", path, e);
+        let mut scan = table.scan();
+        scan.scan_in_order(true);
+        scan.batch_size(batch_rows(table));
+        if let Some(rows) = rows {
+            let length = i64::try_from(rows.end - rows.start).unwrap_or(i64::MAX);
+            let start = i64::try_from(rows.start).unwrap_or(i64::MAX);
+            scan.limit(Some(length), Some(start)).map_err(lance)?;
+        }
+        let stream = scan.try_into_stream().await.map_err(lance)?;
+        Ok(RowReader {
+            path: path.to_path_buf(),
+            stream,
+        })
+    }
+
+    /// The next rows; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, TableError> {
+        let next = self.stream.try_next().await;
+        next.map_err(|e| TableError::lance("read", &self.path, e))
+    }
+}

@@ -1,0 +1,342 @@
+//! Comparing a dataset with the inputs it was made from.
+
+use std::path::Path;
+
+use arrow::array::{AsArray, Float64Array, UInt32Array};
+use arrow::datatypes::{Float64Type, UInt32Type};
+use tokio::runtime::Handle;
+
+use super::columns::{self, Compared};
+use super::cursor::RowCursor;
+use super::files::Tables;
+use super::frames::Frames;
+use super::ordered::in_order;
+use super::{Problem, Problems, VerifyError};
+use crate::chunk::{CooBatch, CooSpec, IdHash};
+use crate::dataset::{Dataset, SourceNote, UNS};
+use crate::plan::{IdType, ShardTable};
+use crate::progress::{Event, Progress};
+use crate::source::{Axis, CellSource, ChunkBudget, Matrix, OpenOptions, Part, PendingChunk};
+use crate::survey::ValueType;
+use crate::table::TableName;
+
+/// Bytes of a chunk that is compared.
+const CHUNK: u64 = 8 << 20;
+
+/// An input of a dataset, opened as it was when it was converted.
+pub struct Against<'a> {
+    pub source: &'a dyn CellSource,
+    /// Which of the dataset's sources it is.
+    pub number: usize,
+    /// Threads that read it.
+    pub threads: usize,
+}
+
+impl Dataset {
+    /// Which of the dataset's sources an input is, and how it was opened.
+    ///
+    /// # Errors
+    /// [`VerifyError::UnknownInput`] where no source, or several, have its name.
+    pub fn source_of(&self, path: &Path) -> Result<(usize, OpenOptions), VerifyError> {
+        let sources = &self.config().sources;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut found = (0..)
+            .zip(sources)
+            .filter(|(_, source)| source.source_file == name || source.path == path);
+        match (found.next(), found.next()) {
+            (Some((number, source)), None) => Ok((number, source.open.clone())),
+            (None, _) if sources.len() == 1 => Ok((0, sources[0].open.clone())),
+            _ => {
+                let known = sources.iter().map(|source| source.source_file.as_str());
+                Err(VerifyError::UnknownInput {
+                    path: path.to_path_buf(),
+                    known: known.collect::<Vec<_>>().join(", "),
+                })
+            }
+        }
+    }
+}
+
+/// What a comparison works with.
+pub(super) struct Comparison<'a> {
+    pub dataset: &'a Dataset,
+    pub tables: &'a Tables,
+    pub frames: &'a Frames,
+    pub progress: &'a dyn Progress,
+    pub runtime: &'a Handle,
+}
+
+impl Against<'_> {
+    /// Compares all that was converted of the input.
+    pub(super) fn check(
+        &self,
+        with: &Comparison<'_>,
+        problems: &mut Problems,
+    ) -> Result<(), VerifyError> {
+        let description = self.source.description();
+        let note = &with.dataset.config().sources[self.number];
+        let place = description.path.display().to_string();
+        let before = problems.count;
+        problems.expect(&place, "cells", note.cells, description.cells);
+        let genes = with.frames.genes.len() as u64;
+        problems.expect(&place, "genes", genes, description.genes);
+        if problems.count > before {
+            return Ok(());
+        }
+        self.frame(with, note, Axis::Cells, problems)?;
+        self.frame(with, note, Axis::Genes, problems)?;
+        self.uns(with, problems)?;
+        let main = std::slice::from_ref(&description.main);
+        for (table, matrices) in [
+            (ShardTable::Expression, main),
+            (ShardTable::Layers, &description.layers),
+            (ShardTable::CellPairs, &description.obsp),
+            (ShardTable::GenePairs, &description.varp),
+        ] {
+            for matrix in matrices {
+                self.matrix(with, note, table, matrix, problems)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns of cells or genes, their names and their embeddings.
+    fn frame(
+        &self,
+        with: &Comparison<'_>,
+        note: &SourceNote,
+        axis: Axis,
+        problems: &mut Problems,
+    ) -> Result<(), VerifyError> {
+        let description = self.source.description();
+        let notes = &with.dataset.config().column_notes;
+        let compared = match axis {
+            Axis::Cells => Compared {
+                table: TableName::Cells,
+                id: "cell_id",
+                columns: columns::written(Part::Obs, &description.obs, notes),
+                embeddings: columns::written_embeddings(Part::Obsm, &description.obsm, notes),
+                first: note.first_cell,
+                rows: description.cells,
+                axis,
+            },
+            Axis::Genes => Compared {
+                table: TableName::Genes,
+                id: "gene_id",
+                columns: columns::written(Part::Var, &description.var, notes),
+                embeddings: columns::written_embeddings(Part::Varm, &description.varm, notes),
+                first: 0,
+                rows: description.genes,
+                axis,
+            },
+        };
+        compared.check(self.source, with, problems)
+    }
+
+    /// What is neither a table nor a matrix, where it is this input's alone.
+    fn uns(&self, with: &Comparison<'_>, problems: &mut Problems) -> Result<(), VerifyError> {
+        if with.dataset.config().sources.len() > 1 || !self.source.description().uns {
+            return Ok(());
+        }
+        let expected = serde_json::Value::Object(self.source.uns()?.values);
+        let found = std::fs::read(with.dataset.path().join(UNS)).ok();
+        let found = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if found != Some(expected) {
+            problems.add(Problem::new(UNS, "it is not what the input holds"));
+        }
+        Ok(())
+    }
+
+    /// One matrix, value by value.
+    fn matrix(
+        &self,
+        with: &Comparison<'_>,
+        note: &SourceNote,
+        table: ShardTable,
+        matrix: &Matrix,
+        problems: &mut Problems,
+    ) -> Result<(), VerifyError> {
+        let description = self.source.description();
+        let name = TableName::from(table);
+        let (rows, columns, first) = match table {
+            ShardTable::GenePairs => (description.genes, description.genes, 0),
+            ShardTable::CellPairs => (description.cells, description.cells, note.first_cell),
+            _ => (description.cells, description.genes, note.first_cell),
+        };
+        let column = match table {
+            ShardTable::Expression => "value".to_string(),
+            ShardTable::Layers => columns::written_name(Part::Layers, matrix, with),
+            ShardTable::CellPairs => columns::written_name(Part::Obsp, matrix, with),
+            ShardTable::GenePairs => columns::written_name(Part::Varp, matrix, with),
+        };
+        let Some(open) = with.tables.get(&name) else {
+            problems.add(Problem::new(name.key(), "the table is missing"));
+            return Ok(());
+        };
+        let path = with.dataset.path().join(name.folder());
+        let Some(mut cursor) = RowCursor::open(with.runtime, open, &path, &column, first)? else {
+            problems.add(Problem::new(
+                name.key(),
+                format!("the column {column} is missing"),
+            ));
+            return Ok(());
+        };
+        let hashes = vec![IdHash::of(""); usize::try_from(columns).unwrap_or(usize::MAX)];
+        let spec = CooSpec {
+            path: description.path.clone(),
+            matrix: matrix.object.clone(),
+            first_cell: first,
+            genes: columns,
+            cell_type: IdType::UInt32,
+            gene_type: IdType::UInt32,
+            value_type: ValueType::Float64,
+            gene_hashes: &hashes,
+        };
+        self.source.prepare(&matrix.name, &|_| ())?;
+        let budget = ChunkBudget {
+            bytes: CHUNK,
+            cells: u64::MAX,
+        };
+        let chunks = self.source.chunks(&matrix.name, 0..rows, budget)?;
+        let read = |chunk: PendingChunk<'_>| {
+            let chunk = chunk.read()?;
+            let hashes = vec![IdHash::of(""); chunk.indptr.len() - 1];
+            let batch = CooBatch::new(&chunk, &hashes, &spec)?;
+            Ok((chunk.cells.end, batch))
+        };
+        let of = Matrices {
+            place: format!("{}, {column}", name.key()),
+            table,
+            source: self.source,
+            first,
+        };
+        in_order(self.threads, chunks, read, |(end, expected)| {
+            let found = cursor.until(first + end)?;
+            of.compare(&expected, &found, problems)?;
+            let entries = expected.rows() as u64;
+            with.progress.report(Event::Verified { entries });
+            Ok(())
+        })
+    }
+}
+
+/// Rows that were found: of a range of rows of the matrix, those that are not zero.
+pub(super) struct Found {
+    pub rows: Vec<u32>,
+    pub columns: Vec<u32>,
+    pub values: Vec<f64>,
+}
+
+/// Which matrix is compared, for messages.
+struct Matrices<'a> {
+    place: String,
+    table: ShardTable,
+    source: &'a dyn CellSource,
+    first: u64,
+}
+
+impl Matrices<'_> {
+    fn compare(
+        &self,
+        expected: &CooBatch,
+        found: &Found,
+        problems: &mut Problems,
+    ) -> Result<(), VerifyError> {
+        let rows = expected.cell_ids.as_primitive::<UInt32Type>().values();
+        let columns = expected.gene_ids.as_primitive::<UInt32Type>().values();
+        let values = expected.values.as_primitive::<Float64Type>().values();
+        let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
+        if rows[..] == found.rows[..]
+            && columns[..] == found.columns[..]
+            && values.iter().zip(&found.values).all(|(a, b)| same(*a, *b))
+        {
+            return Ok(());
+        }
+        // Side by side, as two sorted lists.
+        let (mut e, mut f) = (0, 0);
+        while e < rows.len() || f < found.rows.len() {
+            let left = (e < rows.len()).then(|| (rows[e], columns[e]));
+            let right = (f < found.rows.len()).then(|| (found.rows[f], found.columns[f]));
+            match (left, right) {
+                (Some(a), Some(b)) if a == b => {
+                    if !same(values[e], found.values[f]) {
+                        self.note(a, "another value", values[e], found.values[f], problems)?;
+                    }
+                    (e, f) = (e + 1, f + 1);
+                }
+                (Some(a), b) if b.is_none_or(|b| a < b) => {
+                    self.note(a, "a missing value", values[e], 0.0, problems)?;
+                    e += 1;
+                }
+                (_, Some(b)) => {
+                    self.note(
+                        b,
+                        "a value that the input lacks",
+                        0.0,
+                        found.values[f],
+                        problems,
+                    )?;
+                    f += 1;
+                }
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn note(
+        &self,
+        at: (u32, u32),
+        what: &str,
+        expected: f64,
+        found: f64,
+        problems: &mut Problems,
+    ) -> Result<(), VerifyError> {
+        let problem = Problem::new(&self.place, what).differing(expected, found);
+        let cell = |id: u32| {
+            let row = u64::from(id).saturating_sub(self.first);
+            let known = row < self.source.description().cells;
+            match known
+                .then(|| self.source.cell_ids(row..row + 1))
+                .transpose()?
+            {
+                Some(ids) => Ok::<_, VerifyError>(ids.value(0).to_string()),
+                None => Ok(id.to_string()),
+            }
+        };
+        let gene = |id: u32| {
+            let row = u64::from(id);
+            let known = row < self.source.description().genes;
+            match known
+                .then(|| self.source.gene_ids(row..row + 1))
+                .transpose()?
+            {
+                Some(ids) => Ok::<_, VerifyError>(ids.value(0).to_string()),
+                None => Ok(id.to_string()),
+            }
+        };
+        problems.add(match self.table {
+            ShardTable::Expression | ShardTable::Layers => {
+                problem.at_cell(cell(at.0)?).at_gene(gene(at.1)?)
+            }
+            ShardTable::CellPairs => {
+                problem.at_cell(format!("{} and {}", cell(at.0)?, cell(at.1)?))
+            }
+            ShardTable::GenePairs => {
+                problem.at_gene(format!("{} and {}", gene(at.0)?, gene(at.1)?))
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Rows of a table without those that are zero in one column.
+pub(super) fn nonzero(rows: &UInt32Array, columns: &UInt32Array, values: &Float64Array) -> Found {
+    let kept = (0..values.len()).filter(|&row| values.value(row) != 0.0);
+    let kept: Vec<usize> = kept.collect();
+    Found {
+        rows: kept.iter().map(|&row| rows.value(row)).collect(),
+        columns: kept.iter().map(|&row| columns.value(row)).collect(),
+        values: kept.iter().map(|&row| values.value(row)).collect(),
+    }
+}

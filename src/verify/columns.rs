@@ -1,0 +1,173 @@
+//! Comparing the columns of cells and genes.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::compute::kernels::cmp::not_distinct;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::against::Comparison;
+use super::{Problem, Problems, VerifyError};
+use crate::dataset::ColumnNote;
+use crate::plan::PlannedEmbedding;
+use crate::source::{Axis, CellSource, Column, Embedding, Matrix, Part};
+use crate::survey::FloatType;
+use crate::table::{RowReader, TableError, TableName, embedding_column, plain_text};
+
+/// Names of columns as the input and as the dataset has them.
+type Written = Vec<(String, String)>;
+
+/// A table that is compared with the frame of an input.
+pub(super) struct Compared {
+    pub table: TableName,
+    pub id: &'static str,
+    pub columns: Written,
+    pub embeddings: Vec<PlannedEmbedding>,
+    /// The row of the table that is the input's first.
+    pub first: u64,
+    pub rows: u64,
+    pub axis: Axis,
+}
+
+fn renamed<'a>(part: Part, name: &'a str, notes: &'a [ColumnNote]) -> &'a str {
+    let mut notes = notes.iter();
+    let note = notes.find(|note| note.part == part && note.column == name);
+    note.map_or(name, |note| &note.written_as)
+}
+
+/// The columns of obs or var, by both names.
+pub(super) fn written(part: Part, columns: &[Column], notes: &[ColumnNote]) -> Written {
+    let columns = columns.iter();
+    columns
+        .map(|column| {
+            let written_as = renamed(part, &column.name, notes);
+            (column.name.clone(), written_as.to_string())
+        })
+        .collect()
+}
+
+/// Embeddings as they should have been written, in the widest type.
+pub(super) fn written_embeddings(
+    part: Part,
+    embeddings: &[Embedding],
+    notes: &[ColumnNote],
+) -> Vec<PlannedEmbedding> {
+    let embeddings = embeddings.iter();
+    embeddings
+        .map(|embedding| PlannedEmbedding {
+            name: embedding.name.clone(),
+            written_as: renamed(part, &embedding.name, notes).to_string(),
+            width: embedding.width,
+            float_type: FloatType::Float64,
+            columns: None,
+        })
+        .collect()
+}
+
+/// The column that holds a layer or a matrix of pairs.
+pub(super) fn written_name(part: Part, matrix: &Matrix, with: &Comparison<'_>) -> String {
+    renamed(part, matrix.name.key(), &with.dataset.config().column_notes).to_string()
+}
+
+impl Compared {
+    /// Compares all rows and notes what differs.
+    pub fn check(
+        &self,
+        source: &dyn CellSource,
+        with: &Comparison<'_>,
+        problems: &mut Problems,
+    ) -> Result<(), VerifyError> {
+        let Some(table) = with.tables.get(&self.table) else {
+            return Ok(());
+        };
+        let path = with.dataset.path().join(self.table.folder());
+        let arrow = |source: ArrowError| TableError::Arrow {
+            path: path.clone(),
+            source,
+        };
+        let range = self.first..self.first + self.rows;
+        let mut reader = with
+            .runtime
+            .block_on(RowReader::over(table, &path, Some(range)))?;
+        let mut row = 0;
+        while let Some(found) = with.runtime.block_on(reader.next())? {
+            let rows = row..row + found.num_rows() as u64;
+            row = rows.end;
+            let (ids, frame) = match self.axis {
+                Axis::Cells => (source.cell_ids(rows.clone())?, source.obs(rows.clone())?),
+                Axis::Genes => (source.gene_ids(rows.clone())?, source.var(rows.clone())?),
+            };
+            let names: ArrayRef = std::sync::Arc::new(ids);
+            self.column(self.id, &names, &names, &found, problems)
+                .map_err(arrow)?;
+            for (column, (_, written_as)) in frame.columns().iter().zip(&self.columns) {
+                let expected = plain_text(column).map_err(arrow)?;
+                self.column(written_as, &names, &expected, &found, problems)
+                    .map_err(arrow)?;
+            }
+            for planned in &self.embeddings {
+                let numbers = source.embedding(self.axis, &planned.name, rows.clone())?;
+                let expected =
+                    embedding_column(&numbers, found.num_rows(), planned).map_err(arrow)?;
+                self.column(&planned.written_as, &names, &expected, &found, problems)
+                    .map_err(arrow)?;
+            }
+        }
+        problems.expect(self.table.key(), "rows of the input", self.rows, row);
+        Ok(())
+    }
+
+    fn column(
+        &self,
+        name: &str,
+        names: &ArrayRef,
+        expected: &ArrayRef,
+        found: &RecordBatch,
+        problems: &mut Problems,
+    ) -> Result<(), ArrowError> {
+        let place = format!("{}, {name}", self.table.key());
+        let Some(found) = found.column_by_name(name) else {
+            problems.add(Problem::new(place, "the column is missing"));
+            return Ok(());
+        };
+        // Lists are compared number by number.
+        let (expected, found, each) = match (expected.data_type(), found.data_type()) {
+            (DataType::FixedSizeList(_, a), DataType::FixedSizeList(_, b)) if a == b => {
+                let flat = |lists: &ArrayRef| {
+                    cast(lists.as_fixed_size_list().values(), &DataType::Float64)
+                };
+                (
+                    flat(expected)?,
+                    flat(found)?,
+                    usize::try_from(*a).unwrap_or(1),
+                )
+            }
+            (a, b) if a == b => (expected.clone(), found.clone(), 1),
+            (a, b) => {
+                problems.add(Problem::new(place, "its type").differing(a, b));
+                return Ok(());
+            }
+        };
+        let same = not_distinct(&expected, &found)?;
+        if same.true_count() == same.len() {
+            return Ok(());
+        }
+        let options = FormatOptions::default().with_null("missing");
+        let texts =
+            [&expected, &found].map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+        let [expected, found] = texts;
+        let (expected, found) = (expected?, found?);
+        let names = names.as_string::<i32>();
+        for place_of in (0..same.len()).filter(|&row| !same.value(row)) {
+            let name = names.value(place_of / each);
+            let problem = Problem::new(&place, "another value")
+                .differing(expected.value(place_of), found.value(place_of));
+            problems.add(match self.axis {
+                Axis::Cells => problem.at_cell(name),
+                Axis::Genes => problem.at_gene(name),
+            });
+        }
+        Ok(())
+    }
+}

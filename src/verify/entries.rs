@@ -1,0 +1,269 @@
+//! The tables of non-zeros: order, coordinates, digests.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, UInt32Type};
+
+use super::frames::Frames;
+use super::{Problem, Problems, VerifyError};
+use crate::chunk::{Digest, IdHash, ValueStats};
+use crate::dataset::{CONFIG, Dataset, SourceNote};
+use crate::plan::ShardTable;
+use crate::progress::{Event, Progress};
+use crate::table::{RowReader, TableName};
+
+/// Checks one table of non-zeros.
+pub(super) struct Check<'a> {
+    pub dataset: &'a Dataset,
+    pub frames: &'a Frames,
+    pub table: ShardTable,
+    pub progress: &'a dyn Progress,
+}
+
+/// What is known after the rows so far.
+struct State {
+    rows: u64,
+    last: Option<(u32, u32)>,
+    /// For each source, and in it for each matrix, what was found.
+    digests: Vec<Vec<Digest>>,
+    stats: ValueStats,
+    /// The next cell whose beginning is still to be checked.
+    next_cell: usize,
+}
+
+impl Check<'_> {
+    /// Reads the table and notes what is wrong. Returns the number of its rows.
+    pub async fn run(
+        &self,
+        table: &lance::Dataset,
+        problems: &mut Problems,
+    ) -> Result<u64, VerifyError> {
+        let name = TableName::from(self.table);
+        let path = self.dataset.path().join(name.folder());
+        let matrices = table.schema().fields.len().saturating_sub(2);
+        let sources = self.dataset.config().sources.len().max(1);
+        let mut state = State {
+            rows: 0,
+            last: None,
+            digests: vec![vec![Digest::default(); matrices]; sources],
+            stats: ValueStats::default(),
+            next_cell: 0,
+        };
+        let mut rows = RowReader::over(table, &path, None).await?;
+        loop {
+            match rows.next().await {
+                Ok(Some(batch)) => {
+                    self.batch(&batch, &mut state, problems);
+                    let entries = batch.num_rows() as u64;
+                    self.progress.report(Event::Verified { entries });
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    problems.add(Problem::new(name.key(), crate::error::in_one_line(&error)));
+                    return Ok(state.rows);
+                }
+            }
+        }
+        self.finish(table, &mut state, problems);
+        Ok(state.rows)
+    }
+
+    fn place(&self) -> &'static str {
+        TableName::from(self.table).key()
+    }
+
+    /// The identifiers of the rows, and of the columns, of the matrices.
+    fn hashes(&self) -> (&[IdHash], &[IdHash]) {
+        let (cells, genes) = (&self.frames.cells[..], &self.frames.genes[..]);
+        match self.table {
+            ShardTable::Expression | ShardTable::Layers => (cells, genes),
+            ShardTable::CellPairs => (cells, cells),
+            ShardTable::GenePairs => (genes, genes),
+        }
+    }
+
+    fn batch(&self, batch: &RecordBatch, state: &mut State, problems: &mut Problems) {
+        let ids = |column: &ArrayRef| {
+            let ids = cast(column, &DataType::UInt32).ok();
+            ids.filter(|ids| ids.null_count() == column.null_count())
+        };
+        let (Some(rows), Some(columns)) = (ids(batch.column(0)), ids(batch.column(1))) else {
+            problems.add(Problem::new(
+                self.place(),
+                "an identifier is negative or too large",
+            ));
+            return;
+        };
+        let rows = rows.as_primitive::<UInt32Type>().values();
+        let columns = columns.as_primitive::<UInt32Type>().values();
+        let values: Vec<ArrayRef> = batch.columns()[2..]
+            .iter()
+            .filter_map(|column| cast(column, &DataType::Float64).ok())
+            .collect();
+        let values: Vec<&[f64]> = values
+            .iter()
+            .map(|column| &column.as_primitive::<Float64Type>().values()[..])
+            .collect();
+        self.coordinates(rows, columns, state, problems);
+        let (row_hashes, column_hashes) = self.hashes();
+        let mut begin = 0;
+        // Row by row of the matrix.
+        for run in rows.chunk_by(|a, b| a == b) {
+            let range = begin..begin + run.len();
+            begin = range.end;
+            let row = run[0] as usize;
+            if self.table == ShardTable::Expression {
+                self.beginnings(row, state.rows + range.start as u64, state, problems);
+                state
+                    .stats
+                    .add(&ValueStats::of_values(&values[0][range.clone()]));
+            }
+            let Some(&row_hash) = row_hashes.get(row) else {
+                continue;
+            };
+            let source = self.source_of(row as u64);
+            for (matrix, values) in values.iter().enumerate() {
+                let digest = &mut state.digests[source][matrix];
+                for (&column, &value) in columns[range.clone()].iter().zip(&values[range.clone()]) {
+                    if value != 0.0
+                        && let Some(&column_hash) = column_hashes.get(column as usize)
+                    {
+                        digest.add_entry(row_hash, column_hash, value);
+                    }
+                }
+            }
+        }
+        let ours = self.dataset.config().writer.is_some();
+        let mut all = 0..if ours { batch.num_rows() } else { 0 };
+        let zero = all.find(|&row| values.iter().all(|column| column[row] == 0.0));
+        if let Some(row) = zero {
+            let problem = Problem::new(self.place(), "a zero is stored");
+            problems.add(self.at(problem, rows[row], columns[row]));
+        }
+        state.rows += batch.num_rows() as u64;
+    }
+
+    fn at(&self, problem: Problem, row: u32, column: u32) -> Problem {
+        match self.table {
+            ShardTable::Expression | ShardTable::Layers => {
+                problem.at_cell(row.to_string()).at_gene(column.to_string())
+            }
+            ShardTable::CellPairs => problem.at_cell(format!("{row} and {column}")),
+            ShardTable::GenePairs => problem.at_gene(format!("{row} and {column}")),
+        }
+    }
+
+    /// Coordinates exist, ascend, and occur once.
+    fn coordinates(
+        &self,
+        rows: &[u32],
+        columns: &[u32],
+        state: &mut State,
+        problems: &mut Problems,
+    ) {
+        let (row_hashes, column_hashes) = self.hashes();
+        let (most_rows, most_columns) = (row_hashes.len(), column_hashes.len());
+        for (&row, &column) in rows.iter().zip(columns) {
+            let here = (row, column);
+            if state.last.is_some_and(|last| last >= here) {
+                let what = if state.last == Some(here) {
+                    "a row is doubled"
+                } else {
+                    "rows are not in order"
+                };
+                problems.add(self.at(Problem::new(self.place(), what), row, column));
+            }
+            state.last = Some(here);
+            if row as usize >= most_rows || column as usize >= most_columns {
+                let what = "a row names a cell or a gene that does not exist";
+                problems.add(self.at(Problem::new(self.place(), what), row, column));
+            }
+        }
+    }
+
+    /// Cells begin where the table of cells says; those without rows, where the next one does.
+    fn beginnings(&self, cell: usize, at: u64, state: &mut State, problems: &mut Problems) {
+        let starts = &self.frames.starts;
+        let end = (cell + 1).min(starts.len());
+        for (cell, &start) in starts.iter().enumerate().take(end).skip(state.next_cell) {
+            if u64::try_from(start) != Ok(at) {
+                let problem = Problem::new("cells", "cell_start_index");
+                problems.add(problem.at_cell(cell.to_string()).differing(at, start));
+            }
+        }
+        state.next_cell = state.next_cell.max(end);
+    }
+
+    fn source_of(&self, row: u64) -> usize {
+        if self.table == ShardTable::GenePairs {
+            return 0;
+        }
+        let sources = &self.dataset.config().sources;
+        sources
+            .partition_point(|source| source.first_cell <= row)
+            .saturating_sub(1)
+    }
+
+    fn finish(&self, table: &lance::Dataset, state: &mut State, problems: &mut Problems) {
+        let config = self.dataset.config();
+        if self.table == ShardTable::Expression {
+            self.beginnings(usize::MAX - 1, state.rows, state, problems);
+            problems.expect(
+                CONFIG,
+                "metadata.expression_count",
+                state.rows,
+                config.metadata.expression_count,
+            );
+            self.statistics(&state.stats, problems);
+        }
+        let fields = &table.schema().fields;
+        for (source, found) in config.sources.iter().zip(&state.digests) {
+            for (field, found) in fields.iter().skip(2).zip(found) {
+                let Some(expected) = self.written_digest(source, &field.name) else {
+                    continue;
+                };
+                if expected != *found {
+                    let column = &field.name;
+                    let what = format!(
+                        "{column} of {} is not what was written: the digest",
+                        source.source_file
+                    );
+                    problems.add(Problem::new(self.place(), what).differing(expected, found));
+                }
+            }
+        }
+    }
+
+    /// The digest that was taken when a column was written.
+    fn written_digest(&self, source: &SourceNote, column: &str) -> Option<Digest> {
+        let part = match self.table {
+            ShardTable::Expression => return source.digests.get("expression").copied(),
+            ShardTable::Layers => crate::source::Part::Layers,
+            ShardTable::CellPairs => crate::source::Part::Obsp,
+            ShardTable::GenePairs => crate::source::Part::Varp,
+        };
+        let notes = self.dataset.config().column_notes.iter();
+        let mut renamed = notes.filter(|note| note.part == part && note.written_as == column);
+        let name = renamed.next().map_or(column, |note| &note.column);
+        source
+            .digests
+            .get(&format!("{}/{name}", part.name()))
+            .copied()
+    }
+
+    /// The statistics of config.json, as exactly as they can be added up in another order.
+    fn statistics(&self, stats: &ValueStats, problems: &mut Problems) {
+        let config = &self.dataset.config().metadata.expression_stats;
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1e-300);
+        for (what, expected, found) in [
+            ("min_value", stats.min, config.min_value),
+            ("max_value", stats.max, config.max_value),
+            ("mean_value", stats.mean(), config.mean_value),
+        ] {
+            if stats.rows > 0 && !close(expected, found) {
+                let what = format!("metadata.expression_stats.{what}");
+                problems.add(Problem::new(CONFIG, what).differing(expected, found));
+            }
+        }
+    }
+}

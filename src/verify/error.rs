@@ -1,0 +1,33 @@
+//! Why a dataset cannot be verified.
+
+use std::path::PathBuf;
+
+use crate::chunk::ChunkError;
+use crate::dataset::DatasetError;
+use crate::source::SourceError;
+use crate::store::StoreError;
+use crate::table::TableError;
+
+/// A failure to verify, which says nothing of the dataset.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An input was given that the dataset was not made from.
+    #[error("{path} is no input of this dataset, which was made from: {known}")]
+    UnknownInput { path: PathBuf, known: String },
+    /// A worker ended without an answer: a fault of this program.
+    #[error("a worker thread failed unexpectedly; please report this with the command and the log")]
+    WorkerDied,
+    /// The system has no threads or no memory left.
+    #[error("cannot start the threads of the verification")]
+    Threads { source: std::io::Error },
+}

@@ -1,0 +1,131 @@
+//! The files of a dataset: those that are named must be there, and no others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use lance::Dataset as LanceTable;
+
+use super::{Problem, Problems, VerifyError};
+use crate::dataset::{CONFIG, Checkpoint, Dataset, UNS};
+use crate::store::{Named, StoreError};
+use crate::table::{TableFolder, TableName};
+
+/// The tables that can be opened, in the version that config.json describes.
+pub(super) type Tables = BTreeMap<TableName, LanceTable>;
+
+/// Opens the tables and checks their files.
+pub(super) async fn check(
+    dataset: &Dataset,
+    checkpoint: Option<&Checkpoint>,
+    problems: &mut Problems,
+) -> Result<Tables, VerifyError> {
+    let mut tables = Tables::new();
+    for name in [TableName::Expression, TableName::Genes, TableName::Cells] {
+        if !dataset.config().tables.contains_key(name.key()) {
+            problems.add(Problem::new(
+                CONFIG,
+                format!("the table {} is not named", name.key()),
+            ));
+        }
+    }
+    for name in dataset.tables() {
+        match dataset.table(name).await {
+            Ok(table) => {
+                tables.insert(name, table);
+            }
+            Err(error) => {
+                let message = crate::error::in_one_line(&error);
+                problems.add(Problem::new(name.key(), message));
+            }
+        }
+    }
+    for (&name, table) in &tables {
+        let folder = dataset.path().join(name.folder());
+        check_data_files(name, table, &folder, problems);
+        check_versions(dataset, name, &folder, checkpoint, problems).await?;
+    }
+    check_folder(dataset, checkpoint, problems)?;
+    Ok(tables)
+}
+
+fn check_data_files(name: TableName, table: &LanceTable, folder: &Path, problems: &mut Problems) {
+    let fragments = table.fragments();
+    for file in fragments.iter().flat_map(|fragment| &fragment.files) {
+        let path = folder.join("data").join(&file.path);
+        let place = format!("{}/data/{}", name.folder(), file.path);
+        match (std::fs::metadata(&path), file.file_size_bytes.get()) {
+            (Err(error), _) => problems.add(Problem::new(place, format!("it is missing: {error}"))),
+            (Ok(found), Some(expected)) if found.len() != u64::from(expected) => {
+                problems
+                    .add(Problem::new(place, "its size in bytes").differing(expected, found.len()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The newest version is the one that config.json describes, unless an append is under way.
+async fn check_versions(
+    dataset: &Dataset,
+    name: TableName,
+    folder: &Path,
+    checkpoint: Option<&Checkpoint>,
+    problems: &mut Problems,
+) -> Result<(), VerifyError> {
+    let Some(&described) = dataset.config().versions.get(name.key()) else {
+        return Ok(());
+    };
+    let newest = TableFolder::new(folder.to_path_buf()).newest().await;
+    match newest {
+        Ok(Some(newest)) if newest.version().version != described && checkpoint.is_none() => {
+            let what = "config.json does not describe the newest version: another program wrote it, or an append was interrupted";
+            problems
+                .add(Problem::new(name.key(), what).differing(described, newest.version().version));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            problems.add(Problem::new(name.key(), crate::error::in_one_line(&error)));
+        }
+    }
+    // Those of a job that is under way are its own.
+    if checkpoint.is_none() {
+        for file in TableFolder::new(folder.to_path_buf()).orphans().await? {
+            let place = format!("{}/{file}", name.folder());
+            problems.add(Problem::new(place, "nothing refers to it"));
+        }
+    }
+    Ok(())
+}
+
+/// Nothing lies in the dataset that nothing refers to.
+fn check_folder(
+    dataset: &Dataset,
+    checkpoint: Option<&Checkpoint>,
+    problems: &mut Problems,
+) -> Result<(), VerifyError> {
+    let tables: BTreeSet<&str> = dataset
+        .config()
+        .tables
+        .values()
+        .map(String::as_str)
+        .collect();
+    for name in list(dataset.path())? {
+        let known = tables.contains(name.as_str()) || name == CONFIG || name == UNS;
+        // What a job that is under way, or was killed, will clear up itself.
+        let of_job = checkpoint.is_some() && name.starts_with('.');
+        if !known && !of_job {
+            problems.add(Problem::new(name, "nothing refers to it"));
+        }
+    }
+    Ok(())
+}
+
+fn list(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).named("list", folder)? {
+        let entry = entry.named("list", folder)?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,185 @@
+//! The tables that describe cells and genes: numbers without gaps, and digests.
+
+use std::ops::Range;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
+
+use super::files::Tables;
+use super::{Problem, Problems, VerifyError};
+use crate::chunk::{Digest, IdHash};
+use crate::dataset::{CONFIG, Dataset};
+use crate::table::{RowReader, TableName, row_digest};
+
+/// What the tables of non-zeros are checked with: 16 bytes for each cell, 8 for each gene.
+pub(super) struct Frames {
+    pub cells: Vec<IdHash>,
+    pub genes: Vec<IdHash>,
+    /// The row of the expression table at which each cell begins.
+    pub starts: Vec<i64>,
+}
+
+/// The names of one table's own columns.
+struct Own {
+    table: TableName,
+    id: &'static str,
+    number: &'static str,
+}
+
+const CELLS: Own = Own {
+    table: TableName::Cells,
+    id: "cell_id",
+    number: "cell_integer_id",
+};
+
+const GENES: Own = Own {
+    table: TableName::Genes,
+    id: "gene_id",
+    number: "gene_integer_id",
+};
+
+/// Reads both tables; `None` where that is not possible, which is noted.
+pub(super) async fn check(
+    dataset: &Dataset,
+    tables: &Tables,
+    problems: &mut Problems,
+) -> Result<Option<Frames>, VerifyError> {
+    let config = dataset.config();
+    let mut starts = Vec::new();
+    let mut sources: Vec<Range<u64>> = Vec::new();
+    for source in &config.sources {
+        sources.push(source.first_cell..source.first_cell + source.cells);
+    }
+    let cells = scan(
+        dataset,
+        tables,
+        &CELLS,
+        problems,
+        |batch, first, problems| {
+            match integers(batch, "cell_start_index") {
+                Some(column) => {
+                    starts.extend_from_slice(column.as_primitive::<Int64Type>().values())
+                }
+                None => problems.add(Problem::new(
+                    "cells",
+                    "the column cell_start_index is missing",
+                )),
+            }
+            check_source_files(dataset, batch, first, problems);
+        },
+    )
+    .await?;
+    let genes = scan(dataset, tables, &GENES, problems, |_, _, _| ()).await?;
+    let (Some(cells), Some(genes)) = (cells, genes) else {
+        return Ok(None);
+    };
+    let [n_cells, n_genes] = config.array_shape;
+    problems.expect("cells", "rows", n_cells, cells.len() as u64);
+    problems.expect("genes", "rows", n_genes, genes.len() as u64);
+    if config.writer.is_some() {
+        problems.expect(CONFIG, "n_cells", n_cells, config.n_cells);
+    }
+    let covered: u64 = sources.iter().map(|cells| cells.end - cells.start).sum();
+    if !sources.is_empty() {
+        problems.expect(CONFIG, "cells of all sources", n_cells, covered);
+    }
+    Ok(Some(Frames {
+        cells,
+        genes,
+        starts,
+    }))
+}
+
+fn integers(batch: &RecordBatch, name: &str) -> Option<ArrayRef> {
+    let column = cast(batch.column_by_name(name)?, &DataType::Int64).ok()?;
+    (column.null_count() == 0).then_some(column)
+}
+
+/// Reads a table whole, checks numbers and digest, and returns the hashes of the identifiers.
+async fn scan(
+    dataset: &Dataset,
+    tables: &Tables,
+    own: &Own,
+    problems: &mut Problems,
+    mut look: impl FnMut(&RecordBatch, u64, &mut Problems),
+) -> Result<Option<Vec<IdHash>>, VerifyError> {
+    let Some(table) = tables.get(&own.table) else {
+        return Ok(None);
+    };
+    let place = own.table.key();
+    let path = dataset.path().join(own.table.folder());
+    let mut hashes = Vec::new();
+    let mut digest = Digest::default();
+    let mut rows = RowReader::over(table, &path, None).await?;
+    loop {
+        let batch = match rows.next().await {
+            Ok(Some(batch)) => batch,
+            Ok(None) => break,
+            Err(error) => {
+                problems.add(Problem::new(place, crate::error::in_one_line(&error)));
+                return Ok(None);
+            }
+        };
+        let first = hashes.len() as u64;
+        let (Some(numbers), Some(ids)) = (
+            integers(&batch, own.number),
+            batch
+                .column_by_name(own.id)
+                .and_then(|c| c.as_string_opt::<i32>()),
+        ) else {
+            let what = format!("the column {} or {} is missing", own.id, own.number);
+            problems.add(Problem::new(place, what));
+            return Ok(None);
+        };
+        for (expected, &found) in (first..).zip(numbers.as_primitive::<Int64Type>().values()) {
+            if u64::try_from(found) != Ok(expected) {
+                let what = format!("{} of row {expected}", own.number);
+                problems.add(Problem::new(place, what).differing(expected, found));
+            }
+        }
+        hashes.extend(IdHash::of_all(ids));
+        match row_digest(&batch) {
+            Ok(part) => digest.add(part),
+            Err(error) => problems.add(Problem::new(place, error.to_string())),
+        }
+        look(&batch, first, problems);
+    }
+    if let Some(&expected) = dataset.config().digests.get(place)
+        && expected != digest
+    {
+        let what = "a name, or another value, is not what was written: the digest";
+        problems.add(Problem::new(place, what).differing(expected, digest));
+    }
+    Ok(Some(hashes))
+}
+
+/// Each cell names the source that config.json gives it to.
+fn check_source_files(dataset: &Dataset, batch: &RecordBatch, first: u64, problems: &mut Problems) {
+    let Some(files) = batch
+        .column_by_name("source_file")
+        .and_then(|column| column.as_string_opt::<i32>())
+    else {
+        return;
+    };
+    for source in &dataset.config().sources {
+        let cells = source.first_cell.max(first)
+            ..(source.first_cell + source.cells).min(first + files.len() as u64);
+        for cell in cells {
+            let row = (cell - first) as usize;
+            let found = if files.is_null(row) {
+                ""
+            } else {
+                files.value(row)
+            };
+            if found != source.source_file {
+                let problem = Problem::new("cells", "source_file");
+                problems.add(
+                    problem
+                        .at_cell(cell.to_string())
+                        .differing(&source.source_file, found),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Is a dataset what it says it is, and what its inputs say?
+//!
+//! A verification reads everything again: the tables with their files, identifiers, order and
+//! digests, and, if they are given, the inputs, value by value. It changes nothing.
+
+mod against;
+mod columns;
+mod cursor;
+mod entries;
+mod error;
+mod files;
+mod frames;
+mod ordered;
+mod problem;
+
+use std::path::Path;
+
+pub use against::Against;
+use against::Comparison;
+pub use error::VerifyError;
+pub use problem::{Problem, Problems};
+
+use crate::dataset::{ConfigFile, Dataset, read_config};
+use crate::plan::ShardTable;
+use crate::progress::Progress;
+use crate::table::TableName;
+
+/// What a verification found.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Verification {
+    pub cells: u64,
+    pub genes: u64,
+    /// Rows of all tables of non-zeros that were read.
+    pub rows: u64,
+    /// Whether the dataset has digests, which those of other writers lack.
+    pub digests: bool,
+    /// The inputs that were compared.
+    pub inputs: u64,
+    #[serde(flatten)]
+    pub problems: Problems,
+}
+
+/// Verifies the dataset in a folder, by itself and against inputs.
+///
+/// # Errors
+/// [`VerifyError`] where there is nothing that could be verified: no dataset, or one in its first
+/// conversion. What is wrong with a dataset is no error, but a [`Problem`].
+pub fn verify(
+    path: &Path,
+    against: &[Against<'_>],
+    progress: &dyn Progress,
+) -> Result<Verification, VerifyError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| VerifyError::Threads { source })?;
+    let dataset = Dataset::open(path)?;
+    let ConfigFile { checkpoint, .. } = read_config(path)?;
+    let mut problems = Problems::default();
+    let mut verification = Verification {
+        cells: dataset.config().array_shape[0],
+        genes: dataset.config().array_shape[1],
+        rows: 0,
+        digests: !dataset.config().digests.is_empty(),
+        inputs: against.len() as u64,
+        problems: Problems::default(),
+    };
+    let tables = runtime.block_on(files::check(&dataset, checkpoint.as_ref(), &mut problems))?;
+    let frames = runtime.block_on(frames::check(&dataset, &tables, &mut problems))?;
+    if let Some(frames) = &frames {
+        for table in ShardTable::ALL {
+            if let Some(open) = tables.get(&TableName::from(table)) {
+                let check = entries::Check {
+                    dataset: &dataset,
+                    frames,
+                    table,
+                    progress,
+                };
+                verification.rows += runtime.block_on(check.run(open, &mut problems))?;
+            }
+        }
+        let comparison = Comparison {
+            dataset: &dataset,
+            tables: &tables,
+            frames,
+            progress,
+            runtime: runtime.handle(),
+        };
+        for input in against {
+            input.check(&comparison, &mut problems)?;
+        }
+    }
+    verification.problems = problems;
+    Ok(verification)
+}

@@ -1,0 +1,321 @@
+//! Promise: what is wrong with a dataset is found and named, and nothing else is.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchIterator, StringArray,
+    UInt16Array, UInt64Array,
+};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{Int64Type, UInt16Type};
+use lance::dataset::{WriteMode, WriteParams};
+use lance_file::version::LanceFileVersion;
+use slaf::table::TableName;
+
+use crate::support::dataset::{block_on, table};
+use crate::support::program::{Run, convert, slaf};
+use crate::support::{fixtures, repository};
+
+fn verify(dataset: &Path, flags: &[&str]) -> Run {
+    Run::of(slaf(&["verify"]).arg(dataset).args(flags))
+}
+
+/// The demo, converted, and its input.
+fn demo(folder: &Path) -> (PathBuf, PathBuf) {
+    let input = repository("fixtures/h5ad/demo.h5ad");
+    let output = folder.join("demo.slaf");
+    Run::of(&mut convert(&input, &output, &[])).succeeded();
+    (input, output)
+}
+
+/// Writes a table anew, with other rows, as the same version of the same table.
+fn rewrite(dataset: &Path, name: TableName, change: impl FnOnce(RecordBatch) -> RecordBatch) {
+    let rows = change(table(dataset, name));
+    let folder = dataset.join(name.folder());
+    std::fs::remove_dir_all(&folder).unwrap();
+    let parameters = WriteParams {
+        mode: WriteMode::Create,
+        data_storage_version: Some(LanceFileVersion::V2_1),
+        ..WriteParams::default()
+    };
+    let schema = rows.schema();
+    let reader = RecordBatchIterator::new([Ok(rows)], schema);
+    let written = lance::Dataset::write(reader, folder.to_str().unwrap(), Some(parameters));
+    assert_eq!(block_on(written).unwrap().version().version, 1);
+}
+
+/// A batch with another column in the place of one.
+fn with_column(batch: &RecordBatch, name: &str, column: ArrayRef) -> RecordBatch {
+    let place = batch.schema().index_of(name).unwrap();
+    let mut columns = batch.columns().to_vec();
+    columns[place] = column;
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+fn rows(batch: &RecordBatch, rows: impl Iterator<Item = u64>) -> RecordBatch {
+    take_record_batch(batch, &UInt64Array::from_iter_values(rows)).unwrap()
+}
+
+/// Damages a fresh dataset and checks that verification says so, with these words, and with the
+/// others where the input is there to be compared.
+fn finds(damage: impl FnOnce(&Path), words: &[&str], against: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = demo(folder.path());
+    damage(&output);
+    let run = verify(&output, &[]);
+    assert_eq!(run.code, Some(4), "{}{}", run.stdout, run.stderr);
+    for word in words {
+        assert!(run.stdout.contains(word), "{word} is not in {}", run.stdout);
+    }
+    if !against.is_empty() {
+        let run = verify(&output, &["--against", input.to_str().unwrap()]);
+        assert_eq!(run.code, Some(4), "{}{}", run.stdout, run.stderr);
+        for word in against {
+            assert!(run.stdout.contains(word), "{word} is not in {}", run.stdout);
+        }
+    }
+    let json = verify(&output, &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(json["problems"].as_u64().unwrap() > 0);
+    assert!(json["examples"][0]["what"].is_string());
+}
+
+#[test]
+fn every_fixture_is_as_it_should_be() {
+    let folder = tempfile::tempdir().unwrap();
+    for fixture in fixtures("fixtures/h5ad", "h5ad") {
+        let name = fixture.file_stem().unwrap().to_string_lossy().into_owned();
+        let output = folder.path().join(&name);
+        let flags = ["--fragment-rows", "50"];
+        Run::of(&mut convert(&fixture, &output, &flags)).succeeded();
+        let run = verify(&output, &["--against", fixture.to_str().unwrap()]);
+        assert_eq!(run.code, Some(0), "{name}: {}{}", run.stdout, run.stderr);
+    }
+}
+
+#[test]
+fn a_flipped_value() {
+    let flip = |dataset: &Path| {
+        rewrite(dataset, TableName::Expression, |batch| {
+            let values = batch.column(2).as_primitive::<UInt16Type>();
+            let mut values = values.values().to_vec();
+            values[1234] += 1;
+            with_column(&batch, "value", Arc::new(UInt16Array::from(values)))
+        });
+    };
+    finds(
+        flip,
+        &["value of demo.h5ad is not what was written: the digest"],
+        &["another value: expected", "cell ", "gene "],
+    );
+}
+
+#[test]
+fn a_swapped_gene() {
+    let swap = |dataset: &Path| {
+        rewrite(dataset, TableName::Genes, |batch| {
+            let ids = batch.column_by_name("gene_id").unwrap().as_string::<i32>();
+            let mut ids: Vec<String> = (0..ids.len()).map(|i| ids.value(i).into()).collect();
+            ids.swap(3, 4);
+            with_column(&batch, "gene_id", Arc::new(StringArray::from(ids)))
+        });
+    };
+    finds(
+        swap,
+        &["genes: a name, or another value", "expression: value of"],
+        &["genes, gene_id, gene"],
+    );
+}
+
+#[test]
+fn a_missing_and_a_doubled_row() {
+    let missing = |dataset: &Path| {
+        rewrite(dataset, TableName::Expression, |batch| {
+            let count = batch.num_rows() as u64;
+            rows(&batch, (0..count).filter(|&row| row != 99))
+        });
+    };
+    finds(
+        missing,
+        &[
+            "cell_start_index",
+            "metadata.expression_count",
+            "the digest",
+        ],
+        &["a missing value: expected"],
+    );
+    let doubled = |dataset: &Path| {
+        rewrite(dataset, TableName::Expression, |batch| {
+            let again = batch.slice(99, 1);
+            let (head, tail) = (
+                batch.slice(0, 100),
+                batch.slice(100, batch.num_rows() - 100),
+            );
+            concat_batches(&batch.schema(), &[head, again, tail]).unwrap()
+        });
+    };
+    finds(
+        doubled,
+        &["a row is doubled"],
+        &["a value that the input lacks"],
+    );
+    let turned = |dataset: &Path| {
+        rewrite(dataset, TableName::Expression, |batch| {
+            let count = batch.num_rows() as u64;
+            rows(&batch, (0..count).rev())
+        });
+    };
+    finds(turned, &["rows are not in order"], &[]);
+    let cell = |dataset: &Path| {
+        rewrite(dataset, TableName::Cells, |batch| {
+            let count = batch.num_rows() as u64;
+            rows(&batch, (0..count).filter(|&row| row != 7))
+        });
+    };
+    finds(
+        cell,
+        &[
+            "cells: rows: expected 200, found 199",
+            "cell_integer_id of row 7",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn a_wrong_beginning_of_a_cell() {
+    let wrong = |dataset: &Path| {
+        rewrite(dataset, TableName::Cells, |batch| {
+            let starts = batch.column_by_name("cell_start_index").unwrap();
+            let mut starts = starts.as_primitive::<Int64Type>().values().to_vec();
+            starts[50] += 1;
+            with_column(
+                &batch,
+                "cell_start_index",
+                Arc::new(Int64Array::from(starts)),
+            )
+        });
+    };
+    finds(wrong, &["cells, cell 50: cell_start_index: expected"], &[]);
+}
+
+#[test]
+fn a_changed_annotation() {
+    let change = |dataset: &Path| {
+        rewrite(dataset, TableName::Cells, |batch| {
+            let column = batch
+                .column_by_name("cell_type")
+                .unwrap()
+                .as_string::<i32>();
+            let mut texts: Vec<String> = column.iter().map(|t| t.unwrap_or("").into()).collect();
+            texts[5] = "changed".into();
+            with_column(&batch, "cell_type", Arc::new(StringArray::from(texts)))
+        });
+    };
+    finds(
+        change,
+        &["cells: a name, or another value"],
+        &["cells, cell_type, cell", "found changed"],
+    );
+}
+
+fn a_data_file(dataset: &Path, table: TableName) -> PathBuf {
+    let folder = dataset.join(table.folder()).join("data");
+    let mut files = std::fs::read_dir(folder).unwrap();
+    files.next().unwrap().unwrap().path()
+}
+
+#[test]
+fn files_that_are_cut_missing_or_strange() {
+    let cut = |dataset: &Path| {
+        let path = a_data_file(dataset, TableName::Expression);
+        let length = std::fs::metadata(&path).unwrap().len();
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_len(length - 100).unwrap();
+    };
+    finds(cut, &["expression.lance/data/", "its size in bytes"], &[]);
+    let remove = |dataset: &Path| {
+        std::fs::remove_file(a_data_file(dataset, TableName::Genes)).unwrap();
+    };
+    finds(remove, &["genes.lance/data/", "it is missing"], &[]);
+    let table = |dataset: &Path| {
+        std::fs::remove_dir_all(dataset.join("cells.lance")).unwrap();
+    };
+    finds(table, &["cells: "], &[]);
+    let orphan = |dataset: &Path| {
+        std::fs::write(dataset.join("expression.lance/data/left.lance"), b"x").unwrap();
+        std::fs::write(dataset.join("notes.txt"), b"x").unwrap();
+    };
+    finds(
+        orphan,
+        &[
+            "expression.lance/data/left.lance: nothing refers to it",
+            "notes.txt: nothing refers",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn a_stale_config() {
+    let edit = |path: &str, value: serde_json::Value| {
+        let path = path.to_string();
+        move |dataset: &Path| {
+            let file = dataset.join("config.json");
+            let text = std::fs::read_to_string(&file).unwrap();
+            let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+            *config.pointer_mut(&path).unwrap() = value;
+            std::fs::write(file, config.to_string()).unwrap();
+        }
+    };
+    finds(
+        edit("/metadata/expression_count", 1.into()),
+        &["metadata.expression_count"],
+        &[],
+    );
+    finds(
+        edit("/metadata/expression_stats/max_value", 1.into()),
+        &["max_value"],
+        &[],
+    );
+    finds(
+        edit("/array_shape/0", 199.into()),
+        &["cells: rows: expected 199, found 200"],
+        &[],
+    );
+    finds(edit("/versions/expression", 7.into()), &["version 7"], &[]);
+    finds(
+        edit("/sources/0/source_file", "x".into()),
+        &["source_file: expected x"],
+        &[],
+    );
+    let newer = |dataset: &Path| {
+        let uri = dataset.join("genes.lance");
+        block_on(async {
+            let mut table = lance::Dataset::open(uri.to_str().unwrap()).await.unwrap();
+            table.delete("gene_integer_id = 1").await.unwrap();
+        });
+    };
+    finds(
+        newer,
+        &["config.json does not describe the newest version"],
+        &[],
+    );
+}
+
+#[test]
+fn what_cannot_be_verified_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, output) = demo(folder.path());
+    verify(&folder.path().join("missing"), &[]).refused(3);
+    let other = repository("fixtures/h5ad/csr_gzip.h5ad");
+    // The only source of a dataset may have another name today, but must be the same.
+    let run = verify(&output, &["--against", other.to_str().unwrap()]);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert!(
+        run.stdout.contains("cells: expected 200, found 24"),
+        "{}",
+        run.stdout
+    );
+}
