@@ -1,7 +1,7 @@
 //! Places at which tests make the process die.
 
 /// Every fail point, in the order in which a conversion passes them.
-pub const ALL: [&str; 18] = [
+pub const ALL: [&str; 25] = [
     "checkpoint-created",
     "data-file-written",
     "data-file-synced",
@@ -10,10 +10,17 @@ pub const ALL: [&str; 18] = [
     "after-record",
     "before-expression-commit",
     "after-expression-commit",
+    "before-layers-commit",
+    "after-layers-commit",
     "before-genes-commit",
     "after-genes-commit",
+    "before-gene-pairs-commit",
+    "after-gene-pairs-commit",
+    "before-cell-pairs-commit",
+    "after-cell-pairs-commit",
     "before-cells-commit",
     "after-cells-commit",
+    "before-uns",
     "before-config",
     "after-config",
     "before-swap",

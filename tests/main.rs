@@ -2,8 +2,10 @@
 
 mod conformance;
 mod interop;
+mod layouts;
 mod memory;
 mod narrowing;
+mod parts;
 mod real_files;
 mod refusal;
 mod resume;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::h5ad_writer::write_csr;
+use crate::support::h5ad_writer::{write_csc, write_csr};
 use crate::support::program::{Run, slaf};
 
 /// The most memory that a conversion had, in bytes.
@@ -16,6 +16,18 @@ fn peak(input: &Path, output: &Path, memory: &str) -> u64 {
 
 #[test]
 fn ten_times_the_cells_need_no_more_memory() {
+    compare(write_csr);
+}
+
+/// A matrix sorted by gene is turned in a temporary file, whatever its size.
+#[test]
+fn nor_if_they_are_sorted_by_gene() {
+    compare(write_csc);
+}
+
+type Write = fn(&Path, usize, usize, usize, fn(usize) -> f32);
+
+fn compare(write: Write) {
     if !Path::new("/proc/self/status").exists() {
         println!("skipped: this system does not tell a process's memory");
         return;
@@ -24,7 +36,7 @@ fn ten_times_the_cells_need_no_more_memory() {
     let output = folder.path().join("out.slaf");
     let input = |cells: usize| {
         let path = folder.path().join(format!("{cells}.h5ad"));
-        write_csr(&path, cells, 3_000, 500, |entry| (entry % 11 + 1) as f32);
+        write(&path, cells, 3_000, 500, |entry| (entry % 11 + 1) as f32);
         path
     };
     let (small, large) = (input(20_000), input(200_000));

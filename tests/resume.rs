@@ -20,6 +20,13 @@ fn demo() -> PathBuf {
     repository("fixtures/h5ad/demo.h5ad")
 }
 
+/// An input with layers, embeddings, pairs and uns, and flags that cut it into several shards: it
+/// passes every fail point.
+fn everything() -> (PathBuf, [&'static str; 4]) {
+    let input = repository("fixtures/h5ad/everything.h5ad");
+    (input, ["--fragment-rows", "10", "--threads", "2"])
+}
+
 /// What an uninterrupted run makes of an input.
 fn uninterrupted(input: &Path, folder: &Path, flags: &[&str]) -> Contents {
     let output = folder.join("uninterrupted.slaf");
@@ -45,14 +52,15 @@ fn die_at(point: &str, input: &Path, output: &Path, flags: &[&str]) -> bool {
 #[test]
 fn dies_at_every_point_and_is_finished_by_the_same_command() {
     let folder = tempfile::tempdir().unwrap();
-    let wanted = uninterrupted(&demo(), folder.path(), &FLAGS);
+    let (input, flags) = everything();
+    let wanted = uninterrupted(&input, folder.path(), &flags);
     let mut deaths = 0;
     for point in failpoint::ALL {
         // Points that are passed once a shard or a table: early, in the middle, and late.
         for time in [1, 2, 5] {
             let output = folder.path().join("dies.slaf");
             let place = format!("{point}:{time}");
-            if !die_at(&place, &demo(), &output, &FLAGS) {
+            if !die_at(&place, &input, &output, &flags) {
                 std::fs::remove_dir_all(&output).unwrap();
                 continue;
             }
@@ -60,27 +68,28 @@ fn dies_at_every_point_and_is_finished_by_the_same_command() {
             let complete = is_complete(&output);
             let after = ["after-config", "before-cleanup", "after-cleanup"].contains(&point);
             assert_eq!(complete, after, "a dataset that looks complete at {place}");
-            Run::of(&mut convert(&demo(), &output, &FLAGS)).succeeded();
+            Run::of(&mut convert(&input, &output, &flags)).succeeded();
             assert_eq!(Contents::of(&output), wanted, "{place}");
             assert_no_orphans(&output);
             std::fs::remove_dir_all(&output).unwrap();
         }
     }
-    assert!(deaths >= 20, "only {deaths} deaths");
+    assert!(deaths >= 30, "only {deaths} deaths");
 }
 
 #[test]
 fn dies_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
-    let wanted = uninterrupted(&demo(), folder.path(), &FLAGS);
+    let (input, flags) = everything();
+    let wanted = uninterrupted(&input, folder.path(), &flags);
     let output = folder.path().join("dies.slaf");
     for point in failpoint::ALL {
-        die_at(point, &demo(), &output, &FLAGS);
+        die_at(point, &input, &output, &flags);
         if is_complete(&output) {
             break;
         }
     }
-    Run::of(&mut convert(&demo(), &output, &FLAGS)).succeeded();
+    Run::of(&mut convert(&input, &output, &flags)).succeeded();
     assert_eq!(Contents::of(&output), wanted);
     assert_no_orphans(&output);
 }
@@ -89,20 +98,21 @@ fn dies_again_and_again() {
 fn a_replaced_dataset_stays_whole_until_the_new_one_is() {
     let folder = tempfile::tempdir().unwrap();
     let small = repository("fixtures/h5ad/csr_gzip.h5ad");
-    let wanted = uninterrupted(&demo(), folder.path(), &FLAGS);
-    let flags = [&FLAGS[..], &["--overwrite"]].concat();
+    let (input, flags) = everything();
+    let wanted = uninterrupted(&input, folder.path(), &flags);
+    let flags = [&flags[..], &["--overwrite"]].concat();
     for point in failpoint::ALL {
         let output = folder.path().join("replaced.slaf");
         Run::of(&mut convert(&small, &output, &[])).succeeded();
         let old = Contents::of(&output);
         assert!(
-            die_at(point, &demo(), &output, &flags),
+            die_at(point, &input, &output, &flags),
             "{point} is not passed"
         );
         // At every moment the name leads to a whole dataset: the old one or the new one.
         let now = Contents::of(&output);
         assert!(now == old || now == wanted, "{point}");
-        Run::of(&mut convert(&demo(), &output, &flags)).succeeded();
+        Run::of(&mut convert(&input, &output, &flags)).succeeded();
         assert_eq!(Contents::of(&output), wanted, "{point}");
         assert_no_orphans(&output);
         std::fs::remove_dir_all(&output).unwrap();

@@ -61,6 +61,126 @@ pub fn write_csr(
     }
 }
 
+/// Writes a CSC h5ad of the same size as [`write_csr`] does: `cells * per_cell` entries, spread
+/// evenly over the genes.
+pub fn write_csc(
+    path: &Path,
+    cells: usize,
+    genes: usize,
+    per_cell: usize,
+    value: impl Fn(usize) -> f32,
+) {
+    // Seen from the genes, it is the matrix of as many entries with rows and columns exchanged.
+    let per_gene = cells * per_cell / genes;
+    write_csr(path, genes, cells, per_gene, value);
+    let file = hdf5::File::open_rw(path).unwrap();
+    let x = file.group("X").unwrap();
+    for name in ["encoding-type", "shape"] {
+        x.delete_attr(name).unwrap();
+    }
+    text_attribute(&x, "encoding-type", "csc_matrix");
+    let shape = x.new_attr::<i64>().shape(2).create("shape").unwrap();
+    shape.write_raw(&[cells as i64, genes as i64]).unwrap();
+    for (name, prefix, rows) in [("obs", "cell", cells), ("var", "gene", genes)] {
+        file.unlink(name).unwrap();
+        frame(&file, name, prefix, rows);
+    }
+}
+
+/// How [`write_matrix`] stores X.
+#[derive(Debug, Clone, Copy)]
+pub enum Stored {
+    Csr,
+    Csc,
+    Dense,
+}
+
+/// The filters that [`write_matrix`] puts on chunked arrays; `None` means contiguous arrays.
+#[derive(Debug, Clone, Copy)]
+pub struct Filters {
+    pub chunk: usize,
+    pub gzip: bool,
+    pub shuffle: bool,
+    pub fletcher32: bool,
+}
+
+fn store<T: hdf5::H5Type>(
+    group: &hdf5::Group,
+    name: &str,
+    values: &[T],
+    shape: &[usize],
+    filters: Option<Filters>,
+) {
+    let builder = group.new_dataset::<T>();
+    let builder = match filters {
+        Some(filters) if !values.is_empty() => {
+            let chunk: Vec<usize> = shape.iter().map(|&side| filters.chunk.min(side)).collect();
+            let mut builder = builder.chunk(chunk);
+            if filters.shuffle {
+                builder = builder.shuffle();
+            }
+            if filters.gzip {
+                builder = builder.deflate(1);
+            }
+            if filters.fletcher32 {
+                builder = builder.fletcher32();
+            }
+            builder
+        }
+        _ => builder,
+    };
+    let dataset = builder.shape(shape).create(name).unwrap();
+    if !values.is_empty() {
+        dataset.write_raw(values).unwrap();
+    }
+}
+
+/// Writes an h5ad with these entries (row, column, value; in the order of rows, then columns).
+pub fn write_matrix(
+    path: &Path,
+    shape: [usize; 2],
+    entries: &[(usize, usize, f32)],
+    stored: Stored,
+    filters: Option<Filters>,
+) {
+    let file = hdf5::File::create(path).unwrap();
+    text_attribute(&file, "encoding-type", "anndata");
+    text_attribute(&file, "encoding-version", "0.1.0");
+    frame(&file, "obs", "cell", shape[0]);
+    frame(&file, "var", "gene", shape[1]);
+    let mut entries = entries.to_vec();
+    if let Stored::Dense = stored {
+        let mut dense = vec![0.0f32; shape[0] * shape[1]];
+        for (row, column, value) in entries {
+            dense[row * shape[1] + column] = value;
+        }
+        store(&file, "X", &dense, &shape, filters);
+        let x = file.dataset("X").unwrap();
+        text_attribute(&x, "encoding-type", "array");
+        return;
+    }
+    let (kind, majors) = match stored {
+        Stored::Csc => ("csc_matrix", shape[1]),
+        _ => ("csr_matrix", shape[0]),
+    };
+    let major = |entry: &(usize, usize, f32)| match stored {
+        Stored::Csc => (entry.1, entry.0),
+        _ => (entry.0, entry.1),
+    };
+    entries.sort_by_key(major);
+    let x = file.create_group("X").unwrap();
+    text_attribute(&x, "encoding-type", kind);
+    let attribute = x.new_attr::<i64>().shape(2).create("shape").unwrap();
+    attribute.write_raw(&shape.map(|side| side as i64)).unwrap();
+    let ends = (0..=majors).map(|end| entries.partition_point(|entry| major(entry).0 < end) as i64);
+    let indptr: Vec<i64> = ends.collect();
+    let indices: Vec<i32> = entries.iter().map(|entry| major(entry).1 as i32).collect();
+    let data: Vec<f32> = entries.iter().map(|entry| entry.2).collect();
+    store(&x, "indptr", &indptr, &[indptr.len()], filters);
+    store(&x, "indices", &indices, &[indices.len()], filters);
+    store(&x, "data", &data, &[data.len()], filters);
+}
+
 fn text_attribute(object: &hdf5::Location, name: &str, text: &str) {
     let text: VarLenUnicode = text.parse().unwrap();
     object
