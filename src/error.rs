@@ -99,7 +99,10 @@ fn of_ingest(error: &IngestError) -> ExitCode {
 fn of_verify(error: &VerifyError) -> ExitCode {
     match error {
         VerifyError::Source(error) => of_source(error),
-        VerifyError::Chunk(_) | VerifyError::UnknownInput { .. } => ExitCode::Refused,
+        VerifyError::Plan(PlanError::Source(error)) => of_source(error),
+        VerifyError::Plan(_) | VerifyError::Chunk(_) | VerifyError::UnknownInput { .. } => {
+            ExitCode::Refused
+        }
         VerifyError::Dataset(error) => of_dataset(error),
         VerifyError::Table(error) => of_table(error),
         VerifyError::Store(error) => of_store(error),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
-use slaf::chunk::{CooBatch, CooSpec, IdHash};
+use slaf::chunk::{ColumnMap, CooBatch, CooSpec, IdHash};
 use slaf::plan::IdType;
 use slaf::source::{
     self, Axis, CellChunk, CellSource, ChunkBudget, ColumnKind, Format, Layout, Matrix, MatrixName,
@@ -91,6 +91,8 @@ fn read_matrix(
         matrix: matrix.object.clone(),
         first_cell: 0,
         genes: columns,
+        columns: ColumnMap::Same,
+        dataset_genes: columns,
         cell_type: IdType::UInt32,
         gene_type: IdType::UInt32,
         value_type: ValueType::Float64,
@@ -373,6 +375,8 @@ fn tidying_counts_what_it_drops() {
             matrix: "X".into(),
             first_cell: 0,
             genes: description.genes,
+            columns: ColumnMap::Same,
+            dataset_genes: description.genes,
             cell_type: IdType::Int32,
             gene_type: IdType::Int32,
             value_type: ValueType::Float64,
@@ -536,6 +540,8 @@ fn read_all(open: Open, path: &Path) -> Result<Triplets, String> {
         matrix: "X".into(),
         first_cell: 0,
         genes: description.genes,
+        columns: ColumnMap::Same,
+        dataset_genes: description.genes,
         cell_type: IdType::UInt32,
         gene_type: IdType::UInt32,
         value_type: ValueType::Float64,

@@ -1,9 +1,11 @@
 //! Promise: values are never changed, and never wider than they need to be.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use slaf::ingest::{Earlier, Existing, IngestError, Job, Outcome, RunOptions};
-use slaf::plan::{Compression, Dtypes, Plan, PlanOptions};
-use slaf::source::{CellSource, Numbers, OpenOptions};
+use slaf::plan::{Dtypes, Plan, PlanOptions};
+use slaf::source::{CellSource, Inputs, Numbers};
 use slaf::survey::{Survey, ValueType};
 use slaf::table::TableName;
 
@@ -25,22 +27,22 @@ fn run_options(threads: usize, chunk_cells: u64) -> RunOptions {
 fn plan_options(dtypes: Dtypes, fragment_rows: u64) -> PlanOptions {
     PlanOptions {
         dtypes,
-        value_type: None,
-        compression: Compression::None,
         fragment_rows,
+        ..PlanOptions::default()
     }
 }
 
 /// Converts a source into `output` and returns what was done.
 fn convert(
-    source: &dyn CellSource,
+    source: MemorySource,
     output: &std::path::Path,
     plan: &PlanOptions,
     run: RunOptions,
 ) -> Result<Outcome, IngestError> {
-    let survey = Survey::of(source)?;
-    let plan = Plan::new(source, &OpenOptions::default(), &survey, plan)?;
-    let finished = Job::begin(plan, output, run)?.run(source, &())?;
+    let inputs = Inputs::of_open([Arc::new(source) as Arc<dyn CellSource>]);
+    let surveys = Survey::of_all(&inputs, 1)?;
+    let plan = Plan::new(&inputs, &surveys, plan)?;
+    let finished = Job::begin(plan, output, run)?.run(&inputs, &())?;
     let outcome = finished.outcome().clone();
     finished.close()?;
     Ok(outcome)
@@ -139,7 +141,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("out.slaf");
         let plan = plan_options(dtypes, fragment_rows);
-        let outcome = convert(&source, &output, &plan, run_options(threads, chunk_cells)).unwrap();
+        let outcome = convert(source, &output, &plan, run_options(threads, chunk_cells)).unwrap();
         prop_assert!(same(&triplets(&output), &wanted));
         let found = outcome.dataset.value.as_ref().unwrap().r#type.clone();
         prop_assert_eq!(found, narrowest(dtypes, &wanted).to_string());
@@ -171,7 +173,7 @@ fn a_late_value_widens_the_plan_and_nothing_is_lost() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("out.slaf");
         let plan = plan_options(Dtypes::Narrow, 7_000);
-        let outcome = convert(&source, &output, &plan, run_options(2, 500)).unwrap();
+        let outcome = convert(source, &output, &plan, run_options(2, 500)).unwrap();
         let note = outcome.dataset.value.as_ref().unwrap();
         assert_eq!(note.r#type, value_type);
         assert!(note.reason.contains("cell 4321, gene 0"), "{}", note.reason);
@@ -192,7 +194,7 @@ fn a_forced_type_that_does_not_hold_a_late_value_is_a_refusal() {
         value_type: Some(ValueType::UInt16),
         ..plan_options(Dtypes::Narrow, 1_000_000)
     };
-    let error = convert(&source, &output, &plan, run_options(2, 500)).unwrap_err();
+    let error = convert(source, &output, &plan, run_options(2, 500)).unwrap_err();
     let message = error.to_string();
     assert!(
         message.contains("70000") && message.contains("--value-type"),
@@ -209,7 +211,7 @@ fn threads_and_chunks_do_not_change_the_dataset() {
     for (number, (threads, cells)) in [(1, 1), (2, 37), (4, u64::MAX)].into_iter().enumerate() {
         let output = folder.path().join(format!("{number}.slaf"));
         convert(
-            &source,
+            source.clone(),
             &output,
             &plan_options(Dtypes::Signed, 9_999),
             run_options(threads, cells),

@@ -129,7 +129,11 @@ fn wrong_usage() {
         "--value-type",
     );
     usage(&["--scratch-dir", "/no/such/folder"], "/no/such/folder");
-    usage(&["third", "fourth"], "one");
+    usage(
+        &["--source-name", "a", "--source-name", "b"],
+        "2 times for 1 inputs",
+    );
+    usage(&["--add-column", "tissue"], "KEY=VALUE");
     let run = Run::of(slaf(&["convert"]).arg(&input));
     assert_eq!(run.code, Some(2));
 }

@@ -9,7 +9,7 @@ use arrow::datatypes::{
 
 use super::narrow::{Genes, Narrow, Narrowed, narrow_genes, narrow_values};
 use super::tidy::{Tidied, tidy};
-use super::{ChunkError, CooSpec, Digest, IdHash, ValueStats};
+use super::{ChunkError, ColumnMap, CooSpec, Digest, IdHash, ValueStats};
 use crate::plan::IdType;
 use crate::source::{CellChunk, Numbers};
 use crate::survey::{ValueType, ValueTypes, first_misfit};
@@ -45,11 +45,24 @@ impl CooBatch {
         spec: &CooSpec<'_>,
     ) -> Result<Self, ChunkError> {
         let entries = chunk.values.len() as u64;
+        let moved = spec.columns.applied(chunk, spec)?;
+        if let Some(moved) = &moved {
+            // Rows that are out of order now were not so in the input.
+            let here = CooSpec {
+                genes: spec.dataset_genes,
+                columns: ColumnMap::Same,
+                ..spec.clone()
+            };
+            let mut batch = CooBatch::new(moved, cell_hashes, &here)?;
+            batch.entries = entries;
+            batch.tidied.sorted_cells = 0;
+            return Ok(batch);
+        }
         if let Some(columns) = Columns::of(chunk, spec)? {
             let tidied = Tidied::default();
             return Ok(columns.into_batch(chunk, cell_hashes, spec, entries, tidied));
         }
-        let genes = checked_genes(chunk, spec)?;
+        let genes = checked_columns(chunk, spec)?;
         let (tidied_chunk, tidied) = tidy(chunk, &genes, spec)?;
         let columns = Columns::of(&tidied_chunk, spec)?;
         let columns = columns.expect("a tidied chunk has no zeros and ascending genes");
@@ -230,13 +243,16 @@ where
         }
     };
     if !genes.in_range {
-        return checked_genes(chunk, spec).map(|_| None);
+        return checked_columns(chunk, spec).map(|_| None);
     }
     Ok(genes.ascending.then(|| column::<T>(genes.ids)))
 }
 
 /// The positions of the genes, or the first that does not exist.
-fn checked_genes(chunk: &CellChunk, spec: &CooSpec<'_>) -> Result<Vec<i64>, ChunkError> {
+pub(super) fn checked_columns(
+    chunk: &CellChunk,
+    spec: &CooSpec<'_>,
+) -> Result<Vec<i64>, ChunkError> {
     let out_of_range = |entry: usize, gene: String| ChunkError::GeneOutOfRange {
         path: spec.path.clone(),
         matrix: spec.matrix.clone(),

@@ -1,6 +1,7 @@
 //! From chunks as they were read to rows of the expression table and the table of layers: checked,
 //! tidied, narrowed, digested.
 
+mod columns;
 mod coo;
 mod digest;
 mod error;
@@ -10,6 +11,7 @@ mod spec;
 mod stats;
 mod tidy;
 
+pub use columns::ColumnMap;
 pub use coo::CooBatch;
 pub use digest::{Digest, IdHash};
 pub use error::ChunkError;

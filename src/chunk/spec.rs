@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::IdHash;
+use super::{ColumnMap, IdHash};
 use crate::plan::IdType;
 use crate::survey::ValueType;
 
@@ -17,6 +17,9 @@ pub struct CooSpec<'a> {
     pub first_cell: u64,
     /// Genes of the input.
     pub genes: u64,
+    /// Where they are in the dataset, and how many that has.
+    pub columns: ColumnMap<'a>,
+    pub dataset_genes: u64,
     pub cell_type: IdType,
     pub gene_type: IdType,
     pub value_type: ValueType,

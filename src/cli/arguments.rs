@@ -49,7 +49,7 @@ impl Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Convert an h5ad file into a SLAF dataset, or finish an interrupted conversion
+    /// Convert files into a SLAF dataset, or finish an interrupted conversion
     Convert(Box<ConvertArguments>),
     /// Describe a dataset, complete or not
     Info(InfoArguments),
@@ -67,9 +67,13 @@ pub(super) enum Command {
 /// A conversion that was killed goes on where it was when the same command is run again.
 #[derive(Debug, Args)]
 pub(super) struct ConvertArguments {
-    /// The input, and last the output (unless -o names it)
+    /// The inputs, and last the output (unless -o names it)
     #[arg(required = true, value_name = "INPUT… OUTPUT")]
     pub paths: Vec<PathBuf>,
+
+    /// A file that names inputs, one a line, and after a tab what an input is called in the dataset
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub inputs: Option<PathBuf>,
 
     /// The dataset to write, a folder
     #[arg(short, long, value_name = "DATASET")]
@@ -105,6 +109,9 @@ pub(super) struct ConvertArguments {
     /// Give cells (and genes) whose name an earlier one has a name of their own: NAME-1, NAME-2 …
     #[arg(long, help_heading = "Input")]
     pub make_unique: bool,
+
+    #[command(flatten)]
+    pub joins: JoinArguments,
 
     /// Types of the expression table. "narrow": unsigned integers as narrow as they can be, for the
     /// least memory. "signed": int32 identifiers and float32 values; choose it for slafdb, whose SQL
@@ -159,6 +166,57 @@ pub(super) struct ConvertArguments {
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// How several inputs become one dataset.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Several inputs")]
+pub(super) struct JoinArguments {
+    /// Genes: all inputs must have the same, in any order (exact), all that any has (outer), or those
+    /// that all have (inner)
+    #[arg(long, default_value = "exact")]
+    pub join: JoinArgument,
+
+    /// The column of var by which genes are known ("gene_id" for their names) [default: gene_ids where
+    /// all inputs have it, else their names]
+    #[arg(long, value_name = "COLUMN")]
+    pub gene_key: Option<String>,
+
+    /// Columns, layers and embeddings of cells: likewise
+    #[arg(long, default_value = "exact")]
+    pub obs_join: JoinArgument,
+
+    /// Columns and embeddings of genes: likewise; their values are those of the first input that has
+    /// the gene
+    #[arg(long, default_value = "exact")]
+    pub var_join: JoinArgument,
+
+    /// What an input is called in the column source_file; once for each input [default: its file name]
+    #[arg(long, value_name = "NAME")]
+    pub source_name: Vec<String>,
+
+    /// A column of obs with one text for all cells
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub add_column: Vec<String>,
+
+    /// What every cell's name begins with; {source} stands for the name of its input
+    #[arg(long, value_name = "PREFIX")]
+    pub cell_id_prefix: Option<String>,
+
+    /// Take cells whose names other inputs have, too
+    #[arg(long)]
+    pub allow_duplicate_cells: bool,
+
+    /// Take an input that is given twice
+    #[arg(long)]
+    pub allow_duplicate_source: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum JoinArgument {
+    Exact,
+    Outer,
+    Inner,
 }
 
 #[derive(Debug, Args)]

@@ -10,15 +10,14 @@ use super::settings::Settings;
 use crate::error::{Error, ExitCode};
 use crate::ingest::{Earlier, Existing, Job, RunOptions, check_output};
 use crate::plan::Plan;
-use crate::source::{self, MainMatrix, Names, OpenOptions, RawUse, Selection};
+use crate::source::{self, Inputs, MainMatrix, Names, OpenOptions, RawUse, Selection};
 use crate::survey::Survey;
 
 /// A checked conversion.
 #[derive(Debug)]
 pub(super) struct Request {
-    input: PathBuf,
+    inputs: Vec<(PathBuf, OpenOptions)>,
     output: PathBuf,
-    open: OpenOptions,
     settings: Settings,
     existing: Existing,
     earlier: Earlier,
@@ -29,23 +28,17 @@ pub(super) struct Request {
 impl Request {
     /// Checks the raw arguments.
     pub fn check(raw: ConvertArguments, verbosity: Verbosity) -> Result<Self, Error> {
-        let settings = Settings::gather(&raw)?;
-        let mut inputs = raw.paths;
+        let mut settings = Settings::gather(&raw)?;
+        let mut paths = raw.paths;
         let output = match raw.output {
             Some(output) => output,
-            None if inputs.len() < 2 => {
+            None if paths.len() < 2 && (raw.inputs.is_none() || paths.is_empty()) => {
                 return Err(Error::Usage(
-                    "an input and an output are needed: slaf convert INPUT OUTPUT".into(),
+                    "an input and an output are needed: slaf convert INPUT… OUTPUT".into(),
                 ));
             }
-            None => inputs.remove(inputs.len() - 1),
+            None => paths.remove(paths.len() - 1),
         };
-        let [input] = <[PathBuf; 1]>::try_from(inputs).map_err(|inputs| {
-            Error::Usage(format!(
-                "{} inputs were given, but only one can be converted at a time yet",
-                inputs.len()
-            ))
-        })?;
         let open = OpenOptions {
             format: settings.format,
             memory: settings.memory,
@@ -70,11 +63,13 @@ impl Request {
             } else {
                 Names::AsTheyAre
             },
+            ..OpenOptions::default()
         };
+        settings.plan = raw.joins.apply(settings.plan);
+        let inputs = raw.joins.inputs(paths, raw.inputs.as_deref(), &open)?;
         Ok(Request {
-            input,
+            inputs,
             output,
-            open,
             settings,
             existing: if raw.overwrite {
                 Existing::Replace
@@ -114,9 +109,10 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     let settings = &request.settings;
     check_output(&request.output, request.existing)?;
     give_up_on_stuck_files();
-    let source = source::open(&request.input, &request.open)?;
-    let survey = Survey::of(&*source)?;
-    let plan = Plan::new(&*source, &request.open, &survey, &settings.plan)?;
+    let inputs = Inputs::of_paths(request.inputs.clone());
+    let surveys = Survey::of_all(&inputs, settings.threads)?;
+    let plan = Plan::new(&inputs, &surveys, &settings.plan)?;
+    drop(surveys);
     let options = RunOptions {
         threads: settings.threads,
         memory: settings.memory,
@@ -126,7 +122,7 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     };
     let bars = Bars::new(request.verbosity);
     let job = Job::begin(plan, &request.output, options)?;
-    let finished = job.run(&*source, &|event: crate::progress::Event<'_>| {
+    let finished = job.run(&inputs, &|event: crate::progress::Event<'_>| {
         bars.show(event)
     })?;
     bars.clear();

@@ -4,6 +4,7 @@ mod arguments;
 mod bars;
 mod convert;
 mod info;
+mod joins;
 mod report;
 mod settings;
 mod shell;

@@ -148,6 +148,7 @@ impl Settings {
                 value_type,
                 compression,
                 fragment_rows,
+                ..PlanOptions::default()
             },
             chunk_cells,
             memory,

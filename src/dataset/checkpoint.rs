@@ -38,13 +38,22 @@ pub struct ShardRecord {
     pub shard: usize,
     /// Rows of the table.
     pub rows: u64,
-    /// What came from each matrix of the table, in the order of the plan.
-    pub matrices: Vec<MatrixRecord>,
+    /// What came from each part of the shard.
+    pub parts: Vec<PartRecord>,
     /// Fragments of the table, in order.
     pub fragments: Vec<Fragment>,
     /// The file in the job's folder that holds the number of rows of each cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<String>,
+}
+
+/// What a shard wrote of one input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartRecord {
+    /// The input, by its position in the plan.
+    pub input: usize,
+    /// What came from each matrix of the table, in the order of the plan.
+    pub matrices: Vec<MatrixRecord>,
 }
 
 /// What a shard wrote of one matrix.
@@ -83,7 +92,8 @@ impl MatrixRecord {
 impl ShardRecord {
     /// Entries of all matrices, as stored in the input.
     pub fn entries(&self) -> u64 {
-        self.matrices.iter().map(|matrix| matrix.entries).sum()
+        let matrices = self.parts.iter().flat_map(|part| &part.matrices);
+        matrices.map(|matrix| matrix.entries).sum()
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::chunk::{Digest, Tidied, ValueStats};
-use crate::plan::JobId;
+use crate::plan::{GeneJoin, GeneKey, JobId};
 use crate::source::{MatrixName, Note, OpenOptions, Part};
 use crate::survey::{Fingerprint, Repeats};
 
@@ -68,6 +68,9 @@ pub struct DatasetConfig {
     /// Columns that were written under another name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub column_notes: Vec<ColumnNote>,
+    /// By what the genes of several inputs were joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gene_key: Option<GeneKey>,
     /// The jobs that made the dataset, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<JobId>,
@@ -204,6 +207,9 @@ pub struct SourceNote {
     /// Its cells in the dataset.
     pub first_cell: u64,
     pub cells: u64,
+    /// How its genes were those of the inputs before it, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gene_join: Option<GeneJoin>,
     /// Entries as stored in the input, and rows that were written for them.
     pub entries: u64,
     pub rows: u64,

@@ -8,7 +8,7 @@ mod error;
 mod info;
 mod open;
 
-pub use checkpoint::{Checkpoint, MatrixRecord, ShardRecord, Status};
+pub use checkpoint::{Checkpoint, MatrixRecord, PartRecord, ShardRecord, Status};
 pub use config::{
     ColumnDtype, ColumnNote, DatasetConfig, ExpressionStats, Keys, LayerNote, Metadata, MultiFile,
     Optimizations, SourceFile, SourceNote, ValueNote, Writer, matrix_key, timestamp,

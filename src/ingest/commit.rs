@@ -5,27 +5,31 @@ use std::ops::Range;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
 use lance_table::format::Fragment;
 use tokio::runtime::Handle;
 
 use super::IngestError;
 use super::counts::CountsReader;
 use super::describe::describe;
+use super::genes::{DatasetGenes, Genes};
 use super::target::Target;
 use crate::chunk::Digest;
 use crate::dataset::{Checkpoint, ConfigFile, DatasetConfig, UNS};
 use crate::plan::{Plan, PlannedEmbedding, ShardTable};
 use crate::progress::{Event, Progress};
-use crate::source::{Axis, CellSource};
+use crate::source::{Axis, CellSource, Inputs};
 use crate::store::replace_file;
 use crate::survey::blocks;
 use crate::table::{
-    CellRows, FragmentWriter, GeneRows, TableError, TableName, embedding_column, row_digest, schema,
+    CellRows, FragmentWriter, GeneRows, TableError, TableName, embedding_column,
+    missing_embeddings, planned_columns, row_digest, schema,
 };
 
 /// The commit of a job whose shards are all recorded.
 pub(super) struct Commit<'a> {
-    pub source: &'a dyn CellSource,
+    pub inputs: &'a Inputs,
+    pub genes: &'a DatasetGenes,
     pub target: &'a Target,
     pub checkpoint: &'a Checkpoint,
     pub progress: &'a dyn Progress,
@@ -50,7 +54,7 @@ impl Commit<'_> {
             }
         }
         self.write_uns()?;
-        let dataset = describe(self.source, self.checkpoint, versions, digests)?;
+        let dataset = describe(self.inputs, self.checkpoint, versions, digests)?;
         crate::failpoint::reach("before-config");
         let file = ConfigFile {
             dataset: Some(dataset.clone()),
@@ -118,24 +122,34 @@ impl Commit<'_> {
             .collect()
     }
 
-    /// Columns of embeddings for a range of rows.
+    /// Columns of embeddings for a range of rows of an input; missing where it lacks them.
     fn embeddings(
         &self,
+        source: &dyn CellSource,
         axis: Axis,
         planned: &[PlannedEmbedding],
         rows: &Range<u64>,
-        table: TableName,
     ) -> Result<Vec<ArrayRef>, IngestError> {
         let length = (rows.end - rows.start) as usize;
+        let description = source.description();
+        let (table, own) = match axis {
+            Axis::Cells => (TableName::Cells, &description.obsm),
+            Axis::Genes => (TableName::Genes, &description.varm),
+        };
         let column = |planned: &PlannedEmbedding| {
-            let numbers = self.source.embedding(axis, &planned.name, rows.clone())?;
+            if !own.iter().any(|embedding| embedding.name == planned.name) {
+                return Ok(missing_embeddings(planned, length));
+            }
+            let numbers = source.embedding(axis, &planned.name, rows.clone())?;
             let column = embedding_column(&numbers, length, planned);
-            Ok(column.map_err(|source| TableError::Arrow {
-                path: self.target.table(table).path().to_path_buf(),
-                source,
-            })?)
+            column.map_err(|source| self.arrow(table, source))
         };
         planned.iter().map(column).collect()
+    }
+
+    fn arrow(&self, table: TableName, source: ArrowError) -> IngestError {
+        let path = self.target.table(table).path().to_path_buf();
+        TableError::Arrow { path, source }.into()
     }
 
     async fn genes(&self, schema: &Schema) -> Result<Vec<Fragment>, IngestError> {
@@ -147,14 +161,30 @@ impl Commit<'_> {
             schema,
             open: None,
         };
-        for rows in blocks(0..plan.genes, width(plan.var.len(), &plan.varm)) {
-            let batch = GeneRows {
-                var: &self.source.var(rows.clone())?,
-                gene_ids: self.source.gene_ids(rows.clone())?,
-                ids: signed(&rows),
-                varm: self.embeddings(Axis::Genes, &plan.varm, &rows, TableName::Genes)?,
-            };
-            writer.write(&batch.batch(table.path(), schema)?).await?;
+        let mut next = 0;
+        for described in &self.genes.described {
+            let source = self.inputs.get(described.input)?;
+            for rows in blocks(
+                0..source.description().genes,
+                width(plan.var.len(), &plan.varm),
+            ) {
+                // Of the block, the genes that no input before has, in the order of the dataset:
+                // that of this input, unless only some of them are taken in another order.
+                let kept = match &described.genes {
+                    Genes::All => None,
+                    Genes::These(genes) => Some(genes),
+                };
+                let all = GeneRows {
+                    var: planned_columns(&source.var(rows.clone())?, &plan.var)
+                        .map_err(|e| self.arrow(TableName::Genes, e))?,
+                    gene_ids: source.gene_ids(rows.clone())?,
+                    ids: 0..(rows.end - rows.start) as i64,
+                    varm: self.embeddings(&*source, Axis::Genes, &plan.varm, &rows)?,
+                };
+                let taken = all.taken(&rows, kept.map(Vec::as_slice), &mut next);
+                let taken = taken.map_err(|e| self.arrow(TableName::Genes, e))?;
+                writer.write(&taken.batch(table.path(), schema)?).await?;
+            }
         }
         writer.finish().await
     }
@@ -170,47 +200,60 @@ impl Commit<'_> {
         };
         let mut next_row = 0i64;
         for record in self.checkpoint.records(ShardTable::Expression) {
-            let shard = &plan.shards[record.shard];
-            let input = &plan.inputs[shard.input];
             let counts = record.counts.as_deref().unwrap_or_default();
             let mut counts = CountsReader::open(self.target.job_folder().join(counts))?;
-            for rows in blocks(shard.rows.clone(), width(plan.obs.len(), &plan.obsm)) {
-                let counts = counts.next(rows.end - rows.start)?;
-                let starts = counts.into_iter().map(|count| {
-                    let start = next_row;
-                    next_row += i64::from(count);
-                    start
-                });
-                let ids = input.cells.start + rows.start..input.cells.start + rows.end;
-                let batch = CellRows {
-                    starts: starts.collect(),
-                    obs: &self.source.obs(rows.clone())?,
-                    cell_ids: self.source.cell_ids(rows.clone())?,
-                    ids: signed(&ids),
-                    source_file: &input.source_file,
-                    obsm: self.embeddings(Axis::Cells, &plan.obsm, &rows, TableName::Cells)?,
-                };
-                writer.write(&batch.batch(table.path(), schema)?).await?;
+            for part in &plan.shards[record.shard].parts {
+                let input = &plan.inputs[part.input];
+                let source = self.inputs.get(part.input)?;
+                for rows in blocks(part.rows.clone(), width(plan.obs.len(), &plan.obsm)) {
+                    let counts = counts.next(rows.end - rows.start)?;
+                    let starts = counts.into_iter().map(|count| {
+                        let start = next_row;
+                        next_row += i64::from(count);
+                        start
+                    });
+                    let ids = input.cells.start + rows.start..input.cells.start + rows.end;
+                    let obs = planned_columns(&source.obs(rows.clone())?, &plan.obs);
+                    let batch = CellRows {
+                        starts: starts.collect(),
+                        obs: obs.map_err(|e| self.arrow(TableName::Cells, e))?,
+                        cell_ids: source.cell_ids(rows.clone())?,
+                        ids: signed(&ids),
+                        source_file: &input.source_file,
+                        obsm: self.embeddings(&*source, Axis::Cells, &plan.obsm, &rows)?,
+                    };
+                    writer.write(&batch.batch(table.path(), schema)?).await?;
+                }
             }
         }
         writer.finish().await
     }
 
-    /// Writes what is neither a table nor a matrix.
+    /// Writes what is neither a table nor a matrix: that of a single input as it is, that of several
+    /// under their names.
     fn write_uns(&self) -> Result<(), IngestError> {
         if !self.plan().uns {
             return Ok(());
         }
-        let uns = self.source.uns()?;
-        let mut json = serde_json::to_vec_pretty(&uns.values).map_err(|source| {
+        let mut values = serde_json::Map::new();
+        for (number, input) in self.plan().inputs.iter().enumerate() {
+            let uns = self.inputs.get(number)?.uns()?;
+            if self.plan().inputs.len() == 1 {
+                values = uns.values;
+            } else if !uns.values.is_empty() {
+                values.insert(input.source_file.clone(), uns.values.into());
+            }
+        }
+        let path = self.target.folder().join(UNS);
+        let mut json = serde_json::to_vec_pretty(&values).map_err(|source| {
             crate::dataset::DatasetError::Config {
-                path: self.target.folder().join(UNS),
+                path: path.clone(),
                 source,
             }
         })?;
         json.push(b'\n');
         crate::failpoint::reach("before-uns");
-        Ok(replace_file(&self.target.folder().join(UNS), &json)?)
+        Ok(replace_file(&path, &json)?)
     }
 }
 

@@ -1,9 +1,9 @@
 //! What config.json says of a complete dataset.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::array::AsArray;
+use arrow::datatypes::Int32Type;
 
 use super::IngestError;
 use crate::chunk::{Digest, Tidied, ValueStats};
@@ -11,13 +11,13 @@ use crate::dataset::{
     Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote, MatrixRecord, Metadata,
     MultiFile, Optimizations, SourceFile, SourceNote, ValueNote, Writer, matrix_key, timestamp,
 };
-use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable};
-use crate::source::{CellSource, ColumnKind, Part};
+use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table};
+use crate::source::{ColumnKind, Inputs, Part};
 use crate::table::TableName;
 
 /// Describes the dataset that a job has made, whose tables have these versions and digests.
 pub(super) fn describe(
-    source: &dyn CellSource,
+    inputs: &Inputs,
     checkpoint: &Checkpoint,
     versions: BTreeMap<String, u64>,
     digests: BTreeMap<String, Digest>,
@@ -25,12 +25,12 @@ pub(super) fn describe(
     let plan = &checkpoint.plan;
     let mut stats = ValueStats::default();
     for record in checkpoint.records(ShardTable::Expression) {
-        for matrix in &record.matrices {
+        for matrix in record.parts.iter().flat_map(|part| &part.matrices) {
             stats.add(&matrix.stats);
         }
     }
-    let inputs = plan.inputs.iter().enumerate();
-    let sources = inputs.map(|(number, input)| source_note(checkpoint, number, input));
+    let planned = plan.inputs.iter().enumerate();
+    let sources = planned.map(|(number, input)| source_note(checkpoint, number, input));
     let files = plan.inputs.iter().map(|input| SourceFile {
         file_path: input.path.display().to_string(),
         file_name: input.source_file.clone(),
@@ -49,8 +49,8 @@ pub(super) fn describe(
             .collect(),
         optimizations: Optimizations::default(),
         metadata: Metadata::new(shape, &stats),
-        obs_dtypes: dtypes(&source.obs(0..0)?, &plan.obs),
-        var_dtypes: dtypes(&source.var(0..0)?, &plan.var),
+        obs_dtypes: categories(inputs, &plan.obs, Table::Obs)?,
+        var_dtypes: categories(inputs, &plan.var, Table::Var)?,
         layers: keys(plan.layers.iter().map(|layer| (&layer.written_as, None))),
         obsm: keys(plan.obsm.iter().map(|e| (&e.written_as, Some(e.width)))),
         varm: keys(plan.varm.iter().map(|e| (&e.written_as, Some(e.width)))),
@@ -72,6 +72,7 @@ pub(super) fn describe(
         }),
         sources: sources.collect(),
         column_notes: column_notes(plan),
+        gene_key: (plan.inputs.len() > 1).then(|| plan.gene_plan.key.clone()),
         jobs: vec![checkpoint.job.clone()],
         others: Default::default(),
     })
@@ -88,6 +89,7 @@ fn source_note(checkpoint: &Checkpoint, number: usize, input: &PlannedInput) -> 
         matrix: input.main.object.clone(),
         first_cell: input.cells.start,
         cells: input.cells.end - input.cells.start,
+        gene_join: (plan.inputs.len() > 1).then(|| input.gene_join.clone()),
         entries: 0,
         rows: 0,
         tidied: Tidied::default(),
@@ -106,12 +108,16 @@ fn source_note(checkpoint: &Checkpoint, number: usize, input: &PlannedInput) -> 
             .map(|value| MatrixRecord::new(value.value_type))
             .collect();
         let records = checkpoint.records(table).into_iter();
-        for record in records.filter(|record| plan.shards[record.shard].input == number) {
-            for (total, matrix) in totals.iter_mut().zip(&record.matrices) {
+        let parts = records.flat_map(|record| &record.parts);
+        for part in parts.filter(|part| part.input == number) {
+            for (total, matrix) in totals.iter_mut().zip(&part.matrices) {
                 total.add(matrix);
             }
         }
         for (total, matrix) in totals.iter().zip(input.matrices(table)) {
+            if !matrix.is_readable() {
+                continue;
+            }
             note.digests.insert(matrix_key(&matrix.name), total.digest);
             if table == ShardTable::Expression {
                 note.entries = total.entries;
@@ -179,34 +185,60 @@ fn column_notes(plan: &Plan) -> Vec<ColumnNote> {
     notes
 }
 
-/// What restores the categorical columns of a frame.
-fn dtypes(frame: &RecordBatch, columns: &[PlannedColumn]) -> BTreeMap<String, ColumnDtype> {
-    let mut dtypes = BTreeMap::new();
-    for (array, column) in frame.columns().iter().zip(columns) {
-        let ColumnKind::Categorical { ordered } = column.kind else {
-            continue;
-        };
-        if !matches!(array.data_type(), DataType::Dictionary(_, _)) {
-            continue;
-        }
-        let values = array
-            .as_dictionary::<Int32Type>()
-            .values()
-            .as_string::<i32>()
-            .clone();
-        dtypes.insert(
-            column.written_as.clone(),
-            ColumnDtype {
-                dtype: "category".into(),
-                ordered: Some(ordered),
-                categories: Some(
-                    (0..values.len())
-                        .map(|i| values.value(i).to_string())
-                        .collect(),
-                ),
-                others: Default::default(),
-            },
-        );
+/// What restores the columns that are categories in all inputs that have them: the categories of
+/// all, in the order in which they come. They have an order only where all inputs have the same.
+fn categories(
+    inputs: &Inputs,
+    columns: &[PlannedColumn],
+    table: Table,
+) -> Result<BTreeMap<String, ColumnDtype>, IngestError> {
+    let mut dtypes: BTreeMap<String, ColumnDtype> = BTreeMap::new();
+    let wanted = |column: &&PlannedColumn| matches!(column.kind, ColumnKind::Categorical { .. });
+    let columns: Vec<&PlannedColumn> = columns.iter().filter(wanted).collect();
+    if columns.is_empty() {
+        return Ok(dtypes);
     }
-    dtypes
+    for number in 0..inputs.len() {
+        let source = inputs.get(number)?;
+        let frame = match table {
+            Table::Obs => source.obs(0..0)?,
+            Table::Var => source.var(0..0)?,
+        };
+        for column in &columns {
+            let array = frame.column_by_name(&column.column);
+            let values = array.and_then(|array| array.as_dictionary_opt::<Int32Type>());
+            let Some(values) = values.map(|dictionary| dictionary.values().as_string::<i32>())
+            else {
+                continue;
+            };
+            let found: Vec<String> = values.iter().flatten().map(str::to_string).collect();
+            let ColumnKind::Categorical { ordered } = column.kind else {
+                continue;
+            };
+            match dtypes.get_mut(&column.written_as) {
+                None => {
+                    let dtype = ColumnDtype {
+                        dtype: "category".into(),
+                        ordered: Some(ordered),
+                        categories: Some(found),
+                        others: Default::default(),
+                    };
+                    dtypes.insert(column.written_as.clone(), dtype);
+                }
+                Some(dtype) => unite(dtype, found),
+            }
+        }
+    }
+    Ok(dtypes)
+}
+
+/// Adds the categories of another input.
+fn unite(dtype: &mut ColumnDtype, found: Vec<String>) {
+    let known = dtype.categories.get_or_insert_default();
+    if *known == found {
+        return;
+    }
+    dtype.ordered = Some(false);
+    let mut seen: HashSet<String> = known.iter().cloned().collect();
+    known.extend(found.into_iter().filter(|name| seen.insert(name.clone())));
 }

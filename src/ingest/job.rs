@@ -5,13 +5,14 @@ use std::path::Path;
 use super::IngestError;
 use super::commit::Commit;
 use super::finished::{Finished, summarise, tidy_up};
-use super::shards::{Hashes, ShardRun};
+use super::genes::DatasetGenes;
+use super::shards::ShardRun;
 use super::target::{Earlier, Existing, Found, Target};
 use crate::chunk::ChunkError;
 use crate::dataset::{Checkpoint, ConfigFile, ShardRecord, Status, Writer, timestamp};
 use crate::plan::{Plan, ShardTable, Widened};
 use crate::progress::{Event, Progress};
-use crate::source::CellSource;
+use crate::source::Inputs;
 use crate::store::{create_folder, sync_folder};
 use crate::survey::ValueType;
 use crate::table::TableName;
@@ -33,21 +34,16 @@ pub struct RunOptions {
 ///
 /// ```
 /// use slaf::ingest::{Earlier, Existing, Job, RunOptions};
-/// use slaf::plan::{Compression, Dtypes, Plan, PlanOptions};
-/// use slaf::source::{self, OpenOptions};
+/// use slaf::plan::{Plan, PlanOptions};
+/// use slaf::source::{Inputs, OpenOptions};
 /// use slaf::survey::Survey;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let output = folder.path().join("demo.slaf");
-/// let open = OpenOptions::default();
-/// let source = source::open("fixtures/h5ad/demo.h5ad".as_ref(), &open)?;
-/// let survey = Survey::of(&*source)?;
-/// let plan = Plan::new(&*source, &open, &survey, &PlanOptions {
-///     dtypes: Dtypes::Narrow,
-///     value_type: None,
-///     compression: Compression::None,
-///     fragment_rows: 100_000_000,
-/// })?;
+/// let input = ("fixtures/h5ad/demo.h5ad".into(), OpenOptions::default());
+/// let inputs = Inputs::of_paths([input]);
+/// let surveys = Survey::of_all(&inputs, 2)?;
+/// let plan = Plan::new(&inputs, &surveys, &PlanOptions::default())?;
 /// let options = RunOptions {
 ///     threads: 2,
 ///     memory: 512 << 20,
@@ -55,7 +51,7 @@ pub struct RunOptions {
 ///     existing: Existing::Refuse,
 ///     earlier: Earlier::Resume,
 /// };
-/// let finished = Job::begin(plan, &output, options)?.run(&*source, &())?;
+/// let finished = Job::begin(plan, &output, options)?.run(&inputs, &())?;
 /// assert_eq!(finished.outcome().dataset.array_shape, [200, 300]);
 /// finished.close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -86,11 +82,7 @@ impl Job {
     }
 
     /// Does what is not done yet. Must not be called from asynchronous code: it blocks.
-    pub fn run(
-        self,
-        source: &dyn CellSource,
-        progress: &dyn Progress,
-    ) -> Result<Finished, IngestError> {
+    pub fn run(self, inputs: &Inputs, progress: &dyn Progress) -> Result<Finished, IngestError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.options.threads.max(1))
             .enable_all()
@@ -119,13 +111,14 @@ impl Job {
             },
         };
         let resumed = checkpoint.shards.len() as u64;
+        let genes = DatasetGenes::of(inputs, &checkpoint.plan)?;
         let run = ShardRun {
-            source,
+            inputs,
             target: &target,
             options: &options,
             progress,
             runtime: runtime.handle().clone(),
-            hashes: Hashes::of(source, &checkpoint.plan)?,
+            genes: &genes,
         };
         let written = prepare(&target, &checkpoint, &runtime).and_then(|()| {
             progress.report(Event::Planned {
@@ -144,7 +137,8 @@ impl Job {
         checkpoint.status = Status::Committing;
         save(&target, &checkpoint)?;
         let commit = Commit {
-            source,
+            inputs,
+            genes: &genes,
             target: &target,
             checkpoint: &checkpoint,
             progress,
@@ -208,7 +202,6 @@ fn write_and_widen(
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), IngestError> {
     loop {
-        run.turn_matrices(checkpoint)?;
         let misfit = match run.write_missing(checkpoint) {
             Ok(()) => return Ok(()),
             Err(IngestError::Chunk(misfit @ ChunkError::Misfit { .. })) => misfit,

@@ -9,6 +9,7 @@ mod counts;
 mod describe;
 mod error;
 mod finished;
+mod genes;
 mod job;
 mod outcome;
 mod pieces;

@@ -2,8 +2,14 @@
 
 use std::ops::Range;
 
+use crate::source::chunk::no_entries;
 use crate::source::{
     CellSource, ChunkBudget, Chunks, Matrix, MatrixName, PendingChunk, SourceError,
+};
+
+const EVERYTHING: ChunkBudget = ChunkBudget {
+    bytes: u64::MAX,
+    cells: u64::MAX,
 };
 
 /// Rows of a shard, unread.
@@ -24,7 +30,10 @@ pub(super) fn pieces<'a>(
     budget: ChunkBudget,
 ) -> Result<Pieces<'a>, SourceError> {
     if let [matrix] = matrices {
-        let chunks = source.chunks(&matrix.name, rows, budget)?;
+        let chunks = match matrix.is_readable() {
+            true => source.chunks(&matrix.name, rows, budget)?,
+            false => no_entries(rows, budget),
+        };
         return Ok(Box::new(chunks.map(|chunk| {
             chunk.map(|chunk| Piece {
                 rows: chunk.cells.clone(),
@@ -68,6 +77,10 @@ impl<'a> Cutter<'a> {
         let mut first = Vec::with_capacity(self.matrices.len());
         let mut end = self.rows.end;
         for matrix in self.matrices {
+            if !matrix.is_readable() {
+                first.push(None);
+                continue;
+            }
             // A chunk that ends later than another matrix's is cut anew below.
             let mut chunks = self.chunks(&matrix.name, end, self.budget)?;
             let chunk = chunks.next().transpose()?;
@@ -77,6 +90,10 @@ impl<'a> Cutter<'a> {
         let mut matrices = Vec::with_capacity(first.len());
         for (matrix, chunk) in self.matrices.iter().zip(first) {
             matrices.push(match chunk {
+                None if !matrix.is_readable() => {
+                    let rows = self.rows.start..end;
+                    no_entries(rows, EVERYTHING).collect::<Result<_, _>>()?
+                }
                 Some(chunk) if chunk.cells.end == end => vec![chunk],
                 _ => self
                     .chunks(&matrix.name, end, self.budget)?

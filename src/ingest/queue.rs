@@ -1,79 +1,58 @@
-//! The shards that are being written, and what may be done next.
+//! The pieces of one part of a shard: read by any thread, written in their order by one at a time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::IngestError;
 use super::batch::Batch;
 use super::pieces::Pieces;
 
-/// A shard under way: its pieces are read by any thread and written in their order by one at a
-/// time.
-pub(super) struct Lane<'a, W> {
-    pub shard: usize,
-    /// `None` while a thread takes the next piece from it.
-    pub pieces: Option<Pieces<'a>>,
-    /// There are no more pieces.
-    pub exhausted: bool,
-    /// Pieces taken, and pieces written.
-    pub taken: u64,
-    pub written: u64,
-    /// Pieces that are read but not written, by their number.
-    pub ready: BTreeMap<u64, Batch>,
-    /// `None` while a thread writes.
-    pub writer: Option<W>,
-}
-
 /// What a thread is to do next.
 pub(super) enum Task<'a, W> {
     /// Write this batch and give the writer back.
-    Write {
-        lane: usize,
-        writer: W,
-        batch: Batch,
-    },
-    /// All pieces are written: finish the shard.
-    Finish { writer: W },
+    Write { writer: W, batch: Batch },
     /// Take the next piece and read it.
-    Read {
-        lane: usize,
-        pieces: Pieces<'a>,
-        number: u64,
-    },
-    /// Begin a shard.
-    Begin { shard: usize },
+    Read { pieces: Pieces<'a>, number: u64 },
 }
 
 /// The state that all threads share.
 pub(super) struct Queue<'a, W> {
     state: Mutex<State<'a, W>>,
     changed: Condvar,
-    /// Shards written at once.
-    lanes: usize,
     /// Pieces in memory at once.
     window: usize,
 }
 
 struct State<'a, W> {
-    waiting: VecDeque<usize>,
-    beginning: usize,
-    lanes: BTreeMap<usize, Lane<'a, W>>,
+    /// `None` while a thread takes the next piece from it.
+    pieces: Option<Pieces<'a>>,
+    /// There are no more pieces.
+    exhausted: bool,
+    /// Pieces taken, and pieces written.
+    taken: u64,
+    written: u64,
+    /// Pieces that are read but not written, by their number.
+    ready: BTreeMap<u64, Batch>,
+    /// `None` while a thread writes.
+    writer: Option<W>,
     in_memory: usize,
     failure: Option<IngestError>,
 }
 
 impl<'a, W> Queue<'a, W> {
-    pub fn new(shards: Vec<usize>, lanes: usize, window: usize) -> Self {
+    pub fn new(pieces: Pieces<'a>, writer: W, window: usize) -> Self {
         Queue {
             state: Mutex::new(State {
-                waiting: shards.into(),
-                beginning: 0,
-                lanes: BTreeMap::new(),
+                pieces: Some(pieces),
+                exhausted: false,
+                taken: 0,
+                written: 0,
+                ready: BTreeMap::new(),
+                writer: Some(writer),
                 in_memory: 0,
                 failure: None,
             }),
             changed: Condvar::new(),
-            lanes,
             window,
         }
     }
@@ -86,14 +65,11 @@ impl<'a, W> Queue<'a, W> {
     pub fn next(&self) -> Option<Task<'a, W>> {
         let mut state = self.lock();
         loop {
-            if state.failure.is_some() {
+            if state.failure.is_some() || state.is_done() {
                 return None;
             }
-            if let Some(task) = state.task(self.lanes, self.window) {
+            if let Some(task) = state.task(self.window) {
                 return Some(task);
-            }
-            if state.waiting.is_empty() && state.lanes.is_empty() && state.beginning == 0 {
-                return None;
             }
             state = self
                 .changed
@@ -107,51 +83,35 @@ impl<'a, W> Queue<'a, W> {
         self.changed.notify_all();
     }
 
-    /// A shard has begun.
-    pub fn begun(&self, lane: Lane<'a, W>) {
-        self.update(|state| {
-            state.beginning -= 1;
-            state.lanes.insert(lane.shard, lane);
-        });
-    }
-
     /// A piece was taken; the rest can be taken by another thread.
-    pub fn taken(&self, lane: usize, pieces: Pieces<'a>) {
+    pub fn taken(&self, pieces: Pieces<'a>) {
         self.update(|state| {
-            if let Some(lane) = state.lanes.get_mut(&lane) {
-                lane.pieces = Some(pieces);
-                lane.taken += 1;
-            }
+            state.pieces = Some(pieces);
+            state.taken += 1;
         });
     }
 
     /// There was no piece left.
-    pub fn exhausted(&self, lane: usize) {
+    pub fn exhausted(&self) {
         self.update(|state| {
             state.in_memory -= 1;
-            if let Some(lane) = state.lanes.get_mut(&lane) {
-                lane.exhausted = true;
-            }
+            state.exhausted = true;
         });
     }
 
     /// A piece was read.
-    pub fn ready(&self, lane: usize, number: u64, batch: Batch) {
+    pub fn ready(&self, number: u64, batch: Batch) {
         self.update(|state| {
-            if let Some(lane) = state.lanes.get_mut(&lane) {
-                lane.ready.insert(number, batch);
-            }
+            state.ready.insert(number, batch);
         });
     }
 
     /// A piece was written.
-    pub fn written(&self, lane: usize, writer: W) {
+    pub fn written(&self, writer: W) {
         self.update(|state| {
             state.in_memory -= 1;
-            if let Some(lane) = state.lanes.get_mut(&lane) {
-                lane.written += 1;
-                lane.writer = Some(writer);
-            }
+            state.written += 1;
+            state.writer = Some(writer);
         });
     }
 
@@ -162,73 +122,41 @@ impl<'a, W> Queue<'a, W> {
         });
     }
 
-    /// The first failure, if any.
-    pub fn into_result(self) -> Result<(), IngestError> {
-        let state = self
-            .state
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        state.failure.map_or(Ok(()), Err)
+    /// The writer, after all is written, or the first failure.
+    pub fn into_writer(self) -> Result<W, IngestError> {
+        let state = self.state.into_inner();
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        match (state.failure, state.writer) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(writer)) => Ok(writer),
+            (None, None) => Err(IngestError::WorkerDied),
+        }
     }
 }
 
 impl<'a, W> State<'a, W> {
-    /// Writing comes first, because it makes room; then reading; then another shard.
-    fn task(&mut self, lanes: usize, window: usize) -> Option<Task<'a, W>> {
-        for (&number, lane) in &mut self.lanes {
-            if let Some(batch) = lane.next_batch()
-                && let Some(writer) = lane.writer.take()
-            {
-                return Some(Task::Write {
-                    lane: number,
-                    writer,
-                    batch,
-                });
-            }
-        }
-        let done = self
-            .lanes
-            .iter()
-            .find(|(_, lane)| lane.is_done())
-            .map(|(&number, _)| number);
-        if let Some(lane) = done.and_then(|number| self.lanes.remove(&number))
-            && let Some(writer) = lane.writer
-        {
-            return Some(Task::Finish { writer });
-        }
-        if self.in_memory < window {
-            for (&number, lane) in &mut self.lanes {
-                if !lane.exhausted
-                    && let Some(pieces) = lane.pieces.take()
-                {
-                    self.in_memory += 1;
-                    return Some(Task::Read {
-                        lane: number,
-                        pieces,
-                        number: lane.taken,
-                    });
-                }
-            }
-            if self.lanes.len() + self.beginning < lanes
-                && let Some(shard) = self.waiting.pop_front()
-            {
-                self.beginning += 1;
-                return Some(Task::Begin { shard });
-            }
-        }
-        None
-    }
-}
-
-impl<W> Lane<'_, W> {
-    fn next_batch(&mut self) -> Option<Batch> {
-        if self.writer.is_none() {
-            return None;
-        }
-        self.ready.remove(&self.written)
-    }
-
     fn is_done(&self) -> bool {
         self.exhausted && self.written == self.taken && self.writer.is_some()
+    }
+
+    /// Writing comes first, because it makes room.
+    fn task(&mut self, window: usize) -> Option<Task<'a, W>> {
+        if self.writer.is_some()
+            && let Some(batch) = self.ready.remove(&self.written)
+            && let Some(writer) = self.writer.take()
+        {
+            return Some(Task::Write { writer, batch });
+        }
+        if self.in_memory < window
+            && !self.exhausted
+            && let Some(pieces) = self.pieces.take()
+        {
+            self.in_memory += 1;
+            return Some(Task::Read {
+                pieces,
+                number: self.taken,
+            });
+        }
+        None
     }
 }

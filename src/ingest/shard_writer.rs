@@ -6,7 +6,7 @@ use super::IngestError;
 use super::batch::Batch;
 use super::counts::CountsWriter;
 use super::target::Target;
-use crate::dataset::{MatrixRecord, ShardRecord};
+use crate::dataset::{MatrixRecord, PartRecord, ShardRecord};
 use crate::plan::{Plan, ShardTable};
 use crate::table::{RowsWriter, TableName, schema};
 
@@ -16,7 +16,7 @@ pub(super) struct ShardWriter {
     rows: RowsWriter,
     /// How many rows each cell has, for the table of cells.
     counts: Option<(CountsWriter, String)>,
-    matrices: Vec<MatrixRecord>,
+    parts: Vec<PartRecord>,
     written: u64,
 }
 
@@ -34,7 +34,6 @@ impl ShardWriter {
             _ => None,
         };
         let folder = target.table(name);
-        let values = plan.values(table);
         Ok(ShardWriter {
             shard,
             rows: RowsWriter::new(
@@ -44,12 +43,21 @@ impl ShardWriter {
                 plan.fragment_rows,
             ),
             counts,
+            parts: Vec::new(),
+            written: 0,
+        })
+    }
+
+    /// What follows is of this input.
+    pub fn begin_part(&mut self, plan: &Plan, input: usize, table: ShardTable) {
+        let values = plan.values(table);
+        self.parts.push(PartRecord {
+            input,
             matrices: values
                 .iter()
                 .map(|value| MatrixRecord::new(value.value_type))
                 .collect(),
-            written: 0,
-        })
+        });
     }
 
     /// Appends rows.
@@ -58,7 +66,9 @@ impl ShardWriter {
         if let Some((counts, _)) = &mut self.counts {
             counts.write(batch.counts())?;
         }
-        for (record, batch) in self.matrices.iter_mut().zip(batch.matrices()) {
+        let records = self.parts.last_mut().map(|part| &mut part.matrices[..]);
+        let records = records.unwrap_or_default().iter_mut();
+        for (record, batch) in records.zip(batch.matrices()) {
             for stats in &batch.stats {
                 record.stats.add(stats);
             }
@@ -86,7 +96,7 @@ impl ShardWriter {
         Ok(ShardRecord {
             shard: self.shard,
             rows: self.written,
-            matrices: self.matrices,
+            parts: self.parts,
             fragments,
             counts: file,
         })

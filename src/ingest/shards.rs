@@ -1,27 +1,28 @@
-//! Writing shards: chunks are read and narrowed on all threads, and written in order.
+//! Writing shards: pieces are read and narrowed on all threads, and written in order.
 
-use std::sync::Mutex;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 
 use super::batch::Batch;
+use super::genes::DatasetGenes;
 use super::pieces::{Piece, pieces};
-use super::queue::{Lane, Queue, Task};
+use super::queue::{Queue, Task};
 use super::shard_writer::ShardWriter;
 use super::target::Target;
 use super::{IngestError, RunOptions};
-use crate::chunk::{CooBatch, CooSpec, IdHash, LayersBatch};
+use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
 use crate::dataset::{Checkpoint, ConfigFile, ShardRecord};
-use crate::plan::{Plan, ShardTable};
+use crate::plan::{GeneMap, Plan, ShardPart, ShardTable};
 use crate::progress::{Event, Progress};
-use crate::source::{CellSource, ChunkBudget};
-use crate::survey::blocks;
+use crate::source::{CellSource, ChunkBudget, Inputs};
 
 /// Measured with chunks of a few kilobytes: the program, Lance and what the allocator keeps.
 const BASE_MEMORY: u64 = 160 << 20;
 
 /// Buffers of one Lance writer: 8 MiB for each of three columns, and a page on its way out.
-const LANE_MEMORY: u64 = 32 << 20;
+const CREW_MEMORY: u64 = 32 << 20;
 
 /// Larger chunks are not faster, smaller ones cost more bookkeeping than work.
 const LARGEST_CHUNK: u64 = 8 << 20;
@@ -29,56 +30,42 @@ const SMALLEST_CHUNK: u64 = 64 << 10;
 
 /// What all workers of a job share.
 pub(super) struct ShardRun<'a> {
-    pub source: &'a dyn CellSource,
+    pub inputs: &'a Inputs,
     pub target: &'a Target,
     pub options: &'a RunOptions,
     pub progress: &'a dyn Progress,
     pub runtime: Handle,
-    pub hashes: Hashes,
+    pub genes: &'a DatasetGenes,
 }
 
-/// The hashes of the identifiers of all columns of the matrices.
-pub(super) struct Hashes {
-    genes: Vec<IdHash>,
-    /// Only where cells are columns, too.
+/// A part of a shard that is being written.
+struct OpenPart<'a> {
+    plan: &'a Plan,
+    part: &'a ShardPart,
+    table: ShardTable,
+    source: &'a dyn CellSource,
+    genes: &'a GeneMap,
+    /// The hashes of the cells of this input, where they are columns.
     cells: Vec<IdHash>,
 }
 
-impl Hashes {
-    /// Hashes the identifiers that a plan needs.
-    pub fn of(source: &dyn CellSource, plan: &Plan) -> Result<Self, IngestError> {
-        let mut hashes = Hashes {
-            genes: Vec::new(),
-            cells: Vec::new(),
-        };
-        for rows in blocks(0..plan.genes, 0) {
-            hashes.genes.extend(IdHash::of_all(&source.gene_ids(rows)?));
-        }
-        if !plan.obsp.is_empty() {
-            for rows in blocks(0..plan.cells, 0) {
-                hashes.cells.extend(IdHash::of_all(&source.cell_ids(rows)?));
-            }
-        }
-        Ok(hashes)
-    }
-}
-
 impl ShardRun<'_> {
-    /// Turns the matrices of missing shards that lie in the order of their columns.
-    pub fn turn_matrices(&self, checkpoint: &Checkpoint) -> Result<(), IngestError> {
-        let plan = &checkpoint.plan;
-        let missing = checkpoint.missing();
-        for table in ShardTable::ALL {
-            let mut shards = missing.iter().map(|&shard| &plan.shards[shard]);
-            let Some(shard) = shards.find(|shard| shard.table == table) else {
-                continue;
+    /// Turns the matrices of missing shards that lie in the order of their columns, of the inputs
+    /// that are open all the time.
+    pub fn turn_matrices(
+        &self,
+        plan: &Plan,
+        part: &ShardPart,
+        table: ShardTable,
+        source: &dyn CellSource,
+    ) -> Result<(), IngestError> {
+        for matrix in plan.inputs[part.input].matrices(table) {
+            let report = |entries| {
+                let matrix = &matrix.object;
+                self.progress.report(Event::Turned { matrix, entries });
             };
-            for matrix in plan.inputs[shard.input].matrices(table) {
-                let report = |entries| {
-                    let matrix = &matrix.object;
-                    self.progress.report(Event::Turned { matrix, entries });
-                };
-                self.source.prepare(&matrix.name, &report)?;
+            if matrix.is_readable() {
+                source.prepare(&matrix.name, &report)?;
             }
         }
         Ok(())
@@ -86,71 +73,146 @@ impl ShardRun<'_> {
 
     /// Writes every shard that has no record yet, and records it in the checkpoint and on disk.
     pub fn write_missing(&self, checkpoint: &mut Checkpoint) -> Result<(), IngestError> {
-        let missing = checkpoint.missing();
         let plan = checkpoint.plan.clone();
-        let threads = self.options.threads.max(1);
-        let queue = Queue::new(missing, self.lanes() as usize, self.window());
+        let missing: Mutex<VecDeque<usize>> = Mutex::new(checkpoint.missing().into());
+        let crews = self.crews(missing.lock().map_or(0, |missing| missing.len()));
+        let threads = self.options.threads.max(1).div_ceil(crews);
+        let failure: Mutex<Option<IngestError>> = Mutex::new(None);
         let checkpoint = Mutex::new(checkpoint);
-        let worker = || self.work(&plan, &queue, &checkpoint);
-        let died = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads)
-                .map(|number| {
-                    std::thread::Builder::new()
-                        .name(format!("slaf-worker-{number}"))
-                        .spawn_scoped(scope, worker)
-                })
-                .collect();
-            let mut died = false;
-            for thread in threads {
-                match thread {
-                    Ok(thread) => died |= thread.join().is_err(),
-                    Err(source) => queue.fail(IngestError::Threads { source }),
+        let crew = || {
+            loop {
+                let failed = failure.lock().map_or(true, |failure| failure.is_some());
+                let shard = missing
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .pop_front();
+                let Some(shard) = shard.filter(|_| !failed) else {
+                    return;
+                };
+                let written = self
+                    .write(&plan, shard, threads, crews)
+                    .and_then(|record| self.record(&checkpoint, record));
+                if let Err(error) = written {
+                    let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    failure.get_or_insert(error);
                 }
             }
-            died
+        };
+        let died = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..crews).map(|_| scope.spawn(crew)).collect();
+            crew();
+            others
+                .into_iter()
+                .fold(false, |died, other| died | other.join().is_err())
         });
-        queue.into_result()?;
-        if died {
-            Err(IngestError::WorkerDied)
-        } else {
-            Ok(())
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(failure) => Err(failure),
+            None if died => Err(IngestError::WorkerDied),
+            None => Ok(()),
         }
     }
 
-    /// Chunks in memory at once: one a thread is read, and one more a thread waits to be written.
-    fn window(&self) -> usize {
-        2 * self.options.threads.max(1)
-    }
-
     /// Shards written at once. A writer keeps about two readers busy, and holds buffers.
-    fn lanes(&self) -> u64 {
-        let wanted = self.options.threads.max(1).div_ceil(3) as u64;
-        wanted.min(self.memory_left() / (2 * LANE_MEMORY)).max(1)
+    fn crews(&self, shards: usize) -> usize {
+        let wanted = self.options.threads.max(1).div_ceil(3);
+        let affordable = self.memory_left() / (2 * CREW_MEMORY);
+        let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
+        wanted.min(affordable).min(shards).max(1)
     }
 
     fn memory_left(&self) -> u64 {
         self.options.memory.saturating_sub(BASE_MEMORY)
     }
 
-    fn chunk_budget(&self) -> ChunkBudget {
+    /// Pieces in memory at once: one a thread is read, and one more a thread waits to be written.
+    fn chunk_budget(&self, threads: usize, crews: usize) -> ChunkBudget {
+        let crews = crews as u64;
         // Half of what is left: between two chunks the allocator holds on to memory.
-        let left = self
-            .memory_left()
-            .saturating_sub(self.lanes() * LANE_MEMORY);
-        let share = left / 2 / self.window() as u64;
+        let left = self.memory_left().saturating_sub(crews * CREW_MEMORY);
+        let share = left / 2 / (2 * threads as u64 * crews);
         ChunkBudget {
             bytes: share.clamp(SMALLEST_CHUNK, LARGEST_CHUNK),
             cells: self.options.chunk_cells.max(1),
         }
     }
 
-    fn work<'q>(
-        &'q self,
-        plan: &'q Plan,
-        queue: &Queue<'q, Box<ShardWriter>>,
-        checkpoint: &Mutex<&mut Checkpoint>,
-    ) {
-        // A panic in one worker must not leave the others waiting for its chunk.
+    /// Writes one shard with so many threads.
+    fn write(
+        &self,
+        plan: &Plan,
+        number: usize,
+        threads: usize,
+        crews: usize,
+    ) -> Result<ShardRecord, IngestError> {
+        let shard = &plan.shards[number];
+        let mut writer = Box::new(ShardWriter::begin(self.target, plan, number)?);
+        for part in &shard.parts {
+            let source = self.inputs.get(part.input)?;
+            self.turn_matrices(plan, part, shard.table, &*source)?;
+            let cells = match shard.table {
+                ShardTable::CellPairs => {
+                    // By their numbers in the dataset, of which only this input's are asked for.
+                    let before = plan.inputs[part.input].cells.start as usize;
+                    let mut cells = vec![IdHash::of(""); before];
+                    let own = source.cell_ids(0..source.description().cells)?;
+                    cells.extend(IdHash::of_all(&own));
+                    cells
+                }
+                _ => Vec::new(),
+            };
+            let genes = self.genes.map(plan, part.input, &*source)?;
+            let open = OpenPart {
+                plan,
+                part,
+                table: shard.table,
+                source: &*source,
+                genes: &genes,
+                cells,
+            };
+            writer.begin_part(plan, part.input, shard.table);
+            writer = self.write_part(&open, writer, threads, crews)?;
+        }
+        writer.finish(&self.runtime)
+    }
+
+    fn write_part(
+        &self,
+        open: &OpenPart<'_>,
+        writer: Box<ShardWriter>,
+        threads: usize,
+        crews: usize,
+    ) -> Result<Box<ShardWriter>, IngestError> {
+        let matrices = open.plan.inputs[open.part.input].matrices(open.table);
+        let budget = self.chunk_budget(threads, crews);
+        let pieces = pieces(open.source, matrices, open.part.rows.clone(), budget)?;
+        let queue = Queue::new(pieces, writer, 2 * threads);
+        let worker = || self.work(open, &queue);
+        let died = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads)
+                .map(|number| {
+                    std::thread::Builder::new()
+                        .name(format!("slaf-worker-{number}"))
+                        .spawn_scoped(scope, worker)
+                })
+                .collect();
+            worker();
+            let mut died = false;
+            for other in others {
+                match other {
+                    Ok(other) => died |= other.join().is_err(),
+                    Err(source) => queue.fail(IngestError::Threads { source }),
+                }
+            }
+            died
+        });
+        match queue.into_writer() {
+            Ok(_) if died => Err(IngestError::WorkerDied),
+            result => result,
+        }
+    }
+
+    fn work<'q>(&self, open: &OpenPart<'_>, queue: &Queue<'q, Box<ShardWriter>>) {
+        // A panic in one worker must not leave the others waiting for its piece.
         struct Alarm<'b, 'q>(&'b Queue<'q, Box<ShardWriter>>);
         impl Drop for Alarm<'_, '_> {
             fn drop(&mut self) {
@@ -161,88 +223,79 @@ impl ShardRun<'_> {
         }
         let _alarm = Alarm(queue);
         while let Some(task) = queue.next() {
-            if let Err(failure) = self.perform(task, plan, queue, checkpoint) {
+            if let Err(failure) = self.perform(task, open, queue) {
                 queue.fail(failure);
             }
         }
     }
 
     fn perform<'q>(
-        &'q self,
+        &self,
         task: Task<'q, Box<ShardWriter>>,
-        plan: &'q Plan,
+        open: &OpenPart<'_>,
         queue: &Queue<'q, Box<ShardWriter>>,
-        checkpoint: &Mutex<&mut Checkpoint>,
     ) -> Result<(), IngestError> {
         match task {
-            Task::Begin { shard } => queue.begun(self.begin(plan, shard)?),
-            Task::Read {
-                lane,
-                mut pieces,
-                number,
-            } => match pieces.next() {
-                None => queue.exhausted(lane),
+            Task::Read { mut pieces, number } => match pieces.next() {
+                None => queue.exhausted(),
                 Some(piece) => {
                     let piece = piece?;
-                    queue.taken(lane, pieces);
-                    queue.ready(lane, number, self.read(plan, lane, piece)?);
+                    queue.taken(pieces);
+                    queue.ready(number, self.read(open, piece)?);
                 }
             },
-            Task::Write {
-                lane,
-                mut writer,
-                batch,
-            } => {
+            Task::Write { mut writer, batch } => {
                 writer.write(&batch, &self.runtime)?;
                 let entries = batch.entries();
                 self.progress.report(Event::Written { entries });
-                queue.written(lane, writer);
-            }
-            Task::Finish { writer } => {
-                let record = writer.finish(&self.runtime)?;
-                self.record(checkpoint, record)?;
+                queue.written(writer);
             }
         }
         Ok(())
     }
 
-    fn begin<'q>(
-        &'q self,
-        plan: &'q Plan,
-        shard: usize,
-    ) -> Result<Lane<'q, Box<ShardWriter>>, IngestError> {
-        let planned = &plan.shards[shard];
-        let matrices = plan.inputs[planned.input].matrices(planned.table);
-        let pieces = pieces(
-            self.source,
-            matrices,
-            planned.rows.clone(),
-            self.chunk_budget(),
-        )?;
-        Ok(Lane {
-            shard,
-            pieces: Some(pieces),
-            exhausted: false,
-            taken: 0,
-            written: 0,
-            ready: Default::default(),
-            writer: Some(Box::new(ShardWriter::begin(self.target, plan, shard)?)),
-        })
-    }
-
     /// Reads and narrows the rows of a piece.
-    fn read(&self, plan: &Plan, shard: usize, piece: Piece<'_>) -> Result<Batch, IngestError> {
-        let planned = &plan.shards[shard];
-        let input = &plan.inputs[planned.input];
-        let (table, matrices) = (planned.table, input.matrices(planned.table));
+    fn read(&self, open: &OpenPart<'_>, piece: Piece<'_>) -> Result<Batch, IngestError> {
+        let OpenPart { plan, table, .. } = *open;
+        let input = &plan.inputs[open.part.input];
+        let matrices = input.matrices(table);
         let ids = match table {
-            ShardTable::GenePairs => self.source.gene_ids(piece.rows.clone())?,
-            _ => self.source.cell_ids(piece.rows.clone())?,
+            ShardTable::GenePairs => open.source.gene_ids(piece.rows.clone())?,
+            _ => open.source.cell_ids(piece.rows.clone())?,
         };
         let row_hashes = IdHash::of_all(&ids);
-        let column_hashes = match table {
-            ShardTable::CellPairs => &self.hashes.cells,
-            _ => &self.hashes.genes,
+        let description = open.source.description();
+        // Cells were counted to fit 32 bits.
+        let first_cell = input.cells.start as u32;
+        let (columns, genes, dataset_genes, column_hashes, first_row) = match table {
+            ShardTable::Expression | ShardTable::Layers => (
+                ColumnMap::from(open.genes),
+                description.genes,
+                plan.genes,
+                &self.genes.hashes,
+                input.cells.start,
+            ),
+            ShardTable::CellPairs if first_cell == 0 => (
+                ColumnMap::Same,
+                description.cells,
+                plan.cells,
+                &open.cells,
+                0,
+            ),
+            ShardTable::CellPairs => (
+                ColumnMap::Shifted(first_cell),
+                description.cells,
+                plan.cells,
+                &open.cells,
+                input.cells.start,
+            ),
+            ShardTable::GenePairs => (
+                ColumnMap::Same,
+                plan.genes,
+                plan.genes,
+                &self.genes.hashes,
+                0,
+            ),
         };
         let [cell_type, gene_type] = plan.id_types(table);
         let values = plan.values(table);
@@ -251,14 +304,10 @@ impl ShardRun<'_> {
             let spec = CooSpec {
                 path: input.path.clone(),
                 matrix: matrix.object.clone(),
-                first_cell: match table {
-                    ShardTable::GenePairs => 0,
-                    _ => input.cells.start,
-                },
-                genes: match table {
-                    ShardTable::CellPairs => plan.cells,
-                    _ => plan.genes,
-                },
+                first_cell: first_row,
+                genes,
+                columns,
+                dataset_genes,
                 cell_type,
                 gene_type,
                 value_type: value.value_type,

@@ -32,6 +32,66 @@ pub enum PlanError {
         value: String,
         help: String,
     },
+    /// Inputs do not have the same genes.
+    #[error(
+        "{path} does not have the genes of {first} (by {key}): {missing} are missing{missing_examples}, {extra} are extra{extra_examples}; use --join outer to take all, or --join inner to take those that all have"
+    )]
+    GenesDiffer {
+        path: PathBuf,
+        first: PathBuf,
+        key: String,
+        missing: u64,
+        missing_examples: String,
+        extra: u64,
+        extra_examples: String,
+    },
+    /// A key stands for two genes.
+    #[error(
+        "{path}: genes cannot be joined by a key that two of them have, such as {key}; use --gene-key COLUMN to join by another, or --make-unique"
+    )]
+    GeneTwice { path: PathBuf, key: String },
+    /// The column by which genes are to be joined is missing.
+    #[error("{path}: var has no column {column:?} of texts, by which --gene-key joins genes")]
+    NoGeneKey { path: PathBuf, column: String },
+    /// Inputs do not have the same parts.
+    #[error(
+        "{path} does not have what {first} has in {part}: {difference}; use --{flag} outer to take all, or --{flag} inner to take what all have"
+    )]
+    PartsDiffer {
+        path: PathBuf,
+        first: PathBuf,
+        part: &'static str,
+        difference: String,
+        flag: &'static str,
+    },
+    /// A column has types that have nothing in common.
+    #[error(
+        "{path}: {part}/{name} is {found}, which no type holds together with {expected} of {first}; leave it out with --skip {part}:{name}"
+    )]
+    TypeClash {
+        path: PathBuf,
+        first: PathBuf,
+        part: &'static str,
+        name: String,
+        found: String,
+        expected: String,
+    },
+    /// Cells of two inputs have the same identifier.
+    #[error(
+        "{count} cells of {path} have the identifier of a cell of {first}, such as {example:?}; tell them apart with --cell-id-prefix '{{source}}_', or use --allow-duplicate-cells"
+    )]
+    CellsTwice {
+        path: PathBuf,
+        first: PathBuf,
+        count: u64,
+        example: String,
+    },
+    /// The same input twice.
+    #[error("{path} is the same as {first}; use --allow-duplicate-source to take it twice")]
+    SourceTwice { path: PathBuf, first: PathBuf },
+    /// There is nothing to convert.
+    #[error("there is no input")]
+    NoInput,
     /// Lists of this width cannot be written.
     #[error(
         "{path}: {part}/{name}: lists of {width} numbers cannot be written; leave it out with --skip {part}:{name}"

@@ -3,31 +3,15 @@
 use std::path::Path;
 
 use super::columns::identifiers;
-use super::{
-    Dtypes, PlanError, PlannedColumn, PlannedEmbedding, PlannedLayer, PlannedPairs, Table,
-    ValuePlan,
-};
-use crate::source::{Description, Embedding, Matrix};
-use crate::survey::{FloatType, MatrixSurvey, Survey};
+use super::{PlanError, PlannedColumn, PlannedEmbedding, Table};
+use crate::source::{Embedding, Matrix};
+use crate::survey::FloatType;
 
-pub(super) fn layers(
-    description: &Description,
-    survey: &Survey,
-    dtypes: Dtypes,
-) -> Result<Vec<PlannedLayer>, PlanError> {
-    let names = description.layers.iter().map(|layer| layer.name.key());
+/// The columns that layers become.
+pub(super) fn layer_names(layers: &[Matrix]) -> Vec<String> {
+    let names = layers.iter().map(|layer| layer.name.key());
     let taken = ["cell_integer_id", "gene_integer_id"].map(String::from);
-    let written = identifiers(names, "_layer", taken.into_iter());
-    let layers = description.layers.iter().zip(&survey.layers).zip(written);
-    layers
-        .map(|((layer, survey), written_as)| {
-            Ok(PlannedLayer {
-                name: layer.name.key().to_string(),
-                written_as,
-                value: ValuePlan::new(&description.path, dtypes, None, layer, survey)?,
-            })
-        })
-        .collect()
+    identifiers(names, "_layer", taken.into_iter())
 }
 
 /// Embeddings are columns of the same table as those of obs or var.
@@ -69,11 +53,8 @@ pub(super) fn embeddings(
         .collect())
 }
 
-pub(super) fn pairs(
-    path: &Path,
-    matrices: &[Matrix],
-    surveys: &[MatrixSurvey],
-) -> Result<Vec<PlannedPairs>, PlanError> {
+/// The columns that matrices of pairs become.
+pub(super) fn pair_names(matrices: &[Matrix]) -> Vec<String> {
     let names = matrices.iter().map(|matrix| matrix.name.key());
     let taken = [
         "cell_integer_id_i",
@@ -81,15 +62,5 @@ pub(super) fn pairs(
         "gene_integer_id_i",
         "gene_integer_id_j",
     ];
-    let written = identifiers(names, "_pairs", taken.map(String::from).into_iter());
-    let pairs = matrices.iter().zip(surveys).zip(written);
-    pairs
-        .map(|((matrix, survey), written_as)| {
-            Ok(PlannedPairs {
-                name: matrix.name.key().to_string(),
-                written_as,
-                value: ValuePlan::of_pairs(path, matrix, survey)?,
-            })
-        })
-        .collect()
+    identifiers(names, "_pairs", taken.map(String::from).into_iter())
 }

@@ -3,10 +3,16 @@
 //! A [`Plan`] is plain data. Besides the inputs it is all that a worker needs, and its digest, the
 //! [`JobId`], is how a job is known again after a crash.
 
+mod cells;
 mod columns;
 mod dtypes;
 mod error;
 mod extras;
+mod genes;
+mod join;
+mod kinds;
+mod options;
+mod planner;
 mod shard;
 mod value;
 
@@ -15,25 +21,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::{CellSource, Format, Matrix, Note, OpenOptions};
-use crate::survey::{Fingerprint, FloatType, Repeats, Survey, ValueType};
+use crate::source::{Format, Matrix, Note, OpenOptions};
+use crate::survey::{Fingerprint, FloatType, Repeats};
 
 pub use columns::{PlannedColumn, Table};
 pub use dtypes::{Compression, Dtypes, IdType};
 pub use error::PlanError;
-pub use shard::{Shard, ShardTable};
+pub use genes::{GeneIndex, GeneJoin, GeneKey, GeneMap, GenePlan, Join, STABLE_IDS, gene_keys};
+pub use options::{Duplicates, PlanOptions};
+pub use shard::{Shard, ShardPart, ShardTable};
 pub use value::{ValuePlan, Widened};
-
-/// What a user may choose.
-#[derive(Debug, Clone)]
-pub struct PlanOptions {
-    pub dtypes: Dtypes,
-    /// A forced type of the values; a value that does not fit it is refused.
-    pub value_type: Option<ValueType>,
-    pub compression: Compression,
-    /// Rows of a fragment of the expression table at most (a single cell may have more).
-    pub fragment_rows: u64,
-}
 
 /// A job: these inputs, written like this, cut into these shards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +40,8 @@ pub struct Plan {
     pub inputs: Vec<PlannedInput>,
     pub cells: u64,
     pub genes: u64,
+    /// Which genes these are.
+    pub gene_plan: GenePlan,
     pub dtypes: Dtypes,
     pub cell_type: IdType,
     pub gene_type: IdType,
@@ -110,6 +109,8 @@ pub struct PlannedInput {
     pub varp: Vec<Matrix>,
     /// Its cells in the dataset.
     pub cells: Range<u64>,
+    /// How its genes are those of the inputs before it.
+    pub gene_join: GeneJoin,
     pub converted: Vec<Note>,
     pub left_out: Vec<Note>,
     pub warnings: Vec<String>,
@@ -153,76 +154,9 @@ impl std::fmt::Display for JobId {
 }
 
 /// The version of [`Plan`] that this program writes and understands.
-const PLAN_VERSION: u32 = 2;
+const PLAN_VERSION: u32 = 3;
 
 impl Plan {
-    /// Decides how one input, which was opened with these options, becomes a dataset.
-    ///
-    /// # Errors
-    /// [`PlanError`] when the input is too large for the chosen identifiers or its values fit no
-    /// type; reading errors of the input.
-    pub fn new(
-        source: &dyn CellSource,
-        open: &OpenOptions,
-        survey: &Survey,
-        options: &PlanOptions,
-    ) -> Result<Self, PlanError> {
-        let description = source.description();
-        let path = &description.path;
-        let cell_type = options.dtypes.cell_type(path, description.cells)?;
-        let gene_type = options.dtypes.gene_type(path, description.genes)?;
-        let value = ValuePlan::new(
-            path,
-            options.dtypes,
-            options.value_type,
-            &description.main,
-            &survey.main,
-        )?;
-        let source_file = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let obs = columns::named(&description.obs, Table::Obs);
-        let var = columns::named(&description.var, Table::Var);
-        Ok(Plan {
-            plan_version: PLAN_VERSION,
-            cells: description.cells,
-            genes: description.genes,
-            dtypes: options.dtypes,
-            cell_type,
-            gene_type,
-            value,
-            layers: extras::layers(description, survey, options.dtypes)?,
-            compression: options.compression,
-            fragment_rows: options.fragment_rows,
-            obsm: extras::embeddings(path, &description.obsm, &survey.obsm, Table::Obs, &obs)?,
-            varm: extras::embeddings(path, &description.varm, &survey.varm, Table::Var, &var)?,
-            obsp: extras::pairs(path, &description.obsp, &survey.obsp)?,
-            varp: extras::pairs(path, &description.varp, &survey.varp)?,
-            uns: description.uns,
-            obs,
-            var,
-            shards: shard::cut(source, survey, options.fragment_rows)?,
-            inputs: vec![PlannedInput {
-                path: path.clone(),
-                source_file,
-                format: description.format,
-                open: open.clone(),
-                fingerprint: survey.fingerprint.clone(),
-                main: description.main.clone(),
-                layers: description.layers.clone(),
-                obsp: description.obsp.clone(),
-                varp: description.varp.clone(),
-                cells: 0..description.cells,
-                converted: [&description.converted[..], &survey.uns_converted].concat(),
-                left_out: [&description.left_out[..], &survey.uns_left_out].concat(),
-                warnings: description.warnings.clone(),
-                repeated_cells: survey.repeated_cells.clone(),
-                repeated_genes: survey.repeated_genes.clone(),
-            }],
-        })
-    }
-
     /// The digest of everything that was decided before the first value was written: where inputs
     /// lie and a type that was widened later do not change it.
     pub fn job_id(&self) -> JobId {

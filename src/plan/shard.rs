@@ -5,19 +5,24 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::source::{CellSource, Matrix, SourceError};
-use crate::survey::{MatrixSurvey, Survey};
 
-/// A range of rows of one input, for one table. Any worker may write it, at any time. Rows are cells,
-/// except in matrices of genes × genes.
+/// Rows of one table. Any worker may write it, at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {
-    /// The input, by its position in the plan.
-    pub input: usize,
     pub table: ShardTable,
-    /// The rows, by their position in the input.
-    pub rows: Range<u64>,
+    /// Ranges of rows, in the order of the dataset.
+    pub parts: Vec<ShardPart>,
     /// Stored entries, or what is expected where only reading could tell.
     pub entries: u64,
+}
+
+/// A range of rows of one input. Rows are cells, except in matrices of genes × genes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardPart {
+    /// The input, by its position in the plan.
+    pub input: usize,
+    /// The rows, by their position in the input.
+    pub rows: Range<u64>,
 }
 
 /// A table that is written in shards.
@@ -50,148 +55,109 @@ const MOST_SHARDS: u64 = 1024;
 /// Offsets are read in blocks of this many cells.
 const BLOCK: u64 = 1 << 16;
 
-/// Cuts an input into shards of each table.
-pub(super) fn cut(
-    source: &dyn CellSource,
-    survey: &Survey,
-    fragment_rows: u64,
-) -> Result<Vec<Shard>, SourceError> {
-    let description = source.description();
-    let main = (
-        std::slice::from_ref(&description.main),
-        std::slice::from_ref(&survey.main),
-    );
-    let (cells, genes) = (description.cells, description.genes);
-    let tables: [(_, &[Matrix], &[MatrixSurvey], _); 4] = [
-        (ShardTable::Expression, main.0, main.1, cells),
-        (
-            ShardTable::Layers,
-            &description.layers,
-            &survey.layers,
-            cells,
-        ),
-        (
-            ShardTable::CellPairs,
-            &description.obsp,
-            &survey.obsp,
-            cells,
-        ),
-        (
-            ShardTable::GenePairs,
-            &description.varp,
-            &survey.varp,
-            genes,
-        ),
-    ];
-    let mut shards = Vec::new();
-    for (table, matrices, surveys, rows) in tables {
-        let expected = surveys.iter().map(|survey| survey.expected_entries);
-        let cut = Cut {
-            table,
-            matrices,
-            rows,
-            entries: expected.fold(0, u64::saturating_add),
-            fragment_rows,
-        };
-        if !matrices.is_empty() {
-            shards.extend(cut.shards(source)?);
-        }
-    }
-    Ok(shards)
-}
-
-/// How one table is cut.
-struct Cut<'a> {
-    table: ShardTable,
-    matrices: &'a [Matrix],
+/// Matrices of one table in one input.
+pub(super) struct Cut<'a> {
+    pub source: &'a dyn CellSource,
+    pub input: usize,
+    pub matrices: Vec<&'a Matrix>,
     /// Rows of the matrices.
-    rows: u64,
+    pub rows: u64,
     /// Entries of all matrices, as expected.
-    entries: u64,
-    fragment_rows: u64,
+    pub entries: u64,
 }
 
-impl Cut<'_> {
-    /// Shards of about equal numbers of entries, at most a fragment's each where cells allow it. The
-    /// cut depends on the input and this number alone, never on who will write.
-    fn shards(&self, source: &dyn CellSource) -> Result<Vec<Shard>, SourceError> {
-        let most = self.fragment_rows.max(self.entries / MOST_SHARDS).max(1);
-        let count = self.entries.div_ceil(most).max(1);
-        let mut cutter = Cutter {
-            table: self.table,
-            most,
-            even: self.entries.div_ceil(count),
-            start: 0,
-            entries: 0,
-            shards: Vec::new(),
-        };
-        for start in (0..self.rows).step_by(BLOCK as usize) {
-            let block = start..(start + BLOCK).min(self.rows);
-            let mut counts = vec![0u64; (block.end - block.start) as usize];
-            for matrix in self.matrices {
-                let Some(offsets) = source.offsets(&matrix.name, block.clone())? else {
-                    return Ok(self.blindly(count));
-                };
-                for (count, ends) in counts.iter_mut().zip(offsets.windows(2)) {
-                    *count = count.saturating_add(ends[1] - ends[0]);
-                }
-            }
-            for (row, entries) in block.zip(counts) {
-                cutter.add(row, entries);
-            }
-        }
-        cutter.finish(self.rows);
-        Ok(cutter.shards)
-    }
-
-    /// Shards of equal numbers of cells, for matrices whose zeros are not known.
-    fn blindly(&self, count: u64) -> Vec<Shard> {
-        let share = |total: u64, k: u64| {
-            let part = u128::from(total) * u128::from(k) / u128::from(count);
-            u64::try_from(part).unwrap_or(u64::MAX)
-        };
-        (0..count)
-            .map(|k| Shard {
-                input: 0,
-                table: self.table,
-                rows: share(self.rows, k)..share(self.rows, k + 1),
-                entries: share(self.entries, k + 1) - share(self.entries, k),
-            })
-            .filter(|shard| !shard.rows.is_empty())
-            .collect()
-    }
-}
-
-/// Collects cells into shards.
-struct Cutter {
+/// Cuts the rows of one table into shards of about equal numbers of entries, at most a fragment's
+/// each where rows allow it. The cut depends on the inputs and this number alone, never on who will
+/// write.
+pub(super) struct Cutter {
     table: ShardTable,
     most: u64,
     even: u64,
-    start: u64,
+    parts: Vec<ShardPart>,
     entries: u64,
     shards: Vec<Shard>,
 }
 
 impl Cutter {
-    fn add(&mut self, cell: u64, entries: u64) {
-        let full = self.entries >= self.even || self.entries + entries > self.most;
-        if self.entries > 0 && full {
-            self.finish(cell);
+    /// A cutter for a table with so many entries in all.
+    pub fn new(table: ShardTable, entries: u64, fragment_rows: u64) -> Self {
+        let most = fragment_rows.max(entries / MOST_SHARDS).max(1);
+        Cutter {
+            table,
+            most,
+            even: entries.div_ceil(entries.div_ceil(most).max(1)),
+            parts: Vec::new(),
+            entries: 0,
+            shards: Vec::new(),
         }
-        self.entries += entries;
     }
 
-    fn finish(&mut self, end: u64) {
-        if end > self.start {
+    /// Adds the rows of the next input.
+    pub fn add_input(&mut self, cut: &Cut<'_>) -> Result<(), SourceError> {
+        for start in (0..cut.rows).step_by(BLOCK as usize) {
+            let block = start..(start + BLOCK).min(cut.rows);
+            let mut counts = vec![0u64; (block.end - block.start) as usize];
+            let mut known = true;
+            for matrix in &cut.matrices {
+                let Some(offsets) = cut.source.offsets(&matrix.name, block.clone())? else {
+                    known = false;
+                    break;
+                };
+                for (count, ends) in counts.iter_mut().zip(offsets.windows(2)) {
+                    *count = count.saturating_add(ends[1] - ends[0]);
+                }
+            }
+            if !known {
+                counts = block.clone().map(|row| cut.share(row)).collect();
+            }
+            for (row, entries) in block.zip(counts) {
+                self.add(cut.input, row, entries);
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, input: usize, row: u64, entries: u64) {
+        let full = self.entries >= self.even || self.entries + entries > self.most;
+        if self.entries > 0 && full {
+            self.end_shard();
+        }
+        self.entries += entries;
+        match self.parts.last_mut() {
+            Some(part) if part.input == input => part.rows.end = row + 1,
+            _ => self.parts.push(ShardPart {
+                input,
+                rows: row..row + 1,
+            }),
+        }
+    }
+
+    fn end_shard(&mut self) {
+        if !self.parts.is_empty() {
             self.shards.push(Shard {
-                input: 0,
                 table: self.table,
-                rows: self.start..end,
+                parts: std::mem::take(&mut self.parts),
                 entries: self.entries,
             });
         }
-        self.start = end;
         self.entries = 0;
+    }
+
+    /// The shards of all rows.
+    pub fn finish(mut self) -> Vec<Shard> {
+        self.end_shard();
+        self.shards
+    }
+}
+
+impl Cut<'_> {
+    /// What is expected of a row where only reading could tell.
+    fn share(&self, row: u64) -> u64 {
+        let until = |row: u64| {
+            let part = u128::from(self.entries) * u128::from(row) / u128::from(self.rows.max(1));
+            u64::try_from(part).unwrap_or(u64::MAX)
+        };
+        until(row + 1) - until(row)
     }
 }
 
@@ -200,37 +166,34 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn cells_of(shards: &[Shard]) -> Vec<u64> {
-        shards.iter().flat_map(|shard| shard.rows.clone()).collect()
-    }
-
     proptest! {
         #[test]
-        fn shards_cover_all_cells_once_and_respect_the_limit(
-            cells in prop::collection::vec(0u64..50, 0..200),
+        fn shards_cover_all_rows_once_and_respect_the_limit(
+            inputs in prop::collection::vec(prop::collection::vec(0u64..50, 0..100), 1..4),
             most in 1u64..200,
         ) {
-            let total: u64 = cells.iter().sum();
-            let even = total.div_ceil(total.div_ceil(most).max(1));
-            let mut cutter = Cutter { table: ShardTable::Layers, most, even, start: 0, entries: 0, shards: Vec::new() };
-            for (cell, &entries) in (0..).zip(&cells) {
-                cutter.add(cell, entries);
+            let total: u64 = inputs.iter().flatten().sum();
+            let mut cutter = Cutter::new(ShardTable::Layers, total, most);
+            for (input, rows) in inputs.iter().enumerate() {
+                for (row, &entries) in (0..).zip(rows) {
+                    cutter.add(input, row, entries);
+                }
             }
-            cutter.finish(cells.len() as u64);
-            prop_assert_eq!(cells_of(&cutter.shards), (0..cells.len() as u64).collect::<Vec<_>>());
-            prop_assert_eq!(cutter.shards.iter().map(|s| s.entries).sum::<u64>(), total);
-            for shard in &cutter.shards {
-                let filled = shard.rows.clone().filter(|&cell| cells[cell as usize] > 0).count();
-                prop_assert!(shard.entries <= most || filled == 1);
+            let shards = cutter.finish();
+            let covered: Vec<(usize, u64)> = shards
+                .iter()
+                .flat_map(|shard| &shard.parts)
+                .flat_map(|part| part.rows.clone().map(|row| (part.input, row)))
+                .collect();
+            let all = inputs.iter().enumerate();
+            let all = all.flat_map(|(input, rows)| (0..rows.len() as u64).map(move |row| (input, row)));
+            prop_assert_eq!(covered, all.collect::<Vec<_>>());
+            prop_assert_eq!(shards.iter().map(|s| s.entries).sum::<u64>(), total);
+            for shard in &shards {
+                let rows = shard.parts.iter().flat_map(|p| p.rows.clone().map(|r| inputs[p.input][r as usize]));
+                let filled = rows.filter(|&entries| entries > 0).count();
+                prop_assert!(shard.entries <= most.max(total / MOST_SHARDS) || filled == 1);
             }
-        }
-
-        #[test]
-        fn blind_shards_cover_all_cells_once(cells in 0u64..1000, entries in 0u64..100_000, count in 1u64..50) {
-            let table = ShardTable::Expression;
-            let cut = Cut { table, matrices: &[], rows: cells, entries, fragment_rows: 1 };
-            let shards = cut.blindly(count);
-            prop_assert_eq!(cells_of(&shards), (0..cells).collect::<Vec<_>>());
         }
     }
 }

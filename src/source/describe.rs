@@ -74,6 +74,14 @@ pub struct Matrix {
     pub entries: Option<u64>,
 }
 
+impl Matrix {
+    /// Whether the input can be asked for it: a main matrix that is absent is empty, another is
+    /// one that only other inputs have.
+    pub fn is_readable(&self) -> bool {
+        self.layout != Layout::Absent || self.name == MatrixName::Main
+    }
+}
+
 /// How a matrix lies in its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

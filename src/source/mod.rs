@@ -4,18 +4,19 @@
 //! A reader describes its input from the headers alone and then streams chunks of cells, whose size
 //! is bounded in bytes, in the order of the cells.
 
-mod chunk;
+pub(crate) mod chunk;
 mod describe;
 mod error;
 mod format;
 mod h5ad;
 mod hdf5;
+mod inputs;
 mod number;
 mod number_column;
 mod options;
 mod selection;
 mod turn;
-mod unique;
+mod view;
 
 use std::ops::Range;
 use std::path::Path;
@@ -29,6 +30,7 @@ pub use describe::{
 pub use error::SourceError;
 pub use format::{Format, detect};
 pub use hdf5::watch;
+pub use inputs::Inputs;
 pub use number::{NumberType, Numbers};
 pub use options::{MainMatrix, Names, OpenOptions, RawUse};
 pub use selection::{Part, Pattern, PatternError, Selection};
@@ -110,8 +112,12 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, S
     let source: Box<dyn CellSource> = match options.format.map_or_else(|| detect(path), Ok)? {
         Format::H5ad => Box::new(h5ad::H5adSource::open(path, options)?),
     };
-    match options.names {
-        Names::AsTheyAre => Ok(source),
-        Names::MadeUnique => Ok(Box::new(unique::UniqueNames::over(source)?)),
+    let source = match options.names {
+        Names::AsTheyAre => source,
+        Names::MadeUnique => Box::new(view::UniqueNames::over(source)?),
+    };
+    if options.cell_id_prefix.is_none() && options.add_columns.is_empty() {
+        return Ok(source);
     }
+    Ok(Box::new(view::Labelled::over(source, options)?))
 }

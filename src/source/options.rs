@@ -1,6 +1,6 @@
 //! What of an input is read, and with what resources.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,28 @@ pub struct OpenOptions {
     pub raw: RawUse,
     pub selection: Selection,
     pub names: Names,
+    /// What the input is called in the dataset; its file name without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_name: Option<String>,
+    /// What every cell's identifier begins with; `{source}` stands for the name of the input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell_id_prefix: Option<String>,
+    /// Columns of obs with one text for all cells.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub add_columns: Vec<(String, String)>,
+}
+
+impl OpenOptions {
+    /// What an input is called in the dataset.
+    pub fn name_of(&self, path: &Path) -> String {
+        match &self.source_name {
+            Some(name) => name.clone(),
+            None => path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+        }
+    }
 }
 
 /// What becomes of names that several cells, or several genes, have.
@@ -77,6 +99,9 @@ impl Default for OpenOptions {
             raw: RawUse::default(),
             selection: Selection::default(),
             names: Names::default(),
+            source_name: None,
+            cell_id_prefix: None,
+            add_columns: Vec::new(),
         }
     }
 }

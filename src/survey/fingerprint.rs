@@ -37,6 +37,15 @@ pub struct Repeats {
     pub example: Option<String>,
 }
 
+/// What a first reading of all identifiers tells.
+pub(super) struct Taken {
+    pub fingerprint: Fingerprint,
+    pub repeated_cells: Repeats,
+    pub repeated_genes: Repeats,
+    /// The hash of each cell's identifier.
+    pub cell_hashes: Vec<u64>,
+}
+
 type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
 
 impl Fingerprint {
@@ -69,17 +78,15 @@ fn size_and_time(path: &Path) -> Result<(u64, u64), SourceError> {
 }
 
 /// Reads all identifiers once.
-pub(super) fn take(
-    source: &dyn CellSource,
-) -> Result<(Fingerprint, Repeats, Repeats), SourceError> {
+pub(super) fn take(source: &dyn CellSource) -> Result<Taken, SourceError> {
     let description = source.description();
     let path = &description.path;
     let (bytes, modified) = size_and_time(path)?;
     let mut digest = blake3::Hasher::new();
-    let cells = digest_ids(&mut digest, description.cells, &|range| {
+    let (repeated_cells, cell_hashes) = digest_ids(&mut digest, description.cells, &|range| {
         source.cell_ids(range)
     })?;
-    let genes = digest_ids(&mut digest, description.genes, &|range| {
+    let (repeated_genes, _) = digest_ids(&mut digest, description.genes, &|range| {
         source.gene_ids(range)
     })?;
     let fingerprint = Fingerprint {
@@ -90,15 +97,20 @@ pub(super) fn take(
         entries: description.main.entries,
         ids: digest.finalize().to_hex()[..32].to_string(),
     };
-    Ok((fingerprint, cells, genes))
+    Ok(Taken {
+        fingerprint,
+        repeated_cells,
+        repeated_genes,
+        cell_hashes,
+    })
 }
 
-/// Adds identifiers to the digest and counts those that repeat, in 16 bytes of memory each.
+/// Adds identifiers to the digest and counts those that repeat, in 24 bytes of memory each.
 fn digest_ids(
     digest: &mut blake3::Hasher,
     count: u64,
     ids: &Ids<'_>,
-) -> Result<Repeats, SourceError> {
+) -> Result<(Repeats, Vec<u64>), SourceError> {
     let mut seen: Vec<(u64, u64)> = Vec::new();
     digest.update(&count.to_le_bytes());
     for start in (0..count).step_by(BLOCK as usize) {
@@ -112,6 +124,7 @@ fn digest_ids(
             seen.push((hasher.finish(), row));
         }
     }
+    let hashes = seen.iter().map(|(hash, _)| *hash).collect();
     seen.sort_unstable();
     let mut repeats = Repeats::default();
     let mut example = None;
@@ -122,7 +135,7 @@ fn digest_ids(
     if let Some(row) = example {
         repeats.example = Some(ids(row..row + 1)?.value(0).to_string());
     }
-    Ok(repeats)
+    Ok((repeats, hashes))
 }
 
 #[cfg(test)]
@@ -136,7 +149,7 @@ mod tests {
                 &ids[range.start as usize..range.end as usize],
             ))
         };
-        let repeats = digest_ids(&mut digest, ids.len() as u64, &read).unwrap();
+        let (repeats, _) = digest_ids(&mut digest, ids.len() as u64, &read).unwrap();
         (digest.finalize().to_hex().to_string(), repeats)
     }
 

@@ -9,7 +9,10 @@ mod frames;
 mod matrix;
 mod value;
 
-use crate::source::{Axis, CellSource, Note, SourceError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::source::{Axis, CellSource, Description, Inputs, Note, SourceError};
 
 pub use exact::FloatType;
 pub use fingerprint::{Fingerprint, Repeats};
@@ -21,12 +24,16 @@ pub use value::{ValueType, ValueTypes};
 /// What a survey found out about one input. Lists are in the order of the description's.
 #[derive(Debug, Clone)]
 pub struct Survey {
+    /// What the headers say.
+    pub description: Description,
     /// What identifies the input.
     pub fingerprint: Fingerprint,
     /// Cells whose identifier another cell of the input has too.
     pub repeated_cells: Repeats,
     /// Likewise for genes.
     pub repeated_genes: Repeats,
+    /// The hash of each cell's identifier, by which those of several inputs are compared.
+    pub cell_hashes: Vec<u64>,
     /// The matrix that becomes the expression table.
     pub main: MatrixSurvey,
     pub layers: Vec<MatrixSurvey>,
@@ -42,10 +49,48 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// Looks at all inputs, on some threads.
+    pub fn of_all(inputs: &Inputs, threads: usize) -> Result<Vec<Self>, SourceError> {
+        let next = AtomicUsize::new(0);
+        let surveys = Mutex::new(Vec::new());
+        let work = || -> Result<(), SourceError> {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= inputs.len() {
+                    return Ok(());
+                }
+                let survey = inputs.get(number).and_then(|source| Survey::of(&*source));
+                if survey.is_err() {
+                    // The others need not go on.
+                    next.store(inputs.len(), Ordering::Relaxed);
+                }
+                let mut surveys = surveys.lock().unwrap_or_else(PoisonError::into_inner);
+                surveys.push((number, survey?));
+            }
+        };
+        let threads = threads.clamp(1, inputs.len().max(1));
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut result = work();
+            for other in others {
+                // A panic goes on.
+                result = result.and(
+                    other
+                        .join()
+                        .unwrap_or_else(|e| std::panic::resume_unwind(e)),
+                );
+            }
+            result
+        })?;
+        let mut surveys = surveys.into_inner().unwrap_or_else(PoisonError::into_inner);
+        surveys.sort_by_key(|(number, _)| *number);
+        Ok(surveys.into_iter().map(|(_, survey)| survey).collect())
+    }
+
     /// Looks at an input.
     pub fn of(source: &dyn CellSource) -> Result<Self, SourceError> {
         let description = source.description();
-        let (fingerprint, repeated_cells, repeated_genes) = fingerprint::take(source)?;
+        let taken = fingerprint::take(source)?;
         frames::check(source)?;
         let (cells, genes) = (description.cells, description.genes);
         let embeddings = |axis, rows, list: &[_]| {
@@ -60,9 +105,11 @@ impl Survey {
         };
         let uns = source.uns()?;
         Ok(Survey {
-            fingerprint,
-            repeated_cells,
-            repeated_genes,
+            description: description.clone(),
+            fingerprint: taken.fingerprint,
+            repeated_cells: taken.repeated_cells,
+            repeated_genes: taken.repeated_genes,
+            cell_hashes: taken.cell_hashes,
             main: MatrixSurvey::of(source, &description.main, [cells, genes])?,
             layers: matrices([cells, genes], &description.layers)?,
             obsm: embeddings(Axis::Cells, cells, &description.obsm)?,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array};
+use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array, new_null_array};
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
@@ -48,4 +48,15 @@ pub fn embedding_column(
     Ok(Arc::new(FixedSizeListArray::try_new(
         item, width, values, None,
     )?))
+}
+
+/// A column of embeddings that are missing in all rows.
+pub fn missing_embeddings(planned: &PlannedEmbedding, rows: usize) -> ArrayRef {
+    let data_type = match planned.float_type {
+        FloatType::Float32 => DataType::Float32,
+        FloatType::Float64 => DataType::Float64,
+    };
+    let item = Arc::new(Field::new("item", data_type, true));
+    let width = i32::try_from(planned.width).unwrap_or(i32::MAX);
+    new_null_array(&DataType::FixedSizeList(item, width), rows)
 }

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 
@@ -13,8 +13,8 @@ use super::TableError;
 
 /// Rows of the table of cells.
 pub struct CellRows<'a> {
-    /// The columns of obs, as read.
-    pub obs: &'a RecordBatch,
+    /// The columns of obs, in their planned types.
+    pub obs: Vec<ArrayRef>,
     pub cell_ids: StringArray,
     /// The cells in the dataset.
     pub ids: Range<i64>,
@@ -25,9 +25,9 @@ pub struct CellRows<'a> {
 }
 
 /// Rows of the table of genes.
-pub struct GeneRows<'a> {
-    /// The columns of var, as read.
-    pub var: &'a RecordBatch,
+pub struct GeneRows {
+    /// The columns of var, in their planned types.
+    pub var: Vec<ArrayRef>,
     pub gene_ids: StringArray,
     /// The genes in the dataset.
     pub ids: Range<i64>,
@@ -54,7 +54,7 @@ impl CellRows<'_> {
     }
 }
 
-impl GeneRows<'_> {
+impl GeneRows {
     /// The rows as the table has them.
     pub fn batch(self, table: &Path, schema: &Schema) -> Result<RecordBatch, TableError> {
         let own: [ArrayRef; 2] = [
@@ -68,20 +68,50 @@ impl GeneRows<'_> {
     }
 }
 
+impl GeneRows {
+    /// Of these rows, which are a range of an input's genes, those that are among `kept`, numbered
+    /// from `next` on. All of them without `kept`.
+    pub fn taken(
+        self,
+        rows: &Range<u64>,
+        kept: Option<&[u32]>,
+        next: &mut i64,
+    ) -> Result<Self, ArrowError> {
+        let Some(kept) = kept else {
+            let length = self.gene_ids.len() as i64;
+            let ids = *next..*next + length;
+            *next = ids.end;
+            return Ok(GeneRows { ids, ..self });
+        };
+        let here = kept.iter().filter(|&&gene| rows.contains(&u64::from(gene)));
+        let here = here.map(|&gene| (u64::from(gene) - rows.start) as u32);
+        let here = UInt32Array::from_iter_values(here);
+        let ids = *next..*next + here.len() as i64;
+        *next = ids.end;
+        let all = |columns: Vec<ArrayRef>| -> Result<Vec<ArrayRef>, ArrowError> {
+            columns
+                .iter()
+                .map(|column| take(column, &here, None))
+                .collect()
+        };
+        let names = take(&self.gene_ids, &here, None)?;
+        Ok(GeneRows {
+            var: all(self.var)?,
+            gene_ids: names.as_string::<i32>().clone(),
+            ids,
+            varm: all(self.varm)?,
+        })
+    }
+}
+
 fn batch<const N: usize>(
     schema: &Schema,
-    columns: &RecordBatch,
+    columns: Vec<ArrayRef>,
     own: [ArrayRef; N],
     embeddings: Vec<ArrayRef>,
 ) -> Result<RecordBatch, ArrowError> {
-    let arrays = columns
-        .columns()
-        .iter()
-        .map(plain_text)
-        .chain(own.into_iter().map(Ok))
-        .chain(embeddings.into_iter().map(Ok))
-        .collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new(Arc::new(schema.clone()), arrays)
+    let arrays = columns.into_iter().chain(own).chain(embeddings);
+    RecordBatch::try_new(Arc::new(schema.clone()), arrays.collect())
 }
 
 /// A column without dictionaries: categories become their texts, missing ones stay missing.

@@ -1,6 +1,7 @@
 //! The Lance tables of a dataset: their schemas, and writing them so that nothing is visible before
 //! its commit.
 
+mod column;
 mod commit;
 mod embedding;
 mod error;
@@ -11,8 +12,9 @@ mod row_digest;
 mod rows;
 mod schema;
 
+pub use column::planned_columns;
 pub use commit::{JOB_PROPERTY, TableFolder};
-pub use embedding::embedding_column;
+pub use embedding::{embedding_column, missing_embeddings};
 pub use error::TableError;
 pub use fragment::FragmentWriter;
 pub use frame::{CellRows, GeneRows, plain_text};

@@ -200,7 +200,7 @@ fn frame_fields(columns: &[PlannedColumn]) -> Vec<Field> {
         .collect()
 }
 
-fn data_type(kind: &ColumnKind) -> DataType {
+pub(super) fn data_type(kind: &ColumnKind) -> DataType {
     match kind {
         // Plain texts: the reference's SQL cannot filter dictionaries or large texts.
         ColumnKind::Text | ColumnKind::Categorical { .. } => DataType::Utf8,

@@ -10,11 +10,12 @@ use super::columns::{self, Compared};
 use super::cursor::RowCursor;
 use super::files::Tables;
 use super::frames::Frames;
+use super::genes;
 use super::ordered::in_order;
 use super::{Problem, Problems, VerifyError};
-use crate::chunk::{CooBatch, CooSpec, IdHash};
+use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash};
 use crate::dataset::{Dataset, SourceNote, UNS};
-use crate::plan::{IdType, ShardTable};
+use crate::plan::{GeneMap, IdType, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::{Axis, CellSource, ChunkBudget, Matrix, OpenOptions, Part, PendingChunk};
 use crate::survey::ValueType;
@@ -78,13 +79,25 @@ impl Against<'_> {
         let place = description.path.display().to_string();
         let before = problems.count;
         problems.expect(&place, "cells", note.cells, description.cells);
-        let genes = with.frames.genes.len() as u64;
-        problems.expect(&place, "genes", genes, description.genes);
+        let several = with.dataset.config().sources.len() > 1;
+        if !several {
+            let genes = with.frames.genes.len() as u64;
+            problems.expect(&place, "genes", genes, description.genes);
+        }
         if problems.count > before {
             return Ok(());
         }
         self.frame(with, note, Axis::Cells, problems)?;
-        self.frame(with, note, Axis::Genes, problems)?;
+        let genes = if several {
+            genes::joined(with, self.source, note, problems)?
+        } else {
+            // Names are compared with all else that describes genes.
+            Some(GeneMap::Same)
+        };
+        let Some(genes) = genes else { return Ok(()) };
+        if !several || (self.number == 0 && genes == GeneMap::Same) {
+            self.frame(with, note, Axis::Genes, problems)?;
+        }
         self.uns(with, problems)?;
         let main = std::slice::from_ref(&description.main);
         for (table, matrices) in [
@@ -94,7 +107,7 @@ impl Against<'_> {
             (ShardTable::GenePairs, &description.varp),
         ] {
             for matrix in matrices {
-                self.matrix(with, note, table, matrix, problems)?;
+                self.matrix(with, note, &genes, table, matrix, problems)?;
             }
         }
         Ok(())
@@ -110,6 +123,7 @@ impl Against<'_> {
     ) -> Result<(), VerifyError> {
         let description = self.source.description();
         let notes = &with.dataset.config().column_notes;
+        let several = with.dataset.config().sources.len() > 1;
         let compared = match axis {
             Axis::Cells => Compared {
                 table: TableName::Cells,
@@ -119,6 +133,7 @@ impl Against<'_> {
                 first: note.first_cell,
                 rows: description.cells,
                 axis,
+                several,
             },
             Axis::Genes => Compared {
                 table: TableName::Genes,
@@ -128,6 +143,7 @@ impl Against<'_> {
                 first: 0,
                 rows: description.genes,
                 axis,
+                several,
             },
         };
         compared.check(self.source, with, problems)
@@ -135,12 +151,20 @@ impl Against<'_> {
 
     /// What is neither a table nor a matrix, where it is this input's alone.
     fn uns(&self, with: &Comparison<'_>, problems: &mut Problems) -> Result<(), VerifyError> {
-        if with.dataset.config().sources.len() > 1 || !self.source.description().uns {
+        if !self.source.description().uns {
             return Ok(());
         }
         let expected = serde_json::Value::Object(self.source.uns()?.values);
         let found = std::fs::read(with.dataset.path().join(UNS)).ok();
-        let found = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let found: Option<serde_json::Value> =
+            found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let sources = &with.dataset.config().sources;
+        let found = match sources.len() {
+            1 => found,
+            // That of several inputs lies under their names; an empty one nowhere.
+            _ if expected.as_object().is_some_and(serde_json::Map::is_empty) => return Ok(()),
+            _ => found.and_then(|all| all.get(&sources[self.number].source_file).cloned()),
+        };
         if found != Some(expected) {
             problems.add(Problem::new(UNS, "it is not what the input holds"));
         }
@@ -152,6 +176,7 @@ impl Against<'_> {
         &self,
         with: &Comparison<'_>,
         note: &SourceNote,
+        genes: &GeneMap,
         table: ShardTable,
         matrix: &Matrix,
         problems: &mut Problems,
@@ -181,12 +206,25 @@ impl Against<'_> {
             ));
             return Ok(());
         };
-        let hashes = vec![IdHash::of(""); usize::try_from(columns).unwrap_or(usize::MAX)];
+        let map = match table {
+            ShardTable::CellPairs if first > 0 => {
+                ColumnMap::Shifted(u32::try_from(first).unwrap_or(ColumnMap::DROPPED))
+            }
+            ShardTable::Expression | ShardTable::Layers => ColumnMap::from(genes),
+            _ => ColumnMap::Same,
+        };
+        let dataset_genes = match table {
+            ShardTable::CellPairs => with.frames.cells.len() as u64,
+            _ => with.frames.genes.len() as u64,
+        };
+        let hashes = vec![IdHash::of(""); usize::try_from(dataset_genes).unwrap_or(usize::MAX)];
         let spec = CooSpec {
             path: description.path.clone(),
             matrix: matrix.object.clone(),
             first_cell: first,
             genes: columns,
+            columns: map,
+            dataset_genes,
             cell_type: IdType::UInt32,
             gene_type: IdType::UInt32,
             value_type: ValueType::Float64,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::chunk::ChunkError;
 use crate::dataset::DatasetError;
+use crate::plan::PlanError;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::table::TableError;
@@ -15,6 +16,8 @@ pub enum VerifyError {
     Dataset(#[from] DatasetError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     #[error(transparent)]
     Chunk(#[from] ChunkError),
     #[error(transparent)]

@@ -10,6 +10,7 @@ mod entries;
 mod error;
 mod files;
 mod frames;
+mod genes;
 mod ordered;
 mod problem;
 

@@ -87,6 +87,24 @@ pub fn write_csc(
     }
 }
 
+/// Writes a CSR h5ad with these names and entries (cell, gene, value; by cell).
+pub fn write_named(
+    path: &Path,
+    cells: &[String],
+    genes: &[String],
+    entries: &[(usize, usize, f32)],
+) {
+    write_matrix(path, [cells.len(), genes.len()], entries, Stored::Csr, None);
+    let file = hdf5::File::open_rw(path).unwrap();
+    for (name, names) in [("obs", cells), ("var", genes)] {
+        let group = file.group(name).unwrap();
+        group.unlink("_index").unwrap();
+        let names: Vec<VarLenUnicode> = names.iter().map(|name| name.parse().unwrap()).collect();
+        let index = group.new_dataset_builder().with_data(&names);
+        index.create("_index").unwrap();
+    }
+}
+
 /// How [`write_matrix`] stores X.
 #[derive(Debug, Clone, Copy)]
 pub enum Stored {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::Schema;
@@ -11,6 +12,7 @@ use slaf::source::{
 };
 
 /// A CSR matrix with cells c0, c1, … and genes g0, g1, … without columns.
+#[derive(Clone)]
 pub struct MemorySource {
     description: Description,
     indptr: Vec<usize>,
@@ -18,7 +20,7 @@ pub struct MemorySource {
     values: Numbers,
     /// How many values a sample sees.
     sampled: usize,
-    _file: tempfile::NamedTempFile,
+    _file: Arc<tempfile::NamedTempFile>,
 }
 
 impl MemorySource {
@@ -58,7 +60,7 @@ impl MemorySource {
             genes: rows.concat(),
             values,
             sampled,
-            _file: file,
+            _file: Arc::new(file),
         }
     }
 }

@@ -4,17 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
-use arrow::array::{RecordBatch, StringArray};
+use arrow::array::StringArray;
 
-use super::{
-    Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Note, Numbers, SourceError, Uns,
-};
+use super::View;
+use crate::source::{CellSource, Description, Note, SourceError};
 
 /// Names are read in blocks of this many.
 const BLOCK: u64 = 1 << 16;
 
 /// An input whose cells (and genes) all have names of their own.
-pub(super) struct UniqueNames {
+pub(in crate::source) struct UniqueNames {
     source: Box<dyn CellSource>,
     description: Description,
     cells: HashMap<u64, String>,
@@ -118,7 +117,11 @@ fn with_names(ids: StringArray, rows: Range<u64>, renamed: &HashMap<u64, String>
     }))
 }
 
-impl CellSource for UniqueNames {
+impl View for UniqueNames {
+    fn inner(&self) -> &dyn CellSource {
+        &*self.source
+    }
+
     fn description(&self) -> &Description {
         &self.description
     }
@@ -131,55 +134,6 @@ impl CellSource for UniqueNames {
     fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         let ids = self.source.gene_ids(genes.clone())?;
         Ok(with_names(ids, genes, &self.genes))
-    }
-
-    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
-        self.source.obs(cells)
-    }
-
-    fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
-        self.source.var(genes)
-    }
-
-    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
-        self.source.embedding(axis, name, rows)
-    }
-
-    fn uns(&self) -> Result<Uns, SourceError> {
-        self.source.uns()
-    }
-
-    fn prepare(
-        &self,
-        matrix: &MatrixName,
-        report: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), SourceError> {
-        self.source.prepare(matrix, report)
-    }
-
-    fn offsets(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-    ) -> Result<Option<Vec<u64>>, SourceError> {
-        self.source.offsets(matrix, rows)
-    }
-
-    fn sample(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(&Numbers),
-    ) -> Result<(), SourceError> {
-        self.source.sample(matrix, visit)
-    }
-
-    fn chunks(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-        budget: ChunkBudget,
-    ) -> Result<Chunks<'_>, SourceError> {
-        self.source.chunks(matrix, rows, budget)
     }
 }
 

@@ -1,0 +1,83 @@
+//! Where the columns of an input's matrix are in the dataset.
+
+use super::{ChunkError, CooSpec};
+use crate::plan::GeneMap;
+use crate::source::{CellChunk, Numbers};
+use crate::with_numbers;
+
+/// Where the columns of an input's matrix are in the dataset.
+#[derive(Debug, Clone, Copy)]
+pub enum ColumnMap<'a> {
+    /// Where they are in the input.
+    Same,
+    /// Further on, by so many.
+    Shifted(u32),
+    /// At these places; [`ColumnMap::DROPPED`] where the dataset lacks the column.
+    Moved(&'a [u32]),
+}
+
+impl<'a> From<&'a GeneMap> for ColumnMap<'a> {
+    fn from(map: &'a GeneMap) -> Self {
+        match map {
+            GeneMap::Same => ColumnMap::Same,
+            GeneMap::Moved(places) => ColumnMap::Moved(places),
+        }
+    }
+}
+
+impl ColumnMap<'_> {
+    /// Stands for a column that the dataset lacks.
+    pub const DROPPED: u32 = GeneMap::DROPPED;
+
+    /// The chunk with its columns where they are in the dataset; `None` where that is the chunk
+    /// itself.
+    pub(super) fn applied(
+        &self,
+        chunk: &CellChunk,
+        spec: &CooSpec<'_>,
+    ) -> Result<Option<CellChunk>, ChunkError> {
+        if let ColumnMap::Same = self {
+            return Ok(None);
+        }
+        let columns = super::coo::checked_columns(chunk, spec)?;
+        // They were checked to be columns of the input.
+        let place = |column: i64| match self {
+            ColumnMap::Same => column as u32,
+            ColumnMap::Shifted(by) => by + column as u32,
+            ColumnMap::Moved(places) => places[column as usize],
+        };
+        let places: Vec<u32> = columns.into_iter().map(place).collect();
+        if !places.contains(&Self::DROPPED) {
+            return Ok(Some(CellChunk {
+                genes: Numbers::UInt32(places),
+                ..chunk.clone()
+            }));
+        }
+        let kept: Vec<usize> = (0..places.len())
+            .filter(|&entry| places[entry] != Self::DROPPED)
+            .collect();
+        let ends = chunk.indptr.iter();
+        Ok(Some(CellChunk {
+            cells: chunk.cells.clone(),
+            indptr: ends
+                .map(|&end| kept.partition_point(|&entry| entry < end))
+                .collect(),
+            genes: Numbers::UInt32(kept.iter().map(|&entry| places[entry]).collect()),
+            values: taken(&chunk.values, &kept),
+        }))
+    }
+}
+
+/// The numbers at some places.
+fn taken(numbers: &Numbers, places: &[usize]) -> Numbers {
+    let number_type = numbers.number_type();
+    let size = number_type.size();
+    let mut kept = Numbers::zeroed(number_type, places.len()).expect("fewer than there were");
+    with_numbers!(numbers, values => {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        for (to, &place) in kept.as_bytes_mut().chunks_exact_mut(size).zip(places) {
+            to.copy_from_slice(&bytes[place * size..(place + 1) * size]);
+        }
+    });
+    kept
+}

@@ -1,0 +1,112 @@
+//! The genes of a job's dataset: who they are, and which input describes each.
+
+use crate::chunk::IdHash;
+use crate::plan::{GeneIndex, GeneMap, Join, Plan, PlanError, gene_keys};
+use crate::source::{CellSource, Inputs};
+use crate::survey::blocks;
+
+/// Genes of one input that it is the first to have.
+pub(super) struct Described {
+    pub input: usize,
+    /// By their position in the input, in the order of the dataset.
+    pub genes: Genes,
+}
+
+/// Some genes of an input.
+pub(super) enum Genes {
+    All,
+    These(Vec<u32>),
+}
+
+/// The genes of the dataset that a job makes.
+pub(super) struct DatasetGenes {
+    /// `None` where a single input's genes are the dataset's.
+    index: Option<GeneIndex>,
+    pub described: Vec<Described>,
+    /// The hash of each gene's identifier.
+    pub hashes: Vec<IdHash>,
+}
+
+impl DatasetGenes {
+    /// Looks up the genes of all inputs that add to them.
+    pub fn of(inputs: &Inputs, plan: &Plan) -> Result<Self, PlanError> {
+        let first = inputs.get(0)?;
+        if plan.inputs.len() == 1 {
+            return Ok(DatasetGenes {
+                index: None,
+                described: vec![Described {
+                    input: 0,
+                    genes: Genes::All,
+                }],
+                hashes: hashes(&*first, &Genes::All)?,
+            });
+        }
+        let key = &plan.gene_plan.key;
+        let index = match &plan.gene_plan.keys {
+            Some(keys) => GeneIndex::new(keys.iter().map(Some).collect()),
+            None => GeneIndex::new(gene_keys(&*first, key)?),
+        };
+        let mut genes = DatasetGenes {
+            index: None,
+            described: Vec::new(),
+            hashes: Vec::new(),
+        };
+        // With an outer join later inputs add genes, after all that are there.
+        let adding = match plan.gene_plan.join {
+            Join::Outer => plan.inputs.len(),
+            Join::Exact | Join::Inner => 1,
+        };
+        for (number, input) in plan.inputs.iter().enumerate().take(adding) {
+            let source = inputs.get(number)?;
+            let map = index.map(&input.path, &gene_keys(&*source, key)?)?;
+            let known = genes.hashes.len() as u32;
+            let new = match map {
+                GeneMap::Same if known == 0 => Genes::All,
+                GeneMap::Same => Genes::These((known..index.len() as u32).collect()),
+                GeneMap::Moved(places) => {
+                    let mut new: Vec<(u32, u32)> = (0u32..)
+                        .zip(&places)
+                        .filter(|(_, place)| **place != GeneMap::DROPPED && **place >= known)
+                        .map(|(gene, &place)| (place, gene))
+                        .collect();
+                    new.sort_unstable();
+                    Genes::These(new.into_iter().map(|(_, gene)| gene).collect())
+                }
+            };
+            genes.hashes.extend(hashes(&*source, &new)?);
+            genes.described.push(Described {
+                input: number,
+                genes: new,
+            });
+        }
+        genes.index = Some(index);
+        Ok(genes)
+    }
+
+    /// Where the genes of an input are.
+    pub fn map(
+        &self,
+        plan: &Plan,
+        number: usize,
+        source: &dyn CellSource,
+    ) -> Result<GeneMap, PlanError> {
+        match &self.index {
+            None => Ok(GeneMap::Same),
+            Some(index) => {
+                let keys = gene_keys(source, &plan.gene_plan.key)?;
+                index.map(&plan.inputs[number].path, &keys)
+            }
+        }
+    }
+}
+
+fn hashes(source: &dyn CellSource, genes: &Genes) -> Result<Vec<IdHash>, PlanError> {
+    let mut all = Vec::new();
+    for rows in blocks(0..source.description().genes, 0) {
+        all.extend(IdHash::of_all(&source.gene_ids(rows)?));
+    }
+    Ok(match genes {
+        Genes::All => all,
+        Genes::These(genes) => genes.iter().map(|&gene| all[gene as usize]).collect(),
+    })
+}

@@ -1,0 +1,312 @@
+//! Bringing the parts of several inputs together: columns, layers, embeddings, pairs.
+
+use std::path::Path;
+
+use super::kinds::united;
+use super::{Join, PlanError};
+use crate::source::{Column, ColumnKind, Embedding, Layout, Matrix, NumberType};
+use crate::survey::{FloatType, MatrixSurvey, ValueTypes};
+
+/// A part of an input that is joined by name.
+pub(super) struct Part<'a, T> {
+    pub path: &'a Path,
+    pub members: Vec<(&'a str, T)>,
+}
+
+/// What is joined, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule {
+    pub join: Join,
+    /// What it is called in messages.
+    pub part: &'static str,
+    /// The option that chooses another join.
+    pub flag: &'static str,
+}
+
+impl Rule {
+    /// For each name of the joined part, its member in each input.
+    pub fn apply<'a, T: Copy>(
+        &self,
+        inputs: &[Part<'a, T>],
+    ) -> Result<Vec<(&'a str, Vec<Option<T>>)>, PlanError> {
+        let mut names: Vec<&str> = inputs[0].members.iter().map(|(name, _)| *name).collect();
+        for input in &inputs[1..] {
+            let has = |name: &str| input.members.iter().any(|(other, _)| *other == name);
+            let missing: Vec<&str> = names.iter().copied().filter(|name| !has(name)).collect();
+            let extra = input.members.iter().map(|(name, _)| *name);
+            let extra: Vec<&str> = extra.filter(|name| !names.contains(name)).collect();
+            match self.join {
+                Join::Exact if missing.is_empty() && extra.is_empty() => {}
+                Join::Exact => {
+                    return Err(PlanError::PartsDiffer {
+                        path: input.path.to_path_buf(),
+                        first: inputs[0].path.to_path_buf(),
+                        part: self.part,
+                        difference: difference(&missing, &extra),
+                        flag: self.flag,
+                    });
+                }
+                Join::Outer => names.extend(extra),
+                Join::Inner => names.retain(|name| has(name)),
+            }
+        }
+        let member = |input: &Part<'a, T>, name: &str| {
+            let mut members = input.members.iter();
+            members.find(|(other, _)| *other == name).map(|(_, t)| *t)
+        };
+        let joined = names.into_iter().map(|name| {
+            let members = inputs.iter().map(|input| member(input, name));
+            (name, members.collect())
+        });
+        Ok(joined.collect())
+    }
+
+    fn clash(
+        &self,
+        inputs: (&Path, &Path),
+        name: &str,
+        found: String,
+        expected: String,
+    ) -> PlanError {
+        PlanError::TypeClash {
+            path: inputs.1.to_path_buf(),
+            first: inputs.0.to_path_buf(),
+            part: self.part,
+            name: name.to_string(),
+            found,
+            expected,
+        }
+    }
+}
+
+fn difference(missing: &[&str], extra: &[&str]) -> String {
+    let list = |names: &[&str]| {
+        let mut names: Vec<&str> = names.to_vec();
+        let more = names.len().saturating_sub(5);
+        names.truncate(5);
+        match more {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
+    };
+    match (missing, extra) {
+        ([], extra) => format!("it also has {}", list(extra)),
+        (missing, []) => format!("it lacks {}", list(missing)),
+        (missing, extra) => format!("it lacks {} and also has {}", list(missing), list(extra)),
+    }
+}
+
+/// The columns of obs or var of all inputs, each of a type that holds all its values.
+pub(super) fn columns(rule: Rule, inputs: &[(&Path, &[Column])]) -> Result<Vec<Column>, PlanError> {
+    let parts: Vec<Part<'_, &ColumnKind>> = inputs
+        .iter()
+        .map(|(path, columns)| Part {
+            path,
+            members: columns.iter().map(|c| (c.name.as_str(), &c.kind)).collect(),
+        })
+        .collect();
+    let mut joined = Vec::new();
+    for (name, kinds) in rule.apply(&parts)? {
+        let mut kind: Option<ColumnKind> = None;
+        for (found, part) in kinds.iter().zip(&parts) {
+            let Some(found) = found else { continue };
+            kind = Some(match kind {
+                None => (*found).clone(),
+                Some(known) => united(&known, found).ok_or_else(|| {
+                    let paths = (parts[0].path, part.path);
+                    rule.clash(paths, name, described(found), described(&known))
+                })?,
+            });
+        }
+        if let Some(kind) = kind {
+            // Where an input lacks the column, its rows have no value.
+            let kind = match kind {
+                ColumnKind::Number(number_type) if kinds.contains(&None) => {
+                    ColumnKind::Nullable(number_type)
+                }
+                kind => kind,
+            };
+            joined.push(Column {
+                name: name.to_string(),
+                kind,
+            });
+        }
+    }
+    Ok(joined)
+}
+
+fn described(kind: &ColumnKind) -> String {
+    match kind {
+        ColumnKind::Text => "text".into(),
+        ColumnKind::Number(number_type) => number_type.to_string(),
+        ColumnKind::Nullable(number_type) => format!("{number_type} with missing values"),
+        ColumnKind::Categorical { .. } => "categories".into(),
+        ColumnKind::Time => "a time".into(),
+    }
+}
+
+/// The embeddings of all inputs, and the type that holds all their numbers.
+pub(super) fn embeddings(
+    rule: Rule,
+    inputs: &[(&Path, &[Embedding], &[FloatType])],
+) -> Result<(Vec<Embedding>, Vec<FloatType>), PlanError> {
+    let parts: Vec<Part<'_, (&Embedding, FloatType)>> = inputs
+        .iter()
+        .map(|(path, embeddings, types)| Part {
+            path,
+            members: embeddings
+                .iter()
+                .zip(*types)
+                .map(|(embedding, &float)| (embedding.name.as_str(), (embedding, float)))
+                .collect(),
+        })
+        .collect();
+    let (mut joined, mut types) = (Vec::new(), Vec::new());
+    for (name, members) in rule.apply(&parts)? {
+        let mut found = members.iter().zip(&parts);
+        let first = found.find_map(|(member, part)| member.map(|member| (member, part)));
+        let Some(((embedding, mut float_type), first)) = first else {
+            continue;
+        };
+        for (member, part) in found {
+            let Some((other, float)) = member else {
+                continue;
+            };
+            if other.width != embedding.width {
+                let lists = |width: u64| format!("a list of {width} numbers");
+                let paths = (first.path, part.path);
+                let (found, expected) = (lists(other.width), lists(embedding.width));
+                return Err(rule.clash(paths, name, found, expected));
+            }
+            float_type = float_type.max(*float);
+        }
+        joined.push(embedding.clone());
+        types.push(float_type);
+    }
+    Ok((joined, types))
+}
+
+/// A matrix of every input under one name: what its values need, and the matrices.
+pub(super) struct JoinedMatrix {
+    pub name: String,
+    pub survey: MatrixSurvey,
+    /// For each input; an absent one where it lacks the matrix.
+    pub matrices: Vec<Matrix>,
+}
+
+/// Layers, or matrices of pairs, of all inputs.
+pub(super) fn matrices(
+    rule: Rule,
+    inputs: &[(&Path, &[Matrix], &[MatrixSurvey])],
+) -> Result<Vec<JoinedMatrix>, PlanError> {
+    let parts: Vec<Part<'_, (&Matrix, &MatrixSurvey)>> = inputs
+        .iter()
+        .map(|(path, matrices, surveys)| Part {
+            path,
+            members: matrices
+                .iter()
+                .zip(*surveys)
+                .map(|(matrix, survey)| (matrix.name.key(), (matrix, survey)))
+                .collect(),
+        })
+        .collect();
+    let joined = rule.apply(&parts)?.into_iter().map(|(name, members)| {
+        let surveys: Vec<&MatrixSurvey> = members.iter().flatten().map(|(_, s)| *s).collect();
+        let some = members.iter().flatten().next().map(|(matrix, _)| *matrix);
+        let matrices = members.iter().map(|member| match (member, some) {
+            (Some((matrix, _)), _) => (*matrix).clone(),
+            (None, Some(like)) => absent(like),
+            (None, None) => unreachable!("a name comes from some input"),
+        });
+        JoinedMatrix {
+            name: name.to_string(),
+            survey: together(&surveys),
+            matrices: matrices.collect(),
+        }
+    });
+    Ok(joined.collect())
+}
+
+/// A matrix without entries, for an input that lacks it.
+fn absent(like: &Matrix) -> Matrix {
+    Matrix {
+        name: like.name.clone(),
+        object: like.object.clone(),
+        layout: Layout::Absent,
+        number_type: NumberType::Float32,
+        entries: Some(0),
+    }
+}
+
+/// What the values of several matrices need.
+pub(super) fn together(surveys: &[&MatrixSurvey]) -> MatrixSurvey {
+    let mut all = MatrixSurvey {
+        exact: ValueTypes::all(),
+        misfits: Default::default(),
+        expected_entries: 0,
+    };
+    for survey in surveys {
+        all.exact = all.exact & survey.exact;
+        all.misfits.extend(survey.misfits.clone());
+        all.expected_entries = all.expected_entries.saturating_add(survey.expected_entries);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn join(
+        join: Join,
+        inputs: &[&[(&str, ColumnKind)]],
+    ) -> Result<Vec<(String, ColumnKind)>, String> {
+        let rule = Rule {
+            join,
+            part: "obs",
+            flag: "obs-join",
+        };
+        let inputs: Vec<Vec<Column>> = inputs
+            .iter()
+            .map(|columns| {
+                let columns = columns.iter();
+                let column = |(name, kind): &(&str, ColumnKind)| Column {
+                    name: name.to_string(),
+                    kind: kind.clone(),
+                };
+                columns.map(column).collect()
+            })
+            .collect();
+        let inputs: Vec<(&Path, &[Column])> = inputs
+            .iter()
+            .map(|columns| (Path::new("x"), &columns[..]))
+            .collect();
+        let columns = columns(rule, &inputs).map_err(|error| error.to_string())?;
+        Ok(columns.into_iter().map(|c| (c.name, c.kind)).collect())
+    }
+
+    #[test]
+    fn columns_are_joined_by_name() {
+        use ColumnKind::*;
+        let one = [("a", Text), ("n", Number(NumberType::Int8))];
+        let other = [("n", Number(NumberType::Int32)), ("b", Text)];
+        let message = join(Join::Exact, &[&one, &other]).unwrap_err();
+        assert!(message.contains("it lacks a and also has b"), "{message}");
+        assert!(message.contains("--obs-join outer"), "{message}");
+        let n = ("n".to_string(), Number(NumberType::Int32));
+        assert_eq!(
+            join(Join::Inner, &[&one, &other]).unwrap(),
+            std::slice::from_ref(&n)
+        );
+        let all = [("a".to_string(), Text), n, ("b".to_string(), Text)];
+        assert_eq!(join(Join::Outer, &[&one, &other]).unwrap(), all);
+        let lacking = join(Join::Outer, &[&one, &[]]).unwrap();
+        assert_eq!(lacking[1].1, Nullable(NumberType::Int8));
+        let clash = [("a", Number(NumberType::Int8)), ("n", Text)];
+        let message = join(Join::Outer, &[&one, &clash]).unwrap_err();
+        assert!(
+            message.contains("obs/a is int8") && message.contains("--skip obs:a"),
+            "{message}"
+        );
+    }
+}

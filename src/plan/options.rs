@@ -1,0 +1,52 @@
+//! What a user may choose.
+
+use super::{Compression, Dtypes, GeneKey, Join};
+use crate::survey::ValueType;
+
+/// What a user may choose.
+#[derive(Debug, Clone)]
+pub struct PlanOptions {
+    pub dtypes: Dtypes,
+    /// A forced type of the values; a value that does not fit it is refused.
+    pub value_type: Option<ValueType>,
+    pub compression: Compression,
+    /// Rows of a fragment of the expression table at most (a single cell may have more).
+    pub fragment_rows: u64,
+    /// How the genes of several inputs are joined.
+    pub join: Join,
+    /// By what genes are joined; `None` for identifiers that do not change where all inputs have
+    /// them, else the names of the genes.
+    pub gene_key: Option<GeneKey>,
+    /// How the columns, layers and embeddings of cells are joined.
+    pub obs_join: Join,
+    /// How the columns and embeddings of genes are joined.
+    pub var_join: Join,
+    pub duplicate_cells: Duplicates,
+    pub duplicate_sources: Duplicates,
+}
+
+/// What to do about things that occur twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    #[default]
+    Refuse,
+    Allow,
+}
+
+impl Default for PlanOptions {
+    /// Narrow types, few fragments, and inputs that must be alike.
+    fn default() -> Self {
+        PlanOptions {
+            dtypes: Dtypes::Narrow,
+            value_type: None,
+            compression: Compression::None,
+            fragment_rows: 100_000_000,
+            join: Join::Exact,
+            gene_key: None,
+            obs_join: Join::Exact,
+            var_join: Join::Exact,
+            duplicate_cells: Duplicates::Refuse,
+            duplicate_sources: Duplicates::Refuse,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Several inputs, of which only a few are open at a time.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{CellSource, OpenOptions, SourceError, open};
+
+/// Inputs that are open at once, at most. A file is opened again when it is needed again.
+const MOST_OPEN: usize = 4;
+
+/// The inputs of a job, by number.
+pub struct Inputs {
+    inputs: Vec<Input>,
+    /// The inputs that are open, the latest last.
+    open: Mutex<Vec<(usize, Arc<dyn CellSource>)>>,
+}
+
+enum Input {
+    Path(PathBuf, OpenOptions),
+    /// One that the caller opened, and that stays open.
+    Open(Arc<dyn CellSource>),
+}
+
+impl Inputs {
+    /// Inputs that are opened when they are needed, each with its options.
+    pub fn of_paths(paths: impl IntoIterator<Item = (PathBuf, OpenOptions)>) -> Self {
+        let paths = paths.into_iter();
+        Self::of(
+            paths
+                .map(|(path, options)| Input::Path(path, options))
+                .collect(),
+        )
+    }
+
+    /// Inputs that are open already.
+    pub fn of_open(sources: impl IntoIterator<Item = Arc<dyn CellSource>>) -> Self {
+        Self::of(sources.into_iter().map(Input::Open).collect())
+    }
+
+    fn of(inputs: Vec<Input>) -> Self {
+        Inputs {
+            inputs,
+            open: Mutex::default(),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty()
+    }
+
+    /// How an input is opened, by the caller's words; the defaults for one that came open.
+    pub fn options(&self, number: usize) -> OpenOptions {
+        match &self.inputs[number] {
+            Input::Path(_, options) => options.clone(),
+            Input::Open(_) => OpenOptions::default(),
+        }
+    }
+
+    /// An input, which is opened if it is not open.
+    ///
+    /// # Panics
+    /// Where there is no such number.
+    pub fn get(&self, number: usize) -> Result<Arc<dyn CellSource>, SourceError> {
+        let (path, options) = match &self.inputs[number] {
+            Input::Open(source) => return Ok(source.clone()),
+            Input::Path(path, options) => (path, options),
+        };
+        let mut opened = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = opened.iter().position(|(known, _)| *known == number) {
+            let entry = opened.remove(place);
+            let source = entry.1.clone();
+            opened.push(entry);
+            return Ok(source);
+        }
+        let source: Arc<dyn CellSource> = open(path, options)?.into();
+        if opened.len() == MOST_OPEN {
+            opened.remove(0);
+        }
+        opened.push((number, source.clone()));
+        Ok(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_open_when_they_are_needed() {
+        let demo = PathBuf::from("fixtures/h5ad/demo.h5ad");
+        let paths = (0..6).map(|_| (demo.clone(), OpenOptions::default()));
+        let inputs = Inputs::of_paths(paths.chain([("missing".into(), OpenOptions::default())]));
+        for number in [0, 1, 2, 3, 4, 5, 0] {
+            assert_eq!(inputs.get(number).unwrap().description().cells, 200);
+        }
+        assert_eq!(inputs.open.lock().unwrap().len(), MOST_OPEN);
+        assert!(inputs.get(6).is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! Cells with a prefix before their names, and with columns of one text each.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::View;
+use crate::source::{CellSource, Column, ColumnKind, Description, Note, OpenOptions, SourceError};
+
+/// An input whose cells are labelled.
+pub(in crate::source) struct Labelled {
+    source: Box<dyn CellSource>,
+    description: Description,
+    prefix: String,
+    columns: Vec<(String, String)>,
+}
+
+impl Labelled {
+    /// The input with what the options add to it.
+    ///
+    /// # Errors
+    /// Where it has a column of the same name as one that is added.
+    pub fn over(source: Box<dyn CellSource>, options: &OpenOptions) -> Result<Self, SourceError> {
+        let mut description = source.description().clone();
+        let name = options.name_of(&description.path);
+        let prefix = options.cell_id_prefix.as_deref().unwrap_or_default();
+        for (column, _) in &options.add_columns {
+            if description.obs.iter().any(|own| own.name == *column) {
+                return Err(SourceError::Unsupported {
+                    path: description.path.clone(),
+                    object: format!("obs/{column}"),
+                    what: "--add-column: a column that the input has itself".into(),
+                    help: format!("choose another name, or leave it out with --skip obs:{column}"),
+                });
+            }
+            description.obs.push(Column {
+                name: column.clone(),
+                kind: ColumnKind::Text,
+            });
+        }
+        let prefix = prefix.replace("{source}", &name);
+        if !prefix.is_empty() {
+            let how = format!("names of cells begin with {prefix:?}");
+            description.converted.push(Note::new("obs", how));
+        }
+        Ok(Labelled {
+            source,
+            description,
+            prefix,
+            columns: options.add_columns.clone(),
+        })
+    }
+}
+
+impl View for Labelled {
+    fn inner(&self) -> &dyn CellSource {
+        &*self.source
+    }
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+        let ids = self.source.cell_ids(cells)?;
+        if self.prefix.is_empty() {
+            return Ok(ids);
+        }
+        let ids = ids
+            .iter()
+            .map(|id| format!("{}{}", self.prefix, id.unwrap_or_default()));
+        Ok(StringArray::from_iter_values(ids))
+    }
+
+    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
+        let frame = self.source.obs(cells)?;
+        let rows = frame.num_rows();
+        let mut fields: Vec<Arc<Field>> = frame.schema().fields().iter().cloned().collect();
+        let mut columns = frame.columns().to_vec();
+        for (name, text) in &self.columns {
+            fields.push(Arc::new(Field::new(name, DataType::Utf8, true)));
+            let texts = std::iter::repeat_n(text.as_str(), rows);
+            let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+            columns.push(texts);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let schema = Arc::new(Schema::new(fields));
+        RecordBatch::try_new_with_options(schema, columns, &options).map_err(|error| {
+            SourceError::Damaged {
+                path: self.description.path.clone(),
+                object: "obs".into(),
+                problem: error.to_string(),
+            }
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Inputs seen otherwise than they are: with other names, or with columns of the user's.
+
+mod labelled;
+mod unique;
+
+use std::ops::Range;
+
+use arrow::array::{RecordBatch, StringArray};
+
+pub(super) use labelled::Labelled;
+pub(super) use unique::UniqueNames;
+
+use super::{
+    Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, SourceError, Uns,
+};
+
+/// An input that changes what another says of its cells and genes, and nothing of its matrices.
+pub(super) trait View: Send + Sync {
+    fn inner(&self) -> &dyn CellSource;
+
+    fn description(&self) -> &Description;
+
+    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError>;
+
+    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+        self.inner().gene_ids(genes)
+    }
+
+    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
+        self.inner().obs(cells)
+    }
+}
+
+impl<V: View> CellSource for V {
+    fn description(&self) -> &Description {
+        View::description(self)
+    }
+
+    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+        View::cell_ids(self, cells)
+    }
+
+    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+        View::gene_ids(self, genes)
+    }
+
+    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
+        View::obs(self, cells)
+    }
+
+    fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
+        self.inner().var(genes)
+    }
+
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
+        self.inner().embedding(axis, name, rows)
+    }
+
+    fn uns(&self) -> Result<Uns, SourceError> {
+        self.inner().uns()
+    }
+
+    fn prepare(
+        &self,
+        matrix: &MatrixName,
+        report: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), SourceError> {
+        self.inner().prepare(matrix, report)
+    }
+
+    fn offsets(
+        &self,
+        matrix: &MatrixName,
+        rows: Range<u64>,
+    ) -> Result<Option<Vec<u64>>, SourceError> {
+        self.inner().offsets(matrix, rows)
+    }
+
+    fn sample(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(&Numbers),
+    ) -> Result<(), SourceError> {
+        self.inner().sample(matrix, visit)
+    }
+
+    fn chunks(
+        &self,
+        matrix: &MatrixName,
+        rows: Range<u64>,
+        budget: ChunkBudget,
+    ) -> Result<Chunks<'_>, SourceError> {
+        self.inner().chunks(matrix, rows, budget)
+    }
+}

@@ -1,0 +1,48 @@
+//! Columns of an input in the type that the table has for them.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow::compute::CastOptions;
+use arrow::compute::cast_with_options;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+
+use super::schema::data_type;
+use crate::plan::PlannedColumn;
+
+/// The planned columns of a frame, each in its type; one that the frame lacks is missing in all rows.
+///
+/// # Errors
+/// Where a value does not fit its type: the input changed since it was surveyed.
+pub fn planned_columns(
+    frame: &RecordBatch,
+    planned: &[PlannedColumn],
+) -> Result<Vec<ArrayRef>, ArrowError> {
+    let planned = planned.iter();
+    planned
+        .map(|column| {
+            let data_type = data_type(&column.kind);
+            match frame.column_by_name(&column.column) {
+                Some(found) => in_type(found, &data_type),
+                None => Ok(new_null_array(&data_type, frame.num_rows())),
+            }
+        })
+        .collect()
+}
+
+fn in_type(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    if column.data_type() == wanted {
+        return Ok(column.clone());
+    }
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let converted = cast_with_options(column, wanted, &options)?;
+    // Types were united without loss; this is what would notice if they were not.
+    if converted.null_count() != column.logical_null_count() {
+        return Err(ArrowError::CastError("a value was lost".into()));
+    }
+    Ok(Arc::clone(&converted))
+}

@@ -1,0 +1,233 @@
+//! Promise: inputs are joined by who their genes and columns are, never by where they stand.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use slaf::dataset::Dataset;
+use slaf::table::TableName;
+
+use crate::support::dataset::{assert_no_orphans, integers, rows, table, texts};
+use crate::support::h5ad_writer::write_named;
+use crate::support::program::{Run, slaf};
+use crate::support::repository;
+
+/// An input of a few cells: names of genes, and for each cell the values of some of them.
+#[derive(Debug, Clone)]
+struct Small {
+    genes: Vec<String>,
+    cells: Vec<Vec<(usize, f32)>>,
+}
+
+impl Small {
+    fn write(&self, path: &Path, prefix: &str) {
+        let cells: Vec<String> = (0..self.cells.len())
+            .map(|i| format!("{prefix}{i}"))
+            .collect();
+        let mut entries = Vec::new();
+        for (cell, values) in self.cells.iter().enumerate() {
+            entries.extend(values.iter().map(|&(gene, value)| (cell, gene, value)));
+        }
+        write_named(path, &cells, &self.genes, &entries);
+    }
+}
+
+/// Cells that are described by name: what must be found in the dataset, however it is numbered.
+type Named = Vec<(String, String, f64)>;
+
+fn named(dataset: &Path) -> Named {
+    let ids = |name: TableName, column: &str| {
+        let batch = table(dataset, name);
+        texts(batch.column_by_name(column).unwrap())
+    };
+    let cells = ids(TableName::Cells, "cell_id");
+    let genes = ids(TableName::Genes, "gene_id");
+    let name = |ids: &[Option<String>], id: u64| ids[id as usize].clone().unwrap();
+    let found = rows(&table(dataset, TableName::Expression)).into_iter();
+    let mut found: Named = found
+        .map(|(cell, gene, value)| (name(&cells, cell), name(&genes, gene), value))
+        .collect();
+    found.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    found
+}
+
+fn convert(inputs: &[PathBuf], output: &Path, flags: &[&str]) -> Run {
+    Run::of(
+        slaf(&["convert", "-q"])
+            .args(inputs)
+            .arg(output)
+            .args(flags),
+    )
+}
+
+fn smalls() -> impl Strategy<Value = Vec<Small>> {
+    let small = prop::sample::subsequence((0..8).collect::<Vec<usize>>(), 1..8).prop_shuffle();
+    let small = small.prop_flat_map(|genes| {
+        let count = genes.len();
+        let names: Vec<String> = genes.iter().map(|gene| format!("g{gene}")).collect();
+        let cell = prop::collection::btree_map(0..count, 1u16..100, 0..=count);
+        prop::collection::vec(cell, 0..6).prop_map(move |cells| Small {
+            genes: names.clone(),
+            cells: cells
+                .into_iter()
+                .map(|cell| cell.into_iter().map(|(g, v)| (g, f32::from(v))).collect())
+                .collect(),
+        })
+    });
+    prop::collection::vec(small, 2..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn genes_are_joined_by_name(
+        smalls in smalls(),
+        join in prop_oneof![Just("exact"), Just("outer"), Just("inner")],
+        fragment_rows in prop_oneof![Just("3"), Just("100000000")],
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut inputs = Vec::new();
+        for (number, small) in smalls.iter().enumerate() {
+            inputs.push(folder.path().join(format!("{number}.h5ad")));
+            small.write(&inputs[number], &format!("{number}-"));
+        }
+        let output = folder.path().join("out.slaf");
+        let flags = ["--join", join, "--fragment-rows", fragment_rows, "--allow-duplicate-source"];
+        let run = convert(&inputs, &output, &flags);
+        let sets: Vec<std::collections::BTreeSet<&String>> =
+            smalls.iter().map(|small| small.genes.iter().collect()).collect();
+        if join == "exact" && sets.windows(2).any(|pair| pair[0] != pair[1]) {
+            prop_assert_eq!(run.code, Some(3), "{}", run.stderr);
+            prop_assert!(run.stderr.contains("--join outer"), "{}", run.stderr);
+            return Ok(());
+        }
+        run.succeeded();
+        let kept = |gene: &String| join != "inner" || sets.iter().all(|set| set.contains(gene));
+        let mut wanted: Named = Vec::new();
+        for (number, small) in smalls.iter().enumerate() {
+            for (cell, values) in small.cells.iter().enumerate() {
+                for &(gene, value) in values {
+                    if kept(&small.genes[gene]) {
+                        let gene = small.genes[gene].clone();
+                        wanted.push((format!("{number}-{cell}"), gene, f64::from(value)));
+                    }
+                }
+            }
+        }
+        wanted.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        prop_assert_eq!(named(&output), wanted);
+        assert_no_orphans(&output);
+        let mut verify = slaf(&["verify"]);
+        verify.arg(&output).arg("--against").args(&inputs);
+        let run = Run::of(&mut verify);
+        prop_assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    }
+}
+
+fn demo() -> PathBuf {
+    repository("fixtures/h5ad/demo.h5ad")
+}
+
+#[test]
+fn the_same_input_or_the_same_cells_twice_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let twice = [demo(), demo()];
+    let run = convert(&twice, &output, &[]).refused(3);
+    assert!(
+        run.stderr.contains("--allow-duplicate-source"),
+        "{}",
+        run.stderr
+    );
+    let run = convert(&twice, &output, &["--allow-duplicate-source"]).refused(3);
+    assert!(run.stderr.contains("200 cells"), "{}", run.stderr);
+    assert!(run.stderr.contains("--cell-id-prefix"), "{}", run.stderr);
+    let flags = ["--allow-duplicate-source", "--allow-duplicate-cells"];
+    convert(&twice, &output, &flags).succeeded();
+    let config = Dataset::open(&output).unwrap().config().clone();
+    assert_eq!(config.array_shape, [400, 300]);
+    let sources = config.multi_file.unwrap().source_files;
+    assert_eq!((sources[1].n_cells, sources[1].cell_offset), (200, 200));
+}
+
+#[test]
+fn cells_are_labelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let list = folder.path().join("inputs.txt");
+    let demo = demo();
+    let text = format!("# two donors\n{0}\td1\n{0}\td2\n", demo.display());
+    std::fs::write(&list, text).unwrap();
+    let flags = [
+        "--inputs",
+        list.to_str().unwrap(),
+        "--allow-duplicate-source",
+        "--cell-id-prefix",
+        "{source}:",
+        "--add-column",
+        "tissue=blood",
+    ];
+    convert(&[], &output, &flags).succeeded();
+    let cells = table(&output, TableName::Cells);
+    let column = |name: &str| texts(cells.column_by_name(name).unwrap());
+    assert!(column("cell_id")[200].as_ref().unwrap().starts_with("d2:"));
+    assert_eq!(column("source_file")[199].as_deref(), Some("d1"));
+    assert!(
+        column("tissue")
+            .iter()
+            .all(|text| text.as_deref() == Some("blood"))
+    );
+    let ids = integers(cells.column_by_name("cell_integer_id").unwrap());
+    assert_eq!(ids, (0..400).collect::<Vec<_>>());
+}
+
+#[test]
+fn columns_are_joined_by_name_and_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let inputs = [
+        repository("fixtures/h5ad/columns_kinds.h5ad"),
+        repository("fixtures/h5ad/columns_numbers.h5ad"),
+    ];
+    let flags = ["--join", "outer", "--cell-id-prefix", "{source}"];
+    let run = convert(&inputs, &output, &flags).refused(3);
+    assert!(run.stderr.contains("--obs-join outer"), "{}", run.stderr);
+    let flags = [&flags[..], &["--obs-join", "outer", "--var-join", "outer"]].concat();
+    convert(&inputs, &output, &flags).succeeded();
+    let mut verify = slaf(&["verify"]);
+    let run = Run::of(verify.arg(&output).arg("--against").args(&inputs));
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn everything_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let everything = repository("fixtures/h5ad/everything.h5ad");
+    let inputs = [everything.clone(), everything];
+    let flags = [
+        "--allow-duplicate-source",
+        "--cell-id-prefix",
+        "{source}",
+        "--allow-duplicate-cells",
+    ];
+    convert(&inputs, &output, &flags).succeeded();
+    let config = Dataset::open(&output).unwrap().config().clone();
+    assert_eq!(config.layers.unwrap().available.len(), 3);
+    assert!(
+        config.varp.is_none(),
+        "it belongs to the genes of one input"
+    );
+    let pairs = rows_of_pairs(&output);
+    let half = pairs.len() / 2;
+    let moved: Vec<(i64, i64)> = pairs[..half].iter().map(|(i, j)| (i + 8, j + 8)).collect();
+    assert_eq!(pairs[half..], moved);
+    let run = Run::of(slaf(&["verify"]).arg(&output));
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+}
+
+fn rows_of_pairs(dataset: &Path) -> Vec<(i64, i64)> {
+    let batch = table(dataset, TableName::CellPairs);
+    let [i, j] = [batch.column(0), batch.column(1)].map(integers);
+    i.into_iter().zip(j).collect()
+}
