@@ -11,4 +11,5 @@ mod refusal;
 mod resume;
 mod settings;
 mod support;
+mod tenx;
 mod verify;

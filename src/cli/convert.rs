@@ -70,6 +70,11 @@ impl Request {
             } else {
                 Names::AsTheyAre
             },
+            genomes: settings.genomes.clone(),
+            feature_types: settings.feature_types.clone(),
+            gene_id: settings.gene_id,
+            barcodes: raw.barcodes,
+            features: raw.features,
         };
         Ok(Request {
             input,

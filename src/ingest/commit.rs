@@ -36,7 +36,7 @@ impl Commit<'_> {
     /// Commits what is not committed yet and writes the config of the complete dataset.
     pub fn run(&self) -> Result<DatasetConfig, IngestError> {
         for input in &self.plan().inputs {
-            input.fingerprint.check_unchanged(&input.path)?;
+            input.fingerprint.check_unchanged(self.source)?;
         }
         let mut versions = BTreeMap::new();
         let mut digests = BTreeMap::new();

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
+use std::path::PathBuf;
 
 use arrow::array::{RecordBatch, StringArray};
 
@@ -57,7 +58,7 @@ fn blocks(rows: u64) -> impl Iterator<Item = Range<u64>> {
 
 /// New names for rows whose name an earlier row has. Memory goes by the hashes of all names and by
 /// the names that repeat.
-fn renamed(rows: u64, ids: &Ids<'_>) -> Result<HashMap<u64, String>, SourceError> {
+pub(super) fn renamed(rows: u64, ids: &Ids<'_>) -> Result<HashMap<u64, String>, SourceError> {
     let hash = |id: &str| {
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
@@ -107,7 +108,12 @@ fn renamed(rows: u64, ids: &Ids<'_>) -> Result<HashMap<u64, String>, SourceError
     Ok(renamed)
 }
 
-fn with_names(ids: StringArray, rows: Range<u64>, renamed: &HashMap<u64, String>) -> StringArray {
+/// Identifiers of these rows, with the new names.
+pub(super) fn with_names(
+    ids: StringArray,
+    rows: Range<u64>,
+    renamed: &HashMap<u64, String>,
+) -> StringArray {
     if renamed.is_empty() {
         return ids;
     }
@@ -121,6 +127,10 @@ fn with_names(ids: StringArray, rows: Range<u64>, renamed: &HashMap<u64, String>
 impl CellSource for UniqueNames {
     fn description(&self) -> &Description {
         &self.description
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.source.files()
     }
 
     fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
