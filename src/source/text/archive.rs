@@ -40,8 +40,9 @@ pub(super) fn is_header(block: &[u8]) -> bool {
 /// A number in octal digits, or, where it is too large for them, in binary.
 fn number(field: &[u8]) -> Option<u64> {
     if field[0] & 0x80 != 0 {
-        let (last, first) = (&field[field.len() - 8..], &field[1..field.len() - 8]);
-        if field[0] != 0x80 || first.iter().any(|&byte| byte != 0) {
+        // The mark, zeros, and the last eight bytes as one number.
+        let (first, last) = field.split_at(field.len().checked_sub(8)?);
+        if first.first() != Some(&0x80) || first[1..].iter().any(|&byte| byte != 0) {
             return None;
         }
         return Some(u64::from_be_bytes(last.try_into().ok()?));
