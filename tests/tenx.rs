@@ -192,6 +192,8 @@ fn samples_of_a_series_by_prefix_and_in_an_archive() {
         let wanted = ids(&series.join(names[1]));
         assert_eq!(ids(&inputs[1]), wanted);
         assert_eq!(wanted.len(), 5);
+        let missing = inputs_of(&archive.join("GSM3_matrix.mtx")).unwrap_err();
+        assert!(missing.to_string().contains("no file GSM3"), "{missing}");
         let error = source::open(&archive, &OpenOptions::default())
             .err()
             .unwrap()

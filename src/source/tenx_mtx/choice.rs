@@ -70,25 +70,26 @@ fn beside(path: &Path) -> Result<Vec<Choice>, SourceError> {
 
 /// A file in an archive, whose path goes on behind that of the archive.
 fn member(path: &Path, error: std::io::Error) -> Result<Vec<Choice>, SourceError> {
-    for archive in path.ancestors().skip(1).filter(|above| above.is_file()) {
-        let Some(files) = TextFile::all_in_archive(archive)? else {
-            break;
-        };
-        let wanted = path.strip_prefix(archive).unwrap_or(path);
-        let Some(file) = files.iter().find(|file| Path::new(&file.name()) == wanted) else {
-            break;
-        };
-        let full = file.name();
-        let (folder, matrix) = full.rsplit_once('/').unwrap_or(("", &full));
-        let mut shelves = Shelf::of_archive(files.clone());
-        let shelf = shelves.remove(folder).unwrap_or_default();
-        return Ok(vec![Choice {
-            input: path.to_path_buf(),
-            shelf: Arc::new(shelf),
-            matrix: matrix.to_string(),
-        }]);
-    }
-    Err(Place::whole(path).io("open", error))
+    let archive = path.ancestors().skip(1).find(|above| above.is_file());
+    let files = match archive {
+        Some(archive) => TextFile::all_in_archive(archive)?,
+        None => None,
+    };
+    let (Some(archive), Some(files)) = (archive, files) else {
+        return Err(Place::whole(path).io("open", error));
+    };
+    let wanted = path.strip_prefix(archive).unwrap_or(path);
+    let mut names = files.iter().map(TextFile::name);
+    let Some(name) = names.find(|name| Path::new(name) == wanted) else {
+        return Err(Place::whole(archive).damaged(format!("it has no file {}", wanted.display())));
+    };
+    let (folder, matrix) = name.rsplit_once('/').unwrap_or(("", &name));
+    let shelf = Shelf::of_archive(files).remove(folder);
+    Ok(vec![Choice {
+        input: path.to_path_buf(),
+        shelf: Arc::new(shelf.unwrap_or_default()),
+        matrix: matrix.to_string(),
+    }])
 }
 
 /// The paths by which the matrices of a path are named.

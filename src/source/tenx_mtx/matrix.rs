@@ -159,7 +159,7 @@ impl MtxMatrix {
     }
 
     /// The text behind the head.
-    pub(super) fn from_the_start(&self) -> Result<(Segment, Blocks), SourceError> {
+    pub(super) fn beginning(&self) -> Result<(Segment, Blocks), SourceError> {
         let (header, first, blocks) = Blocks::open(&self.file, self.block)?;
         if header == self.header {
             Ok((first, blocks))
@@ -180,7 +180,7 @@ impl MtxMatrix {
         let mut stream = match parked {
             Some(stream) => stream,
             None => {
-                let (first, blocks) = self.from_the_start()?;
+                let (first, blocks) = self.beginning()?;
                 Stream::new(first, blocks, self.order, self.place.clone())
                     .map_err(|error| self.noticed(error))?
             }

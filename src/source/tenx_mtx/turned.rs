@@ -37,7 +37,7 @@ impl MtxMatrix {
             self.number_type(),
             &self.options,
         )?;
-        let (first, blocks) = self.from_the_start()?;
+        let (first, blocks) = self.beginning()?;
         let total = Arc::new(AtomicU64::new(0));
         let pieces = Pieces {
             first: Some(first),
