@@ -1,7 +1,9 @@
 //! How fast the parts of a conversion are that nobody can leave out, each alone on one thread.
 //!
 //! ```text
-//! roofline inflate FILE.h5ad [PASSES]     read and inflate the chunks of X/data and X/indices
+//! roofline inflate FILE [PASSES]          read and inflate the chunks of data and indices, of X in an
+//!                                         h5ad file or of the matrix of a 10x H5 file
+//! roofline gunzip FILE.gz                 read and inflate a gzip file as a stream
 //! roofline encode NNZ narrow|signed       write made-up rows with Lance's file writer
 //! ```
 //!
@@ -11,6 +13,7 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +28,7 @@ use lance_file::writer::FileWriterOptions;
 use lance_io::object_store::ObjectStore;
 use libdeflater::Decompressor;
 use serde_json::{Value, json};
+use zlib_rs::{Inflate, InflateFlush, Status};
 
 /// The allocator of the program.
 #[global_allocator]
@@ -41,7 +45,8 @@ const BATCHES: usize = 8;
 const GENES: usize = 20_000;
 const GENES_OF_A_CELL: usize = 1_600;
 
-const USAGE: &str = "roofline inflate FILE.h5ad [PASSES] | roofline encode NNZ narrow|signed";
+const USAGE: &str =
+    "roofline inflate FILE [PASSES] | roofline gunzip FILE.gz | roofline encode NNZ narrow|signed";
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo adds a flag of its own.
@@ -57,6 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         ["inflate", file] => println!("{}", inflate(file.as_ref(), 1)?),
         ["inflate", file, passes] => println!("{}", inflate(file.as_ref(), passes.parse()?)?),
+        ["gunzip", file] => println!("{}", gunzip(file.as_ref())?),
         ["encode", rows, "narrow"] => println!("{}", encode(rows.parse()?, Kind::Narrow)?),
         ["encode", rows, "signed"] => println!("{}", encode(rows.parse()?, Kind::Signed)?),
         _ => return Err(format!("usage: {USAGE}").into()),
@@ -103,14 +109,15 @@ impl Part {
         };
         let filtered = match dataset.filters()[..] {
             [] => false,
-            [Filter::Deflate(_)] => true,
+            // What is shuffled is left so: this is about inflating.
+            [Filter::Deflate(_)] | [Filter::Shuffle, Filter::Deflate(_)] => true,
             ref other => return Err(format!("{other:?} is not deflate alone").into()),
         };
         dataset.chunks_visit(|chunk| {
             pieces.push(Stored {
                 address: chunk.addr,
                 size: chunk.size as usize,
-                deflated: filtered && chunk.filter_mask & 1 == 0,
+                deflated: filtered && chunk.filter_mask == 0,
             });
             0
         })?;
@@ -124,9 +131,14 @@ impl Part {
 
 fn inflate(path: &Path, passes: u32) -> Outcome {
     let container = hdf5_metno::File::open(path)?;
+    let group = if container.link_exists("X") {
+        "X"
+    } else {
+        "matrix"
+    };
     let (data, indices) = (
-        container.dataset("X/data")?,
-        container.dataset("X/indices")?,
+        container.dataset(&format!("{group}/data"))?,
+        container.dataset(&format!("{group}/indices"))?,
     );
     let non_zeros = data.size();
     let parts = [Part::of(&indices)?, Part::of(&data)?];
@@ -157,6 +169,35 @@ fn inflate(path: &Path, passes: u32) -> Outcome {
         "non_zeros": non_zeros * passes as usize,
         "bytes_in": bytes_in,
         "bytes_out": bytes_out,
+    }))
+}
+
+/// Inflates a gzip file of one member as a stream, in blocks of 256 KiB.
+fn gunzip(path: &Path) -> Outcome {
+    let mut file = File::open(path)?;
+    let (mut stored, mut inflated) = (vec![0u8; 128 << 10], vec![0u8; 256 << 10]);
+    let mut inflater = Inflate::new(true, 16 + 15);
+    let (mut start, mut end) = (0, 0);
+    let clock = Clock::start()?;
+    loop {
+        if start == end {
+            (start, end) = (0, file.read(&mut stored)?);
+        }
+        let before = inflater.total_in();
+        let status = inflater
+            .decompress(&stored[start..end], &mut inflated, InflateFlush::NoFlush)
+            .map_err(|error| error.as_str())?;
+        start += usize::try_from(inflater.total_in() - before)?;
+        match status {
+            Status::StreamEnd => break,
+            Status::BufError if end == 0 => return Err("the file was cut short".into()),
+            _ => {}
+        }
+    }
+    clock.stop(json!({
+        "part": "gunzip",
+        "bytes_in": inflater.total_in(),
+        "bytes_out": inflater.total_out(),
     }))
 }
 

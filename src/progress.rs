@@ -23,6 +23,8 @@ pub enum Event<'a> {
         widened: &'a Widened,
         to: ValueType,
     },
+    /// All is written anew from the beginning.
+    StartedOver,
     /// So many more rows were verified.
     Verified { entries: u64 },
     /// A table is being made visible.

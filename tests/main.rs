@@ -12,4 +12,5 @@ mod resume;
 mod settings;
 mod several;
 mod support;
+mod tenx;
 mod verify;

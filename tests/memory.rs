@@ -1,5 +1,7 @@
 //! Promise: memory does not grow with the input.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use crate::support::h5ad_writer::{write_csc, write_csr};
@@ -16,18 +18,53 @@ fn peak(input: &Path, output: &Path, memory: &str) -> u64 {
 
 #[test]
 fn ten_times_the_cells_need_no_more_memory() {
-    compare(write_csr);
+    compare("h5ad", |path, cells| {
+        write_csr(path, cells, 3_000, 500, |entry| (entry % 11 + 1) as f32);
+    });
 }
 
 /// A matrix sorted by gene is turned in a temporary file, whatever its size.
 #[test]
 fn nor_if_they_are_sorted_by_gene() {
-    compare(write_csc);
+    compare("h5ad", |path, cells| {
+        write_csc(path, cells, 3_000, 500, |entry| (entry % 11 + 1) as f32);
+    });
 }
 
-type Write = fn(&Path, usize, usize, usize, fn(usize) -> f32);
+#[test]
+fn nor_if_they_are_text() {
+    compare("mtx", |path, cells| write_mtx(path, cells, 3_000, 250));
+}
 
-fn compare(write: Write) {
+/// A folder with a sorted matrix and its lists.
+fn write_mtx(folder: &Path, cells: usize, genes: usize, per_cell: usize) {
+    std::fs::create_dir(folder).unwrap();
+    let write = |name: &str, lines: &mut dyn Iterator<Item = String>| {
+        let mut file = BufWriter::new(File::create(folder.join(name)).unwrap());
+        lines.for_each(|line| writeln!(file, "{line}").unwrap());
+    };
+    write(
+        "barcodes.tsv",
+        &mut (0..cells).map(|cell| format!("CELL{cell:012}-1")),
+    );
+    write(
+        "genes.tsv",
+        &mut (0..genes).map(|gene| format!("ENSG{gene}\tgene{gene}")),
+    );
+    let head = format!(
+        "%%MatrixMarket matrix coordinate integer general\n%\n{genes} {cells} {}",
+        cells * per_cell
+    );
+    let entries = (0..cells * per_cell).map(|entry| {
+        let (cell, number) = (entry / per_cell, entry % per_cell);
+        let gene = (number * (genes / per_cell) + cell) % genes;
+        format!("{} {} {}", gene + 1, cell + 1, entry % 11 + 1)
+    });
+    write("matrix.mtx", &mut std::iter::once(head).chain(entries));
+}
+
+/// Compares the memory that few and many cells need.
+fn compare(ending: &str, write: impl Fn(&Path, usize)) {
     if !Path::new("/proc/self/status").exists() {
         println!("skipped: this system does not tell a process's memory");
         return;
@@ -35,8 +72,8 @@ fn compare(write: Write) {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");
     let input = |cells: usize| {
-        let path = folder.path().join(format!("{cells}.h5ad"));
-        write(&path, cells, 3_000, 500, |entry| (entry % 11 + 1) as f32);
+        let path = folder.path().join(format!("{cells}.{ending}"));
+        write(&path, cells);
         path
     };
     let (small, large) = (input(20_000), input(200_000));

@@ -67,7 +67,8 @@ pub(super) enum Command {
 /// A conversion that was killed goes on where it was when the same command is run again.
 #[derive(Debug, Args)]
 pub(super) struct ConvertArguments {
-    /// The inputs, and last the output (unless -o names it)
+    /// The inputs (h5ad files, 10x H5 files, Matrix Market files, the folders or archives they are
+    /// in), and last the output (unless -o names it)
     #[arg(required = true, value_name = "INPUT… OUTPUT")]
     pub paths: Vec<PathBuf>,
 
@@ -109,6 +110,39 @@ pub(super) struct ConvertArguments {
     /// Give cells (and genes) whose name an earlier one has a name of their own: NAME-1, NAME-2 …
     #[arg(long, help_heading = "Input")]
     pub make_unique: bool,
+
+    /// Keep only features of this genome; may be given several times [default: all genomes]
+    #[arg(
+        long,
+        env = "SLAF_GENOME",
+        value_delimiter = ',',
+        help_heading = "10x matrices"
+    )]
+    pub genome: Vec<String>,
+
+    /// Keep only features of this type, such as "Gene Expression" or "Antibody Capture"; may be
+    /// given several times [default: all types]
+    #[arg(
+        long,
+        env = "SLAF_FEATURE_TYPE",
+        value_name = "TYPE",
+        value_delimiter = ',',
+        help_heading = "10x matrices"
+    )]
+    pub feature_type: Vec<String>,
+
+    /// What identifies a gene: its symbol, made unique as scanpy does it, or its Ensembl identifier.
+    /// The other one becomes a column
+    #[arg(long, env = "SLAF_GENE_ID", help_heading = "10x matrices")]
+    pub gene_id: Option<GeneIdArgument>,
+
+    /// The list of the cells, one a line, of a matrix that has none beside it
+    #[arg(long, value_name = "FILE", help_heading = "10x matrices")]
+    pub barcodes: Option<PathBuf>,
+
+    /// The list of the features (identifier, symbol and type, tabs between), likewise
+    #[arg(long, value_name = "FILE", help_heading = "10x matrices")]
+    pub features: Option<PathBuf>,
 
     #[command(flatten)]
     pub joins: JoinArguments,
@@ -271,6 +305,21 @@ pub(super) struct VerifyArguments {
 #[serde(rename_all = "lowercase")]
 pub(super) enum FormatArgument {
     H5ad,
+    /// 10x Genomics in HDF5
+    #[value(name = "10x-h5")]
+    #[serde(rename = "10x-h5")]
+    TenxH5,
+    /// Matrix Market with lists of cells and features
+    #[value(name = "10x-mtx")]
+    #[serde(rename = "10x-mtx")]
+    TenxMtx,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum GeneIdArgument {
+    Symbol,
+    Ensembl,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]

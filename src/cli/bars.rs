@@ -55,6 +55,10 @@ impl Bars {
                 );
             }
             Event::Written { entries } | Event::Verified { entries } => self.bar.inc(entries),
+            Event::StartedOver => {
+                self.bar.set_position(0);
+                self.bar.reset_eta();
+            }
             Event::Turned { matrix, entries } => {
                 self.bar.set_message(format!("turning {matrix}"));
                 self.bar.inc(entries);

@@ -63,6 +63,11 @@ impl Request {
             } else {
                 Names::AsTheyAre
             },
+            genomes: settings.genomes.clone(),
+            feature_types: settings.feature_types.clone(),
+            gene_id: settings.gene_id,
+            barcodes: raw.barcodes,
+            features: raw.features,
             ..OpenOptions::default()
         };
         settings.plan = raw.joins.apply(settings.plan);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::arguments::{JoinArgument, JoinArguments};
 use crate::error::Error;
 use crate::plan::{Duplicates, GeneKey, Join, PlanOptions};
-use crate::source::OpenOptions;
+use crate::source::{OpenOptions, inputs_of};
 
 impl From<JoinArgument> for Join {
     fn from(argument: JoinArgument) -> Self {
@@ -71,6 +71,7 @@ impl JoinArguments {
                 *name = Some(given.clone());
             }
         }
+        telling_names(&mut named);
         let mut add_columns = Vec::new();
         let mut keys = BTreeSet::new();
         for text in &self.add_column {
@@ -101,7 +102,7 @@ impl JoinArguments {
 fn expanded(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let text = path.to_string_lossy();
     if path.exists() || !text.contains(['*', '?', '[']) {
-        return Ok(vec![path.to_path_buf()]);
+        return Ok(inputs_of(path)?);
     }
     let wrong = |problem: String| Error::Usage(format!("{text}: {problem}"));
     let found = glob::glob(&text).map_err(|error| wrong(error.to_string()))?;
@@ -112,7 +113,45 @@ fn expanded(path: &Path) -> Result<Vec<PathBuf>, Error> {
     if found.is_empty() {
         return Err(wrong("nothing has such a name".into()));
     }
-    Ok(found)
+    let mut inputs = Vec::new();
+    for path in found {
+        inputs.extend(inputs_of(&path)?);
+    }
+    Ok(inputs)
+}
+
+/// Names for inputs whose file names do not tell them apart: as much of their paths as does.
+fn telling_names(named: &mut [(PathBuf, Option<String>)]) {
+    let ending = |path: &Path, parts: usize| -> PathBuf {
+        let all: Vec<_> = path.components().collect();
+        all[all.len().saturating_sub(parts)..].iter().collect()
+    };
+    let same: Vec<usize> = (0..named.len())
+        .filter(|&one| {
+            let name = named[one].0.file_name();
+            let mut others = (0..named.len()).filter(|&other| other != one);
+            named[one].1.is_none() && others.any(|other| named[other].0.file_name() == name)
+        })
+        .collect();
+    for &one in &same {
+        let path = named[one].0.clone();
+        let mut others = same
+            .iter()
+            .filter(|&&other| named[other].0 != path)
+            .peekable();
+        // The same file twice has no name that tells.
+        if others.peek().is_none() {
+            continue;
+        }
+        let others: Vec<PathBuf> = others.map(|&other| named[other].0.clone()).collect();
+        let most = path.components().count();
+        let tells = |parts: &usize| {
+            let name = ending(&path, *parts);
+            others.iter().all(|other| ending(other, *parts) != name)
+        };
+        let parts = (2..=most).find(tells).unwrap_or(most);
+        named[one].1 = Some(ending(&path, parts).display().to_string());
+    }
 }
 
 /// The inputs that a file names, relative to where the program runs.
@@ -127,4 +166,25 @@ fn listed(list: &Path) -> Result<Vec<(PathBuf, Option<String>)>, Error> {
             None => (line.into(), None),
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_inputs_apart() {
+        let names = |paths: &[&str]| -> Vec<Option<String>> {
+            let mut named: Vec<(PathBuf, Option<String>)> =
+                paths.iter().map(|path| (path.into(), None)).collect();
+            telling_names(&mut named);
+            named.into_iter().map(|(_, name)| name).collect()
+        };
+        assert_eq!(names(&["a/x.h5ad", "b/y.h5ad"]), [None, None]);
+        let found = names(&["s/a/outs/m", "s/b/outs/m", "other"]);
+        assert_eq!(found[0].as_deref(), Some("a/outs/m"));
+        assert_eq!(found[1].as_deref(), Some("b/outs/m"));
+        assert_eq!(found[2], None);
+        assert_eq!(names(&["x", "x"]), [None, None]);
+    }
 }

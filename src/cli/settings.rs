@@ -6,11 +6,12 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use super::arguments::{
-    CompressionArgument, ConvertArguments, DtypesArgument, FormatArgument, ValueTypeArgument,
+    CompressionArgument, ConvertArguments, DtypesArgument, FormatArgument, GeneIdArgument,
+    ValueTypeArgument,
 };
 use crate::error::Error;
 use crate::plan::{Compression, Dtypes, PlanOptions};
-use crate::source::Format;
+use crate::source::{Format, GeneId};
 use crate::survey::ValueType;
 
 /// The defaults, as the repository has them.
@@ -23,6 +24,9 @@ pub(super) const LEAST_MEMORY: u64 = 256 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub format: Option<Format>,
+    pub genomes: Vec<String>,
+    pub feature_types: Vec<String>,
+    pub gene_id: GeneId,
     pub plan: PlanOptions,
     pub chunk_cells: u64,
     pub memory: u64,
@@ -36,6 +40,9 @@ pub(super) struct Settings {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Layer {
     format: Option<FormatArgument>,
+    genome: Option<Vec<String>>,
+    feature_type: Option<Vec<String>>,
+    gene_id: Option<GeneIdArgument>,
     dtypes: Option<DtypesArgument>,
     value_type: Option<ValueTypeArgument>,
     compression: Option<CompressionArgument>,
@@ -62,6 +69,9 @@ impl Layer {
     fn from_arguments(raw: &ConvertArguments) -> Self {
         Layer {
             format: raw.format,
+            genome: given(&raw.genome),
+            feature_type: given(&raw.feature_type),
+            gene_id: raw.gene_id,
             dtypes: raw.dtypes,
             value_type: raw.value_type,
             compression: raw.compression,
@@ -76,6 +86,9 @@ impl Layer {
     fn over(self, below: Layer) -> Layer {
         Layer {
             format: self.format.or(below.format),
+            genome: self.genome.or(below.genome),
+            feature_type: self.feature_type.or(below.feature_type),
+            gene_id: self.gene_id.or(below.gene_id),
             dtypes: self.dtypes.or(below.dtypes),
             value_type: self.value_type.or(below.value_type),
             compression: self.compression.or(below.compression),
@@ -142,7 +155,17 @@ impl Settings {
             cells => cells,
         };
         Ok(Settings {
-            format: layer.format.map(|FormatArgument::H5ad| Format::H5ad),
+            format: layer.format.map(|format| match format {
+                FormatArgument::H5ad => Format::H5ad,
+                FormatArgument::TenxH5 => Format::TenxH5,
+                FormatArgument::TenxMtx => Format::TenxMtx,
+            }),
+            genomes: layer.genome.unwrap_or_default(),
+            feature_types: layer.feature_type.unwrap_or_default(),
+            gene_id: match required(layer.gene_id, "gene-id")? {
+                GeneIdArgument::Symbol => GeneId::Symbol,
+                GeneIdArgument::Ensembl => GeneId::Ensembl,
+            },
             plan: PlanOptions {
                 dtypes,
                 value_type,
@@ -164,6 +187,11 @@ pub(super) fn threads_or_all(threads: usize) -> usize {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads.min(1024),
     }
+}
+
+/// What was given, if anything was.
+fn given(texts: &[String]) -> Option<Vec<String>> {
+    (!texts.is_empty()).then(|| texts.to_vec())
 }
 
 fn required<T>(setting: Option<T>, name: &str) -> Result<T, Error> {

@@ -39,8 +39,10 @@ pub(super) struct Commit<'a> {
 impl Commit<'_> {
     /// Commits what is not committed yet and writes the config of the complete dataset.
     pub fn run(&self) -> Result<DatasetConfig, IngestError> {
-        for input in &self.plan().inputs {
-            input.fingerprint.check_unchanged(&input.path)?;
+        for (number, input) in self.plan().inputs.iter().enumerate() {
+            input
+                .fingerprint
+                .check_unchanged(&*self.inputs.get(number)?)?;
         }
         let mut versions = BTreeMap::new();
         let mut digests = BTreeMap::new();

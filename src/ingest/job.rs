@@ -12,7 +12,7 @@ use crate::chunk::ChunkError;
 use crate::dataset::{Checkpoint, ConfigFile, ShardRecord, Status, Writer, timestamp};
 use crate::plan::{Plan, ShardTable, Widened};
 use crate::progress::{Event, Progress};
-use crate::source::Inputs;
+use crate::source::{Inputs, SourceError};
 use crate::store::{create_folder, sync_folder};
 use crate::survey::ValueType;
 use crate::table::TableName;
@@ -201,10 +201,19 @@ fn write_and_widen(
     checkpoint: &mut Checkpoint,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), IngestError> {
+    // An input loses its order once; were it to go on, it would be a fault of this program.
+    let mut orders_lost = 0;
     loop {
         let misfit = match run.write_missing(checkpoint) {
             Ok(()) => return Ok(()),
             Err(IngestError::Chunk(misfit @ ChunkError::Misfit { .. })) => misfit,
+            Err(IngestError::Source(SourceError::OrderLost { path, object }))
+                if orders_lost < checkpoint.plan.inputs.len() =>
+            {
+                orders_lost += 1;
+                start_over(run, checkpoint, runtime, &path, &object)?;
+                continue;
+            }
             Err(other) => return Err(other),
         };
         let (table, event) = widen(&mut checkpoint.plan, misfit)?;
@@ -218,6 +227,34 @@ fn write_and_widen(
             to: event.to,
         });
     }
+}
+
+/// Discards what was written, because an input's matrix turned out not to lie in the order of its
+/// cells. The input knows that now, and will turn it.
+fn start_over(
+    run: &ShardRun<'_>,
+    checkpoint: &mut Checkpoint,
+    runtime: &tokio::runtime::Runtime,
+    path: &Path,
+    object: &str,
+) -> Result<(), IngestError> {
+    let Checkpoint { shards, plan, .. } = checkpoint;
+    // Which tables are concerned is not asked for: what was recorded of any must be right.
+    shards.clear();
+    for (number, input) in plan.inputs.iter().enumerate() {
+        // A folder's matrix is named by its file.
+        if path.starts_with(&input.path) {
+            run.inputs.keep(number)?;
+        }
+    }
+    tracing::info!(
+        "{}: {object} is not in the order of its cells: turning it",
+        path.display()
+    );
+    save(run.target, checkpoint)?;
+    run.target.remove_orphans(&checkpoint.shards, runtime)?;
+    run.progress.report(Event::StartedOver);
+    Ok(())
 }
 
 struct WidenedMatrix {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Format, NumberType};
+use super::{Format, NumberType, Part, Selection};
 
 /// An input as its headers describe it, without what its reader was told to leave out.
 #[derive(Debug, Clone)]
@@ -167,4 +167,17 @@ pub struct Uns {
     pub left_out: Vec<Note>,
     /// What has one that is not quite the same, such as a missing number for NaN.
     pub converted: Vec<Note>,
+}
+
+impl Uns {
+    /// Without what is not wanted, which is noted.
+    pub(super) fn selected(mut self, selection: &Selection, left_out: &mut Vec<Note>) -> Self {
+        self.values.retain(|key, _| {
+            let reason = selection.excludes(Part::Uns, key);
+            let wanted = reason.is_none();
+            left_out.extend(reason.map(|reason| Note::new(format!("uns/{key}"), reason)));
+            wanted
+        });
+        self
+    }
 }

@@ -32,6 +32,11 @@ pub enum SourceError {
         what: String,
         help: String,
     },
+    /// Entries were taken to be sorted by cell, and are not: what was read of this matrix is of no
+    /// use. The source knows it now: [`super::CellSource::prepare`] turns the matrix, and then
+    /// [`super::CellSource::chunks`] yields it from the start.
+    #[error("{path}: {object}: its entries are not sorted by cell; it must be read from the start")]
+    OrderLost { path: PathBuf, object: String },
     /// The folder for temporary files fails.
     #[error(
         "cannot write or read a temporary file in {path}; choose another folder with --scratch-dir"
@@ -65,6 +70,23 @@ impl Place {
         }
     }
 
+    /// A file as a whole.
+    pub fn whole(path: &Path) -> Self {
+        Place::new(path, "/")
+    }
+
+    /// A line of this place, counted from 1.
+    pub fn line(&self, number: u64) -> Self {
+        let object = match self.object.as_str() {
+            "/" => format!("line {number}"),
+            object => format!("{object}, line {number}"),
+        };
+        Place {
+            path: self.path.clone(),
+            object,
+        }
+    }
+
     pub fn object(&self) -> &str {
         &self.object
     }
@@ -86,6 +108,13 @@ impl Place {
         }
     }
 
+    pub fn order_lost(&self) -> SourceError {
+        SourceError::OrderLost {
+            path: self.path.clone(),
+            object: self.object.clone(),
+        }
+    }
+
     pub fn too_large(&self, what: impl Into<String>, needed: u64, advised: u64) -> SourceError {
         SourceError::TooLarge {
             path: self.path.clone(),
@@ -99,6 +128,9 @@ impl Place {
     pub fn io(&self, action: &'static str, source: io::Error) -> SourceError {
         if source.kind() == io::ErrorKind::UnexpectedEof {
             return self.damaged("the file ends before the data does: it was cut short");
+        }
+        if source.kind() == io::ErrorKind::InvalidData {
+            return self.damaged(source.to_string());
         }
         SourceError::Io {
             action,

@@ -6,7 +6,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::SourceError;
+use super::error::Place;
+use super::hdf5::Hdf5File;
+use super::text::{TextFile, first_bytes};
+use super::{OpenOptions, SourceError, search, tenx_h5, tenx_mtx};
 
 /// A format that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,60 +17,115 @@ use super::SourceError;
 pub enum Format {
     /// AnnData in HDF5.
     H5ad,
+    /// A matrix of 10x Genomics in HDF5.
+    #[serde(rename = "10x-h5")]
+    TenxH5,
+    /// A Matrix Market file with its lists, as Cell Ranger writes them.
+    #[serde(rename = "10x-mtx")]
+    TenxMtx,
 }
 
 /// HDF5 files begin with these bytes, at 0 or, after a user block, at 512 × a power of two.
 const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
+/// Bytes that show what a text or an archive is.
+const START: u64 = 512;
+
 /// Looks into an input and says which format it has.
 ///
 /// # Errors
 /// [`SourceError::Io`] for a missing or unreadable file, [`SourceError::UnknownFormat`] with what was
-/// found instead.
+/// found instead; of a folder or an archive with several inputs, a refusal that lists them.
 pub fn detect(path: &Path) -> Result<Format, SourceError> {
+    if path.is_file() && !looks_like_archive(path)? {
+        return detect_one(path);
+    }
+    search::only(path).map(|(_, format)| format)
+}
+
+/// The format of one input: a file, the folder of a matrix, or a matrix in an archive.
+pub(super) fn detect_one(path: &Path) -> Result<Format, SourceError> {
     let io = |source| SourceError::Io {
         action: "open",
         path: path.to_path_buf(),
         source,
     };
-    let unknown = |found: &str| SourceError::UnknownFormat {
+    let unknown = |found: String| SourceError::UnknownFormat {
         path: path.to_path_buf(),
-        found: found.into(),
+        found,
     };
-    let metadata = std::fs::metadata(path).map_err(io)?;
+    let Ok(metadata) = std::fs::metadata(path) else {
+        // It was found in an archive.
+        return Ok(Format::TenxMtx);
+    };
     if metadata.is_dir() {
-        return Err(unknown("is a folder; only h5ad files can be read yet"));
+        return Ok(Format::TenxMtx);
     }
     if metadata.len() == 0 {
-        return Err(unknown("is empty"));
+        return Err(unknown("is empty".into()));
     }
     let mut file = File::open(path).map_err(io)?;
-    let mut start = [0u8; 64];
-    let length = read_up_to(&mut file, &mut start).map_err(io)?;
     if has_signature(&mut file, metadata.len()).map_err(io)? {
-        return Ok(Format::H5ad);
+        return detect_hdf5(path);
     }
-    let start = &start[..length];
+    let (start, compressed) = first_bytes(path, START)?;
+    if tenx_mtx::is_banner(&start) {
+        return Ok(Format::TenxMtx);
+    }
+    if TextFile::all_in_archive(path)?.is_some() {
+        return Ok(Format::TenxMtx);
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_list = ["barcodes", "features", "genes"]
+        .iter()
+        .any(|kind| name.contains(&format!("{kind}.tsv")));
     Err(unknown(if start.starts_with(b"version https://git-lfs") {
-        "is a Git LFS pointer, not the file itself; fetch it with: git lfs pull"
-    } else if start.starts_with(&[0x1f, 0x8b]) {
-        "is gzip-compressed; unpack it first"
-    } else if start.starts_with(b"PK\x03\x04") {
-        "is a zip archive, not an HDF5 file"
+        "is a Git LFS pointer, not the file itself; fetch it with: git lfs pull".into()
+    } else if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
+        "is a zip archive; unpack it first".into()
+    } else if compressed && start.starts_with(&HDF5_SIGNATURE) {
+        "is a gzip-compressed HDF5 file; unpack it first, with gunzip".into()
+    } else if name.contains(".mtx") {
+        "is not a Matrix Market file: its first line is not %%MatrixMarket …".into()
+    } else if is_list {
+        "is a list; name the matrix (.mtx) beside it, or their folder".into()
+    } else if compressed {
+        "is gzip-compressed, but what is in it is neither a Matrix Market file nor a tar archive"
+            .into()
     } else {
-        "is not an HDF5 file: its signature is missing"
+        "is not an HDF5 file: its signature is missing; nor is it a Matrix Market file".into()
     }))
 }
 
-fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match file.read(&mut buffer[length..])? {
-            0 => break,
-            n => length += n,
-        }
+fn detect_hdf5(path: &Path) -> Result<Format, SourceError> {
+    let file = Hdf5File::open(path, &OpenOptions::default())?;
+    match tenx_h5::kind_of(&file)? {
+        tenx_h5::Kind::Matrix => Ok(Format::TenxH5),
+        tenx_h5::Kind::Molecules => Err(Place::whole(path).unsupported(
+            "a molecule_info file of Cell Ranger, which lists molecules,",
+            "give the matrix that lies beside it: filtered_feature_bc_matrix.h5",
+        )),
+        tenx_h5::Kind::Other => Ok(Format::H5ad),
     }
-    Ok(length)
+}
+
+/// Whether a file is a tar archive, compressed or not.
+pub(super) fn looks_like_archive(path: &Path) -> Result<bool, SourceError> {
+    // HDF5 files, the most frequent ones, are told without more ado.
+    if has_hdf5_signature(path) {
+        return Ok(false);
+    }
+    TextFile::is_archive(path)
+}
+
+/// Whether a file that can be read begins as HDF5 files do.
+pub(super) fn has_hdf5_signature(path: &Path) -> bool {
+    let found = || -> std::io::Result<bool> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        has_signature(&mut file, length)
+    };
+    found().unwrap_or(false)
 }
 
 fn has_signature(file: &mut File, length: u64) -> std::io::Result<bool> {
@@ -103,9 +161,19 @@ mod tests {
         assert!(message(b"").contains("is empty"));
         assert!(message(b"version https://git-lfs.github.com/spec/v1\n").contains("git lfs pull"));
         assert!(message(b"hello").contains("not an HDF5 file"));
-        assert_eq!(message(b"\x89HDF\r\n\x1a\nrest"), "H5ad");
+        assert!(message(b"PK\x03\x04").contains("zip archive"));
+        assert_eq!(message(b" %%MatrixMarket matrix"), "TenxMtx");
+        assert!(message(b"\x1f\x8b\x08").contains("cut short"));
+        // That it is HDF5, only the library can deny.
+        assert!(message(b"\x89HDF\r\n\x1a\nrest").contains("/"));
+    }
+
+    #[test]
+    fn user_blocks_are_passed_over() {
+        let file = tempfile::NamedTempFile::new().unwrap();
         let mut behind_a_user_block = vec![0; 1024];
         behind_a_user_block.extend(HDF5_SIGNATURE);
-        assert_eq!(message(&behind_a_user_block), "H5ad");
+        std::fs::write(file.path(), behind_a_user_block).unwrap();
+        assert!(has_hdf5_signature(file.path()));
     }
 }

@@ -1,5 +1,6 @@
 //! Several inputs, of which only a few are open at a time.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +14,7 @@ pub struct Inputs {
     inputs: Vec<Input>,
     /// The inputs that are open, the latest last.
     open: Mutex<Vec<(usize, Arc<dyn CellSource>)>>,
+    kept: Mutex<BTreeMap<usize, Arc<dyn CellSource>>>,
 }
 
 enum Input {
@@ -41,6 +43,7 @@ impl Inputs {
         Inputs {
             inputs,
             open: Mutex::default(),
+            kept: Mutex::default(),
         }
     }
 
@@ -62,6 +65,17 @@ impl Inputs {
         }
     }
 
+    /// Keeps an input open from now on: it learned something that it must not forget.
+    ///
+    /// # Panics
+    /// Where there is no such number.
+    pub fn keep(&self, number: usize) -> Result<(), SourceError> {
+        let source = self.get(number)?;
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(number, source);
+        Ok(())
+    }
+
     /// An input, which is opened if it is not open.
     ///
     /// # Panics
@@ -71,6 +85,11 @@ impl Inputs {
             Input::Open(source) => return Ok(source.clone()),
             Input::Path(path, options) => (path, options),
         };
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = kept.get(&number) {
+            return Ok(source.clone());
+        }
+        drop(kept);
         let mut opened = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = opened.iter().position(|(known, _)| *known == number) {
             let entry = opened.remove(place);

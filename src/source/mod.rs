@@ -7,19 +7,25 @@
 pub(crate) mod chunk;
 mod describe;
 mod error;
+mod features;
 mod format;
 mod h5ad;
 mod hdf5;
 mod inputs;
+mod lists;
 mod number;
 mod number_column;
 mod options;
+mod search;
 mod selection;
+mod tenx_h5;
+mod tenx_mtx;
+mod text;
 mod turn;
 mod view;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::{RecordBatch, StringArray};
 
@@ -32,13 +38,19 @@ pub use format::{Format, detect};
 pub use hdf5::watch;
 pub use inputs::Inputs;
 pub use number::{NumberType, Numbers};
-pub use options::{MainMatrix, Names, OpenOptions, RawUse};
+pub use options::{GeneId, MainMatrix, Names, OpenOptions, RawUse};
+pub use search::inputs_of;
 pub use selection::{Part, Pattern, PatternError, Selection};
 
 /// An input of cells. Implementations are cheap to open and hold no more than headers.
 pub trait CellSource: Send + Sync {
     /// What the headers say: sizes, matrices, columns, and what will be left out.
     fn description(&self) -> &Description;
+
+    /// The files that hold the input, in a fixed order: it is what it was while they are.
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.description().path.clone()]
+    }
 
     /// The identifiers of a range of cells.
     fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError>;
@@ -108,9 +120,20 @@ pub trait CellSource: Send + Sync {
 /// println!("{} cells", source.description().cells);
 /// # Ok::<(), slaf::source::SourceError>(())
 /// ```
+///
+/// A folder or an archive must hold one input; see [`inputs_of`].
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
-    let source: Box<dyn CellSource> = match options.format.map_or_else(|| detect(path), Ok)? {
+    let (path, format) = match options.format {
+        Some(format) => (path.to_path_buf(), format),
+        None if path.is_file() => (path.to_path_buf(), detect(path)?),
+        None => search::only(path)?,
+    };
+    let path = path.as_path();
+    options.check(path, format)?;
+    let source: Box<dyn CellSource> = match format {
         Format::H5ad => Box::new(h5ad::H5adSource::open(path, options)?),
+        Format::TenxH5 => Box::new(tenx_h5::TenxH5Source::open(path, options)?),
+        Format::TenxMtx => Box::new(tenx_mtx::TenxMtxSource::open(path, options)?),
     };
     let source = match options.names {
         Names::AsTheyAre => source,

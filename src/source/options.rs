@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Format, Selection};
+use super::error::Place;
+use super::{Format, Selection, SourceError};
 
 /// How an input is opened. The default reads everything that the format holds.
 ///
@@ -30,6 +31,20 @@ pub struct OpenOptions {
     pub raw: RawUse,
     pub selection: Selection,
     pub names: Names,
+    /// The genomes whose features are kept; all, where none is named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub genomes: Vec<String>,
+    /// The types of features that are kept (`Gene Expression`, `Antibody Capture`, …); all, where
+    /// none is named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub feature_types: Vec<String>,
+    /// What identifies a gene of a 10x matrix.
+    pub gene_id: GeneId,
+    /// The list of cells of a matrix that has none beside it, and its list of features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub barcodes: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<PathBuf>,
     /// What the input is called in the dataset; its file name without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_name: Option<String>,
@@ -62,6 +77,17 @@ pub enum Names {
     AsTheyAre,
     /// All but the first get a suffix: `-1`, `-2` …
     MadeUnique,
+}
+
+/// What identifies a gene of a 10x matrix.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GeneId {
+    /// Its symbol, made unique as scanpy does it.
+    #[default]
+    Symbol,
+    /// Its identifier, which for genes is that of Ensembl.
+    Ensembl,
 }
 
 /// The matrix that becomes the expression table.
@@ -102,6 +128,11 @@ impl Default for OpenOptions {
             source_name: None,
             cell_id_prefix: None,
             add_columns: Vec::new(),
+            genomes: Vec::new(),
+            feature_types: Vec::new(),
+            gene_id: GeneId::default(),
+            barcodes: None,
+            features: None,
         }
     }
 }
@@ -112,4 +143,33 @@ fn default_memory() -> u64 {
 
 fn one_thread() -> usize {
     1
+}
+
+impl OpenOptions {
+    /// Refuses what an input of a format has nothing of.
+    pub(super) fn check(&self, path: &Path, format: Format) -> Result<(), SourceError> {
+        let place = Place::whole(path);
+        let refused = |flag: &str, of: &str| {
+            Err(place.unsupported(
+                format!("{flag}: an input that is {of}"),
+                format!("leave out {flag}"),
+            ))
+        };
+        if format == Format::H5ad {
+            for (flag, given) in [
+                ("--genome", !self.genomes.is_empty()),
+                ("--feature-type", !self.feature_types.is_empty()),
+                ("--gene-id", self.gene_id != GeneId::default()),
+                ("--barcodes", self.barcodes.is_some()),
+                ("--features", self.features.is_some()),
+            ] {
+                if given {
+                    return refused(flag, "no 10x matrix");
+                }
+            }
+        } else if self.matrix != MainMatrix::Own {
+            return refused("--matrix", "a 10x matrix, which has no other,");
+        }
+        Ok(())
+    }
 }

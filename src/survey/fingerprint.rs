@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use arrow::array::StringArray;
@@ -16,7 +16,7 @@ const BLOCK: u64 = 1 << 16;
 /// What an input must still be when a job goes on, and by which the same input is known again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// Size of the file in bytes.
+    /// Size of its files in bytes.
     pub bytes: u64,
     /// Nanoseconds since 1970 of the last modification.
     pub modified: u64,
@@ -50,16 +50,26 @@ type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
 
 impl Fingerprint {
     /// Checks that the input has not been written to since it was surveyed.
-    pub fn check_unchanged(&self, path: &Path) -> Result<(), SourceError> {
-        if size_and_time(path)? == (self.bytes, self.modified) {
+    pub fn check_unchanged(&self, source: &dyn CellSource) -> Result<(), SourceError> {
+        if size_and_time_of_all(&source.files())? == (self.bytes, self.modified) {
             return Ok(());
         }
         Err(SourceError::Damaged {
-            path: path.to_path_buf(),
+            path: source.description().path.clone(),
             object: "/".into(),
             problem: "the file was changed while it was read; run again, with --no-resume".into(),
         })
     }
+}
+
+/// Bytes of all files together, and nanoseconds since 1970 of the last modification of any.
+fn size_and_time_of_all(files: &[PathBuf]) -> Result<(u64, u64), SourceError> {
+    files
+        .iter()
+        .try_fold((0u64, 0u64), |(bytes, modified), file| {
+            let (size, time) = size_and_time(file)?;
+            Ok((bytes.saturating_add(size), modified.max(time)))
+        })
 }
 
 /// Bytes, and nanoseconds since 1970 of the last modification.
@@ -80,8 +90,7 @@ fn size_and_time(path: &Path) -> Result<(u64, u64), SourceError> {
 /// Reads all identifiers once.
 pub(super) fn take(source: &dyn CellSource) -> Result<Taken, SourceError> {
     let description = source.description();
-    let path = &description.path;
-    let (bytes, modified) = size_and_time(path)?;
+    let (bytes, modified) = size_and_time_of_all(&source.files())?;
     let mut digest = blake3::Hasher::new();
     let (repeated_cells, cell_hashes) = digest_ids(&mut digest, description.cells, &|range| {
         source.cell_ids(range)

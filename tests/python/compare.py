@@ -21,6 +21,8 @@ import pyarrow as pa
 import scipy.sparse as sp
 from anndata.io import read_elem
 
+import tenx
+
 OURS = {
     "obs": [("cell_id", pa.string()), ("cell_integer_id", pa.int64()), ("source_file", pa.string()), ("cell_start_index", pa.int64())],
     "var": [("gene_id", pa.string()), ("gene_integer_id", pa.int64())],
@@ -53,6 +55,13 @@ def same_values(what, want, got):
 
 
 # ------------------------------------------------------------------------------------------------ the h5ad
+
+
+def read_input(path, options):
+    """Any input: (obs, var, X, the whole AnnData where it is one)."""
+    if tenx.is_tenx(path):
+        return *tenx.read(path, **options), None
+    return read_h5ad(path)
 
 
 def read_h5ad(path):
@@ -417,10 +426,17 @@ def check_files(root, tables):
         same(f"{name}: data files that are missing", [], sorted(used - there))
 
 
-def compare(h5ad, dataset, value_type=None):
+def source_name(path):
+    """A folder of folders is named by the one in which the matrix is."""
+    if path.is_dir() and not any(".mtx" in p.name for p in path.iterdir()):
+        path = next(p for p in sorted(path.rglob("*")) if p.is_dir() and any(".mtx" in q.name for q in p.iterdir()))
+    return path.name
+
+
+def compare(h5ad, dataset, value_type=None, options=None):
     """Compares one pair; returns a line that describes it and the list of differences."""
     differences.clear()
-    obs, var, X, a = read_h5ad(h5ad)
+    obs, var, X, a = read_input(h5ad, options or {})
     shape = (len(obs), len(var))
     cell, gene, value, stored = expected_expression(X, shape)
     config = json.loads((dataset / "config.json").read_text(encoding="utf-8"), parse_constant=lambda c: differ(f"config.json: {c} is not JSON"))
@@ -438,7 +454,7 @@ def compare(h5ad, dataset, value_type=None):
     if "cell_start_index" in cells.column_names and cells["cell_start_index"].type == pa.int64():
         same_values("cell_start_index", (np.cumsum(counts) - counts).astype("int64"), cells["cell_start_index"].to_numpy())
     if "source_file" in cells.column_names:
-        same("source_file", {h5ad.name} if shape[0] else set(), set(cells["source_file"].to_pylist()))
+        same("source_file", {source_name(h5ad)} if shape[0] else set(), set(cells["source_file"].to_pylist()))
     check_config(config, shape, value, {k: d.version for k, d in tables.items()})
     check_categories(config, "obs", obs)
     check_categories(config, "var", var)
@@ -453,13 +469,16 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("pairs", type=Path, nargs="+", metavar="H5AD DATASET")
     p.add_argument("--value-type", help="the value type that was asked for (default: the narrowest exact one)")
+    for name in ("--barcodes", "--features"):
+        p.add_argument(name, help=f"the {name} that was given, of a 10x matrix; {{}} stands for the input's file name")
     args = p.parse_args()
     if len(args.pairs) % 2:
         p.error("an h5ad and a dataset are needed for each comparison")
     wrong = 0
     for h5ad, dataset in zip(args.pairs[::2], args.pairs[1::2]):
         try:
-            line, found = compare(h5ad, dataset, args.value_type)
+            options = {k: v.format(h5ad.name) for k in ("barcodes", "features") if (v := getattr(args, k))}
+            line, found = compare(h5ad, dataset, args.value_type, options)
         except Exception as error:  # one broken dataset must not hide the others
             line, found = h5ad.name, [f"{type(error).__name__}: {error}"]
         wrong += bool(found)

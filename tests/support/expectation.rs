@@ -1,10 +1,11 @@
 //! What a fixture holds, as anndata and h5py read it (see fixtures/README.md).
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
+use slaf::source::{Format, GeneId, OpenOptions};
 
 #[derive(Debug, Deserialize)]
 pub struct Expectation {
@@ -33,14 +34,49 @@ pub struct Expectation {
     /// What a reader must name because it has no place in a dataset.
     #[serde(default)]
     pub left_out: Vec<String>,
+    #[serde(default)]
+    pub options: Options,
 }
 
 type Entries = Vec<(u64, u64, Value)>;
+
+/// With what options a 10x matrix is to be opened.
+#[derive(Debug, Default, Deserialize)]
+pub struct Options {
+    #[serde(default)]
+    genome: Vec<String>,
+    #[serde(default)]
+    feature_type: Vec<String>,
+    gene_id: Option<String>,
+    /// Lists, by their path from the folder of the expectation.
+    barcodes: Option<PathBuf>,
+    features: Option<PathBuf>,
+}
+
+impl Options {
+    /// The options for a reader.
+    pub fn of(&self, format: Format) -> OpenOptions {
+        OpenOptions {
+            format: Some(format),
+            genomes: self.genome.clone(),
+            feature_types: self.feature_type.clone(),
+            gene_id: match self.gene_id.as_deref() {
+                Some("ensembl") => GeneId::Ensembl,
+                _ => GeneId::Symbol,
+            },
+            barcodes: self.barcodes.clone(),
+            features: self.features.clone(),
+            ..OpenOptions::default()
+        }
+    }
+}
 
 #[derive(Debug, Deserialize)]
 pub struct MatrixExpectation {
     pub dtype: Option<String>,
     pub layout: String,
+    /// Entries by the headers, where not all of them are read.
+    pub entries: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,7 +152,15 @@ impl Expectation {
     pub fn beside(fixture: &Path) -> Self {
         let path = fixture.with_extension("json");
         let text = std::fs::read_to_string(&path).unwrap();
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        let mut expected: Expectation = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for list in [
+            &mut expected.options.barcodes,
+            &mut expected.options.features,
+        ] {
+            *list = list.take().map(|list| path.with_file_name(list));
+        }
+        expected
     }
 
     pub fn cells(&self) -> Vec<String> {

@@ -61,6 +61,15 @@ pub fn write_csr(
     }
 }
 
+/// Opens a file that was just written, to change it. Locks are left alone: a child that another test
+/// starts at this moment may hold the one of the writer for an instant.
+fn open_again(path: &Path) -> hdf5::File {
+    hdf5::FileBuilder::new()
+        .with_fapl(|access| access.file_locking(false))
+        .open_rw(path)
+        .unwrap()
+}
+
 /// Writes a CSC h5ad of the same size as [`write_csr`] does: `cells * per_cell` entries, spread
 /// evenly over the genes.
 pub fn write_csc(
@@ -73,7 +82,7 @@ pub fn write_csc(
     // Seen from the genes, it is the matrix of as many entries with rows and columns exchanged.
     let per_gene = cells * per_cell / genes;
     write_csr(path, genes, cells, per_gene, value);
-    let file = hdf5::File::open_rw(path).unwrap();
+    let file = open_again(path);
     let x = file.group("X").unwrap();
     for name in ["encoding-type", "shape"] {
         x.delete_attr(name).unwrap();
@@ -95,7 +104,7 @@ pub fn write_named(
     entries: &[(usize, usize, f32)],
 ) {
     write_matrix(path, [cells.len(), genes.len()], entries, Stored::Csr, None);
-    let file = hdf5::File::open_rw(path).unwrap();
+    let file = open_again(path);
     for (name, names) in [("obs", cells), ("var", genes)] {
         let group = file.group(name).unwrap();
         group.unlink("_index").unwrap();

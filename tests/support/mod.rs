@@ -32,6 +32,19 @@ pub fn shared(what: &str) -> Option<PathBuf> {
     None
 }
 
+/// The files and folders of a folder of fixtures that have an expectation beside them, in order.
+pub fn described_fixtures(folder: &str) -> Vec<PathBuf> {
+    let mut fixtures: Vec<PathBuf> = std::fs::read_dir(repository(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_none_or(|found| found != "json"))
+        .filter(|path| path.with_extension("json").exists())
+        .collect();
+    fixtures.sort();
+    assert!(!fixtures.is_empty(), "no fixtures in {folder}");
+    fixtures
+}
+
 /// The files with an extension in a folder of fixtures, in order.
 pub fn fixtures(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(repository(folder))

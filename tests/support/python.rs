@@ -34,10 +34,18 @@ pub fn run<'a>(
 
 /// Compares datasets with the files they were made from, by anndata and pylance.
 pub fn compare(pairs: &[(PathBuf, PathBuf)]) {
+    compare_with(pairs, &[]);
+}
+
+/// Likewise, with flags of compare.py.
+pub fn compare_with(pairs: &[(PathBuf, PathBuf)], flags: &[PathBuf]) {
     let paths = pairs
         .iter()
         .flat_map(|(input, dataset)| [input.as_path(), dataset.as_path()]);
-    if let Some((same, text)) = run("compare.py", paths) {
+    if let Some((same, text)) = run(
+        "compare.py",
+        flags.iter().map(PathBuf::as_path).chain(paths),
+    ) {
         let different: Vec<&str> = text
             .lines()
             .filter(|line| !line.starts_with("ok "))

@@ -15,7 +15,7 @@ pub(super) fn check_is_anndata(file: &Hdf5File) -> Result<(), SourceError> {
     for (object, role) in [("obs", "cells"), ("var", "genes")] {
         if file.kind(object)? == Kind::Missing {
             let help = if file.kind("matrix")? == Kind::Group {
-                "it looks like a 10x matrix, a format that is not read yet"
+                "it looks like a 10x matrix; leave out --format"
             } else if file.kind("col_attrs")? == Kind::Group {
                 "it looks like loom; rewrite it as h5ad"
             } else {

@@ -4,11 +4,12 @@ mod labelled;
 mod unique;
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use arrow::array::{RecordBatch, StringArray};
 
 pub(super) use labelled::Labelled;
-pub(super) use unique::UniqueNames;
+pub(in crate::source) use unique::{UniqueNames, renamed, with_names};
 
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, SourceError, Uns,
@@ -34,6 +35,10 @@ pub(super) trait View: Send + Sync {
 impl<V: View> CellSource for V {
     fn description(&self) -> &Description {
         View::description(self)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.inner().files()
     }
 
     fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {

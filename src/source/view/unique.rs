@@ -56,7 +56,10 @@ fn blocks(rows: u64) -> impl Iterator<Item = Range<u64>> {
 
 /// New names for rows whose name an earlier row has. Memory goes by the hashes of all names and by
 /// the names that repeat.
-fn renamed(rows: u64, ids: &Ids<'_>) -> Result<HashMap<u64, String>, SourceError> {
+pub(in crate::source) fn renamed(
+    rows: u64,
+    ids: &Ids<'_>,
+) -> Result<HashMap<u64, String>, SourceError> {
     let hash = |id: &str| {
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
@@ -106,7 +109,12 @@ fn renamed(rows: u64, ids: &Ids<'_>) -> Result<HashMap<u64, String>, SourceError
     Ok(renamed)
 }
 
-fn with_names(ids: StringArray, rows: Range<u64>, renamed: &HashMap<u64, String>) -> StringArray {
+/// Identifiers of these rows, with the new names.
+pub(in crate::source) fn with_names(
+    ids: StringArray,
+    rows: Range<u64>,
+    renamed: &HashMap<u64, String>,
+) -> StringArray {
     if renamed.is_empty() {
         return ids;
     }

@@ -161,6 +161,18 @@ impl CompressedMatrix {
         Ok(())
     }
 
+    /// Shows the minor indices of entries, and their values, from the whole length of the matrix.
+    pub fn sample_entries(
+        &self,
+        visit: &mut dyn FnMut(&Numbers, Numbers),
+    ) -> Result<(), SourceError> {
+        let together = self.data.rows_together();
+        for piece in pieces(self.data.rows(), SAMPLE_PIECES, SAMPLE_VALUES, together) {
+            visit(&self.indices.read(piece.clone())?, self.data.read(piece)?);
+        }
+        Ok(())
+    }
+
     /// Chunks of `cells`; see [`crate::source::CellSource::chunks`].
     pub fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
         Box::new(Cutter {

@@ -1,0 +1,296 @@
+//! Features as genes: chosen, named, described.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::compute::filter;
+use arrow::datatypes::{Field, Schema};
+
+use super::wanted::{describe_types, wanted};
+use super::{FeatureList, Kept};
+use crate::source::error::Place;
+use crate::source::view::{renamed, with_names};
+use crate::source::{Column, ColumnKind, GeneId, Note, OpenOptions, Part, Selection, SourceError};
+
+/// The genes of an input and their columns.
+#[derive(Debug)]
+pub(crate) struct Genes {
+    ids: StringArray,
+    columns: Vec<(Column, ArrayRef)>,
+    kept: Arc<Kept>,
+    /// What was converted, what was left out, what a user should know.
+    pub converted: Vec<Note>,
+    pub left_out: Vec<Note>,
+    pub warnings: Vec<String>,
+}
+
+/// A column before the genes are chosen.
+type Whole = (String, ColumnKind, ArrayRef);
+
+impl Genes {
+    /// Chooses and names genes; `place` is where the features are listed.
+    pub fn choose(
+        list: FeatureList,
+        place: &Place,
+        options: &OpenOptions,
+    ) -> Result<Self, SourceError> {
+        let mask = wanted(&list, place, options)?;
+        let mut converted = Vec::new();
+        let mut left_out = Vec::new();
+        let mut warnings = Vec::new();
+        describe_types(&list, &mask, place, options, &mut left_out, &mut warnings);
+        let (names, columns) = match options.gene_id {
+            GeneId::Symbol => by_symbol(&list, place, &mut converted)?,
+            GeneId::Ensembl => by_ensembl(&list, place)?,
+        };
+        let kept = Kept::of(&mask);
+        let mask = BooleanArray::from(mask);
+        let columns = selected(
+            columns,
+            &list,
+            &mask,
+            place,
+            &options.selection,
+            &mut left_out,
+        )?;
+        let ids = filtered(&(Arc::new(names) as ArrayRef), &mask, place)?;
+        let ids = ids.as_any().downcast_ref::<StringArray>().cloned();
+        Ok(Genes {
+            ids: ids.ok_or_else(|| place.damaged("its names are no texts"))?,
+            columns,
+            kept: Arc::new(kept),
+            converted,
+            left_out,
+            warnings,
+        })
+    }
+
+    /// Which features are genes.
+    pub fn kept(&self) -> &Arc<Kept> {
+        &self.kept
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.ids.len() as u64
+    }
+
+    /// The identifiers of a range.
+    pub fn ids(&self, range: Range<u64>) -> StringArray {
+        slice(&self.ids, range)
+    }
+
+    /// The columns, without the identifiers.
+    pub fn columns(&self) -> Vec<Column> {
+        self.columns
+            .iter()
+            .map(|(column, _)| column.clone())
+            .collect()
+    }
+
+    /// The columns of a range.
+    pub fn read(&self, range: Range<u64>, place: &Place) -> Result<RecordBatch, SourceError> {
+        let (start, rows) = (range.start as usize, (range.end - range.start) as usize);
+        let columns = self
+            .columns
+            .iter()
+            .map(|(column, array)| (column.name.as_str(), array.slice(start, rows)));
+        batch(columns, rows, place)
+    }
+}
+
+/// Named arrays as a batch of so many rows.
+pub(crate) fn batch<'a>(
+    columns: impl Iterator<Item = (&'a str, ArrayRef)>,
+    rows: usize,
+    place: &Place,
+) -> Result<RecordBatch, SourceError> {
+    let (mut fields, mut arrays) = (Vec::new(), Vec::new());
+    for (name, array) in columns {
+        fields.push(Field::new(name, array.data_type().clone(), true));
+        arrays.push(array);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+        .map_err(|e| place.damaged(e.to_string()))
+}
+
+fn slice(texts: &StringArray, range: Range<u64>) -> StringArray {
+    texts.slice(range.start as usize, (range.end - range.start) as usize)
+}
+
+/// Genes by their symbols, made unique.
+fn by_symbol(
+    list: &FeatureList,
+    place: &Place,
+    converted: &mut Vec<Note>,
+) -> Result<(StringArray, Vec<Whole>), SourceError> {
+    let symbols = list.symbols.as_ref().or(list.ids.as_ref());
+    let symbols =
+        symbols.ok_or_else(|| place.damaged("its features have neither names nor ids"))?;
+    let changed = renamed(symbols.len() as u64, &|rows| Ok(slice(symbols, rows)))?;
+    let names = with_names(symbols.clone(), 0..symbols.len() as u64, &changed);
+    if !changed.is_empty() {
+        converted.push(Note::new(
+            place.object(),
+            format!(
+                "{} gene names that an earlier gene has got a suffix (-1, -2, …), as scanpy gives them",
+                changed.len()
+            ),
+        ));
+    }
+    let mut columns = Vec::new();
+    let mut add = |name: &str, values: &Option<StringArray>| {
+        if let Some(values) = values {
+            columns.push(text_column(name, values));
+        }
+    };
+    if list.symbols.is_some() {
+        match &list.genes_of_probes {
+            Some(_) => {
+                add("gene_ids", &list.genes_of_probes);
+                add("probe_ids", &list.ids);
+            }
+            None => add("gene_ids", &list.ids),
+        }
+    }
+    add("feature_types", &list.types);
+    Ok((names, columns))
+}
+
+/// Genes by their identifiers, as they are.
+fn by_ensembl(list: &FeatureList, place: &Place) -> Result<(StringArray, Vec<Whole>), SourceError> {
+    let ids = list.ids.clone().ok_or_else(|| {
+        place.unsupported(
+            "--gene-id ensembl: a list of features without ids",
+            "leave out --gene-id",
+        )
+    })?;
+    let mut columns = Vec::new();
+    for (name, values) in [
+        ("gene_symbols", &list.symbols),
+        ("gene_ids", &list.genes_of_probes),
+        ("feature_types", &list.types),
+    ] {
+        if let Some(values) = values {
+            columns.push(text_column(name, values));
+        }
+    }
+    Ok((ids, columns))
+}
+
+fn text_column(name: &str, values: &StringArray) -> Whole {
+    (name.to_string(), ColumnKind::Text, Arc::new(values.clone()))
+}
+
+/// The columns that are wanted, of the genes that are kept.
+fn selected(
+    mut columns: Vec<Whole>,
+    list: &FeatureList,
+    mask: &BooleanArray,
+    place: &Place,
+    selection: &Selection,
+    left_out: &mut Vec<Note>,
+) -> Result<Vec<(Column, ArrayRef)>, SourceError> {
+    for other in &list.others {
+        columns.push((other.name.clone(), other.kind.clone(), other.values.clone()));
+    }
+    let mut chosen = Vec::with_capacity(columns.len());
+    for (name, kind, array) in columns {
+        if let Some(reason) = selection.excludes(Part::Var, &name) {
+            left_out.push(Note::new(format!("var/{name}"), reason));
+            continue;
+        }
+        chosen.push((Column { name, kind }, filtered(&array, mask, place)?));
+    }
+    Ok(chosen)
+}
+
+fn filtered(array: &ArrayRef, mask: &BooleanArray, place: &Place) -> Result<ArrayRef, SourceError> {
+    if mask.true_count() == mask.len() {
+        return Ok(array.clone());
+    }
+    filter(array, mask).map_err(|e| place.damaged(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{GENE_EXPRESSION, OtherColumn};
+    use super::*;
+
+    fn list() -> FeatureList {
+        let genomes = StringArray::from(vec!["hg", "mm", "hg", ""]);
+        FeatureList {
+            count: 4,
+            ids: Some(vec!["E1", "E2", "E3", "CD3"].into()),
+            symbols: Some(vec!["A", "B", "A", "CD3"].into()),
+            types: Some(
+                vec![
+                    GENE_EXPRESSION,
+                    GENE_EXPRESSION,
+                    GENE_EXPRESSION,
+                    "Antibody Capture",
+                ]
+                .into(),
+            ),
+            genomes: Some(genomes.clone()),
+            others: vec![OtherColumn {
+                name: "genome".into(),
+                kind: ColumnKind::Text,
+                values: Arc::new(genomes),
+            }],
+            ..FeatureList::default()
+        }
+    }
+
+    fn choose(change: impl Fn(&mut OpenOptions)) -> Result<Genes, SourceError> {
+        let mut options = OpenOptions::default();
+        change(&mut options);
+        Genes::choose(list(), &Place::new("x.h5".as_ref(), "features"), &options)
+    }
+
+    fn ids(genes: &Genes) -> Vec<String> {
+        let all = genes.ids(0..genes.count());
+        all.iter().flatten().map(str::to_string).collect()
+    }
+
+    #[test]
+    fn all_are_kept_under_unique_symbols() {
+        let genes = choose(|_| ()).unwrap();
+        assert_eq!(ids(&genes), ["A", "B", "A-1", "CD3"]);
+        let names: Vec<String> = genes.columns().into_iter().map(|c| c.name).collect();
+        assert_eq!(names, ["gene_ids", "feature_types", "genome"]);
+        assert!(genes.warnings[0].contains("Antibody Capture (1), Gene Expression (3)"));
+        assert!(genes.converted[0].reason.contains("suffix"));
+    }
+
+    #[test]
+    fn names_do_not_depend_on_what_is_kept() {
+        let genes = choose(|options| options.genomes = vec!["hg".into()]).unwrap();
+        assert_eq!(ids(&genes), ["A", "A-1"]);
+        assert!(genes.left_out[0].reason.contains("Antibody Capture (1)"));
+        let genes =
+            choose(|options| options.feature_types = vec!["gene expression".into()]).unwrap();
+        assert_eq!(ids(&genes), ["A", "B", "A-1"]);
+        assert!(genes.warnings.is_empty());
+    }
+
+    #[test]
+    fn ensembl_swaps() {
+        let genes = choose(|options| options.gene_id = GeneId::Ensembl).unwrap();
+        assert_eq!(ids(&genes), ["E1", "E2", "E3", "CD3"]);
+        assert_eq!(genes.columns()[0].name, "gene_symbols");
+    }
+
+    #[test]
+    fn what_nobody_has_is_refused() {
+        let message = choose(|options| options.genomes = vec!["zz".into()])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("--genome \"zz\"") && message.contains("hg, mm"),
+            "{message}"
+        );
+    }
+}

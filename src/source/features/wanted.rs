@@ -1,0 +1,127 @@
+//! Which features are kept, by their genomes and types.
+
+use std::collections::BTreeMap;
+
+use arrow::array::StringArray;
+
+use super::{FeatureList, GENE_EXPRESSION};
+use crate::source::error::Place;
+use crate::source::{Note, OpenOptions, SourceError};
+
+/// Which features have one of the wanted genomes and types.
+pub(super) fn wanted(
+    list: &FeatureList,
+    place: &Place,
+    options: &OpenOptions,
+) -> Result<Vec<bool>, SourceError> {
+    let mut mask = vec![true; list.count];
+    if !options.genomes.is_empty()
+        && let Some(genomes) = &list.genomes
+    {
+        keep(&mut mask, genomes, &options.genomes, place, "--genome")?;
+    }
+    if !options.feature_types.is_empty() {
+        let untyped;
+        let types = match &list.types {
+            Some(types) => types,
+            None => {
+                untyped = StringArray::from(vec![GENE_EXPRESSION; list.count]);
+                &untyped
+            }
+        };
+        keep(
+            &mut mask,
+            types,
+            &options.feature_types,
+            place,
+            "--feature-type",
+        )?;
+    }
+    Ok(mask)
+}
+
+/// Keeps the rows whose text is one of those wanted, each of which must occur.
+fn keep(
+    mask: &mut [bool],
+    texts: &StringArray,
+    wanted: &[String],
+    place: &Place,
+    flag: &str,
+) -> Result<(), SourceError> {
+    let there = counted(texts, None);
+    for want in wanted {
+        if !there.keys().any(|text| text.eq_ignore_ascii_case(want)) {
+            let there: Vec<&str> = there.keys().map(String::as_str).collect();
+            return Err(place.unsupported(
+                format!("{flag} {want:?}: a list without any such feature"),
+                format!("choose from: {}", there.join(", ")),
+            ));
+        }
+    }
+    for (keep, text) in mask.iter_mut().zip(texts.iter()) {
+        let text = text.unwrap_or_default();
+        *keep &= wanted.iter().any(|want| text.eq_ignore_ascii_case(want));
+    }
+    Ok(())
+}
+
+/// How often each text occurs where the mask is as `kept` says.
+fn counted(texts: &StringArray, kept: Option<(&[bool], bool)>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for (row, text) in texts.iter().enumerate() {
+        if kept.is_none_or(|(mask, value)| mask[row] == value) {
+            *counts
+                .entry(text.unwrap_or_default().to_string())
+                .or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+fn listed(counts: &BTreeMap<String, u64>) -> String {
+    let texts: Vec<String> = counts
+        .iter()
+        .map(|(text, count)| {
+            let text = if text.is_empty() { "none" } else { text };
+            format!("{text} ({count})")
+        })
+        .collect();
+    texts.join(", ")
+}
+
+/// Says which types are kept and which are not.
+pub(super) fn describe_types(
+    list: &FeatureList,
+    mask: &[bool],
+    place: &Place,
+    options: &OpenOptions,
+    left_out: &mut Vec<Note>,
+    warnings: &mut Vec<String>,
+) {
+    if mask.iter().any(|keep| !keep) {
+        let mut flags = Vec::new();
+        for (flag, values) in [
+            ("--genome", &options.genomes),
+            ("--feature-type", &options.feature_types),
+        ] {
+            flags.extend(values.iter().map(|value| format!("{flag} {value:?}")));
+        }
+        let dropped = match &list.types {
+            Some(types) => listed(&counted(types, Some((mask, false)))),
+            None => mask.iter().filter(|keep| !**keep).count().to_string(),
+        };
+        left_out.push(Note::new(
+            place.object(),
+            format!("other features than {}: {dropped}", flags.join(" ")),
+        ));
+    } else if let Some(types) = &list.types {
+        let counts = counted(types, None);
+        if counts.len() > 1 && options.feature_types.is_empty() {
+            warnings.push(format!(
+                "features of {} types are kept: {}; choose with --feature-type",
+                counts.len(),
+                listed(&counts)
+            ));
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The matrix of a file: one group, or those of several genomes side by side.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::layout::Groups;
+use crate::source::error::Place;
+use crate::source::features::Kept;
+use crate::source::hdf5::matrix::CompressedMatrix;
+use crate::source::hdf5::{Hdf5File, Kind};
+use crate::source::{
+    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, PendingChunk, SourceError,
+};
+use crate::with_numbers;
+
+/// A chunk without bounds: a range of cells as a whole.
+const WHOLE: ChunkBudget = ChunkBudget {
+    bytes: u64::MAX,
+    cells: u64::MAX,
+};
+
+/// Offsets are read in blocks of this many cells.
+const BLOCK: u64 = 1 << 14;
+
+/// Bytes of an entry as it is read and joined.
+const ENTRY_BYTES: u64 = 48;
+
+/// Matrices of the same cells, whose features follow each other.
+pub(super) struct GenomesMatrix {
+    place: Place,
+    parts: Vec<Part>,
+    cells: u64,
+    kept: Arc<Kept>,
+}
+
+struct Part {
+    matrix: CompressedMatrix,
+    /// Where its features begin.
+    first: u64,
+    features: u64,
+}
+
+impl GenomesMatrix {
+    /// Opens the groups, which must have the same number of cells.
+    pub fn open(file: &Hdf5File, groups: &Groups) -> Result<Self, SourceError> {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut first = 0;
+        let mut sizes = Vec::new();
+        for group in groups.names() {
+            let [features, cells] = shape(file, &group, groups)?;
+            let matrix = CompressedMatrix::open(file, &group, cells)?;
+            parts.push(Part {
+                matrix,
+                first,
+                features,
+            });
+            first += features;
+            sizes.push((group, cells));
+        }
+        let cells = sizes[0].1;
+        if sizes.iter().any(|(_, other)| *other != cells) {
+            return Err(different(file, &sizes));
+        }
+        let types: Vec<NumberType> = parts.iter().map(|part| part.matrix.number_type()).collect();
+        if let Some(other) = types.iter().find(|other| **other != types[0]) {
+            return Err(file.place("").unsupported(
+                format!(
+                    "genomes whose counts are of different types ({}, {other})",
+                    types[0]
+                ),
+                "choose one with --genome",
+            ));
+        }
+        Ok(GenomesMatrix {
+            place: file.place(&groups.object()),
+            parts,
+            cells,
+            kept: Arc::new(Kept::All(first)),
+        })
+    }
+
+    /// The same matrix without the features that are not kept.
+    pub fn keeping(self, kept: Arc<Kept>) -> Self {
+        GenomesMatrix { kept, ..self }
+    }
+
+    pub fn cells(&self) -> u64 {
+        self.cells
+    }
+
+    /// Features of each genome.
+    pub fn features(&self) -> Vec<u64> {
+        self.parts.iter().map(|part| part.features).collect()
+    }
+
+    pub fn number_type(&self) -> NumberType {
+        self.parts[0].matrix.number_type()
+    }
+
+    /// Stored entries, of all features.
+    pub fn entries(&self) -> u64 {
+        self.parts.iter().map(|part| part.matrix.entries()).sum()
+    }
+
+    /// See [`crate::source::CellSource::offsets`].
+    pub fn offsets(&self, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+        if !self.kept.is_all() {
+            return Ok(None);
+        }
+        self.all_offsets(cells).map(Some)
+    }
+
+    fn all_offsets(&self, cells: Range<u64>) -> Result<Vec<u64>, SourceError> {
+        let mut sums = self.parts[0].matrix.offsets(cells.clone())?;
+        for part in &self.parts[1..] {
+            let offsets = part.matrix.offsets(cells.clone())?;
+            sums.iter_mut()
+                .zip(offsets)
+                .for_each(|(sum, offset)| *sum += offset);
+        }
+        Ok(sums)
+    }
+
+    /// See [`crate::source::CellSource::sample`].
+    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        for part in &self.parts {
+            if self.kept.is_all() {
+                part.matrix.sample(visit)?;
+            } else {
+                part.matrix.sample_entries(&mut |features, values| {
+                    visit(&self.kept.values(features, values));
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// See [`crate::source::CellSource::chunks`].
+    pub fn chunks(
+        &self,
+        cells: Range<u64>,
+        budget: ChunkBudget,
+    ) -> Result<Chunks<'_>, SourceError> {
+        let chunks = match &self.parts[..] {
+            [part] => part.matrix.chunks(cells, budget),
+            _ => self.joined_chunks(cells, budget),
+        };
+        if self.kept.is_all() {
+            return Ok(chunks);
+        }
+        Ok(Box::new(chunks.map(move |pending| {
+            let pending = pending?;
+            let (cells, entries) = (pending.cells.clone(), pending.entries);
+            Ok(PendingChunk::new(cells, entries, move || {
+                self.kept.apply(pending.read()?, &self.place)
+            }))
+        })))
+    }
+
+    fn joined_chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
+        let limit = (budget.bytes / ENTRY_BYTES).max(1);
+        let most = budget.cells.clamp(1, BLOCK);
+        let mut next = cells.start;
+        let mut known: Vec<u64> = Vec::new();
+        let mut known_from = cells.start;
+        let mut failed = false;
+        Box::new(std::iter::from_fn(move || {
+            if failed || next >= cells.end {
+                return None;
+            }
+            let mut cut = || -> Result<PendingChunk<'_>, SourceError> {
+                let at = (next - known_from) as usize;
+                if known.len() < at + 2 {
+                    known = self.all_offsets(next..cells.end.min(next + BLOCK))?;
+                    known_from = next;
+                }
+                let at = (next - known_from) as usize;
+                let fits = known[at + 1..]
+                    .iter()
+                    .take(most as usize)
+                    .take_while(|&&end| end - known[at] <= limit);
+                let taken = fits.count().max(1);
+                let range = next..next + taken as u64;
+                let entries = known[at + taken] - known[at];
+                next = range.end;
+                Ok(PendingChunk::new(range.clone(), entries, move || {
+                    self.read_joined(range)
+                }))
+            };
+            let chunk = cut();
+            failed = chunk.is_err();
+            Some(chunk)
+        }))
+    }
+
+    /// Cells of all genomes, whose entries follow each other within a cell.
+    fn read_joined(&self, cells: Range<u64>) -> Result<CellChunk, SourceError> {
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let chunk = part.matrix.chunks(cells.clone(), WHOLE).next();
+            let chunk =
+                chunk.ok_or_else(|| self.place.damaged("it has fewer cells than it says"))?;
+            let chunk = chunk?.read()?;
+            let genes = self.moved(&chunk.genes, part)?;
+            parts.push((chunk, genes));
+        }
+        let mut indptr = vec![0];
+        let mut genes = Vec::new();
+        let mut places = Vec::new();
+        for cell in 0..(cells.end - cells.start) as usize {
+            for (number, (chunk, positions)) in parts.iter().enumerate() {
+                let row = chunk.indptr[cell]..chunk.indptr[cell + 1];
+                genes.extend_from_slice(&positions[row.clone()]);
+                places.push((number, row));
+            }
+            indptr.push(genes.len());
+        }
+        let mut values = Numbers::zeroed(self.number_type(), genes.len())
+            .ok_or_else(|| self.place.damaged("a chunk is larger than the memory"))?;
+        let size = self.number_type().size();
+        let out = values.as_bytes_mut();
+        let mut at = 0;
+        for (number, row) in places {
+            let bytes =
+                with_numbers!(&parts[number].0.values, v => bytemuck::cast_slice::<_, u8>(&v[row]));
+            out[at..at + bytes.len()].copy_from_slice(bytes);
+            at += bytes.len();
+        }
+        debug_assert_eq!(at, genes.len() * size);
+        Ok(CellChunk {
+            cells,
+            indptr,
+            genes: Numbers::UInt32(genes),
+            values,
+        })
+    }
+
+    /// Features of a part by their position among all.
+    fn moved(&self, features: &Numbers, part: &Part) -> Result<Vec<u32>, SourceError> {
+        let outside = || {
+            self.place.damaged(format!(
+                "an index lies outside the {} features of its genome",
+                part.features
+            ))
+        };
+        let positions = features.to_i64().map_err(|_| outside())?;
+        positions
+            .into_iter()
+            .map(|feature| {
+                let feature = u64::try_from(feature).ok();
+                let feature = feature.filter(|&feature| feature < part.features);
+                let position = feature.and_then(|feature| u32::try_from(part.first + feature).ok());
+                position.ok_or_else(outside)
+            })
+            .collect()
+    }
+}
+
+/// The refusal of genomes that do not have the same cells.
+pub(super) fn different(file: &Hdf5File, sizes: &[(String, u64)]) -> SourceError {
+    let listed: Vec<String> = sizes
+        .iter()
+        .map(|(genome, cells)| format!("{genome} ({cells} cells)"))
+        .collect();
+    file.place("").unsupported(
+        format!(
+            "several genomes with different cells, {},",
+            listed.join(" and ")
+        ),
+        "choose one with --genome",
+    )
+}
+
+/// Features and cells of a group: its shape, or, where that is missing, the lengths of its lists.
+fn shape(file: &Hdf5File, group: &str, groups: &Groups) -> Result<[u64; 2], SourceError> {
+    let object = format!("{group}/shape");
+    if file.kind(&object)? == Kind::Dataset {
+        let place = file.place(&object);
+        let sides = file.flat_numbers(&object)?.to_i64();
+        let sides = sides.map_err(|_| place.damaged("it is not of whole numbers"))?;
+        return match sides[..] {
+            [features, cells] if features >= 0 && cells >= 0 => Ok([features as u64, cells as u64]),
+            _ => Err(place.damaged(format!("{sides:?} is no shape of features × barcodes"))),
+        };
+    }
+    let pointers = file.numbers(&format!("{group}/indptr"))?.rows();
+    let Some(cells) = pointers.checked_sub(1) else {
+        return Err(file.place(group).damaged("indptr is empty"));
+    };
+    let lists = match groups {
+        Groups::Matrix => ["features/id", "features/name"],
+        Groups::Genomes(_) => ["genes", "gene_names"],
+    };
+    for list in lists {
+        let object = format!("{group}/{list}");
+        if file.kind(&object)? == Kind::Dataset
+            && let [features] = file.array(&object)?.shape[..]
+        {
+            return Ok([features, cells]);
+        }
+    }
+    Err(file.place(group).unsupported(
+        "a matrix with neither a shape nor a list of features",
+        "give a matrix that Cell Ranger wrote",
+    ))
+}

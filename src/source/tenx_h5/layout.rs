@@ -1,0 +1,156 @@
+//! Which groups of a file are matrices.
+
+use crate::source::hdf5::{Hdf5File, Kind as Object};
+use crate::source::{Note, OpenOptions, SourceError};
+
+/// What an HDF5 file is to 10x.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Matrix,
+    /// Molecules, from which Cell Ranger counts.
+    Molecules,
+    Other,
+}
+
+/// The parts of a compressed matrix.
+const PARTS: [&str; 3] = ["data", "indices", "indptr"];
+
+/// The one group of version 3 and later.
+const MATRIX: &str = "matrix";
+
+/// The groups that are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Groups {
+    /// Version 3 and later.
+    Matrix,
+    /// Version 2: one group for each genome, of its name.
+    Genomes(Vec<String>),
+}
+
+impl Groups {
+    /// The groups.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Groups::Matrix => vec![MATRIX.into()],
+            Groups::Genomes(names) => names.clone(),
+        }
+    }
+
+    /// What the matrix is called in messages.
+    pub fn object(&self) -> String {
+        self.names().join(" + ")
+    }
+}
+
+/// What an HDF5 file is to 10x, by what it holds.
+pub(crate) fn kind_of(file: &Hdf5File) -> Result<Kind, SourceError> {
+    for object in ["X", "obs", "var", "mod"] {
+        if file.kind(object)? != Object::Missing {
+            return Ok(Kind::Other);
+        }
+    }
+    let names = file.members("")?;
+    let has = |name: &str| names.iter().any(|member| member == name);
+    if has("umi") && (has("barcode") || has("barcode_idx")) {
+        return Ok(Kind::Molecules);
+    }
+    if is_matrix(file, MATRIX)? || !genomes(file)?.is_empty() {
+        return Ok(Kind::Matrix);
+    }
+    Ok(Kind::Other)
+}
+
+/// Whether a group holds at least two parts of a compressed matrix: one that lacks the third is
+/// damaged, but no other format.
+fn is_matrix(file: &Hdf5File, group: &str) -> Result<bool, SourceError> {
+    if file.kind(group)? != Object::Group {
+        return Ok(false);
+    }
+    let names = file.members(group)?;
+    let there = PARTS
+        .iter()
+        .filter(|part| names.iter().any(|name| name == *part));
+    Ok(there.count() >= 2)
+}
+
+/// The groups of a file of version 2, in order.
+fn genomes(file: &Hdf5File) -> Result<Vec<String>, SourceError> {
+    let mut names = file.members("")?;
+    names.sort();
+    let mut genomes = Vec::new();
+    for name in names {
+        if is_matrix(file, &name)? {
+            genomes.push(name);
+        }
+    }
+    Ok(genomes)
+}
+
+/// The groups to be read.
+pub(super) fn matrices(file: &Hdf5File, options: &OpenOptions) -> Result<Groups, SourceError> {
+    if is_matrix(file, MATRIX)? {
+        return Ok(Groups::Matrix);
+    }
+    let place = file.place("");
+    let genomes = genomes(file)?;
+    if genomes.is_empty() {
+        return Err(place.unsupported(
+            "a file without a group that holds data, indices and indptr",
+            "give a matrix that Cell Ranger wrote, such as filtered_feature_bc_matrix.h5",
+        ));
+    }
+    for wanted in &options.genomes {
+        if !genomes.contains(wanted) {
+            return Err(place.unsupported(
+                format!("--genome {wanted:?}: a file without that genome"),
+                format!("choose from: {}", genomes.join(", ")),
+            ));
+        }
+    }
+    let chosen: Vec<String> = genomes
+        .iter()
+        .filter(|genome| options.genomes.is_empty() || options.genomes.contains(genome))
+        .cloned()
+        .collect();
+    Ok(Groups::Genomes(chosen))
+}
+
+/// What a file holds besides what is read.
+pub(super) fn unread(file: &Hdf5File, groups: &Groups) -> Result<Vec<Note>, SourceError> {
+    const KNOWN: [&str; 10] = [
+        "data",
+        "indices",
+        "indptr",
+        "shape",
+        "barcodes",
+        "features",
+        "genes",
+        "gene_names",
+        "filtered_barcodes",
+        "_all_tag_keys",
+    ];
+    let mut notes = Vec::new();
+    let chosen = groups.names();
+    let mut names = file.members("")?;
+    names.sort();
+    for name in names.into_iter().filter(|name| !chosen.contains(name)) {
+        let reason = match (groups, is_matrix(file, &name)?) {
+            (Groups::Genomes(genomes), true) => {
+                format!("another genome than {}", genomes.join(", "))
+            }
+            _ => "it is no part of the matrix".into(),
+        };
+        notes.push(Note::new(name, reason));
+    }
+    for group in chosen {
+        let mut names = file.members(&group)?;
+        names.sort();
+        for name in names.iter().filter(|name| !KNOWN.contains(&name.as_str())) {
+            notes.push(Note::new(
+                format!("{group}/{name}"),
+                "its meaning is not known",
+            ));
+        }
+    }
+    Ok(notes)
+}

@@ -1,0 +1,344 @@
+//! The lists of a file: its cells and its features.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+
+use super::genomes::different;
+use super::layout::Groups;
+use crate::source::error::Place;
+use crate::source::features::{FeatureList, OtherColumn, batch};
+use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray, check_readable};
+use crate::source::lists::{CellList, read_features};
+use crate::source::number_column::arrow_numbers;
+use crate::source::text::TextFile;
+use crate::source::{Column, ColumnKind, Note, OpenOptions, Part, SourceError};
+
+/// Identifiers are compared in blocks of this many.
+const BLOCK: u64 = 1 << 16;
+
+/// Where the identifiers of the cells are.
+pub(super) enum Cells {
+    /// A dataset of the file.
+    Texts(Hdf5File, String),
+    /// A list beside it.
+    List(CellList),
+}
+
+impl Cells {
+    /// Finds the list of cells and checks its length; genomes must have the same.
+    pub fn open(
+        file: &Hdf5File,
+        groups: &Groups,
+        count: u64,
+        options: &OpenOptions,
+    ) -> Result<Self, SourceError> {
+        if let Some(path) = &options.barcodes {
+            let list = CellList::read(&TextFile::new(path), count, options)?;
+            if list.count() != count {
+                return Err(list.place().damaged(format!(
+                    "it lists {} cells where the matrix has {count}",
+                    list.count()
+                )));
+            }
+            return Ok(Cells::List(list));
+        }
+        let names = groups.names();
+        for group in &names {
+            let object = format!("{group}/barcodes");
+            if file.kind(&object)? == Kind::Missing {
+                return Err(file.place(group).unsupported(
+                    "a matrix without the dataset \"barcodes\", which names its cells,",
+                    "name a list of them, one a line, with --barcodes",
+                ));
+            }
+            check_texts(file, &object, count)?;
+        }
+        let cells = Cells::Texts(file.clone(), format!("{}/barcodes", names[0]));
+        for group in &names[1..] {
+            let others = Cells::Texts(file.clone(), format!("{group}/barcodes"));
+            for start in (0..count).step_by(BLOCK as usize) {
+                let range = start..(start + BLOCK).min(count);
+                if cells.ids(range.clone())? != others.ids(range)? {
+                    let sizes: Vec<_> = names.iter().map(|name| (name.clone(), count)).collect();
+                    return Err(different(file, &sizes));
+                }
+            }
+        }
+        Ok(cells)
+    }
+
+    /// The identifiers of a range.
+    pub fn ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+        match self {
+            Cells::Texts(_, _) if cells.is_empty() => Ok(StringArray::from(Vec::<String>::new())),
+            Cells::Texts(file, object) => file.texts(object, cells),
+            Cells::List(list) => list.ids(cells),
+        }
+    }
+}
+
+/// Checks that a dataset is a list of so many texts.
+fn check_texts(file: &Hdf5File, object: &str, count: u64) -> Result<(), SourceError> {
+    let place = file.place(object);
+    let header = file.array(object)?;
+    if header.element != Element::Text {
+        return Err(place.damaged("it does not hold texts"));
+    }
+    check_readable(&place, &header)?;
+    match header.shape[..] {
+        [rows] if rows == count => Ok(()),
+        _ => Err(place.damaged(format!(
+            "its shape is {:?}, where the matrix needs {count}",
+            header.shape
+        ))),
+    }
+}
+
+/// The columns of the cells.
+pub(super) struct CellColumns {
+    /// Whether Cell Ranger takes a barcode for a cell, in files of probes.
+    filtered: Option<NumberArray>,
+}
+
+/// The one column that Cell Ranger writes.
+const FILTERED: &str = "filtered_barcodes";
+
+impl CellColumns {
+    /// Finds the columns that are wanted.
+    pub fn open(
+        file: &Hdf5File,
+        groups: &Groups,
+        count: u64,
+        options: &OpenOptions,
+        left_out: &mut Vec<Note>,
+    ) -> Result<Self, SourceError> {
+        let object = format!("matrix/{FILTERED}");
+        if *groups != Groups::Matrix || file.kind(&object)? != Kind::Dataset {
+            return Ok(CellColumns { filtered: None });
+        }
+        if let Some(reason) = options.selection.excludes(Part::Obs, FILTERED) {
+            left_out.push(Note::new(object, reason));
+            return Ok(CellColumns { filtered: None });
+        }
+        let filtered = file.numbers(&object)?;
+        if filtered.shape() != [count] {
+            let place = file.place(&object);
+            return Err(place.damaged(format!(
+                "its shape is {:?}, where the matrix needs {count}",
+                filtered.shape()
+            )));
+        }
+        Ok(CellColumns {
+            filtered: Some(filtered),
+        })
+    }
+
+    /// Their names and types.
+    pub fn columns(&self) -> Vec<Column> {
+        let column = |numbers: &NumberArray| Column {
+            name: FILTERED.into(),
+            kind: ColumnKind::Number(numbers.number_type()),
+        };
+        self.filtered.iter().map(column).collect()
+    }
+
+    /// The columns of a range.
+    pub fn read(&self, cells: Range<u64>, place: &Place) -> Result<RecordBatch, SourceError> {
+        let rows = usize::try_from(cells.end - cells.start)
+            .map_err(|_| place.damaged("it has absurdly many cells"))?;
+        let mut columns = Vec::new();
+        if let Some(numbers) = &self.filtered {
+            columns.push((FILTERED, arrow_numbers(numbers.read(cells.clone())?, None)));
+        }
+        batch(columns.into_iter(), rows, place)
+    }
+}
+
+/// The features of the groups, of which each has so many, and where they are listed.
+pub(super) fn features(
+    file: &Hdf5File,
+    groups: &Groups,
+    counts: &[u64],
+    options: &OpenOptions,
+    left_out: &mut Vec<Note>,
+) -> Result<(FeatureList, Place), SourceError> {
+    let count = counts.iter().sum();
+    if let Some(path) = &options.features {
+        let list = TextFile::new(path);
+        let features = read_features(&list, count, options.memory / 4)?;
+        if features.count as u64 != count {
+            return Err(list.place().damaged(format!(
+                "it lists {} features where the matrix has {count}",
+                features.count
+            )));
+        }
+        return Ok((features, list.place()));
+    }
+    let mut reader = ListReader {
+        file,
+        memory: options.memory / 4,
+        count,
+        left_out,
+    };
+    match groups {
+        Groups::Matrix => Ok((reader.of_matrix()?, file.place("matrix/features"))),
+        Groups::Genomes(genomes) => {
+            let list = reader.of_genomes(genomes, counts)?;
+            Ok((list, file.place(&groups.object())))
+        }
+    }
+}
+
+/// What a user without a list of features is told.
+const NO_FEATURES: &str =
+    "name a list of them (identifier and symbol, a tab between) with --features";
+
+struct ListReader<'a> {
+    file: &'a Hdf5File,
+    memory: u64,
+    count: u64,
+    left_out: &'a mut Vec<Note>,
+}
+
+impl ListReader<'_> {
+    /// A list of texts, if there is one.
+    fn texts(&self, object: &str, count: u64) -> Result<Option<StringArray>, SourceError> {
+        if self.file.kind(object)? != Kind::Dataset {
+            return Ok(None);
+        }
+        check_texts(self.file, object, count)?;
+        let place = self.file.place(object);
+        // A text takes at least this much.
+        let least = count.saturating_mul(8);
+        if least > self.memory {
+            return Err(place.too_large("a list of features", least, least.saturating_mul(8)));
+        }
+        if count == 0 {
+            return Ok(Some(StringArray::from(Vec::<String>::new())));
+        }
+        self.file.texts(object, 0..count).map(Some)
+    }
+
+    /// Version 3: the members of `features`, of which each is a column.
+    fn of_matrix(&mut self) -> Result<FeatureList, SourceError> {
+        const GROUP: &str = "matrix/features";
+        if self.file.kind(GROUP)? != Kind::Group {
+            return Err(self
+                .file
+                .place("matrix")
+                .unsupported("a matrix without the group \"features\"", NO_FEATURES));
+        }
+        let text = |name: &str| self.texts(&format!("{GROUP}/{name}"), self.count);
+        let (ids, symbols) = (text("id")?, text("name")?);
+        if ids.is_none() && symbols.is_none() {
+            return Err(self.file.place(GROUP).unsupported(
+                "a list of features with neither \"id\" nor \"name\"",
+                NO_FEATURES,
+            ));
+        }
+        let mut list = FeatureList {
+            count: self.count as usize,
+            ids,
+            symbols,
+            genes_of_probes: text("gene_id")?,
+            types: text("feature_type")?,
+            genomes: text("genome")?,
+            others: Vec::new(),
+        };
+        // Where there are only symbols, probes cannot be told from genes.
+        if list.ids.is_none() {
+            list.ids = list.genes_of_probes.take();
+        }
+        let mut names = self.file.members(GROUP)?;
+        names.sort();
+        const KNOWN: [&str; 5] = ["id", "name", "gene_id", "feature_type", "_all_tag_keys"];
+        for name in names
+            .into_iter()
+            .filter(|name| !KNOWN.contains(&name.as_str()))
+        {
+            list.others.extend(self.other(GROUP, name)?);
+        }
+        Ok(list)
+    }
+
+    /// A further tag, if it is a column of texts or numbers.
+    fn other(&mut self, group: &str, name: String) -> Result<Option<OtherColumn>, SourceError> {
+        let object = format!("{group}/{name}");
+        if self.file.kind(&object)? != Kind::Dataset {
+            let reason = "it is no column, but a list or a group of lists";
+            self.left_out.push(Note::new(object, reason));
+            return Ok(None);
+        }
+        let header = self.file.array(&object)?;
+        let (kind, values) = match header.element {
+            Element::Text => {
+                let texts = self.texts(&object, self.count)?;
+                let Some(texts) = texts else { return Ok(None) };
+                (ColumnKind::Text, Arc::new(texts) as ArrayRef)
+            }
+            Element::Number { number_type, .. } => {
+                let numbers = self.file.numbers(&object)?;
+                if numbers.shape() != [self.count] {
+                    return Err(self.file.place(&object).damaged(format!(
+                        "its shape is {:?}, where the matrix needs {}",
+                        numbers.shape(),
+                        self.count
+                    )));
+                }
+                let numbers = numbers.read(0..self.count)?;
+                (
+                    ColumnKind::Number(number_type),
+                    arrow_numbers(numbers, None),
+                )
+            }
+            Element::Other(what) => {
+                let reason = format!("{what} cannot be read as a column");
+                self.left_out.push(Note::new(object, reason));
+                return Ok(None);
+            }
+        };
+        Ok(Some(OtherColumn { name, kind, values }))
+    }
+
+    /// Version 2: identifiers and symbols of each genome, which is the name of its group.
+    fn of_genomes(&self, genomes: &[String], counts: &[u64]) -> Result<FeatureList, SourceError> {
+        let (mut ids, mut symbols) = (Some(Vec::new()), Some(Vec::new()));
+        let mut of_genome: Vec<String> = Vec::new();
+        for (genome, &rows) in genomes.iter().zip(counts) {
+            for (list, name) in [(&mut ids, "genes"), (&mut symbols, "gene_names")] {
+                match (&mut *list, self.texts(&format!("{genome}/{name}"), rows)?) {
+                    (Some(all), Some(texts)) => {
+                        all.extend(
+                            texts
+                                .iter()
+                                .map(|text| text.unwrap_or_default().to_string()),
+                        );
+                    }
+                    _ => *list = None,
+                }
+            }
+            of_genome.resize(of_genome.len() + rows as usize, genome.clone());
+        }
+        if ids.is_none() && symbols.is_none() {
+            return Err(self.file.place(&genomes.join(" + ")).unsupported(
+                "a matrix with neither \"genes\" nor \"gene_names\"",
+                NO_FEATURES,
+            ));
+        }
+        let of_genome = StringArray::from(of_genome);
+        Ok(FeatureList {
+            count: self.count as usize,
+            ids: ids.map(StringArray::from),
+            symbols: symbols.map(StringArray::from),
+            others: vec![OtherColumn {
+                name: "genome".into(),
+                kind: ColumnKind::Text,
+                values: Arc::new(of_genome.clone()),
+            }],
+            genomes: Some(of_genome),
+            ..FeatureList::default()
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! Matrices of 10x Genomics in HDF5, as Cell Ranger, Space Ranger and their kin write them.
+//!
+//! The format is documented by 10x ("Feature-Barcode Matrices (HDF5)"): since version 3 of Cell
+//! Ranger one group, `matrix`, holds compressed columns of features × barcodes, that is, cell after
+//! cell; before, there was one such group for each genome, named after it. What other writers leave
+//! out was found in their files.
+
+mod attributes;
+mod genomes;
+mod layout;
+mod list;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{RecordBatch, StringArray};
+
+use self::genomes::GenomesMatrix;
+use self::list::{CellColumns, Cells};
+use super::error::Place;
+use super::features::Genes;
+use super::hdf5::Hdf5File;
+use super::{
+    Axis, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, MatrixName,
+    Numbers, OpenOptions, SourceError, Uns,
+};
+
+pub(super) use layout::{Kind, kind_of};
+
+/// An open 10x H5 file.
+pub(super) struct TenxH5Source {
+    description: Description,
+    files: Vec<PathBuf>,
+    place: Place,
+    cells: Cells,
+    cell_columns: CellColumns,
+    genes: Genes,
+    matrix: GenomesMatrix,
+    uns: Uns,
+}
+
+impl TenxH5Source {
+    /// Opens a file and reads its headers and its list of features.
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
+        let file = Hdf5File::open(path, options)?;
+        let place = file.place("");
+        let groups = layout::matrices(&file, options)?;
+        let matrix = GenomesMatrix::open(&file, &groups)?;
+        let count = matrix.cells();
+        let cells = Cells::open(&file, &groups, count, options)?;
+        let mut left_out = Vec::new();
+        let counts = matrix.features();
+        let (list, features_place) =
+            list::features(&file, &groups, &counts, options, &mut left_out)?;
+        let mut genes = Genes::choose(list, &features_place, options)?;
+        let matrix = matrix.keeping(genes.kept().clone());
+        left_out.append(&mut genes.left_out);
+        let cell_columns = CellColumns::open(&file, &groups, count, options, &mut left_out)?;
+        left_out.extend(layout::unread(&file, &groups)?);
+        let uns = attributes::read(&file)?.selected(&options.selection, &mut left_out);
+        let description = Description {
+            path: path.to_path_buf(),
+            format: Format::TenxH5,
+            cells: count,
+            genes: genes.count(),
+            main: Matrix {
+                name: MatrixName::Main,
+                object: groups.object(),
+                // Columns of features × barcodes are rows of cells × genes.
+                layout: Layout::Csr,
+                number_type: matrix.number_type(),
+                entries: Some(matrix.entries()),
+            },
+            layers: Vec::new(),
+            obs: cell_columns.columns(),
+            var: genes.columns(),
+            obsm: Vec::new(),
+            varm: Vec::new(),
+            obsp: Vec::new(),
+            varp: Vec::new(),
+            uns: !uns.values.is_empty(),
+            converted: std::mem::take(&mut genes.converted),
+            left_out,
+            warnings: std::mem::take(&mut genes.warnings),
+        };
+        let mut files = vec![path.to_path_buf()];
+        files.extend(options.barcodes.clone());
+        files.extend(options.features.clone());
+        Ok(TenxH5Source {
+            description,
+            files,
+            place,
+            cells,
+            cell_columns,
+            genes,
+            matrix,
+            uns,
+        })
+    }
+
+    fn main(&self, name: &MatrixName) -> Result<&GenomesMatrix, SourceError> {
+        match name {
+            MatrixName::Main => Ok(&self.matrix),
+            other => Err(self.missing(&format!("{other:?}"))),
+        }
+    }
+
+    fn missing(&self, what: &str) -> SourceError {
+        self.place
+            .damaged(format!("{what} was asked for, but is not described"))
+    }
+}
+
+impl CellSource for TenxH5Source {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.files.clone()
+    }
+
+    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+        self.cells.ids(cells)
+    }
+
+    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+        Ok(self.genes.ids(genes))
+    }
+
+    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
+        self.cell_columns.read(cells, &self.place)
+    }
+
+    fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
+        self.genes.read(genes, &self.place)
+    }
+
+    fn embedding(&self, _: Axis, name: &str, _: Range<u64>) -> Result<Numbers, SourceError> {
+        Err(self.missing(name))
+    }
+
+    fn uns(&self) -> Result<Uns, SourceError> {
+        Ok(self.uns.clone())
+    }
+
+    fn offsets(
+        &self,
+        matrix: &MatrixName,
+        rows: Range<u64>,
+    ) -> Result<Option<Vec<u64>>, SourceError> {
+        self.main(matrix)?.offsets(rows)
+    }
+
+    fn sample(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(&Numbers),
+    ) -> Result<(), SourceError> {
+        self.main(matrix)?.sample(visit)
+    }
+
+    fn chunks(
+        &self,
+        matrix: &MatrixName,
+        rows: Range<u64>,
+        budget: ChunkBudget,
+    ) -> Result<Chunks<'_>, SourceError> {
+        self.main(matrix)?.chunks(rows, budget)
+    }
+}

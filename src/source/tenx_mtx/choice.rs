@@ -1,0 +1,105 @@
+//! Which matrices a path stands for.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::shelf::Shelf;
+use crate::source::SourceError;
+use crate::source::error::Place;
+use crate::source::text::TextFile;
+
+/// A matrix and the files beside it.
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
+    /// The path by which it is named.
+    pub input: PathBuf,
+    pub shelf: Arc<Shelf>,
+    /// The name of the matrix on the shelf.
+    pub matrix: String,
+}
+
+/// The matrices that a path stands for: a matrix file, a folder of one or several, an archive, or a
+/// file in an archive. Folders are not searched.
+pub(super) fn choices(path: &Path) -> Result<Vec<Choice>, SourceError> {
+    let whole = |shelf: Shelf, place: &dyn Fn(&str) -> PathBuf| {
+        let shelf = Arc::new(shelf);
+        let matrices = shelf.matrices().into_iter();
+        let choice = |matrix: String| Choice {
+            input: place(&matrix),
+            shelf: shelf.clone(),
+            matrix,
+        };
+        matrices.map(choice).collect::<Vec<Choice>>()
+    };
+    let mut found = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            whole(Shelf::of_folder(path)?, &|matrix| path.join(matrix))
+        }
+        Ok(_) => match TextFile::all_in_archive(path)? {
+            Some(files) => Shelf::of_archive(files)
+                .into_iter()
+                .flat_map(|(folder, shelf)| whole(shelf, &|matrix| path.join(&folder).join(matrix)))
+                .collect(),
+            None => return beside(path),
+        },
+        Err(error) => return member(path, error),
+    };
+    if let [only] = &mut found[..] {
+        only.input = path.to_path_buf();
+    }
+    Ok(found)
+}
+
+/// A matrix file and what lies beside it.
+fn beside(path: &Path) -> Result<Vec<Choice>, SourceError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let name = path.file_name().unwrap_or_default();
+    let matrix = name.to_string_lossy().into_owned();
+    // A folder that cannot be listed has no lists.
+    let shelf = Shelf::of_folder(folder).unwrap_or_default();
+    let shelf = shelf.and(&matrix, TextFile::new(path));
+    Ok(vec![Choice {
+        input: path.to_path_buf(),
+        shelf: Arc::new(shelf),
+        matrix,
+    }])
+}
+
+/// A file in an archive, whose path goes on behind that of the archive.
+fn member(path: &Path, error: std::io::Error) -> Result<Vec<Choice>, SourceError> {
+    let archive = path.ancestors().skip(1).find(|above| above.is_file());
+    let files = match archive {
+        Some(archive) => TextFile::all_in_archive(archive)?,
+        None => None,
+    };
+    let (Some(archive), Some(files)) = (archive, files) else {
+        return Err(Place::whole(path).io("open", error));
+    };
+    let wanted = path.strip_prefix(archive).unwrap_or(path);
+    let mut names = files.iter().map(TextFile::name);
+    let Some(name) = names.find(|name| Path::new(name) == wanted) else {
+        return Err(Place::whole(archive).damaged(format!("it has no file {}", wanted.display())));
+    };
+    let (folder, matrix) = name.rsplit_once('/').unwrap_or(("", &name));
+    let shelf = Shelf::of_archive(files).remove(folder);
+    Ok(vec![Choice {
+        input: path.to_path_buf(),
+        shelf: Arc::new(shelf.unwrap_or_default()),
+        matrix: matrix.to_string(),
+    }])
+}
+
+/// The paths by which the matrices of a path are named.
+pub(crate) fn matrices_of(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let choices = choices(path)?;
+    Ok(choices.into_iter().map(|choice| choice.input).collect())
+}
+
+/// The files of the matrices that lie in a folder.
+pub(crate) fn matrices_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let matrices = Shelf::of_folder(folder)?.matrices().into_iter();
+    Ok(matrices.map(|matrix| folder.join(matrix)).collect())
+}

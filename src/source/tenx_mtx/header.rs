@@ -1,0 +1,259 @@
+//! The head of a Matrix Market file.
+//!
+//! The format is described by NIST ("Text File Formats", math.nist.gov/MatrixMarket/formats.html):
+//! a banner, comments, a line of sizes, then one line for each entry, counted from 1.
+
+use crate::source::error::Place;
+use crate::source::{NumberType, SourceError};
+
+/// What the values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Integer,
+    Real,
+    /// There are none: every entry is 1.
+    Pattern,
+}
+
+impl Field {
+    /// The type that holds every value.
+    pub fn number_type(self) -> NumberType {
+        match self {
+            Field::Integer => NumberType::Int64,
+            Field::Real => NumberType::Float64,
+            Field::Pattern => NumberType::UInt8,
+        }
+    }
+}
+
+/// Which entries are left out because others imply them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Symmetry {
+    General,
+    /// Each entry off the diagonal stands for the one on its other side too.
+    Symmetric,
+    /// Likewise, with the opposite sign.
+    Skew,
+}
+
+/// The head of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Header {
+    pub field: Field,
+    pub symmetry: Symmetry,
+    pub rows: u64,
+    pub columns: u64,
+    /// Lines with entries.
+    pub entries: u64,
+    /// What Cell Ranger writes into a comment: JSON.
+    pub metadata: Option<String>,
+}
+
+/// Reads the head line by line.
+#[derive(Debug, Default)]
+pub(super) struct HeaderReader {
+    banner: Option<(Field, Symmetry)>,
+    metadata: Option<String>,
+}
+
+/// What Cell Ranger puts before its JSON.
+const METADATA: &str = "metadata_json:";
+
+/// A longer comment is not kept.
+const LONGEST_METADATA: usize = 1 << 16;
+
+impl HeaderReader {
+    /// Takes the next line; gives the header when it was the last one. `place` is that line.
+    pub fn add(&mut self, line: &[u8], place: &Place) -> Result<Option<Header>, SourceError> {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim();
+        let Some((field, symmetry)) = self.banner else {
+            self.banner = Some(banner(text.trim_start_matches('\u{feff}').trim(), place)?);
+            return Ok(None);
+        };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if let Some(comment) = text.strip_prefix('%') {
+            let json = comment
+                .trim_start_matches('%')
+                .trim()
+                .strip_prefix(METADATA);
+            if let Some(json) = json.filter(|json| json.len() <= LONGEST_METADATA) {
+                self.metadata = Some(json.trim().to_string());
+            }
+            return Ok(None);
+        }
+        let sizes = text.split_ascii_whitespace().map(size);
+        let sizes: Option<Vec<u64>> = sizes.collect();
+        let Some([rows, columns, entries]) =
+            sizes.and_then(|sizes| <[u64; 3]>::try_from(sizes).ok())
+        else {
+            return Err(place.damaged(format!(
+                "{:?} is not a line of three sizes: rows, columns and entries",
+                excerpt(text)
+            )));
+        };
+        if entries > 0 && (rows == 0 || columns == 0) {
+            return Err(place.damaged(format!(
+                "it promises {entries} entries in a matrix of {rows} × {columns}"
+            )));
+        }
+        if symmetry != Symmetry::General && rows != columns {
+            return Err(place.damaged(format!("a matrix of {rows} × {columns} is not symmetric")));
+        }
+        Ok(Some(Header {
+            field,
+            symmetry,
+            rows,
+            columns,
+            entries,
+            metadata: self.metadata.take(),
+        }))
+    }
+}
+
+fn size(text: &str) -> Option<u64> {
+    // Not even a plus sign.
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().ok()
+    } else {
+        None
+    }
+}
+
+/// The beginning of a text, for messages.
+pub(super) fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+/// Whether a text begins as a Matrix Market file does.
+pub(crate) fn is_banner(start: &[u8]) -> bool {
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    let word = start.trim_ascii_start();
+    let word = &word[..word.len().min(14)];
+    word.eq_ignore_ascii_case(b"%%MatrixMarket")
+        || word
+            .get(..13)
+            .is_some_and(|word| word.eq_ignore_ascii_case(b"%MatrixMarket"))
+}
+
+fn banner(text: &str, place: &Place) -> Result<(Field, Symmetry), SourceError> {
+    let lower = text.to_ascii_lowercase();
+    let words: Vec<&str> = lower.split_ascii_whitespace().collect();
+    let (kind, field, symmetry) = match words[..] {
+        [
+            "%%matrixmarket" | "%matrixmarket",
+            "matrix",
+            kind,
+            field,
+            symmetry,
+        ] => (kind, field, symmetry),
+        ["%%matrixmarket" | "%matrixmarket", "vector", ..] => {
+            return Err(place.unsupported("a Matrix Market vector", "a matrix is needed"));
+        }
+        _ => {
+            return Err(place.damaged(format!(
+                "{:?} is not the first line of a Matrix Market file (%%MatrixMarket matrix coordinate …)",
+                excerpt(text)
+            )));
+        }
+    };
+    match kind {
+        "coordinate" => {}
+        "array" => {
+            return Err(place.unsupported(
+                "a dense Matrix Market file (array)",
+                "write it as coordinates, for example with scipy.io.mmwrite of a sparse matrix",
+            ));
+        }
+        other => return Err(place.damaged(format!("the kind {:?} is unknown", excerpt(other)))),
+    }
+    let field = match field {
+        "integer" | "unsigned-integer" => Field::Integer,
+        "real" | "double" => Field::Real,
+        "pattern" => Field::Pattern,
+        "complex" => {
+            return Err(place.unsupported("a matrix of complex numbers", "real ones are needed"));
+        }
+        other => return Err(place.damaged(format!("the field {:?} is unknown", excerpt(other)))),
+    };
+    let symmetry = match symmetry {
+        "general" => Symmetry::General,
+        // Of real numbers, that is the same.
+        "symmetric" | "hermitian" => Symmetry::Symmetric,
+        "skew-symmetric" if field != Field::Pattern => Symmetry::Skew,
+        other => return Err(place.damaged(format!("the symmetry {:?} is unknown", excerpt(other)))),
+    };
+    Ok((field, symmetry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<Header>, SourceError> {
+        let mut reader = HeaderReader::default();
+        for (number, line) in (1..).zip(text.lines()) {
+            let place = Place::whole("x.mtx".as_ref()).line(number);
+            if let Some(header) = reader.add(line.as_bytes(), &place)? {
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn cell_ranger_and_free_forms() {
+        let text =
+            "%%MatrixMarket matrix coordinate integer general\n%metadata_json: {\"a\": 2}\n3 4 5\n";
+        let header = read(text).unwrap().unwrap();
+        assert_eq!((header.rows, header.columns, header.entries), (3, 4, 5));
+        assert_eq!(header.metadata.as_deref(), Some("{\"a\": 2}"));
+        let text = " %MatrixMarket  MATRIX    Coordinate    Real Symmetric\r\n\r\n% c\n\n   5  5         8 ";
+        let header = read(text).unwrap().unwrap();
+        assert_eq!(
+            (header.field, header.symmetry),
+            (Field::Real, Symmetry::Symmetric)
+        );
+        assert_eq!(
+            read("%%MatrixMarket matrix coordinate real general\n%\n").unwrap(),
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let banner = "%%MatrixMarket matrix coordinate real general\n";
+        for (text, mention) in [
+            ("%%Other matrix coordinate real general", "line 1"),
+            ("%%MatrixMarket vector coordinate real general", "vector"),
+            ("%%MatrixMarket matrix array real general", "array"),
+            (
+                "%%MatrixMarket matrix coordinate complex general",
+                "complex",
+            ),
+            ("%%MatrixMarket matrix coordinate ___ general", "___"),
+            (&format!("{banner}-3 3 3"), "-3 3 3"),
+            (&format!("{banner}3 3"), "line 2"),
+            (&format!("{banner}99999999999999999999 3 1"), "999"),
+            (&format!("{banner}0 3 1"), "0 × 3"),
+            (
+                "%%MatrixMarket matrix coordinate real symmetric\n3 4 1",
+                "3 × 4",
+            ),
+        ] {
+            let message = read(text).unwrap_err().to_string();
+            assert!(message.contains(mention), "{message}");
+        }
+    }
+
+    #[test]
+    fn banners_are_known() {
+        assert!(is_banner(b"%%MatrixMarket matrix") && is_banner(b"  %matrixmarket x"));
+        assert!(!is_banner(b"%%Matrix") && !is_banner(b"") && !is_banner(b"hello"));
+    }
+}

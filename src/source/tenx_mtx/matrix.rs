@@ -1,0 +1,306 @@
+//! The matrix of a Matrix Market file, read by cells.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::blocks::{BLOCK, Blocks, Segment};
+use super::cutter::Cutter;
+use super::entries::{Bounds, Cell, Fault, Sink, Value, parse};
+use super::header::{Field, Header, Symmetry};
+use super::rows::Rows;
+use super::stream::{Stream, Tally};
+use crate::source::error::Place;
+use crate::source::features::Kept;
+use crate::source::text::TextFile;
+use crate::source::turn::{TurnOptions, Turned};
+use crate::source::{CellChunk, ChunkBudget, Chunks, NumberType, Numbers, SourceError};
+
+/// Streams that are kept for whoever wants the cells that follow.
+const MOST_PARKED: usize = 4;
+
+/// A stream, and the cell at which it stands.
+struct Parked {
+    cell: u64,
+    stream: Stream,
+}
+
+/// The matrix of a Matrix Market file.
+pub(super) struct MtxMatrix {
+    file: TextFile,
+    pub(super) place: Place,
+    pub(super) header: Header,
+    pub(super) order: Cell,
+    pub(super) bounds: Bounds,
+    pub(super) kept: Arc<Kept>,
+    pub(super) options: TurnOptions,
+    block: usize,
+    unsorted: AtomicBool,
+    parked: Mutex<Vec<Parked>>,
+    pub(super) turned: Mutex<Option<Arc<Turned>>>,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl MtxMatrix {
+    /// The matrix of a file whose head is known and whose rows or columns, by `order`, are cells.
+    pub fn new(
+        file: TextFile,
+        header: Header,
+        order: Cell,
+        kept: Arc<Kept>,
+        options: TurnOptions,
+    ) -> Result<Self, SourceError> {
+        let bounds = match order {
+            Cell::First => Bounds {
+                cells: header.rows,
+                features: header.columns,
+            },
+            Cell::Second => Bounds {
+                cells: header.columns,
+                features: header.rows,
+            },
+        };
+        let place = file.place();
+        if bounds.features > 1 << 32 {
+            return Err(place.unsupported(
+                format!("a matrix of {} features", bounds.features),
+                "split it: more than 4,294,967,296 have no place in a table",
+            ));
+        }
+        Ok(MtxMatrix {
+            file,
+            place,
+            order,
+            bounds,
+            kept,
+            options,
+            block: BLOCK,
+            unsorted: AtomicBool::new(header.symmetry != Symmetry::General),
+            parked: Mutex::default(),
+            turned: Mutex::default(),
+            header,
+        })
+    }
+
+    /// The same matrix, read in blocks of another size.
+    #[cfg(test)]
+    pub fn in_blocks_of(self, block: usize) -> Self {
+        MtxMatrix { block, ..self }
+    }
+
+    pub fn number_type(&self) -> NumberType {
+        self.header.field.number_type()
+    }
+
+    pub fn cells(&self) -> u64 {
+        self.bounds.cells
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Bytes that reading may hold in memory, in all threads together.
+    pub fn memory(&self) -> u64 {
+        self.options.memory
+    }
+
+    /// Bytes of an entry as read.
+    pub fn entry_bytes(&self) -> u64 {
+        4 + self.number_type().size() as u64
+    }
+
+    /// Stored entries: what the head promises, and their counterparts.
+    pub fn entries(&self) -> u64 {
+        match self.header.symmetry {
+            Symmetry::General => self.header.entries,
+            _ => self.header.entries.saturating_mul(2),
+        }
+    }
+
+    /// Looks at the beginning of the file: whether its entries are sorted there.
+    pub fn look(&self) -> Result<(), SourceError> {
+        if self.is_unsorted() {
+            return Ok(());
+        }
+        let (_, first, _) = Blocks::open(&self.file, self.block)?;
+        let cells = 0..self.cells();
+        // Rows of a part of the cells would need no more than their number.
+        let found = match self.header.field {
+            Field::Integer => {
+                self.parse_into(&first, &mut Ordered::new(&cells) as &mut Ordered<i64>)
+            }
+            Field::Real => self.parse_into(&first, &mut Ordered::new(&cells) as &mut Ordered<f64>),
+            Field::Pattern => {
+                self.parse_into(&first, &mut Ordered::new(&cells) as &mut Ordered<u8>)
+            }
+        };
+        match found {
+            Err(SourceError::OrderLost { .. }) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether entries are known to come in any order.
+    pub fn is_unsorted(&self) -> bool {
+        self.unsorted.load(Ordering::Acquire)
+    }
+
+    /// Remembers that entries come in any order, where an error says so.
+    pub fn noticed(&self, error: SourceError) -> SourceError {
+        if matches!(error, SourceError::OrderLost { .. }) {
+            self.unsorted.store(true, Ordering::Release);
+            lock(&self.parked).clear();
+        }
+        error
+    }
+
+    /// The text behind the head.
+    pub(super) fn beginning(&self) -> Result<(Segment, Blocks), SourceError> {
+        let (header, first, blocks) = Blocks::open(&self.file, self.block)?;
+        if header == self.header {
+            Ok((first, blocks))
+        } else {
+            Err(self.place.damaged("it was changed while it was read"))
+        }
+    }
+
+    /// A stream at the first entry of a cell: one that stands there or before it, or a new one.
+    pub fn stream(&self, cell: u64) -> Result<Stream, SourceError> {
+        let parked = {
+            let mut parked = lock(&self.parked);
+            let nearest = (0..parked.len())
+                .filter(|&at| parked[at].cell <= cell)
+                .max_by_key(|&at| parked[at].cell);
+            nearest.map(|at| parked.swap_remove(at).stream)
+        };
+        let mut stream = match parked {
+            Some(stream) => stream,
+            None => {
+                let (first, blocks) = self.beginning()?;
+                Stream::new(first, blocks, self.order, self.place.clone())
+                    .map_err(|error| self.noticed(error))?
+            }
+        };
+        stream.skip_to(cell).map_err(|error| self.noticed(error))?;
+        Ok(stream)
+    }
+
+    /// Keeps a stream that stands at a cell.
+    pub fn park(&self, cell: u64, stream: Stream) {
+        let mut parked = lock(&self.parked);
+        if parked.len() == MOST_PARKED {
+            parked.remove(0);
+        }
+        parked.push(Parked { cell, stream });
+    }
+
+    /// Parses text into a sink.
+    fn parse_into<V: Value, S: Sink<V>>(
+        &self,
+        segment: &Segment,
+        sink: &mut S,
+    ) -> Result<u64, SourceError> {
+        let parsed = parse::<V, S>(segment.text(), self.order, self.bounds, sink);
+        parsed.map_err(|fault| match fault {
+            Fault::Line(at, problem) => self.place.line(segment.line_at(at)).damaged(problem),
+            Fault::Order => self.noticed(self.place.order_lost()),
+        })
+    }
+
+    /// Checks the number of entries when all were read.
+    pub fn check_count(&self, entries: Option<u64>) -> Result<(), SourceError> {
+        match entries {
+            Some(entries) if entries != self.header.entries => Err(self.place.damaged(format!(
+                "its head promises {} entries, but there are {entries}",
+                self.header.entries
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the text of a range of cells that has about so many entries.
+    pub fn read(
+        &self,
+        cells: Range<u64>,
+        segments: &[Segment],
+        entries: usize,
+        tally: &Tally,
+    ) -> Result<CellChunk, SourceError> {
+        match self.header.field {
+            Field::Integer => self.rows(cells, segments, entries, tally, Numbers::Int64),
+            Field::Real => self.rows(cells, segments, entries, tally, Numbers::Float64),
+            Field::Pattern => self.rows(cells, segments, entries, tally, Numbers::UInt8),
+        }
+    }
+
+    fn rows<V: Value>(
+        &self,
+        cells: Range<u64>,
+        segments: &[Segment],
+        entries: usize,
+        tally: &Tally,
+        numbers: impl Fn(Vec<V>) -> Numbers,
+    ) -> Result<CellChunk, SourceError> {
+        let mut rows = Rows::<V>::new(cells.clone(), entries, &self.kept);
+        let mut count = 0;
+        for segment in segments {
+            count += self.parse_into(segment, &mut rows)?;
+        }
+        rows.finish();
+        self.check_count(tally.done(count))?;
+        Ok(CellChunk {
+            cells,
+            indptr: rows.indptr,
+            genes: Numbers::UInt32(rows.genes),
+            values: numbers(rows.values),
+        })
+    }
+
+    /// Chunks of cells; see [`crate::source::CellSource::chunks`].
+    pub fn chunks(
+        &self,
+        cells: Range<u64>,
+        budget: ChunkBudget,
+    ) -> Result<Chunks<'_>, SourceError> {
+        if self.is_unsorted() {
+            return Ok(self.turn(&|_| ())?.chunks(cells, budget));
+        }
+        Ok(Box::new(Cutter::new(self, cells, budget)))
+    }
+
+    /// Shows values for a guess at their type.
+    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        super::sample::pieces(&self.file, self.block, &mut |segment| {
+            let (entries, _) = self.coordinates(std::slice::from_ref(segment))?;
+            visit(&entries.values);
+            Ok(())
+        })
+    }
+}
+
+/// Sees whether entries are sorted.
+struct Ordered<V> {
+    cell: u64,
+    value: std::marker::PhantomData<V>,
+}
+
+impl<V> Ordered<V> {
+    fn new(cells: &Range<u64>) -> Self {
+        Ordered {
+            cell: cells.start,
+            value: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<V> Sink<V> for Ordered<V> {
+    fn add(&mut self, cell: u64, _: u32, _: V) -> bool {
+        let sorted = cell >= self.cell;
+        self.cell = cell;
+        sorted
+    }
+}

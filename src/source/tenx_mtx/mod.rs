@@ -1,0 +1,309 @@
+//! Matrices of 10x Genomics and its kin in Matrix Market files, with a list of cells and one of
+//! features beside each.
+//!
+//! Cell Ranger sorts the entries by cell; such files are read in one pass. Others are turned.
+
+mod blocks;
+mod choice;
+mod cutter;
+mod entries;
+mod header;
+mod matrix;
+mod rows;
+mod sample;
+mod shelf;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod turned;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{RecordBatch, StringArray};
+
+use self::blocks::{BLOCK, Blocks};
+use self::choice::Choice;
+use self::entries::Cell;
+use self::header::Header;
+use self::matrix::MtxMatrix;
+use super::error::Place;
+use super::features::{Genes, batch};
+use super::lists::{CellList, read_features};
+use super::text::TextFile;
+use super::turn::TurnOptions;
+use super::{
+    Axis, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, MatrixName, Note,
+    Numbers, OpenOptions, SourceError, Uns,
+};
+
+pub(super) use choice::{matrices_in, matrices_of};
+pub(super) use header::is_banner;
+
+/// An open matrix with its lists.
+pub(super) struct TenxMtxSource {
+    description: Description,
+    files: Vec<PathBuf>,
+    cells: CellList,
+    genes: Genes,
+    features_place: Place,
+    matrix: MtxMatrix,
+    uns: Uns,
+}
+
+/// A key of uns, as Cell Ranger calls what it writes into a comment.
+const METADATA: &str = "metadata_json";
+
+impl TenxMtxSource {
+    /// Opens a matrix: by its file, its folder, an archive, or a file in an archive.
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
+        let choice = only(path, choice::choices(path)?)?;
+        let missing = || Place::whole(&choice.input).damaged("the matrix is missing");
+        let file = choice
+            .shelf
+            .file(&choice.matrix)
+            .ok_or_else(missing)?
+            .clone();
+        let (header, _, _) = Blocks::open(&file, BLOCK)?;
+        // One more, for a heading, of which more can be said when both are counted.
+        let most = header.rows.max(header.columns).saturating_add(1);
+        let [barcodes, features] = lists(&choice, &file, options)?;
+        let cells = CellList::read(&barcodes, most, options)?;
+        let list = read_features(&features, most, options.memory / 4)?;
+        let listed = [list.count as u64, cells.count()];
+        let order = orientation(&file, &header, listed, [&features, &barcodes])?;
+        let features_place = features.place();
+        let mut genes =
+            Genes::choose(list, &Place::new(features.path(), features.name()), options)?;
+        let mut left_out = std::mem::take(&mut genes.left_out);
+        let uns = metadata(&header).selected(&options.selection, &mut left_out);
+        if cells.columns() > 1 {
+            let object = format!("columns 2 to {} of {}", cells.columns(), barcodes.name());
+            left_out.push(Note::new(object, "they have no names"));
+        }
+        let mut warnings = std::mem::take(&mut genes.warnings);
+        if header.rows == header.columns && listed[0] == listed[1] {
+            warnings.push(format!(
+                "the matrix is as wide as it is high: its {} are taken for cells",
+                if order == Cell::Second {
+                    "columns"
+                } else {
+                    "rows"
+                }
+            ));
+        }
+        let turn = TurnOptions::of(options);
+        let matrix = MtxMatrix::new(file.clone(), header, order, genes.kept().clone(), turn)?;
+        matrix.look()?;
+        let description = Description {
+            path: choice.input.clone(),
+            format: Format::TenxMtx,
+            cells: cells.count(),
+            genes: genes.count(),
+            main: Matrix {
+                name: MatrixName::Main,
+                object: file.name(),
+                layout: Layout::Coo,
+                number_type: matrix.number_type(),
+                entries: Some(matrix.entries()),
+            },
+            layers: Vec::new(),
+            obs: Vec::new(),
+            var: genes.columns(),
+            obsm: Vec::new(),
+            varm: Vec::new(),
+            obsp: Vec::new(),
+            varp: Vec::new(),
+            uns: !uns.values.is_empty(),
+            converted: std::mem::take(&mut genes.converted),
+            left_out,
+            warnings,
+        };
+        let mut files: Vec<PathBuf> = [&file, &barcodes, &features]
+            .map(|file| file.path().to_path_buf())
+            .into();
+        // An archive holds them all.
+        files.dedup();
+        Ok(TenxMtxSource {
+            description,
+            files,
+            cells,
+            genes,
+            features_place,
+            matrix,
+            uns,
+        })
+    }
+
+    fn main(&self, name: &MatrixName) -> Result<&MtxMatrix, SourceError> {
+        match name {
+            MatrixName::Main => Ok(&self.matrix),
+            other => Err(self.missing(&format!("{other:?}"))),
+        }
+    }
+
+    fn missing(&self, what: &str) -> SourceError {
+        Place::whole(&self.description.path)
+            .damaged(format!("{what} was asked for, but is not described"))
+    }
+}
+
+/// The one matrix that a path stands for.
+fn only(path: &Path, mut choices: Vec<Choice>) -> Result<Choice, SourceError> {
+    let place = Place::whole(path);
+    match choices.len() {
+        1 => Ok(choices.remove(0)),
+        0 => Err(place.unsupported(
+            "a folder or archive without a matrix (.mtx) that has a list of cells of its own",
+            "name the file of the matrix, and its lists with --barcodes and --features",
+        )),
+        _ => {
+            let inputs: Vec<PathBuf> = choices.into_iter().map(|choice| choice.input).collect();
+            Err(super::search::several(path, &inputs))
+        }
+    }
+}
+
+/// The lists of cells and of features.
+fn lists(
+    choice: &Choice,
+    matrix: &TextFile,
+    options: &OpenOptions,
+) -> Result<[TextFile; 2], SourceError> {
+    let find = |given: &Option<PathBuf>,
+                beside: Option<&TextFile>,
+                what: &str,
+                flag: &str,
+                names: &str| {
+        let given = given.as_ref().map(TextFile::new);
+        given.or_else(|| beside.cloned()).ok_or_else(|| {
+            matrix.place().unsupported(
+                format!("a matrix without a list of its {what} beside it ({names})"),
+                format!("name the list with {flag}"),
+            )
+        })
+    };
+    Ok([
+        find(
+            &options.barcodes,
+            choice.shelf.barcodes(&choice.matrix),
+            "cells",
+            "--barcodes",
+            "barcodes.tsv",
+        )?,
+        find(
+            &options.features,
+            choice.shelf.features(&choice.matrix),
+            "features",
+            "--features",
+            "features.tsv or genes.tsv",
+        )?,
+    ])
+}
+
+/// Which of a line's indices is that of the cell: 10x writes features × cells, others the reverse.
+fn orientation(
+    matrix: &TextFile,
+    header: &Header,
+    listed: [u64; 2],
+    lists: [&TextFile; 2],
+) -> Result<Cell, SourceError> {
+    let [features, cells] = listed;
+    if [header.rows, header.columns] == [features, cells] {
+        return Ok(Cell::Second);
+    }
+    if [header.rows, header.columns] == [cells, features] {
+        return Ok(Cell::First);
+    }
+    // A heading is one line too much.
+    let close = |count: u64| [header.rows, header.columns].contains(&count.saturating_sub(1));
+    let hint = if close(features) || close(cells) {
+        "; if the first line of a list is a heading, remove it"
+    } else {
+        ""
+    };
+    Err(matrix.place().damaged(format!(
+        "it is a matrix of {} × {}, but {} lists {features} features and {} lists {cells} cells{hint}",
+        header.rows,
+        header.columns,
+        lists[0].name(),
+        lists[1].name()
+    )))
+}
+
+/// What Cell Ranger says in a comment.
+fn metadata(header: &Header) -> Uns {
+    let mut uns = Uns::default();
+    if let Some(text) = &header.metadata
+        && let Ok(value) = serde_json::from_str(text)
+    {
+        uns.values.insert(METADATA.into(), value);
+    }
+    uns
+}
+
+impl CellSource for TenxMtxSource {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.files.clone()
+    }
+
+    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+        self.cells.ids(cells)
+    }
+
+    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+        Ok(self.genes.ids(genes))
+    }
+
+    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
+        let place = self.cells.place();
+        let rows = usize::try_from(cells.end - cells.start)
+            .map_err(|_| place.damaged("it has absurdly many cells"))?;
+        batch(std::iter::empty(), rows, place)
+    }
+
+    fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
+        self.genes.read(genes, &self.features_place)
+    }
+
+    fn embedding(&self, _: Axis, name: &str, _: Range<u64>) -> Result<Numbers, SourceError> {
+        Err(self.missing(name))
+    }
+
+    fn uns(&self) -> Result<Uns, SourceError> {
+        Ok(self.uns.clone())
+    }
+
+    fn prepare(
+        &self,
+        matrix: &MatrixName,
+        report: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), SourceError> {
+        self.main(matrix)?.prepare(report)
+    }
+
+    fn offsets(&self, matrix: &MatrixName, _: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+        self.main(matrix).map(|_| None)
+    }
+
+    fn sample(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(&Numbers),
+    ) -> Result<(), SourceError> {
+        self.main(matrix)?.sample(visit)
+    }
+
+    fn chunks(
+        &self,
+        matrix: &MatrixName,
+        rows: Range<u64>,
+        budget: ChunkBudget,
+    ) -> Result<Chunks<'_>, SourceError> {
+        self.main(matrix)?.chunks(rows, budget)
+    }
+}

@@ -1,0 +1,141 @@
+//! Text as rows of a chunk, and as entries in any order.
+
+use std::ops::Range;
+
+use super::entries::Sink;
+use crate::source::features::Kept;
+
+/// Collects entries that are sorted by cell into compressed rows.
+pub(super) struct Rows<'a, V> {
+    start: u64,
+    end: u64,
+    /// The cell of the last entry.
+    cell: u64,
+    kept: &'a Kept,
+    pub indptr: Vec<usize>,
+    pub genes: Vec<u32>,
+    pub values: Vec<V>,
+}
+
+impl<'a, V> Rows<'a, V> {
+    /// For these cells and about so many entries.
+    pub fn new(cells: Range<u64>, entries: usize, kept: &'a Kept) -> Self {
+        let mut indptr = Vec::with_capacity((cells.end - cells.start) as usize + 1);
+        indptr.push(0);
+        Rows {
+            start: cells.start,
+            end: cells.end,
+            cell: cells.start,
+            kept,
+            indptr,
+            genes: Vec::with_capacity(entries),
+            values: Vec::with_capacity(entries),
+        }
+    }
+
+    /// All entries are there.
+    pub fn finish(&mut self) {
+        self.indptr
+            .resize((self.end - self.start) as usize + 1, self.genes.len());
+    }
+}
+
+impl<V> Sink<V> for Rows<'_, V> {
+    #[inline(always)]
+    fn add(&mut self, cell: u64, feature: u32, value: V) -> bool {
+        if cell != self.cell {
+            if cell < self.cell || cell >= self.end {
+                return false;
+            }
+            self.cell = cell;
+            self.indptr
+                .resize((cell - self.start) as usize + 1, self.genes.len());
+        }
+        if let Some(gene) = self.kept.gene(feature) {
+            self.genes.push(gene);
+            self.values.push(value);
+        }
+        true
+    }
+}
+
+/// How an entry's counterpart on the other side of the diagonal looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counterpart {
+    None,
+    Same,
+    Negative,
+}
+
+/// A value and its opposite, where it has one.
+pub(super) trait Opposite: Sized {
+    fn opposite(&self) -> Option<Self>;
+}
+
+impl Opposite for i64 {
+    fn opposite(&self) -> Option<Self> {
+        self.checked_neg()
+    }
+}
+
+impl Opposite for f64 {
+    fn opposite(&self) -> Option<Self> {
+        Some(-self)
+    }
+}
+
+impl Opposite for u8 {
+    fn opposite(&self) -> Option<Self> {
+        None
+    }
+}
+
+/// Collects entries in any order, as coordinates.
+pub(super) struct Coordinates<'a, V> {
+    kept: &'a Kept,
+    counterpart: Counterpart,
+    pub cells: Vec<u32>,
+    pub genes: Vec<u32>,
+    pub values: Vec<V>,
+}
+
+impl<'a, V> Coordinates<'a, V> {
+    /// For about so many entries.
+    pub fn new(entries: usize, kept: &'a Kept, counterpart: Counterpart) -> Self {
+        Coordinates {
+            kept,
+            counterpart,
+            cells: Vec::with_capacity(entries),
+            genes: Vec::with_capacity(entries),
+            values: Vec::with_capacity(entries),
+        }
+    }
+
+    fn push(&mut self, cell: u32, feature: u32, value: V) {
+        if let Some(gene) = self.kept.gene(feature) {
+            self.cells.push(cell);
+            self.genes.push(gene);
+            self.values.push(value);
+        }
+    }
+}
+
+impl<V: Opposite + Copy> Sink<V> for Coordinates<'_, V> {
+    #[inline(always)]
+    fn add(&mut self, cell: u64, feature: u32, value: V) -> bool {
+        // The reader checked that cells, too, are 32 bits wide.
+        let position = cell as u32;
+        self.push(position, feature, value);
+        if self.counterpart != Counterpart::None && position != feature {
+            let other = match self.counterpart {
+                Counterpart::Negative => value.opposite(),
+                _ => Some(value),
+            };
+            match other {
+                Some(other) => self.push(feature, position, other),
+                None => return false,
+            }
+        }
+        true
+    }
+}

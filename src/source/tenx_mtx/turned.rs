@@ -1,0 +1,129 @@
+//! Turning matrices whose entries are not sorted by cell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::blocks::{Blocks, Segment};
+use super::entries::{Fault, Value, parse};
+use super::header::{Field, Symmetry};
+use super::matrix::{MtxMatrix, lock};
+use super::rows::{Coordinates, Counterpart, Opposite};
+use crate::source::turn::{Entries, Turned, Turner};
+use crate::source::{Numbers, SourceError};
+
+/// Text of an entry, as it mostly is.
+const ENTRY_TEXT: u64 = 8;
+
+impl MtxMatrix {
+    /// See [`crate::source::CellSource::prepare`].
+    pub fn prepare(&self, report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
+        if self.is_unsorted() {
+            self.turn(report)?;
+        }
+        Ok(())
+    }
+
+    /// Turns the matrix, if that was not done yet.
+    pub(super) fn turn(&self, report: &(dyn Fn(u64) + Sync)) -> Result<Arc<Turned>, SourceError> {
+        // Held while the matrix is turned: who else wants it must wait.
+        let mut turned = lock(&self.turned);
+        if let Some(turned) = &*turned {
+            return Ok(turned.clone());
+        }
+        let turner = Turner::new(
+            self.place.clone(),
+            [self.bounds.cells, self.kept.genes()],
+            self.entries(),
+            self.number_type(),
+            &self.options,
+        )?;
+        let (first, blocks) = self.beginning()?;
+        let total = Arc::new(AtomicU64::new(0));
+        let pieces = Pieces {
+            first: Some(first),
+            blocks,
+            bytes: (turner.block_entries().saturating_mul(ENTRY_TEXT)) as usize,
+        };
+        turner.fill(pieces.map(|piece| {
+            piece.map(|segments| {
+                let total = total.clone();
+                move || {
+                    let (entries, lines) = self.coordinates(&segments)?;
+                    total.fetch_add(lines, Ordering::Relaxed);
+                    report(lines);
+                    Ok(entries)
+                }
+            })
+        }))?;
+        self.check_count(Some(total.load(Ordering::Relaxed)))?;
+        Ok(turned.insert(Arc::new(turner.finish())).clone())
+    }
+
+    /// The entries of a text in any order, and how many lines they had.
+    pub(super) fn coordinates(&self, segments: &[Segment]) -> Result<(Entries, u64), SourceError> {
+        match self.header.field {
+            Field::Integer => self.collect(segments, Numbers::Int64),
+            Field::Real => self.collect(segments, Numbers::Float64),
+            Field::Pattern => self.collect(segments, Numbers::UInt8),
+        }
+    }
+
+    fn collect<V: Value + Opposite>(
+        &self,
+        segments: &[Segment],
+        numbers: impl Fn(Vec<V>) -> Numbers,
+    ) -> Result<(Entries, u64), SourceError> {
+        let counterpart = match self.header.symmetry {
+            Symmetry::General => Counterpart::None,
+            Symmetry::Symmetric => Counterpart::Same,
+            Symmetry::Skew => Counterpart::Negative,
+        };
+        let bytes: usize = segments.iter().map(Segment::bytes).sum();
+        let mut found = Coordinates::<V>::new(bytes / ENTRY_TEXT as usize, &self.kept, counterpart);
+        let mut count = 0;
+        for segment in segments {
+            let parsed = parse::<V, _>(segment.text(), self.order, self.bounds, &mut found);
+            count += parsed.map_err(|fault| match fault {
+                Fault::Line(at, problem) => self.place.line(segment.line_at(at)).damaged(problem),
+                Fault::Order => self.place.damaged("a value has no opposite in 64 bits"),
+            })?;
+        }
+        let entries = Entries {
+            rows: Numbers::UInt32(found.cells),
+            columns: found.genes,
+            values: numbers(found.values),
+        };
+        Ok((entries, count))
+    }
+}
+
+/// Blocks of a file in pieces of about so many bytes.
+struct Pieces {
+    first: Option<Segment>,
+    blocks: Blocks,
+    bytes: usize,
+}
+
+impl Iterator for Pieces {
+    type Item = Result<Vec<Segment>, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut segments: Vec<Segment> = Vec::new();
+        let mut bytes = 0;
+        while bytes < self.bytes {
+            let next = match self.first.take() {
+                Some(first) => Ok(Some(first)),
+                None => self.blocks.next(),
+            };
+            match next {
+                Ok(Some(segment)) => {
+                    bytes += segment.bytes();
+                    segments.push(segment);
+                }
+                Ok(None) => break,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        (!segments.is_empty()).then_some(Ok(segments))
+    }
+}
