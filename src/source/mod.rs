@@ -14,6 +14,7 @@ mod number;
 mod number_column;
 mod options;
 mod selection;
+mod soma;
 mod turn;
 mod unique;
 

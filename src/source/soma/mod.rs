@@ -1,0 +1,3 @@
+//! TileDB-SOMA experiments, read without TileDB.
+mod files;
+mod tiledb;
