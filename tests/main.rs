@@ -10,5 +10,6 @@ mod real_files;
 mod refusal;
 mod resume;
 mod settings;
+mod soma;
 mod support;
 mod verify;

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::SourceError;
+use super::soma::{self, Found};
 
 /// A format that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,8 @@ use super::SourceError;
 pub enum Format {
     /// AnnData in HDF5.
     H5ad,
+    /// A TileDB-SOMA experiment, a folder.
+    Soma,
 }
 
 /// HDF5 files begin with these bytes, at 0 or, after a user block, at 512 × a power of two.
@@ -36,7 +39,13 @@ pub fn detect(path: &Path) -> Result<Format, SourceError> {
     };
     let metadata = std::fs::metadata(path).map_err(io)?;
     if metadata.is_dir() {
-        return Err(unknown("is a folder; only h5ad files can be read yet"));
+        return match soma::look(path)? {
+            Found::Experiment => Ok(Format::Soma),
+            Found::Other(what) => Err(unknown(&format!(
+                "is {what}, which alone is no dataset; name the folder of its SOMAExperiment"
+            ))),
+            Found::Nothing => Err(unknown("is a folder, but not a SOMA experiment")),
+        };
     }
     if metadata.len() == 0 {
         return Err(unknown("is empty"));

@@ -10,6 +10,7 @@ mod error;
 mod format;
 mod h5ad;
 mod hdf5;
+mod json;
 mod number;
 mod number_column;
 mod options;
@@ -81,6 +82,12 @@ pub trait CellSource: Send + Sync {
         rows: Range<u64>,
     ) -> Result<Option<Vec<u64>>, SourceError>;
 
+    /// The most entries that the matrix can have, where [`Matrix::entries`] is not known but a bound
+    /// is.
+    fn entries_at_most(&self, _matrix: &MatrixName) -> Option<u64> {
+        None
+    }
+
     /// Shows values from all over the matrix, for a guess at their type.
     fn sample(
         &self,
@@ -110,6 +117,7 @@ pub trait CellSource: Send + Sync {
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
     let source: Box<dyn CellSource> = match options.format.map_or_else(|| detect(path), Ok)? {
         Format::H5ad => Box::new(h5ad::H5adSource::open(path, options)?),
+        Format::Soma => Box::new(soma::SomaSource::open(path, options)?),
     };
     match options.names {
         Names::AsTheyAre => Ok(source),

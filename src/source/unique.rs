@@ -157,6 +157,10 @@ impl CellSource for UniqueNames {
         self.source.prepare(matrix, report)
     }
 
+    fn entries_at_most(&self, matrix: &MatrixName) -> Option<u64> {
+        self.source.entries_at_most(matrix)
+    }
+
     fn offsets(
         &self,
         matrix: &MatrixName,

@@ -16,8 +16,6 @@ use super::tile::whole_file;
 use crate::source::SourceError;
 use crate::source::error::Place;
 
-pub(in crate::source::soma) use super::deletes::Life;
-
 /// The folder that makes a folder an array.
 pub(in crate::source::soma) const MARK: &str = "__schema";
 
@@ -29,7 +27,7 @@ pub(in crate::source::soma) struct Array {
     pub metadata: Metadata,
     /// Oldest first.
     pub fragments: Vec<Fragment>,
-    deletes: Vec<Delete>,
+    deletes: Vec<Arc<Delete>>,
 }
 
 impl Array {
@@ -70,7 +68,7 @@ impl Array {
         let deletes = commits
             .deletes
             .into_iter()
-            .map(|(name, bytes)| Delete::parse(name, &bytes, folder.memory()))
+            .map(|(name, bytes)| Delete::parse(name, &bytes, folder.memory()).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|fault| fault.at(&place))?;
         check_order(&fragments, &folder.place())?;
@@ -89,7 +87,7 @@ impl Array {
     }
 
     /// What tells the lives of a fragment's cells.
-    pub fn lives(&self, fragment: &Fragment) -> Result<Lives<'_>, SourceError> {
+    pub fn lives(&self, fragment: &Fragment) -> Result<Lives, SourceError> {
         Lives::open(fragment, &self.deletes)
     }
 

@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::column::{Cells, ColumnFile};
 use super::condition::{Comparison, Condition, Operator};
@@ -47,9 +48,9 @@ impl Delete {
 }
 
 /// What is needed to tell the lives of a fragment's cells.
-pub(in crate::source::soma) struct Lives<'a> {
-    conditions: Vec<&'a Delete>,
-    columns: BTreeMap<&'a str, ColumnFile>,
+pub(in crate::source::soma) struct Lives {
+    conditions: Vec<Arc<Delete>>,
+    columns: BTreeMap<String, ColumnFile>,
     times: Option<ColumnFile>,
     deletions: Option<ColumnFile>,
     /// The last time of the fragment.
@@ -65,11 +66,12 @@ pub(in crate::source::soma) struct Life {
     pub dead: Option<Vec<bool>>,
 }
 
-impl<'a> Lives<'a> {
-    pub(super) fn open(fragment: &Fragment, deletes: &'a [Delete]) -> Result<Self, SourceError> {
-        let mut conditions: Vec<&Delete> = deletes
+impl Lives {
+    pub(super) fn open(fragment: &Fragment, deletes: &[Arc<Delete>]) -> Result<Self, SourceError> {
+        let mut conditions: Vec<Arc<Delete>> = deletes
             .iter()
             .filter(|delete| delete.time >= fragment.stamp.first)
+            .cloned()
             .collect();
         if !conditions.is_empty() {
             let processed: BTreeSet<String> = fragment.processed_conditions()?.into_iter().collect();
@@ -83,7 +85,7 @@ impl<'a> Lives<'a> {
                 let what = format!("a delete by {field:?}, which an older write does not have,");
                 Fault::unsupported(what).at(&fragment.place())
             })?;
-            columns.insert(field, column);
+            columns.insert(field.to_string(), column);
         }
         let [times, deletions] = ColumnFile::times(fragment)?;
         Ok(Lives {
@@ -125,7 +127,7 @@ impl<'a> Lives<'a> {
         let mut fields = BTreeMap::new();
         for (name, column) in &self.columns {
             let place = column.place();
-            fields.insert(*name, (column.datatype, column.read(tile, cells, scratch)?, place));
+            fields.insert(name.as_str(), (column.datatype, column.read(tile, cells, scratch)?, place));
         }
         // Decoded, so it is in memory.
         let cells = cells as usize;

@@ -23,7 +23,7 @@ const LARGEST_FOOTER: u64 = 64 << 20;
 /// One write to an array, or several that were consolidated.
 pub(in crate::source::soma) struct Fragment {
     pub folder: Folder,
-    pub stamp: StampedName,
+    pub(super) stamp: StampedName,
     /// The schema it was written with.
     pub schema: Arc<Schema>,
     /// The coordinates that it spans; `None` where a dimension is not of int64.
@@ -96,7 +96,7 @@ pub(super) fn ranges(
 
 impl Fragment {
     /// Opens the fragment of a name; `schema` finds schemas by their names.
-    pub fn open(
+    pub(super) fn open(
         fragments: &Folder,
         stamp: StampedName,
         schema: &mut dyn FnMut(&str) -> Result<Arc<Schema>, SourceError>,
@@ -142,6 +142,11 @@ impl Fragment {
     /// Builds errors that name this fragment's description.
     pub fn place(&self) -> Place {
         self.folder.place_of(METADATA)
+    }
+
+    /// Milliseconds since 1970 of the first write that it holds.
+    pub fn time(&self) -> u64 {
+        self.stamp.first
     }
 
     /// Cells of a tile of a sparse fragment.

@@ -21,7 +21,7 @@ mod tile;
 
 pub(super) use array::Array;
 pub(super) use column::{Cells, ColumnFile, DenseTiles};
-pub(super) use enumeration::Enumeration;
+pub(super) use deletes::Lives;
 pub(super) use filter::Scratch;
 pub(super) use fragment::Fragment;
 pub(super) use schema::{Attribute, Schema};
@@ -44,7 +44,7 @@ fn check_version(version: u32) -> Checked<u32> {
 }
 
 /// A slice of the whole numbers of a tile.
-fn whole_numbers(bytes: &[u8]) -> impl Iterator<Item = i64> + '_ {
+pub(super) fn whole_numbers(bytes: &[u8]) -> impl Iterator<Item = i64> + '_ {
     bytes
         .chunks_exact(8)
         .map(|bytes| cursor::little_endian(bytes) as i64)

@@ -103,7 +103,7 @@ fn part(
         return Ok(());
     }
     let wrong = |what: &str, why: String| Fault::damaged(format!("{what} fails: {why}"));
-    let mut room = |out: &mut Vec<u8>| {
+    let room = |out: &mut Vec<u8>| {
         out.try_reserve(original)
             .map_err(|_| Fault::TooLarge(original as u64))?;
         out.resize(start + original, 0);

@@ -146,7 +146,7 @@ impl ChunkHeader {
 }
 
 impl Pipeline {
-    pub fn parse(cursor: &mut Cursor<'_>) -> Checked<Self> {
+    pub(in crate::source::soma::tiledb) fn parse(cursor: &mut Cursor<'_>) -> Checked<Self> {
         let _largest_chunk = cursor.u32()?;
         let count = cursor.u32()?;
         let count = cursor.count(count.into(), 5)?;
