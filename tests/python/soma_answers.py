@@ -158,7 +158,10 @@ def uns(collection):
         if isinstance(element, soma.Collection):
             out[key] = uns(element)
         elif isinstance(element, soma.DenseNDArray):
-            out[key] = element.read().to_numpy().tolist()
+            values = element.read().to_numpy()
+            # tiledbsoma reads booleans as bytes.
+            boolean = element.schema.field("soma_data").type == pa.bool_()
+            out[key] = (values.astype(bool) if boolean else values).tolist()
         elif isinstance(element, soma.DataFrame):
             table = element.read().concat().sort_by("soma_joinid").drop_columns(["soma_joinid"])
             hint = element.metadata.get("soma_uns_outgest_hint")

@@ -1,6 +1,9 @@
 //! What a reader says of an experiment, in the counts and digests of tests/python/soma_answers.py.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
@@ -11,6 +14,26 @@ use slaf::source::{
     self, Axis, CellSource, ChunkBudget, ColumnKind, MatrixName, NumberType, Numbers, OpenOptions,
     SourceError,
 };
+
+/// The folder of an experiment that a fixture packs, unpacked once.
+pub fn unpacked(archive: &Path) -> PathBuf {
+    static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+    static UNPACKED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let target = FOLDER.path().join(archive.file_name().unwrap());
+    let mut unpacked = UNPACKED.lock().unwrap_or_else(PoisonError::into_inner);
+    if unpacked.insert(target.clone()) {
+        unpack(archive, &target);
+    }
+    target
+}
+
+/// Unpacks an archive into a new folder.
+pub fn unpack(archive: &Path, target: &Path) {
+    std::fs::create_dir(target).unwrap();
+    let mut tar = Command::new("tar");
+    let status = tar.arg("xzf").arg(archive).arg("-C").arg(target).status();
+    assert!(status.unwrap().success(), "{}", archive.display());
+}
 
 fn finish(hash: Sha256) -> String {
     let digest = hash.finalize();
@@ -159,7 +182,7 @@ fn walk(hash: &mut Sha256, value: &Value) {
 }
 
 /// What the reader finds in an experiment, in the form of the answers.
-pub fn found(path: &std::path::Path, options: &OpenOptions) -> Result<Value, SourceError> {
+pub fn found(path: &Path, options: &OpenOptions) -> Result<Value, SourceError> {
     let source = source::open(path, options)?;
     let source = &*source;
     let description = source.description();

@@ -1,6 +1,8 @@
 //! Compressors. Each compresses the metadata of the filters before it as well as the data, in
 //! parts.
 
+use std::io::Read;
+
 use super::super::cursor::Cursor;
 use super::super::datatype::Datatype;
 use super::super::fault::{Checked, Fault};
@@ -127,6 +129,18 @@ fn part(
             let target = &mut out[start..];
             let result = lz4::block::decompress_to_buffer(bytes, Some(size), target);
             result.map_err(|error| wrong("lz4", error.to_string()))?
+        }
+        Codec::Bzip2 => {
+            room(out)?;
+            let mut reader = bzip2::read::BzDecoder::new(bytes);
+            let result = reader.read_exact(&mut out[start..]);
+            result.map_err(|error| wrong("bzip2", error.to_string()))?;
+            // Nothing may be left.
+            match reader.read(&mut [0]) {
+                Ok(0) => original,
+                Ok(_) => original + 1,
+                Err(error) => return Err(wrong("bzip2", error.to_string())),
+            }
         }
         Codec::RunLength => {
             runs(bytes, datatype.size(), original, out)?;

@@ -34,6 +34,7 @@ enum Codec {
     Gzip,
     Zstd,
     Lz4,
+    Bzip2,
     RunLength,
     /// With the type that it takes values for, if that is another.
     DoubleDelta(Option<Datatype>),
@@ -59,6 +60,7 @@ impl Filter {
             2 => Filter::Compressor(Codec::Zstd),
             3 => Filter::Compressor(Codec::Lz4),
             4 => Filter::Compressor(Codec::RunLength),
+            5 => Filter::Compressor(Codec::Bzip2),
             6 => Filter::Compressor(Codec::DoubleDelta(reinterpreted(&mut options)?)),
             7 => Filter::BitWidthReduction,
             8 => Filter::BitShuffle,
@@ -69,7 +71,6 @@ impl Filter {
             14 => Filter::Compressor(Codec::Dictionary),
             19 => Filter::Compressor(Codec::Delta(reinterpreted(&mut options)?)),
             _ => Filter::Unknown(match code {
-                5 => "the filter bzip2".into(),
                 11 => "an encrypted tile".into(),
                 15 => "the filter float-scale".into(),
                 16 => "the filter xor".into(),
@@ -177,7 +178,7 @@ impl Pipeline {
                         "the filter run-length, other than first for texts,",
                     ));
                 }
-                Filter::Compressor(Codec::Gzip | Codec::Zstd | Codec::Lz4)
+                Filter::Compressor(Codec::Gzip | Codec::Zstd | Codec::Lz4 | Codec::Bzip2)
                 | Filter::Md5
                 | Filter::Sha256
                 | Filter::None => {}
@@ -277,7 +278,7 @@ impl Pipeline {
         out: &mut Vec<u8>,
         scratch: &mut Scratch,
     ) -> Checked<()> {
-        if let [Filter::Compressor(codec @ (Codec::Gzip | Codec::Zstd | Codec::Lz4))] =
+        if let [Filter::Compressor(codec @ (Codec::Gzip | Codec::Zstd | Codec::Lz4 | Codec::Bzip2))] =
             self.filters[..]
         {
             // The usual case goes straight to where it is wanted.
