@@ -23,8 +23,8 @@ pub(super) enum Condition {
 pub(super) struct Comparison {
     pub field: String,
     pub operator: Operator,
-    /// As they are stored; `None` is the missing value. Sorted by their bytes for a list.
-    pub values: Vec<Option<Vec<u8>>>,
+    /// As they are stored; those of a list are sorted by their bytes.
+    pub values: Vec<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Comparison {
             return Ok(Comparison {
                 field,
                 operator,
-                values: vec![(!data.is_empty()).then(|| data.to_vec())],
+                values: vec![data.to_vec()],
             });
         }
         let size = cursor.length64()?;
@@ -145,7 +145,7 @@ impl Comparison {
                 .zip(usize::try_from(end).ok())
                 .and_then(|(start, end)| data.get(start..end))
                 .ok_or_else(|| Fault::damaged("the offsets of a list do not fit its values"))?;
-            values.push(Some(value.to_vec()));
+            values.push(value.to_vec());
         }
         // Sorted, so that a value is looked up fast.
         values.sort();

@@ -181,7 +181,8 @@ fn keep(condition: &Condition, fields: &Fields<'_>, cells: usize) -> Result<Vec<
     }
 }
 
-/// For each cell, whether a comparison holds. For a missing value none does.
+/// For each cell, whether a comparison holds. For a missing value none does, so that a delete by a
+/// value takes rows with it where the value is missing: that is what libtiledb does.
 fn compare(
     comparison: &Comparison,
     datatype: Datatype,
@@ -191,18 +192,13 @@ fn compare(
     let width = datatype.size();
     let mut wanted = Vec::new();
     for value in &comparison.values {
-        match value {
-            None => return Err(Fault::unsupported("a delete by a missing or empty value")),
-            Some(value) if values.offsets.is_some() || value.len() == width => {
-                wanted.push(value.as_slice());
-            }
-            Some(value) => {
-                return Err(Fault::unsupported(format!(
-                    "a delete that compares {datatype} with a value of {} bytes",
-                    value.len()
-                )));
-            }
+        if values.offsets.is_none() && value.len() != width {
+            return Err(Fault::unsupported(format!(
+                "a delete that compares {datatype} with a value of {} bytes",
+                value.len()
+            )));
         }
+        wanted.push(value.as_slice());
     }
     let float = matches!(
         datatype,
@@ -257,7 +253,7 @@ mod tests {
         };
         let mut values: Vec<_> = wanted
             .iter()
-            .map(|value| Some(value.to_le_bytes().to_vec()))
+            .map(|value| value.to_le_bytes().to_vec())
             .collect();
         values.sort();
         let comparison = Comparison {
