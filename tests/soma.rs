@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use slaf::source::{MainMatrix, OpenOptions, RawUse};
+use slaf::source::{MainMatrix, OpenOptions, RawUse, Selection};
 
 use crate::support::{repository, shared};
+use crate::support::program::{Run, convert};
 use crate::support::soma::{found, unpack};
 
 /// What tiledbsoma reads.
@@ -308,4 +309,114 @@ fn the_same_as_its_h5ad() {
         }
         assert_eq!(differences, Vec::<String>::new(), "{experiment_name}");
     }
+}
+
+/// What is no experiment, or is packed, or lies elsewhere, is refused by name.
+#[test]
+fn what_is_no_experiment_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("everything");
+    unpack(&repository("fixtures/soma/everything.tar.gz"), &target);
+    let packed = repository("fixtures/soma/everything.tar.gz");
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let mut cases: Vec<(PathBuf, &[&str], &str)> = vec![
+        (packed, &[], "unpack it first"),
+        (target.join("obs"), &[], "SOMADataFrame"),
+        (target.join("ms"), &[], "SOMACollection"),
+        (target.join("ms/RNA"), &[], "SOMAMeasurement"),
+        (target.join("ms/RNA/X/data"), &[], "SOMASparseNDArray"),
+        (empty, &[], "not a SOMA experiment"),
+        ("tiledb://namespace/experiment".into(), &[], "tiledb://"),
+        ("s3://bucket/experiment".into(), &[], "s3://"),
+        (target.clone(), &["--measurement", "ATAC"], "choose one of: RNA"),
+        (target.clone(), &["--matrix", "scaled"], "choose raw or one of: data, raw_counts"),
+        (target.clone(), &["--matrix", "raw"], "without the measurement \"raw\""),
+        (target.join("obs"), &["--format", "soma"], "an array where a group is expected"),
+    ];
+    if let Some(shared) = shared("data/soma_tar") {
+        for file in [
+            "nonstandard-dataframe-without-shapes.tgz",
+            "soco-pbmc3k_processed-obs_220fc8.tar.gz",
+            "soma-dataframe-pbmc3k-processed-obs_ff4716.tar.gz",
+            "soma-exp-pbmc-small_e51d7c.tar.gz",
+        ] {
+            cases.push((shared.join(file), &[], "unpack it first"));
+        }
+        let old = folder.path().join("old");
+        unpack(&shared.join("soco-pbmc3k_processed-obs_220fc8.tar.gz"), &old);
+        cases.push((old.join("obs"), &[], "SOMADataFrame"));
+    }
+    for (input, flags, reason) in cases {
+        let run = Run::of(&mut convert(&input, &folder.path().join("out.slaf"), flags)).refused(3);
+        assert!(run.stderr.contains(reason), "{}: {}", input.display(), run.stderr);
+    }
+}
+
+/// Whatever of the format is not known is refused by name, with a way out.
+#[test]
+fn what_is_not_known_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("experiment");
+    unpack(&repository("fixtures/soma/plain_counts.tar.gz"), &target);
+    let commits = target.join("ms/RNA/X/data/__commits");
+    let commit = files(&commits).remove(0);
+    let fragment = commit.file_stem().unwrap().to_string_lossy().into_owned();
+    let check = |name: &str, bytes: &[u8], reason: &str| {
+        let file = commits.join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let error = found(&target, &OpenOptions::default()).unwrap_err().to_string();
+        assert!(error.contains(reason) && error.contains("tiledbsoma"), "{name}: {error}");
+        std::fs::remove_file(&file).unwrap();
+    };
+    check(&format!("{fragment}.upd"), b"", "an update condition");
+    check("__1_1_ab_22.xyz", b"", "a file of an unknown kind");
+    check("__1_1_ab_22.con", b"x/__commits/__1_1_ab_22.new\n", "of an unknown kind");
+    // A fragment of the next version of the format.
+    let fragments = target.join("ms/RNA/X/data/__fragments");
+    let metadata = fragments.join(&fragment).join("__fragment_metadata.tdb");
+    let mut bytes = std::fs::read(&metadata).unwrap();
+    let footer = bytes.len() - 8 - u64::from_le_bytes(bytes[bytes.len() - 8..].try_into().unwrap()) as usize;
+    bytes[footer] = 23;
+    std::fs::write(&metadata, &bytes).unwrap();
+    let error = found(&target, &OpenOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("format version 23"), "{error}");
+}
+
+/// A choice of measurement, matrix and parts.
+#[test]
+fn measurements_and_layers_can_be_chosen() {
+    let Some(path) = shared("data/soma/tiledbsoma-2.3.0_two_measurements") else {
+        return;
+    };
+    let options = OpenOptions {
+        measurement: Some("protein".into()),
+        ..OpenOptions::default()
+    };
+    let found = found(&path, &options).unwrap();
+    assert_eq!(found["matrices"]["ms/protein/X/data"][1], 39897);
+    let source = slaf::source::open(&path, &OpenOptions::default()).unwrap();
+    let left_out: Vec<&str> = source.description().left_out.iter().map(|note| note.object.as_str()).collect();
+    assert_eq!(left_out, ["ms/protein"]);
+    let target = tempfile::tempdir().unwrap();
+    let target = target.path().join("everything");
+    std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+    unpack(&repository("fixtures/soma/everything.tar.gz"), &target);
+    let options = OpenOptions {
+        matrix: MainMatrix::Layer("raw_counts".into()),
+        selection: Selection {
+            skip: vec!["obsm".parse().unwrap(), "uns:title".parse().unwrap()],
+            only: Vec::new(),
+        },
+        ..OpenOptions::default()
+    };
+    let source = slaf::source::open(&target, &options).unwrap();
+    let description = source.description();
+    assert_eq!(description.main.object, "ms/RNA/X/raw_counts");
+    let layers: Vec<&str> = description.layers.iter().map(|layer| layer.name.key()).collect();
+    assert_eq!((layers, description.obsm.len()), (vec!["data"], 0));
+    assert!(description.left_out.iter().any(|note| note.object == "ms/RNA/obsm/X_pca"));
+    let uns = source.uns().unwrap();
+    assert!(uns.left_out.iter().any(|note| note.object == "ms/RNA/uns/title"));
+    assert_eq!(uns.values.keys().collect::<Vec<_>>(), ["inner", "list", "n", "words"]);
 }

@@ -49,7 +49,8 @@ impl Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Convert an h5ad file into a SLAF dataset, or finish an interrupted conversion
+    /// Convert an h5ad file or a SOMA experiment into a SLAF dataset, or finish an interrupted
+    /// conversion
     Convert(Box<ConvertArguments>),
     /// Describe a dataset, complete or not
     Info(InfoArguments),
@@ -79,8 +80,12 @@ pub(super) struct ConvertArguments {
     #[arg(long, env = "SLAF_FORMAT", help_heading = "Input")]
     pub format: Option<FormatArgument>,
 
+    /// The measurement of a SOMA experiment [default: RNA, or the only one]
+    #[arg(long, value_name = "NAME", env = "SLAF_MEASUREMENT", help_heading = "Input")]
+    pub measurement: Option<String>,
+
     /// The matrix that becomes the expression table: X, raw (with the genes of raw) or the name of a
-    /// layer [default: X]
+    /// layer; X of a SOMA experiment is its layer "data", or the only one [default: X]
     #[arg(
         long,
         value_name = "MATRIX",
@@ -213,6 +218,8 @@ pub(super) struct VerifyArguments {
 #[serde(rename_all = "lowercase")]
 pub(super) enum FormatArgument {
     H5ad,
+    /// A TileDB-SOMA experiment, a folder
+    Soma,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]

@@ -142,7 +142,10 @@ impl Settings {
             cells => cells,
         };
         Ok(Settings {
-            format: layer.format.map(|FormatArgument::H5ad| Format::H5ad),
+            format: layer.format.map(|format| match format {
+                FormatArgument::H5ad => Format::H5ad,
+                FormatArgument::Soma => Format::Soma,
+            }),
             plan: PlanOptions {
                 dtypes,
                 value_type,

@@ -22,6 +22,9 @@ pub enum Format {
 /// HDF5 files begin with these bytes, at 0 or, after a user block, at 512 × a power of two.
 const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
+/// Gzip-compressed files begin with these bytes.
+const GZIP_SIGNATURE: [u8; 2] = [0x1f, 0x8b];
+
 /// Looks into an input and says which format it has.
 ///
 /// # Errors
@@ -37,6 +40,11 @@ pub fn detect(path: &Path) -> Result<Format, SourceError> {
         path: path.to_path_buf(),
         found: found.into(),
     };
+    if let Some(scheme) = path.to_str().and_then(soma::remote_scheme) {
+        return Err(unknown(&format!(
+            "is not on this machine ({scheme}://…), and cannot be read from there yet; copy it here first"
+        )));
+    }
     let metadata = std::fs::metadata(path).map_err(io)?;
     if metadata.is_dir() {
         return match soma::look(path)? {
@@ -59,13 +67,34 @@ pub fn detect(path: &Path) -> Result<Format, SourceError> {
     let start = &start[..length];
     Err(unknown(if start.starts_with(b"version https://git-lfs") {
         "is a Git LFS pointer, not the file itself; fetch it with: git lfs pull"
-    } else if start.starts_with(&[0x1f, 0x8b]) {
+    } else if holds_tiledb(&mut file, start).map_err(io)? {
+        "is an archive of a TileDB-SOMA experiment or array; unpack it first (tar xf) and name the folder"
+    } else if start.starts_with(&GZIP_SIGNATURE) {
         "is gzip-compressed; unpack it first"
     } else if start.starts_with(b"PK\x03\x04") {
         "is a zip archive, not an HDF5 file"
     } else {
         "is not an HDF5 file: its signature is missing"
     }))
+}
+
+/// Whether a file is an archive, perhaps compressed, whose first files are of TileDB.
+fn holds_tiledb(file: &mut File, start: &[u8]) -> std::io::Result<bool> {
+    use std::io::{Seek, SeekFrom};
+    /// Bytes of the archive that are looked at; the first files are small.
+    const LOOKED_AT: u64 = 64 << 10;
+    file.seek(SeekFrom::Start(0))?;
+    let mut bytes = Vec::new();
+    if start.starts_with(&GZIP_SIGNATURE) {
+        let mut decoder = flate2::read::GzDecoder::new(&*file).take(LOOKED_AT);
+        // What is damaged further on is none of this question.
+        let _ = decoder.read_to_end(&mut bytes);
+    } else {
+        file.take(LOOKED_AT).read_to_end(&mut bytes)?;
+    }
+    let is_archive = bytes.get(257..262) == Some(b"ustar");
+    let holds = |name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
+    Ok(is_archive && (holds(b"__tiledb_group.tdb") || holds(b"__schema/") || holds(b"__commits/")))
 }
 
 fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {

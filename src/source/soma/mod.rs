@@ -13,7 +13,7 @@
 
 mod contents;
 mod embedding;
-pub(super) mod files;
+mod files;
 mod frame;
 mod frame_column;
 mod joinids;
@@ -39,6 +39,7 @@ use self::matrix::StoredMatrix;
 use self::object::Storage;
 use self::tiledb::group::Group;
 use self::uns::UnsReader;
+pub(super) use self::files::remote_scheme;
 use super::error::Place;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, OpenOptions,
