@@ -154,7 +154,9 @@ fn headers_are_what_anndata_says() {
             (Layout::Coo, None) => {
                 assert!(source.entries_at_most(&matrix.name) >= Some(expected.stored));
             }
-            (Layout::Csr | Layout::Csc | Layout::Coo, entries) => assert_eq!(entries, Some(expected.stored)),
+            (Layout::Csr | Layout::Csc | Layout::Coo, entries) => {
+                assert_eq!(entries, Some(expected.stored))
+            }
             _ => {}
         }
         let left_out: Vec<String> = description
@@ -246,7 +248,10 @@ fn offsets_count_what_chunks_store() {
         let count = expected.shape[0];
         let Some(offsets) = source.offsets(&MatrixName::Main, 0..count).unwrap() else {
             let layout = source.description().main.layout;
-            assert!(matches!(layout, Layout::Coo | Layout::Csc | Layout::Dense), "{layout:?}");
+            assert!(
+                matches!(layout, Layout::Coo | Layout::Csc | Layout::Dense),
+                "{layout:?}"
+            );
             return;
         };
         assert_eq!((offsets[0], offsets[count as usize]), (0, expected.stored));

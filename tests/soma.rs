@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use slaf::source::{MainMatrix, OpenOptions, RawUse, Selection};
 
-use crate::support::{repository, shared};
 use crate::support::program::{Run, convert};
 use crate::support::soma::{found, unpack};
+use crate::support::{repository, shared};
 
 /// What tiledbsoma reads.
 fn answers() -> Map<String, Value> {
@@ -24,7 +24,12 @@ fn experiment(path: &Path, unpacked: &Path) -> PathBuf {
     let target = unpacked.join(path.file_name().unwrap());
     unpack(path, &target);
     // Some archives hold the folder, others what is in it.
-    let inner = target.join(path.file_name().unwrap().to_string_lossy().trim_end_matches(".tar.gz"));
+    let inner = target.join(
+        path.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .trim_end_matches(".tar.gz"),
+    );
     if inner.is_dir() { inner } else { target }
 }
 
@@ -43,7 +48,11 @@ fn differences(found: &Value, answer: &Value, raw: bool) -> Vec<String> {
         compare(format!("names of {theirs}"), &found["ids"], &wanted["ids"]);
         let columns = |value: &Value| value["columns"].as_array().unwrap().clone();
         let (found, wanted) = (columns(found), columns(wanted));
-        compare(format!("columns of {theirs}"), &found.len().into(), &wanted.len().into());
+        compare(
+            format!("columns of {theirs}"),
+            &found.len().into(),
+            &wanted.len().into(),
+        );
         for (found, wanted) in found.iter().zip(&wanted) {
             compare(format!("column of {theirs}"), found, wanted);
         }
@@ -86,7 +95,11 @@ fn every_array_is_what_tiledbsoma_reads() {
                         .iter()
                         .sum::<usize>();
                     let differences = differences(&found, &answer, raw);
-                    failures.extend(differences.iter().map(|difference| format!("{name}: {difference}")));
+                    failures.extend(
+                        differences
+                            .iter()
+                            .map(|difference| format!("{name}: {difference}")),
+                    );
                 }
                 Err(error) => failures.push(format!("{name}: {error}")),
             }
@@ -180,7 +193,10 @@ fn damaged_files_end_in_an_answer() {
     .enumerate()
     {
         let target = folder.path().join(name);
-        unpack(&repository(&format!("fixtures/soma/{name}.tar.gz")), &target);
+        unpack(
+            &repository(&format!("fixtures/soma/{name}.tar.gz")),
+            &target,
+        );
         let sound = found(&target, &options).unwrap();
         let all = files(&target);
         let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15 + seed as u64);
@@ -195,11 +211,17 @@ fn damaged_files_end_in_an_answer() {
             let is_matrix = file.to_string_lossy().contains("/RNA/X/data/__fragments/");
             let has_checksum = *name == "filters_more"
                 && is_matrix
-                && file.file_name().is_some_and(|name| name == "d0.tdb" || name == "d1.tdb");
+                && file
+                    .file_name()
+                    .is_some_and(|name| name == "d0.tdb" || name == "d1.tdb");
             match result {
                 Ok(found) => {
                     read += 1;
-                    assert!(!has_checksum || found == sound, "{name}, round {round}: {}", file.display());
+                    assert!(
+                        !has_checksum || found == sound,
+                        "{name}, round {round}: {}",
+                        file.display()
+                    );
                 }
                 Err(error) => {
                     refused += 1;
@@ -221,13 +243,22 @@ fn files_cut_short_are_an_error_or_whole() {
     let options = OpenOptions::default();
     for name in ["deleted", "everything"] {
         let target = folder.path().join(name);
-        unpack(&repository(&format!("fixtures/soma/{name}.tar.gz")), &target);
+        unpack(
+            &repository(&format!("fixtures/soma/{name}.tar.gz")),
+            &target,
+        );
         let sound = found(&target, &options).unwrap();
         for file in files(&target) {
             let bytes = std::fs::read(&file).unwrap();
             let relative = file.strip_prefix(&target).unwrap().display().to_string();
             // What is not committed is not there, and metadata says more than is needed.
-            let optional = ["/__commits/", "__meta/", "__group/", "__tiledb_group.tdb", "/__fragment_meta/"];
+            let optional = [
+                "/__commits/",
+                "__meta/",
+                "__group/",
+                "__tiledb_group.tdb",
+                "/__fragment_meta/",
+            ];
             for part in 0..4 {
                 if bytes.is_empty() {
                     continue;
@@ -253,21 +284,40 @@ fn files_cut_short_are_an_error_or_whole() {
 fn the_same_as_its_h5ad() {
     for (experiment_name, h5ad) in [
         ("soma_variants/rich.soma.tar.gz", "soma_variants/rich.h5ad"),
-        ("soma_variants/old_2.1.2.soma.tar.gz", "soma_variants/old.h5ad"),
-        ("soma_variants/old_1.15.7.soma.tar.gz", "soma_variants/old.h5ad"),
-        ("soma/tiledbsoma-2.3.0_x-csc", "h5ad/soma_pbmc-small-x-csc.h5ad"),
-        ("soma/tiledbsoma-2.3.0_anndataR_example", "h5ad/anndataR_example.h5ad"),
-        ("soma/tiledbsoma-1.17.1_mouse_val", "h5ad/transcriptformer_mouse_val.h5ad"),
+        (
+            "soma_variants/old_2.1.2.soma.tar.gz",
+            "soma_variants/old.h5ad",
+        ),
+        (
+            "soma_variants/old_1.15.7.soma.tar.gz",
+            "soma_variants/old.h5ad",
+        ),
+        (
+            "soma/tiledbsoma-2.3.0_x-csc",
+            "h5ad/soma_pbmc-small-x-csc.h5ad",
+        ),
+        (
+            "soma/tiledbsoma-2.3.0_anndataR_example",
+            "h5ad/anndataR_example.h5ad",
+        ),
+        (
+            "soma/tiledbsoma-1.17.1_mouse_val",
+            "h5ad/transcriptformer_mouse_val.h5ad",
+        ),
     ] {
-        let (Some(experiment_path), Some(h5ad)) =
-            (shared(&format!("data/{experiment_name}")), shared(&format!("data/{h5ad}")))
-        else {
+        let (Some(experiment_path), Some(h5ad)) = (
+            shared(&format!("data/{experiment_name}")),
+            shared(&format!("data/{h5ad}")),
+        ) else {
             continue;
         };
         let unpacked = tempfile::tempdir().unwrap();
         let path = experiment(&experiment_path, unpacked.path());
         let options = OpenOptions::default();
-        let (of_soma, of_h5ad) = (found(&path, &options).unwrap(), found(&h5ad, &options).unwrap());
+        let (of_soma, of_h5ad) = (
+            found(&path, &options).unwrap(),
+            found(&h5ad, &options).unwrap(),
+        );
         println!("{experiment_name}");
         let mut differences = Vec::new();
         for part in ["obs", "var"] {
@@ -283,7 +333,9 @@ fn the_same_as_its_h5ad() {
                     // tiledbsoma drops the categories of a column that has none but missing values.
                     ["categorical", "categorical"] => a[0] == "allcat_na",
                     // A column that may have missing values, and has none, is one of plain numbers.
-                    [plain, nullable] => nullable.strip_prefix("nullable ") == Some(plain) && a[2] == b[2],
+                    [plain, nullable] => {
+                        nullable.strip_prefix("nullable ") == Some(plain) && a[2] == b[2]
+                    }
                 };
                 if *a != b && !known {
                     differences.push(format!("{part}: {a}, not {b}"));
@@ -329,10 +381,26 @@ fn what_is_no_experiment_is_refused() {
         (empty, &[], "not a SOMA experiment"),
         ("tiledb://namespace/experiment".into(), &[], "tiledb://"),
         ("s3://bucket/experiment".into(), &[], "s3://"),
-        (target.clone(), &["--measurement", "ATAC"], "choose one of: RNA"),
-        (target.clone(), &["--matrix", "scaled"], "choose raw or one of: data, raw_counts"),
-        (target.clone(), &["--matrix", "raw"], "without the measurement \"raw\""),
-        (target.join("obs"), &["--format", "soma"], "an array where a group is expected"),
+        (
+            target.clone(),
+            &["--measurement", "ATAC"],
+            "choose one of: RNA",
+        ),
+        (
+            target.clone(),
+            &["--matrix", "scaled"],
+            "choose raw or one of: data, raw_counts",
+        ),
+        (
+            target.clone(),
+            &["--matrix", "raw"],
+            "without the measurement \"raw\"",
+        ),
+        (
+            target.join("obs"),
+            &["--format", "soma"],
+            "an array where a group is expected",
+        ),
     ];
     if let Some(shared) = shared("data/soma_tar") {
         for file in [
@@ -344,12 +412,21 @@ fn what_is_no_experiment_is_refused() {
             cases.push((shared.join(file), &[], "unpack it first"));
         }
         let old = folder.path().join("old");
-        unpack(&shared.join("soco-pbmc3k_processed-obs_220fc8.tar.gz"), &old);
-        cases.push((old.join("obs"), &[], "SOMADataFrame"));
+        unpack(
+            &shared.join("soco-pbmc3k_processed-obs_220fc8.tar.gz"),
+            &old,
+        );
+        // Written before tiledbsoma 1.2.
+        cases.push((old.join("obs"), &[], "format version 16"));
     }
     for (input, flags, reason) in cases {
         let run = Run::of(&mut convert(&input, &folder.path().join("out.slaf"), flags)).refused(3);
-        assert!(run.stderr.contains(reason), "{}: {}", input.display(), run.stderr);
+        assert!(
+            run.stderr.contains(reason),
+            "{}: {}",
+            input.display(),
+            run.stderr
+        );
     }
 }
 
@@ -365,21 +442,33 @@ fn what_is_not_known_is_refused() {
     let check = |name: &str, bytes: &[u8], reason: &str| {
         let file = commits.join(name);
         std::fs::write(&file, bytes).unwrap();
-        let error = found(&target, &OpenOptions::default()).unwrap_err().to_string();
-        assert!(error.contains(reason) && error.contains("tiledbsoma"), "{name}: {error}");
+        let error = found(&target, &OpenOptions::default())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(reason) && error.contains("tiledbsoma"),
+            "{name}: {error}"
+        );
         std::fs::remove_file(&file).unwrap();
     };
     check(&format!("{fragment}.upd"), b"", "an update condition");
     check("__1_1_ab_22.xyz", b"", "a file of an unknown kind");
-    check("__1_1_ab_22.con", b"x/__commits/__1_1_ab_22.new\n", "of an unknown kind");
+    check(
+        "__1_1_ab_22.con",
+        b"x/__commits/__1_1_ab_22.new\n",
+        "of an unknown kind",
+    );
     // A fragment of the next version of the format.
     let fragments = target.join("ms/RNA/X/data/__fragments");
     let metadata = fragments.join(&fragment).join("__fragment_metadata.tdb");
     let mut bytes = std::fs::read(&metadata).unwrap();
-    let footer = bytes.len() - 8 - u64::from_le_bytes(bytes[bytes.len() - 8..].try_into().unwrap()) as usize;
+    let footer =
+        bytes.len() - 8 - u64::from_le_bytes(bytes[bytes.len() - 8..].try_into().unwrap()) as usize;
     bytes[footer] = 23;
     std::fs::write(&metadata, &bytes).unwrap();
-    let error = found(&target, &OpenOptions::default()).unwrap_err().to_string();
+    let error = found(&target, &OpenOptions::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("format version 23"), "{error}");
 }
 
@@ -396,7 +485,12 @@ fn measurements_and_layers_can_be_chosen() {
     let found = found(&path, &options).unwrap();
     assert_eq!(found["matrices"]["ms/protein/X/data"][1], 39897);
     let source = slaf::source::open(&path, &OpenOptions::default()).unwrap();
-    let left_out: Vec<&str> = source.description().left_out.iter().map(|note| note.object.as_str()).collect();
+    let left_out: Vec<&str> = source
+        .description()
+        .left_out
+        .iter()
+        .map(|note| note.object.as_str())
+        .collect();
     assert_eq!(left_out, ["ms/protein"]);
     let target = tempfile::tempdir().unwrap();
     let target = target.path().join("everything");
@@ -413,10 +507,26 @@ fn measurements_and_layers_can_be_chosen() {
     let source = slaf::source::open(&target, &options).unwrap();
     let description = source.description();
     assert_eq!(description.main.object, "ms/RNA/X/raw_counts");
-    let layers: Vec<&str> = description.layers.iter().map(|layer| layer.name.key()).collect();
+    let layers: Vec<&str> = description
+        .layers
+        .iter()
+        .map(|layer| layer.name.key())
+        .collect();
     assert_eq!((layers, description.obsm.len()), (vec!["data"], 0));
-    assert!(description.left_out.iter().any(|note| note.object == "ms/RNA/obsm/X_pca"));
+    assert!(
+        description
+            .left_out
+            .iter()
+            .any(|note| note.object == "ms/RNA/obsm/X_pca")
+    );
     let uns = source.uns().unwrap();
-    assert!(uns.left_out.iter().any(|note| note.object == "ms/RNA/uns/title"));
-    assert_eq!(uns.values.keys().collect::<Vec<_>>(), ["inner", "list", "n", "words"]);
+    assert!(
+        uns.left_out
+            .iter()
+            .any(|note| note.object == "ms/RNA/uns/title")
+    );
+    assert_eq!(
+        uns.values.keys().collect::<Vec<_>>(),
+        ["inner", "list", "n", "words"]
+    );
 }

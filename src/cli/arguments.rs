@@ -81,7 +81,12 @@ pub(super) struct ConvertArguments {
     pub format: Option<FormatArgument>,
 
     /// The measurement of a SOMA experiment [default: RNA, or the only one]
-    #[arg(long, value_name = "NAME", env = "SLAF_MEASUREMENT", help_heading = "Input")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "SLAF_MEASUREMENT",
+        help_heading = "Input"
+    )]
     pub measurement: Option<String>,
 
     /// The matrix that becomes the expression table: X, raw (with the genes of raw) or the name of a

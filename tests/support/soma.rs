@@ -37,7 +37,11 @@ pub fn unpack(archive: &Path, target: &Path) {
 
 fn finish(hash: Sha256) -> String {
     let digest = hash.finalize();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn text(hash: &mut Sha256, text: &str) {
@@ -55,8 +59,19 @@ fn names<'a>(values: impl Iterator<Item = &'a str>) -> String {
 fn wide(numbers: &Numbers) -> Vec<i64> {
     match numbers {
         Numbers::Float16(_) | Numbers::Float32(_) | Numbers::Float64(_) => {
-            let canonical = |value: f64| if value.is_nan() { 0x7ff8 << 48 } else { value.to_bits() as i64 };
-            numbers.to_f64().unwrap().into_iter().map(canonical).collect()
+            let canonical = |value: f64| {
+                if value.is_nan() {
+                    0x7ff8 << 48
+                } else {
+                    value.to_bits() as i64
+                }
+            };
+            numbers
+                .to_f64()
+                .unwrap()
+                .into_iter()
+                .map(canonical)
+                .collect()
         }
         Numbers::UInt64(values) => values.iter().map(|&value| value as i64).collect(),
         other => other.to_i64().unwrap(),
@@ -90,8 +105,10 @@ fn matrix(source: &dyn CellSource, name: &MatrixName, rows: u64) -> Result<Value
     let description = source.description();
     let all = [&description.layers, &description.obsp, &description.varp];
     let all = all.into_iter().flatten().chain([&description.main]);
-    let number_type = all.filter(|matrix| matrix.name == *name).map(|matrix| matrix.number_type);
-    let number_type = number_type.last().unwrap();
+    let mut number_type = all
+        .filter(|matrix| matrix.name == *name)
+        .map(|matrix| matrix.number_type);
+    let number_type = number_type.next().unwrap();
     Ok(json!([number_type.to_string(), entries, finish(hash)]))
 }
 
@@ -113,20 +130,29 @@ fn column(array: &ArrayRef, kind: &ColumnKind) -> (String, String) {
             hash.update(names(categories.iter().flatten()).as_bytes());
             for (row, key) in dictionary.keys().iter().enumerate() {
                 hash.update(valid(row));
-                text(&mut hash, key.map_or("", |key| categories.value(key as usize)));
+                text(
+                    &mut hash,
+                    key.map_or("", |key| categories.value(key as usize)),
+                );
             }
             format!("categorical{}", if *ordered { " ordered" } else { "" })
         }
         ColumnKind::Number(NumberType::Float16 | NumberType::Float32 | NumberType::Float64) => {
             let floats = cast(array, &DataType::Float64).unwrap();
             let floats = floats.as_primitive::<Float64Type>().values().to_vec();
-            wide(&Numbers::Float64(floats)).iter().for_each(|value| hash.update(value.to_le_bytes()));
+            wide(&Numbers::Float64(floats))
+                .iter()
+                .for_each(|value| hash.update(value.to_le_bytes()));
             array.data_type().to_string().to_lowercase()
         }
         ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => {
             let whole = if *number_type == NumberType::UInt64 {
                 let whole = array.as_primitive::<UInt64Type>();
-                whole.values().iter().map(|&value| value as i64).collect::<Vec<_>>()
+                whole
+                    .values()
+                    .iter()
+                    .map(|&value| value as i64)
+                    .collect::<Vec<_>>()
             } else {
                 let whole = cast(array, &DataType::Int64).unwrap();
                 whole.as_primitive::<Int64Type>().values().to_vec()
@@ -142,7 +168,12 @@ fn column(array: &ArrayRef, kind: &ColumnKind) -> (String, String) {
         }
         ColumnKind::Time => {
             let times = cast(array, &DataType::Int64).unwrap();
-            for (row, value) in times.as_primitive::<Int64Type>().values().iter().enumerate() {
+            for (row, value) in times
+                .as_primitive::<Int64Type>()
+                .values()
+                .iter()
+                .enumerate()
+            {
                 hash.update(valid(row));
                 hash.update(if array.is_valid(row) { *value } else { 0 }.to_le_bytes());
             }
@@ -198,8 +229,16 @@ pub fn found(path: &Path, options: &OpenOptions) -> Result<Value, SourceError> {
         json!({"rows": ids.len(), "ids": names(ids.iter().flatten()), "columns": columns})
     };
     let (cells, genes) = (description.cells, description.genes);
-    let obs = frame(source.cell_ids(0..cells)?, source.obs(0..cells)?, &description.obs);
-    let var = frame(source.gene_ids(0..genes)?, source.var(0..genes)?, &description.var);
+    let obs = frame(
+        source.cell_ids(0..cells)?,
+        source.obs(0..cells)?,
+        &description.obs,
+    );
+    let var = frame(
+        source.gene_ids(0..genes)?,
+        source.var(0..genes)?,
+        &description.var,
+    );
     let mut matrices = BTreeMap::new();
     for main in [&description.main].into_iter().chain(&description.layers) {
         if main.layout != source::Layout::Absent {
@@ -219,10 +258,16 @@ pub fn found(path: &Path, options: &OpenOptions) -> Result<Value, SourceError> {
         for embedding in list {
             let mut hash = Sha256::new();
             for start in (0..rows).step_by(700) {
-                let block = source.embedding(axis, &embedding.name, start..(start + 700).min(rows))?;
-                wide(&block).iter().for_each(|value| hash.update(value.to_le_bytes()));
+                let block =
+                    source.embedding(axis, &embedding.name, start..(start + 700).min(rows))?;
+                wide(&block)
+                    .iter()
+                    .for_each(|value| hash.update(value.to_le_bytes()));
             }
-            embeddings.insert(format!("{part}/{}", embedding.name), json!([embedding.width, finish(hash)]));
+            embeddings.insert(
+                format!("{part}/{}", embedding.name),
+                json!([embedding.width, finish(hash)]),
+            );
         }
     }
     let mut hash = Sha256::new();

@@ -87,7 +87,12 @@ impl<'a> Contents<'a> {
             contents.converted.extend_from_slice(frame.converted());
         }
         contents.warn_of_raw_counts(&main)?;
-        let uns = contents.measurement.group.member("uns").map(object::group).transpose()?;
+        let uns = contents
+            .measurement
+            .group
+            .member("uns")
+            .map(object::group)
+            .transpose()?;
         let described = |group: &Group| {
             !group.members.is_empty() || object::user_metadata(&group.metadata).next().is_some()
         };
@@ -175,7 +180,12 @@ impl<'a> Contents<'a> {
                 (folder.object().to_string(), stored)
             }
             None => (
-                self.measurement.group.folder.child("X").object().to_string(),
+                self.measurement
+                    .group
+                    .folder
+                    .child("X")
+                    .object()
+                    .to_string(),
                 StoredMatrix::Absent,
             ),
         };
@@ -198,17 +208,29 @@ impl<'a> Contents<'a> {
     }
 
     /// Likewise, or, where they belong to other genes, none.
-    fn fitting(&mut self, part: &str, of: Part, fits: bool) -> Result<Vec<(String, Folder)>, SourceError> {
+    fn fitting(
+        &mut self,
+        part: &str,
+        of: Part,
+        fits: bool,
+    ) -> Result<Vec<(String, Folder)>, SourceError> {
         let members = self.wanted(part, of)?;
         if fits {
             return Ok(members);
         }
-        let notes = members.iter().map(|(_, folder)| Note::new(folder.object(), OTHER_GENES));
+        let notes = members
+            .iter()
+            .map(|(_, folder)| Note::new(folder.object(), OTHER_GENES));
         self.left_out.extend(notes);
         Ok(Vec::new())
     }
 
-    fn layers(&mut self, main: &Matrix, own: bool, var: &Frame) -> Result<Vec<Matrix>, SourceError> {
+    fn layers(
+        &mut self,
+        main: &Matrix,
+        own: bool,
+        var: &Frame,
+    ) -> Result<Vec<Matrix>, SourceError> {
         let mut layers = Vec::new();
         for (name, folder) in self.fitting("X", Part::Layers, own)? {
             if folder.object() != main.object {
@@ -223,7 +245,12 @@ impl<'a> Contents<'a> {
     }
 
     /// The raw matrix, where it is not the main one.
-    fn raw_layer(&mut self, main: &Matrix, var: &Frame, layers: &mut Vec<Matrix>) -> Result<(), SourceError> {
+    fn raw_layer(
+        &mut self,
+        main: &Matrix,
+        var: &Frame,
+        layers: &mut Vec<Matrix>,
+    ) -> Result<(), SourceError> {
         let Some(measurement) = self.raw.take() else {
             return Ok(());
         };
@@ -240,8 +267,13 @@ impl<'a> Contents<'a> {
             }
             let is_own = own.is_some_and(|(own, _)| own == name);
             if self.options.raw == RawUse::LeaveOut || !is_own {
-                let reason = "keep it with --raw-as-layer, or convert it instead of X with --matrix raw";
-                let reason = if is_own { reason } else { "another layer of raw" };
+                let reason =
+                    "keep it with --raw-as-layer, or convert it instead of X with --matrix raw";
+                let reason = if is_own {
+                    reason
+                } else {
+                    "another layer of raw"
+                };
                 self.left_out.push(Note::new(folder.object(), reason));
                 continue;
             }
@@ -251,14 +283,20 @@ impl<'a> Contents<'a> {
                     "leave out --raw-as-layer, or that layer with --skip layers:raw",
                 ));
             }
-            let frame = Frame::open(measurement.var()?, &VAR_INDEX, Part::Var, &self.options.selection)?;
+            let frame = Frame::open(
+                measurement.var()?,
+                &VAR_INDEX,
+                Part::Var,
+                &self.options.selection,
+            )?;
             let genes = raw::positions(&frame, var)?;
             let axes = Axes {
                 rows: self.cells.clone(),
                 columns: Arc::new(frame.joinids().clone()),
             };
             let stored = StoredMatrix::open(folder, axes)?;
-            self.converted.push(Note::new(folder.object(), "became the layer \"raw\""));
+            self.converted
+                .push(Note::new(folder.object(), "became the layer \"raw\""));
             let name = MatrixName::Layer(RAW.into());
             layers.push(self.add(name.clone(), folder.object(), stored));
             if let Some(matrix) = self.matrices.get_mut(&name) {
@@ -269,7 +307,12 @@ impl<'a> Contents<'a> {
         Ok(())
     }
 
-    fn embeddings(&mut self, part: &str, axis: Axis, fits: bool) -> Result<Vec<Embedding>, SourceError> {
+    fn embeddings(
+        &mut self,
+        part: &str,
+        axis: Axis,
+        fits: bool,
+    ) -> Result<Vec<Embedding>, SourceError> {
         let (of, rows) = match axis {
             Axis::Cells => (Part::Obsm, self.cells.clone()),
             Axis::Genes => (Part::Varm, self.genes.clone()),
@@ -279,7 +322,7 @@ impl<'a> Contents<'a> {
             match EmbeddingReader::open(&folder, &rows)? {
                 OpenedEmbedding::Embedding(reader) => {
                     embeddings.push(reader.described(&name));
-                    self.embeddings.insert((axis, name), reader);
+                    self.embeddings.insert((axis, name), *reader);
                 }
                 OpenedEmbedding::LeftOut(reason) => {
                     self.left_out.push(Note::new(folder.object(), reason));
@@ -378,7 +421,9 @@ fn holds_counts(matrix: &StoredMatrix) -> Result<bool, SourceError> {
     let (mut whole, mut some) = (true, false);
     matrix.sample(&mut |numbers| match numbers.to_f64() {
         Ok(values) => {
-            whole &= values.iter().all(|&value| value >= 0.0 && value.fract() == 0.0);
+            whole &= values
+                .iter()
+                .all(|&value| value >= 0.0 && value.fract() == 0.0);
             some |= values.iter().any(|&value| value != 0.0);
         }
         Err(_) => whole = false,

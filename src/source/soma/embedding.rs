@@ -23,7 +23,7 @@ pub(super) struct EmbeddingReader {
 
 /// What opening a member of obsm or varm gives.
 pub(super) enum OpenedEmbedding {
-    Embedding(EmbeddingReader),
+    Embedding(Box<EmbeddingReader>),
     LeftOut(String),
 }
 
@@ -64,11 +64,11 @@ impl EmbeddingReader {
             rows: rows.clone(),
             columns: Arc::new(Joinids::counted(width)),
         };
-        Ok(OpenedEmbedding::Embedding(EmbeddingReader {
+        Ok(OpenedEmbedding::Embedding(Box::new(EmbeddingReader {
             place,
             matrix: StoredMatrix::of(array, axes)?,
             width,
-        }))
+        })))
     }
 
     pub fn described(&self, name: &str) -> Embedding {
@@ -100,7 +100,8 @@ impl EmbeddingReader {
             let Numbers::UInt32(columns) = &chunk.genes else {
                 return Err(self.place.damaged("its columns are not counted in 32 bits"));
             };
-            let values: &[u8] = with_numbers!(&chunk.values, values => bytemuck::cast_slice(values));
+            let values: &[u8] =
+                with_numbers!(&chunk.values, values => bytemuck::cast_slice(values));
             let out = numbers.as_bytes_mut();
             // The last row, counted from one, that had an entry in each column.
             let mut filled = vec![0u64; width];
@@ -136,7 +137,11 @@ fn width(array: &Array) -> u64 {
     {
         return after(range[1]);
     }
-    if let Some(last) = array.metadata.get(LAST_COLUMN).and_then(|value| value.integer()) {
+    if let Some(last) = array
+        .metadata
+        .get(LAST_COLUMN)
+        .and_then(|value| value.integer())
+    {
         return after(last);
     }
     let last = array

@@ -189,7 +189,8 @@ impl Folder {
         buffer.clear();
         let too_large = || {
             let what = format!("{length} bytes");
-            self.place_of(name).too_large(what, length, length.saturating_mul(4))
+            self.place_of(name)
+                .too_large(what, length, length.saturating_mul(4))
         };
         if length > self.memory {
             return Err(too_large());

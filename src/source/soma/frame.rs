@@ -8,10 +8,10 @@ use arrow::array::{Array as _, ArrayRef, AsArray, RecordBatch, RecordBatchOption
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 
+use super::files::Folder;
 use super::frame_column::{FrameColumn, Opened};
 use super::joinids::Joinids;
 use super::object;
-use super::files::Folder;
 use super::rows::{JOINID, Rows};
 use crate::source::error::Place;
 use crate::source::{Column, ColumnKind, Note, Part, Selection, SourceError};
@@ -39,7 +39,9 @@ impl Frame {
         part: Part,
         selection: &Selection,
     ) -> Result<Self, SourceError> {
-        Frame::with_columns(folder, names, part.name(), &|name| selection.excludes(part, name))
+        Frame::with_columns(folder, names, part.name(), &|name| {
+            selection.excludes(part, name)
+        })
     }
 
     /// Opens a frame without the columns for which `excludes` gives a reason. `part` is what users
@@ -69,8 +71,8 @@ impl Frame {
             }
             let skip = format!("leave it out with --skip {part}:{}", attribute.name);
             match FrameColumn::open(&frame.rows, attribute, &skip)? {
-                Opened::Column(column) if is_index => frame.index = Some(column),
-                Opened::Column(column) => frame.columns.push(column),
+                Opened::Column(column) if is_index => frame.index = Some(*column),
+                Opened::Column(column) => frame.columns.push(*column),
                 Opened::LeftOut(reason) if is_index => {
                     return Err(frame.place().unsupported(
                         format!("an index {:?} of which {reason}", attribute.name),
@@ -127,16 +129,20 @@ impl Frame {
     pub fn ids(&self, rows: Range<u64>) -> Result<StringArray, SourceError> {
         let Some(index) = &self.index else {
             let runs = self.rows.joinids.runs(rows);
-            let ids = runs.flat_map(|(first, count)| (0..count as i64).map(move |step| first + step));
+            let ids =
+                runs.flat_map(|(first, count)| (0..count as i64).map(move |step| first + step));
             return Ok(StringArray::from_iter_values(ids.map(|id| id.to_string())));
         };
         let picked = self.rows.pick(rows.clone())?;
         let names = index.read(&self.rows, &picked, rows.start)?;
         if names.null_count() > 0 {
-            let row = (0..names.len()).find(|&row| names.is_null(row)).unwrap_or(0);
-            return Err(self
-                .place()
-                .damaged(format!("row {} has no name in the index", rows.start + row as u64)));
+            let row = (0..names.len())
+                .find(|&row| names.is_null(row))
+                .unwrap_or(0);
+            return Err(self.place().damaged(format!(
+                "row {} has no name in the index",
+                rows.start + row as u64
+            )));
         }
         match index.kind() {
             ColumnKind::Text => Ok(names.as_string::<i32>().clone()),
@@ -171,8 +177,13 @@ impl Frame {
     pub fn whole(&self) -> Result<Vec<(String, ArrayRef)>, SourceError> {
         let picked = self.rows.pick(0..self.len())?;
         let all = self.index.iter().chain(&self.columns);
-        all.map(|column| Ok((column.name().to_string(), column.read(&self.rows, &picked, 0)?)))
-            .collect()
+        all.map(|column| {
+            Ok((
+                column.name().to_string(),
+                column.read(&self.rows, &picked, 0)?,
+            ))
+        })
+        .collect()
     }
 }
 
@@ -187,9 +198,9 @@ fn index_name(rows: &Rows, names: &IndexNames) -> Result<Option<String>, SourceE
             Ok(serde_json::Value::String(name)) if name != JOINID => return Ok(Some(name)),
             Ok(serde_json::Value::String(_)) => return Ok(None),
             _ => {
-                return Err(array
-                    .place()
-                    .damaged(format!("its metadata {INDEX_NAME:?} is {text:?}, not a name")));
+                return Err(array.place().damaged(format!(
+                    "its metadata {INDEX_NAME:?} is {text:?}, not a name"
+                )));
             }
         }
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, DictionaryArray, Int32Array, StringArray, StringBuilder, TimestampNanosecondArray,
+    Array as _, ArrayRef, DictionaryArray, Int32Array, StringArray, StringBuilder,
+    TimestampNanosecondArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::Int32Type;
@@ -30,7 +31,7 @@ pub(super) struct FrameColumn {
 
 /// What opening a column gives.
 pub(super) enum Opened {
-    Column(FrameColumn),
+    Column(Box<FrameColumn>),
     /// It is of a kind that cannot be read; why.
     LeftOut(String),
 }
@@ -44,9 +45,17 @@ impl FrameColumn {
                 return Ok(Opened::LeftOut("its cells have several values".into()));
             }
             Datatype::Ascii | Datatype::Utf8 if attribute.variable() => ColumnKind::Text,
-            Datatype::Number(number_type) if !attribute.variable() => ColumnKind::Number(number_type),
-            Datatype::Datetime(unit) if unit != TimeUnit::Other && !attribute.variable() => ColumnKind::Time,
-            other => return Ok(Opened::LeftOut(format!("{other} cannot be read as a column"))),
+            Datatype::Number(number_type) if !attribute.variable() => {
+                ColumnKind::Number(number_type)
+            }
+            Datatype::Datetime(unit) if unit != TimeUnit::Other && !attribute.variable() => {
+                ColumnKind::Time
+            }
+            other => {
+                return Ok(Opened::LeftOut(format!(
+                    "{other} cannot be read as a column"
+                )));
+            }
         };
         let mut column = FrameColumn {
             place,
@@ -65,10 +74,12 @@ impl FrameColumn {
                     ordered: enumeration.ordered,
                 };
                 column.categories = Some(Arc::new(enumeration.values));
-                return Ok(Opened::Column(column));
+                return Ok(Opened::Column(Box::new(column)));
             }
             (Some(_), _) => {
-                return Err(column.place.damaged("its codes of categories are not whole numbers"));
+                return Err(column
+                    .place
+                    .damaged("its codes of categories are not whole numbers"));
             }
         }
         if let ColumnKind::Number(number_type) = column.kind
@@ -77,7 +88,7 @@ impl FrameColumn {
         {
             column.kind = ColumnKind::Nullable(number_type);
         }
-        Ok(Opened::Column(column))
+        Ok(Opened::Column(Box::new(column)))
     }
 
     fn open_files(&mut self, rows: &Rows) -> Result<(), SourceError> {
@@ -128,7 +139,9 @@ impl FrameColumn {
         }
         for fragment in &rows.array.fragments {
             let attributes = &fragment.schema.attributes;
-            let number = attributes.iter().position(|other| other.name == self.attribute.name);
+            let number = attributes
+                .iter()
+                .position(|other| other.name == self.attribute.name);
             let nulls = match number {
                 None => !self.attribute.fill_is_valid,
                 Some(number) if attributes[number].nullable => {
@@ -199,10 +212,13 @@ impl Values<'_> {
         let attribute = &self.column.attribute;
         let width = attribute.datatype.size();
         let fill = (!attribute.nullable || attribute.fill_is_valid).then_some(&attribute.fill[..]);
-        self.picked.cells.iter().map(move |cell| match &self.tiles[cell.tile as usize] {
-            Some(tile) => tile.value(cell.cell as usize, width),
-            None => fill,
-        })
+        self.picked
+            .cells
+            .iter()
+            .map(move |cell| match &self.tiles[cell.tile as usize] {
+                Some(tile) => tile.value(cell.cell as usize, width),
+                None => fill,
+            })
     }
 
     fn texts(&self, first: u64) -> Result<ArrayRef, SourceError> {
@@ -223,7 +239,10 @@ impl Values<'_> {
     }
 
     /// The numbers, zeros where they are missing, and where they are.
-    fn gather(&self, number_type: NumberType) -> Result<(Numbers, Option<NullBuffer>), SourceError> {
+    fn gather(
+        &self,
+        number_type: NumberType,
+    ) -> Result<(Numbers, Option<NullBuffer>), SourceError> {
         let place = &self.column.place;
         let length = self.picked.cells.len();
         let width = number_type.size();
@@ -274,9 +293,9 @@ impl Values<'_> {
             return Err(place.damaged("it has no categories"));
         };
         let (codes, nulls) = self.gather(codes)?;
-        let codes = codes
-            .to_i64()
-            .map_err(|row| place.damaged(format!("row {} has an absurd code", first + row as u64)))?;
+        let codes = codes.to_i64().map_err(|row| {
+            place.damaged(format!("row {} has an absurd code", first + row as u64))
+        })?;
         let known = |code: i64| {
             let key = i32::try_from(code).ok();
             key.filter(|&key| usize::try_from(key).is_ok_and(|key| key < categories.len()))
@@ -300,7 +319,9 @@ impl Values<'_> {
         }
         let keys = Int32Array::from(keys);
         let dictionary = DictionaryArray::<Int32Type>::try_new(keys, categories.clone());
-        Ok(Arc::new(dictionary.map_err(|error| place.damaged(error.to_string()))?))
+        Ok(Arc::new(
+            dictionary.map_err(|error| place.damaged(error.to_string()))?,
+        ))
     }
 
     fn times(&self, first: u64) -> Result<ArrayRef, SourceError> {
@@ -326,7 +347,8 @@ impl Values<'_> {
             }
             *time = time.checked_mul(nanoseconds).ok_or_else(|| {
                 let row = first + row as u64;
-                let what = format!("the time in row {row}, which is beyond what nanoseconds can say,");
+                let what =
+                    format!("the time in row {row}, which is beyond what nanoseconds can say,");
                 self.column.place.unsupported(what, &self.column.skip)
             })?;
         }

@@ -69,7 +69,9 @@ impl Joinids {
 
     /// The end of the positions of a run.
     fn end(&self, number: usize) -> u64 {
-        self.runs.get(number + 1).map_or(self.length, |next| next.position)
+        self.runs
+            .get(number + 1)
+            .map_or(self.length, |next| next.position)
     }
 
     /// The position of a joinid, if it is there.
@@ -96,7 +98,9 @@ impl Joinids {
 
     /// The joinids of a range of positions, as runs: the first, and how many.
     pub fn runs(&self, positions: Range<u64>) -> impl Iterator<Item = (i64, u64)> + '_ {
-        let first = self.runs.partition_point(|run| run.position <= positions.start);
+        let first = self
+            .runs
+            .partition_point(|run| run.position <= positions.start);
         (first.saturating_sub(1)..self.runs.len()).map_while(move |number| {
             let run = self.runs[number];
             let start = run.position.max(positions.start);

@@ -31,9 +31,12 @@ impl Measurement {
 
     /// The folder of the genes' data frame.
     pub fn var(&self) -> Result<&Folder, SourceError> {
-        self.group
-            .member("var")
-            .ok_or_else(|| self.group.folder.place().damaged("it has no data frame \"var\""))
+        self.group.member("var").ok_or_else(|| {
+            self.group
+                .folder
+                .place()
+                .damaged("it has no data frame \"var\"")
+        })
     }
 
     /// The layers, by name.
@@ -63,25 +66,34 @@ impl Measurement {
 
     /// A layer that a user chose.
     pub fn chosen_layer(&self, wanted: &str) -> Result<(&String, &Folder), SourceError> {
-        self.layers().find(|(name, _)| *name == wanted).ok_or_else(|| {
-            let names = self.layer_names();
-            let help = if names.is_empty() {
-                "leave out --matrix".to_string()
-            } else {
-                format!("choose raw or one of: {names}")
-            };
-            self.group
-                .folder
-                .place()
-                .unsupported(format!("--matrix {wanted}: a layer that it does not have"), help)
-        })
+        self.layers()
+            .find(|(name, _)| *name == wanted)
+            .ok_or_else(|| {
+                let names = self.layer_names();
+                let help = if names.is_empty() {
+                    "leave out --matrix".to_string()
+                } else {
+                    format!("choose raw or one of: {names}")
+                };
+                self.group.folder.place().unsupported(
+                    format!("--matrix {wanted}: a layer that it does not have"),
+                    help,
+                )
+            })
     }
 }
 
 /// The name of the measurement that is read: the one that a user chose, or `RNA`, or the only one.
 pub(super) fn choose(measurements: &Group, options: &OpenOptions) -> Result<String, SourceError> {
     let place = measurements.folder.place();
-    let names = || measurements.members.keys().cloned().collect::<Vec<_>>().join(", ");
+    let names = || {
+        measurements
+            .members
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     if let Some(chosen) = &options.measurement {
         return match measurements.member(chosen) {
             Some(_) => Ok(chosen.clone()),

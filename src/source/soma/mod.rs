@@ -34,12 +34,12 @@ use arrow::array::{RecordBatch, StringArray};
 use self::contents::Contents;
 use self::embedding::EmbeddingReader;
 use self::files::Folder;
+pub(super) use self::files::remote_scheme;
 use self::frame::Frame;
 use self::matrix::StoredMatrix;
 use self::object::Storage;
 use self::tiledb::group::Group;
 use self::uns::UnsReader;
-pub(super) use self::files::remote_scheme;
 use super::error::Place;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, OpenOptions,
@@ -99,7 +99,10 @@ impl SomaSource {
         match object::declared(&experiment.metadata) {
             Some("SOMAExperiment") => Contents::read(experiment, options),
             other => Err(folder.place().unsupported(
-                format!("{}, which is no SOMAExperiment,", other.unwrap_or("a TileDB group")),
+                format!(
+                    "{}, which is no SOMAExperiment,",
+                    other.unwrap_or("a TileDB group")
+                ),
                 "name the folder of the experiment",
             )),
         }

@@ -69,7 +69,9 @@ pub(super) fn kind(folder: &Folder) -> Result<Kind, SourceError> {
 pub(super) fn group(folder: &Folder) -> Result<Group, SourceError> {
     match storage(folder)? {
         Storage::Group => Group::open(folder),
-        Storage::Array => Err(folder.place().damaged("it is an array where a group is expected")),
+        Storage::Array => Err(folder
+            .place()
+            .damaged("it is an array where a group is expected")),
         Storage::None => Err(missing(folder)),
     }
 }
@@ -78,7 +80,9 @@ pub(super) fn group(folder: &Folder) -> Result<Group, SourceError> {
 pub(super) fn array(folder: &Folder) -> Result<Array, SourceError> {
     match storage(folder)? {
         Storage::Array => Array::open(folder),
-        Storage::Group => Err(folder.place().damaged("it is a group where an array is expected")),
+        Storage::Group => Err(folder
+            .place()
+            .damaged("it is a group where an array is expected")),
         Storage::None => Err(missing(folder)),
     }
 }
@@ -93,7 +97,7 @@ pub(super) fn missing(folder: &Folder) -> SourceError {
 
 /// Metadata that a user gave, rather than tiledbsoma.
 pub(super) fn user_metadata(metadata: &Metadata) -> impl Iterator<Item = &String> {
-    metadata
-        .keys()
-        .filter(|name| !name.starts_with("soma_") && *name != "dataset_type" && *name != "tiledbsoma_version")
+    metadata.keys().filter(|name| {
+        !name.starts_with("soma_") && *name != "dataset_type" && *name != "tiledbsoma_version"
+    })
 }

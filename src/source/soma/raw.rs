@@ -61,7 +61,9 @@ pub(super) fn with_genes_moved<'a>(
                     genes: Numbers::UInt32(moved),
                     ..chunk
                 }),
-                None => Err(place.damaged(format!("an entry lies outside the {} genes", genes.len()))),
+                None => {
+                    Err(place.damaged(format!("an entry lies outside the {} genes", genes.len())))
+                }
             }
         }))
     }))

@@ -53,13 +53,18 @@ impl Rows {
         };
         if schema.dense || dimension.name != JOINID || !dimension.is_int64() {
             return Err(place.unsupported(
-                format!("a data frame that is indexed by {:?}, not by {JOINID:?},", dimension.name),
+                format!(
+                    "a data frame that is indexed by {:?}, not by {JOINID:?},",
+                    dimension.name
+                ),
                 "write it again with index_column_names=[\"soma_joinid\"]",
             ));
         }
         let open = |fragment: &Fragment| {
             if fragment.schema.dimensions != schema.dimensions {
-                return Err(Fault::unsupported("a write with other index columns").at(&fragment.place()));
+                return Err(
+                    Fault::unsupported("a write with other index columns").at(&fragment.place())
+                );
             }
             Ok(FragmentRows {
                 joinids: ColumnFile::dimension(fragment, 0, fragment.tiles)?,
@@ -78,7 +83,11 @@ impl Rows {
         };
         if rows.joinids.bytes() > rows.array.folder.memory() / 8 {
             let bytes = rows.joinids.bytes();
-            return Err(place.too_large("the list of its joinids", bytes, bytes.saturating_mul(16)));
+            return Err(place.too_large(
+                "the list of its joinids",
+                bytes,
+                bytes.saturating_mul(16),
+            ));
         }
         Ok(rows)
     }
@@ -96,14 +105,19 @@ impl Rows {
 
     /// The joinids, where each tile spans as many as it has cells and no two tiles meet.
     fn told_by_headers(&self) -> Result<Option<Joinids>, SourceError> {
-        let simple = self.fragments.iter().all(|fragment| fragment.lives.is_simple());
+        let simple = self
+            .fragments
+            .iter()
+            .all(|fragment| fragment.lives.is_simple());
         if !simple || self.array.schema.duplicates {
             return Ok(None);
         }
         let mut joinids = Joinids::default();
         for (span, fragment, tile) in self.spans()? {
             let cells = self.array.fragments[fragment].cells(tile);
-            let full = span[1].checked_sub(span[0]).and_then(|length| u64::try_from(length).ok());
+            let full = span[1]
+                .checked_sub(span[0])
+                .and_then(|length| u64::try_from(length).ok());
             if full != Some(cells - 1) || joinids.push(span[0], cells).is_err() {
                 return Ok(None);
             }
@@ -115,7 +129,11 @@ impl Rows {
         let spans = self.spans()?;
         let last = spans.iter().map(|(span, ..)| span[1]).max();
         let mut joinids = Joinids::default();
-        let mut starts = spans.iter().map(|(span, ..)| span[0]).step_by(TILES).peekable();
+        let mut starts = spans
+            .iter()
+            .map(|(span, ..)| span[0])
+            .step_by(TILES)
+            .peekable();
         while let Some(start) = starts.next() {
             let next = loop {
                 match starts.peek() {
@@ -127,9 +145,10 @@ impl Rows {
             let end = next.map(|next| next - 1).or(last).unwrap_or(start);
             for cell in self.within([start, end])?.cells {
                 joinids.push(cell.id, 1).map_err(|wrong| {
-                    self.array
-                        .place()
-                        .damaged(format!("the joinid {} comes twice, or is negative", wrong.0))
+                    self.array.place().damaged(format!(
+                        "the joinid {} comes twice, or is negative",
+                        wrong.0
+                    ))
                 })?;
             }
         }
@@ -147,7 +166,9 @@ impl Rows {
         let (mut buffer, mut bytes) = (Vec::new(), Vec::new());
         // Cells that were deleted, though no newer write gave them again.
         let mut dead: Vec<Cell> = Vec::new();
-        for (number, (fragment, rows)) in self.array.fragments.iter().zip(&self.fragments).enumerate() {
+        for (number, (fragment, rows)) in
+            self.array.fragments.iter().zip(&self.fragments).enumerate()
+        {
             for (tile, span) in fragment.spans()?.iter().enumerate() {
                 let span = span[0];
                 if span[1] < ids[0] || span[0] > ids[1] {
@@ -155,7 +176,8 @@ impl Rows {
                 }
                 let count = fragment.cells(tile);
                 bytes.clear();
-                rows.joinids.read_fixed(tile, count, &mut buffer, &mut bytes, &mut scratch)?;
+                rows.joinids
+                    .read_fixed(tile, count, &mut buffer, &mut bytes, &mut scratch)?;
                 let life = rows.lives.read(tile, count, &mut scratch)?;
                 let position = picked.tiles.len() as u32;
                 for (cell, id) in (0u32..).zip(whole_numbers(&bytes)) {
@@ -168,7 +190,10 @@ impl Rows {
                     if id < ids[0] || id > ids[1] {
                         continue;
                     }
-                    let time = life.times.as_ref().map_or(fragment.time(), |times| times[cell as usize]);
+                    let time = life
+                        .times
+                        .as_ref()
+                        .map_or(fragment.time(), |times| times[cell as usize]);
                     let found = Cell {
                         id,
                         time,
@@ -206,7 +231,10 @@ impl Rows {
             .runs(rows)
             .flat_map(|(first, count)| (0..count as i64).map(move |step| first + step));
         if !picked.cells.iter().map(|cell| cell.id).eq(ids) {
-            return Err(self.array.place().damaged("its tiles do not have the joinids that they span"));
+            return Err(self
+                .array
+                .place()
+                .damaged("its tiles do not have the joinids that they span"));
         }
         Ok(picked)
     }

@@ -58,7 +58,9 @@ impl<'a> UnsReader<'a> {
     }
 
     fn excluded(&mut self, object: &str, name: &str, depth: usize) -> bool {
-        let reason = (depth == 0).then(|| self.selection.excludes(Part::Uns, name)).flatten();
+        let reason = (depth == 0)
+            .then(|| self.selection.excludes(Part::Uns, name))
+            .flatten();
         let excluded = reason.is_some();
         if let Some(reason) = reason {
             self.leave_out(object, reason);
@@ -66,7 +68,11 @@ impl<'a> UnsReader<'a> {
         excluded
     }
 
-    fn collection(&mut self, group: &Group, depth: usize) -> Result<Map<String, Value>, SourceError> {
+    fn collection(
+        &mut self,
+        group: &Group,
+        depth: usize,
+    ) -> Result<Map<String, Value>, SourceError> {
         let mut map = Map::new();
         let parent = group.folder.object();
         for (name, folder) in &group.members {
@@ -141,14 +147,18 @@ impl<'a> UnsReader<'a> {
             Kind::DenseArray => self.array(folder),
             Kind::SparseArray => Ok(Err("a sparse array has no form in JSON".into())),
             Kind::Missing => Err(object::missing(folder)),
-            Kind::Other => Ok(Err("an object of an unknown kind has no form in JSON".into())),
+            Kind::Other => Ok(Err(
+                "an object of an unknown kind has no form in JSON".into()
+            )),
         }
     }
 
     fn array(&mut self, folder: &Folder) -> Result<Read, SourceError> {
         let array = match DenseArray::open(object::array(folder)?) {
             Ok(array) => array,
-            Err(SourceError::Unsupported { what, .. }) => return Ok(Err(format!("{what} has no form in JSON"))),
+            Err(SourceError::Unsupported { what, .. }) => {
+                return Ok(Err(format!("{what} has no form in JSON")));
+            }
             Err(error) => return Err(error),
         };
         let shape = array.shape();
@@ -182,14 +192,20 @@ impl<'a> UnsReader<'a> {
         match hint {
             Some(LIST) => match lists.into_iter().find(|(name, _)| name == LIST_COLUMN) {
                 Some((_, values)) => return Ok(Ok(Value::Array(values))),
-                None => return Ok(Err(format!("a list of text without the column {LIST_COLUMN:?}"))),
+                None => {
+                    return Ok(Err(format!(
+                        "a list of text without the column {LIST_COLUMN:?}"
+                    )));
+                }
             },
             Some(TABLE) => return Ok(table(lists)),
             _ => {}
         }
         let what = "a data frame became a list for each column";
         self.uns.converted.push(Note::new(object, what));
-        let lists = lists.into_iter().map(|(name, values)| (name, Value::Array(values)));
+        let lists = lists
+            .into_iter()
+            .map(|(name, values)| (name, Value::Array(values)));
         Ok(Ok(Value::Object(lists.collect())))
     }
 
@@ -205,7 +221,9 @@ impl<'a> UnsReader<'a> {
 fn table(lists: Vec<(String, Vec<Value>)>) -> Read {
     let mut columns: Vec<Option<Vec<Value>>> = vec![None; lists.len()];
     for (name, values) in lists {
-        let number = name.strip_prefix(TABLE_COLUMNS).and_then(|number| number.parse::<usize>().ok());
+        let number = name
+            .strip_prefix(TABLE_COLUMNS)
+            .and_then(|number| number.parse::<usize>().ok());
         match number.and_then(|number| columns.get_mut(number)) {
             Some(column) => *column = Some(values),
             None => return Err(format!("a table of text with the column {name:?}")),

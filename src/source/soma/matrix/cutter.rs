@@ -55,7 +55,10 @@ impl<'a> Cutter<'a> {
     /// rows, stay within the budget.
     fn height(&mut self) -> (u64, u64) {
         let limit = self.entries as f64;
-        let last = self.rows.end.min(self.rows.start.saturating_add(self.cells));
+        let last = self
+            .rows
+            .end
+            .min(self.rows.start.saturating_add(self.cells));
         let (mut row, mut entries) = (self.rows.start, 0.0);
         while row < last {
             self.begin(row + 1);
@@ -93,21 +96,33 @@ impl<'a> Cutter<'a> {
         let rows = self.rows.start..end;
         self.rows.start = end;
         // A tile may have been opened for a row that the slab did not reach.
-        let mut tiles: Vec<_> = self.open.iter().filter(|shared| shared.tile.start < end).cloned().collect();
+        let mut tiles: Vec<_> = self
+            .open
+            .iter()
+            .filter(|shared| shared.tile.start < end)
+            .cloned()
+            .collect();
         tiles.sort_by_key(|shared| (shared.tile.fragment, shared.tile.number));
         self.open.retain(|shared| shared.tile.end > end);
         let kept = self.open.iter().map(|shared| shared.tile.cells);
-        let kept = kept.fold(0, u64::saturating_add).saturating_mul(self.matrix.entry_bytes());
+        let kept = kept
+            .fold(0, u64::saturating_add)
+            .saturating_mul(self.matrix.entry_bytes());
         if kept > self.matrix.memory / 4 {
             return Err(self.matrix.place().too_large(
-                format!("holding the {} tiles that row {end} goes through", self.open.len()),
+                format!(
+                    "holding the {} tiles that row {end} goes through",
+                    self.open.len()
+                ),
                 kept,
                 kept.saturating_mul(8),
             ));
         }
         let matrix = self.matrix;
         let slab = rows.clone();
-        Ok(PendingChunk::new(rows, entries, move || matrix.read(slab, &tiles)))
+        Ok(PendingChunk::new(rows, entries, move || {
+            matrix.read(slab, &tiles)
+        }))
     }
 }
 

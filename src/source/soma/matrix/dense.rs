@@ -44,11 +44,16 @@ impl DenseArray {
         if !schema.row_major {
             return Err(place.unsupported("a dense array that lies column after column", REWRITE));
         }
-        let attribute = schema.attributes.first().filter(|_| schema.attributes.len() == 1);
+        let attribute = schema
+            .attributes
+            .first()
+            .filter(|_| schema.attributes.len() == 1);
         let (attribute, number_type) = match attribute {
             Some(attribute) if attribute.values == Some(1) && attribute.enumeration.is_none() => {
                 match attribute.datatype {
-                    super::super::tiledb::datatype::Datatype::Number(number_type) => (attribute, number_type),
+                    super::super::tiledb::datatype::Datatype::Number(number_type) => {
+                        (attribute, number_type)
+                    }
                     other => return Err(place.unsupported(format!("an array of {other}"), REWRITE)),
                 }
             }
@@ -67,7 +72,10 @@ impl DenseArray {
             };
             if range[0] != 0 || range[1] < 0 || extent < 1 {
                 return Err(place.unsupported(
-                    format!("a dimension from {} to {} in tiles of {extent}", range[0], range[1]),
+                    format!(
+                        "a dimension from {} to {} in tiles of {extent}",
+                        range[0], range[1]
+                    ),
                     REWRITE,
                 ));
             }
@@ -77,8 +85,13 @@ impl DenseArray {
         if attribute.fill.len() != number_type.size() {
             return Err(place.damaged("its fill value is not one of its type"));
         }
-        let open = |fragment: &Fragment| Written::open(fragment, &attribute.name, extents, number_type);
-        let fragments = array.fragments.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let open =
+            |fragment: &Fragment| Written::open(fragment, &attribute.name, extents, number_type);
+        let fragments = array
+            .fragments
+            .iter()
+            .map(open)
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(DenseArray {
             number_type,
             fill: attribute.fill.clone(),
@@ -124,11 +137,12 @@ impl DenseArray {
             return Err(Fault::TooLarge(bytes).at(&place));
         }
         let length = (height * width) as usize;
-        let mut numbers =
-            Numbers::zeroed(self.number_type, length).ok_or_else(|| Fault::TooLarge(bytes).at(&place))?;
+        let mut numbers = Numbers::zeroed(self.number_type, length)
+            .ok_or_else(|| Fault::TooLarge(bytes).at(&place))?;
         let out = numbers.as_bytes_mut();
         if self.fill.iter().any(|&byte| byte != 0) {
-            out.chunks_exact_mut(size).for_each(|cell| cell.copy_from_slice(&self.fill));
+            out.chunks_exact_mut(size)
+                .for_each(|cell| cell.copy_from_slice(&self.fill));
         }
         if length == 0 {
             return Ok(numbers);
@@ -152,7 +166,8 @@ impl DenseArray {
     ) -> Result<(), SourceError> {
         let size = self.number_type.size();
         let width = (window[1][1] - window[1][0] + 1) as usize;
-        let [Some(rows), Some(columns)] = [0, 1].map(|at| meeting(window[at], written.cells[at])) else {
+        let [Some(rows), Some(columns)] = [0, 1].map(|at| meeting(window[at], written.cells[at]))
+        else {
             return Ok(());
         };
         let [tile_rows, tile_columns] = self.extents;
@@ -160,20 +175,29 @@ impl DenseArray {
         for tile_row in rows[0] / tile_rows..=rows[1] / tile_rows {
             for tile_column in columns[0] / tile_columns..=columns[1] / tile_columns {
                 let [first_rows, first_columns] = written.grid;
-                let tile = (tile_row - first_rows[0]) * first_columns[1] + tile_column - first_columns[0];
+                let tile =
+                    (tile_row - first_rows[0]) * first_columns[1] + tile_column - first_columns[0];
                 let origin = [tile_row * tile_rows, tile_column * tile_columns];
                 let span = |at: usize, wanted: [i64; 2], extent: i64| {
-                    [wanted[0].max(origin[at]), wanted[1].min(origin[at].saturating_add(extent - 1))]
+                    [
+                        wanted[0].max(origin[at]),
+                        wanted[1].min(origin[at].saturating_add(extent - 1)),
+                    ]
                 };
                 let (r, c) = (span(0, rows, tile_rows), span(1, columns, tile_columns));
                 // Whole rows of the tile, of which the wanted columns are taken.
                 let in_tile = [r[0] - origin[0], r[1] - origin[0] + 1];
                 let wanted = in_tile.map(|row| row as u64 * tile_columns as u64);
-                let bytes = written.tiles.read(tile as usize, cells, wanted[0]..wanted[1], scratch)?;
+                let bytes =
+                    written
+                        .tiles
+                        .read(tile as usize, cells, wanted[0]..wanted[1], scratch)?;
                 let count = (c[1] - c[0] + 1) as usize * size;
                 for row in r[0]..=r[1] {
                     let from = ((row - r[0]) * tile_columns + c[0] - origin[1]) as usize * size;
-                    let to = ((row - window[0][0]) as usize * width + (c[0] - window[1][0]) as usize) * size;
+                    let to = ((row - window[0][0]) as usize * width
+                        + (c[0] - window[1][0]) as usize)
+                        * size;
                     out[to..to + count].copy_from_slice(&bytes[from..from + count]);
                 }
             }
@@ -212,7 +236,9 @@ impl Written {
             let [first, last] = cells[at].map(|coordinate| coordinate / extents[at]);
             grid[at] = [first, last - first + 1];
         }
-        let tiles = grid[0][1].checked_mul(grid[1][1]).and_then(|tiles| usize::try_from(tiles).ok());
+        let tiles = grid[0][1]
+            .checked_mul(grid[1][1])
+            .and_then(|tiles| usize::try_from(tiles).ok());
         let area = extents[0].checked_mul(extents[1]);
         let (Some(tiles), Some(_)) = (tiles, area) else {
             return Err(place.damaged("it has absurdly many tiles"));
@@ -260,7 +286,11 @@ impl DenseMatrix {
                 )));
             }
         }
-        Ok(DenseMatrix { array, axes, memory })
+        Ok(DenseMatrix {
+            array,
+            axes,
+            memory,
+        })
     }
 
     pub fn number_type(&self) -> NumberType {
@@ -283,7 +313,10 @@ impl DenseMatrix {
     pub fn dense_rows(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
         let columns = self.axes.columns.len();
         let length = (rows.end - rows.start).saturating_mul(columns);
-        let too_large = || Fault::TooLarge(length.saturating_mul(self.number_type().size() as u64)).at(&self.array.place());
+        let too_large = || {
+            Fault::TooLarge(length.saturating_mul(self.number_type().size() as u64))
+                .at(&self.array.place())
+        };
         let length = usize::try_from(length).map_err(|_| too_large())?;
         let mut numbers = Numbers::zeroed(self.number_type(), length).ok_or_else(too_large)?;
         let size = self.number_type().size();
@@ -323,16 +356,26 @@ impl DenseMatrix {
             let together = self.array.extents[0].max(1) as u64;
             let aligned = (start / together + 1) * together;
             let end = start.saturating_add(step);
-            let end = if end > aligned && step < together { aligned } else { end };
+            let end = if end > aligned && step < together {
+                aligned
+            } else {
+                end
+            };
             let slab = start..end.min(rows.end);
             start = slab.end;
             if row > self.memory {
                 let what = format!("a row of {columns} columns");
-                return Some(Err(self.array.place().too_large(what, row, row.saturating_mul(2))));
+                return Some(Err(self.array.place().too_large(
+                    what,
+                    row,
+                    row.saturating_mul(2),
+                )));
             }
             let entries = (slab.end - slab.start).saturating_mul(columns);
             let cells = slab.clone();
-            Some(Ok(PendingChunk::new(slab, entries, move || self.read(cells))))
+            Some(Ok(PendingChunk::new(slab, entries, move || {
+                self.read(cells)
+            })))
         }))
     }
 

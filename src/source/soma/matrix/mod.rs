@@ -43,9 +43,10 @@ impl StoredMatrix {
         match object::kind(folder)? {
             Kind::SparseArray | Kind::DenseArray => StoredMatrix::of(object::array(folder)?, axes),
             Kind::Missing => Err(object::missing(folder)),
-            _ => Err(folder
-                .place()
-                .unsupported("an object that is not an array, where a matrix is expected,", REWRITE)),
+            _ => Err(folder.place().unsupported(
+                "an object that is not an array, where a matrix is expected,",
+                REWRITE,
+            )),
         }
     }
 
@@ -133,10 +134,21 @@ impl StoredMatrix {
 /// The attribute of an array of numbers with two dimensions, and its type.
 fn number_attribute(schema: &Schema, place: &Place) -> Result<(usize, NumberType), SourceError> {
     let two = schema.dimensions.len() == 2;
-    if !two || !schema.dimensions.iter().all(|dimension| dimension.is_int64()) {
-        return Err(place.unsupported("an array that does not have two dimensions of int64", REWRITE));
+    if !two
+        || !schema
+            .dimensions
+            .iter()
+            .all(|dimension| dimension.is_int64())
+    {
+        return Err(place.unsupported(
+            "an array that does not have two dimensions of int64",
+            REWRITE,
+        ));
     }
-    let number = schema.attributes.iter().position(|attribute| attribute.name == DATA);
+    let number = schema
+        .attributes
+        .iter()
+        .position(|attribute| attribute.name == DATA);
     let Some(number) = number else {
         return Err(place.damaged(format!("it has no attribute {DATA:?}")));
     };

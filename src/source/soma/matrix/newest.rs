@@ -60,7 +60,9 @@ pub(super) fn sort(
     });
     candidates.retain(|candidate| {
         let dead = &entries[candidate.tile as usize].dead;
-        !dead.as_ref().is_some_and(|dead| dead[candidate.cell as usize])
+        !dead
+            .as_ref()
+            .is_some_and(|dead| dead[candidate.cell as usize])
     });
     let mut indptr: Vec<usize> = reserved(height as usize + 1)?;
     indptr.resize(height as usize + 1, 0);
@@ -82,7 +84,12 @@ pub(super) fn sort(
     Ok(CellChunk {
         cells: rows.clone(),
         indptr,
-        genes: Numbers::UInt32(candidates.iter().map(|candidate| candidate.column).collect()),
+        genes: Numbers::UInt32(
+            candidates
+                .iter()
+                .map(|candidate| candidate.column)
+                .collect(),
+        ),
         values,
     })
 }

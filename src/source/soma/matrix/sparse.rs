@@ -64,7 +64,11 @@ impl SparseMatrix {
         let open = |fragment: &Fragment| {
             let schema = &fragment.schema;
             let same = number_attribute(schema, &fragment.place())?.1 == number_type
-                && schema.dimensions.iter().zip(&array.schema.dimensions).all(|(a, b)| a.name == b.name)
+                && schema
+                    .dimensions
+                    .iter()
+                    .zip(&array.schema.dimensions)
+                    .all(|(a, b)| a.name == b.name)
                 && schema.duplicates == array.schema.duplicates;
             if !same {
                 return Err(Fault::unsupported("a write with another schema").at(&fragment.place()));
@@ -81,9 +85,16 @@ impl SparseMatrix {
                 lives: array.lives(fragment)?,
             })
         };
-        let fragments = array.fragments.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let fragments = array
+            .fragments
+            .iter()
+            .map(open)
+            .collect::<Result<Vec<_>, _>>()?;
         if u32::try_from(axes.rows.len()).is_err() || u32::try_from(axes.columns.len()).is_err() {
-            return Err(place.unsupported("a matrix of more than 4,294,967,295 rows or columns", REWRITE));
+            return Err(place.unsupported(
+                "a matrix of more than 4,294,967,295 rows or columns",
+                REWRITE,
+            ));
         }
         let timed = array.fragments.iter().any(|fragment| fragment.has_times);
         let rewritten = !array.schema.duplicates && (timed || meet(&array.fragments));
@@ -157,11 +168,17 @@ impl SparseMatrix {
     }
 
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
-        let total: usize = self.array.fragments.iter().map(|fragment| fragment.tiles).sum();
+        let total: usize = self
+            .array
+            .fragments
+            .iter()
+            .map(|fragment| fragment.tiles)
+            .sum();
         let step = total.div_ceil(SAMPLE_TILES).max(1);
         let mut scratch = self.scratch()?;
         let all = self.array.fragments.iter().enumerate();
-        let tiles = all.flat_map(|(number, fragment)| (0..fragment.tiles).map(move |tile| (number, tile)));
+        let tiles =
+            all.flat_map(|(number, fragment)| (0..fragment.tiles).map(move |tile| (number, tile)));
         // The last tile is always among them.
         for (_, (fragment, tile)) in tiles
             .enumerate()
@@ -206,17 +223,15 @@ impl SparseMatrix {
         let mut positions = |column: &ColumnFile, ids: &Joinids, span: [i64; 2]| {
             bytes.clear();
             column.read_fixed(tile.number, tile.cells, &mut buffer, &mut bytes, scratch)?;
-            positions(&bytes, ids, span, life.dead.as_deref()).map_err(|problem| {
-                match problem {
-                    Unplaced::Outside(id) => column.place().damaged(format!(
-                        "the coordinate {id} lies outside of its tile ({} to {})",
-                        span[0], span[1]
-                    )),
-                    Unplaced::Nobody(id) => self.place().damaged(format!(
-                        "it has an entry for the joinid {id}, which obs or var does not have"
-                    )),
-                    Unplaced::Memory(fault) => fault.at(&column.place()),
-                }
+            positions(&bytes, ids, span, life.dead.as_deref()).map_err(|problem| match problem {
+                Unplaced::Outside(id) => column.place().damaged(format!(
+                    "the coordinate {id} lies outside of its tile ({} to {})",
+                    span[0], span[1]
+                )),
+                Unplaced::Nobody(id) => self.place().damaged(format!(
+                    "it has an entry for the joinid {id}, which obs or var does not have"
+                )),
+                Unplaced::Memory(fault) => fault.at(&column.place()),
             })
         };
         let mut rows = positions(&columns.rows, &self.axes.rows, row_span)?;
@@ -242,14 +257,20 @@ impl SparseMatrix {
     }
 
     /// Reads a slab: a range of rows from the tiles that have any of them.
-    pub(super) fn read(&self, rows: Range<u64>, tiles: &[Arc<SharedTile>]) -> Result<CellChunk, SourceError> {
+    pub(super) fn read(
+        &self,
+        rows: Range<u64>,
+        tiles: &[Arc<SharedTile>],
+    ) -> Result<CellChunk, SourceError> {
         let mut scratch = self.scratch()?;
         let mut entries = Vec::with_capacity(tiles.len());
         for shared in tiles {
             entries.push(shared.entries(self, &mut scratch)?);
         }
         let rewritten = self.rewritten
-            && (tiles.windows(2).any(|pair| pair[0].tile.fragment != pair[1].tile.fragment)
+            && (tiles
+                .windows(2)
+                .any(|pair| pair[0].tile.fragment != pair[1].tile.fragment)
                 || entries.iter().any(|entries| entries.times.is_some()));
         let read = if rewritten {
             super::newest::sort(&rows, &entries, tiles, self.number_type)
@@ -278,7 +299,11 @@ impl SharedTile {
     }
 
     /// The entries, decoded once.
-    fn entries(&self, matrix: &SparseMatrix, scratch: &mut Scratch) -> Result<Arc<Entries>, SourceError> {
+    fn entries(
+        &self,
+        matrix: &SparseMatrix,
+        scratch: &mut Scratch,
+    ) -> Result<Arc<Entries>, SourceError> {
         // A thread that panicked left nothing half-written.
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entries) = &*entries {

@@ -51,7 +51,8 @@ impl Array {
                 return Ok(schema.clone());
             }
             let content = whole_file(&schemas, name)?;
-            let schema = Schema::parse(&content).map_err(|fault| fault.at(&schemas.place_of(name)))?;
+            let schema =
+                Schema::parse(&content).map_err(|fault| fault.at(&schemas.place_of(name)))?;
             let schema = Arc::new(schema);
             known.insert(name.to_string(), schema.clone());
             Ok(schema)
@@ -102,7 +103,9 @@ impl Array {
         let folder = self.folder.child(MARK).child("__enumerations");
         let mut files = self.schema.enumerations.iter();
         let Some((_, file)) = files.find(|(known, _)| known == name) else {
-            return Err(self.place().damaged(format!("its enumeration {name:?} is missing")));
+            return Err(self
+                .place()
+                .damaged(format!("its enumeration {name:?} is missing")));
         };
         let content = whole_file(&folder, file)?;
         Enumeration::parse(&content).map_err(|fault| fault.at(&folder.place_of(file)))
@@ -114,7 +117,9 @@ fn check_layout(folder: &Folder) -> Result<(), SourceError> {
     for name in folder.list()? {
         let stem = name.strip_suffix(".ok").unwrap_or(&name);
         if name == "__array_schema.tdb" || StampedName::parse(stem).is_some() {
-            return Err(Fault::unsupported("an array of a format before version 12").at(&folder.place()));
+            return Err(
+                Fault::unsupported("an array of a format before version 12").at(&folder.place())
+            );
         }
     }
     Ok(())
@@ -128,10 +133,12 @@ fn check_order(fragments: &[Fragment], place: &Place) -> Result<(), SourceError>
         if fragment.has_times || stamp.first == stamp.last {
             continue;
         }
-        let meets = |other: &Fragment| {
-            other.stamp.first <= stamp.last && stamp.first <= other.stamp.last
-        };
-        let mut others = fragments.iter().enumerate().filter(|(other, _)| *other != number);
+        let meets =
+            |other: &Fragment| other.stamp.first <= stamp.last && stamp.first <= other.stamp.last;
+        let mut others = fragments
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != number);
         if others.any(|(_, other)| meets(other)) {
             return Err(Fault::unsupported(format!(
                 "writes at the time of {}, which was consolidated without times,",

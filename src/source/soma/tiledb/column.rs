@@ -47,13 +47,19 @@ pub(in crate::source::soma) struct Cells {
 impl Cells {
     /// The bytes of a cell of `width`; `None` where its value is missing.
     pub fn value(&self, cell: usize, width: usize) -> Option<&[u8]> {
-        if self.validity.as_ref().is_some_and(|validity| validity[cell] == 0) {
+        if self
+            .validity
+            .as_ref()
+            .is_some_and(|validity| validity[cell] == 0)
+        {
             return None;
         }
         Some(match &self.offsets {
             None => &self.bytes[cell * width..][..width],
             Some(offsets) => {
-                let end = offsets.get(cell + 1).map_or(self.bytes.len(), |&end| end as usize);
+                let end = offsets
+                    .get(cell + 1)
+                    .map_or(self.bytes.len(), |&end| end as usize);
                 &self.bytes[offsets[cell] as usize..end]
             }
         })
@@ -107,7 +113,11 @@ struct Field<'a> {
 
 impl ColumnFile {
     /// The dimension or attribute `name`; `None` where the fragment's schema has none such.
-    pub fn open(fragment: &Fragment, name: &str, tiles: usize) -> Result<Option<Self>, SourceError> {
+    pub fn open(
+        fragment: &Fragment,
+        name: &str,
+        tiles: usize,
+    ) -> Result<Option<Self>, SourceError> {
         let schema = &fragment.schema;
         let attributes = schema.attributes.iter().enumerate();
         let mut attributes = attributes.filter(|(_, attribute)| attribute.name == name);
@@ -122,14 +132,22 @@ impl ColumnFile {
             };
             return ColumnFile::of(fragment, field, tiles).map(Some);
         }
-        match schema.dimensions.iter().position(|dimension| dimension.name == name) {
+        match schema
+            .dimensions
+            .iter()
+            .position(|dimension| dimension.name == name)
+        {
             Some(number) => ColumnFile::dimension(fragment, number, tiles).map(Some),
             None => Ok(None),
         }
     }
 
     /// A dimension.
-    pub fn dimension(fragment: &Fragment, number: usize, tiles: usize) -> Result<Self, SourceError> {
+    pub fn dimension(
+        fragment: &Fragment,
+        number: usize,
+        tiles: usize,
+    ) -> Result<Self, SourceError> {
         let dimension = &fragment.schema.dimensions[number];
         let field = Field {
             stem: format!("d{number}"),
@@ -172,9 +190,14 @@ impl ColumnFile {
         let at = |fault: Fault| fault.at(&place);
         field.filters.check(field.datatype).map_err(at)?;
         let variable = field.values.is_none();
-        let encoding = field.filters.text_encoding(field.datatype).filter(|_| variable);
+        let encoding = field
+            .filters
+            .text_encoding(field.datatype)
+            .filter(|_| variable);
         if !variable && field.filters.text_encoding(field.datatype).is_some() {
-            return Err(at(Fault::unsupported("a filter for texts of any length on fixed ones")));
+            return Err(at(Fault::unsupported(
+                "a filter for texts of any length on fixed ones",
+            )));
         }
         let unsigned = Datatype::Number(NumberType::UInt64);
         let byte = Datatype::Number(NumberType::UInt8);
@@ -200,7 +223,13 @@ impl ColumnFile {
         };
         let validity = if field.nullable {
             let list = List::ValidityOffsets;
-            Some(Tiles::open(fragment, file("_validity"), list, *slot, tiles)?)
+            Some(Tiles::open(
+                fragment,
+                file("_validity"),
+                list,
+                *slot,
+                tiles,
+            )?)
         } else {
             None
         };
@@ -250,11 +279,18 @@ impl ColumnFile {
             Some(_) => (&self.filters, self.datatype),
             None => (&self.offset_filters, Datatype::Number(NumberType::UInt64)),
         };
-        filters.decode(buffer, datatype, expected, out, scratch).map_err(at)
+        filters
+            .decode(buffer, datatype, expected, out, scratch)
+            .map_err(at)
     }
 
     /// The cells of a tile.
-    pub fn read(&self, tile: usize, cells: u64, scratch: &mut Scratch) -> Result<Cells, SourceError> {
+    pub fn read(
+        &self,
+        tile: usize,
+        cells: u64,
+        scratch: &mut Scratch,
+    ) -> Result<Cells, SourceError> {
         let at = |fault: Fault| fault.at(&self.place());
         let mut buffer = Vec::new();
         let mut read = Cells::default();
@@ -264,7 +300,9 @@ impl ColumnFile {
                 let expected = self.bytes(sizes[tile], 1).map_err(at)?;
                 let count = self.bytes(cells, 8).map_err(at)? / 8;
                 texts.read(&self.folder, tile, &mut buffer)?;
-                let decoded = self.filters.decode_texts(encoding, &buffer, expected, count, scratch);
+                let decoded = self
+                    .filters
+                    .decode_texts(encoding, &buffer, expected, count, scratch);
                 let Texts { bytes, offsets } = decoded.map_err(at)?;
                 read.bytes = bytes;
                 read.offsets = Some(offsets);
@@ -337,7 +375,11 @@ impl DenseTiles {
         let column = &self.0;
         let width = column.cell.unwrap_or(1);
         let position = |cell: u64| cell.saturating_mul(width as u64);
-        let (all, start, end) = (position(cells), position(wanted.start), position(wanted.end));
+        let (all, start, end) = (
+            position(cells),
+            position(wanted.start),
+            position(wanted.end),
+        );
         let length = column.bytes(wanted.end - wanted.start, width)?;
         let mut out = super::fault::reserved(length)?;
         let mut decoded = Vec::new();
@@ -360,13 +402,22 @@ impl DenseTiles {
                 continue;
             }
             decoded.clear();
-            column
-                .filters
-                .decode_chunk(header, metadata, data, column.datatype, &mut decoded, scratch)?;
-            out.extend_from_slice(&decoded[(from - chunk.start) as usize..(to - chunk.start) as usize]);
+            column.filters.decode_chunk(
+                header,
+                metadata,
+                data,
+                column.datatype,
+                &mut decoded,
+                scratch,
+            )?;
+            out.extend_from_slice(
+                &decoded[(from - chunk.start) as usize..(to - chunk.start) as usize],
+            );
         }
         if at != all || out.len() != length {
-            return Err(Fault::damaged(format!("a tile holds {at} bytes where {all} are expected")));
+            return Err(Fault::damaged(format!(
+                "a tile holds {at} bytes where {all} are expected"
+            )));
         }
         Ok(out)
     }

@@ -32,7 +32,9 @@ impl Commits {
         let mut all = Consolidated::default();
         let (mut vacuumed, mut ignored) = (BTreeSet::new(), BTreeSet::new());
         for name in folder.list()? {
-            let kind = name.rsplit_once('.').filter(|(stem, _)| StampedName::parse(stem).is_some());
+            let kind = name
+                .rsplit_once('.')
+                .filter(|(stem, _)| StampedName::parse(stem).is_some());
             match kind.map(|(_, kind)| kind) {
                 Some("wrt") => {
                     all.writes.insert(name);
@@ -43,12 +45,15 @@ impl Commits {
                 }
                 Some("con") => {
                     let bytes = folder.read_all(&name)?;
-                    consolidated(&bytes, &mut all).map_err(|fault| fault.at(&folder.place_of(&name)))?;
+                    consolidated(&bytes, &mut all)
+                        .map_err(|fault| fault.at(&folder.place_of(&name)))?;
                 }
                 Some("vac") => vacuumed.extend(lines(&folder, &name)?),
                 Some("ign") => ignored.extend(lines(&folder, &name)?),
                 Some("upd") => {
-                    return Err(Fault::unsupported("an update condition").at(&folder.place_of(&name)));
+                    return Err(
+                        Fault::unsupported("an update condition").at(&folder.place_of(&name))
+                    );
                 }
                 _ if is_foreign(&name) => {}
                 _ => return Err(unknown_file(&folder, &name)),
@@ -59,7 +64,11 @@ impl Commits {
             ..Commits::default()
         };
         commits.deletes.retain(|name, _| !ignored.contains(name));
-        for commit in all.writes.into_iter().filter(|name| !ignored.contains(name)) {
+        for commit in all
+            .writes
+            .into_iter()
+            .filter(|name| !ignored.contains(name))
+        {
             let fragment = commit.strip_suffix(".wrt").and_then(StampedName::parse);
             let Some(fragment) = fragment else {
                 let what = format!("a commit {commit:?} of an unknown kind");
@@ -118,16 +127,28 @@ mod tests {
         let commits = root.path().join("__commits");
         std::fs::create_dir(&commits).unwrap();
         let write = |name: &str, text: &str| std::fs::write(commits.join(name), text).unwrap();
-        for name in ["__1_1_a_22.wrt", "__2_2_b_22.wrt", "__3_3_c_22.wrt", "__1_2_d_22.wrt", ".DS_Store"] {
+        for name in [
+            "__1_1_a_22.wrt",
+            "__2_2_b_22.wrt",
+            "__3_3_c_22.wrt",
+            "__1_2_d_22.wrt",
+            ".DS_Store",
+        ] {
             write(name, "");
         }
-        write("__1_2_d_22.vac", "__fragments/__1_1_a_22\n__fragments/__2_2_b_22\n");
+        write(
+            "__1_2_d_22.vac",
+            "__fragments/__1_1_a_22\n__fragments/__2_2_b_22\n",
+        );
         write("__9_9_e_22.ign", "__commits/__3_3_c_22.wrt\n");
         let folder = Folder::local(root.path(), 1 << 20).unwrap();
         let read = Commits::read(&folder).unwrap();
         assert_eq!(read.fragments.len(), 1);
         assert_eq!(read.fragments[0].name, "__1_2_d_22");
-        for (name, word) in [("__4_4_f_22.upd", "update condition"), ("x.wrt", "unknown kind")] {
+        for (name, word) in [
+            ("__4_4_f_22.upd", "update condition"),
+            ("x.wrt", "unknown kind"),
+        ] {
             write(name, "");
             let message = Commits::read(&folder).unwrap_err().to_string();
             assert!(message.contains(word), "{message}");

@@ -50,7 +50,11 @@ impl Operator {
             5 => Operator::NotEqual,
             6 => Operator::In,
             7 => Operator::NotIn,
-            _ => return Err(Fault::unsupported(format!("the comparison {code} of a delete"))),
+            _ => {
+                return Err(Fault::unsupported(format!(
+                    "the comparison {code} of a delete"
+                )));
+            }
         })
     }
 
@@ -99,7 +103,9 @@ impl Condition {
                 }
             }
             1 => Comparison::parse(cursor).map(Condition::Field),
-            other => Err(Fault::unsupported(format!("a condition of the type {other}"))),
+            other => Err(Fault::unsupported(format!(
+                "a condition of the type {other}"
+            ))),
         }
     }
 
@@ -180,7 +186,13 @@ mod tests {
             panic!("both must hold");
         };
         assert_eq!(children.len(), 2);
-        assert!(matches!(&children[1], Condition::Field(Comparison { operator: Operator::Equal, .. })));
+        assert!(matches!(
+            &children[1],
+            Condition::Field(Comparison {
+                operator: Operator::Equal,
+                ..
+            })
+        ));
         assert!(Condition::parse(&leaf(9)).is_err());
         assert!(Condition::parse(&leaf(6)).is_err());
     }

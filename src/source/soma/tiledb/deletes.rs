@@ -74,11 +74,14 @@ impl Lives {
             .cloned()
             .collect();
         if !conditions.is_empty() {
-            let processed: BTreeSet<String> = fragment.processed_conditions()?.into_iter().collect();
+            let processed: BTreeSet<String> =
+                fragment.processed_conditions()?.into_iter().collect();
             conditions.retain(|delete| !processed.contains(&delete.name));
         }
         let mut fields = Vec::new();
-        conditions.iter().for_each(|delete| delete.condition.fields(&mut fields));
+        conditions
+            .iter()
+            .for_each(|delete| delete.condition.fields(&mut fields));
         let mut columns = BTreeMap::new();
         for field in fields {
             let column = ColumnFile::open(fragment, field, fragment.tiles)?.ok_or_else(|| {
@@ -108,10 +111,17 @@ impl Lives {
     }
 
     /// The lives of the cells of a tile of `cells` cells.
-    pub fn read(&self, tile: usize, cells: u64, scratch: &mut Scratch) -> Result<Life, SourceError> {
+    pub fn read(
+        &self,
+        tile: usize,
+        cells: u64,
+        scratch: &mut Scratch,
+    ) -> Result<Life, SourceError> {
         let mut life = Life::default();
         let mut numbers = |column: &Option<ColumnFile>| {
-            let Some(column) = column else { return Ok(None) };
+            let Some(column) = column else {
+                return Ok(None);
+            };
             let read = column.read(tile, cells, scratch)?;
             let numbers: Vec<u64> = read.bytes.chunks_exact(8).map(little_endian).collect();
             Ok(Some(numbers))
@@ -127,7 +137,10 @@ impl Lives {
         let mut fields = BTreeMap::new();
         for (name, column) in &self.columns {
             let place = column.place();
-            fields.insert(name.as_str(), (column.datatype, column.read(tile, cells, scratch)?, place));
+            fields.insert(
+                name.as_str(),
+                (column.datatype, column.read(tile, cells, scratch)?, place),
+            );
         }
         // Decoded, so it is in memory.
         let cells = cells as usize;
@@ -153,7 +166,11 @@ impl Lives {
 type Fields<'a> = BTreeMap<&'a str, (Datatype, Cells, Place)>;
 
 /// For each cell, whether a condition holds.
-fn keep(condition: &Condition, fields: &Fields<'_>, cells: usize) -> Result<Vec<bool>, SourceError> {
+fn keep(
+    condition: &Condition,
+    fields: &Fields<'_>,
+    cells: usize,
+) -> Result<Vec<bool>, SourceError> {
     let combine = |children: &[Condition], all: bool| {
         let mut kept = vec![all; cells];
         for child in children {
@@ -208,9 +225,15 @@ fn compare(
         // Whole numbers and texts are equal where their bytes are; the list is sorted by them.
         Operator::In if !float => wanted.binary_search(&value).is_ok(),
         Operator::NotIn if !float => wanted.binary_search(&value).is_err(),
-        Operator::In => wanted.iter().any(|other| order(datatype, value, other) == Some(Ordering::Equal)),
-        Operator::NotIn => wanted.iter().all(|other| order(datatype, value, other) != Some(Ordering::Equal)),
-        operator => wanted.iter().all(|other| operator.holds(order(datatype, value, other))),
+        Operator::In => wanted
+            .iter()
+            .any(|other| order(datatype, value, other) == Some(Ordering::Equal)),
+        Operator::NotIn => wanted
+            .iter()
+            .all(|other| order(datatype, value, other) != Some(Ordering::Equal)),
+        operator => wanted
+            .iter()
+            .all(|other| operator.holds(order(datatype, value, other))),
     };
     Ok((0..cells)
         .map(|cell| values.value(cell, width).is_some_and(holds))
@@ -269,9 +292,21 @@ mod tests {
         let (signed, unsigned) = (NumberType::Int64, NumberType::UInt64);
         let (signed, unsigned) = (Datatype::Number(signed), Datatype::Number(unsigned));
         assert_eq!(compared(Operator::Less, &[0], signed), [true, false, false]);
-        assert_eq!(compared(Operator::Less, &[0], unsigned), [false, false, false]);
-        assert_eq!(compared(Operator::NotEqual, &[7], signed), [true, false, false]);
-        assert_eq!(compared(Operator::In, &[7, 5, -1], signed), [true, false, true]);
-        assert_eq!(compared(Operator::NotIn, &[7, 5, 300], signed), [true, false, false]);
+        assert_eq!(
+            compared(Operator::Less, &[0], unsigned),
+            [false, false, false]
+        );
+        assert_eq!(
+            compared(Operator::NotEqual, &[7], signed),
+            [true, false, false]
+        );
+        assert_eq!(
+            compared(Operator::In, &[7, 5, -1], signed),
+            [true, false, true]
+        );
+        assert_eq!(
+            compared(Operator::NotIn, &[7, 5, 300], signed),
+            [true, false, false]
+        );
     }
 }

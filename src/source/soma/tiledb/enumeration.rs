@@ -23,7 +23,11 @@ impl Enumeration {
         let mut cursor = Cursor::new(bytes);
         match cursor.u32()? {
             0 => {}
-            other => return Err(Fault::unsupported(format!("version {other} of an enumeration"))),
+            other => {
+                return Err(Fault::unsupported(format!(
+                    "version {other} of an enumeration"
+                )));
+            }
         }
         let (_name, _path) = (cursor.text32()?, cursor.text32()?);
         let datatype = Datatype::from_code(cursor.u8()?)?;
@@ -56,7 +60,10 @@ fn texts(datatype: Datatype, data: &[u8], offsets: &[u64]) -> Checked<StringArra
     }
     let mut values = StringBuilder::new();
     for (number, &start) in offsets.iter().enumerate() {
-        let end = offsets.get(number + 1).copied().unwrap_or(data.len() as u64);
+        let end = offsets
+            .get(number + 1)
+            .copied()
+            .unwrap_or(data.len() as u64);
         let text = usize::try_from(start)
             .ok()
             .zip(usize::try_from(end).ok())
@@ -100,7 +107,9 @@ mod tests {
         bytes.extend((data.len() as u64).to_le_bytes());
         bytes.extend(data);
         bytes.extend((offsets.len() as u64 * 8).to_le_bytes());
-        offsets.iter().for_each(|offset| bytes.extend(offset.to_le_bytes()));
+        offsets
+            .iter()
+            .for_each(|offset| bytes.extend(offset.to_le_bytes()));
         bytes
     }
 

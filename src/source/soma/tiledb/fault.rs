@@ -39,9 +39,7 @@ impl Fault {
         match self {
             Fault::Damaged(problem) => place.damaged(problem),
             Fault::Unsupported(what) => place.unsupported(what, help),
-            Fault::TooLarge(bytes) => {
-                place.too_large("a tile", bytes, bytes.saturating_mul(4))
-            }
+            Fault::TooLarge(bytes) => place.too_large("a tile", bytes, bytes.saturating_mul(4)),
         }
     }
 }

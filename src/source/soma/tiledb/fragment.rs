@@ -87,7 +87,10 @@ pub(super) fn ranges(
         }
         let range = [&bytes[..8], &bytes[8..]].map(|bytes| little_endian(bytes) as i64);
         if range[0] > range[1] {
-            return Err(Fault::damaged(format!("a range from {} to {}", range[0], range[1])));
+            return Err(Fault::damaged(format!(
+                "a range from {} to {}",
+                range[0], range[1]
+            )));
         }
         Ok(Some(range))
     };
@@ -109,9 +112,10 @@ impl Fragment {
         let end = size.checked_sub(8).ok_or_else(cut)?;
         folder.read(METADATA, end, 8, &mut bytes)?;
         let length = little_endian(&bytes);
-        let start = end.checked_sub(length).filter(|_| length <= LARGEST_FOOTER).ok_or_else(|| {
-            place.damaged(format!("its footer of {length} bytes cannot be"))
-        })?;
+        let start = end
+            .checked_sub(length)
+            .filter(|_| length <= LARGEST_FOOTER)
+            .ok_or_else(|| place.damaged(format!("its footer of {length} bytes cannot be")))?;
         folder.read(METADATA, start, length, &mut bytes)?;
         let at = |fault: Fault| fault.at(&place);
         let mut cursor = Cursor::new(&bytes);
@@ -190,7 +194,12 @@ impl Fragment {
     }
 
     /// A list of a slot: a number for each tile.
-    pub(super) fn list(&self, list: List, slot: usize, tiles: usize) -> Result<Vec<u64>, SourceError> {
+    pub(super) fn list(
+        &self,
+        list: List,
+        slot: usize,
+        tiles: usize,
+    ) -> Result<Vec<u64>, SourceError> {
         let at = self.footer.lists[list as usize][slot];
         let content = within_file(&self.folder, METADATA, at, self.size)?;
         let place = self.place();
@@ -225,7 +234,9 @@ impl Fragment {
     /// Missing values of an attribute, in all tiles.
     pub fn nulls(&self, attribute: usize, tiles: usize) -> Result<u64, SourceError> {
         let counts = self.list(List::NullCounts, self.attribute_slot(attribute), tiles)?;
-        Ok(counts.iter().fold(0, |sum, &count| sum.saturating_add(count)))
+        Ok(counts
+            .iter()
+            .fold(0, |sum, &count| sum.saturating_add(count)))
     }
 
     /// The names of the delete conditions that consolidation has applied already.

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use super::super::files::Folder;
 use super::cursor::Cursor;
 use super::fault::{Checked, Fault};
+use super::metadata;
 use super::metadata::{Metadata, stamped_files};
 use super::tile::whole_file;
-use super::metadata;
 use crate::source::SourceError;
 
 /// The file that makes a folder a group.
@@ -84,7 +84,9 @@ impl Member {
     fn parse(cursor: &mut Cursor<'_>) -> Checked<Self> {
         let version = cursor.u32()?;
         if !(1..=2).contains(&version) {
-            return Err(Fault::unsupported(format!("version {version} of a group's member")));
+            return Err(Fault::unsupported(format!(
+                "version {version} of a group's member"
+            )));
         }
         match cursor.u8()? {
             1 | 2 => {}

@@ -68,7 +68,10 @@ pub(super) fn lines(folder: &Folder, name: &str) -> Result<Vec<String>, SourceEr
     let bytes = folder.read_all(name)?;
     let text = String::from_utf8(bytes)
         .map_err(|_| folder.place_of(name).damaged("it is not a list of names"))?;
-    Ok(text.lines().map(|line| base_name(line).to_string()).collect())
+    Ok(text
+        .lines()
+        .map(|line| base_name(line).to_string())
+        .collect())
 }
 
 /// The error for a file that is not known.
@@ -108,15 +111,13 @@ fn apply(bytes: &[u8], metadata: &mut Metadata) -> Checked<()> {
 
 fn value(datatype: Datatype, count: usize, bytes: &[u8]) -> Checked<MetadataValue> {
     Ok(match datatype {
-        Datatype::Ascii | Datatype::Utf8 | Datatype::Char => {
-            match std::str::from_utf8(bytes) {
-                Ok(text) => MetadataValue::Text(text.to_string()),
-                Err(_) => MetadataValue::Other("text that is not UTF-8".into()),
-            }
-        }
+        Datatype::Ascii | Datatype::Utf8 | Datatype::Char => match std::str::from_utf8(bytes) {
+            Ok(text) => MetadataValue::Text(text.to_string()),
+            Err(_) => MetadataValue::Other("text that is not UTF-8".into()),
+        },
         Datatype::Number(number_type) => {
-            let mut numbers = Numbers::zeroed(number_type, count)
-                .ok_or(Fault::TooLarge(bytes.len() as u64))?;
+            let mut numbers =
+                Numbers::zeroed(number_type, count).ok_or(Fault::TooLarge(bytes.len() as u64))?;
             numbers.as_bytes_mut().copy_from_slice(bytes);
             MetadataValue::Numbers(numbers)
         }
@@ -145,8 +146,16 @@ mod tests {
             bytes
         };
         let mut metadata = Metadata::new();
-        apply(&[entry("a", Some("1")), entry("b", Some(""))].concat(), &mut metadata).unwrap();
-        apply(&[entry("a", Some("ü")), entry("b", None)].concat(), &mut metadata).unwrap();
+        apply(
+            &[entry("a", Some("1")), entry("b", Some(""))].concat(),
+            &mut metadata,
+        )
+        .unwrap();
+        apply(
+            &[entry("a", Some("ü")), entry("b", None)].concat(),
+            &mut metadata,
+        )
+        .unwrap();
         assert_eq!(metadata.len(), 1);
         assert_eq!(metadata["a"].text(), Some("ü"));
         assert!(apply(&entry("a", Some("12"))[..8], &mut metadata).is_err());

@@ -57,7 +57,15 @@ mod tests {
         let name = StampedName::parse("__17_19_0f69fa6c_22").unwrap();
         assert_eq!((name.first, name.last, name.version), (17, 19, Some(22)));
         assert_eq!(StampedName::parse("__17_19_0f").unwrap().version, None);
-        for wrong in ["", "__", "17_19_0f", "__19_17_0f", "__17_19_0f_22_1", "__17_19_xy", "__a_19_0f"] {
+        for wrong in [
+            "",
+            "__",
+            "17_19_0f",
+            "__19_17_0f",
+            "__17_19_0f_22_1",
+            "__17_19_xy",
+            "__a_19_0f",
+        ] {
             assert_eq!(StampedName::parse(wrong), None, "{wrong}");
         }
         assert_eq!(base_name("file:///a/__fragments/b/"), "b");

@@ -98,7 +98,8 @@ impl Dimension {
             } else {
                 filters
             },
-            domain: (whole && domain.len() == 16).then(|| [number(&domain[..8]), number(&domain[8..])]),
+            domain: (whole && domain.len() == 16)
+                .then(|| [number(&domain[..8]), number(&domain[8..])]),
             extent: (whole && extent.len() == 8).then(|| number(extent)),
         })
     }
@@ -202,7 +203,9 @@ impl Schema {
     }
 
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
-        self.attributes.iter().find(|attribute| attribute.name == name)
+        self.attributes
+            .iter()
+            .find(|attribute| attribute.name == name)
     }
 }
 
@@ -213,14 +216,22 @@ fn current_domain(
 ) -> Checked<Option<Vec<[i64; 2]>>> {
     match cursor.u32()? {
         0 => {}
-        other => return Err(Fault::unsupported(format!("version {other} of a current domain"))),
+        other => {
+            return Err(Fault::unsupported(format!(
+                "version {other} of a current domain"
+            )));
+        }
     }
     if cursor.flag("whether the current domain is empty")? {
         return Ok(None);
     }
     match cursor.u8()? {
         0 => {}
-        other => return Err(Fault::unsupported(format!("type {other} of a current domain"))),
+        other => {
+            return Err(Fault::unsupported(format!(
+                "type {other} of a current domain"
+            )));
+        }
     }
     let ranges = super::fragment::ranges(cursor, dimensions)?;
     Ok(ranges.into_iter().collect())

@@ -50,7 +50,13 @@ impl Header {
         pipeline.check(self.datatype)?;
         let tile = cursor.take(self.persisted)?;
         let mut out = Vec::new();
-        pipeline.decode(tile, self.datatype, self.size, &mut out, &mut Scratch::new()?)?;
+        pipeline.decode(
+            tile,
+            self.datatype,
+            self.size,
+            &mut out,
+            &mut Scratch::new()?,
+        )?;
         Ok(out)
     }
 }
@@ -61,7 +67,10 @@ pub(super) fn generic_tile(bytes: &[u8], memory: u64) -> Checked<(Vec<u8>, usize
     let header = Header::parse(&mut cursor, memory)?;
     let content = header.decode(cursor.rest())?;
     // Both were there to be decoded.
-    Ok((content, cursor.position() + header.pipeline + header.persisted))
+    Ok((
+        content,
+        cursor.position() + header.pipeline + header.persisted,
+    ))
 }
 
 /// The content of a file that is one generic tile.
@@ -84,14 +93,23 @@ pub(super) fn within_file(
     size: u64,
 ) -> Result<Vec<u8>, SourceError> {
     let place = folder.place_of(name);
-    let beyond = || place.damaged(format!("there is no tile at {at}: the file has {size} bytes"));
-    let body_at = at.checked_add(Header::SIZE).filter(|&end| end <= size).ok_or_else(beyond)?;
+    let beyond = || {
+        place.damaged(format!(
+            "there is no tile at {at}: the file has {size} bytes"
+        ))
+    };
+    let body_at = at
+        .checked_add(Header::SIZE)
+        .filter(|&end| end <= size)
+        .ok_or_else(beyond)?;
     let mut bytes = Vec::new();
     folder.read(name, at, Header::SIZE, &mut bytes)?;
     let header = Header::parse(&mut Cursor::new(&bytes), folder.memory())
         .map_err(|fault| fault.at(&place))?;
     let length = (header.persisted as u64).checked_add(header.pipeline as u64);
-    let length = length.filter(|&length| length <= size - body_at).ok_or_else(beyond)?;
+    let length = length
+        .filter(|&length| length <= size - body_at)
+        .ok_or_else(beyond)?;
     folder.read(name, body_at, length, &mut bytes)?;
     header.decode(&bytes).map_err(|fault| fault.at(&place))
 }

@@ -58,7 +58,14 @@ pub(super) fn decode(
                 "a part of {original} bytes is too large for its chunk"
             )));
         }
-        part(codec, datatype, data.take(compressed)?, original, out, scratch)?;
+        part(
+            codec,
+            datatype,
+            data.take(compressed)?,
+            original,
+            out,
+            scratch,
+        )?;
     }
     data.finish("the compressed parts of a chunk")
 }
@@ -80,7 +87,14 @@ pub(super) fn decode_plain(
         most: start + header.original,
     };
     let datatype = Datatype::Blob;
-    decode(codec, datatype, Cursor::new(metadata), data, &mut output, scratch)?;
+    decode(
+        codec,
+        datatype,
+        Cursor::new(metadata),
+        data,
+        &mut output,
+        scratch,
+    )?;
     if out.len() - start != header.original {
         return Err(Fault::damaged(format!(
             "a chunk holds {} bytes where {} are expected",

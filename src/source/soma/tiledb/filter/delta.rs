@@ -109,7 +109,11 @@ impl Bits<'_> {
                 self.left = 64;
             }
             let taken = count.min(self.left);
-            let mask = if taken == 64 { u64::MAX } else { (1 << taken) - 1 };
+            let mask = if taken == 64 {
+                u64::MAX
+            } else {
+                (1 << taken) - 1
+            };
             value = value << taken | (self.word >> (self.left - taken)) & mask;
             self.left -= taken;
             count -= taken;

@@ -37,7 +37,9 @@ pub(super) fn widen(
             continue;
         }
         if !matches!(bits, 8 | 16 | 32) {
-            return Err(Fault::damaged(format!("a window is reduced to {bits} bits")));
+            return Err(Fault::damaged(format!(
+                "a window is reduced to {bits} bits"
+            )));
         }
         let reduced = bits / 8;
         for value in data.take(length / width * reduced)?.chunks_exact(reduced) {

@@ -278,8 +278,9 @@ impl Pipeline {
         out: &mut Vec<u8>,
         scratch: &mut Scratch,
     ) -> Checked<()> {
-        if let [Filter::Compressor(codec @ (Codec::Gzip | Codec::Zstd | Codec::Lz4 | Codec::Bzip2))] =
-            self.filters[..]
+        if let [
+            Filter::Compressor(codec @ (Codec::Gzip | Codec::Zstd | Codec::Lz4 | Codec::Bzip2)),
+        ] = self.filters[..]
         {
             // The usual case goes straight to where it is wanted.
             return compress::decode_plain(codec, header, metadata, data, out, scratch);
@@ -349,10 +350,7 @@ fn decode_steps(
 ) -> Checked<usize> {
     // No filter makes more of its input than this.
     let most = header.original.saturating_mul(4).saturating_add(1 << 16);
-    for (bytes, buffers) in [
-        (metadata, &mut scratch.metadata),
-        (data, &mut scratch.data),
-    ] {
+    for (bytes, buffers) in [(metadata, &mut scratch.metadata), (data, &mut scratch.data)] {
         buffers[0].clear();
         buffers[0].extend_from_slice(bytes);
     }

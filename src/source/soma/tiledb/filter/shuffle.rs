@@ -66,7 +66,9 @@ pub(super) fn unshuffle_bits(
     out: &mut Vec<u8>,
 ) -> Checked<()> {
     if !BLOCK.is_multiple_of(width * 8) {
-        return Err(Fault::damaged(format!("values of {width} bytes cannot be shuffled")));
+        return Err(Fault::damaged(format!(
+            "values of {width} bytes cannot be shuffled"
+        )));
     }
     for part in parts(cursor, data)? {
         if !part.len().is_multiple_of(width) || !part.len().is_multiple_of(8) {
@@ -79,7 +81,10 @@ pub(super) fn unshuffle_bits(
             out.resize(start + block.len(), 0);
             let target = &mut out[start..];
             // A row for each bit of a value, with one bit for each value.
-            for (number, row) in block[..count * width].chunks_exact((count / 8).max(1)).enumerate() {
+            for (number, row) in block[..count * width]
+                .chunks_exact((count / 8).max(1))
+                .enumerate()
+            {
                 let (byte, bit) = (number / 8, number % 8);
                 for (value, cell) in target.chunks_exact_mut(width).take(count).enumerate() {
                     cell[byte] |= (row[value / 8] >> (value % 8) & 1) << bit;

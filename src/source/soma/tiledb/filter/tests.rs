@@ -28,8 +28,19 @@ enum Written {
 use Written::*;
 
 const ALL: [Written; 13] = [
-    Gzip, Zstd, Lz4, Bzip2, RunLength, DoubleDelta, Delta, BitWidthReduction, PositiveDelta,
-    BitShuffle, ByteShuffle, Md5, Sha256,
+    Gzip,
+    Zstd,
+    Lz4,
+    Bzip2,
+    RunLength,
+    DoubleDelta,
+    Delta,
+    BitWidthReduction,
+    PositiveDelta,
+    BitShuffle,
+    ByteShuffle,
+    Md5,
+    Sha256,
 ];
 
 /// What a chunk is between two filters: metadata, and data in one part.
@@ -59,22 +70,31 @@ impl Written {
 
     /// Whether it makes parts of what it gets, and compresses metadata too.
     fn compresses(self) -> bool {
-        matches!(self, Gzip | Zstd | Lz4 | Bzip2 | RunLength | DoubleDelta | Delta)
+        matches!(
+            self,
+            Gzip | Zstd | Lz4 | Bzip2 | RunLength | DoubleDelta | Delta
+        )
     }
 
     fn compress(self, bytes: &[u8], width: usize) -> Vec<u8> {
-        let values = || bytes.chunks_exact(width).map(super::super::cursor::little_endian);
+        let values = || {
+            bytes
+                .chunks_exact(width)
+                .map(super::super::cursor::little_endian)
+        };
         let mask = |value: u64| value.to_le_bytes()[..width].to_vec();
         match self {
             Gzip => {
-                let mut writer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+                let mut writer =
+                    flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
                 writer.write_all(bytes).unwrap();
                 writer.finish().unwrap()
             }
             Zstd => zstd::bulk::compress(bytes, 3).unwrap(),
             Lz4 => lz4::block::compress(bytes, None, false).unwrap(),
             Bzip2 => {
-                let mut writer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+                let mut writer =
+                    bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
                 writer.write_all(bytes).unwrap();
                 writer.finish().unwrap()
             }
@@ -112,7 +132,10 @@ impl Written {
     fn write(self, chunk: Chunk, width: usize) -> Chunk {
         let Chunk { metadata, data } = chunk;
         if self.compresses() {
-            let parts: Vec<&[u8]> = [&metadata, &data].into_iter().map(|part| &part[..]).collect();
+            let parts: Vec<&[u8]> = [&metadata, &data]
+                .into_iter()
+                .map(|part| &part[..])
+                .collect();
             let with_metadata = usize::from(!metadata.is_empty());
             let parts = &parts[1 - with_metadata..];
             let mut header = (with_metadata as u32).to_le_bytes().to_vec();
@@ -170,17 +193,25 @@ impl Written {
                 let windows: Vec<&[u8]> = data.chunks(32 * width).collect();
                 header.extend((windows.len() as u32).to_le_bytes());
                 for window in windows {
-                    let values: Vec<u64> = window.chunks(width).map(super::super::cursor::little_endian).collect();
+                    let values: Vec<u64> = window
+                        .chunks(width)
+                        .map(super::super::cursor::little_endian)
+                        .collect();
                     let low = values.iter().copied().min().unwrap_or(0);
                     let range = values.iter().copied().max().unwrap_or(0) - low;
-                    let bits = [8usize, 16, 32].into_iter().find(|&bits| range < 1 << bits).unwrap_or(64);
+                    let bits = [8usize, 16, 32]
+                        .into_iter()
+                        .find(|&bits| range < 1 << bits)
+                        .unwrap_or(64);
                     header.extend(&low.to_le_bytes()[..width]);
                     header.push(bits.min(width * 8) as u8);
                     header.extend((window.len() as u32).to_le_bytes());
                     if bits >= width * 8 || window.len() % width != 0 {
                         out.extend(window);
                     } else {
-                        values.iter().for_each(|value| out.extend(&(value - low).to_le_bytes()[..bits / 8]));
+                        values
+                            .iter()
+                            .for_each(|value| out.extend(&(value - low).to_le_bytes()[..bits / 8]));
                     }
                 }
             }
@@ -190,7 +221,8 @@ impl Written {
                 for window in windows {
                     let values = window.chunks_exact(width);
                     let rest = values.remainder().to_vec();
-                    let values: Vec<u64> = values.map(super::super::cursor::little_endian).collect();
+                    let values: Vec<u64> =
+                        values.map(super::super::cursor::little_endian).collect();
                     let mut last = values.first().copied().unwrap_or(0);
                     header.extend(&last.to_le_bytes()[..width]);
                     header.extend((window.len() as u32).to_le_bytes());
@@ -247,7 +279,9 @@ fn tile(filters: &[Written], data: &[u8], width: usize, step: usize) -> Vec<u8> 
             metadata: Vec::new(),
             data: original.to_vec(),
         };
-        let chunk = filters.iter().fold(start, |chunk, filter| filter.write(chunk, width));
+        let chunk = filters
+            .iter()
+            .fold(start, |chunk, filter| filter.write(chunk, width));
         for length in [original.len(), chunk.data.len(), chunk.metadata.len()] {
             out.extend((length as u32).to_le_bytes());
         }
@@ -257,7 +291,12 @@ fn tile(filters: &[Written], data: &[u8], width: usize, step: usize) -> Vec<u8> 
     out
 }
 
-fn decoded(filters: &[Written], tile: &[u8], datatype: Datatype, expected: usize) -> Checked<Vec<u8>> {
+fn decoded(
+    filters: &[Written],
+    tile: &[u8],
+    datatype: Datatype,
+    expected: usize,
+) -> Checked<Vec<u8>> {
     let pipeline = pipeline(filters);
     pipeline.check(datatype)?;
     let mut out = Vec::new();
@@ -275,7 +314,9 @@ fn integers() -> impl Strategy<Value = (NumberType, Vec<u8>)> {
     ];
     let values = prop::collection::vec(prop_oneof![0u64..300, any::<u64>()], 0..200);
     (prop::sample::select(types.to_vec()), values).prop_map(|(number_type, values)| {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()[..number_type.size()].to_vec());
+        let bytes = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes()[..number_type.size()].to_vec());
         (number_type, bytes.collect())
     })
 }
@@ -284,7 +325,8 @@ fn integers() -> impl Strategy<Value = (NumberType, Vec<u8>)> {
 /// made of them.
 fn sensible() -> impl Strategy<Value = Vec<Written>> {
     let first = prop::sample::select(ALL.to_vec());
-    let later = prop::sample::subsequence(vec![ByteShuffle, Gzip, Zstd, Lz4, Bzip2, Md5, Sha256], 0..3);
+    let later =
+        prop::sample::subsequence(vec![ByteShuffle, Gzip, Zstd, Lz4, Bzip2, Md5, Sha256], 0..3);
     (first, later).prop_map(|(first, later)| std::iter::once(first).chain(later).collect())
 }
 
@@ -433,7 +475,13 @@ fn unknown_filters_are_named() {
         bytes.extend(0u32.to_le_bytes());
         Pipeline::parse(&mut Cursor::new(&bytes)).unwrap()
     };
-    for (code, name) in [(15, "float-scale"), (16, "xor"), (18, "webp"), (11, "encrypted"), (99, "99")] {
+    for (code, name) in [
+        (15, "float-scale"),
+        (16, "xor"),
+        (18, "webp"),
+        (11, "encrypted"),
+        (99, "99"),
+    ] {
         let Err(Fault::Unsupported(what)) = parse(code).check(Datatype::Blob) else {
             panic!("{code} is not refused");
         };
