@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use slaf::source::{MainMatrix, OpenOptions, RawUse, Selection};
+use slaf::table::TableName;
 
+use crate::support::dataset::{same, table, texts, triplets};
+use crate::support::expectation::Expectation;
 use crate::support::program::{Run, convert};
 use crate::support::soma::{found, unpack};
 use crate::support::{repository, shared};
@@ -529,4 +532,35 @@ fn measurements_and_layers_can_be_chosen() {
         uns.values.keys().collect::<Vec<_>>(),
         ["inner", "list", "n", "words"]
     );
+}
+
+/// From the folder to the dataset, by the program; and none of what changed in between.
+#[test]
+fn conversions_hold_what_the_experiment_does() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "plain_counts",
+        "rewritten_consolidated",
+        "deleted_consolidated",
+        "duplicates",
+        "dense",
+        "everything",
+        "no_matrix",
+    ] {
+        let fixture = repository(&format!("fixtures/soma/{name}.tar.gz"));
+        let target = folder.path().join(name);
+        unpack(&fixture, &target);
+        let output = folder.path().join(format!("{name}.slaf"));
+        Run::of(&mut convert(&target, &output, &[])).succeeded();
+        let expected = Expectation::beside(&fixture);
+        let (found, wanted) = (triplets(&output), expected.triplets());
+        assert!(same(&found, &wanted), "{name}");
+        let cells = texts(
+            table(&output, TableName::Cells)
+                .column_by_name("cell_id")
+                .unwrap(),
+        );
+        let wanted: Vec<_> = expected.cells().into_iter().map(Some).collect();
+        assert_eq!(cells, wanted, "{name}");
+    }
 }

@@ -36,6 +36,8 @@ struct Columns {
     rows: ColumnFile,
     columns: ColumnFile,
     values: ColumnFile,
+    /// The sums of the values of each tile, by which damage is noticed.
+    sums: Option<Vec<u64>>,
     lives: Lives,
 }
 
@@ -82,6 +84,7 @@ impl SparseMatrix {
                 rows: ColumnFile::dimension(fragment, 0, fragment.tiles)?,
                 columns: ColumnFile::dimension(fragment, 1, fragment.tiles)?,
                 values: ColumnFile::open(fragment, &name, fragment.tiles)?.ok_or_else(missing)?,
+                sums: fragment.sums(number).filter(|_| sum_is_known(number_type)),
                 lives: array.lives(fragment)?,
             })
         };
@@ -209,6 +212,13 @@ impl SparseMatrix {
         let mut numbers = Numbers::zeroed(self.number_type, length)
             .ok_or_else(|| Fault::TooLarge(read.bytes.len() as u64).at(&column.place()))?;
         numbers.as_bytes_mut().copy_from_slice(&read.bytes);
+        if let Some(sums) = &self.fragments[fragment].sums
+            && sum(&numbers).is_some_and(|sum| sum != sums[tile])
+        {
+            return Err(column.place().damaged(format!(
+                "the values of tile {tile} do not have the sum that was written with them"
+            )));
+        }
         Ok(numbers)
     }
 
@@ -312,6 +322,44 @@ impl SharedTile {
         let decoded = Arc::new(matrix.decode(&self.tile, scratch)?);
         *entries = Some(decoded.clone());
         Ok(decoded)
+    }
+}
+
+/// Whether writers keep sums of values of a type.
+fn sum_is_known(number_type: NumberType) -> bool {
+    !matches!(number_type, NumberType::Bool | NumberType::Float16)
+}
+
+/// The bits of the sum of values, as libtiledb computes it: integers in 64 bits, floats one after
+/// another in float64. `None` beyond their range, where libtiledb has rules of its own.
+fn sum(numbers: &Numbers) -> Option<u64> {
+    fn signed<T: Copy + Into<i64>>(values: &[T]) -> Option<u64> {
+        let sum = values
+            .iter()
+            .try_fold(0i64, |sum, &value| sum.checked_add(value.into()));
+        sum.map(|sum| sum as u64)
+    }
+    fn unsigned<T: Copy + Into<u64>>(values: &[T]) -> Option<u64> {
+        values
+            .iter()
+            .try_fold(0u64, |sum, &value| sum.checked_add(value.into()))
+    }
+    fn float<T: Copy + Into<f64>>(values: &[T]) -> Option<u64> {
+        let sum = values.iter().fold(0f64, |sum, &value| sum + value.into());
+        sum.is_finite().then(|| sum.to_bits())
+    }
+    match numbers {
+        Numbers::Int8(values) => signed(values),
+        Numbers::Int16(values) => signed(values),
+        Numbers::Int32(values) => signed(values),
+        Numbers::Int64(values) => signed(values),
+        Numbers::Bool(values) | Numbers::UInt8(values) => unsigned(values),
+        Numbers::UInt16(values) => unsigned(values),
+        Numbers::UInt32(values) => unsigned(values),
+        Numbers::UInt64(values) => unsigned(values),
+        Numbers::Float16(values) => float(values),
+        Numbers::Float32(values) => float(values),
+        Numbers::Float64(values) => float(values),
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) enum List {
     VariableSizes = 2,
     /// Where tiles of validity begin.
     ValidityOffsets = 3,
+    /// The sum of each tile's values.
+    Sums = 6,
     /// Missing values of each tile.
     NullCounts = 7,
 }
@@ -237,6 +239,13 @@ impl Fragment {
         Ok(counts
             .iter()
             .fold(0, |sum, &count| sum.saturating_add(count)))
+    }
+
+    /// The sum of the values of each tile of an attribute of numbers, as its writer computed it: in
+    /// 64 bits, or in float64. `None` where it did not.
+    pub fn sums(&self, attribute: usize) -> Option<Vec<u64>> {
+        let slot = self.attribute_slot(attribute);
+        self.list(List::Sums, slot, self.tiles).ok()
     }
 
     /// The names of the delete conditions that consolidation has applied already.
