@@ -11,7 +11,8 @@ use crate::with_numbers;
 
 /// The entries of a tile by position.
 pub(super) struct Entries {
-    pub rows: Vec<u32>,
+    /// The rows, each with the entries that follow each other in it.
+    pub rows: Vec<Run>,
     pub columns: Vec<u32>,
     pub values: Numbers,
     /// When each was written, if that differs within its fragment.
@@ -22,9 +23,37 @@ pub(super) struct Entries {
     pub time: u64,
 }
 
-impl Entries {
+/// Entries of one row that follow each other: tiles are sorted by row within a space tile, so there
+/// are many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub row: u32,
+    pub entries: u32,
+}
+
+impl Run {
     /// The row of what is no entry.
     pub const NO_ROW: u32 = u32::MAX;
+
+    /// Adds an entry to the last run, or begins another.
+    pub fn push(runs: &mut Vec<Run>, row: u32) {
+        match runs.last_mut() {
+            // A tile has fewer entries than 32 bits count: they were decoded.
+            Some(last) if last.row == row => last.entries += 1,
+            _ => runs.push(Run { row, entries: 1 }),
+        }
+    }
+}
+
+impl Entries {
+    /// Each run with the positions of its entries.
+    pub fn runs(&self) -> impl Iterator<Item = (u32, Range<usize>)> + '_ {
+        self.rows.iter().scan(0, |end, run| {
+            let start = *end;
+            *end += run.entries as usize;
+            Some((run.row, start..*end))
+        })
+    }
 }
 
 /// The entries of a range of rows as compressed sparse rows, in the order of the tiles.
@@ -38,10 +67,10 @@ pub(super) fn sort(
     let mut indptr: Vec<usize> = reserved(height as usize + 1)?;
     indptr.resize(height as usize + 1, 0);
     for tile in tiles {
-        for &row in &tile.rows {
-            let row = row.wrapping_sub(start);
+        for run in &tile.rows {
+            let row = run.row.wrapping_sub(start);
             if row < height {
-                indptr[row as usize + 1] += 1;
+                indptr[row as usize + 1] += run.entries as usize;
             }
         }
     }
@@ -93,14 +122,14 @@ impl Scatter<'_> {
     fn run<T: Pod>(&mut self, from: &[u8], to: &mut [u8]) {
         let from: &[T] = bytemuck::cast_slice(from);
         let to: &mut [T] = bytemuck::cast_slice_mut(to);
-        let entries = self.tile.rows.iter().zip(&self.tile.columns).zip(from);
-        for ((&row, &column), &value) in entries {
+        for (row, entries) in self.tile.runs() {
             let row = row.wrapping_sub(self.start);
             if row < self.height {
                 let at = &mut self.next[row as usize];
-                self.genes[*at] = column;
-                to[*at] = value;
-                *at += 1;
+                let end = *at + entries.len();
+                self.genes[*at..end].copy_from_slice(&self.tile.columns[entries.clone()]);
+                to[*at..end].copy_from_slice(&from[entries]);
+                *at = end;
             }
         }
     }
@@ -113,8 +142,10 @@ mod tests {
     #[test]
     fn entries_find_their_rows() {
         let tile = |rows: &[u32], columns: &[u32], values: &[i16]| {
+            let mut runs = Vec::new();
+            rows.iter().for_each(|&row| Run::push(&mut runs, row));
             Arc::new(Entries {
-                rows: rows.to_vec(),
+                rows: runs,
                 columns: columns.to_vec(),
                 values: Numbers::Int16(values.to_vec()),
                 times: None,
@@ -123,12 +154,12 @@ mod tests {
             })
         };
         let tiles = [
-            tile(&[4, 5, 7, Entries::NO_ROW], &[0, 1, 2, 3], &[1, 2, 3, 4]),
-            tile(&[5, 6], &[9, 8], &[5, 6]),
+            tile(&[4, 5, 7, Run::NO_ROW], &[0, 1, 2, 3], &[1, 2, 3, 4]),
+            tile(&[5, 5, 6], &[9, 3, 8], &[5, 8, 6]),
         ];
         let chunk = sort(&(5..8), &tiles, NumberType::Int16).unwrap();
-        assert_eq!(chunk.indptr, [0, 2, 3, 4]);
-        assert_eq!(chunk.genes, Numbers::UInt32(vec![1, 9, 8, 2]));
-        assert_eq!(chunk.values, Numbers::Int16(vec![2, 5, 6, 3]));
+        assert_eq!(chunk.indptr, [0, 3, 4, 5]);
+        assert_eq!(chunk.genes, Numbers::UInt32(vec![1, 9, 3, 8, 2]));
+        assert_eq!(chunk.values, Numbers::Int16(vec![2, 5, 8, 6, 3]));
     }
 }

@@ -31,22 +31,27 @@ pub(super) fn sort(
     // Rows are counted in 32 bits.
     let (start, height) = (rows.start as u32, (rows.end - rows.start) as u32);
     let inside = |row: u32| row.wrapping_sub(start) < height;
-    let count = |entries: &Arc<Entries>| entries.rows.iter().filter(|&&row| inside(row)).count();
+    let count = |entries: &Arc<Entries>| {
+        let runs = entries.rows.iter().filter(|run| inside(run.row));
+        runs.map(|run| run.entries as usize).sum::<usize>()
+    };
     let mut candidates: Vec<Candidate> = reserved(entries.iter().map(count).sum())?;
     for (tile, (entries, shared)) in (0..).zip(entries.iter().zip(tiles)) {
-        let cells = entries.rows.iter().zip(&entries.columns);
-        for (cell, (&row, &column)) in (0..).zip(cells) {
-            if inside(row) {
-                let times = entries.times.as_ref();
-                candidates.push(Candidate {
+        for (row, cells) in entries.runs().filter(|(row, _)| inside(*row)) {
+            candidates.extend(cells.map(|cell| {
+                Candidate {
                     row,
-                    column,
-                    time: times.map_or(entries.time, |times| times[cell as usize]),
+                    column: entries.columns[cell],
+                    time: entries
+                        .times
+                        .as_ref()
+                        .map_or(entries.time, |times| times[cell]),
                     fragment: shared.tile.fragment as u32,
                     tile,
-                    cell,
-                });
-            }
+                    // A tile has fewer entries than 32 bits count.
+                    cell: cell as u32,
+                }
+            }));
         }
     }
     candidates.sort_unstable();
@@ -96,14 +101,17 @@ pub(super) fn sort(
 
 #[cfg(test)]
 mod tests {
+    use super::super::entries::Run;
     use super::super::sparse::Tile;
     use super::*;
 
     #[test]
     fn the_newest_living_cell_counts() {
         let entries = |time, rows: &[u32], values: &[u8], dead: Option<Vec<bool>>| {
+            let mut runs = Vec::new();
+            rows.iter().for_each(|&row| Run::push(&mut runs, row));
             Arc::new(Entries {
-                rows: rows.to_vec(),
+                rows: runs,
                 columns: vec![3; rows.len()],
                 values: Numbers::UInt8(values.to_vec()),
                 times: None,

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cutter::Cutter;
-use super::entries::Entries;
+use super::entries::{Entries, Run};
 use super::{Axes, number_attribute};
 use crate::source::error::Place;
 use crate::source::soma::joinids::Joinids;
@@ -226,16 +226,20 @@ impl SparseMatrix {
     fn decode(&self, tile: &Tile, scratch: &mut Scratch) -> Result<Entries, SourceError> {
         let fragment = &self.array.fragments[tile.fragment];
         let columns = &self.fragments[tile.fragment];
+        if u32::try_from(tile.cells).is_err() {
+            let bytes = tile.cells.saturating_mul(self.entry_bytes());
+            return Err(Fault::TooLarge(bytes).at(&self.place()));
+        }
         let [row_span, column_span] = fragment.spans()?[tile.number];
         let values = self.values(tile.fragment, tile.number, tile.cells, scratch)?;
         let mut life = columns.lives.read(tile.number, tile.cells, scratch)?;
-        let (mut buffer, mut bytes) = (Vec::new(), Vec::new());
-        let mut positions = |column: &ColumnFile, ids: &Joinids, span: [i64; 2]| {
+        let (mut buffer, mut bytes) = scratch.take_buffers();
+        let mut read = |column: &ColumnFile, ids: &Joinids, span: [i64; 2]| {
             bytes.clear();
             column.read_fixed(tile.number, tile.cells, &mut buffer, &mut bytes, scratch)?;
             positions(&bytes, ids, span, life.dead.as_deref()).map_err(|problem| match problem {
-                Unplaced::Outside(id) => column.place().damaged(format!(
-                    "the coordinate {id} lies outside of its tile ({} to {})",
+                Unplaced::Outside => column.place().damaged(format!(
+                    "a coordinate lies outside of its tile ({} to {})",
                     span[0], span[1]
                 )),
                 Unplaced::Nobody(id) => self.place().damaged(format!(
@@ -244,17 +248,20 @@ impl SparseMatrix {
                 Unplaced::Memory(fault) => fault.at(&column.place()),
             })
         };
-        let mut rows = positions(&columns.rows, &self.axes.rows, row_span)?;
-        let columns = positions(&columns.columns, &self.axes.columns, column_span)?;
-        if !self.rewritten
-            && let Some(dead) = life.dead.take()
-        {
-            // No older cell stands behind a dead one.
-            for (row, dead) in rows.iter_mut().zip(dead) {
-                if dead {
-                    *row = Entries::NO_ROW;
+        let row_positions = read(&columns.rows, &self.axes.rows, row_span)?;
+        let columns = read(&columns.columns, &self.axes.columns, column_span)?;
+        scratch.give_buffers(buffer, bytes);
+        let mut rows = Vec::new();
+        // No older cell stands behind a dead one, unless cells were written again.
+        match life.dead.take_if(|_| !self.rewritten) {
+            Some(dead) => {
+                for (&row, dead) in row_positions.iter().zip(dead) {
+                    Run::push(&mut rows, if dead { Run::NO_ROW } else { row });
                 }
             }
+            None => row_positions
+                .iter()
+                .for_each(|&row| Run::push(&mut rows, row)),
         }
         Ok(Entries {
             rows,
@@ -366,7 +373,7 @@ fn sum(numbers: &Numbers) -> Option<u64> {
 /// Why a coordinate has no position.
 enum Unplaced {
     /// It is not in the range that its tile spans.
-    Outside(i64),
+    Outside,
     /// There is no such row or column.
     Nobody(i64),
     Memory(Fault),
@@ -379,28 +386,29 @@ fn positions(
     span: [i64; 2],
     dead: Option<&[bool]>,
 ) -> Result<Vec<u32>, Unplaced> {
-    let mut positions = reserved(bytes.len() / 8).map_err(Unplaced::Memory)?;
+    let mut positions: Vec<u32> = reserved(bytes.len() / 8).map_err(Unplaced::Memory)?;
+    // No branch for each: the span has them all, or the tile is damaged.
+    let length = span[1].wrapping_sub(span[0]) as u64;
+    let outside = |id: i64| id.wrapping_sub(span[0]) as u64 > length;
+    if whole_numbers(bytes).fold(false, |any, id| any | outside(id)) {
+        return Err(Unplaced::Outside);
+    }
     // Most tiles lie within one run of joinids, from which positions are counted.
     let whole = ids.position(span[0]).zip(ids.position(span[1]));
     if let Some((first, last)) = whole
-        && (last - first) as i64 == span[1] - span[0]
+        && last - first == length
     {
-        for id in whole_numbers(bytes) {
-            if id < span[0] || id > span[1] {
-                return Err(Unplaced::Outside(id));
-            }
-            // The length of each axis was checked to be in the range.
-            positions.push((first + (id - span[0]) as u64) as u32);
-        }
+        // The length of each axis was checked to be in the range.
+        let first = first as u32;
+        positions.extend(
+            whole_numbers(bytes).map(|id| first.wrapping_add(id.wrapping_sub(span[0]) as u32)),
+        );
         return Ok(positions);
     }
     for (cell, id) in whole_numbers(bytes).enumerate() {
-        if id < span[0] || id > span[1] {
-            return Err(Unplaced::Outside(id));
-        }
         match ids.position(id) {
             Some(position) => positions.push(position as u32),
-            None if dead.is_some_and(|dead| dead[cell]) => positions.push(Entries::NO_ROW),
+            None if dead.is_some_and(|dead| dead[cell]) => positions.push(Run::NO_ROW),
             None => return Err(Unplaced::Nobody(id)),
         }
     }

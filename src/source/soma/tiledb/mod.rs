@@ -46,6 +46,8 @@ fn check_version(version: u32) -> Checked<u32> {
 /// A slice of the whole numbers of a tile.
 pub(super) fn whole_numbers(bytes: &[u8]) -> impl Iterator<Item = i64> + '_ {
     bytes
-        .chunks_exact(8)
-        .map(|bytes| cursor::little_endian(bytes) as i64)
+        .as_chunks()
+        .0
+        .iter()
+        .map(|bytes| i64::from_le_bytes(*bytes))
 }

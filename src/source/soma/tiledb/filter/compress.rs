@@ -1,7 +1,7 @@
 //! Compressors. Each compresses the metadata of the filters before it as well as the data, in
 //! parts.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use super::super::cursor::Cursor;
 use super::super::datatype::Datatype;
@@ -127,10 +127,15 @@ fn part(
     };
     let written = match codec {
         Codec::Zstd => {
-            room(out)?;
-            let target = &mut out[start..];
-            let result = scratch.zstd.decompress_to_buffer(bytes, target);
-            result.map_err(|error| wrong("zstd", error.to_string()))?
+            out.try_reserve(original)
+                .map_err(|_| Fault::TooLarge(original as u64))?;
+            // Written behind what is there, into memory that nobody has to clear.
+            let mut end = io::Cursor::new(std::mem::take(out));
+            end.set_position(start as u64);
+            let result = scratch.zstd.decompress_to_buffer(bytes, &mut end);
+            *out = end.into_inner();
+            result.map_err(|error| wrong("zstd", error.to_string()))?;
+            out.len() - start
         }
         Codec::Gzip => {
             room(out)?;

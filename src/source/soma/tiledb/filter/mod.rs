@@ -106,9 +106,20 @@ pub(in crate::source::soma) struct Scratch {
     gzip: libdeflater::Decompressor,
     metadata: [Vec<u8>; 2],
     data: [Vec<u8>; 2],
+    buffers: (Vec<u8>, Vec<u8>),
 }
 
 impl Scratch {
+    /// Two buffers that somebody gave back, or empty ones.
+    pub fn take_buffers(&mut self) -> (Vec<u8>, Vec<u8>) {
+        std::mem::take(&mut self.buffers)
+    }
+
+    /// Gives buffers back, to be used again.
+    pub fn give_buffers(&mut self, first: Vec<u8>, second: Vec<u8>) {
+        self.buffers = (first, second);
+    }
+
     pub fn new() -> Checked<Self> {
         Ok(Scratch {
             zstd: zstd::bulk::Decompressor::new()
@@ -116,6 +127,7 @@ impl Scratch {
             gzip: libdeflater::Decompressor::new(),
             metadata: Default::default(),
             data: Default::default(),
+            buffers: Default::default(),
         })
     }
 }
