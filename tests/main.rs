@@ -11,6 +11,7 @@ mod refusal;
 mod resume;
 mod settings;
 mod several;
+mod soma;
 mod support;
 mod tenx;
 mod verify;

@@ -84,8 +84,17 @@ pub(super) struct ConvertArguments {
     #[arg(long, env = "SLAF_FORMAT", help_heading = "Input")]
     pub format: Option<FormatArgument>,
 
+    /// The measurement of a SOMA experiment [default: RNA, or the only one]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "SLAF_MEASUREMENT",
+        help_heading = "Input"
+    )]
+    pub measurement: Option<String>,
+
     /// The matrix that becomes the expression table: X, raw (with the genes of raw) or the name of a
-    /// layer [default: X]
+    /// layer; X of a SOMA experiment is its layer "data", or the only one [default: X]
     #[arg(
         long,
         value_name = "MATRIX",
@@ -313,6 +322,8 @@ pub(super) enum FormatArgument {
     #[value(name = "10x-mtx")]
     #[serde(rename = "10x-mtx")]
     TenxMtx,
+    /// A TileDB-SOMA experiment, a folder
+    Soma,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]

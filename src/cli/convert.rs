@@ -44,6 +44,7 @@ impl Request {
             memory: settings.memory,
             threads: settings.threads,
             scratch: settings.scratch.clone(),
+            measurement: raw.measurement,
             matrix: match raw.matrix.as_deref() {
                 None | Some("X") => MainMatrix::Own,
                 Some("raw") => MainMatrix::Raw,

@@ -159,6 +159,7 @@ impl Settings {
                 FormatArgument::H5ad => Format::H5ad,
                 FormatArgument::TenxH5 => Format::TenxH5,
                 FormatArgument::TenxMtx => Format::TenxMtx,
+                FormatArgument::Soma => Format::Soma,
             }),
             genomes: layer.genome.unwrap_or_default(),
             feature_types: layer.feature_type.unwrap_or_default(),

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Place;
 use super::hdf5::Hdf5File;
+use super::soma::Found;
 use super::text::{TextFile, first_bytes};
-use super::{OpenOptions, SourceError, search, tenx_h5, tenx_mtx};
+use super::{OpenOptions, SourceError, search, soma, tenx_h5, tenx_mtx};
 
 /// A format that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub enum Format {
     /// A Matrix Market file with its lists, as Cell Ranger writes them.
     #[serde(rename = "10x-mtx")]
     TenxMtx,
+    /// A TileDB-SOMA experiment, a folder.
+    Soma,
 }
 
 /// HDF5 files begin with these bytes, at 0 or, after a user block, at 512 × a power of two.
@@ -30,6 +33,8 @@ const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
 /// Bytes that show what a text or an archive is.
 const START: u64 = 512;
+/// Bytes of an archive that are looked at for what TileDB writes; its first files are small.
+const ARCHIVE_START: u64 = 64 << 10;
 
 /// Looks into an input and says which format it has.
 ///
@@ -59,7 +64,11 @@ pub(super) fn detect_one(path: &Path) -> Result<Format, SourceError> {
         return Ok(Format::TenxMtx);
     };
     if metadata.is_dir() {
-        return Ok(Format::TenxMtx);
+        return match soma::look(path)? {
+            Found::Experiment => Ok(Format::Soma),
+            Found::Other(what) => Err(unknown(alone(&what))),
+            Found::Nothing => Ok(Format::TenxMtx),
+        };
     }
     if metadata.len() == 0 {
         return Err(unknown("is empty".into()));
@@ -107,6 +116,19 @@ fn detect_hdf5(path: &Path) -> Result<Format, SourceError> {
         )),
         tenx_h5::Kind::Other => Ok(Format::H5ad),
     }
+}
+
+/// Refuses an object of TileDB that is no experiment.
+pub(super) fn alone(what: &str) -> String {
+    format!("is {what}, which alone is no dataset; name the folder of its SOMAExperiment")
+}
+
+/// Whether a file is an archive, perhaps compressed, whose first files are of TileDB.
+pub(super) fn holds_tiledb(path: &Path) -> Result<bool, SourceError> {
+    let (bytes, _) = first_bytes(path, ARCHIVE_START)?;
+    let is_archive = bytes.get(257..262) == Some(b"ustar");
+    let holds = |name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
+    Ok(is_archive && (holds(b"__tiledb_group.tdb") || holds(b"__schema/") || holds(b"__commits/")))
 }
 
 /// Whether a file is a tar archive, compressed or not.

@@ -12,12 +12,14 @@ mod format;
 mod h5ad;
 mod hdf5;
 mod inputs;
+mod json;
 mod lists;
 mod number;
 mod number_column;
 mod options;
 mod search;
 mod selection;
+mod soma;
 mod tenx_h5;
 mod tenx_mtx;
 mod text;
@@ -94,6 +96,12 @@ pub trait CellSource: Send + Sync {
         rows: Range<u64>,
     ) -> Result<Option<Vec<u64>>, SourceError>;
 
+    /// The most entries that the matrix can have, where [`Matrix::entries`] is not known but a bound
+    /// is.
+    fn entries_at_most(&self, _matrix: &MatrixName) -> Option<u64> {
+        None
+    }
+
     /// Shows values from all over the matrix, for a guess at their type.
     fn sample(
         &self,
@@ -134,6 +142,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, S
         Format::H5ad => Box::new(h5ad::H5adSource::open(path, options)?),
         Format::TenxH5 => Box::new(tenx_h5::TenxH5Source::open(path, options)?),
         Format::TenxMtx => Box::new(tenx_mtx::TenxMtxSource::open(path, options)?),
+        Format::Soma => Box::new(soma::SomaSource::open(path, options)?),
     };
     let source = match options.names {
         Names::AsTheyAre => source,

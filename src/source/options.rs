@@ -25,6 +25,8 @@ pub struct OpenOptions {
     /// Where matrices are turned that lie in the order of genes.
     #[serde(skip, default = "std::env::temp_dir")]
     pub scratch: PathBuf,
+    /// The measurement that is read, in a format that has several; without it `RNA`, or the only one.
+    pub measurement: Option<String>,
     /// The matrix that becomes the expression table.
     pub matrix: MainMatrix,
     /// What becomes of the raw matrix where it is not the main one.
@@ -94,7 +96,7 @@ pub enum GeneId {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MainMatrix {
-    /// The format's own: X of an AnnData.
+    /// The format's own: X of an AnnData, the layer `data` (or the only one) of a measurement.
     #[default]
     Own,
     /// The raw matrix, with genes of its own.
@@ -121,6 +123,7 @@ impl Default for OpenOptions {
             memory: default_memory(),
             threads: one_thread(),
             scratch: std::env::temp_dir(),
+            measurement: None,
             matrix: MainMatrix::default(),
             raw: RawUse::default(),
             selection: Selection::default(),

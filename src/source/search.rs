@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::error::Place;
-use super::{Format, SourceError, format, tenx_mtx};
+use super::soma::Found;
+use super::{Format, SourceError, format, soma, tenx_mtx};
 
 /// Folders within folders that are searched.
 const DEEPEST: usize = 8;
@@ -29,6 +30,15 @@ const LISTED: usize = 20;
 /// [`SourceError::Io`] for what is missing or cannot be listed, [`SourceError::UnknownFormat`] for
 /// a folder without any input.
 pub fn inputs_of(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let unknown = |found: String| SourceError::UnknownFormat {
+        path: path.to_path_buf(),
+        found,
+    };
+    if let Some(scheme) = path.to_str().and_then(soma::remote_scheme) {
+        return Err(unknown(format!(
+            "is not on this machine ({scheme}://…), and cannot be read from there yet; copy it here first"
+        )));
+    }
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(_) => return tenx_mtx::matrices_of(path),
@@ -39,16 +49,16 @@ pub fn inputs_of(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
             matrices => matrices,
         });
     }
+    if let Found::Other(what) = soma::look(path)? {
+        return Err(unknown(format::alone(&what)));
+    }
     let mut search = Search {
         looked_at: 0,
         top: path,
     };
     let inputs = search.folder(path, 0)?;
     if inputs.is_empty() {
-        return Err(SourceError::UnknownFormat {
-            path: path.to_path_buf(),
-            found: "is a folder without anything that can be read: no .h5ad, no .h5 and no .mtx with a list of cells (barcodes.tsv) of its own; name a matrix whose lists are elsewhere with --barcodes and --features".into(),
-        });
+        return Err(unknown("is a folder without anything that can be read: no .h5ad, no .h5, no SOMA experiment and no .mtx with a list of cells (barcodes.tsv) of its own; name a matrix whose lists are elsewhere with --barcodes and --features".into()));
     }
     Ok(inputs)
 }
@@ -72,6 +82,12 @@ pub(super) fn several(path: &Path, inputs: &[PathBuf]) -> SourceError {
 /// The matrices of an archive; none where it is no archive.
 fn archived(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     if format::looks_like_archive(path)? {
+        if format::holds_tiledb(path)? {
+            return Err(SourceError::UnknownFormat {
+                path: path.to_path_buf(),
+                found: "is an archive of a TileDB-SOMA experiment or array; unpack it first (tar xf) and name the folder".into(),
+            });
+        }
         tenx_mtx::matrices_of(path)
     } else {
         Ok(Vec::new())
@@ -85,6 +101,12 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn folder(&mut self, folder: &Path, depth: usize) -> Result<Vec<PathBuf>, SourceError> {
+        match soma::look(folder)? {
+            Found::Experiment => return Ok(vec![folder.to_path_buf()]),
+            // Below an experiment nothing is looked at; an array that lies about is no input.
+            Found::Other(_) => return Ok(Vec::new()),
+            Found::Nothing => {}
+        }
         let (files, mut folders) = self.listed(folder)?;
         let matrices = tenx_mtx::matrices_in(folder)?;
         let mut inputs = matrices.clone();
@@ -185,7 +207,6 @@ fn best(folder: &Path, inputs: Vec<PathBuf>) -> Vec<PathBuf> {
 pub(super) fn only(path: &Path) -> Result<(PathBuf, Format), SourceError> {
     let inputs = inputs_of(path)?;
     match &inputs[..] {
-        [input] if input == path && path.is_dir() => Ok((input.clone(), Format::TenxMtx)),
         [input] => Ok((input.clone(), format::detect_one(input)?)),
         _ => Err(several(path, &inputs)),
     }

@@ -72,19 +72,35 @@ fn size_and_time_of_all(files: &[PathBuf]) -> Result<(u64, u64), SourceError> {
         })
 }
 
-/// Bytes, and nanoseconds since 1970 of the last modification.
+/// Bytes, and nanoseconds since 1970 of the last modification; of a folder, of all files in it.
 fn size_and_time(path: &Path) -> Result<(u64, u64), SourceError> {
-    let metadata = std::fs::metadata(path).map_err(|source| SourceError::Io {
+    let io = |source| SourceError::Io {
         action: "open",
         path: path.to_path_buf(),
         source,
-    })?;
+    };
+    let metadata = std::fs::metadata(path).map_err(io)?;
     let modified = metadata
         .modified()
         .ok()
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-        .and_then(|since| u64::try_from(since.as_nanos()).ok());
-    Ok((metadata.len(), modified.unwrap_or(0)))
+        .and_then(|since| u64::try_from(since.as_nanos()).ok())
+        .unwrap_or(0);
+    if !metadata.is_dir() {
+        return Ok((metadata.len(), modified));
+    }
+    let (mut bytes, mut latest) = (0u64, modified);
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        // A link may lead back to this folder.
+        if entry.file_type().map_err(io)?.is_symlink() {
+            continue;
+        }
+        let (size, modified) = size_and_time(&entry.path())?;
+        bytes = bytes.saturating_add(size);
+        latest = latest.max(modified);
+    }
+    Ok((bytes, latest))
 }
 
 /// Reads all identifiers once.

@@ -40,7 +40,8 @@ impl MatrixSurvey {
             seen += numbers.len() as u64;
             nonzero += count_nonzero(numbers);
         })?;
-        let expected_entries = matrix.entries.unwrap_or_else(|| {
+        let bound = || source.entries_at_most(&matrix.name);
+        let expected_entries = matrix.entries.or_else(bound).unwrap_or_else(|| {
             let all = u128::from(shape[0]) * u128::from(shape[1]);
             // A little more than the sample says, so that fragments seldom overflow.
             let expected = all * u128::from(nonzero) * 9 / (u128::from(seen.max(1)) * 8);

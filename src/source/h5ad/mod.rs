@@ -10,7 +10,6 @@ mod column;
 mod contents;
 mod embedding;
 mod frame;
-mod json;
 mod matrix;
 mod raw;
 mod uns;

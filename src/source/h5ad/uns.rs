@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 use super::column::{ColumnReader, Opened};
 use super::frame::Members;
-use super::json::{column_values, number_values, tree};
 use super::matrix::encoding;
 use crate::source::hdf5::{Element, Hdf5File, Kind, check_readable};
+use crate::source::json::{column_values, number_values, tree};
 use crate::source::{Note, Part, Selection, SourceError, Uns};
 
 /// Groups deeper than this are a damaged file, or hold themselves.

@@ -73,6 +73,10 @@ impl<V: View> CellSource for V {
         self.inner().prepare(matrix, report)
     }
 
+    fn entries_at_most(&self, matrix: &MatrixName) -> Option<u64> {
+        self.inner().entries_at_most(matrix)
+    }
+
     fn offsets(
         &self,
         matrix: &MatrixName,

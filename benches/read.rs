@@ -1,0 +1,52 @@
+//! Reads a matrix through the library, and forgets it: what a reader takes without a conversion.
+//!
+//! `read INPUT [THREADS]` prints the number of entries as JSON; benches/soma.py measures the process.
+
+use std::error::Error;
+use std::sync::Mutex;
+
+use serde_json::json;
+use slaf::source::{self, ChunkBudget, MatrixName, OpenOptions, SourceError};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // Cargo adds a flag of its own.
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench");
+    let Some(input) = arguments.next() else {
+        // As a bench without arguments there is nothing to do.
+        return Ok(());
+    };
+    let threads: usize = arguments.next().map_or(Ok(1), |threads| threads.parse())?;
+    let source = source::open(input.as_ref(), &OpenOptions::default())?;
+    let description = source.description();
+    source.prepare(&MatrixName::Main, &|_| ())?;
+    let budget = ChunkBudget {
+        bytes: 16 << 20,
+        cells: u64::MAX,
+    };
+    let chunks = Mutex::new(source.chunks(&MatrixName::Main, 0..description.cells, budget)?);
+    let work = || -> Result<u64, SourceError> {
+        let mut entries = 0;
+        loop {
+            let next = chunks.lock().map(|mut chunks| chunks.next());
+            let Ok(Some(chunk)) = next else {
+                return Ok(entries);
+            };
+            entries += chunk?.read()?.values.len() as u64;
+        }
+    };
+    let entries = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined
+            .map(|entries| entries.unwrap_or(Ok(0)))
+            .sum::<Result<u64, SourceError>>()
+    })?;
+    let cells = source.obs(0..description.cells.min(1 << 16))?.num_rows();
+    println!("{}", json!({"non_zeros": entries, "cells": cells}));
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Embeddings: the arrays of obsm and varm. tiledbsoma writes them as sparse arrays, without the
+//! zeros.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::files::Folder;
+use super::joinids::Joinids;
+use super::matrix::{Axes, StoredMatrix};
+use super::object::{self, Kind};
+use super::tiledb::Array;
+use super::tiledb::fault::REWRITE;
+use crate::source::error::Place;
+use crate::source::{ChunkBudget, Embedding, Numbers, SourceError};
+use crate::with_numbers;
+
+/// An embedding.
+pub(super) struct EmbeddingReader {
+    place: Place,
+    matrix: StoredMatrix,
+    width: u64,
+}
+
+/// What opening a member of obsm or varm gives.
+pub(super) enum OpenedEmbedding {
+    Embedding(Box<EmbeddingReader>),
+    LeftOut(String),
+}
+
+/// Where versions before 1.15 of tiledbsoma kept the last column that is in use.
+const LAST_COLUMN: &str = "soma_dim_1_domain_upper";
+
+/// An embedding is refused above this many columns: it is none, or its width is not known.
+const WIDEST: u64 = 1 << 20;
+
+impl EmbeddingReader {
+    pub fn open(folder: &Folder, rows: &Arc<Joinids>) -> Result<OpenedEmbedding, SourceError> {
+        let left_out = |reason: &str| Ok(OpenedEmbedding::LeftOut(reason.into()));
+        match object::kind(folder)? {
+            Kind::SparseArray | Kind::DenseArray => {}
+            Kind::DataFrame => return left_out("a data frame has no place among embeddings"),
+            Kind::Missing => return Err(object::missing(folder)),
+            _ => return left_out("it is not an array"),
+        }
+        let array = object::array(folder)?;
+        let place = array.place();
+        if array.schema.dimensions.len() != 2 {
+            return Ok(OpenedEmbedding::LeftOut(format!(
+                "an array of {} dimensions has no place in a table",
+                array.schema.dimensions.len()
+            )));
+        }
+        let width = width(&array);
+        if width == 0 {
+            return left_out("it has no columns");
+        }
+        if width > WIDEST {
+            return Err(place.unsupported(
+                format!("an embedding of {width} columns"),
+                format!("leave it out with {}, or {REWRITE}", skip(folder)),
+            ));
+        }
+        let axes = Axes {
+            rows: rows.clone(),
+            columns: Arc::new(Joinids::counted(width)),
+        };
+        Ok(OpenedEmbedding::Embedding(Box::new(EmbeddingReader {
+            place,
+            matrix: StoredMatrix::of(array, axes)?,
+            width,
+        })))
+    }
+
+    pub fn described(&self, name: &str) -> Embedding {
+        Embedding {
+            name: name.to_string(),
+            width: self.width,
+            number_type: self.matrix.number_type(),
+            columns: None,
+        }
+    }
+
+    /// See [`crate::source::CellSource::embedding`].
+    pub fn read(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
+        // Not above the widest.
+        let width = self.width as usize;
+        let size = self.matrix.number_type().size();
+        let length = usize::try_from(rows.end - rows.start)
+            .ok()
+            .and_then(|rows| rows.checked_mul(width));
+        let mut numbers = length
+            .and_then(|length| Numbers::zeroed(self.matrix.number_type(), length))
+            .ok_or_else(|| self.place.damaged("it is absurdly large"))?;
+        let budget = ChunkBudget {
+            bytes: 8 << 20,
+            cells: u64::MAX,
+        };
+        for chunk in self.matrix.chunks(rows.clone(), budget)? {
+            let chunk = chunk?.read()?;
+            let Numbers::UInt32(columns) = &chunk.genes else {
+                return Err(self.place.damaged("its columns are not counted in 32 bits"));
+            };
+            let values: &[u8] =
+                with_numbers!(&chunk.values, values => bytemuck::cast_slice(values));
+            let out = numbers.as_bytes_mut();
+            // The last row, counted from one, that had an entry in each column.
+            let mut filled = vec![0u64; width];
+            for (row, ends) in (chunk.cells.start - rows.start..).zip(chunk.indptr.windows(2)) {
+                for entry in ends[0]..ends[1] {
+                    let column = columns[entry] as usize;
+                    if std::mem::replace(&mut filled[column], row + 1) == row + 1 {
+                        return Err(self.place.damaged(format!(
+                            "it has two entries for row {} and column {column}",
+                            rows.start + row
+                        )));
+                    }
+                    let at = (row as usize * width + column) * size;
+                    out[at..at + size].copy_from_slice(&values[entry * size..][..size]);
+                }
+            }
+        }
+        Ok(numbers)
+    }
+}
+
+/// The number of columns. The array says it from tiledbsoma 1.15 on, its metadata from 1.5 on; in
+/// older ones it ends with the last column that was written, so that zeros at the end of all rows
+/// are not seen. (tiledbsoma does not look at that metadata, and divides the number of cells by that
+/// of rows, which gives too few columns where cells are missing and it divides by chance.)
+fn width(array: &Array) -> u64 {
+    let after = |last: i64| u64::try_from(last).map_or(0, |last| last.saturating_add(1));
+    if let Some(current) = &array.schema.current_domain {
+        return current.get(1).map_or(0, |range| after(range[1]));
+    }
+    if array.schema.dense
+        && let Some(range) = array.schema.dimensions[1].domain
+    {
+        return after(range[1]);
+    }
+    if let Some(last) = array
+        .metadata
+        .get(LAST_COLUMN)
+        .and_then(|value| value.integer())
+    {
+        return after(last);
+    }
+    let last = array
+        .fragments
+        .iter()
+        .filter_map(|fragment| Some(fragment.domain.as_ref()?.get(1)?[1]))
+        .max();
+    last.map_or(0, after)
+}
+
+/// The flag that leaves an object of a measurement out.
+pub(super) fn skip(folder: &Folder) -> String {
+    match folder.object().rsplit_once('/') {
+        Some((parent, name)) => {
+            let part = parent.rsplit_once('/').map_or(parent, |(_, part)| part);
+            let part = if part == "X" { "layers" } else { part };
+            format!("--skip {part}:{name}")
+        }
+        None => format!("--skip {}", folder.object()),
+    }
+}

@@ -1,0 +1,235 @@
+//! Where the files of an experiment lie: the one door to a file system or an object store.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::source::SourceError;
+use crate::source::error::Place;
+
+/// What a reader asks of a store. Paths are absolute, with `/` between their parts.
+pub(super) trait Files: Send + Sync {
+    /// The names in a folder, sorted; none where there is no such folder.
+    fn list(&self, folder: &str) -> io::Result<Vec<String>>;
+    /// The size of a file in bytes.
+    fn size(&self, file: &str) -> io::Result<u64>;
+    /// Fills the buffer with the bytes of a file from a position on.
+    fn read(&self, file: &str, at: u64, buffer: &mut [u8]) -> io::Result<()>;
+}
+
+/// The file system of this machine.
+struct LocalFiles;
+
+impl Files for LocalFiles {
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            // A name that is not UTF-8 is none that TileDB gave.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn size(&self, file: &str) -> io::Result<u64> {
+        let metadata = std::fs::metadata(file)?;
+        if metadata.is_file() {
+            Ok(metadata.len())
+        } else {
+            Err(io::Error::other("it is not a file"))
+        }
+    }
+
+    fn read(&self, file: &str, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        File::open(file)?.read_exact_at(buffer, at)
+    }
+}
+
+/// Whether a path names something that is not on this machine, and by which scheme.
+pub(in crate::source) fn remote_scheme(path: &str) -> Option<&str> {
+    let (scheme, _) = path.split_once("://")?;
+    (scheme != "file").then_some(scheme)
+}
+
+/// A folder of an experiment: a group, an array, or a folder inside of one.
+#[derive(Clone)]
+pub(super) struct Folder {
+    files: Arc<dyn Files>,
+    root: Arc<PathBuf>,
+    path: String,
+    /// Its path from the experiment, for messages and users.
+    object: String,
+    /// Bytes that reading may hold in memory.
+    memory: u64,
+}
+
+impl Folder {
+    /// The folder of an experiment on this machine.
+    pub fn local(path: &Path, memory: u64) -> Result<Self, SourceError> {
+        let place = Place::new(path, "/");
+        let absolute = std::path::absolute(path).map_err(|error| place.io("open", error))?;
+        let Some(text) = absolute.to_str() else {
+            return Err(place.unsupported("a path that is not UTF-8", "rename the folder"));
+        };
+        Ok(Folder {
+            files: Arc::new(LocalFiles),
+            root: Arc::new(path.to_path_buf()),
+            path: text.trim_end_matches('/').to_string(),
+            object: String::new(),
+            memory,
+        })
+    }
+
+    pub fn memory(&self) -> u64 {
+        self.memory
+    }
+
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Builds errors that name this folder.
+    pub fn place(&self) -> Place {
+        let object = if self.object.is_empty() {
+            "/"
+        } else {
+            &self.object
+        };
+        Place::new(&self.root, object)
+    }
+
+    fn named(&self, path: String, name: &str) -> Self {
+        let object = if self.object.is_empty() {
+            name.to_string()
+        } else {
+            format!("{}/{name}", self.object)
+        };
+        Folder {
+            path,
+            object,
+            ..self.clone()
+        }
+    }
+
+    /// The folder `name` in this one.
+    pub fn child(&self, name: &str) -> Self {
+        self.named(format!("{}/{name}", self.path), name)
+    }
+
+    /// The folder of a group's member `name`, whose URI the group stores.
+    pub fn member(&self, name: &str, uri: &str, relative: bool) -> Result<Self, SourceError> {
+        if relative {
+            return Ok(self.named(format!("{}/{uri}", self.path), name));
+        }
+        let member = self.named(String::new(), name);
+        if let Some(scheme) = remote_scheme(uri) {
+            return Err(member.place().unsupported(
+                format!("a member that lies elsewhere ({scheme}://…)"),
+                "copy the whole experiment to this machine and make its members relative",
+            ));
+        }
+        let path = uri.strip_prefix("file://").unwrap_or(uri);
+        Ok(Folder {
+            path: path.trim_end_matches('/').to_string(),
+            ..member
+        })
+    }
+
+    fn file(&self, name: &str) -> String {
+        format!("{}/{name}", self.path)
+    }
+
+    /// The names in this folder, sorted; none where it does not exist.
+    pub fn list(&self) -> Result<Vec<String>, SourceError> {
+        self.files
+            .list(&self.path)
+            .map_err(|error| self.place().io("list", error))
+    }
+
+    /// The place of a file of this folder.
+    pub fn place_of(&self, name: &str) -> Place {
+        self.child(name).place()
+    }
+
+    fn missing(&self, name: &str, error: io::Error) -> SourceError {
+        let place = self.place_of(name);
+        if error.kind() == io::ErrorKind::NotFound {
+            return place.damaged("the file is missing");
+        }
+        place.io("read", error)
+    }
+
+    pub fn size(&self, name: &str) -> Result<u64, SourceError> {
+        self.files
+            .size(&self.file(name))
+            .map_err(|error| self.missing(name, error))
+    }
+
+    /// Reads `length` bytes of a file from `at` on into a buffer, whose content is replaced.
+    pub fn read(
+        &self,
+        name: &str,
+        at: u64,
+        length: u64,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), SourceError> {
+        buffer.clear();
+        let too_large = || {
+            let what = format!("{length} bytes");
+            self.place_of(name)
+                .too_large(what, length, length.saturating_mul(4))
+        };
+        if length > self.memory {
+            return Err(too_large());
+        }
+        let length = usize::try_from(length).map_err(|_| too_large())?;
+        buffer.try_reserve_exact(length).map_err(|_| too_large())?;
+        buffer.resize(length, 0);
+        self.files
+            .read(&self.file(name), at, buffer)
+            .map_err(|error| self.missing(name, error))
+    }
+
+    /// The whole of a small file.
+    pub fn read_all(&self, name: &str) -> Result<Vec<u8>, SourceError> {
+        let size = self.size(name)?;
+        let mut bytes = Vec::new();
+        self.read(name, 0, size, &mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemes_are_told_from_paths() {
+        assert_eq!(remote_scheme("s3://bucket/x"), Some("s3"));
+        assert_eq!(remote_scheme("tiledb://name/x"), Some("tiledb"));
+        assert_eq!(remote_scheme("file:///data/x"), None);
+        assert_eq!(remote_scheme("/data/x"), None);
+    }
+
+    #[test]
+    fn a_missing_folder_is_empty_and_a_missing_file_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::local(root.path(), 1 << 20).unwrap();
+        assert!(folder.child("none").list().unwrap().is_empty());
+        let message = folder.child("a").read_all("b").unwrap_err().to_string();
+        assert!(message.contains("a/b: the file is missing"), "{message}");
+    }
+}

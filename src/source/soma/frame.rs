@@ -1,0 +1,215 @@
+//! Data frames: obs, var, and those of uns.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::files::Folder;
+use super::frame_column::{FrameColumn, Opened};
+use super::joinids::Joinids;
+use super::object;
+use super::rows::{JOINID, Rows};
+use crate::source::error::Place;
+use crate::source::{Column, ColumnKind, Note, Part, Selection, SourceError};
+
+/// The metadata in which tiledbsoma keeps the name that an index had, as JSON.
+const INDEX_NAME: &str = "soma_dataframe_original_index_name";
+
+/// A data frame.
+pub(super) struct Frame {
+    rows: Rows,
+    index: Option<FrameColumn>,
+    columns: Vec<FrameColumn>,
+    left_out: Vec<Note>,
+    converted: Vec<Note>,
+}
+
+/// Where the names of rows may be, if the metadata does not say.
+pub(super) struct IndexNames(pub &'static [&'static str]);
+
+impl Frame {
+    /// Opens a frame and the headers of those of its columns that are wanted.
+    pub fn open(
+        folder: &Folder,
+        names: &IndexNames,
+        part: Part,
+        selection: &Selection,
+    ) -> Result<Self, SourceError> {
+        Frame::with_columns(folder, names, part.name(), &|name| {
+            selection.excludes(part, name)
+        })
+    }
+
+    /// Opens a frame without the columns for which `excludes` gives a reason. `part` is what users
+    /// call the frame.
+    pub fn with_columns(
+        folder: &Folder,
+        names: &IndexNames,
+        part: &str,
+        excludes: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SourceError> {
+        let rows = Rows::open(object::array(folder)?)?;
+        let index = index_name(&rows, names)?;
+        let mut frame = Frame {
+            index: None,
+            columns: Vec::new(),
+            left_out: Vec::new(),
+            converted: Vec::new(),
+            rows,
+        };
+        let attributes = frame.rows.array.schema.attributes.clone();
+        for attribute in &attributes {
+            let object = format!("{}/{}", folder.object(), attribute.name);
+            let is_index = index.as_ref() == Some(&attribute.name);
+            if !is_index && let Some(reason) = excludes(&attribute.name) {
+                frame.left_out.push(Note::new(object, reason));
+                continue;
+            }
+            let skip = format!("leave it out with --skip {part}:{}", attribute.name);
+            match FrameColumn::open(&frame.rows, attribute, &skip)? {
+                Opened::Column(column) if is_index => frame.index = Some(*column),
+                Opened::Column(column) => frame.columns.push(*column),
+                Opened::LeftOut(reason) if is_index => {
+                    return Err(frame.place().unsupported(
+                        format!("an index {:?} of which {reason}", attribute.name),
+                        "rewrite it with names of text",
+                    ));
+                }
+                Opened::LeftOut(reason) => frame.left_out.push(Note::new(object, reason)),
+            }
+        }
+        match &index {
+            None => frame.converted.push(Note::new(
+                folder.object(),
+                "it has no column of names; its joinids became the names",
+            )),
+            Some(name) if frame.index.is_none() => {
+                return Err(frame.place().damaged(format!(
+                    "its index {name:?} is missing: its metadata names it, but there is no such column"
+                )));
+            }
+            Some(_) => {}
+        }
+        Ok(frame)
+    }
+
+    pub fn place(&self) -> Place {
+        self.rows.array.place()
+    }
+
+    pub fn len(&self) -> u64 {
+        self.rows.joinids.len()
+    }
+
+    pub fn joinids(&self) -> &Joinids {
+        &self.rows.joinids
+    }
+
+    pub fn left_out(&self) -> &[Note] {
+        &self.left_out
+    }
+
+    pub fn converted(&self) -> &[Note] {
+        &self.converted
+    }
+
+    pub fn columns(&self) -> Vec<Column> {
+        let column = |column: &FrameColumn| Column {
+            name: column.name().to_string(),
+            kind: column.kind().clone(),
+        };
+        self.columns.iter().map(column).collect()
+    }
+
+    /// The names of a range of rows.
+    pub fn ids(&self, rows: Range<u64>) -> Result<StringArray, SourceError> {
+        let Some(index) = &self.index else {
+            let runs = self.rows.joinids.runs(rows);
+            let ids =
+                runs.flat_map(|(first, count)| (0..count as i64).map(move |step| first + step));
+            return Ok(StringArray::from_iter_values(ids.map(|id| id.to_string())));
+        };
+        let picked = self.rows.pick(rows.clone())?;
+        let names = index.read(&self.rows, &picked, rows.start)?;
+        if names.null_count() > 0 {
+            let row = (0..names.len())
+                .find(|&row| names.is_null(row))
+                .unwrap_or(0);
+            return Err(self.place().damaged(format!(
+                "row {} has no name in the index",
+                rows.start + row as u64
+            )));
+        }
+        match index.kind() {
+            ColumnKind::Text => Ok(names.as_string::<i32>().clone()),
+            // Numbers as Python writes them are Rust's, except floats, which name nothing.
+            _ => match cast(&names, &DataType::Utf8) {
+                Ok(texts) => Ok(texts.as_string::<i32>().clone()),
+                Err(error) => Err(self.place().damaged(error.to_string())),
+            },
+        }
+    }
+
+    /// All columns of a range of rows.
+    pub fn read(&self, rows: Range<u64>) -> Result<RecordBatch, SourceError> {
+        let mut fields = Vec::with_capacity(self.columns.len());
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        if !self.columns.is_empty() {
+            let picked = self.rows.pick(rows.clone())?;
+            for column in &self.columns {
+                let array = column.read(&self.rows, &picked, rows.start)?;
+                fields.push(Field::new(column.name(), array.data_type().clone(), true));
+                arrays.push(array);
+            }
+        }
+        let length = usize::try_from(rows.end - rows.start)
+            .map_err(|_| self.place().damaged("it has absurdly many rows"))?;
+        let options = RecordBatchOptions::new().with_row_count(Some(length));
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+            .map_err(|error| self.place().damaged(error.to_string()))
+    }
+
+    /// All columns with their names, each as a whole; the index first, if it has one.
+    pub fn whole(&self) -> Result<Vec<(String, ArrayRef)>, SourceError> {
+        let picked = self.rows.pick(0..self.len())?;
+        let all = self.index.iter().chain(&self.columns);
+        all.map(|column| {
+            Ok((
+                column.name().to_string(),
+                column.read(&self.rows, &picked, 0)?,
+            ))
+        })
+        .collect()
+    }
+}
+
+/// The column that has the names of rows; `None` where there is none. tiledbsoma writes its name
+/// into the metadata where the index had one, and otherwise calls it `obs_id` or `var_id`.
+fn index_name(rows: &Rows, names: &IndexNames) -> Result<Option<String>, SourceError> {
+    let array = &rows.array;
+    if let Some(value) = array.metadata.get(INDEX_NAME) {
+        let text = value.text().unwrap_or("");
+        match serde_json::from_str(text) {
+            Ok(serde_json::Value::Null) => {}
+            Ok(serde_json::Value::String(name)) if name != JOINID => return Ok(Some(name)),
+            Ok(serde_json::Value::String(_)) => return Ok(None),
+            _ => {
+                return Err(array.place().damaged(format!(
+                    "its metadata {INDEX_NAME:?} is {text:?}, not a name"
+                )));
+            }
+        }
+    }
+    let known: BTreeMap<&str, ()> = array
+        .schema
+        .attributes
+        .iter()
+        .map(|attribute| (attribute.name.as_str(), ()))
+        .collect();
+    let found = names.0.iter().find(|name| known.contains_key(**name));
+    Ok(found.map(|name| name.to_string()))
+}

@@ -1,0 +1,140 @@
+//! Cuts rows into slabs whose height follows the entries.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::sparse::{SharedTile, SparseMatrix, Tile};
+use crate::source::chunk::EXPANDED_BYTES;
+use crate::source::{ChunkBudget, PendingChunk, SourceError};
+
+/// Walks over the rows. Tiles that a cut goes through are kept until the slab that ends them is
+/// read, so that each is decoded once.
+pub(super) struct Cutter<'a> {
+    matrix: &'a SparseMatrix,
+    /// Rows that are still to be cut.
+    rows: Range<u64>,
+    /// Tiles that begin later, by their first rows, last first.
+    later: Vec<Tile>,
+    /// Tiles that have begun and not ended.
+    open: Vec<Arc<SharedTile>>,
+    entries: u64,
+    cells: u64,
+    failed: bool,
+}
+
+impl<'a> Cutter<'a> {
+    pub fn new(
+        matrix: &'a SparseMatrix,
+        rows: Range<u64>,
+        budget: ChunkBudget,
+    ) -> Result<Self, SourceError> {
+        let mut tiles = matrix.tiles()?;
+        tiles.retain(|tile| tile.start < rows.end && tile.end > rows.start);
+        tiles.reverse();
+        // As stored, as sorted and as expanded.
+        let entry = matrix.entry_bytes() * 2 + EXPANDED_BYTES;
+        Ok(Cutter {
+            matrix,
+            rows,
+            later: tiles,
+            open: Vec::new(),
+            entries: (budget.bytes / entry).max(1),
+            cells: budget.cells.max(1),
+            failed: false,
+        })
+    }
+
+    /// Opens the tiles that begin before a row.
+    fn begin(&mut self, before: u64) {
+        while let Some(tile) = self.later.pop_if(|tile| tile.start < before) {
+            self.open.push(Arc::new(SharedTile::new(tile)));
+        }
+    }
+
+    /// Where the next slab ends: as far as the tiles' entries, taken as spread evenly over their
+    /// rows, stay within the budget.
+    fn height(&mut self) -> (u64, u64) {
+        let limit = self.entries as f64;
+        let last = self
+            .rows
+            .end
+            .min(self.rows.start.saturating_add(self.cells));
+        let (mut row, mut entries) = (self.rows.start, 0.0);
+        while row < last {
+            self.begin(row + 1);
+            let here = self.open.iter().filter(|shared| shared.tile.end > row);
+            let (mut density, mut event) = (0.0, last);
+            for SharedTile { tile, .. } in here.map(|shared| &**shared) {
+                density += tile.cells as f64 / (tile.end - tile.start) as f64;
+                event = event.min(tile.end);
+            }
+            if let Some(next) = self.later.last() {
+                event = event.min(next.start);
+            }
+            // Tiles that begin here are open.
+            let event = event.max(row + 1);
+            let room = if density > 0.0 {
+                ((limit - entries) / density) as u64
+            } else {
+                u64::MAX
+            };
+            if room < event - row {
+                row += room;
+                entries += density * room as f64;
+                break;
+            }
+            entries += density * (event - row) as f64;
+            row = event;
+        }
+        let end = row.clamp(self.rows.start + 1, last);
+        (end, entries.max(0.0) as u64)
+    }
+
+    fn cut(&mut self) -> Result<PendingChunk<'a>, SourceError> {
+        let (end, entries) = self.height();
+        self.begin(end);
+        let rows = self.rows.start..end;
+        self.rows.start = end;
+        // A tile may have been opened for a row that the slab did not reach.
+        let mut tiles: Vec<_> = self
+            .open
+            .iter()
+            .filter(|shared| shared.tile.start < end)
+            .cloned()
+            .collect();
+        tiles.sort_by_key(|shared| (shared.tile.fragment, shared.tile.number));
+        self.open.retain(|shared| shared.tile.end > end);
+        let kept = self.open.iter().map(|shared| shared.tile.cells);
+        let kept = kept
+            .fold(0, u64::saturating_add)
+            .saturating_mul(self.matrix.entry_bytes());
+        if kept > self.matrix.memory / 4 {
+            return Err(self.matrix.place().too_large(
+                format!(
+                    "holding the {} tiles that row {end} goes through",
+                    self.open.len()
+                ),
+                kept,
+                kept.saturating_mul(8),
+            ));
+        }
+        let matrix = self.matrix;
+        let slab = rows.clone();
+        Ok(PendingChunk::new(rows, entries, move || {
+            matrix.read(slab, &tiles)
+        }))
+    }
+}
+
+impl<'a> Iterator for Cutter<'a> {
+    type Item = Result<PendingChunk<'a>, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed || self.rows.is_empty() {
+            return None;
+        }
+        let chunk = self.cut();
+        self.failed = chunk.is_err();
+        Some(chunk)
+    }
+}

@@ -1,0 +1,165 @@
+//! Entries of tiles, and their way into rows.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytemuck::Pod;
+
+use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
+use crate::source::{CellChunk, NumberType, Numbers};
+use crate::with_numbers;
+
+/// The entries of a tile by position.
+pub(super) struct Entries {
+    /// The rows, each with the entries that follow each other in it.
+    pub rows: Vec<Run>,
+    pub columns: Vec<u32>,
+    pub values: Numbers,
+    /// When each was written, if that differs within its fragment.
+    pub times: Option<Vec<u64>>,
+    /// Which of them are deleted.
+    pub dead: Option<Vec<bool>>,
+    /// When its fragment was written.
+    pub time: u64,
+}
+
+/// Entries of one row that follow each other: tiles are sorted by row within a space tile, so there
+/// are many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub row: u32,
+    pub entries: u32,
+}
+
+impl Run {
+    /// The row of what is no entry.
+    pub const NO_ROW: u32 = u32::MAX;
+
+    /// Adds an entry to the last run, or begins another.
+    pub fn push(runs: &mut Vec<Run>, row: u32) {
+        match runs.last_mut() {
+            // A tile has fewer entries than 32 bits count: they were decoded.
+            Some(last) if last.row == row => last.entries += 1,
+            _ => runs.push(Run { row, entries: 1 }),
+        }
+    }
+}
+
+impl Entries {
+    /// Each run with the positions of its entries.
+    pub fn runs(&self) -> impl Iterator<Item = (u32, Range<usize>)> + '_ {
+        self.rows.iter().scan(0, |end, run| {
+            let start = *end;
+            *end += run.entries as usize;
+            Some((run.row, start..*end))
+        })
+    }
+}
+
+/// The entries of a range of rows as compressed sparse rows, in the order of the tiles.
+pub(super) fn sort(
+    rows: &Range<u64>,
+    tiles: &[Arc<Entries>],
+    number_type: NumberType,
+) -> Checked<CellChunk> {
+    // Rows are counted in 32 bits.
+    let (start, height) = (rows.start as u32, (rows.end - rows.start) as u32);
+    let mut indptr: Vec<usize> = reserved(height as usize + 1)?;
+    indptr.resize(height as usize + 1, 0);
+    for tile in tiles {
+        for run in &tile.rows {
+            let row = run.row.wrapping_sub(start);
+            if row < height {
+                indptr[row as usize + 1] += run.entries as usize;
+            }
+        }
+    }
+    for row in 0..height as usize {
+        indptr[row + 1] += indptr[row];
+    }
+    let total = indptr[height as usize];
+    let mut genes: Vec<u32> = reserved(total)?;
+    genes.resize(total, 0);
+    let mut values = Numbers::zeroed(number_type, total)
+        .ok_or(Fault::TooLarge(total as u64 * number_type.size() as u64))?;
+    let mut next = indptr.clone();
+    for tile in tiles {
+        let from: &[u8] = with_numbers!(&tile.values, values => bytemuck::cast_slice(values));
+        let mut scatter = Scatter {
+            tile,
+            start,
+            height,
+            next: &mut next,
+            genes: &mut genes,
+        };
+        let to = values.as_bytes_mut();
+        match number_type.size() {
+            1 => scatter.run::<u8>(from, to),
+            2 => scatter.run::<u16>(from, to),
+            4 => scatter.run::<u32>(from, to),
+            _ => scatter.run::<u64>(from, to),
+        }
+    }
+    Ok(CellChunk {
+        cells: rows.clone(),
+        indptr,
+        genes: Numbers::UInt32(genes),
+        values,
+    })
+}
+
+/// Puts the entries of a tile where their rows have room.
+struct Scatter<'a> {
+    tile: &'a Entries,
+    start: u32,
+    height: u32,
+    next: &'a mut [usize],
+    genes: &'a mut [u32],
+}
+
+impl Scatter<'_> {
+    /// `T` is any type of the size of the values.
+    fn run<T: Pod>(&mut self, from: &[u8], to: &mut [u8]) {
+        let from: &[T] = bytemuck::cast_slice(from);
+        let to: &mut [T] = bytemuck::cast_slice_mut(to);
+        for (row, entries) in self.tile.runs() {
+            let row = row.wrapping_sub(self.start);
+            if row < self.height {
+                let at = &mut self.next[row as usize];
+                let end = *at + entries.len();
+                self.genes[*at..end].copy_from_slice(&self.tile.columns[entries.clone()]);
+                to[*at..end].copy_from_slice(&from[entries]);
+                *at = end;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_find_their_rows() {
+        let tile = |rows: &[u32], columns: &[u32], values: &[i16]| {
+            let mut runs = Vec::new();
+            rows.iter().for_each(|&row| Run::push(&mut runs, row));
+            Arc::new(Entries {
+                rows: runs,
+                columns: columns.to_vec(),
+                values: Numbers::Int16(values.to_vec()),
+                times: None,
+                dead: None,
+                time: 0,
+            })
+        };
+        let tiles = [
+            tile(&[4, 5, 7, Run::NO_ROW], &[0, 1, 2, 3], &[1, 2, 3, 4]),
+            tile(&[5, 5, 6], &[9, 3, 8], &[5, 8, 6]),
+        ];
+        let chunk = sort(&(5..8), &tiles, NumberType::Int16).unwrap();
+        assert_eq!(chunk.indptr, [0, 3, 4, 5]);
+        assert_eq!(chunk.genes, Numbers::UInt32(vec![1, 9, 3, 8, 2]));
+        assert_eq!(chunk.values, Numbers::Int16(vec![2, 5, 8, 6, 3]));
+    }
+}

@@ -1,0 +1,167 @@
+//! Arrays of two dimensions, read as rows: X and its layers, obsm, varm, obsp and varp.
+
+mod cutter;
+mod dense;
+mod entries;
+mod newest;
+mod sparse;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::files::Folder;
+use super::joinids::Joinids;
+use super::object::{self, Kind};
+use super::tiledb::fault::REWRITE;
+use super::tiledb::{Array, Schema};
+use crate::source::chunk::no_entries;
+use crate::source::error::Place;
+use crate::source::{
+    ChunkBudget, Chunks, Layout, Matrix, MatrixName, NumberType, Numbers, SourceError,
+};
+pub(super) use dense::DenseArray;
+use dense::DenseMatrix;
+use sparse::SparseMatrix;
+
+/// What joinids the rows and the columns of a matrix have.
+#[derive(Clone)]
+pub(super) struct Axes {
+    pub rows: Arc<Joinids>,
+    pub columns: Arc<Joinids>,
+}
+
+/// A matrix of an experiment.
+pub(super) enum StoredMatrix {
+    Sparse(SparseMatrix),
+    Dense(DenseMatrix),
+    Absent,
+}
+
+impl StoredMatrix {
+    /// Opens the array in a folder.
+    pub fn open(folder: &Folder, axes: Axes) -> Result<Self, SourceError> {
+        match object::kind(folder)? {
+            Kind::SparseArray | Kind::DenseArray => StoredMatrix::of(object::array(folder)?, axes),
+            Kind::Missing => Err(object::missing(folder)),
+            _ => Err(folder.place().unsupported(
+                "an object that is not an array, where a matrix is expected,",
+                REWRITE,
+            )),
+        }
+    }
+
+    /// A matrix of an open array.
+    pub fn of(array: Array, axes: Axes) -> Result<Self, SourceError> {
+        if array.schema.dense {
+            DenseMatrix::open(array, axes).map(StoredMatrix::Dense)
+        } else {
+            SparseMatrix::open(array, axes).map(StoredMatrix::Sparse)
+        }
+    }
+
+    pub fn layout(&self) -> Layout {
+        match self {
+            StoredMatrix::Sparse(_) => Layout::Coo,
+            StoredMatrix::Dense(_) => Layout::Dense,
+            StoredMatrix::Absent => Layout::Absent,
+        }
+    }
+
+    pub fn number_type(&self) -> NumberType {
+        match self {
+            StoredMatrix::Sparse(matrix) => matrix.number_type(),
+            StoredMatrix::Dense(matrix) => matrix.number_type(),
+            StoredMatrix::Absent => NumberType::Float32,
+        }
+    }
+
+    /// Stored entries, where the headers tell.
+    pub fn entries(&self) -> Option<u64> {
+        match self {
+            StoredMatrix::Sparse(matrix) => matrix.entries(),
+            StoredMatrix::Dense(_) => None,
+            StoredMatrix::Absent => Some(0),
+        }
+    }
+
+    /// See [`crate::source::CellSource::entries_at_most`].
+    pub fn entries_at_most(&self) -> Option<u64> {
+        match self {
+            StoredMatrix::Sparse(matrix) => Some(matrix.cells()),
+            StoredMatrix::Dense(_) => None,
+            StoredMatrix::Absent => Some(0),
+        }
+    }
+
+    /// The matrix as a description lists it.
+    pub fn described(&self, name: MatrixName, object: &str) -> Matrix {
+        Matrix {
+            name,
+            object: object.to_string(),
+            layout: self.layout(),
+            number_type: self.number_type(),
+            entries: self.entries(),
+        }
+    }
+
+    /// See [`crate::source::CellSource::offsets`].
+    pub fn offsets(&self, rows: Range<u64>) -> Option<Vec<u64>> {
+        match self {
+            StoredMatrix::Absent => Some(rows.chain([0]).map(|_| 0).collect()),
+            StoredMatrix::Sparse(_) | StoredMatrix::Dense(_) => None,
+        }
+    }
+
+    /// See [`crate::source::CellSource::sample`].
+    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        match self {
+            StoredMatrix::Sparse(matrix) => matrix.sample(visit),
+            StoredMatrix::Dense(matrix) => matrix.sample(visit),
+            StoredMatrix::Absent => Ok(()),
+        }
+    }
+
+    /// See [`crate::source::CellSource::chunks`].
+    pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+        match self {
+            StoredMatrix::Sparse(matrix) => matrix.chunks(rows, budget),
+            StoredMatrix::Dense(matrix) => Ok(matrix.chunks(rows, budget)),
+            StoredMatrix::Absent => Ok(no_entries(rows, budget)),
+        }
+    }
+}
+
+/// The attribute of an array of numbers with two dimensions, and its type.
+fn number_attribute(schema: &Schema, place: &Place) -> Result<(usize, NumberType), SourceError> {
+    let two = schema.dimensions.len() == 2;
+    if !two
+        || !schema
+            .dimensions
+            .iter()
+            .all(|dimension| dimension.is_int64())
+    {
+        return Err(place.unsupported(
+            "an array that does not have two dimensions of int64",
+            REWRITE,
+        ));
+    }
+    let number = schema
+        .attributes
+        .iter()
+        .position(|attribute| attribute.name == DATA);
+    let Some(number) = number else {
+        return Err(place.damaged(format!("it has no attribute {DATA:?}")));
+    };
+    let attribute = &schema.attributes[number];
+    match attribute.datatype {
+        super::tiledb::datatype::Datatype::Number(number_type)
+            if attribute.values == Some(1) && attribute.enumeration.is_none() =>
+        {
+            Ok((number, number_type))
+        }
+        other => Err(place.unsupported(format!("a matrix of {other}"), REWRITE)),
+    }
+}
+
+/// The attribute of all arrays of SOMA.
+const DATA: &str = "soma_data";

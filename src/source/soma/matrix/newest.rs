@@ -1,0 +1,146 @@
+//! Cells that several writes gave: the newest counts, and if that was deleted there is none.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::entries::Entries;
+use super::sparse::SharedTile;
+use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
+use crate::source::{CellChunk, NumberType, Numbers};
+use crate::with_numbers;
+
+/// An entry, by what decides about it. Writes of the same millisecond count in the order of their
+/// names, which libtiledb gives them for that.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    row: u32,
+    column: u32,
+    time: u64,
+    fragment: u32,
+    tile: u32,
+    cell: u32,
+}
+
+/// The newest living entries of a range of rows as compressed sparse rows.
+pub(super) fn sort(
+    rows: &Range<u64>,
+    entries: &[Arc<Entries>],
+    tiles: &[Arc<SharedTile>],
+    number_type: NumberType,
+) -> Checked<CellChunk> {
+    // Rows are counted in 32 bits.
+    let (start, height) = (rows.start as u32, (rows.end - rows.start) as u32);
+    let inside = |row: u32| row.wrapping_sub(start) < height;
+    let count = |entries: &Arc<Entries>| {
+        let runs = entries.rows.iter().filter(|run| inside(run.row));
+        runs.map(|run| run.entries as usize).sum::<usize>()
+    };
+    let mut candidates: Vec<Candidate> = reserved(entries.iter().map(count).sum())?;
+    for (tile, (entries, shared)) in (0..).zip(entries.iter().zip(tiles)) {
+        for (row, cells) in entries.runs().filter(|(row, _)| inside(*row)) {
+            candidates.extend(cells.map(|cell| {
+                Candidate {
+                    row,
+                    column: entries.columns[cell],
+                    time: entries
+                        .times
+                        .as_ref()
+                        .map_or(entries.time, |times| times[cell]),
+                    fragment: shared.tile.fragment as u32,
+                    tile,
+                    // A tile has fewer entries than 32 bits count.
+                    cell: cell as u32,
+                }
+            }));
+        }
+    }
+    candidates.sort_unstable();
+    candidates.dedup_by(|next, kept| {
+        // The later of two takes the place of the earlier.
+        let same = (next.row, next.column) == (kept.row, kept.column);
+        if same {
+            std::mem::swap(next, kept);
+        }
+        same
+    });
+    candidates.retain(|candidate| {
+        let dead = &entries[candidate.tile as usize].dead;
+        !dead
+            .as_ref()
+            .is_some_and(|dead| dead[candidate.cell as usize])
+    });
+    let mut indptr: Vec<usize> = reserved(height as usize + 1)?;
+    indptr.resize(height as usize + 1, 0);
+    for candidate in &candidates {
+        indptr[(candidate.row - start) as usize + 1] += 1;
+    }
+    for row in 0..height as usize {
+        indptr[row + 1] += indptr[row];
+    }
+    let size = number_type.size();
+    let mut values = Numbers::zeroed(number_type, candidates.len())
+        .ok_or(Fault::TooLarge((candidates.len() * size) as u64))?;
+    let targets = values.as_bytes_mut().chunks_exact_mut(size);
+    for (target, candidate) in targets.zip(&candidates) {
+        let from: &[u8] = with_numbers!(&entries[candidate.tile as usize].values, values => bytemuck::cast_slice(values));
+        let cell = candidate.cell as usize;
+        target.copy_from_slice(&from[cell * size..(cell + 1) * size]);
+    }
+    Ok(CellChunk {
+        cells: rows.clone(),
+        indptr,
+        genes: Numbers::UInt32(
+            candidates
+                .iter()
+                .map(|candidate| candidate.column)
+                .collect(),
+        ),
+        values,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entries::Run;
+    use super::super::sparse::Tile;
+    use super::*;
+
+    #[test]
+    fn the_newest_living_cell_counts() {
+        let entries = |time, rows: &[u32], values: &[u8], dead: Option<Vec<bool>>| {
+            let mut runs = Vec::new();
+            rows.iter().for_each(|&row| Run::push(&mut runs, row));
+            Arc::new(Entries {
+                rows: runs,
+                columns: vec![3; rows.len()],
+                values: Numbers::UInt8(values.to_vec()),
+                times: None,
+                dead,
+                time,
+            })
+        };
+        let shared = |fragment| {
+            Arc::new(SharedTile::new(Tile {
+                start: 0,
+                end: 9,
+                fragment,
+                number: 0,
+                cells: 9,
+            }))
+        };
+        let all = [
+            entries(1, &[0, 1, 2, 8], &[10, 11, 12, 13], None),
+            entries(2, &[1, 2], &[21, 22], Some(vec![false, true])),
+            entries(2, &[0], &[30], None),
+        ];
+        let chunk = sort(
+            &(0..3),
+            &all,
+            &[shared(0), shared(1), shared(2)],
+            NumberType::UInt8,
+        )
+        .unwrap();
+        assert_eq!(chunk.indptr, [0, 1, 2, 2]);
+        assert_eq!(chunk.values, Numbers::UInt8(vec![30, 21]));
+    }
+}

@@ -1,0 +1,433 @@
+//! Sparse arrays: cells in tiles of a fixed number, sorted by space tile and then by row.
+//!
+//! A range of rows is in few of the tiles, which the R-tree tells; their cells are decoded and
+//! sorted into rows. Where several writes gave a cell, the newest counts (see [`super::newest`]).
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::cutter::Cutter;
+use super::entries::{Entries, Run};
+use super::{Axes, number_attribute};
+use crate::source::error::Place;
+use crate::source::soma::joinids::Joinids;
+use crate::source::soma::tiledb::fault::{Fault, REWRITE, reserved};
+use crate::source::soma::tiledb::{Array, ColumnFile, Fragment, Lives, Scratch, whole_numbers};
+use crate::source::{CellChunk, ChunkBudget, Chunks, NumberType, Numbers, SourceError};
+
+/// Tiles that are looked at for a sample of the values, and values of each.
+const SAMPLE_TILES: usize = 64;
+const SAMPLE_VALUES: usize = 1 << 14;
+
+/// A sparse array of two dimensions.
+pub(in crate::source::soma) struct SparseMatrix {
+    pub(super) array: Array,
+    pub(super) axes: Axes,
+    fragments: Vec<Columns>,
+    number_type: NumberType,
+    /// Whether a cell may have been written several times.
+    pub(super) rewritten: bool,
+    exact: bool,
+    pub(super) memory: u64,
+}
+
+/// The columns of a fragment.
+struct Columns {
+    rows: ColumnFile,
+    columns: ColumnFile,
+    values: ColumnFile,
+    /// The sums of the values of each tile, by which damage is noticed.
+    sums: Option<Vec<u64>>,
+    lives: Lives,
+}
+
+/// A tile, and the positions of the rows that it spans.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tile {
+    pub start: u64,
+    pub end: u64,
+    pub fragment: usize,
+    pub number: usize,
+    pub cells: u64,
+}
+
+/// The entries of a tile, which are read by whoever needs them first, and kept as long as somebody
+/// holds this.
+pub(super) struct SharedTile {
+    pub tile: Tile,
+    entries: Mutex<Option<Arc<Entries>>>,
+}
+
+impl SparseMatrix {
+    pub fn open(array: Array, axes: Axes) -> Result<Self, SourceError> {
+        let place = array.place();
+        let (attribute, number_type) = number_attribute(&array.schema, &place)?;
+        let name = array.schema.attributes[attribute].name.clone();
+        let open = |fragment: &Fragment| {
+            let schema = &fragment.schema;
+            let same = number_attribute(schema, &fragment.place())?.1 == number_type
+                && schema
+                    .dimensions
+                    .iter()
+                    .zip(&array.schema.dimensions)
+                    .all(|(a, b)| a.name == b.name)
+                && schema.duplicates == array.schema.duplicates;
+            if !same {
+                return Err(Fault::unsupported("a write with another schema").at(&fragment.place()));
+            }
+            let number = number_attribute(schema, &fragment.place())?.0;
+            if schema.attributes[number].nullable && fragment.nulls(number, fragment.tiles)? > 0 {
+                return Err(place.unsupported("a matrix with missing values", REWRITE));
+            }
+            let missing = || place.damaged(format!("it has no attribute {name:?}"));
+            Ok(Columns {
+                rows: ColumnFile::dimension(fragment, 0, fragment.tiles)?,
+                columns: ColumnFile::dimension(fragment, 1, fragment.tiles)?,
+                values: ColumnFile::open(fragment, &name, fragment.tiles)?.ok_or_else(missing)?,
+                sums: fragment.sums(number).filter(|_| sum_is_known(number_type)),
+                lives: array.lives(fragment)?,
+            })
+        };
+        let fragments = array
+            .fragments
+            .iter()
+            .map(open)
+            .collect::<Result<Vec<_>, _>>()?;
+        if u32::try_from(axes.rows.len()).is_err() || u32::try_from(axes.columns.len()).is_err() {
+            return Err(place.unsupported(
+                "a matrix of more than 4,294,967,295 rows or columns",
+                REWRITE,
+            ));
+        }
+        let timed = array.fragments.iter().any(|fragment| fragment.has_times);
+        let rewritten = !array.schema.duplicates && (timed || meet(&array.fragments));
+        let immortal = fragments.iter().all(|columns| columns.lives.is_immortal());
+        Ok(SparseMatrix {
+            axes,
+            fragments,
+            number_type,
+            rewritten,
+            exact: immortal && !rewritten,
+            memory: array.folder.memory(),
+            array,
+        })
+    }
+
+    pub fn number_type(&self) -> NumberType {
+        self.number_type
+    }
+
+    pub fn place(&self) -> Place {
+        self.array.place()
+    }
+
+    /// Cells of all writes, whether or not they are still there.
+    pub fn cells(&self) -> u64 {
+        self.array.all_cells()
+    }
+
+    /// Cells that are still there, where the headers tell: nothing was deleted or written again.
+    pub fn entries(&self) -> Option<u64> {
+        self.exact.then(|| self.cells())
+    }
+
+    /// All tiles, by the first row that they span.
+    pub(super) fn tiles(&self) -> Result<Vec<Tile>, SourceError> {
+        let rows = &self.axes.rows;
+        let mut tiles = Vec::new();
+        // Without rows there is nothing to be read.
+        let Some(last) = rows.len().checked_sub(1) else {
+            return Ok(tiles);
+        };
+        for (number, fragment) in self.array.fragments.iter().enumerate() {
+            for (tile, [span, _]) in fragment.spans()?.iter().enumerate() {
+                // A tile of other rows is read with the nearest, so that what has no row is noticed.
+                let start = rows.below(span[0]).min(last);
+                let end = match span[1].checked_add(1) {
+                    Some(after) => rows.below(after).max(start + 1),
+                    None => rows.len(),
+                };
+                tiles.push(Tile {
+                    start,
+                    end,
+                    fragment: number,
+                    number: tile,
+                    cells: fragment.cells(tile),
+                });
+            }
+        }
+        tiles.sort_unstable();
+        Ok(tiles)
+    }
+
+    /// Bytes that an entry of a decoded tile takes.
+    pub(super) fn entry_bytes(&self) -> u64 {
+        let times = if self.rewritten { 8 + 1 } else { 0 };
+        self.number_type.size() as u64 + 8 + times
+    }
+
+    pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+        Ok(Box::new(Cutter::new(self, rows, budget)?))
+    }
+
+    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        let total: usize = self
+            .array
+            .fragments
+            .iter()
+            .map(|fragment| fragment.tiles)
+            .sum();
+        let step = total.div_ceil(SAMPLE_TILES).max(1);
+        let mut scratch = self.scratch()?;
+        let all = self.array.fragments.iter().enumerate();
+        let tiles =
+            all.flat_map(|(number, fragment)| (0..fragment.tiles).map(move |tile| (number, tile)));
+        // The last tile is always among them.
+        for (_, (fragment, tile)) in tiles
+            .enumerate()
+            .filter(|(number, _)| number % step == 0 || number + 1 == total)
+        {
+            let cells = self.array.fragments[fragment].cells(tile);
+            let mut values = self.values(fragment, tile, cells, &mut scratch)?;
+            truncate(&mut values, SAMPLE_VALUES);
+            visit(&values);
+        }
+        Ok(())
+    }
+
+    fn scratch(&self) -> Result<Scratch, SourceError> {
+        Scratch::new().map_err(|fault| fault.at(&self.place()))
+    }
+
+    fn values(
+        &self,
+        fragment: usize,
+        tile: usize,
+        cells: u64,
+        scratch: &mut Scratch,
+    ) -> Result<Numbers, SourceError> {
+        let column = &self.fragments[fragment].values;
+        let read = column.read(tile, cells, scratch)?;
+        let length = read.bytes.len() / self.number_type.size();
+        let mut numbers = Numbers::zeroed(self.number_type, length)
+            .ok_or_else(|| Fault::TooLarge(read.bytes.len() as u64).at(&column.place()))?;
+        numbers.as_bytes_mut().copy_from_slice(&read.bytes);
+        if let Some(sums) = &self.fragments[fragment].sums
+            && sum(&numbers).is_some_and(|sum| sum != sums[tile])
+        {
+            return Err(column.place().damaged(format!(
+                "the values of tile {tile} do not have the sum that was written with them"
+            )));
+        }
+        Ok(numbers)
+    }
+
+    /// Decodes a tile.
+    fn decode(&self, tile: &Tile, scratch: &mut Scratch) -> Result<Entries, SourceError> {
+        let fragment = &self.array.fragments[tile.fragment];
+        let columns = &self.fragments[tile.fragment];
+        if u32::try_from(tile.cells).is_err() {
+            let bytes = tile.cells.saturating_mul(self.entry_bytes());
+            return Err(Fault::TooLarge(bytes).at(&self.place()));
+        }
+        let [row_span, column_span] = fragment.spans()?[tile.number];
+        let values = self.values(tile.fragment, tile.number, tile.cells, scratch)?;
+        let mut life = columns.lives.read(tile.number, tile.cells, scratch)?;
+        let (mut buffer, mut bytes) = scratch.take_buffers();
+        let mut read = |column: &ColumnFile, ids: &Joinids, span: [i64; 2]| {
+            bytes.clear();
+            column.read_fixed(tile.number, tile.cells, &mut buffer, &mut bytes, scratch)?;
+            positions(&bytes, ids, span, life.dead.as_deref()).map_err(|problem| match problem {
+                Unplaced::Outside => column.place().damaged(format!(
+                    "a coordinate lies outside of its tile ({} to {})",
+                    span[0], span[1]
+                )),
+                Unplaced::Nobody(id) => self.place().damaged(format!(
+                    "it has an entry for the joinid {id}, which obs or var does not have"
+                )),
+                Unplaced::Memory(fault) => fault.at(&column.place()),
+            })
+        };
+        let row_positions = read(&columns.rows, &self.axes.rows, row_span)?;
+        let columns = read(&columns.columns, &self.axes.columns, column_span)?;
+        scratch.give_buffers(buffer, bytes);
+        let mut rows = Vec::new();
+        // No older cell stands behind a dead one, unless cells were written again.
+        match life.dead.take_if(|_| !self.rewritten) {
+            Some(dead) => {
+                for (&row, dead) in row_positions.iter().zip(dead) {
+                    Run::push(&mut rows, if dead { Run::NO_ROW } else { row });
+                }
+            }
+            None => row_positions
+                .iter()
+                .for_each(|&row| Run::push(&mut rows, row)),
+        }
+        Ok(Entries {
+            rows,
+            columns,
+            values,
+            times: life.times,
+            dead: life.dead,
+            time: fragment.time(),
+        })
+    }
+
+    /// Reads a slab: a range of rows from the tiles that have any of them.
+    pub(super) fn read(
+        &self,
+        rows: Range<u64>,
+        tiles: &[Arc<SharedTile>],
+    ) -> Result<CellChunk, SourceError> {
+        let mut scratch = self.scratch()?;
+        let mut entries = Vec::with_capacity(tiles.len());
+        for shared in tiles {
+            entries.push(shared.entries(self, &mut scratch)?);
+        }
+        let rewritten = self.rewritten
+            && (tiles
+                .windows(2)
+                .any(|pair| pair[0].tile.fragment != pair[1].tile.fragment)
+                || entries.iter().any(|entries| entries.times.is_some()));
+        let read = if rewritten {
+            super::newest::sort(&rows, &entries, tiles, self.number_type)
+        } else {
+            super::entries::sort(&rows, &entries, self.number_type)
+        };
+        let chunk = read.map_err(|fault| fault.at(&self.place()))?;
+        let bytes = (chunk.values.len() as u64).saturating_mul(self.entry_bytes());
+        if bytes > self.memory {
+            return Err(self.place().too_large(
+                format!("row {} with its {} entries", rows.start, chunk.values.len()),
+                bytes,
+                bytes.saturating_mul(2),
+            ));
+        }
+        Ok(chunk)
+    }
+}
+
+impl SharedTile {
+    pub fn new(tile: Tile) -> Self {
+        SharedTile {
+            tile,
+            entries: Mutex::new(None),
+        }
+    }
+
+    /// The entries, decoded once.
+    fn entries(
+        &self,
+        matrix: &SparseMatrix,
+        scratch: &mut Scratch,
+    ) -> Result<Arc<Entries>, SourceError> {
+        // A thread that panicked left nothing half-written.
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entries) = &*entries {
+            return Ok(entries.clone());
+        }
+        let decoded = Arc::new(matrix.decode(&self.tile, scratch)?);
+        *entries = Some(decoded.clone());
+        Ok(decoded)
+    }
+}
+
+/// Whether writers keep sums of values of a type.
+fn sum_is_known(number_type: NumberType) -> bool {
+    !matches!(number_type, NumberType::Bool | NumberType::Float16)
+}
+
+/// The bits of the sum of values, as libtiledb computes it: integers in 64 bits, floats one after
+/// another in float64. `None` beyond their range, where libtiledb has rules of its own.
+fn sum(numbers: &Numbers) -> Option<u64> {
+    fn signed<T: Copy + Into<i64>>(values: &[T]) -> Option<u64> {
+        let sum = values
+            .iter()
+            .try_fold(0i64, |sum, &value| sum.checked_add(value.into()));
+        sum.map(|sum| sum as u64)
+    }
+    fn unsigned<T: Copy + Into<u64>>(values: &[T]) -> Option<u64> {
+        values
+            .iter()
+            .try_fold(0u64, |sum, &value| sum.checked_add(value.into()))
+    }
+    fn float<T: Copy + Into<f64>>(values: &[T]) -> Option<u64> {
+        let sum = values.iter().fold(0f64, |sum, &value| sum + value.into());
+        sum.is_finite().then(|| sum.to_bits())
+    }
+    match numbers {
+        Numbers::Int8(values) => signed(values),
+        Numbers::Int16(values) => signed(values),
+        Numbers::Int32(values) => signed(values),
+        Numbers::Int64(values) => signed(values),
+        Numbers::Bool(values) | Numbers::UInt8(values) => unsigned(values),
+        Numbers::UInt16(values) => unsigned(values),
+        Numbers::UInt32(values) => unsigned(values),
+        Numbers::UInt64(values) => unsigned(values),
+        Numbers::Float16(values) => float(values),
+        Numbers::Float32(values) => float(values),
+        Numbers::Float64(values) => float(values),
+    }
+}
+
+/// Why a coordinate has no position.
+enum Unplaced {
+    /// It is not in the range that its tile spans.
+    Outside,
+    /// There is no such row or column.
+    Nobody(i64),
+    Memory(Fault),
+}
+
+/// The positions of coordinates; those of dead cells may be any.
+fn positions(
+    bytes: &[u8],
+    ids: &Joinids,
+    span: [i64; 2],
+    dead: Option<&[bool]>,
+) -> Result<Vec<u32>, Unplaced> {
+    let mut positions: Vec<u32> = reserved(bytes.len() / 8).map_err(Unplaced::Memory)?;
+    // No branch for each: the span has them all, or the tile is damaged.
+    let length = span[1].wrapping_sub(span[0]) as u64;
+    let outside = |id: i64| id.wrapping_sub(span[0]) as u64 > length;
+    if whole_numbers(bytes).fold(false, |any, id| any | outside(id)) {
+        return Err(Unplaced::Outside);
+    }
+    // Most tiles lie within one run of joinids, from which positions are counted.
+    let whole = ids.position(span[0]).zip(ids.position(span[1]));
+    if let Some((first, last)) = whole
+        && last - first == length
+    {
+        // The length of each axis was checked to be in the range.
+        let first = first as u32;
+        positions.extend(
+            whole_numbers(bytes).map(|id| first.wrapping_add(id.wrapping_sub(span[0]) as u32)),
+        );
+        return Ok(positions);
+    }
+    for (cell, id) in whole_numbers(bytes).enumerate() {
+        match ids.position(id) {
+            Some(position) => positions.push(position as u32),
+            None if dead.is_some_and(|dead| dead[cell]) => positions.push(Run::NO_ROW),
+            None => return Err(Unplaced::Nobody(id)),
+        }
+    }
+    Ok(positions)
+}
+
+/// Whether two fragments may have the same cell.
+fn meet(fragments: &[Fragment]) -> bool {
+    let apart = |a: &Fragment, b: &Fragment| match (&a.domain, &b.domain) {
+        (Some(a), Some(b)) => a.iter().zip(b).any(|(a, b)| a[1] < b[0] || b[1] < a[0]),
+        _ => a.tiles == 0 || b.tiles == 0,
+    };
+    let mut pairs = fragments
+        .iter()
+        .enumerate()
+        .flat_map(|(number, a)| fragments[number + 1..].iter().map(move |b| (a, b)));
+    pairs.any(|(a, b)| !apart(a, b))
+}
+
+fn truncate(numbers: &mut Numbers, length: usize) {
+    crate::with_numbers!(numbers, values => values.truncate(length));
+}

@@ -1,0 +1,124 @@
+//! Which measurement of an experiment is read, and which of its layers is the main matrix.
+
+use super::files::Folder;
+use super::object;
+use super::tiledb::group::Group;
+use crate::source::{MainMatrix, OpenOptions, SourceError};
+
+/// The measurement that tiledbsoma writes unless told otherwise.
+const USUAL: &str = "RNA";
+
+/// The measurement that holds the raw matrix of an AnnData.
+pub(super) const RAW: &str = "raw";
+
+/// The layer that is X, unless another is chosen.
+const X: &str = "data";
+
+/// A measurement.
+pub(super) struct Measurement {
+    pub group: Group,
+    /// The layers, if there is a group of them.
+    pub layers: Option<Group>,
+}
+
+impl Measurement {
+    /// Opens one that is in a folder.
+    pub fn open(folder: &Folder) -> Result<Self, SourceError> {
+        let group = object::group(folder)?;
+        let layers = group.member("X").map(object::group).transpose()?;
+        Ok(Measurement { group, layers })
+    }
+
+    /// The folder of the genes' data frame.
+    pub fn var(&self) -> Result<&Folder, SourceError> {
+        self.group.member("var").ok_or_else(|| {
+            self.group
+                .folder
+                .place()
+                .damaged("it has no data frame \"var\"")
+        })
+    }
+
+    /// The layers, by name.
+    pub fn layers(&self) -> impl Iterator<Item = (&String, &Folder)> {
+        self.layers.iter().flat_map(|group| &group.members)
+    }
+
+    fn layer_names(&self) -> String {
+        let names: Vec<&str> = self.layers().map(|(name, _)| name.as_str()).collect();
+        names.join(", ")
+    }
+
+    /// The layer that is X: `data`, or the only one; `None` where there is none.
+    pub fn own_layer(&self) -> Result<Option<(&String, &Folder)>, SourceError> {
+        let mut layers = self.layers();
+        if let Some(data) = self.layers().find(|(name, _)| *name == X) {
+            return Ok(Some(data));
+        }
+        match (layers.next(), layers.next()) {
+            (only, None) => Ok(only),
+            _ => Err(self.group.folder.place().unsupported(
+                format!("a measurement without the layer {X:?}, but with several others,"),
+                format!("choose with --matrix one of: {}", self.layer_names()),
+            )),
+        }
+    }
+
+    /// A layer that a user chose.
+    pub fn chosen_layer(&self, wanted: &str) -> Result<(&String, &Folder), SourceError> {
+        self.layers()
+            .find(|(name, _)| *name == wanted)
+            .ok_or_else(|| {
+                let names = self.layer_names();
+                let help = if names.is_empty() {
+                    "leave out --matrix".to_string()
+                } else {
+                    format!("choose raw or one of: {names}")
+                };
+                self.group.folder.place().unsupported(
+                    format!("--matrix {wanted}: a layer that it does not have"),
+                    help,
+                )
+            })
+    }
+}
+
+/// The name of the measurement that is read: the one that a user chose, or `RNA`, or the only one.
+pub(super) fn choose(measurements: &Group, options: &OpenOptions) -> Result<String, SourceError> {
+    let place = measurements.folder.place();
+    let names = || {
+        measurements
+            .members
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    if let Some(chosen) = &options.measurement {
+        return match measurements.member(chosen) {
+            Some(_) => Ok(chosen.clone()),
+            None => Err(place.unsupported(
+                format!("--measurement {chosen}: a measurement that it does not have"),
+                format!("choose one of: {}", names()),
+            )),
+        };
+    }
+    if measurements.member(USUAL).is_some() {
+        return Ok(USUAL.into());
+    }
+    let mut others = measurements.members.keys().filter(|name| *name != RAW);
+    match (others.next(), others.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        (None, _) if measurements.member(RAW).is_some() => Ok(RAW.into()),
+        (None, _) => Err(place.damaged("it has no measurement")),
+        _ => Err(place.unsupported(
+            format!("an experiment without the measurement {USUAL:?}, but with several others,"),
+            format!("choose with --measurement one of: {}", names()),
+        )),
+    }
+}
+
+/// Whether the main matrix is that of the measurement `raw`, beside the chosen one.
+pub(super) fn wants_raw(chosen: &str, options: &OpenOptions) -> bool {
+    chosen != RAW && options.matrix == MainMatrix::Raw
+}

@@ -1,0 +1,424 @@
+//! The cells of one field of one fragment, tile by tile.
+
+use std::ops::Range;
+
+use super::super::files::Folder;
+use super::cursor::{Cursor, little_endian};
+use super::datatype::Datatype;
+use super::fault::{Checked, Fault};
+use super::filter::{ChunkHeader, Pipeline, Scratch, TextEncoding, Texts};
+use super::fragment::{Fragment, List};
+use crate::source::error::Place;
+use crate::source::{NumberType, SourceError};
+
+/// A field of a fragment.
+pub(in crate::source::soma) struct ColumnFile {
+    pub datatype: Datatype,
+    folder: Folder,
+    /// Bytes of a cell; of variable cells, unknown.
+    cell: Option<usize>,
+    encoding: Option<TextEncoding>,
+    filters: Pipeline,
+    offset_filters: Pipeline,
+    validity_filters: Pipeline,
+    fixed: Tiles,
+    variable: Option<(Tiles, Vec<u64>)>,
+    validity: Option<Tiles>,
+}
+
+/// Where the tiles of a file begin.
+struct Tiles {
+    file: String,
+    starts: Vec<u64>,
+    size: u64,
+}
+
+/// The cells of a tile.
+#[derive(Debug, Default)]
+pub(in crate::source::soma) struct Cells {
+    /// The values, one after another.
+    pub bytes: Vec<u8>,
+    /// Where the values of each cell begin, if they are variable.
+    pub offsets: Option<Vec<u64>>,
+    /// 0 for each missing value.
+    pub validity: Option<Vec<u8>>,
+}
+
+impl Cells {
+    /// The bytes of a cell of `width`; `None` where its value is missing.
+    pub fn value(&self, cell: usize, width: usize) -> Option<&[u8]> {
+        if self
+            .validity
+            .as_ref()
+            .is_some_and(|validity| validity[cell] == 0)
+        {
+            return None;
+        }
+        Some(match &self.offsets {
+            None => &self.bytes[cell * width..][..width],
+            Some(offsets) => {
+                let end = offsets
+                    .get(cell + 1)
+                    .map_or(self.bytes.len(), |&end| end as usize);
+                &self.bytes[offsets[cell] as usize..end]
+            }
+        })
+    }
+}
+
+impl Tiles {
+    /// Finds the tiles of a file, and checks that they are in it.
+    fn open(
+        fragment: &Fragment,
+        file: String,
+        list: List,
+        slot: usize,
+        tiles: usize,
+    ) -> Result<Self, SourceError> {
+        let kind = match list {
+            List::VariableOffsets => 1,
+            List::ValidityOffsets => 2,
+            _ => 0,
+        };
+        let starts = fragment.list(list, slot, tiles)?;
+        let size = fragment.file_size(kind, slot);
+        let place = fragment.folder.place_of(&file);
+        let found = fragment.folder.size(&file)?;
+        if found != size {
+            return Err(place.damaged(format!("it has {found} bytes where {size} were written")));
+        }
+        let ends = starts.iter().skip(1).chain([&size]);
+        if starts.iter().zip(ends).any(|(start, end)| start > end) {
+            return Err(place.damaged("its tiles lie outside of it"));
+        }
+        Ok(Tiles { file, starts, size })
+    }
+
+    fn read(&self, folder: &Folder, tile: usize, buffer: &mut Vec<u8>) -> Result<(), SourceError> {
+        let start = self.starts[tile];
+        let end = self.starts.get(tile + 1).copied().unwrap_or(self.size);
+        folder.read(&self.file, start, end - start, buffer)
+    }
+}
+
+/// What a field is made of.
+struct Field<'a> {
+    stem: String,
+    slot: usize,
+    datatype: Datatype,
+    values: Option<u32>,
+    nullable: bool,
+    filters: &'a Pipeline,
+}
+
+impl ColumnFile {
+    /// The dimension or attribute `name`; `None` where the fragment's schema has none such.
+    pub fn open(
+        fragment: &Fragment,
+        name: &str,
+        tiles: usize,
+    ) -> Result<Option<Self>, SourceError> {
+        let schema = &fragment.schema;
+        let attributes = schema.attributes.iter().enumerate();
+        let mut attributes = attributes.filter(|(_, attribute)| attribute.name == name);
+        if let Some((number, attribute)) = attributes.next() {
+            let field = Field {
+                stem: format!("a{number}"),
+                slot: fragment.attribute_slot(number),
+                datatype: attribute.datatype,
+                values: attribute.values,
+                nullable: attribute.nullable,
+                filters: &attribute.filters,
+            };
+            return ColumnFile::of(fragment, field, tiles).map(Some);
+        }
+        match schema
+            .dimensions
+            .iter()
+            .position(|dimension| dimension.name == name)
+        {
+            Some(number) => ColumnFile::dimension(fragment, number, tiles).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A dimension.
+    pub fn dimension(
+        fragment: &Fragment,
+        number: usize,
+        tiles: usize,
+    ) -> Result<Self, SourceError> {
+        let dimension = &fragment.schema.dimensions[number];
+        let field = Field {
+            stem: format!("d{number}"),
+            slot: fragment.dimension_slot(number),
+            datatype: dimension.datatype,
+            values: (!dimension.variable).then_some(1),
+            nullable: false,
+            filters: &dimension.filters,
+        };
+        ColumnFile::of(fragment, field, tiles)
+    }
+
+    /// The times at which cells were written, and at which they were deleted.
+    pub fn times(fragment: &Fragment) -> Result<[Option<Self>; 2], SourceError> {
+        let slots = fragment.time_slots();
+        let open = |stem: &str, slot: usize, wanted: bool| {
+            let field = Field {
+                stem: stem.to_string(),
+                slot,
+                datatype: Datatype::Number(NumberType::UInt64),
+                values: Some(1),
+                nullable: false,
+                filters: &fragment.schema.coordinates,
+            };
+            wanted
+                .then(|| ColumnFile::of(fragment, field, fragment.tiles))
+                .transpose()
+        };
+        Ok([
+            open("t", slots[0], fragment.has_times)?,
+            open("dt", slots[1], fragment.has_deletions)?,
+        ])
+    }
+
+    fn of(fragment: &Fragment, field: Field<'_>, tiles: usize) -> Result<Self, SourceError> {
+        let Field { stem, slot, .. } = &field;
+        let file = |suffix: &str| format!("{stem}{suffix}.tdb");
+        let schema = &fragment.schema;
+        let place = fragment.folder.place_of(&file(""));
+        let at = |fault: Fault| fault.at(&place);
+        field.filters.check(field.datatype).map_err(at)?;
+        let variable = field.values.is_none();
+        let encoding = field
+            .filters
+            .text_encoding(field.datatype)
+            .filter(|_| variable);
+        if !variable && field.filters.text_encoding(field.datatype).is_some() {
+            return Err(at(Fault::unsupported(
+                "a filter for texts of any length on fixed ones",
+            )));
+        }
+        let unsigned = Datatype::Number(NumberType::UInt64);
+        let byte = Datatype::Number(NumberType::UInt8);
+        schema.offsets.check(unsigned).map_err(at)?;
+        schema.validity.check(byte).map_err(at)?;
+        let cell = match field.values {
+            None => None,
+            Some(values) => Some(
+                field
+                    .datatype
+                    .size()
+                    .checked_mul(values as usize)
+                    .filter(|&size| size > 0)
+                    .ok_or_else(|| place.damaged(format!("cells of {values} values")))?,
+            ),
+        };
+        let variable = if variable {
+            let sizes = fragment.list(List::VariableSizes, *slot, tiles)?;
+            let starts = Tiles::open(fragment, file("_var"), List::VariableOffsets, *slot, tiles)?;
+            Some((starts, sizes))
+        } else {
+            None
+        };
+        let validity = if field.nullable {
+            let list = List::ValidityOffsets;
+            Some(Tiles::open(
+                fragment,
+                file("_validity"),
+                list,
+                *slot,
+                tiles,
+            )?)
+        } else {
+            None
+        };
+        Ok(ColumnFile {
+            datatype: field.datatype,
+            folder: fragment.folder.clone(),
+            cell,
+            encoding,
+            filters: field.filters.clone(),
+            offset_filters: schema.offsets.clone(),
+            validity_filters: schema.validity.clone(),
+            fixed: Tiles::open(fragment, file(""), List::Offsets, *slot, tiles)?,
+            variable,
+            validity,
+        })
+    }
+
+    /// Builds errors that name the file.
+    pub fn place(&self) -> Place {
+        self.folder.place_of(&self.fixed.file)
+    }
+
+    /// Bytes that `cells` cells take, checked against what memory was granted.
+    fn bytes(&self, cells: u64, width: usize) -> Checked<usize> {
+        let bytes = cells.saturating_mul(width as u64);
+        if bytes > self.folder.memory() {
+            return Err(Fault::TooLarge(bytes));
+        }
+        Ok(bytes as usize)
+    }
+
+    /// Appends the fixed values of a tile of `cells` cells; a buffer is used for the bytes as they
+    /// are stored.
+    pub fn read_fixed(
+        &self,
+        tile: usize,
+        cells: u64,
+        buffer: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+        scratch: &mut Scratch,
+    ) -> Result<(), SourceError> {
+        let at = |fault: Fault| fault.at(&self.place());
+        let width = self.cell.unwrap_or(8);
+        let expected = self.bytes(cells, width).map_err(at)?;
+        self.fixed.read(&self.folder, tile, buffer)?;
+        let (filters, datatype) = match self.cell {
+            Some(_) => (&self.filters, self.datatype),
+            None => (&self.offset_filters, Datatype::Number(NumberType::UInt64)),
+        };
+        filters
+            .decode(buffer, datatype, expected, out, scratch)
+            .map_err(at)
+    }
+
+    /// The cells of a tile.
+    pub fn read(
+        &self,
+        tile: usize,
+        cells: u64,
+        scratch: &mut Scratch,
+    ) -> Result<Cells, SourceError> {
+        let at = |fault: Fault| fault.at(&self.place());
+        let mut buffer = Vec::new();
+        let mut read = Cells::default();
+        match (&self.variable, self.encoding) {
+            (None, _) => self.read_fixed(tile, cells, &mut buffer, &mut read.bytes, scratch)?,
+            (Some((texts, sizes)), Some(encoding)) => {
+                let expected = self.bytes(sizes[tile], 1).map_err(at)?;
+                let count = self.bytes(cells, 8).map_err(at)? / 8;
+                texts.read(&self.folder, tile, &mut buffer)?;
+                let decoded = self
+                    .filters
+                    .decode_texts(encoding, &buffer, expected, count, scratch);
+                let Texts { bytes, offsets } = decoded.map_err(at)?;
+                read.bytes = bytes;
+                read.offsets = Some(offsets);
+            }
+            (Some((values, sizes)), None) => {
+                let mut offsets = Vec::new();
+                self.read_fixed(tile, cells, &mut buffer, &mut offsets, scratch)?;
+                let expected = self.bytes(sizes[tile], 1).map_err(at)?;
+                values.read(&self.folder, tile, &mut buffer)?;
+                self.filters
+                    .decode(&buffer, self.datatype, expected, &mut read.bytes, scratch)
+                    .map_err(at)?;
+                read.offsets = Some(checked_offsets(&offsets, expected).map_err(at)?);
+            }
+        }
+        if let Some(validity) = &self.validity {
+            validity.read(&self.folder, tile, &mut buffer)?;
+            let mut flags = Vec::new();
+            let expected = self.bytes(cells, 1).map_err(at)?;
+            let byte = Datatype::Number(NumberType::UInt8);
+            self.validity_filters
+                .decode(&buffer, byte, expected, &mut flags, scratch)
+                .map_err(at)?;
+            read.validity = Some(flags);
+        }
+        Ok(read)
+    }
+}
+
+/// Offsets that do not decrease, nor leave the values.
+fn checked_offsets(bytes: &[u8], end: usize) -> Checked<Vec<u64>> {
+    let offsets: Vec<u64> = bytes.chunks_exact(8).map(little_endian).collect();
+    let inside = offsets.last().is_none_or(|&last| last <= end as u64);
+    if inside && offsets.windows(2).all(|pair| pair[0] <= pair[1]) {
+        return Ok(offsets);
+    }
+    Err(Fault::damaged("the offsets of its values do not fit them"))
+}
+
+/// The tiles of a dense fragment, of which ranges of cells are read.
+pub(in crate::source::soma) struct DenseTiles(ColumnFile);
+
+impl DenseTiles {
+    pub fn new(column: ColumnFile) -> Self {
+        DenseTiles(column)
+    }
+
+    /// Reads cells of a tile of `cells` cells, decoding no more of it than is needed.
+    pub fn read(
+        &self,
+        tile: usize,
+        cells: u64,
+        wanted: Range<u64>,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<u8>, SourceError> {
+        let column = &self.0;
+        let mut buffer = Vec::new();
+        column.fixed.read(&column.folder, tile, &mut buffer)?;
+        self.decode(&buffer, cells, wanted, scratch)
+            .map_err(|fault| fault.at(&column.place()))
+    }
+
+    fn decode(
+        &self,
+        tile: &[u8],
+        cells: u64,
+        wanted: Range<u64>,
+        scratch: &mut Scratch,
+    ) -> Checked<Vec<u8>> {
+        let column = &self.0;
+        let width = column.cell.unwrap_or(1);
+        let position = |cell: u64| cell.saturating_mul(width as u64);
+        let (all, start, end) = (
+            position(cells),
+            position(wanted.start),
+            position(wanted.end),
+        );
+        let length = column.bytes(wanted.end - wanted.start, width)?;
+        let mut out = super::fault::reserved(length)?;
+        let mut decoded = Vec::new();
+        let mut cursor = Cursor::new(tile);
+        let chunks = cursor.u64()?;
+        let chunks = cursor.count(chunks, ChunkHeader::SIZE as usize)?;
+        let mut at = 0u64;
+        for _ in 0..chunks {
+            let header = ChunkHeader::parse(cursor.take(ChunkHeader::SIZE as usize)?)?;
+            let metadata = cursor.take(header.metadata)?;
+            let data = cursor.take(header.filtered)?;
+            let chunk = at..at.saturating_add(header.original as u64);
+            at = chunk.end;
+            if at > all {
+                return Err(Fault::damaged("a tile holds more than its cells"));
+            }
+            let from = start.max(chunk.start);
+            let to = end.min(chunk.end);
+            if from >= to {
+                continue;
+            }
+            decoded.clear();
+            column.filters.decode_chunk(
+                header,
+                metadata,
+                data,
+                column.datatype,
+                &mut decoded,
+                scratch,
+            )?;
+            out.extend_from_slice(
+                &decoded[(from - chunk.start) as usize..(to - chunk.start) as usize],
+            );
+        }
+        if at != all || out.len() != length {
+            return Err(Fault::damaged(format!(
+                "a tile holds {at} bytes where {all} are expected"
+            )));
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,380 @@
+//! Fragments: the writes of an array (format_spec/fragment.md). The lists of a footer have a slot
+//! for each attribute, one that is no longer used, one for each dimension, and, in a fragment that
+//! consolidation made, for the times of its cells and of their deletion.
+
+use std::sync::{Arc, OnceLock};
+
+use super::super::files::Folder;
+use super::check_version;
+use super::cursor::{Cursor, little_endian};
+use super::fault::{Checked, Fault};
+use super::names::{StampedName, base_name};
+use super::schema::{Dimension, Schema};
+use super::tile::within_file;
+use crate::source::SourceError;
+use crate::source::error::Place;
+
+/// The file that describes a fragment.
+const METADATA: &str = "__fragment_metadata.tdb";
+
+/// A footer is refused above this size: it has some hundred bytes for each column.
+const LARGEST_FOOTER: u64 = 64 << 20;
+
+/// One write to an array, or several that were consolidated.
+pub(in crate::source::soma) struct Fragment {
+    pub folder: Folder,
+    pub(super) stamp: StampedName,
+    /// The schema it was written with.
+    pub schema: Arc<Schema>,
+    /// The coordinates that it spans; `None` where a dimension is not of int64.
+    pub domain: Option<Vec<[i64; 2]>>,
+    /// Tiles of a sparse fragment, and cells of the last of them.
+    pub tiles: usize,
+    last_cells: u64,
+    /// Whether cells have times of their own, and times of their deletion.
+    pub has_times: bool,
+    pub has_deletions: bool,
+    footer: Footer,
+    size: u64,
+    /// The coordinates that each tile spans.
+    spans: OnceLock<Vec<Span>>,
+}
+
+/// First and last coordinate in each of the first two dimensions.
+pub(in crate::source::soma) type Span = [[i64; 2]; 2];
+
+/// What of a column a list is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum List {
+    /// Where tiles begin: of fixed data, or of the offsets of variable data.
+    Offsets = 0,
+    /// Where tiles of variable data begin, and how large they are once decoded.
+    VariableOffsets = 1,
+    VariableSizes = 2,
+    /// Where tiles of validity begin.
+    ValidityOffsets = 3,
+    /// The sum of each tile's values.
+    Sums = 6,
+    /// Missing values of each tile.
+    NullCounts = 7,
+}
+
+/// Lists of a footer.
+const LISTS: usize = 8;
+
+/// Where things are.
+struct Footer {
+    /// Bytes of the files of each slot: fixed, variable, validity.
+    file_sizes: [Vec<u64>; 3],
+    tree: u64,
+    lists: [Vec<u64>; LISTS],
+    processed: u64,
+}
+
+/// Ranges of coordinates, one for each dimension; `None` for one that is not of int64.
+pub(super) fn ranges(
+    cursor: &mut Cursor<'_>,
+    dimensions: &[Dimension],
+) -> Checked<Vec<Option<[i64; 2]>>> {
+    let range = |dimension: &Dimension| {
+        if dimension.variable {
+            let length = cursor.length64()?;
+            cursor.u64()?;
+            cursor.take(length)?;
+            return Ok(None);
+        }
+        let bytes = cursor.take(2 * dimension.datatype.size())?;
+        if !dimension.is_int64() {
+            return Ok(None);
+        }
+        let range = [&bytes[..8], &bytes[8..]].map(|bytes| little_endian(bytes) as i64);
+        if range[0] > range[1] {
+            return Err(Fault::damaged(format!(
+                "a range from {} to {}",
+                range[0], range[1]
+            )));
+        }
+        Ok(Some(range))
+    };
+    dimensions.iter().map(range).collect()
+}
+
+impl Fragment {
+    /// Opens the fragment of a name; `schema` finds schemas by their names.
+    pub(super) fn open(
+        fragments: &Folder,
+        stamp: StampedName,
+        schema: &mut dyn FnMut(&str) -> Result<Arc<Schema>, SourceError>,
+    ) -> Result<Self, SourceError> {
+        let folder = fragments.child(&stamp.name);
+        let place = folder.place_of(METADATA);
+        let size = folder.size(METADATA)?;
+        let cut = || place.damaged("the file ends before the data does: it was cut short");
+        let mut bytes = Vec::new();
+        let end = size.checked_sub(8).ok_or_else(cut)?;
+        folder.read(METADATA, end, 8, &mut bytes)?;
+        let length = little_endian(&bytes);
+        let start = end
+            .checked_sub(length)
+            .filter(|_| length <= LARGEST_FOOTER)
+            .ok_or_else(|| place.damaged(format!("its footer of {length} bytes cannot be")))?;
+        folder.read(METADATA, start, length, &mut bytes)?;
+        let at = |fault: Fault| fault.at(&place);
+        let mut cursor = Cursor::new(&bytes);
+        let (version, name) = header(&mut cursor).map_err(at)?;
+        if stamp.version != Some(version) {
+            return Err(place.damaged(format!(
+                "it is of version {version}, which its name contradicts"
+            )));
+        }
+        let schema = schema(base_name(&name))?;
+        let parsed = Parsed::read(&mut cursor, version, &schema).map_err(at)?;
+        cursor.finish("the footer").map_err(at)?;
+        Ok(Fragment {
+            folder,
+            stamp,
+            schema,
+            domain: parsed.domain,
+            tiles: parsed.tiles,
+            last_cells: parsed.last_cells,
+            has_times: parsed.has_times,
+            has_deletions: parsed.has_deletions,
+            footer: parsed.footer,
+            size,
+            spans: OnceLock::new(),
+        })
+    }
+
+    /// Builds errors that name this fragment's description.
+    pub fn place(&self) -> Place {
+        self.folder.place_of(METADATA)
+    }
+
+    /// Milliseconds since 1970 of the first write that it holds.
+    pub fn time(&self) -> u64 {
+        self.stamp.first
+    }
+
+    /// Cells of a tile of a sparse fragment.
+    pub fn cells(&self, tile: usize) -> u64 {
+        if tile + 1 == self.tiles {
+            self.last_cells
+        } else {
+            self.schema.capacity
+        }
+    }
+
+    /// Cells of all tiles.
+    pub fn all_cells(&self) -> u64 {
+        match self.tiles.checked_sub(1) {
+            None => 0,
+            Some(full) => self
+                .schema
+                .capacity
+                .saturating_mul(full as u64)
+                .saturating_add(self.last_cells),
+        }
+    }
+
+    /// The slot of an attribute of the fragment's schema.
+    pub(super) fn attribute_slot(&self, number: usize) -> usize {
+        number
+    }
+
+    pub(super) fn dimension_slot(&self, number: usize) -> usize {
+        self.schema.attributes.len() + 1 + number
+    }
+
+    /// The slot of the times of cells, and that of the times of their deletion.
+    pub(super) fn time_slots(&self) -> [usize; 2] {
+        let first = self.dimension_slot(self.schema.dimensions.len());
+        [first, first + usize::from(self.has_times)]
+    }
+
+    pub(super) fn file_size(&self, kind: usize, slot: usize) -> u64 {
+        self.footer.file_sizes[kind][slot]
+    }
+
+    /// A list of a slot: a number for each tile.
+    pub(super) fn list(
+        &self,
+        list: List,
+        slot: usize,
+        tiles: usize,
+    ) -> Result<Vec<u64>, SourceError> {
+        let at = self.footer.lists[list as usize][slot];
+        let content = within_file(&self.folder, METADATA, at, self.size)?;
+        let place = self.place();
+        let mut cursor = Cursor::new(&content);
+        let numbers = (|| {
+            let count = cursor.length64()?;
+            let numbers = cursor.u64s(count)?;
+            cursor.finish("a list")?;
+            Ok(numbers)
+        })();
+        let numbers = numbers.map_err(|fault: Fault| fault.at(&place))?;
+        if numbers.len() != tiles {
+            return Err(place.damaged(format!(
+                "a list has {} numbers for {tiles} tiles",
+                numbers.len()
+            )));
+        }
+        Ok(numbers)
+    }
+
+    /// The coordinates that each tile spans, of a sparse fragment whose dimensions are of int64.
+    pub fn spans(&self) -> Result<&[Span], SourceError> {
+        if let Some(spans) = self.spans.get() {
+            return Ok(spans);
+        }
+        let content = within_file(&self.folder, METADATA, self.footer.tree, self.size)?;
+        let spans = tree(&content, &self.schema.dimensions, self.tiles)
+            .map_err(|fault| fault.at(&self.place()))?;
+        Ok(self.spans.get_or_init(|| spans))
+    }
+
+    /// Missing values of an attribute, in all tiles.
+    pub fn nulls(&self, attribute: usize, tiles: usize) -> Result<u64, SourceError> {
+        let counts = self.list(List::NullCounts, self.attribute_slot(attribute), tiles)?;
+        Ok(counts
+            .iter()
+            .fold(0, |sum, &count| sum.saturating_add(count)))
+    }
+
+    /// The sum of the values of each tile of an attribute of numbers, as its writer computed it: in
+    /// 64 bits, or in float64. `None` where it did not.
+    pub fn sums(&self, attribute: usize) -> Option<Vec<u64>> {
+        let slot = self.attribute_slot(attribute);
+        self.list(List::Sums, slot, self.tiles).ok()
+    }
+
+    /// The names of the delete conditions that consolidation has applied already.
+    pub fn processed_conditions(&self) -> Result<Vec<String>, SourceError> {
+        let content = within_file(&self.folder, METADATA, self.footer.processed, self.size)?;
+        let parsed = (|| {
+            let mut cursor = Cursor::new(&content);
+            let count = cursor.u64()?;
+            let count = cursor.count(count, 8)?;
+            let names = (0..count).map(|_| Ok(base_name(&cursor.text64()?).to_string()));
+            let names = names.collect::<Checked<Vec<_>>>()?;
+            cursor.finish("the conditions that were applied")?;
+            Ok(names)
+        })();
+        parsed.map_err(|fault: Fault| fault.at(&self.place()))
+    }
+}
+
+/// The version and the name of the schema, at the front of a footer.
+fn header(cursor: &mut Cursor<'_>) -> Checked<(u32, String)> {
+    Ok((check_version(cursor.u32()?)?, cursor.text64()?))
+}
+
+/// The rest of a footer.
+struct Parsed {
+    domain: Option<Vec<[i64; 2]>>,
+    tiles: usize,
+    last_cells: u64,
+    has_times: bool,
+    has_deletions: bool,
+    footer: Footer,
+}
+
+impl Parsed {
+    fn read(cursor: &mut Cursor<'_>, _version: u32, schema: &Schema) -> Checked<Self> {
+        let dense = cursor.flag("whether a fragment is dense")?;
+        if dense != schema.dense {
+            return Err(Fault::unsupported("a sparse fragment of a dense array"));
+        }
+        let empty = cursor.flag("whether a fragment has no domain")?;
+        let domain = if empty {
+            None
+        } else {
+            ranges(cursor, &schema.dimensions)?.into_iter().collect()
+        };
+        let tiles = cursor.length64()?;
+        let last_cells = cursor.u64()?;
+        let has_times = cursor.flag("whether a fragment has times")?;
+        let has_deletions = cursor.flag("whether a fragment has deletions")?;
+        if !dense && tiles > 0 && !(1..=schema.capacity).contains(&last_cells) {
+            return Err(Fault::damaged(format!(
+                "its last tile has {last_cells} cells, where {} have room",
+                schema.capacity
+            )));
+        }
+        let slots = schema.attributes.len()
+            + 1
+            + schema.dimensions.len()
+            + usize::from(has_times)
+            + 2 * usize::from(has_deletions);
+        let mut column = || cursor.u64s(slots);
+        let file_sizes = [column()?, column()?, column()?];
+        let tree = cursor.u64()?;
+        let mut lists: [Vec<u64>; LISTS] = Default::default();
+        for list in &mut lists {
+            *list = cursor.u64s(slots)?;
+        }
+        let _statistics = cursor.u64()?;
+        Ok(Parsed {
+            domain,
+            tiles,
+            last_cells,
+            has_times,
+            has_deletions,
+            footer: Footer {
+                file_sizes,
+                tree,
+                lists,
+                processed: cursor.u64()?,
+            },
+        })
+    }
+}
+
+/// The spans at the last level of an R-tree: those of the tiles.
+fn tree(bytes: &[u8], dimensions: &[Dimension], tiles: usize) -> Checked<Vec<Span>> {
+    let mut cursor = Cursor::new(bytes);
+    let _fanout = cursor.u32()?;
+    let levels = cursor.u32()?;
+    let mut leaves = Vec::new();
+    for level in 0..levels {
+        let count = cursor.u64()?;
+        let count = cursor.count(count, 16)?;
+        let last = level + 1 == levels;
+        if last {
+            leaves = super::fault::reserved(count)?;
+        }
+        for _ in 0..count {
+            let ranges = ranges(&mut cursor, dimensions)?;
+            if last {
+                let mut ranges = ranges.into_iter().chain([Some([0, 0])]);
+                let mut next = || ranges.next().flatten();
+                match (next(), next()) {
+                    (Some(first), Some(second)) => leaves.push([first, second]),
+                    _ => return Err(Fault::unsupported("a dimension that is not of int64")),
+                }
+            }
+        }
+    }
+    cursor.finish("the R-tree")?;
+    if leaves.len() != tiles {
+        return Err(Fault::damaged(format!(
+            "its R-tree has {} leaves for {tiles} tiles",
+            leaves.len()
+        )));
+    }
+    Ok(leaves)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_end_in_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..200), tiles in 0usize..10) {
+            let _ = header(&mut Cursor::new(&bytes));
+            let _ = tree(&bytes, &[], tiles);
+        }
+    }
+}

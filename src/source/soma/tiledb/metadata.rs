@@ -1,0 +1,170 @@
+//! Metadata of groups and arrays: names with values (format_spec/metadata.md).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::files::Folder;
+use super::cursor::Cursor;
+use super::datatype::Datatype;
+use super::fault::{Checked, Fault};
+use super::names::{StampedName, base_name, is_foreign};
+use super::tile::whole_file;
+use crate::source::{Numbers, SourceError};
+
+/// A value of metadata.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::source::soma) enum MetadataValue {
+    Text(String),
+    Numbers(Numbers),
+    /// What it is, if it is neither.
+    Other(String),
+}
+
+impl MetadataValue {
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            MetadataValue::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The whole number, if it is one.
+    pub fn integer(&self) -> Option<i64> {
+        match self {
+            MetadataValue::Numbers(numbers) => match numbers.to_i64().ok()?[..] {
+                [number] => Some(number),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// All values, by name.
+pub(in crate::source::soma) type Metadata = BTreeMap<String, MetadataValue>;
+
+/// The files of a folder whose names have times, oldest first, without those that consolidation
+/// made superfluous.
+pub(super) fn stamped_files(folder: &Folder) -> Result<Vec<StampedName>, SourceError> {
+    let mut files = Vec::new();
+    let mut superfluous = BTreeSet::new();
+    for name in folder.list()? {
+        if let Some(stem) = name.strip_suffix(".vac")
+            && StampedName::parse(stem).is_some()
+        {
+            superfluous.extend(lines(folder, &name)?);
+        } else if let Some(stamped) = StampedName::parse(&name) {
+            files.push(stamped);
+        } else if !is_foreign(&name) {
+            return Err(unknown_file(folder, &name));
+        }
+    }
+    files.retain(|file| !superfluous.contains(&file.name));
+    files.sort();
+    Ok(files)
+}
+
+/// The last parts of the URIs that a file lists, one a line.
+pub(super) fn lines(folder: &Folder, name: &str) -> Result<Vec<String>, SourceError> {
+    let bytes = folder.read_all(name)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| folder.place_of(name).damaged("it is not a list of names"))?;
+    Ok(text
+        .lines()
+        .map(|line| base_name(line).to_string())
+        .collect())
+}
+
+/// The error for a file that is not known.
+pub(super) fn unknown_file(folder: &Folder, name: &str) -> SourceError {
+    Fault::unsupported("a file of an unknown kind").at(&folder.place_of(name))
+}
+
+/// Reads the metadata of a group or an array.
+pub(in crate::source::soma) fn read(object: &Folder) -> Result<Metadata, SourceError> {
+    let folder = object.child("__meta");
+    let mut metadata = Metadata::new();
+    for file in stamped_files(&folder)? {
+        let content = whole_file(&folder, &file.name)?;
+        apply(&content, &mut metadata).map_err(|fault| fault.at(&folder.place_of(&file.name)))?;
+    }
+    Ok(metadata)
+}
+
+/// Applies the insertions and deletions of one file.
+fn apply(bytes: &[u8], metadata: &mut Metadata) -> Checked<()> {
+    let mut cursor = Cursor::new(bytes);
+    while !cursor.rest().is_empty() {
+        let name = cursor.text32()?;
+        if cursor.flag("whether metadata is deleted")? {
+            metadata.remove(&name);
+            continue;
+        }
+        let datatype = Datatype::from_code(cursor.u8()?)?;
+        let count = cursor.length32()?;
+        let size = count
+            .checked_mul(datatype.size())
+            .ok_or_else(|| Fault::damaged(format!("{count} values cannot be")))?;
+        metadata.insert(name, value(datatype, count, cursor.take(size)?)?);
+    }
+    Ok(())
+}
+
+fn value(datatype: Datatype, count: usize, bytes: &[u8]) -> Checked<MetadataValue> {
+    Ok(match datatype {
+        Datatype::Ascii | Datatype::Utf8 | Datatype::Char => match std::str::from_utf8(bytes) {
+            Ok(text) => MetadataValue::Text(text.to_string()),
+            Err(_) => MetadataValue::Other("text that is not UTF-8".into()),
+        },
+        Datatype::Number(number_type) => {
+            let mut numbers =
+                Numbers::zeroed(number_type, count).ok_or(Fault::TooLarge(bytes.len() as u64))?;
+            numbers.as_bytes_mut().copy_from_slice(bytes);
+            MetadataValue::Numbers(numbers)
+        }
+        other => MetadataValue::Other(other.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn later_files_replace_and_delete() {
+        let entry = |name: &str, value: Option<&str>| {
+            let mut bytes = (name.len() as u32).to_le_bytes().to_vec();
+            bytes.extend(name.as_bytes());
+            match value {
+                None => bytes.push(1),
+                Some(value) => {
+                    bytes.extend([0, 12]);
+                    bytes.extend((value.len() as u32).to_le_bytes());
+                    bytes.extend(value.as_bytes());
+                }
+            }
+            bytes
+        };
+        let mut metadata = Metadata::new();
+        apply(
+            &[entry("a", Some("1")), entry("b", Some(""))].concat(),
+            &mut metadata,
+        )
+        .unwrap();
+        apply(
+            &[entry("a", Some("ü")), entry("b", None)].concat(),
+            &mut metadata,
+        )
+        .unwrap();
+        assert_eq!(metadata.len(), 1);
+        assert_eq!(metadata["a"].text(), Some("ü"));
+        assert!(apply(&entry("a", Some("12"))[..8], &mut metadata).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_end_in_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = apply(&bytes, &mut Metadata::new());
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The on-disk format of TileDB arrays and groups, in the versions that tiledbsoma has written
+//! (18 to 22). Facts are from TileDB's public `format_spec`; where that is silent, from libtiledb's
+//! behaviour. What is not known here is refused by name.
+
+pub(super) mod array;
+mod column;
+mod commits;
+mod condition;
+mod cursor;
+pub(super) mod datatype;
+mod deletes;
+mod enumeration;
+pub(super) mod fault;
+mod filter;
+mod fragment;
+pub(super) mod group;
+pub(super) mod metadata;
+mod names;
+mod schema;
+mod tile;
+
+pub(super) use array::Array;
+pub(super) use column::{Cells, ColumnFile, DenseTiles};
+pub(super) use deletes::Lives;
+pub(super) use filter::Scratch;
+pub(super) use fragment::Fragment;
+pub(super) use schema::{Attribute, Schema};
+
+use fault::{Checked, Fault};
+
+/// The versions of the format that are read: those of libtiledb 2.15 to 2.30.
+const VERSIONS: std::ops::RangeInclusive<u32> = 18..=22;
+
+/// Refuses versions that are not known.
+fn check_version(version: u32) -> Checked<u32> {
+    if VERSIONS.contains(&version) {
+        return Ok(version);
+    }
+    Err(Fault::unsupported(format!(
+        "format version {version} (known are {} to {})",
+        VERSIONS.start(),
+        VERSIONS.end()
+    )))
+}
+
+/// A slice of the whole numbers of a tile.
+pub(super) fn whole_numbers(bytes: &[u8]) -> impl Iterator<Item = i64> + '_ {
+    bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|bytes| i64::from_le_bytes(*bytes))
+}
