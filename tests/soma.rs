@@ -381,7 +381,7 @@ fn what_is_no_experiment_is_refused() {
         (target.join("ms"), &[], "SOMACollection"),
         (target.join("ms/RNA"), &[], "SOMAMeasurement"),
         (target.join("ms/RNA/X/data"), &[], "SOMASparseNDArray"),
-        (empty, &[], "not a SOMA experiment"),
+        (empty, &[], "no SOMA experiment"),
         ("tiledb://namespace/experiment".into(), &[], "tiledb://"),
         ("s3://bucket/experiment".into(), &[], "s3://"),
         (
@@ -402,7 +402,7 @@ fn what_is_no_experiment_is_refused() {
         (
             target.join("obs"),
             &["--format", "soma"],
-            "an array where a group is expected",
+            "name the folder of its SOMAExperiment",
         ),
     ];
     if let Some(shared) = shared("data/soma_tar") {

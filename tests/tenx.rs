@@ -167,7 +167,19 @@ fn inputs_of_files_folders_and_archives() {
 #[test]
 fn samples_of_a_series_by_prefix_and_in_an_archive() {
     let folder = tempfile::tempdir().unwrap();
-    let series = fixture("10x_mtx_refused/two_samples");
+    let series = folder.path().join("series");
+    std::fs::create_dir(&series).unwrap();
+    for sample in ["GSM1", "GSM2"] {
+        let write = |name: &str, text: &str| {
+            std::fs::write(series.join(format!("{sample}_{name}")), text).unwrap();
+        };
+        write(
+            "matrix.mtx",
+            "%%MatrixMarket matrix coordinate integer general\n3 5 4\n3 1 1\n2 1 3\n3 3 3\n1 5 1\n",
+        );
+        write("genes.tsv", "ENSG01\tTP53\nENSG02\tTBCE\nENSG03\tTBCE\n");
+        write("barcodes.tsv", "a\nb\nc\nd\ne\n");
+    }
     let names = ["GSM1_matrix.mtx", "GSM2_matrix.mtx"];
     assert_eq!(
         inputs_of(&series).unwrap(),

@@ -158,20 +158,29 @@ impl OpenOptions {
                 format!("leave out {flag}"),
             ))
         };
-        if format == Format::H5ad {
-            for (flag, given) in [
-                ("--genome", !self.genomes.is_empty()),
-                ("--feature-type", !self.feature_types.is_empty()),
-                ("--gene-id", self.gene_id != GeneId::default()),
-                ("--barcodes", self.barcodes.is_some()),
-                ("--features", self.features.is_some()),
-            ] {
-                if given {
-                    return refused(flag, "no 10x matrix");
-                }
+        let tenx = match format {
+            Format::H5ad | Format::Soma => false,
+            Format::TenxH5 | Format::TenxMtx => true,
+        };
+        for (flag, given) in [
+            ("--genome", !self.genomes.is_empty()),
+            ("--feature-type", !self.feature_types.is_empty()),
+            ("--gene-id", self.gene_id != GeneId::default()),
+            ("--barcodes", self.barcodes.is_some()),
+            ("--features", self.features.is_some()),
+        ] {
+            if given && !tenx {
+                return refused(flag, "no 10x matrix");
             }
-        } else if self.matrix != MainMatrix::Own {
+        }
+        if tenx && self.matrix != MainMatrix::Own {
             return refused("--matrix", "a 10x matrix, which has no other,");
+        }
+        if tenx && self.raw == RawUse::Layer {
+            return refused("--raw-as-layer", "a 10x matrix, which has no raw one,");
+        }
+        if format != Format::Soma && self.measurement.is_some() {
+            return refused("--measurement", "no SOMA experiment");
         }
         Ok(())
     }

@@ -150,7 +150,11 @@ pub fn entries(expected: &[(u64, u64, Value)]) -> Vec<(u64, u64, f64)> {
 impl Expectation {
     /// The expectation beside a fixture.
     pub fn beside(fixture: &Path) -> Self {
-        let path = fixture.with_extension("").with_extension("json");
+        // `counts.mtx.gz` has `counts.mtx.json`, and `table.tar.gz` of the experiments `table.json`.
+        let mut path = fixture.with_extension("json");
+        if !path.exists() {
+            path = fixture.with_extension("").with_extension("json");
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         let mut expected: Expectation = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
