@@ -1,23 +1,59 @@
 //! Inputs and cells that occur twice.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use super::PlanError;
+use super::{BaseSurvey, PlanError};
 use crate::source::Inputs;
-use crate::survey::Survey;
+use crate::survey::{Fingerprint, Survey};
 
-/// Refuses the same input twice: the same cells, genes and number of entries.
-pub(super) fn check_sources(surveys: &[Survey]) -> Result<(), PlanError> {
+/// Whether two inputs have the same cells, genes and number of entries.
+fn same(a: &Fingerprint, b: &Fingerprint) -> bool {
+    (a.cells, a.genes, a.entries, &a.ids) == (b.cells, b.genes, b.entries, &b.ids) && a.cells > 0
+}
+
+/// Refuses the same input twice, or again.
+pub(super) fn check_sources(
+    surveys: &[Survey],
+    base: Option<&BaseSurvey>,
+) -> Result<(), PlanError> {
     for (number, survey) in surveys.iter().enumerate() {
-        let same = |other: &&Survey| {
-            let (a, b) = (&survey.fingerprint, &other.fingerprint);
-            (a.cells, a.genes, a.entries, &a.ids) == (b.cells, b.genes, b.entries, &b.ids)
-                && a.cells > 0
+        let mut others = surveys[..number].iter();
+        let twice = others.find(|other| same(&survey.fingerprint, &other.fingerprint));
+        let mut sources = base.map_or(&[][..], |base| &base.sources).iter();
+        let again = sources.find(|source| same(&survey.fingerprint, &source.fingerprint));
+        let first = match (twice, again) {
+            (Some(twice), _) => twice.description.path.clone(),
+            (None, Some(again)) => again.path.clone(),
+            (None, None) => continue,
         };
-        if let Some(first) = surveys[..number].iter().find(same) {
-            return Err(PlanError::SourceTwice {
+        let path = survey.description.path.clone();
+        return Err(match again {
+            Some(_) => PlanError::SourceAgain { path, first },
+            None => PlanError::SourceTwice { path, first },
+        });
+    }
+    Ok(())
+}
+
+/// Refuses cells of an input that have an identifier of the dataset.
+pub(super) fn check_against(
+    inputs: &Inputs,
+    surveys: &[Survey],
+    base: &BaseSurvey,
+) -> Result<(), PlanError> {
+    let known: HashSet<u64> = base.cell_hashes.iter().copied().collect();
+    for (number, survey) in surveys.iter().enumerate() {
+        let again = |hash: &&u64| known.contains(hash);
+        let count = survey.cell_hashes.iter().filter(again).count() as u64;
+        if let Some(row) = survey.cell_hashes.iter().position(|hash| again(&hash)) {
+            let row = row as u64;
+            let ids = inputs.get(number)?.cell_ids(row..row + 1)?;
+            return Err(PlanError::CellsTwice {
                 path: survey.description.path.clone(),
-                first: first.description.path.clone(),
+                first: base.path.clone(),
+                count,
+                example: ids.value(0).to_string(),
             });
         }
     }

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use arrow::datatypes::{DataType, TimeUnit};
 use serde::{Deserialize, Serialize};
 
-use crate::source::{Column, ColumnKind};
+use crate::source::{Column, ColumnKind, NumberType};
 
 /// A table that describes cells or genes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,12 +57,44 @@ pub struct PlannedColumn {
     pub kind: ColumnKind,
 }
 
-/// Finds a free name for every column: its own where that can be written, else one close to it.
-pub(super) fn named(columns: &[Column], table: Table) -> Vec<PlannedColumn> {
+/// The type of a column in the tables of cells and genes.
+pub fn data_type(kind: &ColumnKind) -> DataType {
+    match kind {
+        // Plain texts: the reference's SQL cannot filter dictionaries or large texts.
+        ColumnKind::Text | ColumnKind::Categorical { .. } => DataType::Utf8,
+        ColumnKind::Time => DataType::Timestamp(TimeUnit::Nanosecond, None),
+        ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => match number_type {
+            NumberType::Bool => DataType::Boolean,
+            NumberType::Int8 => DataType::Int8,
+            NumberType::Int16 => DataType::Int16,
+            NumberType::Int32 => DataType::Int32,
+            NumberType::Int64 => DataType::Int64,
+            NumberType::UInt8 => DataType::UInt8,
+            NumberType::UInt16 => DataType::UInt16,
+            NumberType::UInt32 => DataType::UInt32,
+            NumberType::UInt64 => DataType::UInt64,
+            NumberType::Float16 => DataType::Float16,
+            NumberType::Float32 => DataType::Float32,
+            NumberType::Float64 => DataType::Float64,
+        },
+    }
+}
+
+/// Finds a free name for every column: that which it has in `kept`, its own where that can be
+/// written, else one close to it. `taken` are names of other columns of the table.
+pub(super) fn named(
+    columns: &[Column],
+    table: Table,
+    kept: &[PlannedColumn],
+    taken: &[String],
+) -> Vec<PlannedColumn> {
+    let known = |column: &Column| kept.iter().find(|known| known.column == column.name);
+    let kept_names: HashSet<&String> = kept.iter().map(|known| &known.written_as).collect();
     let own = |column: &Column| {
         let name = column.name.as_str();
-        let taken = table.reserved().contains(&name) || LANCE_RESERVED.contains(&name);
-        !taken && !name.contains(UNWRITABLE) && !name.is_empty()
+        let reserved = table.reserved().contains(&name) || LANCE_RESERVED.contains(&name);
+        let used = kept_names.contains(&column.name) || taken.contains(&column.name);
+        !reserved && !used && !name.contains(UNWRITABLE) && !name.is_empty()
     };
     // Columns that keep their names have them first, whatever others would like to be called.
     let mut used: HashSet<String> = columns
@@ -69,14 +102,16 @@ pub(super) fn named(columns: &[Column], table: Table) -> Vec<PlannedColumn> {
         .filter(|column| own(column))
         .map(|column| column.name.clone())
         .chain(table.reserved().iter().map(|name| name.to_string()))
+        .chain(kept_names.iter().map(|name| name.to_string()))
+        .chain(taken.iter().cloned())
         .collect();
     columns
         .iter()
         .map(|column| {
-            let written_as = if own(column) {
-                column.name.clone()
-            } else {
-                free_name(column, table, &mut used)
+            let written_as = match known(column) {
+                Some(known) => known.written_as.clone(),
+                None if own(column) => column.name.clone(),
+                None => free_name(column, table, &mut used),
             };
             PlannedColumn {
                 column: column.name.clone(),
@@ -169,7 +204,7 @@ mod tests {
                 kind: ColumnKind::Text,
             })
             .collect();
-        named(&columns, table)
+        named(&columns, table, &[], &[])
             .into_iter()
             .map(|column| column.written_as)
             .collect()

@@ -52,6 +52,17 @@ const UINT32_IDS: u64 = 1 << 32;
 const UINT32_GENES: u64 = UINT32_IDS - 1;
 const INT32_IDS: u64 = 1 << 31;
 
+impl IdType {
+    /// How many cells or genes it can number.
+    pub fn capacity(self) -> u64 {
+        match self {
+            IdType::UInt16 => UINT16_IDS,
+            IdType::UInt32 => UINT32_IDS,
+            IdType::Int32 => INT32_IDS,
+        }
+    }
+}
+
 impl Dtypes {
     /// The name of the option's value.
     pub fn name(self) -> &'static str {

@@ -76,6 +76,31 @@ pub enum PlanError {
         found: String,
         expected: String,
     },
+    /// A column of the dataset that is appended to does not hold what an input has.
+    #[error(
+        "{path}: {part}/{name} is {found}, and not every value fits {has}, as which the dataset has it; use --widen to rewrite the dataset's column in a wider type, or leave it out with --skip {part}:{name}"
+    )]
+    NeedsWidening {
+        path: PathBuf,
+        part: &'static str,
+        name: String,
+        found: String,
+        has: String,
+    },
+    /// There is no identifier left for new genes.
+    #[error(
+        "{path}: {genes} genes do not fit the {id_type} identifiers of the dataset; use --widen to rewrite its tables with wider ones"
+    )]
+    GeneIdsFull {
+        path: PathBuf,
+        genes: u64,
+        id_type: super::IdType,
+    },
+    /// The dataset lacks the column by which genes are to be joined.
+    #[error(
+        "{path}: its genes have no column {column:?} of texts, of which every gene has one, by which --gene-key joins genes"
+    )]
+    NoBaseKey { path: PathBuf, column: String },
     /// Cells of two inputs have the same identifier.
     #[error(
         "{count} cells of {path} have the identifier of a cell of {first}, such as {example:?}; tell them apart with --cell-id-prefix '{{source}}_', or use --allow-duplicate-cells"
@@ -89,6 +114,11 @@ pub enum PlanError {
     /// The same input twice.
     #[error("{path} is the same as {first}; use --allow-duplicate-source to take it twice")]
     SourceTwice { path: PathBuf, first: PathBuf },
+    /// An input that the dataset has already.
+    #[error(
+        "{path} is in the dataset already, as {first}; use --allow-duplicate-source to take it again"
+    )]
+    SourceAgain { path: PathBuf, first: PathBuf },
     /// There is nothing to convert.
     #[error("there is no input")]
     NoInput,

@@ -3,15 +3,34 @@
 use std::path::Path;
 
 use super::columns::identifiers;
-use super::{PlanError, PlannedColumn, PlannedEmbedding, Table};
-use crate::source::{Embedding, Matrix};
+use super::join::JoinedMatrix;
+use super::{BaseMatrix, PlanError, PlannedColumn, PlannedEmbedding, Table};
+use crate::source::Embedding;
 use crate::survey::FloatType;
 
+/// The columns that matrices become: those that a dataset has for them already, then free ones.
+fn matrix_names(
+    matrices: &[JoinedMatrix],
+    kept: &[BaseMatrix],
+    suffix: &str,
+    own: &[&str],
+) -> Vec<String> {
+    let known = |joined: &JoinedMatrix| kept.iter().find(|known| known.name == joined.name);
+    let new = matrices.iter().filter(|joined| known(joined).is_none());
+    let taken = kept.iter().map(|known| known.written_as.clone());
+    let taken = own.iter().map(|name| name.to_string()).chain(taken);
+    let mut new = identifiers(new.map(|joined| joined.name.as_str()), suffix, taken).into_iter();
+    let names = matrices.iter().map(|joined| match known(joined) {
+        Some(known) => known.written_as.clone(),
+        None => new.next().unwrap_or_default(),
+    });
+    names.collect()
+}
+
 /// The columns that layers become.
-pub(super) fn layer_names(layers: &[Matrix]) -> Vec<String> {
-    let names = layers.iter().map(|layer| layer.name.key());
-    let taken = ["cell_integer_id", "gene_integer_id"].map(String::from);
-    identifiers(names, "_layer", taken.into_iter())
+pub(super) fn layer_names(layers: &[JoinedMatrix], kept: &[BaseMatrix]) -> Vec<String> {
+    let own = ["cell_integer_id", "gene_integer_id"];
+    matrix_names(layers, kept, "_layer", &own)
 }
 
 /// Embeddings are columns of the same table as those of obs or var.
@@ -21,6 +40,7 @@ pub(super) fn embeddings(
     types: &[FloatType],
     table: Table,
     columns: &[PlannedColumn],
+    kept: &[PlannedEmbedding],
 ) -> Result<Vec<PlannedEmbedding>, PlanError> {
     let part = match table {
         Table::Obs => "obsm",
@@ -35,17 +55,22 @@ pub(super) fn embeddings(
             width: embedding.width,
         });
     }
+    let known = |name: &str| kept.iter().find(|known| known.name == name);
     let names = embeddings.iter().map(|embedding| embedding.name.as_str());
+    let new = names.filter(|name| known(name).is_none());
     let own = table.reserved().iter().map(|name| name.to_string());
     let taken = columns.iter().map(|column| column.written_as.clone());
-    let written = identifiers(names, &format!("_{part}"), own.chain(taken));
+    let taken = taken.chain(kept.iter().map(|known| known.written_as.clone()));
+    let mut new = identifiers(new, &format!("_{part}"), own.chain(taken)).into_iter();
     Ok(embeddings
         .iter()
         .zip(types)
-        .zip(written)
-        .map(|((embedding, &float_type), written_as)| PlannedEmbedding {
+        .map(|(embedding, &float_type)| PlannedEmbedding {
             name: embedding.name.clone(),
-            written_as,
+            written_as: match known(&embedding.name) {
+                Some(known) => known.written_as.clone(),
+                None => new.next().unwrap_or_default(),
+            },
             width: embedding.width,
             float_type,
             columns: embedding.columns.clone(),
@@ -54,13 +79,12 @@ pub(super) fn embeddings(
 }
 
 /// The columns that matrices of pairs become.
-pub(super) fn pair_names(matrices: &[Matrix]) -> Vec<String> {
-    let names = matrices.iter().map(|matrix| matrix.name.key());
-    let taken = [
+pub(super) fn pair_names(matrices: &[JoinedMatrix], kept: &[BaseMatrix]) -> Vec<String> {
+    let own = [
         "cell_integer_id_i",
         "cell_integer_id_j",
         "gene_integer_id_i",
         "gene_integer_id_j",
     ];
-    identifiers(names, "_pairs", taken.map(String::from).into_iter())
+    matrix_names(matrices, kept, "_pairs", &own)
 }

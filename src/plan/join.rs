@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::kinds::united;
-use super::{Join, PlanError};
+use super::PlanError;
 use crate::source::{Column, ColumnKind, Embedding, Layout, Matrix, NumberType};
 use crate::survey::{FloatType, MatrixSurvey, ValueTypes};
 
@@ -13,10 +13,23 @@ pub(super) struct Part<'a, T> {
     pub members: Vec<(&'a str, T)>,
 }
 
+/// Which names of the inputs are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    /// All inputs must have the same.
+    Same,
+    /// Those that any has.
+    All,
+    /// Those that all have.
+    Common,
+    /// Those of the first, which others may lack: nothing is taken from a dataset.
+    OfFirst,
+}
+
 /// What is joined, and how.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule {
-    pub join: Join,
+    pub take: Take,
     /// What it is called in messages.
     pub part: &'static str,
     /// The option that chooses another join.
@@ -35,9 +48,9 @@ impl Rule {
             let missing: Vec<&str> = names.iter().copied().filter(|name| !has(name)).collect();
             let extra = input.members.iter().map(|(name, _)| *name);
             let extra: Vec<&str> = extra.filter(|name| !names.contains(name)).collect();
-            match self.join {
-                Join::Exact if missing.is_empty() && extra.is_empty() => {}
-                Join::Exact => {
+            match self.take {
+                Take::Same if missing.is_empty() && extra.is_empty() => {}
+                Take::Same => {
                     return Err(PlanError::PartsDiffer {
                         path: input.path.to_path_buf(),
                         first: inputs[0].path.to_path_buf(),
@@ -46,8 +59,9 @@ impl Rule {
                         flag: self.flag,
                     });
                 }
-                Join::Outer => names.extend(extra),
-                Join::Inner => names.retain(|name| has(name)),
+                Take::All => names.extend(extra),
+                Take::Common => names.retain(|name| has(name)),
+                Take::OfFirst => {}
             }
         }
         let member = |input: &Part<'a, T>, name: &str| {
@@ -61,7 +75,7 @@ impl Rule {
         Ok(joined.collect())
     }
 
-    fn clash(
+    pub fn clash(
         &self,
         inputs: (&Path, &Path),
         name: &str,
@@ -107,35 +121,42 @@ pub(super) fn columns(rule: Rule, inputs: &[(&Path, &[Column])]) -> Result<Vec<C
         .collect();
     let mut joined = Vec::new();
     for (name, kinds) in rule.apply(&parts)? {
-        let mut kind: Option<ColumnKind> = None;
-        for (found, part) in kinds.iter().zip(&parts) {
-            let Some(found) = found else { continue };
-            kind = Some(match kind {
-                None => (*found).clone(),
-                Some(known) => united(&known, found).ok_or_else(|| {
-                    let paths = (parts[0].path, part.path);
-                    rule.clash(paths, name, described(found), described(&known))
-                })?,
-            });
-        }
-        if let Some(kind) = kind {
-            // Where an input lacks the column, its rows have no value.
-            let kind = match kind {
-                ColumnKind::Number(number_type) if kinds.contains(&None) => {
-                    ColumnKind::Nullable(number_type)
-                }
-                kind => kind,
-            };
-            joined.push(Column {
-                name: name.to_string(),
-                kind,
-            });
-        }
+        joined.extend(united_column(rule, name, &kinds, &parts)?);
     }
     Ok(joined)
 }
 
-fn described(kind: &ColumnKind) -> String {
+/// A column of the type that holds all values of all inputs that have it.
+pub(super) fn united_column(
+    rule: Rule,
+    name: &str,
+    kinds: &[Option<&ColumnKind>],
+    parts: &[Part<'_, &ColumnKind>],
+) -> Result<Option<Column>, PlanError> {
+    let mut kind: Option<ColumnKind> = None;
+    for (found, part) in kinds.iter().zip(parts) {
+        let Some(found) = found else { continue };
+        kind = Some(match kind {
+            None => (*found).clone(),
+            Some(known) => united(&known, found).ok_or_else(|| {
+                let paths = (parts[0].path, part.path);
+                rule.clash(paths, name, described(found), described(&known))
+            })?,
+        });
+    }
+    Ok(kind.map(|kind| Column {
+        name: name.to_string(),
+        // Where an input lacks the column, its rows have no value.
+        kind: match kind {
+            ColumnKind::Number(number_type) if kinds.contains(&None) => {
+                ColumnKind::Nullable(number_type)
+            }
+            kind => kind,
+        },
+    }))
+}
+
+pub(super) fn described(kind: &ColumnKind) -> String {
     match kind {
         ColumnKind::Text => "text".into(),
         ColumnKind::Number(number_type) => number_type.to_string(),
@@ -258,11 +279,11 @@ mod tests {
     use super::*;
 
     fn join(
-        join: Join,
+        take: Take,
         inputs: &[&[(&str, ColumnKind)]],
     ) -> Result<Vec<(String, ColumnKind)>, String> {
         let rule = Rule {
-            join,
+            take,
             part: "obs",
             flag: "obs-join",
         };
@@ -290,20 +311,20 @@ mod tests {
         use ColumnKind::*;
         let one = [("a", Text), ("n", Number(NumberType::Int8))];
         let other = [("n", Number(NumberType::Int32)), ("b", Text)];
-        let message = join(Join::Exact, &[&one, &other]).unwrap_err();
+        let message = join(Take::Same, &[&one, &other]).unwrap_err();
         assert!(message.contains("it lacks a and also has b"), "{message}");
         assert!(message.contains("--obs-join outer"), "{message}");
         let n = ("n".to_string(), Number(NumberType::Int32));
         assert_eq!(
-            join(Join::Inner, &[&one, &other]).unwrap(),
+            join(Take::Common, &[&one, &other]).unwrap(),
             std::slice::from_ref(&n)
         );
         let all = [("a".to_string(), Text), n, ("b".to_string(), Text)];
-        assert_eq!(join(Join::Outer, &[&one, &other]).unwrap(), all);
-        let lacking = join(Join::Outer, &[&one, &[]]).unwrap();
+        assert_eq!(join(Take::All, &[&one, &other]).unwrap(), all);
+        let lacking = join(Take::All, &[&one, &[]]).unwrap();
         assert_eq!(lacking[1].1, Nullable(NumberType::Int8));
         let clash = [("a", Number(NumberType::Int8)), ("n", Text)];
-        let message = join(Join::Outer, &[&one, &clash]).unwrap_err();
+        let message = join(Take::All, &[&one, &clash]).unwrap_err();
         assert!(
             message.contains("obs/a is int8") && message.contains("--skip obs:a"),
             "{message}"

@@ -3,13 +3,16 @@
 //! A [`Plan`] is plain data. Besides the inputs it is all that a worker needs, and its digest, the
 //! [`JobId`], is how a job is known again after a crash.
 
+mod base;
 mod cells;
 mod columns;
+mod continued;
 mod dtypes;
 mod error;
 mod extras;
 mod genes;
 mod join;
+mod joined_genes;
 mod kinds;
 mod options;
 mod planner;
@@ -24,20 +27,25 @@ use serde::{Deserialize, Serialize};
 use crate::source::{Format, Matrix, Note, OpenOptions};
 use crate::survey::{Fingerprint, FloatType, Repeats};
 
-pub use columns::{PlannedColumn, Table};
+pub use base::{Base, BaseMatrix, BaseSource, BaseSurvey, Described};
+pub use columns::{PlannedColumn, Table, data_type};
 pub use dtypes::{Compression, Dtypes, IdType};
 pub use error::PlanError;
 pub use genes::{GeneIndex, GeneJoin, GeneKey, GeneMap, GenePlan, Join, STABLE_IDS, gene_keys};
-pub use options::{Duplicates, PlanOptions};
+pub use options::{Duplicates, PlanOptions, Widening};
 pub use shard::{Shard, ShardPart, ShardTable};
-pub use value::{ValuePlan, Widened};
+pub use value::{ValuePlan, WIDEN, Widened};
 
 /// A job: these inputs, written like this, cut into these shards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The version of this description.
     pub plan_version: u32,
+    /// The dataset that is appended to; `None` for a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
     pub inputs: Vec<PlannedInput>,
+    /// Cells and genes of the whole dataset.
     pub cells: u64,
     pub genes: u64,
     /// Which genes these are.
@@ -154,7 +162,7 @@ impl std::fmt::Display for JobId {
 }
 
 /// The version of [`Plan`] that this program writes and understands.
-const PLAN_VERSION: u32 = 3;
+const PLAN_VERSION: u32 = 4;
 
 impl Plan {
     /// The digest of everything that was decided before the first value was written: where inputs
@@ -169,6 +177,11 @@ impl Plan {
         }
         let json = serde_json::to_vec(&identity).expect("a plan is made of texts and numbers");
         JobId(blake3::hash(&json).to_hex()[..32].to_string())
+    }
+
+    /// Whether genes and columns are joined: with those of other inputs, or of a dataset.
+    pub fn is_joined(&self) -> bool {
+        self.inputs.len() > 1 || self.base.is_some()
     }
 
     /// The types of the values of all matrices.

@@ -1,5 +1,7 @@
 //! What a user may choose.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Compression, Dtypes, GeneKey, Join};
 use crate::survey::ValueType;
 
@@ -23,6 +25,18 @@ pub struct PlanOptions {
     pub var_join: Join,
     pub duplicate_cells: Duplicates,
     pub duplicate_sources: Duplicates,
+    /// Of a dataset that is appended to.
+    pub widening: Widening,
+}
+
+/// What to do where the types of a dataset do not hold what is appended to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Widening {
+    #[default]
+    Refuse,
+    /// Rewrite its tables in wider types, as a part of the same commit.
+    Allow,
 }
 
 /// What to do about things that occur twice.
@@ -47,6 +61,7 @@ impl Default for PlanOptions {
             var_join: Join::Exact,
             duplicate_cells: Duplicates::Refuse,
             duplicate_sources: Duplicates::Refuse,
+            widening: Widening::Refuse,
         }
     }
 }

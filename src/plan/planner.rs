@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::genes::{check_exact, has_key_column};
-use super::join::{self, JoinedMatrix, Rule};
+use super::join::{self, JoinedMatrix, Rule, Take};
 use super::shard::{Cut, Cutter};
 use super::{
-    Duplicates, GeneIndex, GeneJoin, GeneKey, GenePlan, Join, PLAN_VERSION, Plan, PlanError,
-    PlanOptions, PlannedInput, PlannedLayer, PlannedPairs, STABLE_IDS, Shard, ShardTable, Table,
-    ValuePlan, cells, columns, extras, gene_keys,
+    Base, BaseMatrix, BaseSurvey, Duplicates, GenePlan, IdType, Join, PLAN_VERSION, Plan,
+    PlanError, PlanOptions, PlannedColumn, PlannedEmbedding, PlannedInput, PlannedLayer,
+    PlannedPairs, Shard, ShardTable, Table, ValuePlan, Widening, cells, columns, continued,
+    extras,
 };
 use crate::source::{Inputs, Matrix, MatrixName, Note};
 use crate::survey::Survey;
@@ -28,15 +28,51 @@ impl Plan {
             inputs,
             surveys,
             options,
+            base: None,
+        };
+        planner.plan()
+    }
+
+    /// Decides how inputs are appended to a dataset, which keeps its types, names and order. What
+    /// the options say of types and compression is the dataset's.
+    ///
+    /// # Errors
+    /// As [`Plan::new`]; also where the dataset's types do not hold what the inputs have, unless
+    /// [`PlanOptions::widening`] allows to rewrite them.
+    pub fn append(
+        inputs: &Inputs,
+        surveys: &[Survey],
+        options: &PlanOptions,
+        base: &BaseSurvey,
+    ) -> Result<Self, PlanError> {
+        let options = PlanOptions {
+            dtypes: base.dtypes,
+            compression: base.compression,
+            value_type: None,
+            ..options.clone()
+        };
+        let planner = Planner {
+            inputs,
+            surveys,
+            options: &options,
+            base: Some(base),
         };
         planner.plan()
     }
 }
 
-struct Planner<'a> {
-    inputs: &'a Inputs,
-    surveys: &'a [Survey],
-    options: &'a PlanOptions,
+pub(super) struct Planner<'a> {
+    pub inputs: &'a Inputs,
+    pub surveys: &'a [Survey],
+    pub options: &'a PlanOptions,
+    /// The dataset that is appended to.
+    pub base: Option<&'a BaseSurvey>,
+}
+
+/// A frame of the dataset: columns, then embeddings.
+struct Frame {
+    columns: Vec<PlannedColumn>,
+    embeddings: Vec<PlannedEmbedding>,
 }
 
 impl Planner<'_> {
@@ -45,80 +81,78 @@ impl Planner<'_> {
         let first = self.surveys.first().ok_or(PlanError::NoInput)?;
         let path = &first.description.path;
         if options.duplicate_sources == Duplicates::Refuse {
-            cells::check_sources(self.surveys)?;
+            cells::check_sources(self.surveys, self.base)?;
         }
-        if options.duplicate_cells == Duplicates::Refuse && self.surveys.len() > 1 {
-            cells::check_cells(self.inputs, self.surveys)?;
+        if options.duplicate_cells == Duplicates::Refuse {
+            if self.surveys.len() > 1 {
+                cells::check_cells(self.inputs, self.surveys)?;
+            }
+            if let Some(base) = self.base {
+                cells::check_against(self.inputs, self.surveys, base)?;
+            }
         }
+        let first_cell = self.base.map_or(0, |base| base.base.cells);
         let cells = self.surveys.iter().map(|survey| survey.description.cells);
-        let cells = cells.fold(0, u64::saturating_add);
+        let cells = cells.fold(first_cell, u64::saturating_add);
         let cell_type = options.dtypes.cell_type(path, cells)?;
         let (gene_plan, genes, gene_joins) = self.genes()?;
-        let gene_type = options.dtypes.gene_type(path, genes)?;
+        let gene_type = self.gene_type(path, genes)?;
 
-        let layers = self.matrices("layers", |survey| {
+        let layers = self.matrices("layers", MatrixName::Layer, |survey| {
             (&survey.description.layers, &survey.layers)
         })?;
-        let obsp = self.matrices("obsp", |survey| (&survey.description.obsp, &survey.obsp))?;
+        let obsp = self.matrices("obsp", MatrixName::Obsp, |survey| {
+            (&survey.description.obsp, &survey.obsp)
+        })?;
         // What belongs to the genes of one input has no place among those of several.
-        let varp = match self.surveys {
-            [_] => self.matrices("varp", |survey| (&survey.description.varp, &survey.varp))?,
+        let varp = match (self.surveys, self.base) {
+            ([_], None) => self.matrices("varp", MatrixName::Varp, |survey| {
+                (&survey.description.varp, &survey.varp)
+            })?,
             _ => Vec::new(),
         };
-        let mains: Vec<_> = self.surveys.iter().map(|survey| &survey.main).collect();
-        let value = ValuePlan::new(
-            path,
-            options.dtypes,
-            options.value_type,
-            &first.description.main,
-            &join::together(&mains),
-        )?;
+        let value = self.value(path, &first.description.main)?;
+        let obs = self.frame(Table::Obs, genes)?;
+        let var = self.frame(Table::Var, genes)?;
 
-        let obs = columns::named(&self.columns(Table::Obs)?, Table::Obs);
-        let var = columns::named(&self.columns(Table::Var)?, Table::Var);
-        let rule = self.rule("obsm", options.obs_join, "obs-join");
-        let obsm = self.each(|s| (&s.description.obsm[..], &s.obsm[..]));
-        let (obsm, obsm_types) = join::embeddings(rule, &obsm)?;
-        let rule = self.rule("varm", options.var_join, "var-join");
-        let varm = self.each(|s| (&s.description.varm[..], &s.varm[..]));
-        let (varm, varm_types) = join::embeddings(rule, &varm)?;
-
-        let names = |matrices: &[JoinedMatrix]| -> Vec<Matrix> {
-            matrices
-                .iter()
-                .map(|joined| joined.matrices[0].clone())
-                .collect()
-        };
+        let kept_layers = self.base.map_or(&[][..], |base| &base.layers);
         let mut planned_layers = Vec::new();
-        for (joined, written_as) in layers.iter().zip(extras::layer_names(&names(&layers))) {
-            let value = ValuePlan::new(
-                path,
-                options.dtypes,
-                None,
-                &joined.matrices[0],
-                &joined.survey,
-            )?;
+        for (joined, written_as) in layers.iter().zip(extras::layer_names(&layers, kept_layers)) {
+            let kept = kept_layers.iter().find(|kept| kept.name == joined.name);
+            let matrix = &joined.matrices[0];
+            let value = match kept {
+                Some(kept) => self.continued(kept, options.dtypes.value_types(), joined)?,
+                None => ValuePlan::new(path, options.dtypes, None, matrix, &joined.survey)?,
+            };
             planned_layers.push(PlannedLayer {
                 name: joined.name.clone(),
                 written_as,
                 value,
             });
         }
-        let pairs = |matrices: &[JoinedMatrix]| -> Result<Vec<PlannedPairs>, PlanError> {
-            let written = extras::pair_names(&names(matrices));
+        let pairs = |matrices: &[JoinedMatrix], kept: &[BaseMatrix]| {
+            let written = extras::pair_names(matrices, kept);
             let pairs = matrices.iter().zip(written);
             pairs
                 .map(|(joined, written_as)| {
+                    let value = match kept.iter().find(|kept| kept.name == joined.name) {
+                        Some(kept) => self.continued(kept, &ValuePlan::OF_PAIRS, joined)?,
+                        None => ValuePlan::of_pairs(path, &joined.matrices[0], &joined.survey)?,
+                    };
                     Ok(PlannedPairs {
                         name: joined.name.clone(),
                         written_as,
-                        value: ValuePlan::of_pairs(path, &joined.matrices[0], &joined.survey)?,
+                        value,
                     })
                 })
-                .collect()
+                .collect::<Result<Vec<_>, PlanError>>()
         };
         let mut plan = Plan {
             plan_version: PLAN_VERSION,
+            base: self.base.map(|base| Base {
+                widening: options.widening,
+                ..base.base.clone()
+            }),
             cells,
             genes,
             gene_plan,
@@ -129,17 +163,17 @@ impl Planner<'_> {
             layers: planned_layers,
             compression: options.compression,
             fragment_rows: options.fragment_rows,
-            obsm: extras::embeddings(path, &obsm, &obsm_types, Table::Obs, &obs)?,
-            varm: extras::embeddings(path, &varm, &varm_types, Table::Var, &var)?,
-            obsp: pairs(&obsp)?,
-            varp: pairs(&varp)?,
-            uns: self.surveys.iter().any(|survey| survey.description.uns),
-            obs,
-            var,
+            obsm: obs.embeddings,
+            varm: var.embeddings,
+            obsp: pairs(&obsp, self.base.map_or(&[][..], |base| &base.obsp))?,
+            varp: pairs(&varp, &[])?,
+            uns: self.base.is_none() && self.surveys.iter().any(|survey| survey.description.uns),
+            obs: obs.columns,
+            var: var.columns,
             shards: Vec::new(),
             inputs: Vec::new(),
         };
-        let mut next = 0;
+        let mut next = first_cell;
         for (number, (survey, gene_join)) in self.surveys.iter().zip(gene_joins).enumerate() {
             let of_input = |matrices: &[JoinedMatrix]| -> Vec<Matrix> {
                 matrices
@@ -174,64 +208,60 @@ impl Planner<'_> {
         Ok(plan)
     }
 
-    /// The genes of the dataset, their number, and how each input's genes are these.
-    fn genes(&self) -> Result<(GenePlan, u64, Vec<GeneJoin>), PlanError> {
-        let path = |number: usize| -> &Path { &self.surveys[number].description.path };
-        let join = self.options.join;
-        let first = self.inputs.get(0)?;
-        let key = match &self.options.gene_key {
-            Some(key) => key.clone(),
-            None => self.usual_key()?,
+    /// Identifiers that hold all genes; a dataset keeps its own.
+    fn gene_type(&self, path: &Path, genes: u64) -> Result<IdType, PlanError> {
+        let Some(base) = self.base else {
+            return self.options.dtypes.gene_type(path, genes);
         };
-        let mut index = GeneIndex::new(gene_keys(&*first, &key)?);
-        let mut joins = vec![index.join(path(0), index.keys())?];
-        for number in 1..self.surveys.len() {
-            let source = self.inputs.get(number)?;
-            let keys = gene_keys(&*source, &key)?;
-            let joined = index.join(path(number), &keys)?;
-            match join {
-                Join::Exact => check_exact(path(number), path(0), &key, &joined)?,
-                Join::Outer => index = index.extended(path(number), &keys)?,
-                Join::Inner => index = index.reduced(path(number), &keys)?,
-            }
-            joins.push(joined);
+        match self.options.widening {
+            _ if genes <= base.gene_type.capacity() => Ok(base.gene_type),
+            Widening::Allow => self.options.dtypes.gene_type(path, genes),
+            Widening::Refuse => Err(PlanError::GeneIdsFull {
+                path: path.to_path_buf(),
+                genes,
+                id_type: base.gene_type,
+            }),
         }
-        if join == Join::Inner && self.surveys.len() > 1 {
-            // Only now it is known which genes are left.
-            for (number, joined) in joins.iter_mut().enumerate() {
-                let keys = gene_keys(&*self.inputs.get(number)?, &key)?;
-                *joined = index.join(path(number), &keys)?;
-            }
-        }
-        let genes = index.len() as u64;
-        let keys = match join {
-            Join::Outer | Join::Inner if self.surveys.len() > 1 => {
-                let keys = index.keys().iter();
-                Some(
-                    keys.map(|key| key.unwrap_or_default().to_string())
-                        .collect(),
-                )
-            }
-            _ => None,
-        };
-        Ok((GenePlan { join, key, keys }, genes, joins))
     }
 
-    /// Identifiers that do not change with the annotation, where all inputs have them.
-    fn usual_key(&self) -> Result<GeneKey, PlanError> {
-        if self.surveys.len() < 2 {
-            return Ok(GeneKey::Id);
+    /// The type of the values of the main matrices.
+    fn value(&self, path: &Path, main: &Matrix) -> Result<ValuePlan, PlanError> {
+        let mains: Vec<_> = self.surveys.iter().map(|survey| &survey.main).collect();
+        let survey = join::together(&mains);
+        let (dtypes, forced) = (self.options.dtypes, self.options.value_type);
+        match self.base {
+            None => ValuePlan::new(path, dtypes, forced, main, &survey),
+            Some(base) => ValuePlan::continued(
+                path,
+                base.value_type,
+                self.options.widening,
+                dtypes.value_types(),
+                main,
+                &survey,
+            ),
         }
-        for number in 0..self.surveys.len() {
-            if !has_key_column(&*self.inputs.get(number)?, STABLE_IDS) {
-                return Ok(GeneKey::Id);
-            }
-        }
-        Ok(GeneKey::Column(STABLE_IDS.into()))
+    }
+
+    /// The type of a layer, or of pairs, that the dataset has.
+    fn continued(
+        &self,
+        kept: &BaseMatrix,
+        family: &[crate::survey::ValueType],
+        joined: &JoinedMatrix,
+    ) -> Result<ValuePlan, PlanError> {
+        let (path, matrix) = (&self.surveys[0].description.path, &joined.matrices[0]);
+        let (has, widening) = (kept.value_type, self.options.widening);
+        ValuePlan::continued(path, has, widening, family, matrix, &joined.survey)
     }
 
     fn rule(&self, part: &'static str, join: Join, flag: &'static str) -> Rule {
-        Rule { join, part, flag }
+        let take = match join {
+            Join::Exact => Take::Same,
+            Join::Outer => Take::All,
+            Join::Inner if self.base.is_some() => Take::OfFirst,
+            Join::Inner => Take::Common,
+        };
+        Rule { take, part, flag }
     }
 
     /// A part of each input, with its path.
@@ -251,22 +281,48 @@ impl Planner<'_> {
     fn matrices<'s>(
         &'s self,
         part: &'static str,
+        name: impl Fn(String) -> MatrixName,
         of: impl Fn(&'s Survey) -> (&'s Vec<Matrix>, &'s Vec<crate::survey::MatrixSurvey>),
     ) -> Result<Vec<JoinedMatrix>, PlanError> {
         let rule = self.rule(part, self.options.obs_join, "obs-join");
-        let inputs = self.each(|survey| {
+        let mut inputs = self.each(|survey| {
             let (matrices, surveys) = of(survey);
             (&matrices[..], &surveys[..])
         });
-        join::matrices(rule, &inputs)
+        let Some(base) = self.base else {
+            return join::matrices(rule, &inputs);
+        };
+        let kept = match part {
+            "layers" => &base.layers,
+            _ => &base.obsp,
+        };
+        let (matrices, surveys) = continued::matrices(kept, part, name);
+        inputs.insert(0, (&base.path, &matrices, &surveys));
+        let mut joined = join::matrices(rule, &inputs)?;
+        for joined in &mut joined {
+            joined.matrices.remove(0);
+        }
+        Ok(joined)
     }
 
-    fn columns(&self, table: Table) -> Result<Vec<crate::source::Column>, PlanError> {
-        let (part, join, flag) = match table {
-            Table::Obs => ("obs", self.options.obs_join, "obs-join"),
-            Table::Var => ("var", self.options.var_join, "var-join"),
+    /// The columns and embeddings of cells or genes. `genes` are those of the dataset.
+    fn frame(&self, table: Table, genes: u64) -> Result<Frame, PlanError> {
+        let (part, lists, join, flag) = match table {
+            Table::Obs => ("obs", "obsm", self.options.obs_join, "obs-join"),
+            Table::Var => ("var", "varm", self.options.var_join, "var-join"),
         };
-        let inputs: Vec<_> = self
+        if let Some(base) = self.base
+            && table == Table::Var
+            && genes == base.base.genes
+        {
+            // Genes that are there already stay as they are described.
+            return Ok(Frame {
+                columns: base.var.clone(),
+                embeddings: base.varm.clone(),
+            });
+        }
+        let path = &self.surveys[0].description.path;
+        let columns: Vec<_> = self
             .surveys
             .iter()
             .map(|survey| {
@@ -278,7 +334,48 @@ impl Planner<'_> {
                 (description.path.as_path(), &columns[..])
             })
             .collect();
-        join::columns(self.rule(part, join, flag), &inputs)
+        let mut lists_of = self.each(|survey| match table {
+            Table::Obs => (&survey.description.obsm[..], &survey.obsm[..]),
+            Table::Var => (&survey.description.varm[..], &survey.varm[..]),
+        });
+        let rule = self.rule(part, join, flag);
+        let list_rule = self.rule(lists, join, flag);
+        let Some(base) = self.base else {
+            let columns = columns::named(&join::columns(rule, &columns)?, table, &[], &[]);
+            let (joined, types) = join::embeddings(list_rule, &lists_of)?;
+            return Ok(Frame {
+                embeddings: extras::embeddings(path, &joined, &types, table, &columns, &[])?,
+                columns,
+            });
+        };
+        let fits = |number: usize, name: &str, kind: &_| {
+            let source = self.inputs.get(number)?;
+            let description = source.description();
+            let rows = match table {
+                Table::Obs => description.cells,
+                Table::Var => description.genes,
+            };
+            let read = |source: &dyn crate::source::CellSource, rows| match table {
+                Table::Obs => Ok(source.obs(rows)?),
+                Table::Var => Ok(source.var(rows)?),
+            };
+            continued::all_fit(&*source, rows, read, name, kind)
+        };
+        let own = (base.path.as_path(), base.columns(table));
+        let joined = continued::columns(rule, self.options.widening, own, &columns, fits)?;
+        let kept = base.embeddings(table);
+        let taken: Vec<String> = kept.iter().map(|kept| kept.written_as.clone()).collect();
+        let columns = columns::named(&joined, table, base.columns(table), &taken);
+        let (own, own_types) = continued::embeddings(kept);
+        lists_of.insert(0, (&base.path, &own, &own_types));
+        let (joined, types) = join::embeddings(list_rule, &lists_of)?;
+        if self.options.widening == Widening::Refuse {
+            continued::check_embeddings(path, lists, kept, &joined, &types)?;
+        }
+        Ok(Frame {
+            embeddings: extras::embeddings(path, &joined, &types, table, &columns, kept)?,
+            columns,
+        })
     }
 
     /// What an input has that the join leaves out.
@@ -287,17 +384,24 @@ impl Planner<'_> {
         let description = &survey.description;
         let mut note = |part: &str, name: &str, kept: bool, reason: &str| {
             if !kept {
-                notes.push(Note::new(format!("{part}/{name}"), reason));
+                let object = format!("{part}/{name}");
+                notes.push(Note::new(object.trim_end_matches('/'), reason));
             }
         };
         const INNER: &str = "another input lacks it (--obs-join or --var-join outer keeps it)";
+        const KNOWN: &str = "all genes are in the dataset, which describes them already";
+        if self.base.is_some() && description.uns {
+            note("uns", "", false, "the dataset keeps its own");
+        }
+        let no_new_genes = self.base.is_some_and(|base| base.base.genes == plan.genes);
+        let of_genes = if no_new_genes { KNOWN } else { INNER };
         for column in &description.obs {
             let kept = plan.obs.iter().any(|planned| planned.column == column.name);
             note("obs", &column.name, kept, INNER);
         }
         for column in &description.var {
             let kept = plan.var.iter().any(|planned| planned.column == column.name);
-            note("var", &column.name, kept, INNER);
+            note("var", &column.name, kept, of_genes);
         }
         for layer in &description.layers {
             let kept = plan
@@ -318,7 +422,7 @@ impl Planner<'_> {
                 .varm
                 .iter()
                 .any(|planned| planned.name == embedding.name);
-            note("varm", &embedding.name, kept, INNER);
+            note("varm", &embedding.name, kept, of_genes);
         }
         for pairs in &description.obsp {
             let kept = plan

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dtypes, PlanError};
+use super::{Dtypes, PlanError, Widening};
 use crate::source::{Matrix, NumberType};
 use crate::survey::{MatrixSurvey, ValueType, ValueTypes};
 
@@ -66,8 +66,47 @@ impl ValuePlan {
         matrix: &Matrix,
         survey: &MatrixSurvey,
     ) -> Result<Self, PlanError> {
-        let candidates = [ValueType::Float32, ValueType::Float64];
-        Self::choose(path, &candidates, None, matrix, survey)
+        Self::choose(path, &Self::OF_PAIRS, None, matrix, survey)
+    }
+
+    /// The types that pairs may have.
+    pub(super) const OF_PAIRS: [ValueType; 2] = [ValueType::Float32, ValueType::Float64];
+
+    /// The type of a matrix that continues one of a dataset.
+    pub(super) fn continued(
+        path: &Path,
+        has: ValueType,
+        widening: Widening,
+        family: &[ValueType],
+        matrix: &Matrix,
+        survey: &MatrixSurvey,
+    ) -> Result<Self, PlanError> {
+        let mut wider = family.iter().copied();
+        let wider: Vec<ValueType> = std::iter::once(has)
+            .chain(wider.by_ref().filter(|&t| t != has && t.holds(has)))
+            .collect();
+        let candidates = match widening {
+            Widening::Allow => &wider[..],
+            Widening::Refuse => &wider[..1],
+        };
+        let chosen = Self::choose(path, candidates, None, matrix, survey);
+        match chosen {
+            // Only then is it the dataset's type that stands in the way.
+            Err(PlanError::NoExactType {
+                path,
+                object,
+                candidates,
+                value,
+                ..
+            }) if narrowest(&wider, survey.exact).is_some() => Err(PlanError::NoExactType {
+                path,
+                object,
+                candidates,
+                value,
+                help: WIDEN.into(),
+            }),
+            chosen => chosen,
+        }
     }
 
     fn choose(
@@ -147,6 +186,9 @@ impl ValuePlan {
         }
     }
 }
+
+/// What helps where only the types of the dataset that is appended to do not.
+pub const WIDEN: &str = "use --widen to rewrite the dataset's values in a wider type";
 
 /// What helps where no type holds the values of a matrix.
 fn skip_help(object: &str) -> String {

@@ -103,6 +103,13 @@ fn size_and_time(path: &Path) -> Result<(u64, u64), SourceError> {
     Ok((bytes, latest))
 }
 
+/// The hash by which identifiers of cells are compared. It is never stored.
+pub(crate) fn id_hash(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Reads all identifiers once.
 pub(super) fn take(source: &dyn CellSource) -> Result<Taken, SourceError> {
     let description = source.description();
@@ -144,9 +151,7 @@ fn digest_ids(
             let id = id.unwrap_or_default();
             digest.update(&(id.len() as u64).to_le_bytes());
             digest.update(id.as_bytes());
-            let mut hasher = DefaultHasher::new();
-            id.hash(&mut hasher);
-            seen.push((hasher.finish(), row));
+            seen.push((id_hash(id), row));
         }
     }
     let hashes = seen.iter().map(|(hash, _)| *hash).collect();

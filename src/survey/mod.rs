@@ -15,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::source::{Axis, CellSource, Description, Inputs, Note, SourceError};
 
 pub use exact::FloatType;
+pub(crate) use fingerprint::id_hash;
 pub use fingerprint::{Fingerprint, Repeats};
 pub(crate) use frames::blocks;
 pub use matrix::MatrixSurvey;

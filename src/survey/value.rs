@@ -27,6 +27,18 @@ impl ValueType {
         ValueType::Float64,
     ];
 
+    /// Whether the type holds every value of another exactly.
+    pub fn holds(self, other: ValueType) -> bool {
+        use ValueType::{Float32, Float64, Int32, UInt16, UInt32};
+        match self {
+            UInt16 => other == UInt16,
+            UInt32 => matches!(other, UInt16 | UInt32),
+            Int32 => matches!(other, UInt16 | Int32),
+            Float32 => matches!(other, UInt16 | Float32),
+            Float64 => true,
+        }
+    }
+
     fn bit(self) -> u8 {
         match self {
             ValueType::UInt16 => 1,

@@ -8,8 +8,7 @@ use arrow::compute::cast_with_options;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
-use super::schema::data_type;
-use crate::plan::PlannedColumn;
+use crate::plan::{PlannedColumn, data_type};
 
 /// The planned columns of a frame, each in its type; one that the frame lacks is missing in all rows.
 ///

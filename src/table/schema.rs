@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema};
 use lance_encoding::constants::COMPRESSION_META_KEY;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Compression, IdType, Plan, PlannedColumn, PlannedEmbedding, ShardTable};
-use crate::source::{ColumnKind, NumberType};
+use crate::plan::{
+    Compression, IdType, Plan, PlannedColumn, PlannedEmbedding, ShardTable, data_type,
+};
 use crate::survey::{FloatType, ValueType};
 
 /// A table of a dataset.
@@ -198,26 +199,4 @@ fn frame_fields(columns: &[PlannedColumn]) -> Vec<Field> {
         .iter()
         .map(|column| Field::new(&column.written_as, data_type(&column.kind), true))
         .collect()
-}
-
-pub(super) fn data_type(kind: &ColumnKind) -> DataType {
-    match kind {
-        // Plain texts: the reference's SQL cannot filter dictionaries or large texts.
-        ColumnKind::Text | ColumnKind::Categorical { .. } => DataType::Utf8,
-        ColumnKind::Time => DataType::Timestamp(TimeUnit::Nanosecond, None),
-        ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => match number_type {
-            NumberType::Bool => DataType::Boolean,
-            NumberType::Int8 => DataType::Int8,
-            NumberType::Int16 => DataType::Int16,
-            NumberType::Int32 => DataType::Int32,
-            NumberType::Int64 => DataType::Int64,
-            NumberType::UInt8 => DataType::UInt8,
-            NumberType::UInt16 => DataType::UInt16,
-            NumberType::UInt32 => DataType::UInt32,
-            NumberType::UInt64 => DataType::UInt64,
-            NumberType::Float16 => DataType::Float16,
-            NumberType::Float32 => DataType::Float32,
-            NumberType::Float64 => DataType::Float64,
-        },
-    }
 }

@@ -1,0 +1,162 @@
+//! Continuing what a dataset has: its columns, embeddings and matrices keep their names and, unless
+//! they may be widened, their types.
+
+use std::path::Path;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::cast;
+use arrow::compute::kernels::cmp::not_distinct;
+
+use super::columns::data_type;
+use super::join::{Part, Rule, described, united_column};
+use super::kinds::united;
+use super::{BaseMatrix, PlanError, PlannedColumn, PlannedEmbedding, Widening};
+use crate::source::{
+    CellSource, Column, ColumnKind, Embedding, Layout, Matrix, MatrixName, NumberType,
+};
+use crate::survey::{FloatType, MatrixSurvey, ValueTypes, blocks};
+
+/// The columns of a dataset, and of inputs that are appended to it.
+///
+/// `fits` tells whether all values of a column of an input fit a type of the dataset.
+pub(super) fn columns(
+    rule: Rule,
+    widening: Widening,
+    dataset: (&Path, &[PlannedColumn]),
+    inputs: &[(&Path, &[Column])],
+    fits: impl Fn(usize, &str, &ColumnKind) -> Result<bool, PlanError>,
+) -> Result<Vec<Column>, PlanError> {
+    let (path, own) = dataset;
+    let own: Vec<(&str, &ColumnKind)> = own.iter().map(|c| (&c.column[..], &c.kind)).collect();
+    let mut parts = vec![Part { path, members: own }];
+    parts.extend(inputs.iter().map(|(path, columns)| Part {
+        path,
+        members: columns.iter().map(|c| (c.name.as_str(), &c.kind)).collect(),
+    }));
+    let mut joined = Vec::new();
+    for (name, kinds) in rule.apply(&parts)? {
+        let Some(has) = kinds[0] else {
+            joined.extend(united_column(rule, name, &kinds, &parts)?);
+            continue;
+        };
+        let mut kind = has.clone();
+        for (number, found) in kinds[1..].iter().enumerate() {
+            let Some(found) = found else { continue };
+            let together = united(&kind, found);
+            match together {
+                Some(together) if data_type(&together) == data_type(&kind) => kind = together,
+                _ if fits(number, name, &kind)? => {}
+                Some(together) if widening == Widening::Allow => kind = together,
+                Some(_) => {
+                    return Err(PlanError::NeedsWidening {
+                        path: parts[number + 1].path.to_path_buf(),
+                        part: rule.part,
+                        name: name.to_string(),
+                        found: described(found),
+                        has: described(&kind),
+                    });
+                }
+                None => {
+                    let paths = (path, parts[number + 1].path);
+                    return Err(rule.clash(paths, name, described(found), described(&kind)));
+                }
+            }
+        }
+        joined.push(Column {
+            name: name.to_string(),
+            kind,
+        });
+    }
+    Ok(joined)
+}
+
+/// Whether every value of a column fits a type exactly. Texts are never made of numbers.
+pub(super) fn all_fit(
+    source: &dyn CellSource,
+    rows: u64,
+    read: impl Fn(&dyn CellSource, std::ops::Range<u64>) -> Result<RecordBatch, PlanError>,
+    name: &str,
+    kind: &ColumnKind,
+) -> Result<bool, PlanError> {
+    let wanted = data_type(kind);
+    for rows in blocks(0..rows, 1) {
+        let batch = read(source, rows)?;
+        let Some(column) = batch.column_by_name(name) else {
+            return Ok(true);
+        };
+        if !column.data_type().is_numeric() || !wanted.is_numeric() {
+            return Ok(false);
+        }
+        let there_and_back = |column: &ArrayRef| -> Result<bool, arrow::error::ArrowError> {
+            let back = cast(&cast(column, &wanted)?, column.data_type())?;
+            let same = not_distinct(&back, column)?;
+            Ok(same.true_count() == same.len())
+        };
+        if !there_and_back(column).unwrap_or(false) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Embeddings of a dataset as those of an input.
+pub(super) fn embeddings(of: &[PlannedEmbedding]) -> (Vec<Embedding>, Vec<FloatType>) {
+    let embedding = |planned: &PlannedEmbedding| Embedding {
+        name: planned.name.clone(),
+        width: planned.width,
+        number_type: match planned.float_type {
+            FloatType::Float32 => NumberType::Float32,
+            FloatType::Float64 => NumberType::Float64,
+        },
+        columns: planned.columns.clone(),
+    };
+    let types = of.iter().map(|planned| planned.float_type);
+    (of.iter().map(embedding).collect(), types.collect())
+}
+
+/// Refuses embeddings that the dataset's columns do not hold.
+pub(super) fn check_embeddings(
+    path: &Path,
+    part: &'static str,
+    has: &[PlannedEmbedding],
+    joined: &[Embedding],
+    types: &[FloatType],
+) -> Result<(), PlanError> {
+    for (embedding, &needed) in joined.iter().zip(types) {
+        let mut has = has.iter().filter(|has| has.name == embedding.name);
+        if has.any(|has| has.float_type < needed) {
+            return Err(PlanError::NeedsWidening {
+                path: path.to_path_buf(),
+                part,
+                name: embedding.name.clone(),
+                found: "lists of float64".into(),
+                has: "lists of float32".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Matrices of a dataset as those of an input that has no entries in them.
+pub(super) fn matrices(
+    of: &[BaseMatrix],
+    part: &str,
+    name: impl Fn(String) -> MatrixName,
+) -> (Vec<Matrix>, Vec<MatrixSurvey>) {
+    let matrix = |base: &BaseMatrix| Matrix {
+        name: name(base.name.clone()),
+        object: format!("{part}/{}", base.name),
+        layout: Layout::Absent,
+        number_type: NumberType::Float32,
+        entries: Some(0),
+    };
+    let survey = |_: &BaseMatrix| MatrixSurvey {
+        exact: ValueTypes::all(),
+        misfits: Default::default(),
+        expected_entries: 0,
+    };
+    (
+        of.iter().map(matrix).collect(),
+        of.iter().map(survey).collect(),
+    )
+}
