@@ -87,6 +87,8 @@ fn of_ingest(error: &IngestError) -> ExitCode {
         | IngestError::Exists { .. }
         | IngestError::NotOurs { .. }
         | IngestError::OtherJob { .. } => ExitCode::Refused,
+        IngestError::Moved { .. } => ExitCode::TryAgain,
+        IngestError::InputFailed { failure } => of_ingest(failure),
         IngestError::Table(error) => of_table(error),
         IngestError::Dataset(error) => of_dataset(error),
         IngestError::Store(error) => of_store(error),
@@ -122,6 +124,7 @@ fn of_dataset(error: &DatasetError) -> ExitCode {
         DatasetError::NotADataset { .. }
         | DatasetError::Config { .. }
         | DatasetError::InProgress { .. }
+        | DatasetError::CannotContinue { .. }
         | DatasetError::MissingVersion { .. } => ExitCode::Refused,
         DatasetError::Table(error) => of_table(error),
         DatasetError::Store(error) => of_store(error),

@@ -11,6 +11,7 @@ use crate::error::{Error, ExitCode};
 use crate::ingest::{Earlier, Existing, Job, RunOptions, check_output};
 use crate::plan::Plan;
 use crate::source::{self, Inputs, MainMatrix, Names, OpenOptions, RawUse, Selection};
+use crate::store::Wait;
 use crate::survey::Survey;
 
 /// A checked conversion.
@@ -125,6 +126,7 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
         chunk_cells: settings.chunk_cells,
         existing: request.existing,
         earlier: request.earlier,
+        wait: Wait::No,
     };
     let bars = Bars::new(request.verbosity);
     let job = Job::begin(plan, &request.output, options)?;

@@ -3,7 +3,7 @@
 use lance_table::format::Fragment;
 use serde::{Deserialize, Serialize};
 
-use super::Writer;
+use super::{Census, Writer};
 use crate::chunk::{Digest, Tidied, ValueStats};
 use crate::plan::{JobId, Plan, ShardTable};
 use crate::survey::ValueType;
@@ -17,6 +17,10 @@ pub struct Checkpoint {
     pub started: String,
     pub writer: Writer,
     pub plan: Plan,
+    /// What the rows of the dataset that is appended to were found to be, where its config does
+    /// not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub census: Option<Census>,
     /// In the order in which they were finished.
     pub shards: Vec<ShardRecord>,
 }

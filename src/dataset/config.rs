@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::CensusRange;
 use crate::chunk::{Digest, Tidied, ValueStats};
 use crate::plan::{GeneJoin, GeneKey, JobId};
 use crate::source::{MatrixName, Note, OpenOptions, Part};
@@ -15,7 +16,7 @@ use crate::survey::{Fingerprint, Repeats};
 pub(super) const FORMAT_VERSION: &str = "0.5";
 
 /// A complete dataset. The keys down to `multi_file` are those of the reference.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DatasetConfig {
     pub format_version: String,
     /// Cells and genes.
@@ -48,11 +49,18 @@ pub struct DatasetConfig {
     pub varp: Option<Keys>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub created_at: String,
+    /// When something was last appended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_updated: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multi_file: Option<MultiFile>,
     /// The program that wrote the dataset; `None` for the reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<Writer>,
+    /// The time of the change (`last_updated`, or `created_at`) that what follows describes. Another
+    /// program that appends changes one, and not the other.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub described_at: String,
     /// The Lance version of each table that this file describes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub versions: BTreeMap<String, u64>,
@@ -60,6 +68,9 @@ pub struct DatasetConfig {
     /// sources.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub digests: BTreeMap<String, Digest>,
+    /// The sums that the statistics are made of, to which those of an append are added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sums: Option<ValueStats>,
     /// The type of the values and why it was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ValueNote>,
@@ -194,6 +205,9 @@ pub struct ValueNote {
 /// An input as it was when it was converted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceNote {
+    /// The job that converted it; `None` for what another program wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
     /// Its path as it was given.
     pub path: PathBuf,
     pub source_file: String,
@@ -228,6 +242,33 @@ pub struct SourceNote {
     pub warnings: Vec<String>,
     pub repeated_cells: Repeats,
     pub repeated_genes: Repeats,
+}
+
+impl SourceNote {
+    /// Cells that another program wrote, as they were found.
+    pub fn of_another(range: &CensusRange) -> Self {
+        SourceNote {
+            job: None,
+            path: PathBuf::from(&range.name),
+            source_file: range.name.clone(),
+            fingerprint: Fingerprint::default(),
+            open: OpenOptions::default(),
+            matrix: String::new(),
+            first_cell: range.first_cell,
+            cells: range.cells,
+            gene_join: None,
+            entries: range.rows,
+            rows: range.rows,
+            tidied: Tidied::default(),
+            digests: BTreeMap::from([("expression".to_string(), range.digest)]),
+            layers: Vec::new(),
+            converted: Vec::new(),
+            left_out: Vec::new(),
+            warnings: Vec::new(),
+            repeated_cells: Repeats::default(),
+            repeated_genes: Repeats::default(),
+        }
+    }
 }
 
 /// A layer, or a matrix of pairs, as it was written.
@@ -287,6 +328,13 @@ impl Metadata {
 }
 
 impl DatasetConfig {
+    /// Whether this program wrote the dataset last, so that versions, sums, digests and sources
+    /// are true of it.
+    pub fn is_described(&self) -> bool {
+        let changed = self.last_updated.as_ref().unwrap_or(&self.created_at);
+        self.writer.is_some() && !self.versions.is_empty() && *changed == self.described_at
+    }
+
     /// The format version that this program writes.
     pub fn current_format() -> String {
         FORMAT_VERSION.into()

@@ -29,6 +29,9 @@ pub enum DatasetError {
         version: u64,
         source: Box<lance::Error>,
     },
+    /// The dataset is not such that rows can be appended to it exactly.
+    #[error("{path}: nothing can be appended: {why}")]
+    CannotContinue { path: PathBuf, why: String },
     #[error(transparent)]
     Table(#[from] TableError),
     #[error(transparent)]

@@ -1,6 +1,8 @@
 //! A SLAF dataset on disk: its `config.json`, the checkpoint of a job that is writing it, and a
 //! summary of what it holds.
 
+mod base;
+mod census;
 mod checkpoint;
 mod config;
 mod config_file;
@@ -8,6 +10,8 @@ mod error;
 mod info;
 mod open;
 
+pub use census::{Census, CensusRange, UNNAMED};
+pub(crate) use census::{Starts, gene_hashes};
 pub use checkpoint::{Checkpoint, MatrixRecord, PartRecord, ShardRecord, Status};
 pub use config::{
     ColumnDtype, ColumnNote, DatasetConfig, ExpressionStats, Keys, LayerNote, Metadata, MultiFile,

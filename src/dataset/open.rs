@@ -1,5 +1,6 @@
 //! Opening a dataset as one consistent state.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, DatasetConfig, DatasetError};
@@ -10,6 +11,8 @@ use crate::table::{TableFolder, TableName};
 pub struct Dataset {
     path: PathBuf,
     config: DatasetConfig,
+    /// The versions that are opened; the newest of tables that are not among them.
+    versions: BTreeMap<String, u64>,
 }
 
 impl Dataset {
@@ -27,19 +30,36 @@ impl Dataset {
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         let config = read_config(path)?;
         match config.dataset {
-            Some(config) => Ok(Dataset {
-                path: path.to_path_buf(),
-                config,
-            }),
+            Some(config) => {
+                let versions = match config.is_described() {
+                    true => config.versions.clone(),
+                    false => BTreeMap::new(),
+                };
+                Ok(Dataset::at(path, config, versions))
+            }
             None => Err(DatasetError::InProgress {
                 path: path.to_path_buf(),
             }),
         }
     }
 
+    /// The dataset in a folder, as it is in these versions of its tables.
+    pub fn at(path: &Path, config: DatasetConfig, versions: BTreeMap<String, u64>) -> Self {
+        Dataset {
+            path: path.to_path_buf(),
+            config,
+            versions,
+        }
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The versions of its tables, as far as they are known.
+    pub fn versions(&self) -> &BTreeMap<String, u64> {
+        &self.versions
     }
 
     /// What config.json says.
@@ -54,7 +74,7 @@ impl Dataset {
     }
 
     /// A table in the version that config.json describes: appends that are not complete are not
-    /// seen. Datasets of the reference name no versions; there it is the newest.
+    /// seen. Where another program wrote last, no version is known; there it is the newest.
     pub async fn table(&self, table: TableName) -> Result<lance::Dataset, DatasetError> {
         let folder = self
             .config
@@ -63,7 +83,7 @@ impl Dataset {
             .map_or(table.folder(), String::as_str);
         let path = self.path.join(folder);
         let uri = TableFolder::new(path.clone()).uri()?;
-        let version = self.config.versions.get(table.key()).copied();
+        let version = self.versions.get(table.key()).copied();
         let builder = lance::dataset::builder::DatasetBuilder::from_uri(&uri);
         let builder = match version {
             Some(version) => builder.with_version(version),

@@ -4,25 +4,26 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use lance_table::format::Fragment;
 use tokio::runtime::Handle;
 
 use super::IngestError;
+use super::base_rows;
 use super::counts::CountsReader;
 use super::describe::describe;
 use super::genes::{DatasetGenes, Genes};
+use super::tables::{Tables, TargetTable};
 use super::target::Target;
 use crate::chunk::Digest;
-use crate::dataset::{Checkpoint, ConfigFile, DatasetConfig, UNS};
-use crate::plan::{Plan, PlannedEmbedding, ShardTable};
+use crate::dataset::{Checkpoint, ConfigFile, Dataset, DatasetConfig, UNS};
+use crate::plan::{Described, JobId, Plan, PlannedEmbedding, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::{Axis, CellSource, Inputs};
 use crate::store::replace_file;
 use crate::survey::blocks;
 use crate::table::{
-    CellRows, FragmentWriter, GeneRows, TableError, TableName, embedding_column,
+    CellRows, FragmentWriter, GeneRows, RowReader, TableError, TableName, embedding_column,
     missing_embeddings, planned_columns, row_digest, schema,
 };
 
@@ -31,6 +32,7 @@ pub(super) struct Commit<'a> {
     pub inputs: &'a Inputs,
     pub genes: &'a DatasetGenes,
     pub target: &'a Target,
+    pub tables: &'a Tables,
     pub checkpoint: &'a Checkpoint,
     pub progress: &'a dyn Progress,
     pub runtime: &'a Handle,
@@ -44,19 +46,24 @@ impl Commit<'_> {
                 .fingerprint
                 .check_unchanged(&*self.inputs.get(number)?)?;
         }
-        let mut versions = BTreeMap::new();
-        let mut digests = BTreeMap::new();
-        for table in TableName::of(self.plan()) {
+        let before = self.target.before().map(Dataset::config);
+        // Tables that the job does not write stay as they are.
+        let mut versions = match &self.plan().base {
+            Some(base) => base.versions.clone(),
+            None => BTreeMap::new(),
+        };
+        let mut digests = before.map_or_else(BTreeMap::new, |before| before.digests.clone());
+        for (&table, of_job) in self.tables {
             self.progress.report(Event::Committing { table });
-            let version = self.runtime.block_on(self.table(table))?;
+            let version = self.runtime.block_on(self.table(table, of_job))?;
             versions.insert(table.key().to_string(), version);
             if matches!(table, TableName::Genes | TableName::Cells) {
-                let digest = self.runtime.block_on(self.digest(table, version))?;
+                let digest = self.runtime.block_on(self.digest(table, of_job, version))?;
                 digests.insert(table.key().to_string(), digest);
             }
         }
         self.write_uns()?;
-        let dataset = describe(self.inputs, self.checkpoint, versions, digests)?;
+        let dataset = describe(self.inputs, self.checkpoint, before, versions, digests)?;
         crate::failpoint::reach("before-config");
         let file = ConfigFile {
             dataset: Some(dataset.clone()),
@@ -71,10 +78,10 @@ impl Commit<'_> {
         &self.checkpoint.plan
     }
 
-    async fn table(&self, table: TableName) -> Result<u64, IngestError> {
-        let folder = self.target.table(table);
+    async fn table(&self, table: TableName, of_job: &TargetTable) -> Result<u64, IngestError> {
+        let TargetTable { folder, before, .. } = of_job;
         let job = &self.checkpoint.job;
-        let (before, after) = match table {
+        let (begun, ended) = match table {
             TableName::Expression => ("before-expression-commit", "after-expression-commit"),
             TableName::Layers => ("before-layers-commit", "after-layers-commit"),
             TableName::Genes => ("before-genes-commit", "after-genes-commit"),
@@ -82,31 +89,45 @@ impl Commit<'_> {
             TableName::CellPairs => ("before-cell-pairs-commit", "after-cell-pairs-commit"),
             TableName::Cells => ("before-cells-commit", "after-cells-commit"),
         };
-        let schema = schema(table, self.plan());
         // A commit that was killed may have landed.
-        if let Some(version) = folder.landed(job).await? {
+        if let Some(version) = folder.landed(job, *before).await? {
             return Ok(version);
         }
-        let fragments = match table {
-            TableName::Expression => self.shards(ShardTable::Expression),
-            TableName::Layers => self.shards(ShardTable::Layers),
-            TableName::GenePairs => self.shards(ShardTable::GenePairs),
-            TableName::CellPairs => self.shards(ShardTable::CellPairs),
-            TableName::Genes => self.genes(&schema).await?,
-            TableName::Cells => self.cells(&schema).await?,
+        let mut fragments = Vec::new();
+        if let Some(shards) = shard_table(table) {
+            if let Some(replaced) = of_job.replaced() {
+                fragments = base_rows::entries(of_job, replaced, job).await?;
+            }
+            fragments.extend(self.shards(shards));
+        } else if table == TableName::Genes {
+            fragments = self.genes(of_job).await?;
+        } else {
+            fragments = self.cells(of_job).await?;
+        }
+        let Some(change) = of_job.change(&fragments) else {
+            return Ok(before.unwrap_or_default());
         };
-        crate::failpoint::reach(before);
-        let version = folder.create(job, &schema, fragments).await?;
-        crate::failpoint::reach(after);
+        crate::failpoint::reach(begun);
+        let version = folder.commit(job, change, fragments).await?;
+        crate::failpoint::reach(ended);
         Ok(version)
     }
 
     /// The digest of a table as it was committed. It is read again, so that it is right even where
     /// an earlier run committed the table and died.
-    async fn digest(&self, table: TableName, version: u64) -> Result<Digest, IngestError> {
-        let folder = self.target.table(table);
-        let mut rows = folder.rows(version).await?;
-        let mut digest = Digest::default();
+    async fn digest(
+        &self,
+        table: TableName,
+        of_job: &TargetTable,
+        version: u64,
+    ) -> Result<Digest, IngestError> {
+        let folder = &of_job.folder;
+        let opened = folder.at(version).await?;
+        let (mut digest, new) = self.digest_before(table, of_job);
+        if new.as_ref().is_some_and(Range::is_empty) {
+            return Ok(digest);
+        }
+        let mut rows = RowReader::over(&opened, folder.path(), new).await?;
         while let Some(batch) = rows.next().await? {
             digest.add(row_digest(&batch).map_err(|source| TableError::Arrow {
                 path: folder.path().to_path_buf(),
@@ -114,6 +135,31 @@ impl Commit<'_> {
             })?);
         }
         Ok(digest)
+    }
+
+    /// What is known of a table's digest without reading it, and the rows that are to be added;
+    /// `None` for all rows.
+    fn digest_before(
+        &self,
+        table: TableName,
+        of_job: &TargetTable,
+    ) -> (Digest, Option<Range<u64>>) {
+        let plan = self.plan();
+        let nothing = (Digest::default(), None);
+        let (Some(base), Some(before)) = (&plan.base, self.target.before()) else {
+            return nothing;
+        };
+        if base.described != Described::Whole || of_job.replaced().is_some() {
+            return nothing;
+        }
+        let new = match table {
+            TableName::Cells => base.cells..plan.cells,
+            _ => base.genes..plan.genes,
+        };
+        match before.config().digests.get(table.key()) {
+            Some(&digest) => (digest, Some(new)),
+            None => nothing,
+        }
     }
 
     /// The fragments of all shards of a table in the order of their rows.
@@ -154,16 +200,11 @@ impl Commit<'_> {
         TableError::Arrow { path, source }.into()
     }
 
-    async fn genes(&self, schema: &Schema) -> Result<Vec<Fragment>, IngestError> {
+    async fn genes(&self, table: &TargetTable) -> Result<Vec<Fragment>, IngestError> {
         let plan = self.plan();
-        let table = self.target.table(TableName::Genes);
-        let mut writer = LazyWriter {
-            commit: self,
-            table: TableName::Genes,
-            schema,
-            open: None,
-        };
-        let mut next = 0;
+        let schema = schema(TableName::Genes, plan);
+        let mut writer = self.writer(TableName::Genes, table).await?;
+        let mut next = plan.base.as_ref().map_or(0, |base| base.genes as i64);
         for described in &self.genes.described {
             let source = self.inputs.get(described.input)?;
             for rows in blocks(
@@ -185,22 +226,21 @@ impl Commit<'_> {
                 };
                 let taken = all.taken(&rows, kept.map(Vec::as_slice), &mut next);
                 let taken = taken.map_err(|e| self.arrow(TableName::Genes, e))?;
-                writer.write(&taken.batch(table.path(), schema)?).await?;
+                let batch = taken.batch(table.folder.path(), &schema)?;
+                let batch = table.layout.rows(&batch);
+                let batch = batch.map_err(|e| self.arrow(TableName::Genes, e))?;
+                writer.write(&batch).await?;
             }
         }
         writer.finish().await
     }
 
-    async fn cells(&self, schema: &Schema) -> Result<Vec<Fragment>, IngestError> {
+    async fn cells(&self, table: &TargetTable) -> Result<Vec<Fragment>, IngestError> {
         let plan = self.plan();
-        let table = self.target.table(TableName::Cells);
-        let mut writer = LazyWriter {
-            commit: self,
-            table: TableName::Cells,
-            schema,
-            open: None,
-        };
-        let mut next_row = 0i64;
+        let schema = schema(TableName::Cells, plan);
+        let mut writer = self.writer(TableName::Cells, table).await?;
+        // Rows of the whole table are counted, whoever wrote them.
+        let mut next_row = plan.base.as_ref().map_or(0, |base| base.rows as i64);
         for record in self.checkpoint.records(ShardTable::Expression) {
             let counts = record.counts.as_deref().unwrap_or_default();
             let mut counts = CountsReader::open(self.target.job_folder().join(counts))?;
@@ -224,11 +264,32 @@ impl Commit<'_> {
                         source_file: &input.source_file,
                         obsm: self.embeddings(&*source, Axis::Cells, &plan.obsm, &rows)?,
                     };
-                    writer.write(&batch.batch(table.path(), schema)?).await?;
+                    let batch = batch.batch(table.folder.path(), &schema)?;
+                    let batch = table.layout.rows(&batch);
+                    let batch = batch.map_err(|e| self.arrow(TableName::Cells, e))?;
+                    writer.write(&batch).await?;
                 }
             }
         }
         writer.finish().await
+    }
+
+    /// A writer of a table's new rows, after those that must be written anew.
+    async fn writer<'s>(
+        &'s self,
+        name: TableName,
+        table: &'s TargetTable,
+    ) -> Result<LazyWriter<'s>, IngestError> {
+        let mut writer = LazyWriter {
+            table,
+            job: &self.checkpoint.job,
+            open: None,
+        };
+        if let Some(replaced) = table.replaced() {
+            let census = self.checkpoint.census.as_ref();
+            base_rows::frame(self.target, census, name, table, replaced, &mut writer).await?;
+        }
+        Ok(writer)
     }
 
     /// Writes what is neither a table nor a matrix: that of a single input as it is, that of several
@@ -270,25 +331,29 @@ fn signed(ids: &std::ops::Range<u64>) -> std::ops::Range<i64> {
     ids.start as i64..ids.end as i64
 }
 
+/// The shards of which a table is made; none of those that describe cells or genes.
+fn shard_table(table: TableName) -> Option<ShardTable> {
+    let mut tables = ShardTable::ALL.into_iter();
+    tables.find(|&shards| TableName::from(shards) == table)
+}
+
 /// Writes one fragment, or none where there are no rows.
-struct LazyWriter<'a> {
-    commit: &'a Commit<'a>,
-    table: TableName,
-    schema: &'a Schema,
+pub(super) struct LazyWriter<'a> {
+    table: &'a TargetTable,
+    job: &'a JobId,
     open: Option<FragmentWriter>,
 }
 
 impl LazyWriter<'_> {
-    async fn write(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
         let writer = match &mut self.open {
             Some(writer) => writer,
             closed => {
-                let table = self.commit.target.table(self.table);
-                let job = &self.commit.checkpoint.job;
-                closed.insert(FragmentWriter::create(&table, job, self.schema).await?)
+                let TargetTable { folder, layout, .. } = self.table;
+                closed.insert(FragmentWriter::create(folder, self.job, layout).await?)
             }
         };
         Ok(writer.write(batch).await?)

@@ -6,82 +6,152 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int32Type;
 
 use super::IngestError;
-use crate::chunk::{Digest, Tidied, ValueStats};
+use crate::chunk::{Digest, Tidied};
 use crate::dataset::{
-    Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote, MatrixRecord, Metadata,
-    MultiFile, Optimizations, SourceFile, SourceNote, ValueNote, Writer, matrix_key, timestamp,
+    CensusRange, Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote,
+    MatrixRecord, Metadata, MultiFile, SourceFile, SourceNote, ValueNote, Writer, matrix_key,
+    timestamp,
 };
 use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table};
 use crate::source::{ColumnKind, Inputs, Part};
 use crate::table::TableName;
 
-/// Describes the dataset that a job has made, whose tables have these versions and digests.
+/// Describes the dataset that a job has made, or appended to, whose tables have these versions and
+/// digests. `before` is what its config said before.
 pub(super) fn describe(
     inputs: &Inputs,
     checkpoint: &Checkpoint,
+    before: Option<&DatasetConfig>,
     versions: BTreeMap<String, u64>,
     digests: BTreeMap<String, Digest>,
 ) -> Result<DatasetConfig, IngestError> {
     let plan = &checkpoint.plan;
-    let mut stats = ValueStats::default();
+    let old = before.cloned().unwrap_or_default();
+    let census = checkpoint.census.as_ref();
+    let mut stats = match census {
+        Some(census) => census.stats,
+        None => old.sums.unwrap_or_default(),
+    };
     for record in checkpoint.records(ShardTable::Expression) {
         for matrix in record.parts.iter().flat_map(|part| &part.matrices) {
             stats.add(&matrix.stats);
         }
     }
+    let others = census.map_or(&[][..], |census| &census.ranges);
     let planned = plan.inputs.iter().enumerate();
     let sources = planned.map(|(number, input)| source_note(checkpoint, number, input));
-    let files = plan.inputs.iter().map(|input| SourceFile {
+    let others_sources = others.iter().map(SourceNote::of_another);
+    let shape = [plan.cells, plan.genes];
+    let now = timestamp();
+    let mut tables = old.tables;
+    for table in TableName::of(plan) {
+        tables.insert(table.key().to_string(), table.folder().to_string());
+    }
+    let [obs_dtypes, var_dtypes] = [
+        categories(inputs, &plan.obs, Table::Obs, &old.obs_dtypes)?,
+        categories(inputs, &plan.var, Table::Var, &old.var_dtypes)?,
+    ];
+    Ok(DatasetConfig {
+        format_version: match before {
+            Some(_) => old.format_version,
+            None => DatasetConfig::current_format(),
+        },
+        array_shape: shape,
+        n_cells: plan.cells,
+        n_genes: plan.genes,
+        tables,
+        optimizations: old.optimizations,
+        metadata: Metadata::new(shape, &stats),
+        obs_dtypes,
+        var_dtypes,
+        layers: keys(
+            old.layers,
+            plan.layers.iter().map(|layer| (&layer.written_as, None)),
+        ),
+        obsm: keys(
+            old.obsm,
+            plan.obsm.iter().map(|e| (&e.written_as, Some(e.width))),
+        ),
+        varm: keys(
+            old.varm,
+            plan.varm.iter().map(|e| (&e.written_as, Some(e.width))),
+        ),
+        obsp: keys(
+            old.obsp,
+            plan.obsp.iter().map(|p| (&p.written_as, Some(plan.cells))),
+        ),
+        varp: keys(
+            old.varp,
+            plan.varp.iter().map(|p| (&p.written_as, Some(plan.genes))),
+        ),
+        created_at: match before {
+            Some(_) => old.created_at,
+            None => now.clone(),
+        },
+        last_updated: before.map(|_| now.clone()),
+        multi_file: Some(files(old.multi_file, others, plan)),
+        writer: Some(Writer::this()),
+        described_at: now,
+        versions,
+        digests,
+        sums: Some(stats),
+        value: Some(match old.value {
+            Some(value) if value.r#type == plan.value.value_type.to_string() => value,
+            _ => ValueNote {
+                r#type: plan.value.value_type.to_string(),
+                reason: plan.value.reason(),
+                stored: plan.value.stored.to_string(),
+            },
+        }),
+        sources: old
+            .sources
+            .into_iter()
+            .chain(others_sources)
+            .chain(sources)
+            .collect(),
+        column_notes: column_notes(plan, &old.column_notes),
+        gene_key: plan.is_joined().then(|| plan.gene_plan.key.clone()),
+        jobs: old
+            .jobs
+            .into_iter()
+            .chain([checkpoint.job.clone()])
+            .collect(),
+        others: old.others,
+    })
+}
+
+/// The files that the dataset was made of, in the form of the reference.
+fn files(old: Option<MultiFile>, others: &[CensusRange], plan: &Plan) -> MultiFile {
+    let mut files = old.map_or_else(Vec::new, |old| old.source_files);
+    // The reference leaves out those of datasets that it made of one file.
+    let listed = files.iter().map(|file| file.n_cells).sum::<u64>();
+    let unlisted = others.iter().filter(|range| range.first_cell >= listed);
+    files.extend(unlisted.map(|range| SourceFile {
+        file_path: range.name.clone(),
+        file_name: range.name.clone(),
+        n_cells: range.cells,
+        cell_offset: range.first_cell,
+        others: Default::default(),
+    }));
+    files.extend(plan.inputs.iter().map(|input| SourceFile {
         file_path: input.path.display().to_string(),
         file_name: input.source_file.clone(),
         n_cells: input.cells.end - input.cells.start,
         cell_offset: input.cells.start,
         others: Default::default(),
-    });
-    let shape = [plan.cells, plan.genes];
-    Ok(DatasetConfig {
-        format_version: DatasetConfig::current_format(),
-        array_shape: shape,
-        n_cells: plan.cells,
-        n_genes: plan.genes,
-        tables: TableName::of(plan)
-            .map(|table| (table.key().to_string(), table.folder().to_string()))
-            .collect(),
-        optimizations: Optimizations::default(),
-        metadata: Metadata::new(shape, &stats),
-        obs_dtypes: categories(inputs, &plan.obs, Table::Obs)?,
-        var_dtypes: categories(inputs, &plan.var, Table::Var)?,
-        layers: keys(plan.layers.iter().map(|layer| (&layer.written_as, None))),
-        obsm: keys(plan.obsm.iter().map(|e| (&e.written_as, Some(e.width)))),
-        varm: keys(plan.varm.iter().map(|e| (&e.written_as, Some(e.width)))),
-        obsp: keys(plan.obsp.iter().map(|p| (&p.written_as, Some(plan.cells)))),
-        varp: keys(plan.varp.iter().map(|p| (&p.written_as, Some(plan.genes)))),
-        created_at: timestamp(),
-        multi_file: Some(MultiFile {
-            total_files: plan.inputs.len() as u64,
-            total_cells_from_files: plan.cells,
-            source_files: files.collect(),
-        }),
-        writer: Some(Writer::this()),
-        versions,
-        digests,
-        value: Some(ValueNote {
-            r#type: plan.value.value_type.to_string(),
-            reason: plan.value.reason(),
-            stored: plan.value.stored.to_string(),
-        }),
-        sources: sources.collect(),
-        column_notes: column_notes(plan),
-        gene_key: (plan.inputs.len() > 1).then(|| plan.gene_plan.key.clone()),
-        jobs: vec![checkpoint.job.clone()],
-        others: Default::default(),
-    })
+    }));
+    MultiFile {
+        total_files: files.len() as u64,
+        total_cells_from_files: files.iter().map(|file| file.n_cells).sum(),
+        source_files: files,
+    }
 }
 
 /// What an input gave.
 fn source_note(checkpoint: &Checkpoint, number: usize, input: &PlannedInput) -> SourceNote {
     let plan = &checkpoint.plan;
     let mut note = SourceNote {
+        job: Some(checkpoint.job.clone()),
         path: input.path.clone(),
         source_file: input.source_file.clone(),
         fingerprint: input.fingerprint.clone(),
@@ -89,7 +159,7 @@ fn source_note(checkpoint: &Checkpoint, number: usize, input: &PlannedInput) -> 
         matrix: input.main.object.clone(),
         first_cell: input.cells.start,
         cells: input.cells.end - input.cells.start,
-        gene_join: (plan.inputs.len() > 1).then(|| input.gene_join.clone()),
+        gene_join: plan.is_joined().then(|| input.gene_join.clone()),
         entries: 0,
         rows: 0,
         tidied: Tidied::default(),
@@ -139,11 +209,16 @@ fn source_note(checkpoint: &Checkpoint, number: usize, input: &PlannedInput) -> 
 
 /// The names of a part and what readers of the reference need to know of them: all of them are as
 /// they were converted, which means that those readers do not change them.
-fn keys<'a>(names: impl Iterator<Item = (&'a String, Option<u64>)>) -> Option<Keys> {
-    let mut keys = Keys::default();
+fn keys<'a>(
+    old: Option<Keys>,
+    names: impl Iterator<Item = (&'a String, Option<u64>)>,
+) -> Option<Keys> {
+    let mut keys = old.unwrap_or_default();
     for (name, dimension) in names {
-        keys.available.push(name.clone());
-        keys.immutable.push(name.clone());
+        if !keys.available.contains(name) {
+            keys.available.push(name.clone());
+            keys.immutable.push(name.clone());
+        }
         if let Some(dimension) = dimension {
             keys.dimensions.insert(name.clone(), dimension);
         }
@@ -152,8 +227,10 @@ fn keys<'a>(names: impl Iterator<Item = (&'a String, Option<u64>)>) -> Option<Ke
 }
 
 /// What was written under another name, and the names of an embedding's numbers.
-fn column_notes(plan: &Plan) -> Vec<ColumnNote> {
-    let mut notes = Vec::new();
+fn column_notes(plan: &Plan, old: &[ColumnNote]) -> Vec<ColumnNote> {
+    // Those of genes × genes are none of the plan's where there is a dataset already.
+    let kept = old.iter().filter(|note| note.part == Part::Varp);
+    let mut notes: Vec<ColumnNote> = kept.cloned().collect();
     let mut note = |part, column: &str, written_as: &str, columns: Option<&Vec<String>>| {
         if column != written_as || columns.is_some() {
             notes.push(ColumnNote {
@@ -191,9 +268,17 @@ fn categories(
     inputs: &Inputs,
     columns: &[PlannedColumn],
     table: Table,
+    old: &BTreeMap<String, ColumnDtype>,
 ) -> Result<BTreeMap<String, ColumnDtype>, IngestError> {
-    let mut dtypes: BTreeMap<String, ColumnDtype> = BTreeMap::new();
+    let mut dtypes = old.clone();
     let wanted = |column: &&PlannedColumn| matches!(column.kind, ColumnKind::Categorical { .. });
+    // Categories and plain texts together are texts.
+    for column in columns.iter().filter(|column| !wanted(column)) {
+        let of_category = |dtype: &ColumnDtype| dtype.dtype == "category";
+        if dtypes.get(&column.written_as).is_some_and(of_category) {
+            dtypes.remove(&column.written_as);
+        }
+    }
     let columns: Vec<&PlannedColumn> = columns.iter().filter(wanted).collect();
     if columns.is_empty() {
         return Ok(dtypes);

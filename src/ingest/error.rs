@@ -40,6 +40,14 @@ pub enum IngestError {
         other: String,
         started: String,
     },
+    /// The dataset that is appended to is not what the plan was made for.
+    #[error("{path} was changed by another process while the append was planned; run it again")]
+    Moved { path: PathBuf },
+    /// One of several inputs failed.
+    #[error(
+        "{failure}; nothing of the job is visible, and what it has written is kept: put the input right and run the same command again, or leave the input out and add --no-resume"
+    )]
+    InputFailed { failure: Box<IngestError> },
     /// A value does not fit the type that was forced, or any.
     #[error("{misfit}; {help}")]
     NoType {

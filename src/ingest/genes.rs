@@ -1,6 +1,8 @@
 //! The genes of a job's dataset: who they are, and which input describes each.
 
+use super::IngestError;
 use crate::chunk::IdHash;
+use crate::dataset::{Dataset, gene_hashes};
 use crate::plan::{GeneIndex, GeneMap, Join, Plan, PlanError, gene_keys};
 use crate::source::{CellSource, Inputs};
 use crate::survey::blocks;
@@ -28,10 +30,15 @@ pub(super) struct DatasetGenes {
 }
 
 impl DatasetGenes {
-    /// Looks up the genes of all inputs that add to them.
-    pub fn of(inputs: &Inputs, plan: &Plan) -> Result<Self, PlanError> {
+    /// Looks up the genes of all inputs that add to them, and of the dataset that is appended to.
+    pub fn of(
+        inputs: &Inputs,
+        plan: &Plan,
+        before: Option<&Dataset>,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<Self, IngestError> {
         let first = inputs.get(0)?;
-        if plan.inputs.len() == 1 {
+        if !plan.is_joined() {
             return Ok(DatasetGenes {
                 index: None,
                 described: vec![Described {
@@ -42,18 +49,23 @@ impl DatasetGenes {
             });
         }
         let key = &plan.gene_plan.key;
-        let index = match &plan.gene_plan.keys {
-            Some(keys) => GeneIndex::new(keys.iter().map(Some).collect()),
-            None => GeneIndex::new(gene_keys(&*first, key)?),
+        let index = match (&plan.gene_plan.keys, before) {
+            (Some(keys), _) => GeneIndex::new(keys.iter().map(Some).collect()),
+            (None, Some(before)) => GeneIndex::new(runtime.block_on(before.keys_of_genes(key))?),
+            (None, None) => GeneIndex::new(gene_keys(&*first, key)?),
         };
         let mut genes = DatasetGenes {
             index: None,
             described: Vec::new(),
-            hashes: Vec::new(),
+            hashes: match before {
+                Some(before) => runtime.block_on(gene_hashes(before))?,
+                None => Vec::new(),
+            },
         };
         // With an outer join later inputs add genes, after all that are there.
         let adding = match plan.gene_plan.join {
             Join::Outer => plan.inputs.len(),
+            Join::Exact | Join::Inner if before.is_some() => 0,
             Join::Exact | Join::Inner => 1,
         };
         for (number, input) in plan.inputs.iter().enumerate().take(adding) {

@@ -7,13 +7,14 @@ use super::commit::Commit;
 use super::finished::{Finished, summarise, tidy_up};
 use super::genes::DatasetGenes;
 use super::shards::ShardRun;
+use super::tables::TargetTable;
 use super::target::{Earlier, Existing, Found, Target};
 use crate::chunk::ChunkError;
-use crate::dataset::{Checkpoint, ConfigFile, ShardRecord, Status, Writer, timestamp};
-use crate::plan::{Plan, ShardTable, Widened};
+use crate::dataset::{Census, Checkpoint, ShardRecord, Status, Writer, timestamp};
+use crate::plan::{Described, Plan, ShardTable, WIDEN, Widened, Widening};
 use crate::progress::{Event, Progress};
 use crate::source::{Inputs, SourceError};
-use crate::store::{create_folder, sync_folder};
+use crate::store::{Wait, create_folder, sync_folder};
 use crate::survey::ValueType;
 use crate::table::TableName;
 
@@ -28,6 +29,8 @@ pub struct RunOptions {
     pub chunk_cells: u64,
     pub existing: Existing,
     pub earlier: Earlier,
+    /// What to do while another process has the output.
+    pub wait: Wait,
 }
 
 /// A job that has its output to itself.
@@ -36,6 +39,7 @@ pub struct RunOptions {
 /// use slaf::ingest::{Earlier, Existing, Job, RunOptions};
 /// use slaf::plan::{Plan, PlanOptions};
 /// use slaf::source::{Inputs, OpenOptions};
+/// use slaf::store::Wait;
 /// use slaf::survey::Survey;
 ///
 /// # let folder = tempfile::tempdir()?;
@@ -50,6 +54,7 @@ pub struct RunOptions {
 ///     chunk_cells: u64::MAX,
 ///     existing: Existing::Refuse,
 ///     earlier: Earlier::Resume,
+///     wait: Wait::No,
 /// };
 /// let finished = Job::begin(plan, &output, options)?.run(&inputs, &())?;
 /// assert_eq!(finished.outcome().dataset.array_shape, [200, 300]);
@@ -62,37 +67,44 @@ pub struct Job {
     found: Found,
     plan: Plan,
     options: RunOptions,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Job {
-    /// Claims the output for a plan.
+    /// Claims the output for a plan: a new one, or the dataset that the plan was made for.
     ///
     /// # Errors
     /// The output exists, is the unfinished work of another job, is being written by another
-    /// process, or cannot be written.
+    /// process, or cannot be written. [`IngestError::Moved`] where a dataset is no longer what the
+    /// plan was made for: another plan is needed.
     pub fn begin(plan: Plan, output: &Path, options: RunOptions) -> Result<Self, IngestError> {
-        let (target, found) =
-            Target::claim(output, &plan.job_id(), options.existing, options.earlier)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(options.threads.max(1))
+            .enable_all()
+            .build()
+            .map_err(|source| IngestError::Threads { source })?;
+        let RunOptions { earlier, wait, .. } = options;
+        let (target, found) = match &plan.base {
+            None => Target::claim(output, &plan.job_id(), options.existing, earlier, wait)?,
+            Some(base) => Target::claim_dataset(output, &plan, base, earlier, wait, &runtime)?,
+        };
         Ok(Job {
             target,
             found,
             plan,
             options,
+            runtime,
         })
     }
 
     /// Does what is not done yet. Must not be called from asynchronous code: it blocks.
     pub fn run(self, inputs: &Inputs, progress: &dyn Progress) -> Result<Finished, IngestError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(self.options.threads.max(1))
-            .enable_all()
-            .build()
-            .map_err(|source| IngestError::Threads { source })?;
         let Job {
             mut target,
             found,
             plan,
             options,
+            runtime,
         } = self;
         let job = plan.job_id();
         let mut checkpoint = match found {
@@ -107,11 +119,18 @@ impl Job {
                 started: timestamp(),
                 writer: Writer::this(),
                 plan,
+                census: None,
                 shards: Vec::new(),
             },
         };
         let resumed = checkpoint.shards.len() as u64;
-        let genes = DatasetGenes::of(inputs, &checkpoint.plan)?;
+        let before = target.before();
+        if let (Some(before), None) = (before, &checkpoint.census)
+            && checkpoint.plan.base.as_ref().map(|base| base.described) == Some(Described::Partly)
+        {
+            checkpoint.census = Some(runtime.block_on(Census::take(before))?);
+        }
+        let genes = DatasetGenes::of(inputs, &checkpoint.plan, before, &runtime)?;
         let run = ShardRun {
             inputs,
             target: &target,
@@ -130,13 +149,26 @@ impl Job {
         if let Err(failure) = written {
             // Nothing was recorded: an empty shell would only stand in the way of another attempt.
             if checkpoint.shards.is_empty() {
-                target.abandon()?;
+                target.abandon(&checkpoint, &runtime)?;
+                return Err(failure);
             }
-            return Err(failure);
+            return Err(match failure {
+                IngestError::Source(_) | IngestError::Chunk(_) | IngestError::NoType { .. }
+                    if checkpoint.plan.inputs.len() > 1 =>
+                {
+                    IngestError::InputFailed {
+                        failure: Box::new(failure),
+                    }
+                }
+                other => other,
+            });
         }
         checkpoint.status = Status::Committing;
-        save(&target, &checkpoint)?;
+        target.save(&checkpoint)?;
+        let tables = TargetTable::of_all(&target, &checkpoint.plan, checkpoint.census.as_ref());
+        let tables = runtime.block_on(tables)?;
         let commit = Commit {
+            tables: &tables,
             inputs,
             genes: &genes,
             target: &target,
@@ -160,23 +192,16 @@ fn resume(mut earlier: Checkpoint, plan: &Plan) -> Checkpoint {
     earlier
 }
 
-fn save(target: &Target, checkpoint: &Checkpoint) -> Result<(), IngestError> {
-    let file = ConfigFile {
-        dataset: None,
-        checkpoint: Some(checkpoint.clone()),
-    };
-    Ok(file.write(target.folder())?)
-}
-
 /// Writes the checkpoint, makes the folders and clears away what a dead run left half done.
 fn prepare(
     target: &Target,
     checkpoint: &Checkpoint,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), IngestError> {
-    save(target, checkpoint)?;
+    target.save(checkpoint)?;
     crate::failpoint::reach("checkpoint-created");
     create_folder(&target.job_folder())?;
+    target.keep_before()?;
     for table in TableName::of(&checkpoint.plan) {
         let folder = target.table(table);
         create_folder(&folder.path().join("data"))?;
@@ -219,7 +244,7 @@ fn write_and_widen(
         let (table, event) = widen(&mut checkpoint.plan, misfit)?;
         let Checkpoint { shards, plan, .. } = checkpoint;
         shards.retain(|record| plan.shards[record.shard].table != table);
-        save(run.target, checkpoint)?;
+        run.target.save(checkpoint)?;
         run.target.remove_orphans(&checkpoint.shards, runtime)?;
         run.progress.report(Event::Widened {
             matrix: &event.matrix,
@@ -251,7 +276,7 @@ fn start_over(
         "{}: {object} is not in the order of its cells: turning it",
         path.display()
     );
-    save(run.target, checkpoint)?;
+    run.target.save(checkpoint)?;
     run.target.remove_orphans(&checkpoint.shards, runtime)?;
     run.progress.report(Event::StartedOver);
     Ok(())
@@ -277,6 +302,7 @@ fn widen(plan: &mut Plan, misfit: ChunkError) -> Result<(ShardTable, WidenedMatr
         return Err(misfit.into());
     };
     let because = format!("the value {value} (cell {cell}, gene {gene})");
+    let refuses = plan.base.as_ref().map(|base| base.widening) == Some(Widening::Refuse);
     let found = plan.inputs.iter().find_map(|input| {
         ShardTable::ALL.into_iter().find_map(|table| {
             let matrices = input.matrices(table);
@@ -289,7 +315,9 @@ fn widen(plan: &mut Plan, misfit: ChunkError) -> Result<(ShardTable, WidenedMatr
         return Err(misfit.into());
     };
     let Some(wider) = planned.widen(*exact, because) else {
-        let help = if planned.forced {
+        let help = if refuses {
+            WIDEN
+        } else if planned.forced {
             "leave out --value-type to take the narrowest type that is exact for every value"
         } else {
             "no type that may be written holds every value exactly"

@@ -3,6 +3,8 @@
 //! A fresh run, a resumed run and a run whose predecessor died within its commit are the same: look
 //! at what is recorded, do what is missing, commit what is not committed.
 
+mod append;
+mod base_rows;
 mod batch;
 mod commit;
 mod counts;
@@ -16,8 +18,10 @@ mod pieces;
 mod queue;
 mod shard_writer;
 mod shards;
+mod tables;
 mod target;
 
+pub use append::{Appendable, check_unlocked};
 pub use error::IngestError;
 pub use finished::Finished;
 pub use job::{Job, RunOptions};

@@ -5,10 +5,11 @@ use tokio::runtime::Handle;
 use super::IngestError;
 use super::batch::Batch;
 use super::counts::CountsWriter;
+use super::tables::{Tables, TargetTable};
 use super::target::Target;
 use crate::dataset::{MatrixRecord, PartRecord, ShardRecord};
 use crate::plan::{Plan, ShardTable};
-use crate::table::{RowsWriter, TableName, schema};
+use crate::table::RowsWriter;
 
 /// Writes the rows of a shard, and what its record will say.
 pub(super) struct ShardWriter {
@@ -22,9 +23,13 @@ pub(super) struct ShardWriter {
 
 impl ShardWriter {
     /// A writer that has written nothing yet.
-    pub fn begin(target: &Target, plan: &Plan, shard: usize) -> Result<Self, IngestError> {
+    pub fn begin(
+        target: &Target,
+        tables: &Tables,
+        plan: &Plan,
+        shard: usize,
+    ) -> Result<Self, IngestError> {
         let table = plan.shards[shard].table;
-        let name = TableName::from(table);
         let counts = match table {
             ShardTable::Expression => {
                 let file = format!("counts-{shard}.arrow");
@@ -33,15 +38,11 @@ impl ShardWriter {
             }
             _ => None,
         };
-        let folder = target.table(name);
+        let TargetTable { folder, layout, .. } = &tables[&table.into()];
+        let job = target.job().clone();
         Ok(ShardWriter {
             shard,
-            rows: RowsWriter::new(
-                folder,
-                plan.job_id(),
-                schema(name, plan),
-                plan.fragment_rows,
-            ),
+            rows: RowsWriter::new(folder.clone(), job, layout.clone(), plan.fragment_rows),
             counts,
             parts: Vec::new(),
             written: 0,

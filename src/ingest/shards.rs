@@ -10,10 +10,11 @@ use super::genes::DatasetGenes;
 use super::pieces::{Piece, pieces};
 use super::queue::{Queue, Task};
 use super::shard_writer::ShardWriter;
+use super::tables::{Tables, TargetTable};
 use super::target::Target;
 use super::{IngestError, RunOptions};
 use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
-use crate::dataset::{Checkpoint, ConfigFile, ShardRecord};
+use crate::dataset::{Checkpoint, ShardRecord};
 use crate::plan::{GeneMap, Plan, ShardPart, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::{CellSource, ChunkBudget, Inputs};
@@ -74,6 +75,8 @@ impl ShardRun<'_> {
     /// Writes every shard that has no record yet, and records it in the checkpoint and on disk.
     pub fn write_missing(&self, checkpoint: &mut Checkpoint) -> Result<(), IngestError> {
         let plan = checkpoint.plan.clone();
+        let tables = TargetTable::of_all(self.target, &plan, checkpoint.census.as_ref());
+        let tables = self.runtime.block_on(tables)?;
         let missing: Mutex<VecDeque<usize>> = Mutex::new(checkpoint.missing().into());
         let crews = self.crews(missing.lock().map_or(0, |missing| missing.len()));
         let threads = self.options.threads.max(1).div_ceil(crews);
@@ -90,7 +93,7 @@ impl ShardRun<'_> {
                     return;
                 };
                 let written = self
-                    .write(&plan, shard, threads, crews)
+                    .write(&plan, &tables, shard, threads, crews)
                     .and_then(|record| self.record(&checkpoint, record));
                 if let Err(error) = written {
                     let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,12 +143,13 @@ impl ShardRun<'_> {
     fn write(
         &self,
         plan: &Plan,
+        tables: &Tables,
         number: usize,
         threads: usize,
         crews: usize,
     ) -> Result<ShardRecord, IngestError> {
         let shard = &plan.shards[number];
-        let mut writer = Box::new(ShardWriter::begin(self.target, plan, number)?);
+        let mut writer = Box::new(ShardWriter::begin(self.target, tables, plan, number)?);
         for part in &shard.parts {
             let source = self.inputs.get(part.input)?;
             self.turn_matrices(plan, part, shard.table, &*source)?;
@@ -345,11 +349,7 @@ impl ShardRun<'_> {
         let mut checkpoint = checkpoint.lock().map_err(|_| IngestError::WorkerDied)?;
         crate::failpoint::reach("before-record");
         checkpoint.shards.push(record);
-        let file = ConfigFile {
-            dataset: None,
-            checkpoint: Some((*checkpoint).clone()),
-        };
-        file.write(self.target.folder())?;
+        self.target.save(&checkpoint)?;
         crate::failpoint::reach("after-record");
         Ok(())
     }

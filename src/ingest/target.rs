@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::IngestError;
-use crate::dataset::{CONFIG, Checkpoint, ConfigFile, DatasetConfig, ShardRecord, UNS};
+use super::append::give_up;
+use crate::dataset::{CONFIG, Checkpoint, ConfigFile, Dataset, DatasetConfig, ShardRecord, UNS};
 use crate::plan::JobId;
 use crate::store::{
-    FolderLock, Named, create_folder, exchange_folders, remove_file, remove_folder,
+    FolderLock, Named, Wait, create_folder, exchange_folders, remove_file, remove_folder,
 };
 use crate::table::{TableFolder, TableName};
 
@@ -27,7 +28,7 @@ pub enum Earlier {
 }
 
 /// The beginning of the names of job folders.
-const JOB_FOLDER: &str = ".job-";
+pub(super) const JOB_FOLDER: &str = ".job-";
 
 /// A folder that this process alone writes, until the target is dropped.
 #[derive(Debug)]
@@ -35,7 +36,9 @@ pub(super) struct Target {
     output: PathBuf,
     build: PathBuf,
     job: JobId,
-    _locks: Vec<FolderLock>,
+    locks: Vec<FolderLock>,
+    /// The dataset that is appended to, as it was before.
+    before: Option<Dataset>,
 }
 
 /// How far an earlier run of the job got.
@@ -92,7 +95,7 @@ fn examine(folder: &Path) -> Result<State, IngestError> {
     }
 }
 
-fn job_folder(folder: &Path, job: &JobId) -> PathBuf {
+pub(super) fn job_folder(folder: &Path, job: &JobId) -> PathBuf {
     folder.join(format!("{JOB_FOLDER}{}", job.short()))
 }
 
@@ -131,16 +134,33 @@ fn has_job_folder(folder: &Path) -> Result<bool, IngestError> {
 }
 
 impl Target {
-    /// Takes hold of the output and finds out what is there.
+    /// A folder whose locks are held.
+    pub fn holding(
+        folder: PathBuf,
+        job: JobId,
+        locks: Vec<FolderLock>,
+        before: Option<Dataset>,
+    ) -> Self {
+        Target {
+            output: folder.clone(),
+            build: folder,
+            job,
+            locks,
+            before,
+        }
+    }
+
+    /// Takes hold of the output of a new dataset and finds out what is there.
     pub fn claim(
         output: &Path,
         job: &JobId,
         existing: Existing,
         earlier: Earlier,
+        wait: Wait,
     ) -> Result<(Self, Found), IngestError> {
         let mut locks = Vec::new();
         if !matches!(examine(output)?, State::Missing) {
-            locks.push(FolderLock::acquire(output)?);
+            locks.push(FolderLock::acquire(output, wait)?);
         }
         // Looked at again: only what is locked stays as it is.
         let state = examine(output)?;
@@ -161,11 +181,12 @@ impl Target {
             output: output.to_path_buf(),
             build: build.to_path_buf(),
             job: job.clone(),
-            _locks: locks,
+            locks,
+            before: None,
         };
-        if target._locks.is_empty() || target.replaces() {
+        if target.locks.is_empty() || target.replaces() {
             create_folder(&target.build)?;
-            target._locks.push(FolderLock::acquire(&target.build)?);
+            target.locks.push(FolderLock::acquire(&target.build, wait)?);
         }
         let found = target.find(existing, earlier)?;
         Ok((target, found))
@@ -189,17 +210,39 @@ impl Target {
                     self.discard()?;
                     return Ok(Found::Nothing);
                 }
-                let inputs = checkpoint.plan.inputs.iter();
-                Err(IngestError::OtherJob {
-                    path: self.output.clone(),
-                    other: inputs
-                        .map(|input| input.path.display().to_string())
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                    started: checkpoint.started.clone(),
-                })
+                Err(self.other_job(&checkpoint))
             }
         }
+    }
+
+    /// The refusal of what another job has not finished.
+    pub fn other_job(&self, checkpoint: &Checkpoint) -> IngestError {
+        let inputs = checkpoint.plan.inputs.iter();
+        let inputs = inputs.map(|input| input.path.display().to_string());
+        IngestError::OtherJob {
+            path: self.output.clone(),
+            other: inputs.collect::<Vec<_>>().join(", "),
+            started: checkpoint.started.clone(),
+        }
+    }
+
+    /// Records how far the job is, beside the dataset that is appended to.
+    pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), IngestError> {
+        let file = ConfigFile {
+            dataset: self.before.as_ref().map(|before| before.config().clone()),
+            checkpoint: Some(checkpoint.clone()),
+        };
+        Ok(file.write(&self.build)?)
+    }
+
+    /// The dataset that is appended to, as it was before the job.
+    pub fn before(&self) -> Option<&Dataset> {
+        self.before.as_ref()
+    }
+
+    /// The job that has hold of the target.
+    pub fn job(&self) -> &JobId {
+        &self.job
     }
 
     /// Removes everything that jobs write into the build folder. The config goes first: without it
@@ -222,8 +265,16 @@ impl Target {
         Ok(())
     }
 
-    /// Removes the output that this job began, where nothing worth keeping is in it.
-    pub fn abandon(&self) -> Result<(), IngestError> {
+    /// Removes what this job began, where nothing worth keeping is in it.
+    pub fn abandon(
+        &self,
+        checkpoint: &Checkpoint,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<(), IngestError> {
+        if let Some(before) = &self.before {
+            give_up(&self.build, checkpoint, before.config().clone())?;
+            return self.remove_orphans(&[], runtime);
+        }
         self.discard()?;
         remove_file(&self.build.join(".config.json.tmp"))?;
         // Only an empty folder goes: whatever else a user put there stays.
@@ -257,7 +308,7 @@ impl Target {
             .flat_map(|record| record.fragments.clone())
             .collect();
         for table in TableName::IN_COMMIT_ORDER {
-            let removed = runtime.block_on(self.table(table).remove_orphans(&kept))?;
+            let removed = runtime.block_on(self.table(table).remove_orphans(&self.job, &kept))?;
             if removed > 0 {
                 tracing::info!(
                     "removed {removed} files of an interrupted run from {}",

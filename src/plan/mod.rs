@@ -144,6 +144,11 @@ impl PlannedInput {
 pub struct JobId(String);
 
 impl JobId {
+    /// A job of which only the beginning of the digest is known.
+    pub(crate) fn beginning(short: &str) -> Self {
+        JobId(short.to_string())
+    }
+
     /// The digest as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::join::{self, JoinedMatrix, Rule, Take};
 use super::shard::{Cut, Cutter};
 use super::{
-    Base, BaseMatrix, BaseSurvey, Duplicates, GenePlan, IdType, Join, PLAN_VERSION, Plan,
+    Base, BaseMatrix, BaseSurvey, Duplicates, IdType, Join, PLAN_VERSION, Plan,
     PlanError, PlanOptions, PlannedColumn, PlannedEmbedding, PlannedInput, PlannedLayer,
     PlannedPairs, Shard, ShardTable, Table, ValuePlan, Widening, cells, columns, continued,
     extras,

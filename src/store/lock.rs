@@ -5,6 +5,16 @@ use std::path::Path;
 
 use super::{Named, StoreError};
 
+/// What to do where another process has the lock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wait {
+    /// Fail at once.
+    #[default]
+    No,
+    /// Wait until it has finished, however long that takes.
+    Yes,
+}
+
 /// An advisory lock on a folder, held until it is dropped or the process ends.
 ///
 /// The folder itself is locked, so that no lock file is left behind, and the operating system
@@ -18,10 +28,21 @@ impl FolderLock {
     /// Locks `folder`, which must exist.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] at once when another process (or another part of this one) holds it.
-    pub fn acquire(folder: &Path) -> Result<Self, StoreError> {
+    /// [`StoreError::Locked`] when another process (or another part of this one) holds it, unless
+    /// it is waited for.
+    pub fn acquire(folder: &Path, wait: Wait) -> Result<Self, StoreError> {
         let file = File::open(folder).named("open", folder)?;
-        match file.try_lock() {
+        let locked = match (file.try_lock(), wait) {
+            (Err(TryLockError::WouldBlock), Wait::Yes) => {
+                tracing::warn!(
+                    "{} is being written by another process: waiting for it to finish",
+                    folder.display()
+                );
+                file.lock().map_err(TryLockError::Error)
+            }
+            (locked, _) => locked,
+        };
+        match locked {
             Ok(()) => Ok(FolderLock { _folder: file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
                 path: folder.to_path_buf(),
@@ -46,12 +67,12 @@ mod tests {
     #[test]
     fn a_second_writer_is_refused_until_the_first_has_gone() {
         let folder = tempfile::tempdir().unwrap();
-        let first = FolderLock::acquire(folder.path()).unwrap();
+        let first = FolderLock::acquire(folder.path(), Wait::No).unwrap();
         assert!(matches!(
-            FolderLock::acquire(folder.path()),
+            FolderLock::acquire(folder.path(), Wait::No),
             Err(StoreError::Locked { .. })
         ));
         drop(first);
-        FolderLock::acquire(folder.path()).unwrap();
+        FolderLock::acquire(folder.path(), Wait::No).unwrap();
     }
 }

@@ -13,5 +13,5 @@ pub use durable::{
 };
 pub(crate) use error::Named;
 pub use error::StoreError;
-pub use lock::FolderLock;
+pub use lock::{FolderLock, Wait};
 pub use swap::exchange_folders;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::CastOptions;
 use arrow::compute::cast_with_options;
+use arrow::compute::kernels::cmp::not_distinct;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
@@ -30,7 +31,8 @@ pub fn planned_columns(
         .collect()
 }
 
-fn in_type(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+/// A column in a type; every value must come through it as it was.
+pub(super) fn in_type(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
     if column.data_type() == wanted {
         return Ok(column.clone());
     }
@@ -40,8 +42,17 @@ fn in_type(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError>
     };
     let converted = cast_with_options(column, wanted, &options)?;
     // Types were united without loss; this is what would notice if they were not.
+    let lost = || ArrowError::CastError("a value was lost".into());
     if converted.null_count() != column.logical_null_count() {
-        return Err(ArrowError::CastError("a value was lost".into()));
+        return Err(lost());
+    }
+    let compared = column.data_type().is_numeric() || column.data_type().is_temporal();
+    if compared && !column.data_type().is_nested() {
+        let back = cast_with_options(&converted, column.data_type(), &options)?;
+        let same = not_distinct(&back, column)?;
+        if same.true_count() != same.len() {
+            return Err(lost());
+        }
     }
     Ok(Arc::clone(&converted))
 }

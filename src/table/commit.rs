@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow::datatypes::Schema;
 use lance::Dataset;
 use lance::dataset::CommitBuilder;
+use lance::dataset::builder::DatasetBuilder;
 use lance::dataset::transaction::{Operation, TransactionBuilder};
-use lance_file::version::LanceFileVersion;
 use lance_table::format::Fragment;
 
-use super::TableError;
+use super::{Layout, TableError};
 use crate::plan::JobId;
 use crate::store::{StoreError, sync_file, sync_folder};
 
@@ -80,72 +80,152 @@ impl TableFolder {
         Ok(manifests)
     }
 
-    /// The version that a job committed, if the table exists; durable when this returns.
-    ///
-    /// # Errors
-    /// [`TableError::Taken`] where another job made the table.
-    pub async fn landed(&self, job: &JobId) -> Result<Option<u64>, TableError> {
-        match self.newest().await? {
-            Some(table) => self.version_of(&table, job).await.map(Some),
-            None => Ok(None),
-        }
+    /// The table in one of its versions.
+    pub async fn at(&self, version: u64) -> Result<Dataset, TableError> {
+        let builder = DatasetBuilder::from_uri(self.uri()?).with_version(version);
+        let opened = builder.load().await;
+        opened.map_err(|e| TableError::lance("open", &self.path, e))
     }
 
-    /// Creates the table, which does not exist yet, from these fragments in this order. Returns
-    /// the version, which is durable.
-    pub async fn create(
+    /// The version that a job committed, if it did; durable when this returns. `before` is the
+    /// version that the job continues, of a table that was there.
+    ///
+    /// # Errors
+    /// [`TableError::Taken`] where another job made the newest version.
+    pub async fn landed(
         &self,
         job: &JobId,
-        schema: &Schema,
+        before: Option<u64>,
+    ) -> Result<Option<u64>, TableError> {
+        let Some(newest) = self.newest().await? else {
+            return Ok(None);
+        };
+        let version = newest.version().version;
+        if Some(version) == before {
+            return Ok(None);
+        }
+        if self.owner_of(&newest).await?.as_deref() == Some(job.as_str()) {
+            self.sync_versions()?;
+            return Ok(Some(version));
+        }
+        Err(TableError::Taken {
+            path: self.path.clone(),
+            version,
+        })
+    }
+
+    /// Makes fragments visible, in this order, as one change. Returns the version, which is
+    /// durable.
+    pub async fn commit(
+        &self,
+        job: &JobId,
+        change: Change<'_>,
         fragments: Vec<Fragment>,
     ) -> Result<u64, TableError> {
         let lance = |e| TableError::lance("commit", &self.path, e);
-        let schema = lance_core::datatypes::Schema::try_from(schema).map_err(lance)?;
-        let fragments = (0u64..)
-            .zip(fragments)
-            .map(|(id, fragment)| Fragment { id, ..fragment })
-            .collect();
-        let operation = Operation::Overwrite {
-            fragments,
-            schema,
+        let numbered = |fragments: Vec<Fragment>| {
+            let numbered = (0u64..).zip(fragments);
+            let fragment = numbered.map(|(id, fragment)| Fragment { id, ..fragment });
+            fragment.collect()
+        };
+        let overwrite = |layout: &Layout, fragments| Operation::Overwrite {
+            fragments: numbered(fragments),
+            schema: layout.lance().clone(),
             config_upsert_values: None,
             initial_bases: None,
         };
-        let properties = HashMap::from([(JOB_PROPERTY.to_string(), job.to_string())]);
-        let transaction = TransactionBuilder::new(0, operation)
+        let uri = self.uri()?;
+        let (builder, before, operation) = match change {
+            Change::Create(layout) => {
+                let builder = CommitBuilder::new(uri.as_str());
+                let builder = builder.with_storage_format(layout.files().to_selector());
+                (builder, 0, overwrite(layout, fragments))
+            }
+            Change::Replace(before, layout) => {
+                let table = Arc::new(self.at(before).await?);
+                let builder = CommitBuilder::new(table);
+                let builder = builder.with_storage_format(layout.files().to_selector());
+                (builder, before, overwrite(layout, fragments))
+            }
+            Change::Append(before) => {
+                let table = Arc::new(self.at(before).await?);
+                (
+                    CommitBuilder::new(table),
+                    before,
+                    Operation::Append { fragments },
+                )
+            }
+            Change::Restore(before, to) => {
+                let table = Arc::new(self.at(before).await?);
+                let operation = Operation::Restore { version: to };
+                (CommitBuilder::new(table), before, operation)
+            }
+        };
+        let owner = match change {
+            Change::Restore(..) => undone(job),
+            _ => job.to_string(),
+        };
+        let properties = HashMap::from([(JOB_PROPERTY.to_string(), owner)]);
+        let transaction = TransactionBuilder::new(before, operation)
             .transaction_properties(Some(properties.into()))
             .build();
-        let committed = CommitBuilder::new(self.uri()?.as_str())
-            .with_storage_format(LanceFileVersion::V2_1)
+        let committed = builder
             .enable_v2_manifest_paths(true)
             .with_skip_auto_cleanup(true)
+            .with_max_retries(0)
             .execute(transaction)
             .await
             .map_err(lance)?;
         self.sync_versions()?;
-        Ok(committed.version().version)
+        let version = committed.version().version;
+        if version != before + 1 {
+            // Another program committed between the last look and this.
+            return Err(TableError::Taken {
+                path: self.path.clone(),
+                version: version - 1,
+            });
+        }
+        Ok(version)
     }
 
-    /// The version of a table that exists, if this job made it.
-    async fn version_of(&self, table: &Dataset, job: &JobId) -> Result<u64, TableError> {
+    /// Takes back what a job committed after the version `before`. Returns the version that now
+    /// holds what that one held.
+    ///
+    /// # Errors
+    /// [`TableError::Taken`] where another program has committed since.
+    pub async fn undo(&self, job: &JobId, before: u64) -> Result<u64, TableError> {
+        let Some(newest) = self.newest().await? else {
+            return Ok(before);
+        };
+        let version = newest.version().version;
+        if version == before {
+            return Ok(before);
+        }
+        match self.owner_of(&newest).await? {
+            Some(owner) if owner == undone(job) => Ok(version),
+            Some(owner) if owner == job.as_str() => {
+                let change = Change::Restore(version, before);
+                self.commit(job, change, Vec::new()).await
+            }
+            // Another program came after; it matters only if the job had come before it.
+            _ => match self.owner_of(&self.at(before + 1).await?).await? {
+                Some(owner) if owner == job.as_str() => Err(TableError::Taken {
+                    path: self.path.clone(),
+                    version,
+                }),
+                _ => Ok(version),
+            },
+        }
+    }
+
+    /// The job that made a version of the table.
+    async fn owner_of(&self, table: &Dataset) -> Result<Option<String>, TableError> {
         let transaction = table
             .read_transaction()
             .await
             .map_err(|e| TableError::lance("read the history of", &self.path, e))?;
         let properties = transaction.and_then(|transaction| transaction.transaction_properties);
-        let owner = properties
-            .as_ref()
-            .and_then(|properties| properties.get(JOB_PROPERTY));
-        let version = table.version().version;
-        if owner.map(String::as_str) == Some(job.as_str()) {
-            self.sync_versions()?;
-            Ok(version)
-        } else {
-            Err(TableError::Taken {
-                path: self.path.clone(),
-                version,
-            })
-        }
+        Ok(properties.and_then(|properties| properties.get(JOB_PROPERTY).cloned()))
     }
 
     fn sync_versions(&self) -> Result<(), TableError> {
@@ -195,30 +275,59 @@ impl TableFolder {
         Ok(names)
     }
 
-    /// Removes the files of a table that only one job has ever written and nothing refers to: data
-    /// files that no version and none of `kept` names, and what killed commits left behind.
-    pub async fn remove_orphans(&self, kept: &[Fragment]) -> Result<u64, TableError> {
+    /// Removes the files of a job that nothing refers to: data files that neither the newest
+    /// version nor `kept` names, and what killed commits left behind.
+    pub async fn remove_orphans(&self, job: &JobId, kept: &[Fragment]) -> Result<u64, TableError> {
         if !self.path.is_dir() {
             return Ok(0);
         }
         let newest = self.newest().await?;
         let versions: &[Fragment] = newest.as_ref().map_or(&[], |table| table.fragments());
-        let data: Vec<&str> = versions
+        let data: HashSet<&str> = versions
             .iter()
             .chain(kept)
             .flat_map(|fragment| &fragment.files)
             .map(|file| file.path.as_str())
             .collect();
+        let mut removed = remove_files(&self.path.join("data"), |name| {
+            name.starts_with(job.short()) && !data.contains(name)
+        })?;
         let transaction = newest
             .as_ref()
             .and_then(|table| table.manifest().transaction_file.clone());
-        let mut removed = remove_files(&self.path.join("data"), |name| !data.contains(&name))?;
-        removed += remove_files(&self.path.join("_transactions"), |name| {
-            transaction.as_deref() != Some(name)
+        let transactions = self.path.join("_transactions");
+        // What others do at the same time must not be disturbed.
+        removed += remove_files(&transactions, |name| {
+            transaction.as_deref() != Some(name) && names_job(&transactions.join(name), job)
         })?;
         removed += remove_files(&self.path.join("_versions"), |name| !is_version_file(name))?;
         Ok(removed)
     }
+}
+
+/// What the transaction is called that takes back what a job did.
+fn undone(job: &JobId) -> String {
+    format!("undo {job}")
+}
+
+/// Whether the file of a transaction was written by a job: it holds its properties as they are.
+fn names_job(transaction: &Path, job: &JobId) -> bool {
+    let job = job.as_str().as_bytes();
+    let bytes = std::fs::read(transaction).unwrap_or_default();
+    bytes.windows(job.len()).any(|window| window == job)
+}
+
+/// How a table changes.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// It does not exist yet.
+    Create(&'a Layout),
+    /// Rows come after those of this version.
+    Append(u64),
+    /// All rows of this version are replaced.
+    Replace(u64, &'a Layout),
+    /// From this version, back to an older one.
+    Restore(u64, u64),
 }
 
 /// Temporary files of killed commits are called `.tmp_…` or, with a number, `….manifest#1`.

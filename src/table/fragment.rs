@@ -4,15 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
-use lance_file::version::ConcreteFileVersion;
-use lance_file::versions::v2_1;
-use lance_file::writer::FileWriterOptions;
+use lance_file::versions::{create_writer, data_file_columns};
+use lance_file::writer::{FileWriter, FileWriterOptions};
 use lance_io::object_store::ObjectStore;
 use lance_table::format::{DataFile, Fragment};
 use uuid::Uuid;
 
-use super::{TableError, TableFolder};
+use super::{Layout, TableError, TableFolder};
 use crate::plan::JobId;
 use crate::store::{sync_file, sync_folder};
 
@@ -25,8 +23,8 @@ const BUFFERS: u64 = 24 << 20;
 
 /// Writes one fragment. What is not finished leaves no file behind, unless the process dies.
 pub struct FragmentWriter {
-    writer: v2_1::Writer,
-    schema: lance_core::datatypes::Schema,
+    writer: FileWriter,
+    layout: Layout,
     folder: PathBuf,
     name: String,
     rows: u64,
@@ -37,11 +35,10 @@ impl FragmentWriter {
     pub async fn create(
         table: &TableFolder,
         job: &JobId,
-        schema: &Schema,
+        layout: &Layout,
     ) -> Result<Self, TableError> {
         let path = table.path();
         let lance = |e: lance::Error| TableError::lance("write", path, e);
-        let schema = lance_core::datatypes::Schema::try_from(schema).map_err(lance)?;
         let (store, base): (Arc<ObjectStore>, _) =
             ObjectStore::from_uri(&table.uri()?).await.map_err(lance)?;
         let name = format!("{}-{}.lance", job.short(), Uuid::new_v4().simple());
@@ -49,15 +46,15 @@ impl FragmentWriter {
             .create(&base.join("data").join(name.as_str()))
             .await
             .map_err(lance)?;
-        // 2.1 by name: the default of Lance changes from release to release.
         let options = FileWriterOptions {
             data_cache_bytes: Some(BUFFERS),
             ..FileWriterOptions::default()
         };
-        let writer = v2_1::Writer::try_new(output, schema.clone(), options).map_err(lance)?;
+        let writer = create_writer(layout.files(), output, layout.lance().clone(), options);
+        let writer = writer.map_err(lance)?;
         Ok(FragmentWriter {
             writer,
-            schema,
+            layout: layout.clone(),
             folder: path.join("data"),
             name,
             rows: 0,
@@ -93,13 +90,13 @@ impl FragmentWriter {
         sync_file(&self.folder.join(&self.name))?;
         sync_folder(&self.folder)?;
         crate::failpoint::reach("data-file-synced");
-        let (fields, columns) = v2_1::data_file_columns(&self.schema);
+        let (fields, columns) = data_file_columns(self.layout.files(), self.layout.lance());
         let mut fragment = Fragment::new(0);
         fragment.files.push(DataFile::new(
             self.name,
             fields,
             columns,
-            ConcreteFileVersion::V2_1,
+            self.layout.files(),
             std::num::NonZero::new(summary.size_bytes),
             None,
         ));

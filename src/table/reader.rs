@@ -7,7 +7,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use futures::TryStreamExt;
 use lance::Dataset;
-use lance::dataset::scanner::DatasetRecordBatchStream;
+use lance::dataset::scanner::{DatasetRecordBatchStream, Scanner};
+use lance_table::format::Fragment;
 
 use super::{TableError, TableFolder};
 
@@ -26,6 +27,13 @@ fn batch_rows(table: &Dataset) -> usize {
     (BATCH_VALUES / values.max(1)).clamp(16, BATCH_ROWS)
 }
 
+fn scanner(table: &Dataset) -> Scanner {
+    let mut scan = table.scan();
+    scan.scan_in_order(true);
+    scan.batch_size(batch_rows(table));
+    scan
+}
+
 /// Rows of a table, batch by batch.
 pub struct RowReader {
     path: PathBuf,
@@ -35,13 +43,7 @@ pub struct RowReader {
 impl TableFolder {
     /// All rows of a version, with all columns.
     pub async fn rows(&self, version: u64) -> Result<RowReader, TableError> {
-        let uri = self.uri()?;
-        let opened = lance::dataset::builder::DatasetBuilder::from_uri(&uri)
-            .with_version(version)
-            .load()
-            .await;
-        let dataset = opened.map_err(|e| TableError::lance("open", self.path(), e))?;
-        RowReader::over(&dataset, self.path(), None).await
+        RowReader::over(&self.at(version).await?, self.path(), None).await
     }
 }
 
@@ -52,19 +54,44 @@ impl RowReader {
         path: &Path,
         rows: Option<Range<u64>>,
     ) -> Result<Self, TableError> {
-        let lance = |e| TableError::lance("read", path, e);
-        let mut scan = table.scan();
-        scan.scan_in_order(true);
-        scan.batch_size(batch_rows(table));
+        let mut scan = scanner(table);
         if let Some(rows) = rows {
             let length = i64::try_from(rows.end - rows.start).unwrap_or(i64::MAX);
             let start = i64::try_from(rows.start).unwrap_or(i64::MAX);
-            scan.limit(Some(length), Some(start)).map_err(lance)?;
+            scan.limit(Some(length), Some(start))
+                .map_err(|e| TableError::lance("read", path, e))?;
         }
-        let stream = scan.try_into_stream().await.map_err(lance)?;
+        Self::of_scan(scan, path).await
+    }
+
+    /// The rows of one fragment of a table.
+    pub async fn of_fragment(
+        table: &Dataset,
+        path: &Path,
+        fragment: Fragment,
+    ) -> Result<Self, TableError> {
+        let mut scan = scanner(table);
+        scan.with_fragments(vec![fragment]);
+        Self::of_scan(scan, path).await
+    }
+
+    /// All rows of a table, with some of its columns.
+    pub async fn of_columns(
+        table: &Dataset,
+        path: &Path,
+        columns: &[&str],
+    ) -> Result<Self, TableError> {
+        let mut scan = scanner(table);
+        scan.project(columns)
+            .map_err(|e| TableError::lance("read", path, e))?;
+        Self::of_scan(scan, path).await
+    }
+
+    async fn of_scan(scan: Scanner, path: &Path) -> Result<Self, TableError> {
+        let stream = scan.try_into_stream().await;
         Ok(RowReader {
             path: path.to_path_buf(),
-            stream,
+            stream: stream.map_err(|e| TableError::lance("read", path, e))?,
         })
     }
 

@@ -1,12 +1,9 @@
 //! Rows of one shard of a table of non-zeros.
 
-use std::sync::Arc;
-
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::Schema;
 use lance_table::format::Fragment;
 
-use super::{FragmentWriter, TableError, TableFolder};
+use super::{FragmentWriter, Layout, TableError, TableFolder};
 use crate::plan::JobId;
 
 /// Writes the fragments of a shard: one, unless it turns out to hold more rows than a fragment may.
@@ -14,7 +11,7 @@ use crate::plan::JobId;
 pub struct RowsWriter {
     table: TableFolder,
     job: JobId,
-    schema: Arc<Schema>,
+    layout: Layout,
     fragment_rows: u64,
     open: Option<FragmentWriter>,
     finished: Vec<Fragment>,
@@ -22,11 +19,11 @@ pub struct RowsWriter {
 
 impl RowsWriter {
     /// A writer that has written nothing, and no file, yet.
-    pub fn new(table: TableFolder, job: JobId, schema: Schema, fragment_rows: u64) -> Self {
+    pub fn new(table: TableFolder, job: JobId, layout: Layout, fragment_rows: u64) -> Self {
         RowsWriter {
             table,
             job,
-            schema: Arc::new(schema),
+            layout,
             fragment_rows,
             open: None,
             finished: Vec::new(),
@@ -39,7 +36,7 @@ impl RowsWriter {
         columns: Vec<ArrayRef>,
         counts: &[u32],
     ) -> Result<(), TableError> {
-        let rows = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| {
+        let rows = RecordBatch::try_new(self.layout.arrow().clone(), columns).map_err(|source| {
             TableError::Arrow {
                 path: self.table.path().to_path_buf(),
                 source,
@@ -67,7 +64,7 @@ impl RowsWriter {
             let writer = match &mut self.open {
                 Some(writer) => writer,
                 closed => closed
-                    .insert(FragmentWriter::create(&self.table, &self.job, &self.schema).await?),
+                    .insert(FragmentWriter::create(&self.table, &self.job, &self.layout).await?),
             };
             writer.write(&rows.slice(start, length)).await?;
             start += length;

@@ -72,7 +72,9 @@ async fn check_versions(
     checkpoint: Option<&Checkpoint>,
     problems: &mut Problems,
 ) -> Result<(), VerifyError> {
-    let Some(&described) = dataset.config().versions.get(name.key()) else {
+    let config = dataset.config();
+    let described = config.versions.get(name.key());
+    let Some(&described) = described.filter(|_| config.is_described()) else {
         return Ok(());
     };
     let newest = TableFolder::new(folder.to_path_buf()).newest().await;
@@ -103,14 +105,14 @@ fn check_folder(
     checkpoint: Option<&Checkpoint>,
     problems: &mut Problems,
 ) -> Result<(), VerifyError> {
-    let tables: BTreeSet<&str> = dataset
-        .config()
-        .tables
-        .values()
-        .map(String::as_str)
-        .collect();
+    let config = dataset.config();
+    let mut tables: BTreeSet<String> = config.tables.values().cloned().collect();
+    // An append may be making others.
+    if let Some(checkpoint) = checkpoint {
+        tables.extend(TableName::of(&checkpoint.plan).map(|name| name.folder().to_string()));
+    }
     for name in list(dataset.path())? {
-        let known = tables.contains(name.as_str()) || name == CONFIG || name == UNS;
+        let known = tables.contains(&name) || name == CONFIG || name == UNS;
         // What a job that is under way, or was killed, will clear up itself.
         let of_job = checkpoint.is_some() && name.starts_with('.');
         if !known && !of_job {

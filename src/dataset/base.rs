@@ -1,0 +1,368 @@
+//! What an append needs to know of the dataset that is there.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use arrow::array::{AsArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema};
+
+use super::{ColumnNote, Dataset, DatasetError};
+use crate::plan::{
+    Base, BaseMatrix, BaseSource, BaseSurvey, Compression, Described, Dtypes, GeneKey, IdType,
+    PlannedColumn, PlannedEmbedding, STABLE_IDS, Widening,
+};
+use crate::source::{ColumnKind, NumberType, Part};
+use crate::survey::{FloatType, ValueType, id_hash};
+use crate::table::{RowReader, TableError, TableName};
+
+/// The key under which Lance keeps the compression of a column.
+const COMPRESSION: &str = lance_encoding::constants::COMPRESSION_META_KEY;
+
+/// Columns that every dataset has, besides those of its inputs.
+const OF_CELLS: [&str; 4] = [
+    "cell_id",
+    "cell_integer_id",
+    "source_file",
+    "cell_start_index",
+];
+const OF_GENES: [&str; 2] = ["gene_id", "gene_integer_id"];
+
+impl Dataset {
+    /// Looks at the dataset as one that is appended to, whose genes may be known by `key`.
+    ///
+    /// # Errors
+    /// [`DatasetError::CannotContinue`] where its tables are not such that rows can be appended
+    /// to them exactly; reading errors.
+    pub async fn survey(&self, key: Option<&GeneKey>) -> Result<BaseSurvey, DatasetError> {
+        let mut tables = BTreeMap::new();
+        for name in self.tables() {
+            tables.insert(name, self.table(name).await?);
+        }
+        let needed = |name: TableName| {
+            tables.get(&name).ok_or_else(|| {
+                self.cannot_continue(name, "the table is missing".to_string())
+            })
+        };
+        let (expression, cells) = (needed(TableName::Expression)?, needed(TableName::Cells)?);
+        let genes = needed(TableName::Genes)?;
+        let base = Base {
+            versions: tables
+                .iter()
+                .map(|(name, table)| (name.key().to_string(), table.version().version))
+                .collect(),
+            cells: self.rows(cells, TableName::Cells).await?,
+            genes: self.rows(genes, TableName::Genes).await?,
+            rows: self.rows(expression, TableName::Expression).await?,
+            widening: Widening::default(),
+            described: match self.config().is_described() && self.config().sums.is_some() {
+                true => Described::Whole,
+                false => Described::Partly,
+            },
+        };
+        let [n_cells, n_genes] = self.config().array_shape;
+        if [n_cells, n_genes] != [base.cells, base.genes] {
+            let found = format!(
+                "config.json tells of {n_cells} cells and {n_genes} genes, and the tables of {} and {}: an append by another program was interrupted",
+                base.cells, base.genes
+            );
+            return Err(self.cannot_continue(TableName::Cells, found));
+        }
+        let notes = &self.config().column_notes;
+        let schema = Schema::from(expression.schema());
+        let (cell_type, gene_type, value_type) = self.expression_types(&schema)?;
+        let compression = schema.field(2).metadata().get(COMPRESSION);
+        let cells_schema = Schema::from(cells.schema());
+        let genes_schema = Schema::from(genes.schema());
+        let matrices = |name: TableName, part: Part, ids: [IdType; 2]| match tables.get(&name) {
+            None => Ok(Vec::new()),
+            Some(table) => self.matrices(name, &Schema::from(table.schema()), part, ids, notes),
+        };
+        let var = columns(&genes_schema, &OF_GENES, Part::Var, self);
+        let sources = self.config().sources.iter();
+        Ok(BaseSurvey {
+            path: self.path().to_path_buf(),
+            base,
+            dtypes: match cell_type {
+                IdType::Int32 => Dtypes::Signed,
+                IdType::UInt16 | IdType::UInt32 => Dtypes::Narrow,
+            },
+            compression: match compression.map(String::as_str) {
+                Some("zstd") => Compression::Zstd,
+                Some("lz4") => Compression::Lz4,
+                _ => Compression::None,
+            },
+            cell_type,
+            gene_type,
+            value_type,
+            gene_key: self.config().gene_key.clone(),
+            gene_keys: self.gene_keys(genes, &var, key).await?,
+            cell_hashes: self.cell_hashes(cells).await?,
+            obs: columns(&cells_schema, &OF_CELLS, Part::Obs, self),
+            var,
+            obsm: embeddings(&cells_schema, Part::Obsm, notes),
+            varm: embeddings(&genes_schema, Part::Varm, notes),
+            layers: matrices(TableName::Layers, Part::Layers, [cell_type, gene_type])?,
+            obsp: matrices(TableName::CellPairs, Part::Obsp, [IdType::UInt32; 2])?,
+            sources: sources
+                .map(|source| BaseSource {
+                    path: source.path.clone(),
+                    fingerprint: source.fingerprint.clone(),
+                })
+                .collect(),
+        })
+    }
+
+    async fn rows(&self, table: &lance::Dataset, name: TableName) -> Result<u64, DatasetError> {
+        let count = table.count_rows(None).await;
+        let path = self.path().join(name.folder());
+        Ok(count.map_err(|e| TableError::lance("read", &path, e))? as u64)
+    }
+
+    fn cannot_continue(&self, table: TableName, why: String) -> DatasetError {
+        DatasetError::CannotContinue {
+            path: self.path().join(table.folder()),
+            why,
+        }
+    }
+
+    fn expression_types(
+        &self,
+        schema: &Schema,
+    ) -> Result<(IdType, IdType, ValueType), DatasetError> {
+        let refused = |why: String| self.cannot_continue(TableName::Expression, why);
+        let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        if names != ["cell_integer_id", "gene_integer_id", "value"] {
+            return Err(refused(format!(
+                "its columns are {}; only cell_integer_id, gene_integer_id and value can be continued",
+                names.join(", ")
+            )));
+        }
+        let unknown = |number: usize| {
+            let field = schema.field(number);
+            refused(format!("{} is {}", field.name(), field.data_type()))
+        };
+        let [cell, gene] = [0, 1].map(|number| id_type(schema.field(number).data_type()));
+        Ok((
+            cell.ok_or_else(|| unknown(0))?,
+            gene.ok_or_else(|| unknown(1))?,
+            value_type(schema.field(2).data_type()).ok_or_else(|| unknown(2))?,
+        ))
+    }
+
+    /// The matrices of a table of non-zeros, whose identifiers must have these types.
+    fn matrices(
+        &self,
+        name: TableName,
+        schema: &Schema,
+        part: Part,
+        ids: [IdType; 2],
+        notes: &[ColumnNote],
+    ) -> Result<Vec<BaseMatrix>, DatasetError> {
+        let refused = |number: usize| {
+            let field = schema.field(number);
+            let why = format!("{} is {}", field.name(), field.data_type());
+            self.cannot_continue(name, why)
+        };
+        for (number, expected) in ids.into_iter().enumerate() {
+            if id_type(schema.field(number).data_type()) != Some(expected) {
+                return Err(refused(number));
+            }
+        }
+        let mut matrices = Vec::new();
+        for (number, field) in schema.fields().iter().enumerate().skip(2) {
+            matrices.push(BaseMatrix {
+                name: original(part, field.name(), notes).0,
+                written_as: field.name().clone(),
+                value_type: value_type(field.data_type()).ok_or_else(|| refused(number))?,
+            });
+        }
+        Ok(matrices)
+    }
+
+    /// What genes may be known by: their names, stable identifiers, and the column that was named.
+    async fn gene_keys(
+        &self,
+        genes: &lance::Dataset,
+        var: &[PlannedColumn],
+        key: Option<&GeneKey>,
+    ) -> Result<Vec<(GeneKey, StringArray)>, DatasetError> {
+        let mut wanted = vec![(GeneKey::Id, "gene_id".to_string())];
+        let stable = GeneKey::Column(STABLE_IDS.into());
+        let named = [Some(&stable), key, self.config().gene_key.as_ref()];
+        for key in named.into_iter().flatten() {
+            let GeneKey::Column(name) = key else { continue };
+            let mut columns = var.iter().filter(|column| column.column == *name);
+            if let Some(column) = columns.next()
+                && !wanted.iter().any(|(known, _)| known == key)
+            {
+                wanted.push((key.clone(), column.written_as.clone()));
+            }
+        }
+        let path = self.path().join(TableName::Genes.folder());
+        let names: Vec<&str> = wanted.iter().map(|(_, name)| name.as_str()).collect();
+        let mut rows = RowReader::of_columns(genes, &path, &names).await?;
+        let mut keys: Vec<Vec<Option<String>>> = vec![Vec::new(); wanted.len()];
+        while let Some(batch) = rows.next().await? {
+            for (keys, column) in keys.iter_mut().zip(batch.columns()) {
+                let texts = cast(column, &DataType::Utf8);
+                let texts = texts.map_err(|source| TableError::Arrow {
+                    path: path.clone(),
+                    source,
+                })?;
+                let texts = texts.as_string::<i32>();
+                keys.extend(texts.iter().map(|text| text.map(str::to_string)));
+            }
+        }
+        // A column that not every gene has joins nothing.
+        let complete = wanted.into_iter().zip(keys);
+        let complete = complete.filter(|(_, keys)| keys.iter().all(Option::is_some));
+        Ok(complete
+            .map(|((key, _), keys)| (key, StringArray::from(keys)))
+            .collect())
+    }
+
+    /// What the genes are known by.
+    pub(crate) async fn keys_of_genes(
+        &self,
+        key: &GeneKey,
+    ) -> Result<StringArray, DatasetError> {
+        let genes = self.table(TableName::Genes).await?;
+        let var = columns(&Schema::from(genes.schema()), &OF_GENES, Part::Var, self);
+        let mut keys = self.gene_keys(&genes, &var, Some(key)).await?.into_iter();
+        let found = keys.find(|(known, _)| known == key);
+        found.map(|(_, keys)| keys).ok_or_else(|| {
+            self.cannot_continue(TableName::Genes, format!("the column {key} is missing"))
+        })
+    }
+
+    async fn cell_hashes(&self, cells: &lance::Dataset) -> Result<Vec<u64>, DatasetError> {
+        let path = self.path().join(TableName::Cells.folder());
+        let mut rows = RowReader::of_columns(cells, &path, &["cell_id"]).await?;
+        let mut hashes = Vec::new();
+        while let Some(batch) = rows.next().await? {
+            hashes.extend(texts(&path, &batch)?.iter().map(|id| id_hash(id.unwrap_or_default())));
+        }
+        Ok(hashes)
+    }
+}
+
+/// The first column of a batch, as texts.
+pub(super) fn texts(
+    path: &std::path::Path,
+    batch: &arrow::array::RecordBatch,
+) -> Result<StringArray, DatasetError> {
+    let texts = cast(batch.column(0), &DataType::Utf8);
+    let texts = texts.map_err(|source| TableError::Arrow {
+        path: PathBuf::from(path),
+        source,
+    })?;
+    Ok(texts.as_string::<i32>().clone())
+}
+
+fn id_type(data_type: &DataType) -> Option<IdType> {
+    Some(match data_type {
+        DataType::UInt16 => IdType::UInt16,
+        DataType::UInt32 => IdType::UInt32,
+        DataType::Int32 => IdType::Int32,
+        _ => return None,
+    })
+}
+
+fn value_type(data_type: &DataType) -> Option<ValueType> {
+    Some(match data_type {
+        DataType::UInt16 => ValueType::UInt16,
+        DataType::UInt32 => ValueType::UInt32,
+        DataType::Int32 => ValueType::Int32,
+        DataType::Float32 => ValueType::Float32,
+        DataType::Float64 => ValueType::Float64,
+        _ => return None,
+    })
+}
+
+/// What a column of the dataset is called in its inputs, and the names of its numbers.
+fn original(part: Part, name: &str, notes: &[ColumnNote]) -> (String, Vec<String>) {
+    let mut notes = notes.iter().filter(|note| note.part == part);
+    match notes.find(|note| note.written_as == name) {
+        Some(note) => (note.column.clone(), note.columns.clone()),
+        None => (name.to_string(), Vec::new()),
+    }
+}
+
+/// The columns of obs or var. Those of types that no input has are not among them: they stay as
+/// they are, and what is appended has no value there.
+fn columns(schema: &Schema, own: &[&str], part: Part, dataset: &Dataset) -> Vec<PlannedColumn> {
+    let config = dataset.config();
+    let dtypes = match part {
+        Part::Obs => &config.obs_dtypes,
+        _ => &config.var_dtypes,
+    };
+    let fields = schema.fields().iter();
+    let fields = fields.filter(|field| !own.contains(&field.name().as_str()));
+    fields
+        .filter_map(|field| {
+            let kind = match kind(field.data_type())? {
+                ColumnKind::Text => match dtypes.get(field.name()) {
+                    Some(dtype) if dtype.dtype == "category" => ColumnKind::Categorical {
+                        ordered: dtype.ordered.unwrap_or(false),
+                    },
+                    _ => ColumnKind::Text,
+                },
+                kind => kind,
+            };
+            Some(PlannedColumn {
+                column: original(part, field.name(), &config.column_notes).0,
+                written_as: field.name().clone(),
+                kind,
+            })
+        })
+        .collect()
+}
+
+fn kind(data_type: &DataType) -> Option<ColumnKind> {
+    let number = match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            return Some(ColumnKind::Text);
+        }
+        DataType::Dictionary(_, values) => return kind(values).filter(|k| *k == ColumnKind::Text),
+        DataType::Timestamp(_, None) => return Some(ColumnKind::Time),
+        DataType::Boolean => NumberType::Bool,
+        DataType::Int8 => NumberType::Int8,
+        DataType::Int16 => NumberType::Int16,
+        DataType::Int32 => NumberType::Int32,
+        DataType::Int64 => NumberType::Int64,
+        DataType::UInt8 => NumberType::UInt8,
+        DataType::UInt16 => NumberType::UInt16,
+        DataType::UInt32 => NumberType::UInt32,
+        DataType::UInt64 => NumberType::UInt64,
+        DataType::Float16 => NumberType::Float16,
+        DataType::Float32 => NumberType::Float32,
+        DataType::Float64 => NumberType::Float64,
+        _ => return None,
+    };
+    Some(ColumnKind::Nullable(number))
+}
+
+fn embeddings(schema: &Schema, part: Part, notes: &[ColumnNote]) -> Vec<PlannedEmbedding> {
+    let fields = schema.fields().iter();
+    fields
+        .filter_map(|field| {
+            let DataType::FixedSizeList(item, width) = field.data_type() else {
+                return None;
+            };
+            let float_type = match item.data_type() {
+                DataType::Float32 => FloatType::Float32,
+                DataType::Float64 => FloatType::Float64,
+                _ => return None,
+            };
+            let (name, columns) = original(part, field.name(), notes);
+            Some(PlannedEmbedding {
+                name,
+                written_as: field.name().clone(),
+                width: u64::try_from(*width).ok()?,
+                float_type,
+                columns: Some(columns).filter(|columns| !columns.is_empty()),
+            })
+        })
+        .collect()
+}

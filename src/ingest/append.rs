@@ -1,0 +1,224 @@
+//! A dataset that is appended to: which states of it there are, and taking hold of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::IngestError;
+use super::target::{Earlier, Found, JOB_FOLDER, Target, job_folder};
+use crate::dataset::{Checkpoint, ConfigFile, Dataset, DatasetConfig, read_config};
+use crate::plan::{Base, Described, JobId, Plan};
+use crate::store::{FolderLock, Named, Wait, remove_folder, replace_file};
+use crate::table::{TableError, TableFolder, TableName};
+
+/// What the dataset was before a job, in the job's folder: once the job is complete, config.json no
+/// longer tells.
+const BEFORE: &str = "before.json";
+
+/// What an append may continue.
+#[derive(Debug)]
+pub struct Appendable {
+    /// An append that is not finished, or not tidied up, and the dataset as it was before it. The
+    /// same append is the one whose plan, made for that state, is the same.
+    pub earlier: Option<(JobId, Dataset)>,
+    /// The dataset as it is.
+    pub now: Dataset,
+}
+
+impl Appendable {
+    /// Looks at the dataset in a folder.
+    ///
+    /// # Errors
+    /// Where there is no complete dataset.
+    pub fn open(path: &Path) -> Result<Self, IngestError> {
+        let now = Dataset::open(path)?;
+        let file = read_config(path)?;
+        let earlier = match file.checkpoint {
+            Some(checkpoint) => checkpoint.plan.base.map(|base| {
+                let before = Dataset::at(path, now.config().clone(), base.versions);
+                (checkpoint.job, before)
+            }),
+            None => Self::untidied(path, now.config())?,
+        };
+        Ok(Appendable { earlier, now })
+    }
+
+    /// The last job, if its folder is still there.
+    fn untidied(
+        path: &Path,
+        config: &DatasetConfig,
+    ) -> Result<Option<(JobId, Dataset)>, IngestError> {
+        let Some(job) = config.jobs.last() else {
+            return Ok(None);
+        };
+        let before = job_folder(path, job).join(BEFORE);
+        let Ok(bytes) = std::fs::read(&before) else {
+            return Ok(None);
+        };
+        let (config, versions): (DatasetConfig, BTreeMap<String, u64>) =
+            serde_json::from_slice(&bytes).map_err(|source| {
+                crate::dataset::DatasetError::Config {
+                    path: before,
+                    source,
+                }
+            })?;
+        Ok(Some((job.clone(), Dataset::at(path, config, versions))))
+    }
+}
+
+impl Target {
+    /// Takes hold of a dataset to append to, for a plan that was made for one of its states.
+    pub(super) fn claim_dataset(
+        output: &Path,
+        plan: &Plan,
+        base: &Base,
+        earlier: Earlier,
+        wait: Wait,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<(Self, Found), IngestError> {
+        let lock = FolderLock::acquire(output, wait)?;
+        // Looked at again: only what is locked stays as it is.
+        let now = Dataset::open(output)?;
+        let file = read_config(output)?;
+        let job = plan.job_id();
+        let before = Dataset::at(output, now.config().clone(), base.versions.clone());
+        let target = Target::holding(output.to_path_buf(), job.clone(), vec![lock], Some(before));
+        let moved = || IngestError::Moved {
+            path: output.to_path_buf(),
+        };
+        if let Some(checkpoint) = file.checkpoint {
+            let resumes = earlier == Earlier::Resume;
+            if resumes && checkpoint.job != job {
+                return Err(target.other_job(&checkpoint));
+            }
+            if resumes && target.is_unmoved(base, runtime)? {
+                return Ok((target, Found::Unfinished(Box::new(checkpoint))));
+            }
+            roll_back(output, &checkpoint, now.config(), runtime)?;
+            return Err(moved());
+        }
+        if now.config().jobs.last() == Some(&job) && target.job_folder().is_dir() {
+            let dataset = Box::new(now.config().clone());
+            return Ok((target, Found::Complete(dataset)));
+        }
+        target.tidy_after_others(runtime)?;
+        if now.config().array_shape[0] != base.cells {
+            return Err(moved());
+        }
+        if base.described == Described::Whole && now.config().versions != base.versions {
+            return Err(moved());
+        }
+        if !target.is_unmoved(base, runtime)? {
+            return Err(moved());
+        }
+        Ok((target, Found::Nothing))
+    }
+
+    /// Removes what other jobs did not come to tidy up: none of them is alive.
+    fn tidy_after_others(&self, runtime: &tokio::runtime::Runtime) -> Result<(), IngestError> {
+        for entry in std::fs::read_dir(self.folder())
+            .named("list", self.folder())?
+            .flatten()
+        {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(short) = name.strip_prefix(JOB_FOLDER) else {
+                continue;
+            };
+            let job = JobId::beginning(short);
+            for name in TableName::IN_COMMIT_ORDER {
+                runtime.block_on(self.table(name).remove_orphans(&job, &[]))?;
+            }
+            remove_folder(&entry.path())?;
+        }
+        Ok(())
+    }
+
+    /// Whether the newest versions are those that the plan was made for, or this job's own.
+    fn is_unmoved(
+        &self,
+        base: &Base,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<bool, IngestError> {
+        for name in TableName::IN_COMMIT_ORDER {
+            let Some(&before) = base.versions.get(name.key()) else {
+                continue;
+            };
+            match runtime.block_on(self.table(name).landed(self.job(), Some(before))) {
+                Err(TableError::Taken { .. }) => return Ok(false),
+                other => other?,
+            };
+        }
+        Ok(true)
+    }
+
+    /// Keeps what the dataset is before the job, for a run that finds the job complete.
+    pub(super) fn keep_before(&self) -> Result<(), IngestError> {
+        let Some(before) = self.before() else {
+            return Ok(());
+        };
+        let path = self.job_folder().join(BEFORE);
+        let kept = (before.config(), before.versions());
+        let json = serde_json::to_vec(&kept).map_err(|source| {
+            crate::dataset::DatasetError::Config {
+                path: path.clone(),
+                source,
+            }
+        })?;
+        Ok(replace_file(&path, &json)?)
+    }
+}
+
+/// Makes the dataset what it was before an append that is given up.
+fn roll_back(
+    folder: &Path,
+    checkpoint: &Checkpoint,
+    config: &DatasetConfig,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<(), IngestError> {
+    let (job, plan) = (&checkpoint.job, &checkpoint.plan);
+    let versions = plan.base.as_ref().map(|base| &base.versions);
+    let mut config = config.clone();
+    let table = |name: TableName| TableFolder::new(folder.join(name.folder()));
+    // Cells before their rows, so that no reader sees cells without rows.
+    for name in TableName::IN_COMMIT_ORDER.into_iter().rev() {
+        let Some(&before) = versions.and_then(|versions| versions.get(name.key())) else {
+            continue;
+        };
+        let restored = runtime.block_on(table(name).undo(job, before))?;
+        if let Some(version) = config.versions.get_mut(name.key()) {
+            *version = restored;
+        }
+    }
+    give_up(folder, checkpoint, config)?;
+    for name in TableName::IN_COMMIT_ORDER {
+        runtime.block_on(table(name).remove_orphans(job, &[]))?;
+    }
+    Ok(())
+}
+
+/// Forgets a job that made nothing visible: its checkpoint, its folder, and tables that only it
+/// has.
+pub(super) fn give_up(
+    folder: &Path,
+    checkpoint: &Checkpoint,
+    config: DatasetConfig,
+) -> Result<(), IngestError> {
+    let tables = config.tables.clone();
+    let file = ConfigFile {
+        dataset: Some(config),
+        checkpoint: None,
+    };
+    file.write(folder)?;
+    for name in TableName::of(&checkpoint.plan) {
+        if !tables.contains_key(name.key()) {
+            remove_folder(&folder.join(name.folder()))?;
+        }
+    }
+    Ok(remove_folder(&job_folder(folder, &checkpoint.job))?)
+}
+
+/// Finds out early, before inputs are read, whether another process has the dataset.
+pub fn check_unlocked(folder: &Path, wait: Wait) -> Result<(), IngestError> {
+    std::fs::metadata(folder).named("open", folder)?;
+    FolderLock::acquire(folder, wait)?;
+    Ok(())
+}

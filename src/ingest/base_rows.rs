@@ -1,0 +1,137 @@
+//! Writing anew what a dataset has, where its tables cannot be appended to as they are.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use lance_table::format::Fragment;
+
+use super::IngestError;
+use super::commit::LazyWriter;
+use super::tables::TargetTable;
+use super::target::Target;
+use crate::dataset::{Census, Dataset, Starts};
+use crate::plan::JobId;
+use crate::table::{FragmentWriter, RowReader, TableError, TableName};
+
+fn arrow_at(path: &Path) -> impl Fn(ArrowError) -> TableError + '_ {
+    |source| TableError::Arrow {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+/// The rows of a version of a table of non-zeros in the columns of its new layout, fragment by
+/// fragment.
+pub(super) async fn entries(
+    table: &TargetTable,
+    version: u64,
+    job: &JobId,
+) -> Result<Vec<Fragment>, IngestError> {
+    let path = table.folder.path();
+    let before = table.folder.at(version).await?;
+    let mut fragments = Vec::new();
+    for fragment in before.fragments().iter() {
+        let mut rows = RowReader::of_fragment(&before, path, fragment.clone()).await?;
+        let mut writer = FragmentWriter::create(&table.folder, job, &table.layout).await?;
+        while let Some(batch) = rows.next().await? {
+            let batch = table.layout.rows(&batch).map_err(arrow_at(path))?;
+            writer.write(&batch).await?;
+        }
+        fragments.push(writer.finish().await?);
+    }
+    Ok(fragments)
+}
+
+/// The rows of a version of the table of cells or genes in the columns of its new layout, with what
+/// another program left out or wrong put right.
+pub(super) async fn frame(
+    target: &Target,
+    census: Option<&Census>,
+    name: TableName,
+    table: &TargetTable,
+    version: u64,
+    writer: &mut LazyWriter<'_>,
+) -> Result<(), IngestError> {
+    let path = table.folder.path();
+    let before = table.folder.at(version).await?;
+    let census = census.filter(|_| name == TableName::Cells);
+    let mut repairs = match (census, target.before()) {
+        (Some(census), Some(dataset)) => Some(Repairs::begin(census, dataset).await?),
+        _ => None,
+    };
+    let mut rows = RowReader::over(&before, path, None).await?;
+    while let Some(batch) = rows.next().await? {
+        let batch = match &mut repairs {
+            None => batch,
+            Some(repairs) => repairs.apply(&batch, path).await?,
+        };
+        let batch = table.layout.rows(&batch).map_err(arrow_at(path))?;
+        writer.write(&batch).await?;
+    }
+    Ok(())
+}
+
+/// Puts right what other programs left in the table of cells, from its first row on.
+struct Repairs<'a> {
+    census: &'a Census,
+    /// Where cells begin, if that is to be put right.
+    starts: Option<Starts>,
+    next_cell: u64,
+}
+
+impl<'a> Repairs<'a> {
+    async fn begin(census: &'a Census, dataset: &Dataset) -> Result<Self, IngestError> {
+        let starts = match census.wrong_starts {
+            0 => None,
+            _ => Some(Starts::of(dataset).await?),
+        };
+        Ok(Repairs {
+            census,
+            starts,
+            next_cell: 0,
+        })
+    }
+
+    async fn apply(&mut self, batch: &RecordBatch, path: &Path) -> Result<RecordBatch, IngestError> {
+        let rows = batch.num_rows() as u64;
+        let cells = self.next_cell..self.next_cell + rows;
+        self.next_cell = cells.end;
+        let mut batch = batch.clone();
+        if !self.census.names_sources {
+            let names = cells.map(|cell| self.census.source_of(cell));
+            let names: ArrayRef = Arc::new(StringArray::from_iter_values(names));
+            batch = with_column(&batch, "source_file", names).map_err(arrow_at(path))?;
+        }
+        if let Some(starts) = &mut self.starts {
+            let starts = starts.next(batch.num_rows()).await?;
+            let starts: ArrayRef = Arc::new(Int64Array::from(starts));
+            batch = with_column(&batch, "cell_start_index", starts).map_err(arrow_at(path))?;
+        }
+        Ok(batch)
+    }
+}
+
+/// A batch with this column in the place of one of its name, or after all others.
+fn with_column(
+    batch: &RecordBatch,
+    name: &str,
+    column: ArrayRef,
+) -> Result<RecordBatch, ArrowError> {
+    let field = |data_type: &DataType| Arc::new(Field::new(name, data_type.clone(), true));
+    let mut fields: Vec<Arc<Field>> = batch.schema().fields().iter().cloned().collect();
+    let mut columns = batch.columns().to_vec();
+    match batch.schema().index_of(name) {
+        Ok(place) => {
+            fields[place] = field(column.data_type());
+            columns[place] = column;
+        }
+        Err(_) => {
+            fields.push(field(column.data_type()));
+            columns.push(column);
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}

@@ -1,0 +1,139 @@
+//! The columns of a table as Lance has them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use lance_file::version::ConcreteFileVersion;
+
+use super::TableError;
+use super::column::in_type;
+
+/// The columns of a table, with Lance's numbers for them, and the version of its files.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    arrow: Arc<Schema>,
+    lance: lance_core::datatypes::Schema,
+    files: ConcreteFileVersion,
+}
+
+/// Whether a table can take rows of some columns as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It has all of them, in types that hold them.
+    AsItIs,
+    /// Columns are missing, or too narrow: it must be written anew.
+    Anew,
+}
+
+impl Layout {
+    /// The layout of a new table.
+    pub fn new(path: &Path, schema: Schema) -> Result<Self, TableError> {
+        // 2.1 by name: the default of Lance changes from release to release.
+        Self::with_files(path, schema, ConcreteFileVersion::V2_1)
+    }
+
+    fn with_files(
+        path: &Path,
+        schema: Schema,
+        files: ConcreteFileVersion,
+    ) -> Result<Self, TableError> {
+        let lance = lance_core::datatypes::Schema::try_from(&schema)
+            .map_err(|e| TableError::lance("write", path, e))?;
+        Ok(Layout {
+            arrow: Arc::new(schema),
+            lance,
+            files,
+        })
+    }
+
+    /// The layout of a table that is to hold these columns, too. Its own columns stay where they
+    /// are, and so does the version of its files.
+    pub fn extended(
+        path: &Path,
+        table: &lance::Dataset,
+        wanted: &Schema,
+    ) -> Result<(Self, Fit), TableError> {
+        let own = Schema::from(table.schema());
+        let files = table.manifest().data_storage_format.version;
+        let mut fit = Fit::AsItIs;
+        let mut fields: Vec<Field> = Vec::new();
+        for field in own.fields() {
+            let new = wanted.field_with_name(field.name()).ok();
+            let new = new.filter(|new| !is_compatible(field.data_type(), new.data_type()));
+            fields.push(match new {
+                None => field.as_ref().clone(),
+                Some(new) => {
+                    fit = Fit::Anew;
+                    field.as_ref().clone().with_data_type(new.data_type().clone())
+                }
+            });
+        }
+        for field in wanted.fields() {
+            if own.field_with_name(field.name()).is_err() {
+                fit = Fit::Anew;
+                fields.push(field.as_ref().clone());
+            }
+        }
+        let layout = match fit {
+            Fit::AsItIs => Layout {
+                arrow: Arc::new(own),
+                lance: table.schema().clone(),
+                files,
+            },
+            Fit::Anew => Self::with_files(path, Schema::new(fields), files)?,
+        };
+        Ok((layout, fit))
+    }
+
+    /// The columns.
+    pub fn arrow(&self) -> &Arc<Schema> {
+        &self.arrow
+    }
+
+    pub(super) fn lance(&self) -> &lance_core::datatypes::Schema {
+        &self.lance
+    }
+
+    pub(super) fn files(&self) -> ConcreteFileVersion {
+        self.files
+    }
+
+    /// Rows with these columns, each in its type, whatever the order they come in; a column that
+    /// they lack is missing in all of them.
+    ///
+    /// # Errors
+    /// Where a value would be lost.
+    pub fn rows(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let column = |field: &Arc<Field>| -> Result<ArrayRef, ArrowError> {
+            match batch.column_by_name(field.name()) {
+                Some(column) => in_type(column, field.data_type()),
+                None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+            }
+        };
+        let columns: Result<Vec<ArrayRef>, _> = self.arrow.fields().iter().map(column).collect();
+        RecordBatch::try_new(self.arrow.clone(), columns?)
+    }
+}
+
+/// Whether a column of the one type takes what is written as the other.
+fn is_compatible(own: &DataType, new: &DataType) -> bool {
+    let text = |data_type: &DataType| match data_type {
+        DataType::Dictionary(_, values) => {
+            matches!(**values, DataType::Utf8 | DataType::LargeUtf8)
+        }
+        other => matches!(
+            other,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+        ),
+    };
+    match (own, new) {
+        (DataType::Timestamp(..), DataType::Timestamp(..)) => true,
+        (DataType::FixedSizeList(a, width), DataType::FixedSizeList(b, other)) => {
+            width == other && a.data_type() == b.data_type()
+        }
+        _ => own == new || (text(own) && text(new)),
+    }
+}
