@@ -24,6 +24,9 @@ pub enum Error {
     Store(#[from] StoreError),
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// Inputs do not go together, or not with a dataset.
+    #[error("{refusal}")]
+    NotJoinable { refusal: String },
     /// A dataset is not as it should be.
     #[error("{path} is not as it should be: {problems} problems were found")]
     Verification { path: PathBuf, problems: u64 },
@@ -69,6 +72,7 @@ impl Error {
             Error::Dataset(error) => of_dataset(error),
             Error::Store(error) => of_store(error),
             Error::Verify(error) => of_verify(error),
+            Error::NotJoinable { .. } => ExitCode::Refused,
             Error::Verification { .. } => ExitCode::NotVerified,
             Error::Output(_) => ExitCode::Failed,
         }

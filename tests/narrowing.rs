@@ -21,6 +21,7 @@ fn run_options(threads: usize, chunk_cells: u64) -> RunOptions {
         chunk_cells,
         existing: Existing::Refuse,
         earlier: Earlier::Resume,
+        wait: slaf::store::Wait::No,
     }
 }
 

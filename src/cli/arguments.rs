@@ -51,6 +51,10 @@ impl Arguments {
 pub(super) enum Command {
     /// Convert files into a SLAF dataset, or finish an interrupted conversion
     Convert(Box<ConvertArguments>),
+    /// Append files to a dataset that others may be reading, or finish an interrupted append
+    Append(Box<AppendArguments>),
+    /// Look at inputs as convert and append would, and tell how they go together
+    Validate(Box<ValidateArguments>),
     /// Describe a dataset, complete or not
     Info(InfoArguments),
     /// Check a dataset: its files, identifiers, order and digests, and every value against its inputs
@@ -80,6 +84,95 @@ pub(super) struct ConvertArguments {
     #[arg(short, long, value_name = "DATASET")]
     pub output: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub read: ReadArguments,
+
+    #[command(flatten)]
+    pub joins: JoinArguments,
+
+    #[command(flatten)]
+    pub write: WriteArguments,
+
+    /// Replace a complete dataset, which stays as it is until the new one is complete
+    #[arg(long, help_heading = "Output")]
+    pub overwrite: bool,
+
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// The dataset stays as it is, for those who read it, until all of the inputs are appended; then all
+/// of them are there at once. An append that was killed goes on where it was when the same command is
+/// run again. Types, compression and names are those of the dataset.
+#[derive(Debug, Args)]
+pub(super) struct AppendArguments {
+    /// The inputs, and last the dataset (unless -o names it)
+    #[arg(required = true, value_name = "INPUT… DATASET")]
+    pub paths: Vec<PathBuf>,
+
+    /// A file that names inputs, one a line, and after a tab what an input is called in the dataset
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub inputs: Option<PathBuf>,
+
+    /// The dataset to append to, a folder
+    #[arg(short, long, value_name = "DATASET")]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub read: ReadArguments,
+
+    #[command(flatten)]
+    pub joins: JoinArguments,
+
+    /// Rewrite tables of the dataset whose types do not hold what is appended (values, numbers of
+    /// genes, columns) in wider ones, as a part of the same change
+    #[arg(long, help_heading = "Output")]
+    pub widen: bool,
+
+    /// Rows of a fragment at most. More fragments mix better in slafdb's training loader, but its
+    /// lazy AnnData is right for one fragment only
+    #[arg(long, env = "SLAF_FRAGMENT_ROWS", help_heading = "Output", value_parser = clap::value_parser!(u64).range(1..))]
+    pub fragment_rows: Option<u64>,
+
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// Exits with 3 where convert, or append, would refuse the inputs with the same options.
+#[derive(Debug, Args)]
+pub(super) struct ValidateArguments {
+    /// The inputs
+    #[arg(value_name = "INPUT")]
+    pub paths: Vec<PathBuf>,
+
+    /// A file that names inputs, one a line, and after a tab what an input is called in the dataset
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub inputs: Option<PathBuf>,
+
+    /// The dataset that they would be appended to
+    #[arg(long, value_name = "DATASET")]
+    pub against: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub read: ReadArguments,
+
+    #[command(flatten)]
+    pub joins: JoinArguments,
+
+    #[command(flatten)]
+    pub write: WriteArguments,
+
+    /// As for append: tables of the dataset may be rewritten in wider types
+    #[arg(long, help_heading = "Output")]
+    pub widen: bool,
+
+    #[command(flatten)]
+    pub resources: ResourceArguments,
+}
+
+/// What of the inputs is read.
+#[derive(Debug, Args)]
+pub(super) struct ReadArguments {
     /// The format of the input [default: found out from its content]
     #[arg(long, env = "SLAF_FORMAT", help_heading = "Input")]
     pub format: Option<FormatArgument>,
@@ -152,10 +245,11 @@ pub(super) struct ConvertArguments {
     /// The list of the features (identifier, symbol and type, tabs between), likewise
     #[arg(long, value_name = "FILE", help_heading = "10x matrices")]
     pub features: Option<PathBuf>,
+}
 
-    #[command(flatten)]
-    pub joins: JoinArguments,
-
+/// How a dataset is written.
+#[derive(Debug, Args)]
+pub(super) struct WriteArguments {
     /// Types of the expression table. "narrow": unsigned integers as narrow as they can be, for the
     /// least memory. "signed": int32 identifiers and float32 values; choose it for slafdb, whose SQL
     /// and lazy AnnData cannot filter unsigned columns
@@ -176,15 +270,26 @@ pub(super) struct ConvertArguments {
     /// lazy AnnData is right for one fragment only
     #[arg(long, env = "SLAF_FRAGMENT_ROWS", help_heading = "Output", value_parser = clap::value_parser!(u64).range(1..))]
     pub fragment_rows: Option<u64>,
+}
 
-    /// Replace a complete dataset, which stays as it is until the new one is complete
-    #[arg(long, help_heading = "Output")]
-    pub overwrite: bool,
-
+/// How a job is run.
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
     /// Discard the unfinished work of an earlier run instead of going on with it
-    #[arg(long, help_heading = "Output")]
+    #[arg(long)]
     pub no_resume: bool,
 
+    /// Wait while another process is writing the dataset, instead of failing at once
+    #[arg(long)]
+    pub wait: bool,
+
+    #[command(flatten)]
+    pub resources: ResourceArguments,
+}
+
+/// What the program may use, and how it tells.
+#[derive(Debug, Args)]
+pub(super) struct ResourceArguments {
     /// Cells of a chunk at most; the memory sets a limit of its own
     #[arg(long, env = "SLAF_CHUNK_SIZE", help_heading = "Resources")]
     pub chunk_size: Option<u64>,

@@ -3,77 +3,59 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::arguments::{ConvertArguments, Verbosity};
+use super::arguments::{ConvertArguments, RunArguments, Verbosity};
 use super::bars::Bars;
+use super::reading::{Reading, split};
 use super::report::Report;
 use super::settings::Settings;
 use crate::error::{Error, ExitCode};
 use crate::ingest::{Earlier, Existing, Job, RunOptions, check_output};
 use crate::plan::Plan;
-use crate::source::{self, Inputs, MainMatrix, Names, OpenOptions, RawUse, Selection};
+use crate::source::{self, Inputs};
 use crate::store::Wait;
 use crate::survey::Survey;
+
+/// How a job is run, as it was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    pub earlier: Earlier,
+    pub wait: Wait,
+    pub json: bool,
+}
+
+impl RunArguments {
+    pub(super) fn checked(&self) -> Run {
+        Run {
+            earlier: if self.no_resume {
+                Earlier::Discard
+            } else {
+                Earlier::Resume
+            },
+            wait: if self.wait { Wait::Yes } else { Wait::No },
+            json: self.resources.json,
+        }
+    }
+}
 
 /// A checked conversion.
 #[derive(Debug)]
 pub(super) struct Request {
-    inputs: Vec<(PathBuf, OpenOptions)>,
+    inputs: Reading,
     output: PathBuf,
     settings: Settings,
     existing: Existing,
-    earlier: Earlier,
-    json: bool,
+    run: Run,
     verbosity: Verbosity,
 }
 
 impl Request {
     /// Checks the raw arguments.
     pub fn check(raw: ConvertArguments, verbosity: Verbosity) -> Result<Self, Error> {
-        let mut settings = Settings::gather(&raw)?;
-        let mut paths = raw.paths;
-        let output = match raw.output {
-            Some(output) => output,
-            None if paths.len() < 2 && (raw.inputs.is_none() || paths.is_empty()) => {
-                return Err(Error::Usage(
-                    "an input and an output are needed: slaf convert INPUT… OUTPUT".into(),
-                ));
-            }
-            None => paths.remove(paths.len() - 1),
-        };
-        let open = OpenOptions {
-            format: settings.format,
-            memory: settings.memory,
-            threads: settings.threads,
-            scratch: settings.scratch.clone(),
-            measurement: raw.measurement,
-            matrix: match raw.matrix.as_deref() {
-                None | Some("X") => MainMatrix::Own,
-                Some("raw") => MainMatrix::Raw,
-                Some(layer) => MainMatrix::Layer(layer.to_string()),
-            },
-            raw: if raw.raw_as_layer {
-                RawUse::Layer
-            } else {
-                RawUse::LeaveOut
-            },
-            selection: Selection {
-                skip: raw.skip,
-                only: raw.only,
-            },
-            names: if raw.make_unique {
-                Names::MadeUnique
-            } else {
-                Names::AsTheyAre
-            },
-            genomes: settings.genomes.clone(),
-            feature_types: settings.feature_types.clone(),
-            gene_id: settings.gene_id,
-            barcodes: raw.barcodes,
-            features: raw.features,
-            ..OpenOptions::default()
-        };
+        let mut settings = Settings::gather(&raw.read, &raw.write, &raw.run.resources)?;
+        let usage = "slaf convert INPUT… OUTPUT";
+        let (paths, output) = split(raw.paths, raw.output, raw.inputs.is_some(), usage)?;
         settings.plan = raw.joins.apply(settings.plan);
-        let inputs = raw.joins.inputs(paths, raw.inputs.as_deref(), &open)?;
+        let inputs = raw.read.inputs(&raw.joins, &settings, paths, raw.inputs)?;
         Ok(Request {
             inputs,
             output,
@@ -83,12 +65,7 @@ impl Request {
             } else {
                 Existing::Refuse
             },
-            earlier: if raw.no_resume {
-                Earlier::Discard
-            } else {
-                Earlier::Resume
-            },
-            json: raw.json,
+            run: raw.run.checked(),
             verbosity,
         })
     }
@@ -125,8 +102,8 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
         memory: settings.memory,
         chunk_cells: settings.chunk_cells,
         existing: request.existing,
-        earlier: request.earlier,
-        wait: Wait::No,
+        earlier: request.run.earlier,
+        wait: request.run.wait,
     };
     let bars = Bars::new(request.verbosity);
     let job = Job::begin(plan, &request.output, options)?;
@@ -135,7 +112,7 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     })?;
     bars.clear();
     let report = Report::new(&request.output, finished.outcome(), started.elapsed());
-    report.print(request.json, request.verbosity)?;
+    report.print(request.run.json, request.verbosity)?;
     // Last of all: until here, a run of the same command would take over.
     Ok(finished.close()?)
 }

@@ -1,13 +1,16 @@
 //! The command line: raw arguments become a checked request, and each command has a file.
 
+mod append;
 mod arguments;
 mod bars;
 mod convert;
 mod info;
 mod joins;
+mod reading;
 mod report;
 mod settings;
 mod shell;
+mod validate;
 mod verify;
 
 use clap::Parser;
@@ -55,6 +58,8 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
     let verbosity = arguments.verbosity();
     match arguments.command {
         Command::Convert(raw) => convert::run(&convert::Request::check(*raw, verbosity)?),
+        Command::Append(raw) => append::run(&append::Request::check(*raw, verbosity)?),
+        Command::Validate(raw) => validate::run(*raw, verbosity),
         Command::Info(raw) => info::run(&raw),
         Command::Verify(raw) => verify::run(&raw, verbosity),
         Command::Completions { shell } => shell::completions(shell),

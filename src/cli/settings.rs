@@ -6,8 +6,8 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use super::arguments::{
-    CompressionArgument, ConvertArguments, DtypesArgument, FormatArgument, GeneIdArgument,
-    ValueTypeArgument,
+    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, ReadArguments,
+    ResourceArguments, ValueTypeArgument, WriteArguments,
 };
 use crate::error::Error;
 use crate::plan::{Compression, Dtypes, PlanOptions};
@@ -66,20 +66,24 @@ impl Layer {
     }
 
     /// Flags, and the variables that stand for them.
-    fn from_arguments(raw: &ConvertArguments) -> Self {
+    fn from_arguments(
+        read: &ReadArguments,
+        write: &WriteArguments,
+        resources: &ResourceArguments,
+    ) -> Self {
         Layer {
-            format: raw.format,
-            genome: given(&raw.genome),
-            feature_type: given(&raw.feature_type),
-            gene_id: raw.gene_id,
-            dtypes: raw.dtypes,
-            value_type: raw.value_type,
-            compression: raw.compression,
-            fragment_rows: raw.fragment_rows,
-            chunk_size: raw.chunk_size,
-            memory: raw.memory,
-            threads: raw.threads,
-            scratch_dir: raw.scratch_dir.clone(),
+            format: read.format,
+            genome: given(&read.genome),
+            feature_type: given(&read.feature_type),
+            gene_id: read.gene_id,
+            dtypes: write.dtypes,
+            value_type: write.value_type,
+            compression: write.compression,
+            fragment_rows: write.fragment_rows,
+            chunk_size: resources.chunk_size,
+            memory: resources.memory,
+            threads: resources.threads,
+            scratch_dir: resources.scratch_dir.clone(),
         }
     }
 
@@ -103,13 +107,21 @@ impl Layer {
 
 impl Settings {
     /// Lays the flags over the file over the defaults, and checks the result.
-    pub fn gather(raw: &ConvertArguments) -> Result<Self, Error> {
+    pub fn gather(
+        read: &ReadArguments,
+        write: &WriteArguments,
+        resources: &ResourceArguments,
+    ) -> Result<Self, Error> {
         let defaults = Layer::parse(DEFAULTS, "config/default.toml")?;
-        let file = match &raw.config {
+        let file = match &resources.config {
             Some(path) => Layer::from_file(path)?,
             None => Layer::default(),
         };
-        Settings::check(Layer::from_arguments(raw).over(file).over(defaults))
+        Settings::check(
+            Layer::from_arguments(read, write, resources)
+                .over(file)
+                .over(defaults),
+        )
     }
 
     fn check(layer: Layer) -> Result<Self, Error> {

@@ -13,6 +13,7 @@ use crate::plan::{
     PlannedColumn, PlannedEmbedding, STABLE_IDS, Widening,
 };
 use crate::source::{ColumnKind, NumberType, Part};
+use crate::store::StoreError;
 use crate::survey::{FloatType, ValueType, id_hash};
 use crate::table::{RowReader, TableError, TableName};
 
@@ -29,6 +30,15 @@ const OF_CELLS: [&str; 4] = [
 const OF_GENES: [&str; 2] = ["gene_id", "gene_integer_id"];
 
 impl Dataset {
+    /// [`Dataset::survey`], from code that is not asynchronous.
+    pub fn survey_now(&self, key: Option<&GeneKey>) -> Result<BaseSurvey, DatasetError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| StoreError::from_io("start threads to read", self.path(), source))?;
+        runtime.block_on(self.survey(key))
+    }
+
     /// Looks at the dataset as one that is appended to, whose genes may be known by `key`.
     ///
     /// # Errors

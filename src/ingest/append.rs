@@ -32,13 +32,17 @@ impl Appendable {
     pub fn open(path: &Path) -> Result<Self, IngestError> {
         let now = Dataset::open(path)?;
         let file = read_config(path)?;
-        let earlier = match file.checkpoint {
-            Some(checkpoint) => checkpoint.plan.base.map(|base| {
-                let before = Dataset::at(path, now.config().clone(), base.versions);
-                (checkpoint.job, before)
-            }),
-            None => Self::untidied(path, now.config())?,
-        };
+        if let Some(checkpoint) = file.checkpoint
+            && let Some(base) = checkpoint.plan.base
+        {
+            // What the unfinished job has committed is not looked at.
+            let before = Dataset::at(path, now.config().clone(), base.versions);
+            return Ok(Appendable {
+                now: before.clone(),
+                earlier: Some((checkpoint.job, before)),
+            });
+        }
+        let earlier = Self::untidied(path, now.config())?;
         Ok(Appendable { earlier, now })
     }
 

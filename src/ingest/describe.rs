@@ -47,10 +47,12 @@ pub(super) fn describe(
     for table in TableName::of(plan) {
         tables.insert(table.key().to_string(), table.folder().to_string());
     }
-    let [obs_dtypes, var_dtypes] = [
-        categories(inputs, &plan.obs, Table::Obs, &old.obs_dtypes)?,
-        categories(inputs, &plan.var, Table::Var, &old.var_dtypes)?,
-    ];
+    let obs_dtypes = categories(inputs, &plan.obs, Table::Obs, &old.obs_dtypes)?;
+    let var_dtypes = match &plan.base {
+        // No gene was added.
+        Some(base) if base.genes == plan.genes => old.var_dtypes,
+        _ => categories(inputs, &plan.var, Table::Var, &old.var_dtypes)?,
+    };
     Ok(DatasetConfig {
         format_version: match before {
             Some(_) => old.format_version,

@@ -63,7 +63,7 @@ impl Planner<'_> {
     }
 
     /// By what genes are known: what was asked for, what the dataset's were, or what is usual.
-    fn gene_key(&self) -> Result<GeneKey, PlanError> {
+    pub(super) fn gene_key(&self) -> Result<GeneKey, PlanError> {
         if let Some(key) = &self.options.gene_key {
             return Ok(key.clone());
         }

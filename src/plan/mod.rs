@@ -6,6 +6,7 @@
 mod base;
 mod cells;
 mod columns;
+mod comparison;
 mod continued;
 mod dtypes;
 mod error;
@@ -29,6 +30,7 @@ use crate::survey::{Fingerprint, FloatType, Repeats};
 
 pub use base::{Base, BaseMatrix, BaseSource, BaseSurvey, Described};
 pub use columns::{PlannedColumn, Table, data_type};
+pub use comparison::{Clash, ComparedInput, Comparison};
 pub use dtypes::{Compression, Dtypes, IdType};
 pub use error::PlanError;
 pub use genes::{GeneIndex, GeneJoin, GeneKey, GeneMap, GenePlan, Join, STABLE_IDS, gene_keys};

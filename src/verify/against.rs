@@ -159,7 +159,13 @@ impl Against<'_> {
         let found: Option<serde_json::Value> =
             found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let sources = &with.dataset.config().sources;
-        let found = match sources.len() {
+        // That of inputs that were appended is left out; of what another program wrote nothing
+        // is known.
+        let job = &sources[self.number].job;
+        if job.is_none() || *job != sources[0].job {
+            return Ok(());
+        }
+        let found = match sources.iter().filter(|source| source.job == *job).count() {
             1 => found,
             // That of several inputs lies under their names; an empty one nowhere.
             _ if expected.as_object().is_some_and(serde_json::Map::is_empty) => return Ok(()),

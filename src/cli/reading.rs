@@ -1,0 +1,73 @@
+//! What of the inputs is read, by the arguments.
+
+use std::path::PathBuf;
+
+use super::arguments::{JoinArguments, ReadArguments};
+use super::settings::Settings;
+use crate::error::Error;
+use crate::source::{MainMatrix, Names, OpenOptions, RawUse, Selection};
+
+/// The inputs, each with what of it is read.
+pub(super) type Reading = Vec<(PathBuf, OpenOptions)>;
+
+impl ReadArguments {
+    /// All inputs: those that were given, and those of a list.
+    pub fn inputs(
+        self,
+        joins: &JoinArguments,
+        settings: &Settings,
+        paths: Vec<PathBuf>,
+        list: Option<PathBuf>,
+    ) -> Result<Reading, Error> {
+        let open = OpenOptions {
+            format: settings.format,
+            memory: settings.memory,
+            threads: settings.threads,
+            scratch: settings.scratch.clone(),
+            measurement: self.measurement,
+            matrix: match self.matrix.as_deref() {
+                None | Some("X") => MainMatrix::Own,
+                Some("raw") => MainMatrix::Raw,
+                Some(layer) => MainMatrix::Layer(layer.to_string()),
+            },
+            raw: if self.raw_as_layer {
+                RawUse::Layer
+            } else {
+                RawUse::LeaveOut
+            },
+            selection: Selection {
+                skip: self.skip,
+                only: self.only,
+            },
+            names: if self.make_unique {
+                Names::MadeUnique
+            } else {
+                Names::AsTheyAre
+            },
+            genomes: settings.genomes.clone(),
+            feature_types: settings.feature_types.clone(),
+            gene_id: settings.gene_id,
+            barcodes: self.barcodes,
+            features: self.features,
+            ..OpenOptions::default()
+        };
+        joins.inputs(paths, list.as_deref(), &open)
+    }
+}
+
+/// Splits paths into inputs and what they become, which is the last, unless it is named.
+pub(super) fn split(
+    mut paths: Vec<PathBuf>,
+    output: Option<PathBuf>,
+    has_list: bool,
+    usage: &str,
+) -> Result<(Vec<PathBuf>, PathBuf), Error> {
+    let output = match output {
+        Some(output) => output,
+        None if paths.len() < 2 && (!has_list || paths.is_empty()) => {
+            return Err(Error::Usage(format!("an input and an output are needed: {usage}")));
+        }
+        None => paths.remove(paths.len() - 1),
+    };
+    Ok((paths, output))
+}

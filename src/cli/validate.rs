@@ -1,0 +1,130 @@
+//! `slaf validate`
+
+use std::fmt::Write as _;
+
+use indicatif::HumanCount;
+
+use super::append::widening;
+use super::arguments::{ValidateArguments, Verbosity};
+use super::convert::give_up_on_stuck_files;
+use super::report::print;
+use super::settings::Settings;
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::plan::{Comparison, GeneJoin};
+use crate::source::Inputs;
+use crate::survey::Survey;
+
+/// Looks at all inputs and tells how they go together.
+pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Error> {
+    let mut settings = Settings::gather(&raw.read, &raw.write, &raw.resources)?;
+    settings.plan = raw.joins.apply(settings.plan);
+    settings.plan.widening = widening(raw.widen);
+    if raw.paths.is_empty() && raw.inputs.is_none() {
+        return Err(Error::Usage(
+            "an input is needed: slaf validate INPUT… [--against DATASET]".into(),
+        ));
+    }
+    let reading = raw.read.inputs(&raw.joins, &settings, raw.paths, raw.inputs)?;
+    give_up_on_stuck_files();
+    let base = match &raw.against {
+        None => None,
+        Some(path) => {
+            let key = settings.plan.gene_key.as_ref();
+            Some(Dataset::open(path)?.survey_now(key)?)
+        }
+    };
+    let inputs = Inputs::of_paths(reading);
+    let surveys = Survey::of_all(&inputs, settings.threads)?;
+    let comparison = Comparison::new(&inputs, &surveys, &settings.plan, base.as_ref())?;
+    if raw.resources.json {
+        let json = serde_json::to_string_pretty(&comparison).map_err(std::io::Error::from)?;
+        print(&(json + "\n"))?;
+    } else if verbosity != Verbosity::Quiet {
+        print(&text(&comparison))?;
+    }
+    match comparison.refusal {
+        None => Ok(()),
+        Some(refusal) => Err(Error::NotJoinable { refusal }),
+    }
+}
+
+/// A table with a line for each input, then what is to be told of each.
+fn text(comparison: &Comparison) -> String {
+    const HEAD: [&str; 9] = [
+        "input", "cells", "known", "genes", "shared", "missing", "extra", "values", "entries",
+    ];
+    let count = |number: u64| HumanCount(number).to_string();
+    let mut rows = vec![HEAD.map(String::from)];
+    for input in &comparison.inputs {
+        let genes = &input.genes;
+        let unknown = || "?".to_string();
+        rows.push([
+            input.source_file.clone(),
+            count(input.cells),
+            count(input.known_cells),
+            count(genes.genes),
+            count(genes.shared),
+            count(genes.missing),
+            count(genes.extra),
+            input.value_type.map_or_else(unknown, |t| t.to_string()),
+            input.entries.map_or_else(unknown, count),
+        ]);
+    }
+    let widths: [usize; 9] = std::array::from_fn(|column| {
+        let lengths = rows.iter().map(|row| row[column].chars().count());
+        lengths.max().unwrap_or(0)
+    });
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(widths).enumerate();
+        let cells = cells.map(|(column, (cell, width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    for input in &comparison.inputs {
+        let mut line = |what: String| {
+            let _ = writeln!(text, "{}: {what}", input.source_file);
+        };
+        let GeneJoin {
+            missing_examples,
+            extra_examples,
+            ..
+        } = &input.genes;
+        for (what, names) in [
+            ("missing genes such as", missing_examples),
+            ("extra genes such as", extra_examples),
+            ("lacks the columns", &input.missing_columns),
+            ("has more columns:", &input.extra_columns),
+        ] {
+            if !names.is_empty() {
+                line(format!("{what} {}", names.join(", ")));
+            }
+        }
+        for clash in &input.clashes {
+            line(format!(
+                "{} is {}, elsewhere {}",
+                clash.column, clash.found, clash.expected
+            ));
+        }
+        if input.repeated_cells > 0 {
+            let repeated = count(input.repeated_cells);
+            line(format!("{repeated} cells have the name of an earlier one"));
+        }
+    }
+    let _ = writeln!(text, "genes are joined by {}", comparison.gene_key);
+    if let Some([cells, genes]) = comparison.result {
+        let values = comparison.value_type.map(|t| format!(", values as {t}"));
+        let _ = writeln!(
+            text,
+            "together {} cells × {} genes{}",
+            count(cells),
+            count(genes),
+            values.unwrap_or_default()
+        );
+    }
+    text
+}

@@ -1,0 +1,189 @@
+//! How inputs go together, without refusing any.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::genes::gene_keys;
+use super::join::described;
+use super::kinds::united;
+use super::planner::Planner;
+use super::{BaseSurvey, GeneIndex, GeneJoin, GeneKey, Join, Plan, PlanError, PlanOptions};
+use crate::source::{Column, ColumnKind, Format, Inputs};
+use crate::survey::{Survey, ValueType};
+
+/// Inputs beside each other, and beside the dataset that they would be appended to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// By what genes are joined.
+    pub gene_key: GeneKey,
+    pub inputs: Vec<ComparedInput>,
+    /// Cells and genes of the dataset that would be the result; `None` where it is refused.
+    pub result: Option<[u64; 2]>,
+    /// The type of the values that would be written.
+    pub value_type: Option<ValueType>,
+    /// Why the inputs are refused, with what helps.
+    pub refusal: Option<String>,
+}
+
+/// An input beside the dataset, or the first input.
+#[derive(Debug, Clone, Serialize)]
+pub struct ComparedInput {
+    pub path: PathBuf,
+    pub source_file: String,
+    pub format: Format,
+    pub cells: u64,
+    /// Entries of the main matrix, where the headers tell.
+    pub entries: Option<u64>,
+    pub genes: GeneJoin,
+    /// The narrowest type that is exact for a sample of the values.
+    pub value_type: Option<ValueType>,
+    /// Cells whose identifier an earlier cell of the input has.
+    pub repeated_cells: u64,
+    /// Cells whose identifier the dataset or an earlier input has.
+    pub known_cells: u64,
+    /// Columns of obs and var (`obs/NAME`) that the dataset or the first input has alone, or this
+    /// input.
+    pub missing_columns: Vec<String>,
+    pub extra_columns: Vec<String>,
+    /// Columns of types that have nothing in common.
+    pub clashes: Vec<Clash>,
+}
+
+/// A column whose types have nothing in common.
+#[derive(Debug, Clone, Serialize)]
+pub struct Clash {
+    pub column: String,
+    pub found: String,
+    pub expected: String,
+}
+
+impl Comparison {
+    /// Compares inputs as [`Plan::new`] and [`Plan::append`] would join them.
+    ///
+    /// # Errors
+    /// Where an input cannot be read, or genes cannot be compared at all.
+    pub fn new(
+        inputs: &Inputs,
+        surveys: &[Survey],
+        options: &PlanOptions,
+        base: Option<&BaseSurvey>,
+    ) -> Result<Self, PlanError> {
+        let planned = match base {
+            None => Plan::new(inputs, surveys, options),
+            Some(base) => Plan::append(inputs, surveys, options, base),
+        };
+        let planner = Planner {
+            inputs,
+            surveys,
+            options,
+            base,
+        };
+        let gene_key = planner.gene_key()?;
+        let genes = gene_joins(&planner, &gene_key)?;
+        let mut known: HashSet<u64> = HashSet::new();
+        known.extend(base.map_or(&[][..], |base| &base.cell_hashes));
+        let first = first_columns(surveys, base);
+        let mut compared = Vec::new();
+        for (number, (survey, genes)) in surveys.iter().zip(genes).enumerate() {
+            let description = &survey.description;
+            let own = columns_of(&description.obs, &description.var);
+            let hashes = &survey.cell_hashes;
+            let known_cells = hashes.iter().filter(|hash| known.contains(*hash)).count();
+            known.extend(hashes);
+            let lacks = |columns: &[(String, ColumnKind)], name: &String| {
+                columns.iter().all(|(other, _)| other != name)
+            };
+            let only = |these: &[(String, ColumnKind)], those: &[(String, ColumnKind)]| {
+                let names = these.iter().map(|(name, _)| name.clone());
+                names.filter(|name| lacks(those, name)).collect::<Vec<_>>()
+            };
+            compared.push(ComparedInput {
+                path: description.path.clone(),
+                source_file: inputs.options(number).name_of(&description.path),
+                format: description.format,
+                cells: description.cells,
+                entries: description.main.entries,
+                genes,
+                value_type: ValueType::ALL
+                    .into_iter()
+                    .find(|&value_type| survey.main.exact.contains(value_type)),
+                repeated_cells: survey.repeated_cells.count,
+                known_cells: known_cells as u64,
+                missing_columns: only(&first, &own),
+                extra_columns: only(&own, &first),
+                clashes: clashes(&first, &own),
+            });
+        }
+        Ok(Comparison {
+            gene_key,
+            inputs: compared,
+            result: planned.as_ref().ok().map(|plan| [plan.cells, plan.genes]),
+            value_type: planned.as_ref().ok().map(|plan| plan.value.value_type),
+            refusal: planned.err().map(|error| crate::error::in_one_line(&error)),
+        })
+    }
+}
+
+/// How the genes of each input are those of the dataset or the first input, with those that an
+/// outer join has added until then.
+fn gene_joins(planner: &Planner<'_>, key: &GeneKey) -> Result<Vec<GeneJoin>, PlanError> {
+    let keys = |number: usize| gene_keys(&*planner.inputs.get(number)?, key);
+    let mut index = match planner.base.map(|base| base.keys(key)) {
+        Some(Some(keys)) => GeneIndex::new(keys.clone()),
+        _ => GeneIndex::new(keys(0)?),
+    };
+    let mut joins = Vec::new();
+    for (number, survey) in planner.surveys.iter().enumerate() {
+        let (path, keys) = (&survey.description.path, keys(number)?);
+        joins.push(index.join(path, &keys)?);
+        if planner.options.join == Join::Outer {
+            index = index.extended(path, &keys)?;
+        }
+    }
+    Ok(joins)
+}
+
+fn columns_of(obs: &[Column], var: &[Column]) -> Vec<(String, ColumnKind)> {
+    let named = |part: &str, columns: &[Column]| -> Vec<(String, ColumnKind)> {
+        let columns = columns.iter();
+        columns
+            .map(|column| (format!("{part}/{}", column.name), column.kind.clone()))
+            .collect()
+    };
+    [named("obs", obs), named("var", var)].concat()
+}
+
+fn first_columns(surveys: &[Survey], base: Option<&BaseSurvey>) -> Vec<(String, ColumnKind)> {
+    match (base, surveys.first()) {
+        (Some(base), _) => {
+            let named = |part: &str, columns: &[super::PlannedColumn]| {
+                let columns = columns.iter();
+                columns
+                    .map(|column| (format!("{part}/{}", column.column), column.kind.clone()))
+                    .collect::<Vec<_>>()
+            };
+            [named("obs", &base.obs), named("var", &base.var)].concat()
+        }
+        (None, Some(first)) => columns_of(&first.description.obs, &first.description.var),
+        (None, None) => Vec::new(),
+    }
+}
+
+fn clashes(first: &[(String, ColumnKind)], own: &[(String, ColumnKind)]) -> Vec<Clash> {
+    let mut clashes = Vec::new();
+    for (name, found) in own {
+        let mut first = first.iter().filter(|(other, _)| other == name);
+        if let Some((_, expected)) = first.next()
+            && united(expected, found).is_none()
+        {
+            clashes.push(Clash {
+                column: name.clone(),
+                found: described(found),
+                expected: described(expected),
+            });
+        }
+    }
+    clashes
+}
