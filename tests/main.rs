@@ -1,5 +1,8 @@
 //! Integration tests, by promise. One binary: linking Lance is the slow part.
 
+mod append;
+mod append_atomic;
+mod append_reference;
 mod conformance;
 mod interop;
 mod layouts;
@@ -14,4 +17,5 @@ mod several;
 mod soma;
 mod support;
 mod tenx;
+mod validate;
 mod verify;

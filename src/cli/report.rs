@@ -63,6 +63,21 @@ impl<'a> Report<'a> {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "  {label:<10} {rest}");
         };
+        if let Some(appended) = &self.outcome.appended {
+            let rewritten: Vec<&str> = appended.rewritten.iter().map(|t| t.key()).collect();
+            let genes = match appended.genes {
+                0 => String::new(),
+                genes => format!(" and {} genes", HumanCount(genes)),
+            };
+            let (cells, rows) = (HumanCount(appended.cells), HumanCount(appended.rows));
+            line("appended", format!("{cells} cells{genes}, {rows} non-zeros"));
+            if !rewritten.is_empty() {
+                line("rewritten", rewritten.join(", "));
+            }
+            for repaired in &appended.repaired {
+                line("repaired", repaired.clone());
+            }
+        }
         if let Some(value) = &dataset.value {
             line(
                 "values",
@@ -131,7 +146,11 @@ impl<'a> Report<'a> {
                 );
             }
         }
-        for source in &dataset.sources {
+        // Of what this job read; what others told before is in config.json.
+        let job = dataset.jobs.last();
+        let sources = dataset.sources.iter();
+        let sources: Vec<_> = sources.filter(|source| source.job.as_ref() == job).collect();
+        for source in &sources {
             let tidied = &source.tidied;
             let notes = [
                 (tidied.zeros, "stored zeros were dropped"),
@@ -175,19 +194,19 @@ impl<'a> Report<'a> {
                 );
             }
         }
-        for converted in dataset.sources.iter().flat_map(|source| &source.converted) {
+        for converted in sources.iter().flat_map(|source| &source.converted) {
             line(
                 "converted",
                 format!("{} ({})", converted.object, converted.reason),
             );
         }
-        for left_out in dataset.sources.iter().flat_map(|source| &source.left_out) {
+        for left_out in sources.iter().flat_map(|source| &source.left_out) {
             line(
                 "left out",
                 format!("{} ({})", left_out.object, left_out.reason),
             );
         }
-        for warning in dataset.sources.iter().flat_map(|source| &source.warnings) {
+        for warning in sources.iter().flat_map(|source| &source.warnings) {
             line("warning", warning.clone());
         }
         text

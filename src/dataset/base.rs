@@ -84,10 +84,16 @@ impl Dataset {
         let compression = schema.field(2).metadata().get(COMPRESSION);
         let cells_schema = Schema::from(cells.schema());
         let genes_schema = Schema::from(genes.schema());
-        let matrices = |name: TableName, part: Part, ids: [IdType; 2]| match tables.get(&name) {
-            None => Ok(Vec::new()),
-            Some(table) => self.matrices(name, &Schema::from(table.schema()), part, ids, notes),
+        let matrices = |name: TableName, part: Part| match tables.get(&name) {
+            None => Ok((Vec::new(), None)),
+            Some(table) => self.matrices(name, &Schema::from(table.schema()), part, notes),
         };
+        let (layers, layer_ids) = matrices(TableName::Layers, Part::Layers)?;
+        let (obsp, pair_ids) = matrices(TableName::CellPairs, Part::Obsp)?;
+        if pair_ids.is_some_and(|ids| ids != [IdType::UInt32; 2]) {
+            let why = "its identifiers are not uint32".to_string();
+            return Err(self.cannot_continue(TableName::CellPairs, why));
+        }
         let var = columns(&genes_schema, &OF_GENES, Part::Var, self);
         let sources = self.config().sources.iter();
         Ok(BaseSurvey {
@@ -104,6 +110,7 @@ impl Dataset {
             },
             cell_type,
             gene_type,
+            layer_ids,
             value_type,
             gene_key: self.config().gene_key.clone(),
             gene_keys: self.gene_keys(genes, &var, key).await?,
@@ -112,8 +119,8 @@ impl Dataset {
             var,
             obsm: embeddings(&cells_schema, Part::Obsm, notes),
             varm: embeddings(&genes_schema, Part::Varm, notes),
-            layers: matrices(TableName::Layers, Part::Layers, [cell_type, gene_type])?,
-            obsp: matrices(TableName::CellPairs, Part::Obsp, [IdType::UInt32; 2])?,
+            layers,
+            obsp,
             sources: sources
                 .map(|source| BaseSource {
                     path: source.path.clone(),
@@ -160,25 +167,23 @@ impl Dataset {
         ))
     }
 
-    /// The matrices of a table of non-zeros, whose identifiers must have these types.
+    /// The matrices of a table of non-zeros, and the types of its identifiers.
     fn matrices(
         &self,
         name: TableName,
         schema: &Schema,
         part: Part,
-        ids: [IdType; 2],
         notes: &[ColumnNote],
-    ) -> Result<Vec<BaseMatrix>, DatasetError> {
+    ) -> Result<(Vec<BaseMatrix>, Option<[IdType; 2]>), DatasetError> {
         let refused = |number: usize| {
             let field = schema.field(number);
             let why = format!("{} is {}", field.name(), field.data_type());
             self.cannot_continue(name, why)
         };
-        for (number, expected) in ids.into_iter().enumerate() {
-            if id_type(schema.field(number).data_type()) != Some(expected) {
-                return Err(refused(number));
-            }
-        }
+        let ids = [0, 1].map(|number| id_type(schema.field(number).data_type()));
+        let [Some(rows), Some(columns)] = ids else {
+            return Err(refused(usize::from(ids[0].is_some())));
+        };
         let mut matrices = Vec::new();
         for (number, field) in schema.fields().iter().enumerate().skip(2) {
             matrices.push(BaseMatrix {
@@ -187,7 +192,7 @@ impl Dataset {
                 value_type: value_type(field.data_type()).ok_or_else(|| refused(number))?,
             });
         }
-        Ok(matrices)
+        Ok((matrices, Some([rows, columns])))
     }
 
     /// What genes may be known by: their names, stable identifiers, and the column that was named.

@@ -1,8 +1,9 @@
 //! The end of a job.
 
+use super::tables::Tables;
 use super::target::Target;
-use super::{IngestError, Outcome};
-use crate::dataset::DatasetConfig;
+use super::{Appended, IngestError, Outcome};
+use crate::dataset::{Census, DatasetConfig};
 use crate::plan::Plan;
 use crate::store::remove_folder;
 use crate::table::TableName;
@@ -20,6 +21,7 @@ pub(super) fn summarise(
     target: &Target,
     dataset: DatasetConfig,
     plan: &Plan,
+    appended: Option<Appended>,
     resumed: u64,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<Outcome, IngestError> {
@@ -40,6 +42,7 @@ pub(super) fn summarise(
             .sum::<u64>();
     }
     Ok(Outcome {
+        appended,
         widened: plan.value.widened.clone(),
         bytes_in: plan
             .inputs
@@ -51,6 +54,35 @@ pub(super) fn summarise(
         resumed_shards: resumed,
         shards: plan.shards.len() as u64,
         dataset,
+    })
+}
+
+/// What a plan appends; `tables` and `census` are known of a job that was not complete before.
+pub(super) fn appended(
+    plan: &Plan,
+    dataset: &DatasetConfig,
+    tables: Option<&Tables>,
+    census: Option<&Census>,
+) -> Option<Appended> {
+    let base = plan.base.as_ref()?;
+    let rewritten = tables.into_iter().flatten();
+    let rewritten = rewritten.filter(|(_, table)| table.replaced().is_some());
+    let mut repaired = Vec::new();
+    if let Some(census) = census {
+        if census.wrong_starts > 0 {
+            let wrong = census.wrong_starts;
+            repaired.push(format!("cell_start_index, which was wrong for {wrong} cells"));
+        }
+        if !census.names_sources {
+            repaired.push("source_file, which was missing".into());
+        }
+    }
+    Some(Appended {
+        cells: plan.cells - base.cells,
+        genes: plan.genes - base.genes,
+        rows: dataset.metadata.expression_count - base.rows,
+        rewritten: rewritten.map(|(&name, _)| name).collect(),
+        repaired,
     })
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::IngestError;
 use super::commit::Commit;
-use super::finished::{Finished, summarise, tidy_up};
+use super::finished::{Finished, appended, summarise, tidy_up};
 use super::genes::DatasetGenes;
 use super::shards::ShardRun;
 use super::tables::TargetTable;
@@ -109,7 +109,8 @@ impl Job {
         let job = plan.job_id();
         let mut checkpoint = match found {
             Found::Complete(dataset) => {
-                let outcome = summarise(&target, *dataset, &plan, 0, &runtime)?;
+                let appended = appended(&plan, &dataset, None, None);
+                let outcome = summarise(&target, *dataset, &plan, appended, 0, &runtime)?;
                 return tidy_up(target, outcome, &runtime);
             }
             Found::Unfinished(earlier) => resume(*earlier, &plan),
@@ -178,7 +179,9 @@ impl Job {
         };
         let dataset = commit.run()?;
         target.put_in_place()?;
-        let outcome = summarise(&target, dataset, &checkpoint.plan, resumed, &runtime)?;
+        let (plan, census) = (&checkpoint.plan, checkpoint.census.as_ref());
+        let appended = appended(plan, &dataset, Some(&tables), census);
+        let outcome = summarise(&target, dataset, plan, appended, resumed, &runtime)?;
         tidy_up(target, outcome, &runtime)
     }
 }

@@ -25,5 +25,5 @@ pub use append::{Appendable, check_unlocked};
 pub use error::IngestError;
 pub use finished::Finished;
 pub use job::{Job, RunOptions};
-pub use outcome::Outcome;
+pub use outcome::{Appended, Outcome};
 pub use target::{Earlier, Existing, check_output};

@@ -4,12 +4,29 @@ use serde::Serialize;
 
 use crate::dataset::DatasetConfig;
 use crate::plan::Widened;
+use crate::table::TableName;
+
+/// What was appended to a dataset.
+#[derive(Debug, Clone, Serialize)]
+pub struct Appended {
+    pub cells: u64,
+    pub genes: u64,
+    /// Rows of the expression table.
+    pub rows: u64,
+    /// Tables that were written anew.
+    pub rewritten: Vec<TableName>,
+    /// What another program had left wrong or out.
+    pub repaired: Vec<String>,
+}
 
 /// The result of a job, for summaries.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
     /// The dataset as config.json describes it.
     pub dataset: DatasetConfig,
+    /// What was appended, unless the dataset is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appended: Option<Appended>,
     /// Types that were tried before the values' final one.
     pub widened: Vec<Widened>,
     /// Bytes of the inputs.

@@ -60,6 +60,8 @@ pub struct BaseSurvey {
     pub compression: Compression,
     pub cell_type: IdType,
     pub gene_type: IdType,
+    /// The identifiers of its table of layers, if it has one.
+    pub layer_ids: Option<[IdType; 2]>,
     pub value_type: ValueType,
     /// By what its genes were joined, if there were several inputs.
     pub gene_key: Option<GeneKey>,

@@ -34,7 +34,7 @@ pub enum PlanError {
     },
     /// Inputs do not have the same genes.
     #[error(
-        "{path} does not have the genes of {first} (by {key}): {missing} are missing{missing_examples}, {extra} are extra{extra_examples}; use --join outer to take all, or --join inner to take those that all have"
+        "{path} does not have the genes of {first} (by {key}): {missing} are missing{missing_examples}, {extra} are extra{extra_examples}; use --join outer to take all, or --join inner to take {inner}"
     )]
     GenesDiffer {
         path: PathBuf,
@@ -44,6 +44,7 @@ pub enum PlanError {
         missing_examples: String,
         extra: u64,
         extra_examples: String,
+        inner: &'static str,
     },
     /// A key stands for two genes.
     #[error(
@@ -55,7 +56,7 @@ pub enum PlanError {
     NoGeneKey { path: PathBuf, column: String },
     /// Inputs do not have the same parts.
     #[error(
-        "{path} does not have what {first} has in {part}: {difference}; use --{flag} outer to take all, or --{flag} inner to take what all have"
+        "{path} does not have what {first} has in {part}: {difference}; use --{flag} outer to take all, or --{flag} inner to take {inner}"
     )]
     PartsDiffer {
         path: PathBuf,
@@ -63,6 +64,7 @@ pub enum PlanError {
         part: &'static str,
         difference: String,
         flag: &'static str,
+        inner: &'static str,
     },
     /// A column has types that have nothing in common.
     #[error(

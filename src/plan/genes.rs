@@ -312,6 +312,7 @@ pub(super) fn check_exact(
     first: &Path,
     key: &GeneKey,
     join: &GeneJoin,
+    inner: &'static str,
 ) -> Result<(), PlanError> {
     if join.missing == 0 && join.extra == 0 {
         return Ok(());
@@ -328,6 +329,7 @@ pub(super) fn check_exact(
         missing_examples: examples(&join.missing_examples),
         extra: join.extra,
         extra_examples: examples(&join.extra_examples),
+        inner,
     })
 }
 

@@ -32,8 +32,9 @@ pub(super) struct Rule {
     pub take: Take,
     /// What it is called in messages.
     pub part: &'static str,
-    /// The option that chooses another join.
+    /// The option that chooses another join, and what it takes if it is inner.
     pub flag: &'static str,
+    pub inner: &'static str,
 }
 
 impl Rule {
@@ -57,6 +58,7 @@ impl Rule {
                         part: self.part,
                         difference: difference(&missing, &extra),
                         flag: self.flag,
+                        inner: self.inner,
                     });
                 }
                 Take::All => names.extend(extra),
@@ -286,6 +288,7 @@ mod tests {
             take,
             part: "obs",
             flag: "obs-join",
+            inner: "what all have",
         };
         let inputs: Vec<Vec<Column>> = inputs
             .iter()

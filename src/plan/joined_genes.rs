@@ -35,7 +35,7 @@ impl Planner<'_> {
             let keys = gene_keys(&*self.inputs.get(number)?, &key)?;
             let joined = index.join(path(number), &keys)?;
             match join {
-                Join::Exact => check_exact(path(number), first, &key, &joined)?,
+                Join::Exact => check_exact(path(number), first, &key, &joined, self.inner())?,
                 Join::Outer => index = index.extended(path(number), &keys)?,
                 Join::Inner if reduces => index = index.reduced(path(number), &keys)?,
                 Join::Inner => {}

@@ -55,6 +55,9 @@ pub struct Plan {
     pub dtypes: Dtypes,
     pub cell_type: IdType,
     pub gene_type: IdType,
+    /// The identifiers of the table of layers, where they are others: the reference's are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer_ids: Option<[IdType; 2]>,
     /// The values of the expression table.
     pub value: ValuePlan,
     /// The columns of the table of layers.
@@ -227,7 +230,8 @@ impl Plan {
     /// genes.
     pub fn id_types(&self, table: ShardTable) -> [IdType; 2] {
         match table {
-            ShardTable::Expression | ShardTable::Layers => [self.cell_type, self.gene_type],
+            ShardTable::Expression => [self.cell_type, self.gene_type],
+            ShardTable::Layers => self.layer_ids.unwrap_or([self.cell_type, self.gene_type]),
             ShardTable::CellPairs => [IdType::UInt32; 2],
             // As the reference has them, whatever the types of the expression table.
             ShardTable::GenePairs if self.genes <= 1 << 16 => [IdType::UInt16; 2],

@@ -96,7 +96,14 @@ impl Planner<'_> {
         let cells = cells.fold(first_cell, u64::saturating_add);
         let cell_type = options.dtypes.cell_type(path, cells)?;
         let (gene_plan, genes, gene_joins) = self.genes()?;
-        let gene_type = self.gene_type(path, genes)?;
+        let gene_type = match self.base {
+            None => options.dtypes.gene_type(path, genes)?,
+            Some(base) => self.gene_type(path, genes, base.gene_type)?,
+        };
+        let layer_ids = match self.base.and_then(|base| base.layer_ids) {
+            None => None,
+            Some([cells, of_genes]) => Some([cells, self.gene_type(path, genes, of_genes)?]),
+        };
 
         let layers = self.matrices("layers", MatrixName::Layer, |survey| {
             (&survey.description.layers, &survey.layers)
@@ -159,6 +166,7 @@ impl Planner<'_> {
             dtypes: options.dtypes,
             cell_type,
             gene_type,
+            layer_ids,
             value,
             layers: planned_layers,
             compression: options.compression,
@@ -208,18 +216,15 @@ impl Planner<'_> {
         Ok(plan)
     }
 
-    /// Identifiers that hold all genes; a dataset keeps its own.
-    fn gene_type(&self, path: &Path, genes: u64) -> Result<IdType, PlanError> {
-        let Some(base) = self.base else {
-            return self.options.dtypes.gene_type(path, genes);
-        };
+    /// Identifiers that hold all genes, for a table that has these.
+    fn gene_type(&self, path: &Path, genes: u64, has: IdType) -> Result<IdType, PlanError> {
         match self.options.widening {
-            _ if genes <= base.gene_type.capacity() => Ok(base.gene_type),
+            _ if genes <= has.capacity() => Ok(has),
             Widening::Allow => self.options.dtypes.gene_type(path, genes),
             Widening::Refuse => Err(PlanError::GeneIdsFull {
                 path: path.to_path_buf(),
                 genes,
-                id_type: base.gene_type,
+                id_type: has,
             }),
         }
     }
@@ -254,6 +259,14 @@ impl Planner<'_> {
         ValuePlan::continued(path, has, widening, family, matrix, &joined.survey)
     }
 
+    /// What an inner join takes, in words.
+    pub(super) fn inner(&self) -> &'static str {
+        match self.base {
+            None => "what all have",
+            Some(_) => "only what the dataset has",
+        }
+    }
+
     fn rule(&self, part: &'static str, join: Join, flag: &'static str) -> Rule {
         let take = match join {
             Join::Exact => Take::Same,
@@ -261,7 +274,13 @@ impl Planner<'_> {
             Join::Inner if self.base.is_some() => Take::OfFirst,
             Join::Inner => Take::Common,
         };
-        Rule { take, part, flag }
+        let inner = self.inner();
+        Rule {
+            take,
+            part,
+            flag,
+            inner,
+        }
     }
 
     /// A part of each input, with its path.

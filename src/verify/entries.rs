@@ -133,9 +133,14 @@ impl Check<'_> {
                 }
             }
         }
-        let ours = self.dataset.config().writer.is_some();
-        let mut all = 0..if ours { batch.num_rows() } else { 0 };
-        let zero = all.find(|&row| values.iter().all(|column| column[row] == 0.0));
+        let ours = |row: usize| {
+            let sources = &self.dataset.config().sources;
+            let source = sources.get(self.source_of(u64::from(rows[row])));
+            source.is_some_and(|source| source.job.is_some())
+        };
+        let mut all = 0..batch.num_rows();
+        let is_zero = |row: &usize| values.iter().all(|column| column[*row] == 0.0);
+        let zero = all.find(|row| is_zero(row) && ours(*row));
         if let Some(row) = zero {
             let problem = Problem::new(self.place(), "a zero is stored");
             problems.add(self.at(problem, rows[row], columns[row]));

@@ -94,7 +94,11 @@ impl Contents {
     pub fn of(path: &Path) -> Self {
         let text = std::fs::read_to_string(path.join("config.json")).unwrap();
         let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
-        config["created_at"] = "".into();
+        for time in ["created_at", "described_at", "last_updated"] {
+            if config.get(time).is_some() {
+                config[time] = "".into();
+            }
+        }
         let tables = tables_of(path).into_iter();
         Contents {
             tables: tables
@@ -103,6 +107,16 @@ impl Contents {
             config,
             uns: std::fs::read_to_string(path.join("uns.json")).ok(),
         }
+    }
+}
+
+impl Contents {
+    /// Without what config.json tells of a job beside the dataset.
+    pub fn without_checkpoint(mut self) -> Self {
+        if let Some(config) = self.config.as_object_mut() {
+            config.remove("checkpoint");
+        }
+        self
     }
 }
 
@@ -118,24 +132,33 @@ pub fn assert_no_orphans(dataset: &Path) {
     expected.extend(Some(uns).filter(|uns| dataset.join(uns).exists()));
     for name in tables_of(dataset) {
         let folder = name.folder();
-        let table = block_on(async { Dataset::open(dataset).unwrap().table(name).await.unwrap() });
-        let manifest = table.manifest();
-        let data = table
-            .fragments()
-            .iter()
-            .flat_map(|fragment| &fragment.files);
-        expected.extend(data.map(|file| format!("{folder}/data/{}", file.path)));
-        expected.extend(
-            manifest
-                .transaction_file
+        let versions = block_on(async {
+            let newest = Dataset::open(dataset).unwrap().table(name).await.unwrap();
+            let mut versions = Vec::new();
+            for version in newest.versions().await.unwrap() {
+                versions.push(newest.checkout_version(version.version).await.unwrap());
+            }
+            versions
+        });
+        for table in versions {
+            let manifest = table.manifest();
+            let data = table
+                .fragments()
                 .iter()
-                .map(|file| format!("{folder}/_transactions/{file}")),
-        );
-        // The first version's name in Lance's second naming scheme: 2^64 - 1 - version.
-        expected.insert(format!(
-            "{folder}/_versions/{:020}.manifest",
-            u64::MAX - manifest.version
-        ));
+                .flat_map(|fragment| &fragment.files);
+            expected.extend(data.map(|file| format!("{folder}/data/{}", file.path)));
+            expected.extend(
+                manifest
+                    .transaction_file
+                    .iter()
+                    .map(|file| format!("{folder}/_transactions/{file}")),
+            );
+            // Names in Lance's second scheme: 2^64 - 1 - version.
+            expected.insert(format!(
+                "{folder}/_versions/{:020}.manifest",
+                u64::MAX - manifest.version
+            ));
+        }
         // Lance writes it after the commit, and does without it.
         let hint = format!("{folder}/_versions/latest_version_hint.json");
         if dataset.join(&hint).exists() {

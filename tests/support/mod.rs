@@ -6,6 +6,7 @@ pub mod h5ad_writer;
 pub mod memory_source;
 pub mod program;
 pub mod python;
+pub mod small;
 pub mod soma;
 
 use std::path::PathBuf;
