@@ -228,7 +228,7 @@ fn a_late_misfit_leaves_the_dataset_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let [first, input, dataset] =
         ["first.h5ad", "input.h5ad", "data.slaf"].map(|name| folder.path().join(name));
-    write_csr(&first, 30, 2_000, 10, |entry| 1.0 + (entry % 7) as f32);
+    write_csr(&first, 400, 2_000, 100, |entry| 1.0 + (entry % 7) as f32);
     write_csr(&input, 6_000, 2_000, 100, |entry| {
         if entry == 430_123 { 70_000.0 } else { 2.0 }
     });
@@ -242,7 +242,7 @@ fn a_late_misfit_leaves_the_dataset_as_it_is() {
         run.stderr
     );
     let now = Dataset::open(&dataset).unwrap();
-    assert_eq!(now.config().array_shape, [30, 2_000]);
+    assert_eq!(now.config().array_shape, [400, 2_000]);
     let flags = [&flags[..], &["--widen", "--no-resume"]].concat();
     append(&[input.clone()], &dataset, &flags).succeeded();
     assert_ne!(Contents::of(&dataset), before);
@@ -388,7 +388,7 @@ fn a_failing_input_says_how_to_go_on() {
     let dataset = folder.path().join("data.slaf");
     let demo = repository("fixtures/h5ad/demo.h5ad");
     let good = folder.path().join("good.h5ad");
-    write_csr(&good, 300, 300, 20, |entry| (entry % 5 + 1) as f32);
+    write_csr(&good, 300, 300, 120, |entry| (entry % 5 + 1) as f32);
     let bad = folder.path().join("bad.h5ad");
     // A negative value where no sample sees it.
     write_csr(&bad, 6_000, 300, 100, |entry| {

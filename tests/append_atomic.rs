@@ -79,7 +79,9 @@ fn dies_again_and_again() {
     let new = Contents::of(&dataset);
     std::fs::remove_dir_all(&dataset).unwrap();
     begin(folder.path());
-    for point in failpoint::ALL {
+    // An append replaces nothing, and leaves uns as it is.
+    let passed = |point: &&str| !point.contains("swap") && !point.contains("uns");
+    for point in failpoint::ALL.into_iter().filter(passed) {
         Run::of(command(&dataset, &FLAGS).env("SLAF_FAIL_AT", point));
         if Dataset::open(&dataset).unwrap().config().array_shape[0] == 16 {
             break;
@@ -188,9 +190,9 @@ fn a_second_writer_waits_or_is_told() {
     let lock = FolderLock::acquire(&dataset, Wait::No).unwrap();
     let run = append(&[everything()], &dataset, &FLAGS).refused(75);
     assert!(run.stderr.contains("another process"), "{}", run.stderr);
-    let mut waiting = command(&dataset, &[&FLAGS[..], &["--wait"]].concat())
-        .spawn()
-        .unwrap();
+    let mut waiting = slaf(&["append", "--wait"]);
+    waiting.arg(everything()).arg(&dataset).args(FLAGS);
+    let mut waiting = waiting.spawn().unwrap();
     std::thread::sleep(Duration::from_millis(300));
     assert!(waiting.try_wait().unwrap().is_none(), "it does not wait");
     drop(lock);

@@ -15,6 +15,7 @@ mod resume;
 mod settings;
 mod several;
 mod soma;
+mod subset;
 mod support;
 mod tenx;
 mod validate;

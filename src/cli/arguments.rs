@@ -209,6 +209,19 @@ pub(super) struct ReadArguments {
     #[arg(long, value_name = "PART:NAME", help_heading = "Input")]
     pub only: Vec<Pattern>,
 
+    /// Take only cells that satisfy a condition in SQL on the columns of obs and cell_id, such as
+    /// "tissue = 'blood' AND n_genes > 200"
+    #[arg(long = "where", value_name = "CONDITION", help_heading = "Input")]
+    pub cells_where: Option<String>,
+
+    /// Take only these genes: their names with commas between, or a file with one a line
+    #[arg(long, value_name = "FILE|LIST", help_heading = "Input")]
+    pub genes: Option<String>,
+
+    /// Take so many cells of each input at most, from the first on (of those that satisfy --where)
+    #[arg(long, value_name = "N", help_heading = "Input")]
+    pub limit: Option<u64>,
+
     /// Give cells (and genes) whose name an earlier one has a name of their own: NAME-1, NAME-2 …
     #[arg(long, help_heading = "Input")]
     pub make_unique: bool,

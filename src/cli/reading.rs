@@ -1,6 +1,6 @@
 //! What of the inputs is read, by the arguments.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::arguments::{JoinArguments, ReadArguments};
 use super::settings::Settings;
@@ -49,9 +49,34 @@ impl ReadArguments {
             gene_id: settings.gene_id,
             barcodes: self.barcodes,
             features: self.features,
+            cells_where: self.cells_where,
+            limit: self.limit,
+            genes: self.genes.map(|text| gene_list(&text)).transpose()?,
             ..OpenOptions::default()
         };
         joins.inputs(paths, list.as_deref(), &open)
+    }
+}
+
+/// The genes of a file, one a line, or of a list.
+fn gene_list(text: &str) -> Result<Vec<String>, Error> {
+    let separators: &[char] = match Path::new(text).is_file() {
+        true => &['\n', '\r'],
+        false => &[','],
+    };
+    let listed = match Path::new(text).is_file() {
+        true => std::fs::read_to_string(text)
+            .map_err(|error| Error::Usage(format!("--genes: cannot read {text}: {error}")))?,
+        false => text.to_string(),
+    };
+    let names = listed.split(separators).map(str::trim);
+    let names: Vec<String> = names
+        .filter(|name| !name.is_empty())
+        .map(String::from)
+        .collect();
+    match names.is_empty() {
+        true => Err(Error::Usage(format!("--genes {text:?} names no gene"))),
+        false => Ok(names),
     }
 }
 

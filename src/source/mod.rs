@@ -148,8 +148,14 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, S
         Names::AsTheyAre => source,
         Names::MadeUnique => Box::new(view::UniqueNames::over(source)?),
     };
-    if options.cell_id_prefix.is_none() && options.add_columns.is_empty() {
-        return Ok(source);
+    let labelled = options.cell_id_prefix.is_some() || !options.add_columns.is_empty();
+    let source = match labelled {
+        false => source,
+        true => Box::new(view::Labelled::over(source, options)?),
+    };
+    let chosen = options.cells_where.is_some() || options.genes.is_some();
+    if chosen || options.limit.is_some() {
+        return Ok(Box::new(view::Subset::over(source, options)?));
     }
-    Ok(Box::new(view::Labelled::over(source, options)?))
+    Ok(source)
 }

@@ -154,6 +154,56 @@ impl Numbers {
         self.len() == 0
     }
 
+    /// The numbers at these positions.
+    ///
+    /// # Panics
+    /// Where there is no such position.
+    pub fn picked(&self, positions: &[usize]) -> Self {
+        fn pick<T: Copy>(values: &[T], positions: &[usize]) -> Vec<T> {
+            positions.iter().map(|&position| values[position]).collect()
+        }
+        match self {
+            Numbers::Bool(v) => Numbers::Bool(pick(v, positions)),
+            Numbers::Int8(v) => Numbers::Int8(pick(v, positions)),
+            Numbers::Int16(v) => Numbers::Int16(pick(v, positions)),
+            Numbers::Int32(v) => Numbers::Int32(pick(v, positions)),
+            Numbers::Int64(v) => Numbers::Int64(pick(v, positions)),
+            Numbers::UInt8(v) => Numbers::UInt8(pick(v, positions)),
+            Numbers::UInt16(v) => Numbers::UInt16(pick(v, positions)),
+            Numbers::UInt32(v) => Numbers::UInt32(pick(v, positions)),
+            Numbers::UInt64(v) => Numbers::UInt64(pick(v, positions)),
+            Numbers::Float16(v) => Numbers::Float16(pick(v, positions)),
+            Numbers::Float32(v) => Numbers::Float32(pick(v, positions)),
+            Numbers::Float64(v) => Numbers::Float64(pick(v, positions)),
+        }
+    }
+
+    /// Appends numbers of the same type.
+    ///
+    /// # Panics
+    /// Where their type is another.
+    pub fn append(&mut self, other: Self) {
+        match (self, other) {
+            (Numbers::Bool(v), Numbers::Bool(w)) => v.extend(w),
+            (Numbers::Int8(v), Numbers::Int8(w)) => v.extend(w),
+            (Numbers::Int16(v), Numbers::Int16(w)) => v.extend(w),
+            (Numbers::Int32(v), Numbers::Int32(w)) => v.extend(w),
+            (Numbers::Int64(v), Numbers::Int64(w)) => v.extend(w),
+            (Numbers::UInt8(v), Numbers::UInt8(w)) => v.extend(w),
+            (Numbers::UInt16(v), Numbers::UInt16(w)) => v.extend(w),
+            (Numbers::UInt32(v), Numbers::UInt32(w)) => v.extend(w),
+            (Numbers::UInt64(v), Numbers::UInt64(w)) => v.extend(w),
+            (Numbers::Float16(v), Numbers::Float16(w)) => v.extend(w),
+            (Numbers::Float32(v), Numbers::Float32(w)) => v.extend(w),
+            (Numbers::Float64(v), Numbers::Float64(w)) => v.extend(w),
+            (these, those) => panic!(
+                "{} numbers after {} numbers",
+                those.number_type(),
+                these.number_type()
+            ),
+        }
+    }
+
     /// The bytes of the numbers, to be filled by a reader.
     pub fn as_bytes_mut(&mut self) -> &mut [u8] {
         with_numbers!(self, v => bytemuck::cast_slice_mut(v))

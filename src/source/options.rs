@@ -56,6 +56,15 @@ pub struct OpenOptions {
     /// Columns of obs with one text for all cells.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub add_columns: Vec<(String, String)>,
+    /// A condition on the columns of cells, in SQL: others are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cells_where: Option<String>,
+    /// The cells that are taken at most, from the first on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The genes that are taken, by their names; all without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub genes: Option<Vec<String>>,
 }
 
 impl OpenOptions {
@@ -131,6 +140,9 @@ impl Default for OpenOptions {
             source_name: None,
             cell_id_prefix: None,
             add_columns: Vec::new(),
+            cells_where: None,
+            limit: None,
+            genes: None,
             genomes: Vec::new(),
             feature_types: Vec::new(),
             gene_id: GeneId::default(),

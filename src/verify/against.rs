@@ -14,7 +14,7 @@ use super::genes;
 use super::ordered::in_order;
 use super::{Problem, Problems, VerifyError};
 use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash};
-use crate::dataset::{Dataset, SourceNote, UNS};
+use crate::dataset::{Dataset, SourceNote, UNS, matrix_key};
 use crate::plan::{GeneMap, IdType, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::{Axis, CellSource, ChunkBudget, Matrix, OpenOptions, Part, PendingChunk};
@@ -106,7 +106,12 @@ impl Against<'_> {
             (ShardTable::CellPairs, &description.obsp),
             (ShardTable::GenePairs, &description.varp),
         ] {
-            for matrix in matrices {
+            // What the joins have left out is not there to be compared.
+            let left_out = |matrix: &&Matrix| {
+                let key = matrix_key(&matrix.name);
+                note.left_out.iter().any(|note| note.object == key)
+            };
+            for matrix in matrices.iter().filter(|matrix| !left_out(matrix)) {
                 self.matrix(with, note, &genes, table, matrix, problems)?;
             }
         }

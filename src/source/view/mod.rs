@@ -1,6 +1,8 @@
-//! Inputs seen otherwise than they are: with other names, or with columns of the user's.
+//! Inputs seen otherwise than they are: with other names, with columns of the user's, or only a part
+//! of their cells and genes.
 
 mod labelled;
+mod subset;
 mod unique;
 
 use std::ops::Range;
@@ -9,6 +11,7 @@ use std::path::PathBuf;
 use arrow::array::{RecordBatch, StringArray};
 
 pub(super) use labelled::Labelled;
+pub(super) use subset::Subset;
 pub(in crate::source) use unique::{UniqueNames, renamed, with_names};
 
 use super::{

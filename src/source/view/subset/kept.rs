@@ -1,0 +1,104 @@
+//! Which rows of an input are kept.
+
+use std::ops::Range;
+
+/// Kept rows this close to each other are read together.
+const GAP: u64 = 1 << 10;
+
+/// Rows that are read together at most.
+const STRETCH: u64 = 1 << 15;
+
+/// The rows of an input that are kept, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// So many, from the first on.
+    First(u64),
+    /// These: four bytes a row.
+    These(Vec<u32>),
+}
+
+/// Rows of the input that are read together, and which of them are kept, by their position in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub rows: Range<u64>,
+    pub kept: Vec<u32>,
+}
+
+impl Kept {
+    /// How many rows are kept.
+    pub fn len(&self) -> u64 {
+        match self {
+            Kept::First(count) => *count,
+            Kept::These(rows) => rows.len() as u64,
+        }
+    }
+
+    /// Where a kept row is in the input.
+    pub fn at(&self, position: u64) -> u64 {
+        match self {
+            Kept::First(_) => position,
+            Kept::These(rows) => u64::from(rows[position as usize]),
+        }
+    }
+
+    /// How many kept rows are before a row of the input.
+    pub fn before(&self, row: u64) -> u64 {
+        match self {
+            Kept::First(count) => row.min(*count),
+            Kept::These(rows) => rows.partition_point(|&kept| u64::from(kept) < row) as u64,
+        }
+    }
+
+    /// For each of the input's rows its place among the kept ones, if all of them are not kept.
+    pub fn places(&self, rows: u64) -> Option<Vec<Option<u32>>> {
+        match self {
+            Kept::First(count) if *count == rows => None,
+            kept => {
+                let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+                let mut places = vec![None; rows];
+                for (place, position) in (0u32..).zip(0..kept.len()) {
+                    places[kept.at(position) as usize] = Some(place);
+                }
+                Some(places)
+            }
+        }
+    }
+
+    /// A range of kept rows, as the input has them.
+    pub fn stretches(&self, positions: Range<u64>) -> Vec<Stretch> {
+        let mut stretches: Vec<Stretch> = Vec::new();
+        for position in positions {
+            let row = self.at(position);
+            match stretches.last_mut() {
+                Some(last) if row - last.rows.end <= GAP && row - last.rows.start < STRETCH => {
+                    last.kept.push((row - last.rows.start) as u32);
+                    last.rows.end = row + 1;
+                }
+                _ => stretches.push(Stretch {
+                    rows: row..row + 1,
+                    kept: vec![0],
+                }),
+            }
+        }
+        stretches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_both_ways() {
+        let kept = Kept::These(vec![1, 4, 5, 100_000]);
+        assert_eq!((kept.len(), kept.at(2)), (4, 5));
+        assert_eq!([0, 1, 2, 5, 6].map(|row| kept.before(row)), [0, 0, 1, 2, 3]);
+        let stretches = kept.stretches(1..4);
+        assert_eq!(stretches.len(), 2);
+        assert_eq!((&stretches[0].rows, &stretches[0].kept[..]), (&(4..6), &[0, 1][..]));
+        let places = Kept::These(vec![1, 2]).places(4).unwrap();
+        assert_eq!(places, [None, Some(0), Some(1), None]);
+        assert!(Kept::First(4).places(4).is_none());
+        assert_eq!(Kept::First(3).before(7), 3);
+    }
+}
