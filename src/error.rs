@@ -88,6 +88,7 @@ fn of_ingest(error: &IngestError) -> ExitCode {
         IngestError::Plan(_)
         | IngestError::Chunk(_)
         | IngestError::NoType { .. }
+        | IngestError::SameContent { .. }
         | IngestError::Exists { .. }
         | IngestError::NotOurs { .. }
         | IngestError::OtherJob { .. } => ExitCode::Refused,

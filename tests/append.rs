@@ -106,7 +106,9 @@ proptest! {
 }
 
 fn names(prefix: &str, count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("{prefix}{number}")).collect()
+    (0..count)
+        .map(|number| format!("{prefix}{number}"))
+        .collect()
 }
 
 /// A dataset of the cells a0, a1 with the genes g0, g1, g2, and an input to append.
@@ -154,7 +156,11 @@ fn genes_that_differ_are_refused_unless_a_join_is_asked_for() {
     pair.append(&["--join", "outer"]).succeeded();
     let found = table(&pair.dataset, TableName::Genes);
     let ids = texts(found.column_by_name("gene_id").unwrap());
-    assert_eq!(ids[3].as_deref(), Some("new"), "new genes come after the old");
+    assert_eq!(
+        ids[3].as_deref(),
+        Some("new"),
+        "new genes come after the old"
+    );
     assert_eq!(config(&pair.dataset).array_shape, [4, 4]);
     verified(&pair.dataset, &[pair.first(), pair.input.clone()]);
 
@@ -162,7 +168,9 @@ fn genes_that_differ_are_refused_unless_a_join_is_asked_for() {
     inner.append(&["--join", "inner"]).succeeded();
     // Nothing is taken from the dataset.
     assert_eq!(config(&inner.dataset).array_shape, [4, 3]);
-    let of_new = named(&inner.dataset).into_iter().filter(|row| row.0.starts_with('b'));
+    let of_new = named(&inner.dataset)
+        .into_iter()
+        .filter(|row| row.0.starts_with('b'));
     assert_eq!(of_new.count(), 2);
     verified(&inner.dataset, &[inner.first(), inner.input.clone()]);
 }
@@ -189,7 +197,11 @@ fn the_same_again_is_refused() {
     pair.append(&[]).succeeded();
     let before = Contents::of(&pair.dataset);
     let run = pair.append(&[]).refused(3);
-    assert!(run.stderr.contains("--allow-duplicate-source"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("--allow-duplicate-source"),
+        "{}",
+        run.stderr
+    );
     let run = pair.append(&["--allow-duplicate-source"]).refused(3);
     assert!(run.stderr.contains("2 cells"), "{}", run.stderr);
     assert_eq!(Contents::of(&pair.dataset), before);
@@ -198,11 +210,34 @@ fn the_same_again_is_refused() {
     assert_eq!(config(&pair.dataset).array_shape, [6, 3]);
 }
 
+/// Only reading tells: the files differ in a zero that one of them stores.
+#[test]
+fn the_same_content_is_refused() {
+    let entries = [(0, 0, 1.0), (0, 2, 2.0), (1, 1, 3.0)];
+    let pair = Pair::new(&names("g", 3), &entries, &[]);
+    let with_zero = [&entries[..], &[(1, 2, 0.0)]].concat();
+    write_named(&pair.input, &names("a", 2), &names("g", 3), &with_zero);
+    let before = Contents::of(&pair.dataset);
+    let flags = ["--allow-duplicate-cells"];
+    let run = pair.append(&flags).refused(3);
+    assert!(run.stderr.contains("first.h5ad"), "{}", run.stderr);
+    assert!(Contents::of(&pair.dataset).without_checkpoint() == before);
+    // What was written is kept.
+    pair.append(&[&flags[..], &["--allow-duplicate-source"]].concat())
+        .succeeded();
+    assert_eq!(config(&pair.dataset).array_shape, [4, 3]);
+    assert_no_orphans(&pair.dataset);
+}
+
 #[test]
 fn values_that_do_not_fit_need_widening() {
     for dtypes in ["narrow", "signed"] {
         // The first is no uint16, the second no float32.
-        let value = if dtypes == "narrow" { 70_000.5 } else { 16_777_216.0 };
+        let value = if dtypes == "narrow" {
+            70_000.5
+        } else {
+            16_777_216.0
+        };
         let entries = [(0, 0, value), (1, 2, 1.0)];
         let pair = Pair::new(&names("g", 3), &entries, &["--dtypes", dtypes]);
         if dtypes == "signed" {
@@ -222,6 +257,9 @@ fn values_that_do_not_fit_need_widening() {
     }
 }
 
+/// An entry of 2,400,000 that no sample sees.
+const UNSEEN: usize = 1_113_344;
+
 /// A value that only reading finds: the sample suggests another type.
 #[test]
 fn a_late_misfit_leaves_the_dataset_as_it_is() {
@@ -229,12 +267,21 @@ fn a_late_misfit_leaves_the_dataset_as_it_is() {
     let [first, input, dataset] =
         ["first.h5ad", "input.h5ad", "data.slaf"].map(|name| folder.path().join(name));
     write_csr(&first, 400, 2_000, 100, |entry| 1.0 + (entry % 7) as f32);
-    write_csr(&input, 6_000, 2_000, 100, |entry| {
-        if entry == 430_123 { 70_000.0 } else { 2.0 }
+    write_csr(&input, 12_000, 2_000, 200, |entry| {
+        if entry == UNSEEN { 70_000.0 } else { 2.0 }
     });
     convert(&[first.clone()], &dataset, &[]).succeeded();
     let before = Contents::of(&dataset);
-    let flags = ["--cell-id-prefix", "new", "--fragment-rows", "100000"];
+    let validated = Run::of(
+        slaf(&["validate", "--cell-id-prefix", "new", "--against"]).args([&dataset, &input]),
+    );
+    assert_eq!(
+        validated.code,
+        Some(0),
+        "the sample sees it: {}",
+        validated.stderr
+    );
+    let flags = ["--cell-id-prefix", "new", "--fragment-rows", "400000"];
     let run = append(&[input.clone()], &dataset, &flags).refused(3);
     assert!(
         run.stderr.contains("--widen") && run.stderr.contains("70000"),
@@ -256,7 +303,12 @@ fn more_genes_than_the_identifiers_number_need_widening() {
     let folder = tempfile::tempdir().unwrap();
     let [first, input, dataset] =
         ["first.h5ad", "input.h5ad", "data.slaf"].map(|name| folder.path().join(name));
-    write_named(&first, &names("a", 2), &names("g", 65_530), &[(0, 65_529, 1.0)]);
+    write_named(
+        &first,
+        &names("a", 2),
+        &names("g", 65_530),
+        &[(0, 65_529, 1.0)],
+    );
     write_named(&input, &names("b", 1), &names("h", 10), &[(0, 9, 2.0)]);
     convert(&[first.clone()], &dataset, &[]).succeeded();
     let run = append(&[input.clone()], &dataset, &["--join", "outer"]).refused(3);
@@ -326,12 +378,25 @@ fn formats_may_be_mixed() {
         let write = |file: &str, text: String| std::fs::write(path.join(file), text).unwrap();
         let lines = |prefix: &str, count: usize| names(prefix, count).join("\n") + "\n";
         write("barcodes.tsv", lines(&format!("{name}-cell"), cells));
-        write("genes.tsv", (0..genes).map(|g| format!("ENSG{g}\tsym{g}\n")).collect());
+        write(
+            "genes.tsv",
+            (0..genes).map(|g| format!("ENSG{g}\tsym{g}\n")).collect(),
+        );
         let head = "%%MatrixMarket matrix coordinate integer general";
-        write("matrix.mtx", format!("{head}\n{genes} {cells} 2\n1 1 4\n3 2 5\n"));
+        write(
+            "matrix.mtx",
+            format!("{head}\n{genes} {cells} 2\n1 1 4\n3 2 5\n"),
+        );
         others.push(path);
     }
-    let flags = ["--join", "outer", "--obs-join", "outer", "--var-join", "outer"];
+    let flags = [
+        "--join",
+        "outer",
+        "--obs-join",
+        "outer",
+        "--var-join",
+        "outer",
+    ];
     append(&others, &dataset, &flags).succeeded();
     assert_eq!(config(&dataset).array_shape, [205, 304]);
     verified(&dataset, &[vec![demo], others].concat());
@@ -347,7 +412,10 @@ fn a_thousand_small_inputs() {
         let path = folder.path().join(format!("{number}.h5ad"));
         let small = Small {
             genes: ["x", "y", "z"].map(String::from).to_vec(),
-            cells: vec![vec![(number % 3, 1.0 + (number % 9) as f32)], vec![(2, 3.0)]],
+            cells: vec![
+                vec![(number % 3, 1.0 + (number % 9) as f32)],
+                vec![(2, 3.0)],
+            ],
         };
         small.write(&path, &format!("{number}-"));
         lines += &format!("{}\n", path.display());
@@ -359,7 +427,11 @@ fn a_thousand_small_inputs() {
     convert(&[], &dataset, &flags).succeeded();
     let all = wanted(all.iter().map(|(prefix, small)| (prefix.clone(), small)));
     assert_eq!(named(&dataset), all);
-    let prefixed = [&flags[..], &["--allow-duplicate-source", "--cell-id-prefix", "b"]].concat();
+    let prefixed = [
+        &flags[..],
+        &["--allow-duplicate-source", "--cell-id-prefix", "b"],
+    ]
+    .concat();
     append(&[], &dataset, &prefixed).succeeded();
     assert_eq!(config(&dataset).array_shape, [4_000, 3]);
     assert_eq!(config(&dataset).sources.len(), 2_000);
@@ -390,13 +462,23 @@ fn a_failing_input_says_how_to_go_on() {
     let good = folder.path().join("good.h5ad");
     write_csr(&good, 300, 300, 120, |entry| (entry % 5 + 1) as f32);
     let bad = folder.path().join("bad.h5ad");
-    // A negative value where no sample sees it.
-    write_csr(&bad, 6_000, 300, 100, |entry| {
-        if entry == 430_123 { -1.5e300_f64 as f32 } else { 1.0 }
+    write_csr(&bad, 12_000, 300, 200, |entry| {
+        if entry == UNSEEN { -1.5 } else { 1.0 }
     });
-    let flags = ["--join", "outer", "--obs-join", "outer", "--var-join", "outer"];
-    let flags = [&flags[..], &["--cell-id-prefix", "{source}", "--value-type", "uint16"]].concat();
-    let flags = [&flags[..], &["--fragment-rows", "3000"]].concat();
+    let flags = [
+        "--join",
+        "outer",
+        "--obs-join",
+        "outer",
+        "--var-join",
+        "outer",
+    ];
+    let flags = [
+        &flags[..],
+        &["--cell-id-prefix", "{source}", "--value-type", "uint16"],
+    ]
+    .concat();
+    let flags = [&flags[..], &["--fragment-rows", "30000"]].concat();
     let run = convert(&[demo.clone(), good.clone(), bad], &dataset, &flags).refused(3);
     assert!(run.stderr.contains("bad.h5ad"), "{}", run.stderr);
     assert!(run.stderr.contains("--no-resume"), "{}", run.stderr);

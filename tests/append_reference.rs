@@ -29,7 +29,10 @@ fn done(script: &str, arguments: &[&Path]) -> bool {
 /// Two inputs that go together, of the reference's kind.
 fn inputs(folder: &Path) -> Option<[PathBuf; 2]> {
     let inputs = ["one.h5ad", "two.h5ad"].map(|name| folder.join(name));
-    let made = done("reference.py", &[Path::new("inputs"), &inputs[0], &inputs[1]]);
+    let made = done(
+        "reference.py",
+        &[Path::new("inputs"), &inputs[0], &inputs[1]],
+    );
     made.then_some(inputs)
 }
 

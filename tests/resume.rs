@@ -133,8 +133,8 @@ fn killed_at_random_moments() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input.h5ad");
     // A value that does not fit what the sample suggests, so that kills meet a widening too.
-    write_csr(&input, 6_000, 2_000, 100, |entry| {
-        if entry == 430_123 {
+    write_csr(&input, 12_000, 2_000, 200, |entry| {
+        if entry == 1_113_344 {
             70_000.0
         } else {
             1.0 + (entry % 7) as f32
@@ -142,11 +142,11 @@ fn killed_at_random_moments() {
     });
     let flags = [
         "--fragment-rows",
-        "40000",
+        "160000",
         "--threads",
         "2",
         "--chunk-size",
-        "100",
+        "200",
     ];
     let started = Instant::now();
     let wanted = uninterrupted(&input, folder.path(), &flags);

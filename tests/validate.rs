@@ -7,7 +7,9 @@ use crate::support::program::{Run, slaf};
 use crate::support::small::convert;
 
 fn names(prefix: &str, count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("{prefix}{number}")).collect()
+    (0..count)
+        .map(|number| format!("{prefix}{number}"))
+        .collect()
 }
 
 #[test]
@@ -31,9 +33,15 @@ fn the_join_is_told_before_anything_is_written() {
     assert_eq!(genes["extra_examples"][0], "new");
     assert_eq!(of_b["known_cells"], 2);
     assert_eq!(of_b["value_type"], "uint32");
-    assert!(report["refusal"].as_str().unwrap().contains("c0"), "{report}");
+    assert!(
+        report["refusal"].as_str().unwrap().contains("c0"),
+        "{report}"
+    );
     let (_, report) = validate(&["--allow-duplicate-cells"]);
-    assert!(report["refusal"].as_str().unwrap().contains("--join outer"), "{report}");
+    assert!(
+        report["refusal"].as_str().unwrap().contains("--join outer"),
+        "{report}"
+    );
     let (run, report) = validate(&["--allow-duplicate-cells", "--join", "outer"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert_eq!(report["result"], serde_json::json!([6, 4]));
@@ -45,8 +53,16 @@ fn the_join_is_told_before_anything_is_written() {
     let run = Run::of(command.args(["--cell-id-prefix", "b", "--join", "outer"]));
     assert_eq!(run.code, Some(3), "{}", run.stdout);
     assert!(run.stderr.contains("--widen"), "{}", run.stderr);
-    assert!(run.stdout.contains("extra genes such as new"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("extra genes such as new"),
+        "{}",
+        run.stdout
+    );
     let run = Run::of(command.arg("--widen"));
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(run.stdout.contains("together 6 cells × 4 genes"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("together 6 cells × 4 genes"),
+        "{}",
+        run.stdout
+    );
 }

@@ -11,9 +11,7 @@ use super::report::Report;
 use super::settings::Settings;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::ingest::{
-    Appendable, Existing, Finished, IngestError, Job, RunOptions, check_unlocked,
-};
+use crate::ingest::{Appendable, Existing, Finished, IngestError, Job, RunOptions, check_unlocked};
 use crate::plan::{Plan, Widening};
 use crate::source::Inputs;
 use crate::survey::Survey;

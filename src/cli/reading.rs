@@ -90,7 +90,9 @@ pub(super) fn split(
     let output = match output {
         Some(output) => output,
         None if paths.len() < 2 && (!has_list || paths.is_empty()) => {
-            return Err(Error::Usage(format!("an input and an output are needed: {usage}")));
+            return Err(Error::Usage(format!(
+                "an input and an output are needed: {usage}"
+            )));
         }
         None => paths.remove(paths.len() - 1),
     };

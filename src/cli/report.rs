@@ -70,7 +70,10 @@ impl<'a> Report<'a> {
                 genes => format!(" and {} genes", HumanCount(genes)),
             };
             let (cells, rows) = (HumanCount(appended.cells), HumanCount(appended.rows));
-            line("appended", format!("{cells} cells{genes}, {rows} non-zeros"));
+            line(
+                "appended",
+                format!("{cells} cells{genes}, {rows} non-zeros"),
+            );
             if !rewritten.is_empty() {
                 line("rewritten", rewritten.join(", "));
             }
@@ -149,7 +152,9 @@ impl<'a> Report<'a> {
         // Of what this job read; what others told before is in config.json.
         let job = dataset.jobs.last();
         let sources = dataset.sources.iter();
-        let sources: Vec<_> = sources.filter(|source| source.job.as_ref() == job).collect();
+        let sources: Vec<_> = sources
+            .filter(|source| source.job.as_ref() == job)
+            .collect();
         for source in &sources {
             let tidied = &source.tidied;
             let notes = [

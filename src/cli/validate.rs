@@ -25,7 +25,9 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
             "an input is needed: slaf validate INPUT… [--against DATASET]".into(),
         ));
     }
-    let reading = raw.read.inputs(&raw.joins, &settings, raw.paths, raw.inputs)?;
+    let reading = raw
+        .read
+        .inputs(&raw.joins, &settings, raw.paths, raw.inputs)?;
     give_up_on_stuck_files();
     let base = match &raw.against {
         None => None,

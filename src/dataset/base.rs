@@ -50,9 +50,9 @@ impl Dataset {
             tables.insert(name, self.table(name).await?);
         }
         let needed = |name: TableName| {
-            tables.get(&name).ok_or_else(|| {
-                self.cannot_continue(name, "the table is missing".to_string())
-            })
+            tables
+                .get(&name)
+                .ok_or_else(|| self.cannot_continue(name, "the table is missing".to_string()))
         };
         let (expression, cells) = (needed(TableName::Expression)?, needed(TableName::Cells)?);
         let genes = needed(TableName::Genes)?;
@@ -238,10 +238,7 @@ impl Dataset {
     }
 
     /// What the genes are known by.
-    pub(crate) async fn keys_of_genes(
-        &self,
-        key: &GeneKey,
-    ) -> Result<StringArray, DatasetError> {
+    pub(crate) async fn keys_of_genes(&self, key: &GeneKey) -> Result<StringArray, DatasetError> {
         let genes = self.table(TableName::Genes).await?;
         let var = columns(&Schema::from(genes.schema()), &OF_GENES, Part::Var, self);
         let mut keys = self.gene_keys(&genes, &var, Some(key)).await?.into_iter();
@@ -256,7 +253,11 @@ impl Dataset {
         let mut rows = RowReader::of_columns(cells, &path, &["cell_id"]).await?;
         let mut hashes = Vec::new();
         while let Some(batch) = rows.next().await? {
-            hashes.extend(texts(&path, &batch)?.iter().map(|id| id_hash(id.unwrap_or_default())));
+            hashes.extend(
+                texts(&path, &batch)?
+                    .iter()
+                    .map(|id| id_hash(id.unwrap_or_default())),
+            );
         }
         Ok(hashes)
     }

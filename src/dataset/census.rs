@@ -76,8 +76,12 @@ impl Census {
 
     /// What a cell is said to come from.
     pub fn source_of(&self, cell: u64) -> &str {
-        let after = self.ranges.partition_point(|range| range.first_cell <= cell);
-        let range = after.checked_sub(1).and_then(|place| self.ranges.get(place));
+        let after = self
+            .ranges
+            .partition_point(|range| range.first_cell <= cell);
+        let range = after
+            .checked_sub(1)
+            .and_then(|place| self.ranges.get(place));
         range.map_or(UNNAMED, |range| &range.name)
     }
 }
@@ -207,18 +211,27 @@ impl Count<'_> {
             }
             self.last_cell = cell;
             let Some(&hash) = self.cells.hashes.get(cell as usize) else {
-                return Err(refused(&self.path, "a row names a cell that does not exist"));
+                return Err(refused(
+                    &self.path,
+                    "a row names a cell that does not exist",
+                ));
             };
             self.starts_until(cell as usize + 1);
-            self.stats.add(&ValueStats::of_values(&values[range.clone()]));
+            self.stats
+                .add(&ValueStats::of_values(&values[range.clone()]));
             let after = self
                 .ranges
                 .partition_point(|r| r.first_cell <= u64::from(cell));
-            let place = after.checked_sub(1).and_then(|place| self.ranges.get_mut(place));
+            let place = after
+                .checked_sub(1)
+                .and_then(|place| self.ranges.get_mut(place));
             let mut digest = Digest::default();
             for (&gene, &value) in columns[range.clone()].iter().zip(&values[range.clone()]) {
                 let Some(&gene) = self.genes.get(gene as usize) else {
-                    return Err(refused(&self.path, "a row names a gene that does not exist"));
+                    return Err(refused(
+                        &self.path,
+                        "a row names a gene that does not exist",
+                    ));
                 };
                 if value != 0.0 {
                     digest.add_entry(hash, gene, value);

@@ -15,6 +15,45 @@ use crate::table::{TableError, TableFolder, TableName};
 const BEFORE: &str = "before.json";
 
 /// What an append may continue.
+///
+/// ```
+/// # use slaf::ingest::{Earlier, Existing, Job, RunOptions};
+/// # use slaf::source::OpenOptions;
+/// # use slaf::store::Wait;
+/// use slaf::ingest::Appendable;
+/// use slaf::plan::{Plan, PlanOptions};
+/// use slaf::source::Inputs;
+/// use slaf::survey::Survey;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let dataset = folder.path().join("demo.slaf");
+/// # let run = || RunOptions {
+/// #     threads: 2,
+/// #     memory: 512 << 20,
+/// #     chunk_cells: u64::MAX,
+/// #     existing: Existing::Refuse,
+/// #     earlier: Earlier::Resume,
+/// #     wait: Wait::No,
+/// # };
+/// # let demo = |prefix: Option<&str>| {
+/// #     let cell_id_prefix = prefix.map(String::from);
+/// #     Inputs::of_paths([(
+/// #         "fixtures/h5ad/demo.h5ad".into(),
+/// #         OpenOptions { cell_id_prefix, ..OpenOptions::default() },
+/// #     )])
+/// # };
+/// # let inputs = demo(None);
+/// # let plan = Plan::new(&inputs, &Survey::of_all(&inputs, 2)?, &PlanOptions::default())?;
+/// # Job::begin(plan, &dataset, run())?.run(&inputs, &())?.close()?;
+/// # let inputs = demo(Some("more-"));
+/// let surveys = Survey::of_all(&inputs, 2)?;
+/// let base = Appendable::open(&dataset)?.now.survey_now(None)?;
+/// let plan = Plan::append(&inputs, &surveys, &PlanOptions::default(), &base)?;
+/// let finished = Job::begin(plan, &dataset, run())?.run(&inputs, &())?;
+/// assert_eq!(finished.outcome().dataset.array_shape, [400, 300]);
+/// finished.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Appendable {
     /// An append that is not finished, or not tidied up, and the dataset as it was before it. The
@@ -161,12 +200,11 @@ impl Target {
         };
         let path = self.job_folder().join(BEFORE);
         let kept = (before.config(), before.versions());
-        let json = serde_json::to_vec(&kept).map_err(|source| {
-            crate::dataset::DatasetError::Config {
+        let json =
+            serde_json::to_vec(&kept).map_err(|source| crate::dataset::DatasetError::Config {
                 path: path.clone(),
                 source,
-            }
-        })?;
+            })?;
         Ok(replace_file(&path, &json)?)
     }
 }

@@ -95,7 +95,11 @@ impl<'a> Repairs<'a> {
         })
     }
 
-    async fn apply(&mut self, batch: &RecordBatch, path: &Path) -> Result<RecordBatch, IngestError> {
+    async fn apply(
+        &mut self,
+        batch: &RecordBatch,
+        path: &Path,
+    ) -> Result<RecordBatch, IngestError> {
         let rows = batch.num_rows() as u64;
         let cells = self.next_cell..self.next_cell + rows;
         self.next_cell = cells.end;

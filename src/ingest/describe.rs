@@ -8,9 +8,8 @@ use arrow::datatypes::Int32Type;
 use super::IngestError;
 use crate::chunk::{Digest, Tidied};
 use crate::dataset::{
-    CensusRange, Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote,
-    MatrixRecord, Metadata, MultiFile, SourceFile, SourceNote, ValueNote, Writer, matrix_key,
-    timestamp,
+    CensusRange, Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote, MatrixRecord,
+    Metadata, MultiFile, SourceFile, SourceNote, ValueNote, Writer, matrix_key, timestamp,
 };
 use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table};
 use crate::source::{ColumnKind, Inputs, Part};

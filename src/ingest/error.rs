@@ -48,6 +48,11 @@ pub enum IngestError {
         "{failure}; nothing of the job is visible, and what it has written is kept: put the input right and run the same command again, or leave the input out and add --no-resume"
     )]
     InputFailed { failure: Box<IngestError> },
+    /// An input holds what another holds.
+    #[error(
+        "{path} has the cells, genes and values of {other}; nothing of the job is visible: use --allow-duplicate-source to take it twice, or leave it out and add --no-resume"
+    )]
+    SameContent { path: PathBuf, other: PathBuf },
     /// A value does not fit the type that was forced, or any.
     #[error("{misfit}; {help}")]
     NoType {

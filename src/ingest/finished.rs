@@ -71,7 +71,9 @@ pub(super) fn appended(
     if let Some(census) = census {
         if census.wrong_starts > 0 {
             let wrong = census.wrong_starts;
-            repaired.push(format!("cell_start_index, which was wrong for {wrong} cells"));
+            repaired.push(format!(
+                "cell_start_index, which was wrong for {wrong} cells"
+            ));
         }
         if !census.names_sources {
             repaired.push("source_file, which was missing".into());

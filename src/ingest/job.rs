@@ -1,5 +1,6 @@
 //! A job from its claim on the output to its last file.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::IngestError;
@@ -9,9 +10,9 @@ use super::genes::DatasetGenes;
 use super::shards::ShardRun;
 use super::tables::TargetTable;
 use super::target::{Earlier, Existing, Found, Target};
-use crate::chunk::ChunkError;
-use crate::dataset::{Census, Checkpoint, ShardRecord, Status, Writer, timestamp};
-use crate::plan::{Described, Plan, ShardTable, WIDEN, Widened, Widening};
+use crate::chunk::{ChunkError, Digest};
+use crate::dataset::{Census, Checkpoint, Dataset, ShardRecord, Status, Writer, timestamp};
+use crate::plan::{Described, Duplicates, Plan, ShardTable, WIDEN, Widened, Widening};
 use crate::progress::{Event, Progress};
 use crate::source::{Inputs, SourceError};
 use crate::store::{Wait, create_folder, sync_folder};
@@ -164,6 +165,7 @@ impl Job {
                 other => other,
             });
         }
+        check_contents(&checkpoint, target.before())?;
         checkpoint.status = Status::Committing;
         target.save(&checkpoint)?;
         let tables = TargetTable::of_all(&target, &checkpoint.plan, checkpoint.census.as_ref());
@@ -186,11 +188,49 @@ impl Job {
     }
 }
 
+/// Refuses an input that has the cells, genes and values of another, or of one that the dataset has
+/// already: only now is it known what they hold.
+fn check_contents(checkpoint: &Checkpoint, before: Option<&Dataset>) -> Result<(), IngestError> {
+    let plan = &checkpoint.plan;
+    if plan.duplicate_sources == Duplicates::Allow {
+        return Ok(());
+    }
+    let mut digests = vec![(Digest::default(), 0); plan.inputs.len()];
+    for record in checkpoint.records(ShardTable::Expression) {
+        for part in &record.parts {
+            for matrix in &part.matrices {
+                let (digest, rows) = &mut digests[part.input];
+                digest.add(matrix.digest);
+                *rows += matrix.stats.rows;
+            }
+        }
+    }
+    let mut known: HashMap<Digest, &Path> = HashMap::new();
+    for source in before.map_or(&[][..], |before| &before.config().sources) {
+        if let Some(&digest) = source.digests.get("expression") {
+            known.insert(digest, &source.path);
+        }
+    }
+    for (input, (digest, rows)) in plan.inputs.iter().zip(digests) {
+        if rows == 0 {
+            continue;
+        }
+        if let Some(other) = known.insert(digest, &input.path) {
+            return Err(IngestError::SameContent {
+                path: input.path.clone(),
+                other: other.to_path_buf(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// The earlier run's checkpoint, with the inputs where they are today.
 fn resume(mut earlier: Checkpoint, plan: &Plan) -> Checkpoint {
     for (input, today) in earlier.plan.inputs.iter_mut().zip(&plan.inputs) {
         input.path.clone_from(&today.path);
     }
+    earlier.plan.duplicate_sources = plan.duplicate_sources;
     earlier.status = Status::Writing;
     earlier
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::kinds::united;
 use super::PlanError;
+use super::kinds::united;
 use crate::source::{Column, ColumnKind, Embedding, Layout, Matrix, NumberType};
 use crate::survey::{FloatType, MatrixSurvey, ValueTypes};
 

@@ -14,8 +14,11 @@ mod extras;
 mod genes;
 mod join;
 mod joined_genes;
+mod joined_parts;
 mod kinds;
+mod left_out;
 mod options;
+mod planned_shards;
 mod planner;
 mod shard;
 mod value;
@@ -70,6 +73,9 @@ pub struct Plan {
     pub varm: Vec<PlannedEmbedding>,
     pub obsp: Vec<PlannedPairs>,
     pub varp: Vec<PlannedPairs>,
+    /// What is done about an input whose content turns out to be another's.
+    #[serde(default)]
+    pub duplicate_sources: Duplicates,
     /// Whether there is anything unstructured.
     pub uns: bool,
     pub shards: Vec<Shard>,
@@ -176,12 +182,13 @@ const PLAN_VERSION: u32 = 4;
 
 impl Plan {
     /// The digest of everything that was decided before the first value was written: where inputs
-    /// lie and a type that was widened later do not change it.
+    /// lie, whether they may be alike, and a type that was widened later do not change it.
     pub fn job_id(&self) -> JobId {
         let mut identity = self.clone();
         for input in &mut identity.inputs {
             input.path = PathBuf::new();
         }
+        identity.duplicate_sources = Duplicates::default();
         for value in identity.values_mut() {
             *value = value.as_guessed();
         }

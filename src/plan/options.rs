@@ -40,7 +40,8 @@ pub enum Widening {
 }
 
 /// What to do about things that occur twice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Duplicates {
     #[default]
     Refuse,

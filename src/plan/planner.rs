@@ -2,15 +2,12 @@
 
 use std::path::Path;
 
-use super::join::{self, JoinedMatrix, Rule, Take};
-use super::shard::{Cut, Cutter};
+use super::join::{self, JoinedMatrix};
 use super::{
-    Base, BaseMatrix, BaseSurvey, Duplicates, IdType, Join, PLAN_VERSION, Plan,
-    PlanError, PlanOptions, PlannedColumn, PlannedEmbedding, PlannedInput, PlannedLayer,
-    PlannedPairs, Shard, ShardTable, Table, ValuePlan, Widening, cells, columns, continued,
-    extras,
+    Base, BaseMatrix, BaseSurvey, Duplicates, IdType, PLAN_VERSION, Plan, PlanError, PlanOptions,
+    PlannedInput, PlannedLayer, PlannedPairs, Table, ValuePlan, Widening, cells, extras,
 };
-use crate::source::{Inputs, Matrix, MatrixName, Note};
+use crate::source::{Inputs, Matrix, MatrixName};
 use crate::survey::Survey;
 
 impl Plan {
@@ -69,12 +66,6 @@ pub(super) struct Planner<'a> {
     pub base: Option<&'a BaseSurvey>,
 }
 
-/// A frame of the dataset: columns, then embeddings.
-struct Frame {
-    columns: Vec<PlannedColumn>,
-    embeddings: Vec<PlannedEmbedding>,
-}
-
 impl Planner<'_> {
     fn plan(&self) -> Result<Plan, PlanError> {
         let options = self.options;
@@ -118,7 +109,7 @@ impl Planner<'_> {
             })?,
             _ => Vec::new(),
         };
-        let value = self.value(path, &first.description.main)?;
+        let value = self.value()?;
         let obs = self.frame(Table::Obs, genes)?;
         let var = self.frame(Table::Var, genes)?;
 
@@ -175,6 +166,7 @@ impl Planner<'_> {
             varm: var.embeddings,
             obsp: pairs(&obsp, self.base.map_or(&[][..], |base| &base.obsp))?,
             varp: pairs(&varp, &[])?,
+            duplicate_sources: options.duplicate_sources,
             uns: self.base.is_none() && self.surveys.iter().any(|survey| survey.description.uns),
             obs: obs.columns,
             var: var.columns,
@@ -230,10 +222,18 @@ impl Planner<'_> {
     }
 
     /// The type of the values of the main matrices.
-    fn value(&self, path: &Path, main: &Matrix) -> Result<ValuePlan, PlanError> {
+    fn value(&self) -> Result<ValuePlan, PlanError> {
         let mains: Vec<_> = self.surveys.iter().map(|survey| &survey.main).collect();
         let survey = join::together(&mains);
         let (dtypes, forced) = (self.options.dtypes, self.options.value_type);
+        let widest = self.base.map(|base| base.value_type).or(forced);
+        let widest = widest.or_else(|| dtypes.value_types().last().copied());
+        // What stands in the way is named by the input that has it.
+        let stands_in_the_way =
+            |survey: &&Survey| widest.is_some_and(|widest| !survey.main.exact.contains(widest));
+        let named = self.surveys.iter().find(stands_in_the_way);
+        let described = &named.unwrap_or(&self.surveys[0]).description;
+        let (path, main) = (&described.path, &described.main);
         match self.base {
             None => ValuePlan::new(path, dtypes, forced, main, &survey),
             Some(base) => ValuePlan::continued(
@@ -257,261 +257,5 @@ impl Planner<'_> {
         let (path, matrix) = (&self.surveys[0].description.path, &joined.matrices[0]);
         let (has, widening) = (kept.value_type, self.options.widening);
         ValuePlan::continued(path, has, widening, family, matrix, &joined.survey)
-    }
-
-    /// What an inner join takes, in words.
-    pub(super) fn inner(&self) -> &'static str {
-        match self.base {
-            None => "what all have",
-            Some(_) => "only what the dataset has",
-        }
-    }
-
-    fn rule(&self, part: &'static str, join: Join, flag: &'static str) -> Rule {
-        let take = match join {
-            Join::Exact => Take::Same,
-            Join::Outer => Take::All,
-            Join::Inner if self.base.is_some() => Take::OfFirst,
-            Join::Inner => Take::Common,
-        };
-        let inner = self.inner();
-        Rule {
-            take,
-            part,
-            flag,
-            inner,
-        }
-    }
-
-    /// A part of each input, with its path.
-    fn each<'s, A: ?Sized, B: ?Sized>(
-        &'s self,
-        part: impl Fn(&'s Survey) -> (&'s A, &'s B),
-    ) -> Vec<(&'s Path, &'s A, &'s B)> {
-        let surveys = self.surveys.iter();
-        surveys
-            .map(|survey| {
-                let (a, b) = part(survey);
-                (survey.description.path.as_path(), a, b)
-            })
-            .collect()
-    }
-
-    fn matrices<'s>(
-        &'s self,
-        part: &'static str,
-        name: impl Fn(String) -> MatrixName,
-        of: impl Fn(&'s Survey) -> (&'s Vec<Matrix>, &'s Vec<crate::survey::MatrixSurvey>),
-    ) -> Result<Vec<JoinedMatrix>, PlanError> {
-        let rule = self.rule(part, self.options.obs_join, "obs-join");
-        let mut inputs = self.each(|survey| {
-            let (matrices, surveys) = of(survey);
-            (&matrices[..], &surveys[..])
-        });
-        let Some(base) = self.base else {
-            return join::matrices(rule, &inputs);
-        };
-        let kept = match part {
-            "layers" => &base.layers,
-            _ => &base.obsp,
-        };
-        let (matrices, surveys) = continued::matrices(kept, part, name);
-        inputs.insert(0, (&base.path, &matrices, &surveys));
-        let mut joined = join::matrices(rule, &inputs)?;
-        for joined in &mut joined {
-            joined.matrices.remove(0);
-        }
-        Ok(joined)
-    }
-
-    /// The columns and embeddings of cells or genes. `genes` are those of the dataset.
-    fn frame(&self, table: Table, genes: u64) -> Result<Frame, PlanError> {
-        let (part, lists, join, flag) = match table {
-            Table::Obs => ("obs", "obsm", self.options.obs_join, "obs-join"),
-            Table::Var => ("var", "varm", self.options.var_join, "var-join"),
-        };
-        if let Some(base) = self.base
-            && table == Table::Var
-            && genes == base.base.genes
-        {
-            // Genes that are there already stay as they are described.
-            return Ok(Frame {
-                columns: base.var.clone(),
-                embeddings: base.varm.clone(),
-            });
-        }
-        let path = &self.surveys[0].description.path;
-        let columns: Vec<_> = self
-            .surveys
-            .iter()
-            .map(|survey| {
-                let description = &survey.description;
-                let columns = match table {
-                    Table::Obs => &description.obs,
-                    Table::Var => &description.var,
-                };
-                (description.path.as_path(), &columns[..])
-            })
-            .collect();
-        let mut lists_of = self.each(|survey| match table {
-            Table::Obs => (&survey.description.obsm[..], &survey.obsm[..]),
-            Table::Var => (&survey.description.varm[..], &survey.varm[..]),
-        });
-        let rule = self.rule(part, join, flag);
-        let list_rule = self.rule(lists, join, flag);
-        let Some(base) = self.base else {
-            let columns = columns::named(&join::columns(rule, &columns)?, table, &[], &[]);
-            let (joined, types) = join::embeddings(list_rule, &lists_of)?;
-            return Ok(Frame {
-                embeddings: extras::embeddings(path, &joined, &types, table, &columns, &[])?,
-                columns,
-            });
-        };
-        let fits = |number: usize, name: &str, kind: &_| {
-            let source = self.inputs.get(number)?;
-            let description = source.description();
-            let rows = match table {
-                Table::Obs => description.cells,
-                Table::Var => description.genes,
-            };
-            let read = |source: &dyn crate::source::CellSource, rows| match table {
-                Table::Obs => Ok(source.obs(rows)?),
-                Table::Var => Ok(source.var(rows)?),
-            };
-            continued::all_fit(&*source, rows, read, name, kind)
-        };
-        let own = (base.path.as_path(), base.columns(table));
-        let joined = continued::columns(rule, self.options.widening, own, &columns, fits)?;
-        let kept = base.embeddings(table);
-        let taken: Vec<String> = kept.iter().map(|kept| kept.written_as.clone()).collect();
-        let columns = columns::named(&joined, table, base.columns(table), &taken);
-        let (own, own_types) = continued::embeddings(kept);
-        lists_of.insert(0, (&base.path, &own, &own_types));
-        let (joined, types) = join::embeddings(list_rule, &lists_of)?;
-        if self.options.widening == Widening::Refuse {
-            continued::check_embeddings(path, lists, kept, &joined, &types)?;
-        }
-        Ok(Frame {
-            embeddings: extras::embeddings(path, &joined, &types, table, &columns, kept)?,
-            columns,
-        })
-    }
-
-    /// What an input has that the join leaves out.
-    fn left_out_by_joins(&self, survey: &Survey, plan: &Plan) -> Vec<Note> {
-        let mut notes = Vec::new();
-        let description = &survey.description;
-        let mut note = |part: &str, name: &str, kept: bool, reason: &str| {
-            if !kept {
-                let object = format!("{part}/{name}");
-                notes.push(Note::new(object.trim_end_matches('/'), reason));
-            }
-        };
-        const INNER: &str = "another input lacks it (--obs-join or --var-join outer keeps it)";
-        const KNOWN: &str = "all genes are in the dataset, which describes them already";
-        if self.base.is_some() && description.uns {
-            note("uns", "", false, "the dataset keeps its own");
-        }
-        let no_new_genes = self.base.is_some_and(|base| base.base.genes == plan.genes);
-        let of_genes = if no_new_genes { KNOWN } else { INNER };
-        for column in &description.obs {
-            let kept = plan.obs.iter().any(|planned| planned.column == column.name);
-            note("obs", &column.name, kept, INNER);
-        }
-        for column in &description.var {
-            let kept = plan.var.iter().any(|planned| planned.column == column.name);
-            note("var", &column.name, kept, of_genes);
-        }
-        for layer in &description.layers {
-            let kept = plan
-                .layers
-                .iter()
-                .any(|planned| planned.name == layer.name.key());
-            note("layers", layer.name.key(), kept, INNER);
-        }
-        for embedding in &description.obsm {
-            let kept = plan
-                .obsm
-                .iter()
-                .any(|planned| planned.name == embedding.name);
-            note("obsm", &embedding.name, kept, INNER);
-        }
-        for embedding in &description.varm {
-            let kept = plan
-                .varm
-                .iter()
-                .any(|planned| planned.name == embedding.name);
-            note("varm", &embedding.name, kept, of_genes);
-        }
-        for pairs in &description.obsp {
-            let kept = plan
-                .obsp
-                .iter()
-                .any(|planned| planned.name == pairs.name.key());
-            note("obsp", pairs.name.key(), kept, INNER);
-        }
-        for pairs in &description.varp {
-            let kept = plan
-                .varp
-                .iter()
-                .any(|planned| planned.name == pairs.name.key());
-            let reason = "it belongs to the genes of one of several inputs";
-            note("varp", pairs.name.key(), kept, reason);
-        }
-        notes
-    }
-
-    fn shards(&self, plan: &Plan) -> Result<Vec<Shard>, PlanError> {
-        let mut cutters: Vec<Cutter> = Vec::new();
-        for table in ShardTable::ALL {
-            let entries = (0..self.surveys.len()).map(|number| self.entries(plan, number, table));
-            let entries = entries.fold(0, u64::saturating_add);
-            cutters.push(Cutter::new(table, entries, plan.fragment_rows));
-        }
-        for number in 0..self.surveys.len() {
-            let source = self.inputs.get(number)?;
-            let description = source.description();
-            for (cutter, table) in cutters.iter_mut().zip(ShardTable::ALL) {
-                let matrices: Vec<&Matrix> = plan.inputs[number].matrices(table).iter().collect();
-                if matrices.is_empty() {
-                    continue;
-                }
-                let there = |matrix: &&&Matrix| matrix.is_readable();
-                cutter.add_input(&Cut {
-                    source: &*source,
-                    input: number,
-                    matrices: matrices.iter().filter(there).copied().collect(),
-                    rows: match table {
-                        ShardTable::GenePairs => description.genes,
-                        _ => description.cells,
-                    },
-                    entries: self.entries(plan, number, table),
-                })?;
-            }
-        }
-        Ok(cutters.into_iter().flat_map(Cutter::finish).collect())
-    }
-
-    /// Entries of all matrices of a table in one input, as expected.
-    fn entries(&self, plan: &Plan, number: usize, table: ShardTable) -> u64 {
-        let survey = &self.surveys[number];
-        let of = |name: &MatrixName| {
-            let description = &survey.description;
-            let all = [
-                (&description.layers, &survey.layers),
-                (&description.obsp, &survey.obsp),
-                (&description.varp, &survey.varp),
-            ];
-            let found = all.iter().find_map(|(matrices, surveys)| {
-                let place = matrices.iter().position(|matrix| matrix.name == *name)?;
-                Some(surveys[place].expected_entries)
-            });
-            match name {
-                MatrixName::Main => survey.main.expected_entries,
-                _ => found.unwrap_or(0),
-            }
-        };
-        let matrices = plan.inputs[number].matrices(table).iter();
-        matrices.fold(0, |sum: u64, matrix| sum.saturating_add(of(&matrix.name)))
     }
 }

@@ -67,7 +67,10 @@ impl Layout {
                 None => field.as_ref().clone(),
                 Some(new) => {
                     fit = Fit::Anew;
-                    field.as_ref().clone().with_data_type(new.data_type().clone())
+                    field
+                        .as_ref()
+                        .clone()
+                        .with_data_type(new.data_type().clone())
                 }
             });
         }

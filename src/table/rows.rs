@@ -36,12 +36,13 @@ impl RowsWriter {
         columns: Vec<ArrayRef>,
         counts: &[u32],
     ) -> Result<(), TableError> {
-        let rows = RecordBatch::try_new(self.layout.arrow().clone(), columns).map_err(|source| {
-            TableError::Arrow {
-                path: self.table.path().to_path_buf(),
-                source,
-            }
-        })?;
+        let rows =
+            RecordBatch::try_new(self.layout.arrow().clone(), columns).map_err(|source| {
+                TableError::Arrow {
+                    path: self.table.path().to_path_buf(),
+                    source,
+                }
+            })?;
         let mut start = 0;
         let mut cells = counts.iter().copied().peekable();
         while start < rows.num_rows() {

@@ -8,7 +8,7 @@
 VARIANT: default; signed (int32 identifiers); layers (not chunked, which keeps layers and embeddings); several (ONE in two files, which
 slafdb numbers wrongly); unnamed (without the column source_file).
 """
-import sys, tempfile, warnings
+import importlib.util, os, sys, tempfile, warnings
 from pathlib import Path
 
 warnings.filterwarnings("ignore")
@@ -64,6 +64,40 @@ def make(variant, out, path):
         cells.drop_columns(["source_file"])
 
 
+def check_loader(s, X):
+    """slafdb's training loader sees every cell that has values, once, with its values, and comes to its end."""
+    import threading
+
+    from slaf.ml.datasets import PrefetchBatchProcessor
+    from slaf.ml.samplers import ShuffleType, create_shuffle
+
+    for options in [dict(prefetch_batch_size=1000), dict(use_mixture_of_scanners=False, by_fragment=True), dict(use_mixture_of_scanners=False)]:
+        frames, failures = [], []
+
+        def load():
+            try:
+                loader = PrefetchBatchProcessor(s, create_shuffle(ShuffleType.RANDOM), None, verbose=False, batch_size=8, raw_mode=True, **options)
+                while True:
+                    frames.extend(loader.load_prefetch_batch().batch_dfs)
+            except StopIteration:
+                pass
+            except BaseException as failure:
+                failures.append(failure)
+
+        thread = threading.Thread(target=load, daemon=True)
+        thread.start()
+        thread.join(120)
+        assert not thread.is_alive(), f"the loader does not end: {options}"
+        assert not failures, f"{options}: {failures}"
+        found, seen = np.zeros(X.shape), []
+        for frame in frames:
+            cells = frame["cell_integer_id"].to_numpy().astype(int)
+            seen += sorted(set(cells))
+            np.add.at(found, (cells, frame["gene_integer_id"].to_numpy().astype(int)), frame["value"].to_numpy().astype(float))
+        assert sorted(seen) == [row for row in range(len(X)) if X[row].any()], f"other cells: {options}"
+        assert (found == X).all(), f"other values: {options}"
+
+
 def check(dataset, *paths):
     from slaf.core.slaf import SLAFArray
 
@@ -96,6 +130,8 @@ def check(dataset, *paths):
         frame = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
         assert np.isclose(float(frame["value"].sum()), X[row].sum()), f"slafdb reads another {name}"
     assert len(s.obs) == len(X)
+    if importlib.util.find_spec("torch") is not None:
+        check_loader(s, X)
     print("ok")
 
 
@@ -104,6 +140,9 @@ def main():
     what, *paths = sys.argv[1:]
     paths = [Path(path) for path in paths]
     {"inputs": inputs, "check": check}.get(what, lambda *a: make(what, *a))(*paths)
+    sys.stdout.flush()
+    # A loader that hangs leaves threads behind, for which an ordinary end would wait.
+    os._exit(0)
 
 
 if __name__ == "__main__":

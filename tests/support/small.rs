@@ -88,4 +88,3 @@ pub fn smalls() -> impl Strategy<Value = Vec<Small>> {
     });
     prop::collection::vec(small, 2..4)
 }
-

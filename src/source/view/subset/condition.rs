@@ -51,9 +51,8 @@ fn frame(source: &dyn CellSource, cells: std::ops::Range<u64>) -> Result<RecordB
         fields.push(Arc::new(Field::new(CELL_ID, DataType::Utf8, true)));
         columns.push(Arc::new(source.cell_ids(cells)?));
     }
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| {
-        Place::new(&source.description().path, "obs").damaged(error.to_string())
-    })
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|error| Place::new(&source.description().path, "obs").damaged(error.to_string()))
 }
 
 struct Condition(Arc<dyn PhysicalExpr>);

@@ -95,7 +95,10 @@ mod tests {
         assert_eq!([0, 1, 2, 5, 6].map(|row| kept.before(row)), [0, 0, 1, 2, 3]);
         let stretches = kept.stretches(1..4);
         assert_eq!(stretches.len(), 2);
-        assert_eq!((&stretches[0].rows, &stretches[0].kept[..]), (&(4..6), &[0, 1][..]));
+        assert_eq!(
+            (&stretches[0].rows, &stretches[0].kept[..]),
+            (&(4..6), &[0, 1][..])
+        );
         let places = Kept::These(vec![1, 2]).places(4).unwrap();
         assert_eq!(places, [None, Some(0), Some(1), None]);
         assert!(Kept::First(4).places(4).is_none());

@@ -8,7 +8,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array,
+};
 use arrow::compute::{concat, concat_batches, take, take_record_batch};
 use arrow::error::ArrowError;
 
@@ -63,7 +65,10 @@ impl Subset {
         description.cells = cells.len();
         description.genes = genes.len();
         if cells.len() < all_cells {
-            let how = format!("{} of {all_cells} cells, as --where and --limit ask", cells.len());
+            let how = format!(
+                "{} of {all_cells} cells, as --where and --limit ask",
+                cells.len()
+            );
             description.converted.push(Note::new("obs", how));
         }
         if genes.len() < all_genes {
@@ -132,6 +137,12 @@ impl Subset {
         read: impl Fn(Range<u64>) -> Result<RecordBatch, SourceError>,
     ) -> Result<RecordBatch, SourceError> {
         let like = read(0..0)?;
+        if like.num_columns() == 0 {
+            let rows = usize::try_from(positions.end - positions.start).unwrap_or(usize::MAX);
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            let empty = RecordBatch::try_new_with_options(like.schema(), Vec::new(), &options);
+            return empty.map_err(|error| self.damaged("/", error));
+        }
         let mut parts = Vec::new();
         for stretch in self.kept(axis).stretches(positions) {
             let rows = UInt32Array::from(stretch.kept);
@@ -171,7 +182,10 @@ fn chosen(
     let mut missing = names.iter().filter(|name| !found.contains(*name));
     if found.is_empty() {
         let example = missing.next().map_or("", String::as_str);
-        let what = format!("--genes: none of the {} genes, such as {example}", names.len());
+        let what = format!(
+            "--genes: none of the {} genes, such as {example}",
+            names.len()
+        );
         let help = "genes are chosen by their names in the dataset; see slaf info";
         return Err(Place::new(&description.path, "var").unsupported(what, help));
     }
