@@ -82,7 +82,10 @@ proptest! {
             if let Some(kill) = kill {
                 let mut command = slaf(&["append", "-q"]);
                 command.args(input).arg(&grown).args(flags);
-                Run::of(command.env("SLAF_FAIL_AT", POINTS[kill]));
+                // Without entries, for one, it does not pass the points of their records.
+                if Run::of(command.env("SLAF_FAIL_AT", POINTS[kill])).code.is_some() {
+                    continue;
+                }
             }
             append(input, &grown, &flags).succeeded();
         }

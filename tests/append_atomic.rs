@@ -82,13 +82,21 @@ fn dies_again_and_again() {
     // An append replaces nothing, and leaves uns and pairs of genes as they are.
     let not_passed = ["swap", "uns", "gene-pairs"];
     let passed = |point: &&str| not_passed.iter().all(|part| !point.contains(part));
+    let (mut deaths, mut finished) = (0, false);
     for point in failpoint::ALL.into_iter().filter(passed) {
-        Run::of(command(&dataset, &FLAGS).env("SLAF_FAIL_AT", point));
-        if Dataset::open(&dataset).unwrap().config().array_shape[0] == 16 {
+        let run = Run::of(command(&dataset, &FLAGS).env("SLAF_FAIL_AT", point));
+        if run.code.is_some() {
+            // What is recorded or committed is not done again: the run passed no such point.
+            run.succeeded();
+            finished = true;
             break;
         }
+        deaths += 1;
     }
-    append(&[everything()], &dataset, &FLAGS).succeeded();
+    assert!(deaths >= 10, "only {deaths} deaths");
+    if !finished {
+        append(&[everything()], &dataset, &FLAGS).succeeded();
+    }
     assert_eq!(Contents::of(&dataset), new);
     assert_no_orphans(&dataset);
 }

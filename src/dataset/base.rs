@@ -95,6 +95,9 @@ impl Dataset {
             return Err(self.cannot_continue(TableName::CellPairs, why));
         }
         let var = columns(&genes_schema, &OF_GENES, Part::Var, self);
+        let obs = columns(&cells_schema, &OF_CELLS, Part::Obs, self);
+        let obsm = embeddings(&cells_schema, Part::Obsm, notes);
+        let varm = embeddings(&genes_schema, Part::Varm, notes);
         let sources = self.config().sources.iter();
         Ok(BaseSurvey {
             path: self.path().to_path_buf(),
@@ -115,10 +118,14 @@ impl Dataset {
             gene_key: self.config().gene_key.clone(),
             gene_keys: self.gene_keys(genes, &var, key).await?,
             cell_hashes: self.cell_hashes(cells).await?,
-            obs: columns(&cells_schema, &OF_CELLS, Part::Obs, self),
+            other_columns: [
+                others(&cells_schema, &OF_CELLS, &obs, &obsm),
+                others(&genes_schema, &OF_GENES, &var, &varm),
+            ],
+            obs,
             var,
-            obsm: embeddings(&cells_schema, Part::Obsm, notes),
-            varm: embeddings(&genes_schema, Part::Varm, notes),
+            obsm,
+            varm,
             layers,
             obsp,
             sources: sources
@@ -332,6 +339,24 @@ fn columns(schema: &Schema, own: &[&str], part: Part, dataset: &Dataset) -> Vec<
                 kind,
             })
         })
+        .collect()
+}
+
+/// The columns of a table that are neither its own nor these.
+fn others(
+    schema: &Schema,
+    own: &[&str],
+    columns: &[PlannedColumn],
+    embeddings: &[PlannedEmbedding],
+) -> Vec<String> {
+    let columns = columns.iter().map(|column| &column.written_as);
+    let known: Vec<&String> = columns
+        .chain(embeddings.iter().map(|embedding| &embedding.written_as))
+        .collect();
+    let names = schema.fields().iter().map(|field| field.name());
+    names
+        .filter(|name| !own.contains(&name.as_str()) && !known.contains(name))
+        .cloned()
         .collect()
 }
 

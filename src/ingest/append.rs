@@ -8,7 +8,7 @@ use super::target::{Earlier, Found, JOB_FOLDER, Target, job_folder};
 use crate::dataset::{Checkpoint, ConfigFile, Dataset, DatasetConfig, read_config};
 use crate::plan::{Base, Described, JobId, Plan};
 use crate::store::{FolderLock, Named, Wait, remove_folder, replace_file};
-use crate::table::{TableError, TableFolder, TableName};
+use crate::table::{TableError, TableName};
 
 /// What the dataset was before a job, in the job's folder: once the job is complete, config.json no
 /// longer tells.
@@ -136,7 +136,7 @@ impl Target {
             if resumes && target.is_unmoved(base, runtime)? {
                 return Ok((target, Found::Unfinished(Box::new(checkpoint))));
             }
-            roll_back(output, &checkpoint, now.config(), runtime)?;
+            target.roll_back(&checkpoint, now.config(), runtime)?;
             return Err(moved());
         }
         if now.config().jobs.last() == Some(&job) && target.job_folder().is_dir() {
@@ -168,7 +168,7 @@ impl Target {
             };
             let job = JobId::beginning(short);
             for name in TableName::IN_COMMIT_ORDER {
-                runtime.block_on(self.table(name).remove_orphans(&job, &[]))?;
+                runtime.block_on(self.table(name).remove_orphans(&job, &[], self.since()))?;
             }
             remove_folder(&entry.path())?;
         }
@@ -207,34 +207,33 @@ impl Target {
             })?;
         Ok(replace_file(&path, &json)?)
     }
-}
 
-/// Makes the dataset what it was before an append that is given up.
-fn roll_back(
-    folder: &Path,
-    checkpoint: &Checkpoint,
-    config: &DatasetConfig,
-    runtime: &tokio::runtime::Runtime,
-) -> Result<(), IngestError> {
-    let (job, plan) = (&checkpoint.job, &checkpoint.plan);
-    let versions = plan.base.as_ref().map(|base| &base.versions);
-    let mut config = config.clone();
-    let table = |name: TableName| TableFolder::new(folder.join(name.folder()));
-    // Cells before their rows, so that no reader sees cells without rows.
-    for name in TableName::IN_COMMIT_ORDER.into_iter().rev() {
-        let Some(&before) = versions.and_then(|versions| versions.get(name.key())) else {
-            continue;
-        };
-        let restored = runtime.block_on(table(name).undo(job, before))?;
-        if let Some(version) = config.versions.get_mut(name.key()) {
-            *version = restored;
+    /// Makes the dataset what it was before an append that is given up.
+    fn roll_back(
+        &self,
+        checkpoint: &Checkpoint,
+        config: &DatasetConfig,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<(), IngestError> {
+        let (job, plan) = (&checkpoint.job, &checkpoint.plan);
+        let versions = plan.base.as_ref().map(|base| &base.versions);
+        let mut config = config.clone();
+        // Cells before their rows, so that no reader sees cells without rows.
+        for name in TableName::IN_COMMIT_ORDER.into_iter().rev() {
+            let Some(&before) = versions.and_then(|versions| versions.get(name.key())) else {
+                continue;
+            };
+            let restored = runtime.block_on(self.table(name).undo(job, before))?;
+            if let Some(version) = config.versions.get_mut(name.key()) {
+                *version = restored;
+            }
         }
+        give_up(self.folder(), checkpoint, config)?;
+        for name in TableName::IN_COMMIT_ORDER {
+            runtime.block_on(self.table(name).remove_orphans(job, &[], self.since()))?;
+        }
+        Ok(())
     }
-    give_up(folder, checkpoint, config)?;
-    for name in TableName::IN_COMMIT_ORDER {
-        runtime.block_on(table(name).remove_orphans(job, &[]))?;
-    }
-    Ok(())
 }
 
 /// Forgets a job that made nothing visible: its checkpoint, its folder, and tables that only it

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::IngestError;
 use super::append::give_up;
@@ -308,7 +309,11 @@ impl Target {
             .flat_map(|record| record.fragments.clone())
             .collect();
         for table in TableName::IN_COMMIT_ORDER {
-            let removed = runtime.block_on(self.table(table).remove_orphans(&self.job, &kept))?;
+            let removed = runtime.block_on(self.table(table).remove_orphans(
+                &self.job,
+                &kept,
+                self.since(),
+            ))?;
             if removed > 0 {
                 tracing::info!(
                     "removed {removed} files of an interrupted run from {}",
@@ -317,6 +322,12 @@ impl Target {
             }
         }
         Ok(())
+    }
+
+    /// When this process took hold of the folder.
+    pub fn since(&self) -> SystemTime {
+        let locks = self.locks.iter().map(FolderLock::since);
+        locks.max().unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     fn replaces(&self) -> bool {

@@ -73,6 +73,9 @@ pub struct BaseSurvey {
     pub var: Vec<PlannedColumn>,
     pub obsm: Vec<PlannedEmbedding>,
     pub varm: Vec<PlannedEmbedding>,
+    /// Columns of cells and of genes of types that no input has: they stay, and what is appended
+    /// has no value in them.
+    pub other_columns: [Vec<String>; 2],
     pub layers: Vec<BaseMatrix>,
     pub obsp: Vec<BaseMatrix>,
     pub sources: Vec<BaseSource>,
@@ -89,6 +92,13 @@ impl BaseSurvey {
         match table {
             Table::Obs => &self.obs,
             Table::Var => &self.var,
+        }
+    }
+
+    pub(super) fn other_columns(&self, table: Table) -> &[String] {
+        match table {
+            Table::Obs => &self.other_columns[0],
+            Table::Var => &self.other_columns[1],
         }
     }
 

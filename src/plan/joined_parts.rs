@@ -142,7 +142,8 @@ impl Planner<'_> {
         let own = (base.path.as_path(), base.columns(table));
         let joined = continued::columns(rule, self.options.widening, own, &columns, fits)?;
         let kept = base.embeddings(table);
-        let taken: Vec<String> = kept.iter().map(|kept| kept.written_as.clone()).collect();
+        let taken = kept.iter().map(|kept| kept.written_as.clone());
+        let taken: Vec<String> = taken.chain(base.other_columns(table).to_vec()).collect();
         let columns = columns::named(&joined, table, base.columns(table), &taken);
         let (own, own_types) = continued::embeddings(kept);
         lists_of.insert(0, (&base.path, &own, &own_types));

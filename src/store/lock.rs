@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::{Named, StoreError};
 
@@ -22,6 +23,7 @@ pub enum Wait {
 #[derive(Debug)]
 pub struct FolderLock {
     _folder: File,
+    since: SystemTime,
 }
 
 impl FolderLock {
@@ -43,7 +45,7 @@ impl FolderLock {
             (locked, _) => locked,
         };
         match locked {
-            Ok(()) => Ok(FolderLock { _folder: file }),
+            Ok(()) => Ok(Self::held(file)),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
                 path: folder.to_path_buf(),
             }),
@@ -53,10 +55,22 @@ impl FolderLock {
                     "{} lies on a file system without locks: make sure that nothing else writes it",
                     folder.display()
                 );
-                Ok(FolderLock { _folder: file })
+                Ok(Self::held(file))
             }
             Err(TryLockError::Error(error)) => Err(StoreError::from_io("lock", folder, error)),
         }
+    }
+
+    fn held(folder: File) -> Self {
+        FolderLock {
+            _folder: folder,
+            since: SystemTime::now(),
+        }
+    }
+
+    /// When the lock was taken: whoever had it before has written nothing since.
+    pub fn since(&self) -> SystemTime {
+        self.since
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use lance::Dataset;
 use lance::dataset::CommitBuilder;
@@ -276,8 +277,13 @@ impl TableFolder {
     }
 
     /// Removes the files of a job that nothing refers to: data files that neither the newest
-    /// version nor `kept` names, and what killed commits left behind.
-    pub async fn remove_orphans(&self, job: &JobId, kept: &[Fragment]) -> Result<u64, TableError> {
+    /// version nor `kept` names, and what killed runs left half written `before` this one began.
+    pub async fn remove_orphans(
+        &self,
+        job: &JobId,
+        kept: &[Fragment],
+        before: SystemTime,
+    ) -> Result<u64, TableError> {
         if !self.path.is_dir() {
             return Ok(0);
         }
@@ -289,8 +295,10 @@ impl TableFolder {
             .flat_map(|fragment| &fragment.files)
             .map(|file| file.path.as_str())
             .collect();
-        let mut removed = remove_files(&self.path.join("data"), |name| {
+        let folder = self.path.join("data");
+        let mut removed = remove_files(&folder, |name| {
             name.starts_with(job.short()) && !data.contains(name)
+                || name.starts_with(HALF_WRITTEN) && is_older(&folder.join(name), before)
         })?;
         let transaction = newest
             .as_ref()
@@ -300,9 +308,22 @@ impl TableFolder {
         removed += remove_files(&transactions, |name| {
             transaction.as_deref() != Some(name) && names_job(&transactions.join(name), job)
         })?;
-        removed += remove_files(&self.path.join("_versions"), |name| !is_version_file(name))?;
+        let versions = self.path.join("_versions");
+        removed += remove_files(&versions, |name| {
+            !is_version_file(name) && is_older(&versions.join(name), before)
+        })?;
         Ok(removed)
     }
+}
+
+/// The beginning of the names of files that Lance has not written to their end.
+const HALF_WRITTEN: &str = ".tmp";
+
+/// Whether nobody has written a file since. A program that writes the table right now, without a
+/// lock, must not be disturbed.
+fn is_older(file: &Path, than: SystemTime) -> bool {
+    let modified = std::fs::metadata(file).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| modified < than)
 }
 
 /// What the transaction is called that takes back what a job did.
