@@ -18,9 +18,9 @@ use crate::chunk::Digest;
 use crate::dataset::{Checkpoint, ConfigFile, DatasetConfig, UNS};
 use crate::plan::{Plan, PlannedEmbedding, ShardTable};
 use crate::progress::{Event, Progress};
+use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{Axis, CellSource, Inputs};
 use crate::store::replace_file;
-use crate::survey::blocks;
 use crate::table::{
     CellRows, FragmentWriter, GeneRows, TableError, TableName, embedding_column,
     missing_embeddings, planned_columns, row_digest, schema,
@@ -166,10 +166,9 @@ impl Commit<'_> {
         let mut next = 0;
         for described in &self.genes.described {
             let source = self.inputs.get(described.input)?;
-            for rows in blocks(
-                0..source.description().genes,
-                width(plan.var.len(), &plan.varm),
-            ) {
+            let values = width(plan.var.len(), &plan.varm);
+            let mut blocks = RowBlocks::new(0..source.description().genes, values);
+            while let Some(rows) = blocks.next() {
                 // Of the block, the genes that no input before has, in the order of the dataset:
                 // that of this input, unless only some of them are taken in another order.
                 let kept = match &described.genes {
@@ -183,6 +182,7 @@ impl Commit<'_> {
                     ids: 0..(rows.end - rows.start) as i64,
                     varm: self.embeddings(&*source, Axis::Genes, &plan.varm, &rows)?,
                 };
+                blocks.held(bytes_of(all.var.iter().chain(&all.varm)));
                 let taken = all.taken(&rows, kept.map(Vec::as_slice), &mut next);
                 let taken = taken.map_err(|e| self.arrow(TableName::Genes, e))?;
                 writer.write(&taken.batch(table.path(), schema)?).await?;
@@ -207,7 +207,9 @@ impl Commit<'_> {
             for part in &plan.shards[record.shard].parts {
                 let input = &plan.inputs[part.input];
                 let source = self.inputs.get(part.input)?;
-                for rows in blocks(part.rows.clone(), width(plan.obs.len(), &plan.obsm)) {
+                let values = width(plan.obs.len(), &plan.obsm);
+                let mut blocks = RowBlocks::new(part.rows.clone(), values);
+                while let Some(rows) = blocks.next() {
                     let counts = counts.next(rows.end - rows.start)?;
                     let starts = counts.into_iter().map(|count| {
                         let start = next_row;
@@ -224,7 +226,9 @@ impl Commit<'_> {
                         source_file: &input.source_file,
                         obsm: self.embeddings(&*source, Axis::Cells, &plan.obsm, &rows)?,
                     };
-                    writer.write(&batch.batch(table.path(), schema)?).await?;
+                    let batch = batch.batch(table.path(), schema)?;
+                    blocks.held(bytes_of(batch.columns()));
+                    writer.write(&batch).await?;
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! A reader describes its input from the headers alone and then streams chunks of cells, whose size
 //! is bounded in bytes, in the order of the cells.
 
+pub(crate) mod blocks;
 pub(crate) mod chunk;
 mod describe;
 mod error;

@@ -15,6 +15,9 @@ use super::{TableError, TableFolder};
 const BATCH_ROWS: usize = 1 << 16;
 const BATCH_VALUES: usize = 1 << 21;
 
+/// Bytes of a batch, where texts are long.
+const BATCH_BYTES: u64 = 8 << 20;
+
 /// Rows that are read at once from a table with these columns.
 fn batch_rows(table: &Dataset) -> usize {
     let schema = arrow::datatypes::Schema::from(table.schema());
@@ -56,6 +59,7 @@ impl RowReader {
         let mut scan = table.scan();
         scan.scan_in_order(true);
         scan.batch_size(batch_rows(table));
+        scan.batch_size_bytes(BATCH_BYTES);
         if let Some(rows) = rows {
             let length = i64::try_from(rows.end - rows.start).unwrap_or(i64::MAX);
             let start = i64::try_from(rows.start).unwrap_or(i64::MAX);
