@@ -14,6 +14,7 @@ mod h5ad;
 mod hdf5;
 mod inputs;
 mod json;
+mod json_room;
 mod lists;
 mod number;
 mod number_column;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use lance_file::version::ConcreteFileVersion;
 use lance_file::versions::v2_1;
 use lance_file::writer::FileWriterOptions;
@@ -22,6 +22,9 @@ const BATCH_ROWS: usize = 1 << 18;
 /// Bytes that a writer collects before it encodes, in all columns together: 8 MiB, the default of
 /// Lance, for each column of the expression table, and less where there are many columns.
 const BUFFERS: u64 = 24 << 20;
+
+/// Likewise for tables with texts, which describe cells or genes and are small.
+const TEXT_BUFFERS: u64 = 8 << 20;
 
 /// Writes one fragment. What is not finished leaves no file behind, unless the process dies.
 pub struct FragmentWriter {
@@ -41,6 +44,11 @@ impl FragmentWriter {
     ) -> Result<Self, TableError> {
         let path = table.path();
         let lance = |e: lance::Error| TableError::lance("write", path, e);
+        let texts = |field: &FieldRef| *field.data_type() == DataType::Utf8;
+        let buffers = match schema.fields().iter().any(texts) {
+            true => TEXT_BUFFERS,
+            false => BUFFERS,
+        };
         let schema = lance_core::datatypes::Schema::try_from(schema).map_err(lance)?;
         let (store, base): (Arc<ObjectStore>, _) =
             ObjectStore::from_uri(&table.uri()?).await.map_err(lance)?;
@@ -51,7 +59,7 @@ impl FragmentWriter {
             .map_err(lance)?;
         // 2.1 by name: the default of Lance changes from release to release.
         let options = FileWriterOptions {
-            data_cache_bytes: Some(BUFFERS),
+            data_cache_bytes: Some(buffers),
             ..FileWriterOptions::default()
         };
         let writer = v2_1::Writer::try_new(output, schema.clone(), options).map_err(lance)?;

@@ -15,8 +15,9 @@ use super::{TableError, TableFolder};
 const BATCH_ROWS: usize = 1 << 16;
 const BATCH_VALUES: usize = 1 << 21;
 
-/// Bytes of a batch, where texts are long.
-const BATCH_BYTES: u64 = 8 << 20;
+/// Bytes of a batch, and batches that are decoded ahead, on however many processors.
+const BATCH_BYTES: u64 = 2 << 20;
+const BATCHES: usize = 2;
 
 /// Rows that are read at once from a table with these columns.
 fn batch_rows(table: &Dataset) -> usize {
@@ -60,6 +61,7 @@ impl RowReader {
         scan.scan_in_order(true);
         scan.batch_size(batch_rows(table));
         scan.batch_size_bytes(BATCH_BYTES);
+        scan.batch_readahead(BATCHES);
         if let Some(rows) = rows {
             let length = i64::try_from(rows.end - rows.start).unwrap_or(i64::MAX);
             let start = i64::try_from(rows.start).unwrap_or(i64::MAX);

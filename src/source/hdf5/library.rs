@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{StringArray, StringBuilder};
+use arrow::array::{Array, StringArray, StringBuilder};
 use hdf5::plist::file_access::{
     CacheDecreaseMode, CacheIncreaseMode, FlashIncreaseMode, MetadataCacheConfig,
 };
@@ -360,7 +360,10 @@ impl Container for LibHdf5 {
                 builder.append_value(text);
             }
         }
-        Ok(builder.finish())
+        let mut texts = builder.finish();
+        // Half of what a builder has may be empty, and a writer may hold the texts for long.
+        texts.shrink_to_fit();
+        Ok(texts)
     }
 
     fn read_bytes(

@@ -178,7 +178,6 @@ pub(super) fn features(
     }
     let mut reader = ListReader {
         file,
-        memory: options.memory / 4,
         count,
         left_out,
     };
@@ -197,7 +196,6 @@ const NO_FEATURES: &str =
 
 struct ListReader<'a> {
     file: &'a Hdf5File,
-    memory: u64,
     count: u64,
     left_out: &'a mut Vec<Note>,
 }
@@ -209,16 +207,9 @@ impl ListReader<'_> {
             return Ok(None);
         }
         check_texts(self.file, object, count)?;
-        let place = self.file.place(object);
-        // A text takes at least this much.
-        let least = count.saturating_mul(8);
-        if least > self.memory {
-            return Err(place.too_large("a list of features", least, least.saturating_mul(8)));
-        }
-        if count == 0 {
-            return Ok(Some(StringArray::from(Vec::<String>::new())));
-        }
-        self.file.texts(object, 0..count).map(Some)
+        self.file
+            .list(object, count, "a list of features")
+            .map(Some)
     }
 
     /// Version 3: the members of `features`, of which each is a column.
