@@ -57,9 +57,7 @@ impl RowBlocks {
             0 => self.most,
             each => BYTES / each,
         };
-        self.step = fitting
-            .min(self.last.saturating_mul(2))
-            .clamp(1, self.most);
+        self.step = fitting.min(self.last.saturating_mul(2)).clamp(1, self.most);
     }
 }
 

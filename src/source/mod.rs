@@ -19,6 +19,7 @@ mod lists;
 mod number;
 mod number_column;
 mod options;
+mod raw;
 mod search;
 mod selection;
 mod soma;
