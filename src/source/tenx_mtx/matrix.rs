@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::blocks::{BLOCK, Blocks, Segment};
 use super::cutter::Cutter;
-use super::entries::{Bounds, Cell, Fault, Sink, Value, parse};
+use super::entries::{Bounds, Cell, Fault, Sink, parse};
 use super::header::{Field, Header, Symmetry};
 use super::rows::Rows;
 use super::stream::{Stream, Tally};
+use super::value::Value;
 use crate::source::error::Place;
 use crate::source::features::Kept;
 use crate::source::text::TextFile;

@@ -16,6 +16,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod turned;
+mod value;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
