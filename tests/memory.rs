@@ -4,15 +4,25 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use crate::support::h5ad_writer::{write_csc, write_csr};
+use arrow::array::AsArray;
+use slaf::table::TableName;
+
+use crate::support::dataset::table;
+use crate::support::h5ad_writer::{add_texts, write_csc, write_csr};
 use crate::support::program::{Run, slaf};
 
 /// The most memory that a conversion had, in bytes.
 fn peak(input: &Path, output: &Path, memory: &str) -> u64 {
+    let peak = peak_kept(input, output, memory);
+    std::fs::remove_dir_all(output).unwrap();
+    peak
+}
+
+/// Likewise of one whose output is still needed.
+fn peak_kept(input: &Path, output: &Path, memory: &str) -> u64 {
     let mut command = slaf(&["convert", "--json", "--threads", "2", "--memory", memory]);
     let run = Run::of(command.arg(input).arg(output)).succeeded();
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    std::fs::remove_dir_all(output).unwrap();
     report["peak_memory"].as_u64().unwrap()
 }
 
@@ -34,6 +44,42 @@ fn nor_if_they_are_sorted_by_gene() {
 #[test]
 fn nor_if_they_are_text() {
     compare("mtx", |path, cells| write_mtx(path, cells, 3_000, 250));
+}
+
+/// Texts that are short in the beginning and long after, which no header tells: together they are
+/// more than the memory that is granted.
+#[test]
+fn long_texts_are_held_in_small_blocks() {
+    if !Path::new("/proc/self/status").exists() {
+        println!("skipped: this system does not tell a process's memory");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        folder.path().join("in.h5ad"),
+        folder.path().join("out.slaf"),
+    );
+    let cells = 150_000;
+    write_csr(&input, cells, 10, 1, |_| 1.0);
+    let text = |row: usize| {
+        let length = if row < 30_000 { 8 } else { 2000 };
+        // Not to be compressed to nothing.
+        let word = (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        format!("{word:016x}").repeat(length / 8)[..length].to_string()
+    };
+    add_texts(&input, "obs/notes", cells, text);
+    add_texts(&input, "uns/log", cells, text);
+    let limit = 256 << 20;
+    let found = peak_kept(&input, &output, "256MiB");
+    println!("{found} bytes");
+    assert!(found <= limit, "{found} bytes with 256MiB");
+    let notes = table(&output, TableName::Cells);
+    let notes = notes.column_by_name("notes").unwrap().as_string::<i32>();
+    for row in [0, 29_999, 30_000, cells - 1] {
+        assert_eq!(notes.value(row), text(row), "row {row}");
+    }
+    let uns = std::fs::read_to_string(output.join("uns.json")).unwrap_or_default();
+    assert!(!uns.contains("log"), "what does not fit is left out");
 }
 
 /// A folder with a sorted matrix and its lists.

@@ -3,12 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
+use slaf::dataset::Dataset;
 use slaf::source::{self, GeneId, OpenOptions, SourceError, inputs_of};
 use slaf::table::TableName;
 
 use crate::support::dataset::{table, texts, triplets};
 use crate::support::program::{Run, convert};
 use crate::support::repository;
+use crate::support::soma::unpacked;
 
 fn fixture(name: &str) -> PathBuf {
     repository("fixtures").join(name)
@@ -29,42 +31,63 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn one_matrix_in_three_formats() {
+fn one_matrix_in_every_format() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = |input: &str| {
         let output = folder.path().join(input.replace('/', "."));
-        Run::of(&mut convert(&fixture(input), &output, &[])).succeeded();
+        let path = fixture(input);
+        let path = match input.starts_with("soma/") {
+            true => unpacked(&path),
+            false => path,
+        };
+        Run::of(&mut convert(&path, &output, &[])).succeeded();
         output
+    };
+    let digests = |dataset: &Path| {
+        let dataset = Dataset::open(dataset).unwrap();
+        let [source] = &dataset.config().sources[..] else {
+            panic!("one source is expected");
+        };
+        source.digests.clone()
     };
     let column = |dataset: &Path, name: TableName, column: &str| {
         texts(table(dataset, name).column_by_name(column).unwrap())
     };
+    // Some lists have no types of features, most have no genomes.
     let inputs = [
-        "10x_same.h5ad",
-        "10x_h5/v3.h5",
-        "10x_mtx/v3",
-        "10x_mtx/unsorted",
+        ("10x_same.h5ad", 3),
+        ("10x_h5/v3.h5", 3),
+        ("soma/same.tar.gz", 3),
+        ("10x_h5/v2.h5", 1),
+        ("10x_h5/v3_contiguous_float64.h5", 3),
+        ("10x_h5/v3_big_endian.h5", 3),
+        ("10x_mtx/v3", 2),
+        ("10x_mtx/unsorted", 2),
+        ("10x_mtx/members", 2),
+        ("10x_mtx/archive.tar.gz", 2),
+        ("10x_mtx/v2", 1),
+        ("10x_mtx/crlf", 1),
+        ("10x_mtx/real_whole", 1),
+        ("10x_mtx/by_gene", 1),
+        ("10x_mtx/cells_by_genes", 1),
+        ("10x_mtx/cells_by_genes_unsorted", 1),
     ];
-    let [h5ad, others @ ..] = inputs.map(dataset);
-    for other in &others {
+    let [(h5ad, _), others @ ..] = inputs.map(|(input, columns)| (dataset(input), columns));
+    let wanted = digests(&h5ad);
+    assert!(wanted.contains_key("expression"), "{wanted:?}");
+    for (other, columns) in &others {
+        assert_eq!(digests(other), wanted, "{}", other.display());
         assert_eq!(triplets(other), triplets(&h5ad), "{}", other.display());
-        for (name, columns) in [
-            (TableName::Cells, vec!["cell_id"]),
-            (
-                TableName::Genes,
-                vec!["gene_id", "gene_ids", "feature_types"],
-            ),
-        ] {
-            for wanted in columns {
-                assert_eq!(column(other, name, wanted), column(&h5ad, name, wanted));
-            }
+        let same = |name: TableName, wanted: &str| {
+            let (found, wanted) = (column(other, name, wanted), column(&h5ad, name, wanted));
+            assert_eq!(found, wanted, "{}", other.display());
+        };
+        same(TableName::Cells, "cell_id");
+        same(TableName::Genes, "gene_id");
+        for wanted in &["gene_ids", "feature_types", "genome"][..*columns] {
+            same(TableName::Genes, wanted);
         }
     }
-    // Matrix Market lists have no genomes.
-    assert_eq!(
-        column(&others[0], TableName::Genes, "genome"),
-        column(&h5ad, TableName::Genes, "genome")
-    );
 }
 
 #[test]

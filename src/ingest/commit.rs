@@ -19,9 +19,9 @@ use crate::chunk::Digest;
 use crate::dataset::{Checkpoint, ConfigFile, Dataset, DatasetConfig, UNS};
 use crate::plan::{Described, JobId, Plan, PlannedEmbedding, ShardTable};
 use crate::progress::{Event, Progress};
+use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{Axis, CellSource, Inputs};
 use crate::store::replace_file;
-use crate::survey::blocks;
 use crate::table::{
     CellRows, FragmentWriter, GeneRows, RowReader, TableError, TableName, embedding_column,
     missing_embeddings, planned_columns, row_digest, schema,
@@ -207,10 +207,9 @@ impl Commit<'_> {
         let mut next = plan.base.as_ref().map_or(0, |base| base.genes as i64);
         for described in &self.genes.described {
             let source = self.inputs.get(described.input)?;
-            for rows in blocks(
-                0..source.description().genes,
-                width(plan.var.len(), &plan.varm),
-            ) {
+            let values = width(plan.var.len(), &plan.varm);
+            let mut blocks = RowBlocks::new(0..source.description().genes, values);
+            while let Some(rows) = blocks.next() {
                 // Of the block, the genes that no input before has, in the order of the dataset:
                 // that of this input, unless only some of them are taken in another order.
                 let kept = match &described.genes {
@@ -224,6 +223,7 @@ impl Commit<'_> {
                     ids: 0..(rows.end - rows.start) as i64,
                     varm: self.embeddings(&*source, Axis::Genes, &plan.varm, &rows)?,
                 };
+                blocks.held(bytes_of(all.var.iter().chain(&all.varm)));
                 let taken = all.taken(&rows, kept.map(Vec::as_slice), &mut next);
                 let taken = taken.map_err(|e| self.arrow(TableName::Genes, e))?;
                 let batch = taken.batch(table.folder.path(), &schema)?;
@@ -247,7 +247,9 @@ impl Commit<'_> {
             for part in &plan.shards[record.shard].parts {
                 let input = &plan.inputs[part.input];
                 let source = self.inputs.get(part.input)?;
-                for rows in blocks(part.rows.clone(), width(plan.obs.len(), &plan.obsm)) {
+                let values = width(plan.obs.len(), &plan.obsm);
+                let mut blocks = RowBlocks::new(part.rows.clone(), values);
+                while let Some(rows) = blocks.next() {
                     let counts = counts.next(rows.end - rows.start)?;
                     let starts = counts.into_iter().map(|count| {
                         let start = next_row;
@@ -267,6 +269,7 @@ impl Commit<'_> {
                     let batch = batch.batch(table.folder.path(), &schema)?;
                     let batch = table.layout.rows(&batch);
                     let batch = batch.map_err(|e| self.arrow(TableName::Cells, e))?;
+                    blocks.held(bytes_of(batch.columns()));
                     writer.write(&batch).await?;
                 }
             }

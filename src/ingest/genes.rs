@@ -4,8 +4,8 @@ use super::IngestError;
 use crate::chunk::IdHash;
 use crate::dataset::{Dataset, gene_hashes};
 use crate::plan::{GeneIndex, GeneMap, Join, Plan, PlanError, gene_keys};
+use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, Inputs};
-use crate::survey::blocks;
 
 /// Genes of one input that it is the first to have.
 pub(super) struct Described {
@@ -114,8 +114,11 @@ impl DatasetGenes {
 
 fn hashes(source: &dyn CellSource, genes: &Genes) -> Result<Vec<IdHash>, PlanError> {
     let mut all = Vec::new();
-    for rows in blocks(0..source.description().genes, 0) {
-        all.extend(IdHash::of_all(&source.gene_ids(rows)?));
+    let mut blocks = RowBlocks::new(0..source.description().genes, 1);
+    while let Some(rows) = blocks.next() {
+        let ids = source.gene_ids(rows)?;
+        blocks.held(ids.values().len() as u64);
+        all.extend(IdHash::of_all(&ids));
     }
     Ok(match genes {
         Genes::All => all,

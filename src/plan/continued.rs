@@ -11,10 +11,11 @@ use super::columns::data_type;
 use super::join::{Part, Rule, described, united_column};
 use super::kinds::united;
 use super::{BaseMatrix, PlanError, PlannedColumn, PlannedEmbedding, Widening};
+use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{
     CellSource, Column, ColumnKind, Embedding, Layout, Matrix, MatrixName, NumberType,
 };
-use crate::survey::{FloatType, MatrixSurvey, ValueTypes, blocks};
+use crate::survey::{FloatType, MatrixSurvey, ValueTypes};
 
 /// The columns of a dataset, and of inputs that are appended to it.
 ///
@@ -79,8 +80,10 @@ pub(super) fn all_fit(
     kind: &ColumnKind,
 ) -> Result<bool, PlanError> {
     let wanted = data_type(kind);
-    for rows in blocks(0..rows, 1) {
+    let mut blocks = RowBlocks::new(0..rows, 1);
+    while let Some(rows) = blocks.next() {
         let batch = read(source, rows)?;
+        blocks.held(bytes_of(batch.columns()));
         let Some(column) = batch.column_by_name(name) else {
             return Ok(true);
         };

@@ -4,6 +4,7 @@
 //! A reader describes its input from the headers alone and then streams chunks of cells, whose size
 //! is bounded in bytes, in the order of the cells.
 
+pub(crate) mod blocks;
 pub(crate) mod chunk;
 mod describe;
 mod error;
@@ -13,10 +14,12 @@ mod h5ad;
 mod hdf5;
 mod inputs;
 mod json;
+mod json_room;
 mod lists;
 mod number;
 mod number_column;
 mod options;
+mod raw;
 mod search;
 mod selection;
 mod soma;

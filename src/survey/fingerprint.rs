@@ -8,10 +8,8 @@ use std::time::UNIX_EPOCH;
 use arrow::array::StringArray;
 use serde::{Deserialize, Serialize};
 
+use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, SourceError};
-
-/// Identifiers are read in blocks of this many.
-const BLOCK: u64 = 1 << 16;
 
 /// What an input must still be when a job goes on, and by which the same input is known again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,10 +142,12 @@ fn digest_ids(
     ids: &Ids<'_>,
 ) -> Result<(Repeats, Vec<u64>), SourceError> {
     let mut seen: Vec<(u64, u64)> = Vec::new();
+    let mut blocks = RowBlocks::new(0..count, 1);
     digest.update(&count.to_le_bytes());
-    for start in (0..count).step_by(BLOCK as usize) {
-        let block = ids(start..(start + BLOCK).min(count))?;
-        for (row, id) in (start..).zip(block.iter()) {
+    while let Some(rows) = blocks.next() {
+        let block = ids(rows.clone())?;
+        blocks.held(block.values().len() as u64);
+        for (row, id) in rows.zip(block.iter()) {
             let id = id.unwrap_or_default();
             digest.update(&(id.len() as u64).to_le_bytes());
             digest.update(id.as_bytes());

@@ -17,7 +17,6 @@ use crate::source::{Axis, CellSource, Description, Inputs, Note, SourceError};
 pub use exact::FloatType;
 pub(crate) use fingerprint::id_hash;
 pub use fingerprint::{Fingerprint, Repeats};
-pub(crate) use frames::blocks;
 pub use matrix::MatrixSurvey;
 pub(crate) use value::first_misfit;
 pub use value::{ValueType, ValueTypes};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use lance_file::versions::{create_writer, data_file_columns};
 use lance_file::writer::{FileWriter, FileWriterOptions};
 use lance_io::object_store::ObjectStore;
@@ -20,6 +21,9 @@ const BATCH_ROWS: usize = 1 << 18;
 /// Bytes that a writer collects before it encodes, in all columns together: 8 MiB, the default of
 /// Lance, for each column of the expression table, and less where there are many columns.
 const BUFFERS: u64 = 24 << 20;
+
+/// Likewise for tables with texts, which describe cells or genes and are small.
+const TEXT_BUFFERS: u64 = 8 << 20;
 
 /// Writes one fragment. What is not finished leaves no file behind, unless the process dies.
 pub struct FragmentWriter {
@@ -39,6 +43,11 @@ impl FragmentWriter {
     ) -> Result<Self, TableError> {
         let path = table.path();
         let lance = |e: lance::Error| TableError::lance("write", path, e);
+        let texts = |field: &lance_core::datatypes::Field| field.data_type() == DataType::Utf8;
+        let buffers = match layout.lance().fields.iter().any(texts) {
+            true => TEXT_BUFFERS,
+            false => BUFFERS,
+        };
         let (store, base): (Arc<ObjectStore>, _) =
             ObjectStore::from_uri(&table.uri()?).await.map_err(lance)?;
         let name = format!("{}-{}.lance", job.short(), Uuid::new_v4().simple());
@@ -47,7 +56,7 @@ impl FragmentWriter {
             .await
             .map_err(lance)?;
         let options = FileWriterOptions {
-            data_cache_bytes: Some(BUFFERS),
+            data_cache_bytes: Some(buffers),
             ..FileWriterOptions::default()
         };
         let writer = create_writer(layout.files(), output, layout.lance().clone(), options);

@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StringBuilder, UInt32Array,
+};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
@@ -38,13 +40,14 @@ impl CellRows<'_> {
     /// The rows as the table has them.
     pub fn batch(self, table: &Path, schema: &Schema) -> Result<RecordBatch, TableError> {
         let rows = self.starts.len();
+        // Exactly as large as it must be: a writer may hold it for long.
+        let bytes = rows.saturating_mul(self.source_file.len());
+        let mut source_file = StringBuilder::with_capacity(rows, bytes);
+        (0..rows).for_each(|_| source_file.append_value(self.source_file));
         let own: [ArrayRef; 4] = [
             Arc::new(self.cell_ids),
             Arc::new(Int64Array::from_iter_values(self.ids)),
-            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
-                self.source_file,
-                rows,
-            ))),
+            Arc::new(source_file.finish()),
             Arc::new(Int64Array::from(self.starts)),
         ];
         batch(schema, self.obs, own, self.obsm).map_err(|source| TableError::Arrow {

@@ -16,6 +16,15 @@ use super::{TableError, TableFolder};
 const BATCH_ROWS: usize = 1 << 16;
 const BATCH_VALUES: usize = 1 << 21;
 
+/// Rows of a batch with texts, whose length no header tells.
+const TEXT_ROWS: usize = 1 << 12;
+
+/// Bytes of a batch, for very long texts: Lance copies what it cuts by bytes.
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// Batches that are decoded ahead, on however many processors.
+const BATCHES: usize = 2;
+
 /// Rows that are read at once from a table with these columns.
 fn batch_rows(table: &Dataset) -> usize {
     let schema = arrow::datatypes::Schema::from(table.schema());
@@ -24,13 +33,20 @@ fn batch_rows(table: &Dataset) -> usize {
         _ => 1,
     };
     let values: usize = schema.fields().iter().map(width).sum();
-    (BATCH_VALUES / values.max(1)).clamp(16, BATCH_ROWS)
+    let texts = schema
+        .fields()
+        .iter()
+        .any(|field| matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8));
+    let most = if texts { TEXT_ROWS } else { BATCH_ROWS };
+    (BATCH_VALUES / values.max(1)).clamp(16, most)
 }
 
 fn scanner(table: &Dataset) -> Scanner {
     let mut scan = table.scan();
     scan.scan_in_order(true);
     scan.batch_size(batch_rows(table));
+    scan.batch_size_bytes(BATCH_BYTES);
+    scan.batch_readahead(BATCHES);
     scan
 }
 

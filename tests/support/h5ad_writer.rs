@@ -96,6 +96,28 @@ pub fn write_csc(
     }
 }
 
+/// Adds a list of texts to a file, and the group in which it lies if that is missing.
+pub fn add_texts(path: &Path, object: &str, rows: usize, text: impl Fn(usize) -> String) {
+    let file = open_again(path);
+    let (group, name) = object.rsplit_once('/').unwrap();
+    let group = match file.group(group) {
+        Ok(group) => group,
+        Err(_) => file.create_group(group).unwrap(),
+    };
+    let dataset = group.new_dataset::<VarLenUnicode>().shape(rows);
+    let dataset = dataset.create(name).unwrap();
+    // In pieces: they may be more than a test should hold.
+    let step = 10_000;
+    for start in (0..rows).step_by(step) {
+        let range = start..(start + step).min(rows);
+        let texts: Vec<VarLenUnicode> = range
+            .clone()
+            .map(|row| text(row).parse().unwrap())
+            .collect();
+        dataset.write_slice(&texts, range).unwrap();
+    }
+}
+
 /// Writes a CSR h5ad with these names and entries (cell, gene, value; by cell).
 pub fn write_named(
     path: &Path,

@@ -29,8 +29,9 @@ impl Categories {
         }
         let categories = match &self.numbers {
             Some(numbers) => text_of_numbers(&numbers.read(0..self.count)?),
-            None if self.count == 0 => StringArray::from(Vec::<String>::new()),
-            None => self.file.texts(&self.object, 0..self.count)?,
+            None => self
+                .file
+                .list(&self.object, self.count, "a list of categories")?,
         };
         Ok(self.read.get_or_init(|| Arc::new(categories)).clone())
     }

@@ -11,7 +11,7 @@ mod contents;
 mod embedding;
 mod frame;
 mod matrix;
-mod raw;
+mod raw_paths;
 mod uns;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,7 @@ use self::frame::Frame;
 use self::uns::UnsReader;
 use super::hdf5::Hdf5File;
 use super::hdf5::matrix::StoredMatrix;
+use super::raw;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, OpenOptions,
     Selection, SourceError, Uns,

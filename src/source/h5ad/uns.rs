@@ -1,27 +1,26 @@
 //! `uns`: nested groups of scalars, arrays and data frames, as JSON.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use serde_json::{Map, Value};
 
 use super::column::{ColumnReader, Opened};
 use super::frame::Members;
 use super::matrix::encoding;
 use crate::source::hdf5::{Element, Hdf5File, Kind, check_readable};
-use crate::source::json::{column_values, number_values, tree};
+use crate::source::json::{number_values, tree};
+use crate::source::json_room::JsonRoom;
 use crate::source::{Note, Part, Selection, SourceError, Uns};
 
 /// Groups deeper than this are a damaged file, or hold themselves.
 const DEEPEST: usize = 64;
 
-/// Bytes of memory that a value takes as JSON.
-const VALUE_BYTES: u64 = 64;
-
 /// Reads `uns`, or any group like it.
 pub(super) struct UnsReader<'a> {
     file: &'a Hdf5File,
-    /// Values that may still be read.
-    left: u64,
+    room: JsonRoom,
     /// Objects that are read as parts of something else.
     moved: &'a BTreeSet<String>,
     uns: Uns,
@@ -40,7 +39,7 @@ impl<'a> UnsReader<'a> {
     ) -> Result<Uns, SourceError> {
         let mut reader = UnsReader {
             file,
-            left: file.memory() / 4 / VALUE_BYTES,
+            room: JsonRoom::of(file.memory()),
             moved,
             uns: Uns::default(),
         };
@@ -134,28 +133,20 @@ impl<'a> UnsReader<'a> {
         Ok(0)
     }
 
-    fn take(&mut self, values: u64) -> Result<(), String> {
-        match self.left.checked_sub(values) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => Err(format!(
-                "{values} values are too many for uns.json in the memory that is granted; raise --memory"
-            )),
-        }
-    }
-
     fn column(&mut self, object: &str, rows: u64) -> Result<Read, SourceError> {
-        if let Err(reason) = self.take(rows) {
+        if let Err(reason) = self.room.take(rows) {
             return Ok(Err(reason));
         }
         Ok(match ColumnReader::open(self.file, object, rows)? {
             Opened::LeftOut(reason) => Err(reason),
             Opened::Column(column) => {
-                let (values, not_finite) = column_values(&column.read(0..rows)?);
-                self.note_not_finite(object, not_finite);
-                Ok(Value::Array(values))
+                match self.room.list(0..rows, 1, |rows| column.read(rows))? {
+                    Err(reason) => Err(reason),
+                    Ok((values, not_finite)) => {
+                        self.note_not_finite(object, not_finite);
+                        Ok(Value::Array(values))
+                    }
+                }
             }
         })
     }
@@ -226,7 +217,7 @@ impl<'a> UnsReader<'a> {
                 .zip(count)
                 .and_then(|(total, count)| total.checked_add(count));
         }
-        if let Err(reason) = self.take(total.unwrap_or(u64::MAX)) {
+        if let Err(reason) = self.room.take(total.unwrap_or(u64::MAX)) {
             return Ok(Err(reason));
         }
         // Checked to be far below what memory holds.
@@ -234,11 +225,17 @@ impl<'a> UnsReader<'a> {
         let values = match header.element {
             Element::Text => {
                 check_readable(&self.file.place(object), &header)?;
-                let texts = self.file.flat_texts(object)?;
-                texts
-                    .iter()
-                    .map(|text| Value::from(text.unwrap_or_default()))
-                    .collect()
+                // A scalar is one row.
+                let rows = header.shape.first().copied().unwrap_or(1);
+                let each = shape.iter().skip(1).product();
+                let read = |rows| -> Result<ArrayRef, SourceError> {
+                    Ok(Arc::new(self.file.texts(object, rows)?))
+                };
+                let rows = if shape.contains(&0) { 0 } else { rows };
+                match self.room.list(0..rows, each, read)? {
+                    Ok((texts, _)) => texts,
+                    Err(reason) => return Ok(Err(reason)),
+                }
             }
             Element::Number { .. } => {
                 let numbers = self.file.flat_numbers(object)?;

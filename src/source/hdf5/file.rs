@@ -5,11 +5,12 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::StringArray;
+use arrow::array::{StringArray, StringBuilder};
 
 use super::array::check_readable;
 use super::container::{Container, Element};
 use super::{NumberArray, Watched};
+use crate::source::blocks::RowBlocks;
 use crate::source::error::{Place, SourceError};
 use crate::source::turn::TurnOptions;
 use crate::source::{Numbers, OpenOptions};
@@ -87,14 +88,30 @@ impl Hdf5File {
         Ok(numbers)
     }
 
-    /// All texts of a dataset of any shape, or the one of a scalar; for small ones.
-    pub fn flat_texts(&self, object: &str) -> Result<StringArray, SourceError> {
-        let header = self.array(object)?;
-        check_readable(&self.place(object), &header)?;
-        if header.shape.contains(&0) {
-            return Ok(StringArray::from(Vec::<String>::new()));
+    /// All texts of a list of so many, which is called `what` where it takes too much of the memory.
+    pub fn list(&self, object: &str, count: u64, what: &str) -> Result<StringArray, SourceError> {
+        // Arrow's texts have 32-bit offsets.
+        let most = (self.memory() / 4).min(i32::MAX as u64);
+        let fits = |bytes: u64| match bytes <= most {
+            true => Ok(()),
+            false => {
+                let advised = bytes.saturating_mul(8);
+                Err(self.place(object).too_large(what, bytes, advised))
+            }
+        };
+        // A text takes at least its place in the list.
+        let least = count.saturating_mul(8);
+        fits(least)?;
+        let mut blocks = RowBlocks::new(0..count, 1);
+        let mut texts = StringBuilder::new();
+        while let Some(rows) = blocks.next() {
+            let block = self.texts(object, rows)?;
+            let bytes = block.values().len() as u64;
+            blocks.held(bytes);
+            fits(least.saturating_add(texts.values_slice().len() as u64 + bytes))?;
+            block.iter().for_each(|text| texts.append_option(text));
         }
-        self.texts(object, 0..header.shape.first().copied().unwrap_or(1))
+        Ok(texts.finish())
     }
 
     /// The text of an attribute; `None` where it is missing or no text.

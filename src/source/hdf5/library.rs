@@ -3,7 +3,10 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{StringArray, StringBuilder};
+use arrow::array::{Array, StringArray, StringBuilder};
+use hdf5::plist::file_access::{
+    CacheDecreaseMode, CacheIncreaseMode, FlashIncreaseMode, MetadataCacheConfig,
+};
 use hdf5_metno as hdf5;
 
 use super::container::{ArrayHeader, Attribute, Container, Element, Kind};
@@ -11,6 +14,12 @@ use super::ffi::{self, Link, RawAttribute, TypeBits};
 use super::pipeline;
 use crate::source::error::{Place, SourceError};
 use crate::source::{NumberType, Numbers};
+
+/// Bytes of a file's metadata that libhdf5 keeps.
+const METADATA_CACHE: usize = 128 << 10;
+
+/// Rows of text that are in memory both as libhdf5 gives them and as Arrow has them.
+const TEXTS: u64 = 1 << 11;
 
 /// [`Container`] over libhdf5.
 pub(crate) struct LibHdf5 {
@@ -25,7 +34,7 @@ impl LibHdf5 {
         ffi::register_filters(pipeline::undo_alone);
         // Locks of HDF5 fail on many network file systems, and a reader of finished files needs none.
         let file = hdf5::FileBuilder::new()
-            .with_fapl(|access| access.file_locking(false))
+            .with_fapl(|access| access.file_locking(false).mdc_config(&small_cache()))
             .open(path)
             .map_err(|error| place.damaged(in_plain_words(&error.to_string())))?;
         Ok(LibHdf5 {
@@ -97,6 +106,21 @@ impl LibHdf5 {
             Ok(kind) => Ok(Linked::Found(kind)),
             Err(_) => Err(place.damaged("it cannot be opened: a damaged header or a broken link")),
         }
+    }
+}
+
+/// The cache of metadata, which counts bytes as stored: a node of an index of chunks takes eight times
+/// as many in memory. What is read of an index is read once, and not worth keeping: by default, the
+/// memory would grow with the number of chunks.
+fn small_cache() -> MetadataCacheConfig {
+    MetadataCacheConfig {
+        initial_size: METADATA_CACHE,
+        max_size: METADATA_CACHE,
+        min_size: METADATA_CACHE,
+        incr_mode: CacheIncreaseMode::Off,
+        flash_incr_mode: FlashIncreaseMode::Off,
+        decr_mode: CacheDecreaseMode::Off,
+        ..MetadataCacheConfig::default()
     }
 }
 
@@ -309,31 +333,37 @@ impl Container for LibHdf5 {
     fn texts(&self, object: &str, rows: Range<u64>) -> Result<StringArray, SourceError> {
         let place = self.place(object);
         let (dataset, field) = self.dataset(object)?;
-        let count = rows.end - rows.start;
-        let texts = match field {
-            Some(field) => ffi::read_field_texts(&dataset, field, rows.start, count),
-            None => ffi::read_texts(&dataset, rows.start, count),
-        };
-        let texts = texts.map_err(|e| place.damaged(e))?;
-        let bytes: usize = texts.iter().flatten().map(Vec::len).sum();
-        // Arrow's texts have 32-bit offsets.
-        if i32::try_from(bytes).is_err() {
-            return Err(place.unsupported(
-                format!(
-                    "more than 2 GiB of text in the rows {} to {}",
-                    rows.start, rows.end
-                ),
-                "shorten the texts",
-            ));
+        let mut builder = StringBuilder::new();
+        let mut bytes = 0usize;
+        for start in (rows.start..rows.end).step_by(TEXTS as usize) {
+            let count = TEXTS.min(rows.end - start);
+            let texts = match field {
+                Some(field) => ffi::read_field_texts(&dataset, field, start, count),
+                None => ffi::read_texts(&dataset, start, count),
+            };
+            let texts = texts.map_err(|e| place.damaged(e))?;
+            bytes = bytes.saturating_add(texts.iter().flatten().map(Vec::len).sum());
+            // Arrow's texts have 32-bit offsets.
+            if i32::try_from(bytes).is_err() {
+                return Err(place.unsupported(
+                    format!(
+                        "more than 2 GiB of text in the rows {} to {}",
+                        rows.start, rows.end
+                    ),
+                    "shorten the texts",
+                ));
+            }
+            for (row, text) in (start..).zip(texts) {
+                let text = utf8(text.unwrap_or_default(), &place, || {
+                    format!("the text of row {row}")
+                })?;
+                builder.append_value(text);
+            }
         }
-        let mut builder = StringBuilder::with_capacity(texts.len(), bytes);
-        for (row, text) in (rows.start..).zip(texts) {
-            let text = utf8(text.unwrap_or_default(), &place, || {
-                format!("the text of row {row}")
-            })?;
-            builder.append_value(text);
-        }
-        Ok(builder.finish())
+        let mut texts = builder.finish();
+        // Half of what a builder has may be empty, and a writer may hold the texts for long.
+        texts.shrink_to_fit();
+        Ok(texts)
     }
 
     fn read_bytes(

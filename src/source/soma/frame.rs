@@ -173,17 +173,21 @@ impl Frame {
             .map_err(|error| self.place().damaged(error.to_string()))
     }
 
-    /// All columns with their names, each as a whole; the index first, if it has one.
-    pub fn whole(&self) -> Result<Vec<(String, ArrayRef)>, SourceError> {
-        let picked = self.rows.pick(0..self.len())?;
-        let all = self.index.iter().chain(&self.columns);
-        all.map(|column| {
-            Ok((
-                column.name().to_string(),
-                column.read(&self.rows, &picked, 0)?,
-            ))
-        })
-        .collect()
+    fn all(&self) -> impl Iterator<Item = &FrameColumn> {
+        self.index.iter().chain(&self.columns)
+    }
+
+    /// The names of all columns, that of the index first, if it has one.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all().map(FrameColumn::name)
+    }
+
+    /// All columns of a range of rows, in the order of [`Frame::names`].
+    pub fn read_with_index(&self, rows: Range<u64>) -> Result<Vec<ArrayRef>, SourceError> {
+        let picked = self.rows.pick(rows.clone())?;
+        self.all()
+            .map(|column| column.read(&self.rows, &picked, rows.start))
+            .collect()
     }
 }
 

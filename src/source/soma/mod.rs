@@ -20,7 +20,6 @@ mod joinids;
 mod matrix;
 mod measurement;
 mod object;
-mod raw;
 mod rows;
 mod tiledb;
 mod uns;
@@ -41,6 +40,7 @@ use self::object::Storage;
 use self::tiledb::group::Group;
 use self::uns::UnsReader;
 use super::error::Place;
+use super::raw;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, OpenOptions,
     Selection, SourceError, Uns,

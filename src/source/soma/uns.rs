@@ -9,14 +9,13 @@ use super::matrix::DenseArray;
 use super::object::{self, Kind};
 use super::tiledb::group::Group;
 use super::tiledb::metadata::{self, MetadataValue};
+use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::json::{column_values, number_values, tree};
+use crate::source::json_room::JsonRoom;
 use crate::source::{Note, Part, Selection, SourceError, Uns};
 
 /// Collections deeper than this hold themselves.
 const DEEPEST: usize = 64;
-
-/// Bytes of memory that a value takes as JSON.
-const VALUE_BYTES: u64 = 64;
 
 /// The metadata that says which list of text a data frame is, and what it may say.
 const HINT: &str = "soma_uns_outgest_hint";
@@ -33,8 +32,7 @@ const INDEX: IndexNames = IndexNames(&["index"]);
 /// Reads a collection into JSON.
 pub(super) struct UnsReader<'a> {
     selection: &'a Selection,
-    /// Values that may still be read.
-    left: u64,
+    room: JsonRoom,
     uns: Uns,
 }
 
@@ -46,7 +44,7 @@ impl<'a> UnsReader<'a> {
     pub fn read(group: &Group, selection: &'a Selection) -> Result<Uns, SourceError> {
         let mut reader = UnsReader {
             selection,
-            left: group.folder.memory() / 4 / VALUE_BYTES,
+            room: JsonRoom::of(group.folder.memory()),
             uns: Uns::default(),
         };
         reader.uns.values = reader.collection(group, 0)?;
@@ -103,26 +101,16 @@ impl<'a> UnsReader<'a> {
         Ok(map)
     }
 
-    fn take(&mut self, values: u64) -> Result<(), String> {
-        match self.left.checked_sub(values) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => Err(format!(
-                "{values} values are too many for uns.json in the memory that is granted; raise --memory"
-            )),
-        }
-    }
-
     fn scalar(&mut self, object: &str, value: &MetadataValue) -> Read {
         match value {
             MetadataValue::Text(text) => {
-                self.take(1)?;
-                Ok(Value::from(text.as_str()))
+                self.room.take(1)?;
+                let value = Value::from(text.as_str());
+                self.room.take_texts(std::slice::from_ref(&value))?;
+                Ok(value)
             }
             MetadataValue::Numbers(numbers) => {
-                self.take(numbers.len() as u64)?;
+                self.room.take(numbers.len() as u64)?;
                 let (mut values, not_finite) = number_values(numbers);
                 self.note_not_finite(object, not_finite);
                 Ok(match values.len() {
@@ -162,7 +150,8 @@ impl<'a> UnsReader<'a> {
             Err(error) => return Err(error),
         };
         let shape = array.shape();
-        if let Err(reason) = self.take(shape[0].saturating_mul(shape[1]).saturating_add(shape[0])) {
+        let values = shape[0].saturating_mul(shape[1]);
+        if let Err(reason) = self.room.take(values.saturating_add(shape[0])) {
             return Ok(Err(reason));
         }
         let numbers = array.read(0..shape[0], 0..shape[1])?;
@@ -178,16 +167,29 @@ impl<'a> UnsReader<'a> {
         let metadata = metadata::read(folder)?;
         let hint = metadata.get(HINT).and_then(MetadataValue::text);
         let columns = frame.columns().len() as u64 + 1;
-        if let Err(reason) = self.take(frame.len().saturating_mul(columns)) {
+        if let Err(reason) = self.room.take(frame.len().saturating_mul(columns)) {
             return Ok(Err(reason));
         }
         self.uns.left_out.extend_from_slice(frame.left_out());
         let object = folder.object();
-        let mut lists = Vec::new();
-        for (name, column) in frame.whole()? {
-            let (values, not_finite) = column_values(&column);
-            self.note_not_finite(&format!("{object}/{name}"), not_finite);
-            lists.push((name, values));
+        let names = frame.names().map(|name| (name.to_string(), Vec::new()));
+        let mut lists: Vec<(String, Vec<Value>)> = names.collect();
+        let mut not_finite = vec![0; lists.len()];
+        let mut blocks = RowBlocks::new(0..frame.len(), lists.len());
+        while let Some(rows) = blocks.next() {
+            let columns = frame.read_with_index(rows)?;
+            blocks.held(bytes_of(&columns));
+            for (place, column) in columns.iter().enumerate() {
+                let (values, count) = column_values(column);
+                if let Err(reason) = self.room.take_texts(&values) {
+                    return Ok(Err(reason));
+                }
+                not_finite[place] += count;
+                lists[place].1.extend(values);
+            }
+        }
+        for ((name, _), count) in lists.iter().zip(not_finite) {
+            self.note_not_finite(&format!("{object}/{name}"), count);
         }
         match hint {
             Some(LIST) => match lists.into_iter().find(|(name, _)| name == LIST_COLUMN) {

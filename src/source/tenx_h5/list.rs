@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 
 use super::genomes::different;
 use super::layout::Groups;
+use crate::source::blocks::RowBlocks;
 use crate::source::error::Place;
 use crate::source::features::{FeatureList, OtherColumn, batch};
 use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray, check_readable};
@@ -14,9 +15,6 @@ use crate::source::lists::{CellList, read_features};
 use crate::source::number_column::arrow_numbers;
 use crate::source::text::TextFile;
 use crate::source::{Column, ColumnKind, Note, OpenOptions, Part, SourceError};
-
-/// Identifiers are compared in blocks of this many.
-const BLOCK: u64 = 1 << 16;
 
 /// Where the identifiers of the cells are.
 pub(super) enum Cells {
@@ -58,9 +56,11 @@ impl Cells {
         let cells = Cells::Texts(file.clone(), format!("{}/barcodes", names[0]));
         for group in &names[1..] {
             let others = Cells::Texts(file.clone(), format!("{group}/barcodes"));
-            for start in (0..count).step_by(BLOCK as usize) {
-                let range = start..(start + BLOCK).min(count);
-                if cells.ids(range.clone())? != others.ids(range)? {
+            let mut blocks = RowBlocks::new(0..count, 1);
+            while let Some(range) = blocks.next() {
+                let ids = cells.ids(range.clone())?;
+                blocks.held(ids.values().len() as u64);
+                if ids != others.ids(range)? {
                     let sizes: Vec<_> = names.iter().map(|name| (name.clone(), count)).collect();
                     return Err(different(file, &sizes));
                 }
@@ -178,7 +178,6 @@ pub(super) fn features(
     }
     let mut reader = ListReader {
         file,
-        memory: options.memory / 4,
         count,
         left_out,
     };
@@ -197,7 +196,6 @@ const NO_FEATURES: &str =
 
 struct ListReader<'a> {
     file: &'a Hdf5File,
-    memory: u64,
     count: u64,
     left_out: &'a mut Vec<Note>,
 }
@@ -209,16 +207,9 @@ impl ListReader<'_> {
             return Ok(None);
         }
         check_texts(self.file, object, count)?;
-        let place = self.file.place(object);
-        // A text takes at least this much.
-        let least = count.saturating_mul(8);
-        if least > self.memory {
-            return Err(place.too_large("a list of features", least, least.saturating_mul(8)));
-        }
-        if count == 0 {
-            return Ok(Some(StringArray::from(Vec::<String>::new())));
-        }
-        self.file.texts(object, 0..count).map(Some)
+        self.file
+            .list(object, count, "a list of features")
+            .map(Some)
     }
 
     /// Version 3: the members of `features`, of which each is a column.

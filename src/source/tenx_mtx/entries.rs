@@ -4,20 +4,13 @@
 //! has (a sign, a second blank, a comment) leads to a slower path, which also finds out what is wrong.
 
 use super::header::excerpt;
+use super::value::Value;
 
 /// What is done with an entry.
 pub(super) trait Sink<V> {
     /// Takes an entry of this cell and feature, both counted from 0; `false` where its cell is not
     /// one that may come now.
     fn add(&mut self, cell: u64, feature: u32, value: V) -> bool;
-}
-
-/// The values of a file.
-pub(super) trait Value: Copy {
-    /// Reads a value at a place of the text and says where it ends; `None` for the slow path.
-    fn fast(text: &[u8], at: usize) -> Option<(Self, usize)>;
-    /// Reads the words that follow the two indices.
-    fn slow(words: &[&str]) -> Result<Self, String>;
 }
 
 /// Which of a line's two indices is that of the cell.
@@ -45,7 +38,7 @@ pub(super) enum Fault {
 
 /// A number in digits, and where it ends. More than 19 digits may overflow; then it is nonsense.
 #[inline(always)]
-fn digits(text: &[u8], start: usize) -> (u64, usize) {
+pub(super) fn digits(text: &[u8], start: usize) -> (u64, usize) {
     let (mut value, mut at) = (0u64, start);
     while let Some(byte) = text.get(at) {
         let digit = byte.wrapping_sub(b'0');
@@ -59,7 +52,7 @@ fn digits(text: &[u8], start: usize) -> (u64, usize) {
 }
 
 #[inline(always)]
-fn is_blank(byte: u8) -> bool {
+pub(super) fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
@@ -220,99 +213,6 @@ fn outside(first: u64, second: u64, order: Cell, bounds: Bounds) -> String {
         return format!("row {first} lies outside the {rows} rows of the matrix");
     }
     format!("column {second} lies outside the {columns} columns of the matrix")
-}
-
-impl Value for i64 {
-    #[inline(always)]
-    fn fast(text: &[u8], at: usize) -> Option<(Self, usize)> {
-        if !is_blank(*text.get(at)?) {
-            return None;
-        }
-        let (value, end) = digits(text, at + 1);
-        // Eighteen digits always fit.
-        let length = end - at - 1;
-        (length > 0 && length <= 18).then_some((value as i64, end))
-    }
-
-    fn slow(words: &[&str]) -> Result<Self, String> {
-        let [word] = words else {
-            return Err(String::new());
-        };
-        word.parse().map_err(|_| {
-            let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
-            let word = excerpt(word);
-            if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                format!("the value {word} is larger than 64 bits hold")
-            } else if digits.parse::<f64>().is_ok() {
-                format!("the value {word} is not a whole number, but the first line says integer")
-            } else {
-                format!("{word:?} is not a number")
-            }
-        })
-    }
-}
-
-impl Value for u8 {
-    #[inline(always)]
-    fn fast(_: &[u8], at: usize) -> Option<(Self, usize)> {
-        Some((1, at))
-    }
-
-    fn slow(words: &[&str]) -> Result<Self, String> {
-        match words {
-            [] => Ok(1),
-            _ => Err("it has a value, but the first line says pattern".into()),
-        }
-    }
-}
-
-/// Powers of ten that a float64 holds exactly.
-const EXACT_POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
-    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-];
-
-impl Value for f64 {
-    #[inline(always)]
-    fn fast(text: &[u8], at: usize) -> Option<(Self, usize)> {
-        if !is_blank(*text.get(at)?) {
-            return None;
-        }
-        let start = at + 1;
-        let (mut mantissa, mut end) = digits(text, start);
-        let whole = end - start;
-        let mut decimals = 0;
-        if text.get(end) == Some(&b'.') {
-            let (fraction, fraction_end) = digits(text, end + 1);
-            decimals = fraction_end - end - 1;
-            if whole + decimals > 18 {
-                return None;
-            }
-            mantissa = mantissa * 10u64.pow(decimals as u32) + fraction;
-            end = fraction_end;
-        }
-        if whole == 0 || whole + decimals > 18 || mantissa > 1 << 53 {
-            return None;
-        }
-        // Both are exact, so that the quotient is rounded once, and right.
-        Some((mantissa as f64 / EXACT_POWERS[decimals], end))
-    }
-
-    fn slow(words: &[&str]) -> Result<Self, String> {
-        let [word] = words else {
-            return Err(String::new());
-        };
-        match word.parse::<f64>() {
-            Ok(value) if value.is_infinite() && word.bytes().any(|byte| byte.is_ascii_digit()) => {
-                Err(format!(
-                    "the value {} is larger than float64 holds",
-                    excerpt(word)
-                ))
-            }
-            Ok(value) => Ok(value),
-            Err(_) => Err(format!("{:?} is not a number", excerpt(word))),
-        }
-    }
 }
 
 #[cfg(test)]

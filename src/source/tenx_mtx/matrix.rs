@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::blocks::{BLOCK, Blocks, Segment};
 use super::cutter::Cutter;
-use super::entries::{Bounds, Cell, Fault, Sink, Value, parse};
+use super::entries::{Bounds, Cell, Fault, Sink, parse};
 use super::header::{Field, Header, Symmetry};
 use super::rows::Rows;
 use super::stream::{Stream, Tally};
+use super::value::Value;
 use crate::source::error::Place;
 use crate::source::features::Kept;
 use crate::source::text::TextFile;
@@ -27,7 +28,7 @@ struct Parked {
 
 /// The matrix of a Matrix Market file.
 pub(super) struct MtxMatrix {
-    file: TextFile,
+    pub(super) file: TextFile,
     pub(super) place: Place,
     pub(super) header: Header,
     pub(super) order: Cell,
@@ -121,22 +122,19 @@ impl MtxMatrix {
         }
     }
 
-    /// Looks at the beginning of the file: whether its entries are sorted there.
-    pub fn look(&self) -> Result<(), SourceError> {
+    /// Looks at the beginning of the file, what follows its head: whether its entries are sorted there.
+    pub fn look(&self, first: &Segment) -> Result<(), SourceError> {
         if self.is_unsorted() {
             return Ok(());
         }
-        let (_, first, _) = Blocks::open(&self.file, self.block)?;
         let cells = 0..self.cells();
         // Rows of a part of the cells would need no more than their number.
         let found = match self.header.field {
             Field::Integer => {
-                self.parse_into(&first, &mut Ordered::new(&cells) as &mut Ordered<i64>)
+                self.parse_into(first, &mut Ordered::new(&cells) as &mut Ordered<i64>)
             }
-            Field::Real => self.parse_into(&first, &mut Ordered::new(&cells) as &mut Ordered<f64>),
-            Field::Pattern => {
-                self.parse_into(&first, &mut Ordered::new(&cells) as &mut Ordered<u8>)
-            }
+            Field::Real => self.parse_into(first, &mut Ordered::new(&cells) as &mut Ordered<f64>),
+            Field::Pattern => self.parse_into(first, &mut Ordered::new(&cells) as &mut Ordered<u8>),
         };
         match found {
             Err(SourceError::OrderLost { .. }) | Ok(_) => Ok(()),

@@ -16,6 +16,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod turned;
+mod value;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ impl TenxMtxSource {
             .file(&choice.matrix)
             .ok_or_else(missing)?
             .clone();
-        let (header, _, _) = Blocks::open(&file, BLOCK)?;
+        let (header, first, _) = Blocks::open(&file, BLOCK)?;
         // One more, for a heading, of which more can be said when both are counted.
         let most = header.rows.max(header.columns).saturating_add(1);
         let [barcodes, features] = lists(&choice, &file, options)?;
@@ -94,7 +95,7 @@ impl TenxMtxSource {
         }
         let turn = TurnOptions::of(options);
         let matrix = MtxMatrix::new(file.clone(), header, order, genes.kept().clone(), turn)?;
-        matrix.look()?;
+        matrix.look(&first)?;
         let description = Description {
             path: choice.input.clone(),
             format: Format::TenxMtx,

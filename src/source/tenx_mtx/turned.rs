@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::blocks::{Blocks, Segment};
-use super::entries::{Fault, Value, parse};
+use super::entries::{Fault, parse};
 use super::header::{Field, Symmetry};
 use super::matrix::{MtxMatrix, lock};
 use super::rows::{Coordinates, Counterpart, Opposite};
+use super::value::Value;
 use crate::source::turn::{Entries, Turned, Turner};
 use crate::source::{Numbers, SourceError};
 

@@ -7,10 +7,8 @@ use std::ops::Range;
 use arrow::array::StringArray;
 
 use super::View;
+use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, Description, Note, SourceError};
-
-/// Names are read in blocks of this many.
-const BLOCK: u64 = 1 << 16;
 
 /// An input whose cells (and genes) all have names of their own.
 pub(in crate::source) struct UniqueNames {
@@ -48,12 +46,6 @@ impl UniqueNames {
 
 type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
 
-fn blocks(rows: u64) -> impl Iterator<Item = Range<u64>> {
-    (0..rows)
-        .step_by(BLOCK as usize)
-        .map(move |start| start..(start + BLOCK).min(rows))
-}
-
 /// New names for rows whose name an earlier row has. Memory goes by the hashes of all names and by
 /// the names that repeat.
 pub(in crate::source) fn renamed(
@@ -66,8 +58,10 @@ pub(in crate::source) fn renamed(
         hasher.finish()
     };
     let mut hashes = Vec::new();
-    for block in blocks(rows) {
+    let mut blocks = RowBlocks::new(0..rows, 1);
+    while let Some(block) = blocks.next() {
         let names = ids(block)?;
+        blocks.held(names.values().len() as u64);
         hashes.extend(names.iter().map(|id| hash(id.unwrap_or_default())));
     }
     hashes.sort_unstable();
@@ -83,8 +77,10 @@ pub(in crate::source) fn renamed(
     // For each name that repeats, the last number that was tried.
     let mut tried: HashMap<String, u64> = HashMap::new();
     let mut given = HashSet::new();
-    for block in blocks(rows) {
+    let mut blocks = RowBlocks::new(0..rows, 1);
+    while let Some(block) = blocks.next() {
         let names = ids(block.clone())?;
+        blocks.held(names.values().len() as u64);
         for (row, id) in block.zip(names.iter()) {
             let id = id.unwrap_or_default();
             if !repeated.contains(&hash(id)) {

@@ -2,9 +2,12 @@
 
 mod cutter;
 mod dense;
+mod dense_array;
 mod entries;
 mod newest;
+mod position;
 mod sparse;
+mod sum;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,8 +22,8 @@ use crate::source::error::Place;
 use crate::source::{
     ChunkBudget, Chunks, Layout, Matrix, MatrixName, NumberType, Numbers, SourceError,
 };
-pub(super) use dense::DenseArray;
 use dense::DenseMatrix;
+pub(super) use dense_array::DenseArray;
 use sparse::SparseMatrix;
 
 /// What joinids the rows and the columns of a matrix have.

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cutter::Cutter;
 use super::entries::{Entries, Run};
+use super::position::{Unplaced, positions};
+use super::sum::{sum, sum_is_known};
 use super::{Axes, number_attribute};
 use crate::source::error::Place;
 use crate::source::soma::joinids::Joinids;
-use crate::source::soma::tiledb::fault::{Fault, REWRITE, reserved};
-use crate::source::soma::tiledb::{Array, ColumnFile, Fragment, Lives, Scratch, whole_numbers};
+use crate::source::soma::tiledb::fault::{Fault, REWRITE};
+use crate::source::soma::tiledb::{Array, ColumnFile, Fragment, Lives, Scratch};
 use crate::source::{CellChunk, ChunkBudget, Chunks, NumberType, Numbers, SourceError};
 
 /// Tiles that are looked at for a sample of the values, and values of each.
@@ -330,89 +332,6 @@ impl SharedTile {
         *entries = Some(decoded.clone());
         Ok(decoded)
     }
-}
-
-/// Whether writers keep sums of values of a type.
-fn sum_is_known(number_type: NumberType) -> bool {
-    !matches!(number_type, NumberType::Bool | NumberType::Float16)
-}
-
-/// The bits of the sum of values, as libtiledb computes it: integers in 64 bits, floats one after
-/// another in float64. `None` beyond their range, where libtiledb has rules of its own.
-fn sum(numbers: &Numbers) -> Option<u64> {
-    fn signed<T: Copy + Into<i64>>(values: &[T]) -> Option<u64> {
-        let sum = values
-            .iter()
-            .try_fold(0i64, |sum, &value| sum.checked_add(value.into()));
-        sum.map(|sum| sum as u64)
-    }
-    fn unsigned<T: Copy + Into<u64>>(values: &[T]) -> Option<u64> {
-        values
-            .iter()
-            .try_fold(0u64, |sum, &value| sum.checked_add(value.into()))
-    }
-    fn float<T: Copy + Into<f64>>(values: &[T]) -> Option<u64> {
-        let sum = values.iter().fold(0f64, |sum, &value| sum + value.into());
-        sum.is_finite().then(|| sum.to_bits())
-    }
-    match numbers {
-        Numbers::Int8(values) => signed(values),
-        Numbers::Int16(values) => signed(values),
-        Numbers::Int32(values) => signed(values),
-        Numbers::Int64(values) => signed(values),
-        Numbers::Bool(values) | Numbers::UInt8(values) => unsigned(values),
-        Numbers::UInt16(values) => unsigned(values),
-        Numbers::UInt32(values) => unsigned(values),
-        Numbers::UInt64(values) => unsigned(values),
-        Numbers::Float16(values) => float(values),
-        Numbers::Float32(values) => float(values),
-        Numbers::Float64(values) => float(values),
-    }
-}
-
-/// Why a coordinate has no position.
-enum Unplaced {
-    /// It is not in the range that its tile spans.
-    Outside,
-    /// There is no such row or column.
-    Nobody(i64),
-    Memory(Fault),
-}
-
-/// The positions of coordinates; those of dead cells may be any.
-fn positions(
-    bytes: &[u8],
-    ids: &Joinids,
-    span: [i64; 2],
-    dead: Option<&[bool]>,
-) -> Result<Vec<u32>, Unplaced> {
-    let mut positions: Vec<u32> = reserved(bytes.len() / 8).map_err(Unplaced::Memory)?;
-    // No branch for each: the span has them all, or the tile is damaged.
-    let length = span[1].wrapping_sub(span[0]) as u64;
-    let outside = |id: i64| id.wrapping_sub(span[0]) as u64 > length;
-    if whole_numbers(bytes).fold(false, |any, id| any | outside(id)) {
-        return Err(Unplaced::Outside);
-    }
-    // Most tiles lie within one run of joinids, from which positions are counted.
-    let whole = ids.position(span[0]).zip(ids.position(span[1]));
-    if let Some((first, last)) = whole
-        && last - first == length
-    {
-        // The length of each axis was checked to be in the range.
-        let first = first as u32;
-        positions.extend(
-            whole_numbers(bytes).map(|id| first.wrapping_add(id.wrapping_sub(span[0]) as u32)),
-        );
-        return Ok(positions);
-    }
-    for (cell, id) in whole_numbers(bytes).enumerate() {
-        match ids.position(id) {
-            Some(position) => positions.push(position as u32),
-            None if dead.is_some_and(|dead| dead[cell]) => positions.push(Run::NO_ROW),
-            None => return Err(Unplaced::Nobody(id)),
-        }
-    }
-    Ok(positions)
 }
 
 /// Whether two fragments may have the same cell.

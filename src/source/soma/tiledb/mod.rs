@@ -16,6 +16,7 @@ mod fragment;
 pub(super) mod group;
 pub(super) mod metadata;
 mod names;
+mod rtree;
 mod schema;
 mod tile;
 

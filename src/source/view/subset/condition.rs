@@ -9,9 +9,9 @@ use datafusion::common::DFSchema;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::error::Place;
 use crate::source::{CellSource, SourceError};
-use crate::survey::blocks;
 
 /// The name by which a condition knows the identifiers of cells.
 const CELL_ID: &str = "cell_id";
@@ -29,8 +29,10 @@ pub(super) fn satisfying(source: &dyn CellSource, sql: &str) -> Result<Vec<u32>,
     };
     let condition = Condition::parse(&frame(source, 0..0)?, sql).map_err(refused)?;
     let mut kept = Vec::new();
-    for rows in blocks(0..description.cells, description.obs.len()) {
+    let mut blocks = RowBlocks::new(0..description.cells, description.obs.len());
+    while let Some(rows) = blocks.next() {
         let batch = frame(source, rows.clone())?;
+        blocks.held(bytes_of(batch.columns()));
         let holds = condition.evaluate(&batch).map_err(refused)?;
         let holds = holds.as_boolean();
         for (row, place) in rows.zip(0..holds.len()) {

@@ -15,11 +15,11 @@ use arrow::compute::{concat, concat_batches, take, take_record_batch};
 use arrow::error::ArrowError;
 
 use super::super::error::Place;
+use crate::source::blocks::RowBlocks;
 use crate::source::{
     Axis, CellChunk, CellSource, ChunkBudget, Chunks, Description, Layout, MatrixName, Note,
     Numbers, OpenOptions, PendingChunk, SourceError, Uns,
 };
-use crate::survey::blocks;
 use kept::Kept;
 
 /// Values are sampled at so many places, from so many cells each.
@@ -168,8 +168,10 @@ fn chosen(
     let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
     let mut found: HashSet<String> = HashSet::new();
     let mut rows = Vec::new();
-    for block in blocks(0..description.genes, 0) {
+    let mut blocks = RowBlocks::new(0..description.genes, 1);
+    while let Some(block) = blocks.next() {
         let ids = source.gene_ids(block.clone())?;
+        blocks.held(ids.values().len() as u64);
         for (row, id) in block.zip(ids.iter()) {
             let id = id.unwrap_or_default();
             if wanted.contains(id) {

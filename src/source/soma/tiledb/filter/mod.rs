@@ -2,9 +2,11 @@
 //! back (format_spec/filter_pipeline.md and tile.md).
 
 mod checksum;
+mod chunk;
 mod compress;
 mod delta;
 mod integers;
+mod scratch;
 mod shuffle;
 mod text;
 
@@ -12,6 +14,8 @@ use super::cursor::Cursor;
 use super::datatype::Datatype;
 use super::fault::{Checked, Fault, reserved};
 
+pub(in crate::source::soma) use chunk::ChunkHeader;
+pub(in crate::source::soma) use scratch::Scratch;
 pub(in crate::source::soma) use text::{TextEncoding, Texts};
 
 /// A filter as its schema names it.
@@ -98,64 +102,6 @@ fn reinterpreted(options: &mut Cursor<'_>) -> Checked<Option<Datatype>> {
     options.take(5)?;
     let datatype = Datatype::from_code(options.u8()?)?;
     Ok((datatype != Datatype::Any).then_some(datatype))
-}
-
-/// What is needed while tiles are decoded, to be used again for the next.
-pub(in crate::source::soma) struct Scratch {
-    zstd: zstd::bulk::Decompressor<'static>,
-    gzip: libdeflater::Decompressor,
-    metadata: [Vec<u8>; 2],
-    data: [Vec<u8>; 2],
-    buffers: (Vec<u8>, Vec<u8>),
-}
-
-impl Scratch {
-    /// Two buffers that somebody gave back, or empty ones.
-    pub fn take_buffers(&mut self) -> (Vec<u8>, Vec<u8>) {
-        std::mem::take(&mut self.buffers)
-    }
-
-    /// Gives buffers back, to be used again.
-    pub fn give_buffers(&mut self, first: Vec<u8>, second: Vec<u8>) {
-        self.buffers = (first, second);
-    }
-
-    pub fn new() -> Checked<Self> {
-        Ok(Scratch {
-            zstd: zstd::bulk::Decompressor::new()
-                .map_err(|error| Fault::damaged(format!("zstd does not start: {error}")))?,
-            gzip: libdeflater::Decompressor::new(),
-            metadata: Default::default(),
-            data: Default::default(),
-            buffers: Default::default(),
-        })
-    }
-}
-
-/// The header of one of the chunks into which a tile is divided.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::source::soma) struct ChunkHeader {
-    /// Bytes before and after the filters, and of what the filters say.
-    pub original: usize,
-    pub filtered: usize,
-    pub metadata: usize,
-}
-
-impl ChunkHeader {
-    /// Bytes of a header.
-    pub const SIZE: u64 = 12;
-
-    fn read(cursor: &mut Cursor<'_>) -> Checked<Self> {
-        Ok(ChunkHeader {
-            original: cursor.length32()?,
-            filtered: cursor.length32()?,
-            metadata: cursor.length32()?,
-        })
-    }
-
-    pub fn parse(bytes: &[u8]) -> Checked<Self> {
-        ChunkHeader::read(&mut Cursor::new(bytes))
-    }
 }
 
 impl Pipeline {

@@ -1,5 +1,7 @@
 //! What an experiment holds, and what of it is read: as the h5ad reader treats an AnnData.
 
+mod raw;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,10 +13,11 @@ use super::matrix::{Axes, StoredMatrix};
 use super::measurement::{self, Measurement, RAW};
 use super::object;
 use super::tiledb::group::Group;
-use super::{OpenMatrix, SomaSource, raw};
+use super::{OpenMatrix, SomaSource};
+use crate::source::raw::OTHER_GENES;
 use crate::source::{
     Axis, Description, Embedding, Format, MainMatrix, Matrix, MatrixName, Note, OpenOptions, Part,
-    RawUse, SourceError,
+    SourceError,
 };
 
 /// Where the names of cells are.
@@ -22,9 +25,6 @@ const OBS_INDEX: IndexNames = IndexNames(&["obs_id"]);
 
 /// Where the names of genes are; the Census has them in `feature_id`.
 const VAR_INDEX: IndexNames = IndexNames(&["var_id", "feature_id"]);
-
-/// Why parts that belong to var's genes are not converted beside the raw matrix.
-const OTHER_GENES: &str = "it belongs to the genes of X, and those of raw are others";
 
 /// Collects what an experiment holds.
 pub(super) struct Contents<'a> {
@@ -244,69 +244,6 @@ impl<'a> Contents<'a> {
         Ok(layers)
     }
 
-    /// The raw matrix, where it is not the main one.
-    fn raw_layer(
-        &mut self,
-        main: &Matrix,
-        var: &Frame,
-        layers: &mut Vec<Matrix>,
-    ) -> Result<(), SourceError> {
-        let Some(measurement) = self.raw.take() else {
-            return Ok(());
-        };
-        for (name, folder) in &measurement.group.members {
-            if name != "X" && name != "var" {
-                let reason = "it belongs to the genes of raw";
-                self.left_out.push(Note::new(folder.object(), reason));
-            }
-        }
-        let own = measurement.own_layer().ok().flatten();
-        for (name, folder) in measurement.layers() {
-            if folder.object() == main.object {
-                continue;
-            }
-            let is_own = own.is_some_and(|(own, _)| own == name);
-            if self.options.raw == RawUse::LeaveOut || !is_own {
-                let reason =
-                    "keep it with --raw-as-layer, or convert it instead of X with --matrix raw";
-                let reason = if is_own {
-                    reason
-                } else {
-                    "another layer of raw"
-                };
-                self.left_out.push(Note::new(folder.object(), reason));
-                continue;
-            }
-            if layers.iter().any(|layer| layer.name.key() == RAW) {
-                return Err(folder.place().unsupported(
-                    "--raw-as-layer: a measurement that has a layer \"raw\" already",
-                    "leave out --raw-as-layer, or that layer with --skip layers:raw",
-                ));
-            }
-            let frame = Frame::open(
-                measurement.var()?,
-                &VAR_INDEX,
-                Part::Var,
-                &self.options.selection,
-            )?;
-            let genes = raw::positions(&frame, var)?;
-            let axes = Axes {
-                rows: self.cells.clone(),
-                columns: Arc::new(frame.joinids().clone()),
-            };
-            let stored = StoredMatrix::open(folder, axes)?;
-            self.converted
-                .push(Note::new(folder.object(), "became the layer \"raw\""));
-            let name = MatrixName::Layer(RAW.into());
-            layers.push(self.add(name.clone(), folder.object(), stored));
-            if let Some(matrix) = self.matrices.get_mut(&name) {
-                matrix.genes = genes;
-            }
-        }
-        self.raw = Some(measurement);
-        Ok(())
-    }
-
     fn embeddings(
         &mut self,
         part: &str,
@@ -383,50 +320,4 @@ impl<'a> Contents<'a> {
             }
         }
     }
-
-    /// Warns where X was normalised and the raw matrix was not, which is what most users want.
-    fn warn_of_raw_counts(&mut self, main: &Matrix) -> Result<(), SourceError> {
-        if self.options.matrix != MainMatrix::Own || main.entries == Some(0) {
-            return Ok(());
-        }
-        let Some(raw) = &self.raw else { return Ok(()) };
-        let Ok(Some((_, folder))) = raw.own_layer() else {
-            return Ok(());
-        };
-        let frame = Frame::open(raw.var()?, &VAR_INDEX, Part::Var, &self.options.selection)?;
-        let axes = Axes {
-            rows: self.cells.clone(),
-            columns: Arc::new(frame.joinids().clone()),
-        };
-        // A raw matrix that cannot be read is not asked for here.
-        let Ok(stored) = StoredMatrix::open(folder, axes) else {
-            return Ok(());
-        };
-        let Some(own) = self.matrices.get(&MatrixName::Main) else {
-            return Ok(());
-        };
-        if holds_counts(&stored)? && !holds_counts(&own.stored)? {
-            self.warnings.push(format!(
-                "{} holds counts and {} does not: use --matrix raw to convert the counts, or --raw-as-layer to keep both",
-                folder.object(),
-                main.object
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// Whether a sample of the values is of whole numbers from zero on, not all of them zero.
-fn holds_counts(matrix: &StoredMatrix) -> Result<bool, SourceError> {
-    let (mut whole, mut some) = (true, false);
-    matrix.sample(&mut |numbers| match numbers.to_f64() {
-        Ok(values) => {
-            whole &= values
-                .iter()
-                .all(|&value| value >= 0.0 && value.fract() == 0.0);
-            some |= values.iter().any(|&value| value != 0.0);
-        }
-        Err(_) => whole = false,
-    })?;
-    Ok(whole && some)
 }

@@ -1,17 +1,20 @@
 //! What an h5ad file holds, and what of it is read.
 
+mod raw;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::embedding::{EmbeddingReader, OpenedEmbedding};
 use super::frame::Frame;
 use super::matrix::{described, open};
-use super::raw::{self, RawPaths};
+use super::raw_paths::RawPaths;
 use super::{H5adSource, OpenMatrix};
 use crate::source::hdf5::matrix::StoredMatrix;
 use crate::source::hdf5::{Hdf5File, Kind};
+use crate::source::raw::OTHER_GENES;
 use crate::source::{
     Axis, Description, Embedding, Format, MainMatrix, Matrix, MatrixName, Note, OpenOptions, Part,
-    RawUse, SourceError,
+    SourceError,
 };
 
 /// The main matrix of an AnnData.
@@ -40,7 +43,7 @@ impl<'a> Contents<'a> {
         let mut contents = Contents {
             file,
             options,
-            raw: raw::find(file)?,
+            raw: RawPaths::find(file)?,
             matrices: BTreeMap::new(),
             embeddings: BTreeMap::new(),
             converted: Vec::new(),
@@ -243,43 +246,6 @@ impl<'a> Contents<'a> {
         Ok(())
     }
 
-    /// The raw matrix, where it is not the main one.
-    fn raw_layer(
-        &mut self,
-        shape: [u64; 2],
-        var: &Frame,
-        layers: &mut Vec<Matrix>,
-    ) -> Result<(), SourceError> {
-        const NAME: &str = "raw";
-        let Some(paths) = &self.raw else {
-            return Ok(());
-        };
-        let (x, raw_var, varm) = (paths.x, paths.var, paths.varm);
-        self.leave_out_members(varm, "it belongs to the genes of raw")?;
-        if self.options.raw == RawUse::LeaveOut {
-            let reason =
-                "keep it with --raw-as-layer, or convert it instead of X with --matrix raw";
-            self.left_out.push(Note::new(x, reason));
-            return Ok(());
-        }
-        if layers.iter().any(|layer| layer.name.key() == NAME) {
-            return Err(self.file.place(x).unsupported(
-                "--raw-as-layer: a file that has a layer \"raw\" already",
-                "leave out --raw-as-layer, or that layer with --skip layers:raw",
-            ));
-        }
-        let frame = Frame::open(self.file, raw_var, Part::Var, &self.options.selection)?;
-        let genes = raw::positions(&self.file.place(x), &frame, var)?;
-        let stored = open(self.file, x, shape)?;
-        self.converted
-            .push(Note::new(x, "became the layer \"raw\""));
-        layers.push(self.add(MatrixName::Layer(NAME.into()), x, stored));
-        if let Some(matrix) = self.matrices.get_mut(&MatrixName::Layer(NAME.into())) {
-            matrix.genes = genes;
-        }
-        Ok(())
-    }
-
     fn embeddings(
         &mut self,
         axis: Axis,
@@ -365,33 +331,7 @@ impl<'a> Contents<'a> {
         }
         Ok(())
     }
-
-    /// Warns where X was normalised and the raw matrix was not, which is what most users want.
-    fn warn_of_raw_counts(&mut self, main: &Matrix, cells: u64) -> Result<(), SourceError> {
-        if self.options.matrix != MainMatrix::Own || main.entries == Some(0) {
-            return Ok(());
-        }
-        let Some(raw) = &self.raw else { return Ok(()) };
-        let (x, raw_var) = (raw.x, raw.var);
-        let genes = Frame::open(self.file, raw_var, Part::Var, &self.options.selection)?.rows();
-        // A raw matrix that cannot be read is not asked for here.
-        let Ok(raw) = open(self.file, x, [cells, genes]) else {
-            return Ok(());
-        };
-        let Some(main) = self.matrices.get(&MatrixName::Main) else {
-            return Ok(());
-        };
-        if holds_counts(&raw)? && !holds_counts(&main.stored)? {
-            self.warnings.push(format!(
-                "{x} holds counts and X does not: use --matrix raw to convert the counts, or --raw-as-layer to keep both"
-            ));
-        }
-        Ok(())
-    }
 }
-
-/// Why parts that belong to var's genes are not converted beside the raw matrix.
-const OTHER_GENES: &str = "it belongs to the genes of X, and those of raw are others";
 
 fn is_matrix(file: &Hdf5File, object: &str) -> Result<bool, SourceError> {
     if file.kind("uns")? != Kind::Group || file.kind(NEIGHBORS)? != Kind::Group {
@@ -405,19 +345,4 @@ fn is_matrix(file: &Hdf5File, object: &str) -> Result<bool, SourceError> {
         ),
         _ => false,
     })
-}
-
-/// Whether a sample of the values is of whole numbers from zero on, not all of them zero.
-fn holds_counts(matrix: &StoredMatrix) -> Result<bool, SourceError> {
-    let (mut whole, mut some) = (true, false);
-    matrix.sample(&mut |numbers| match numbers.to_f64() {
-        Ok(values) => {
-            whole &= values
-                .iter()
-                .all(|&value| value >= 0.0 && value.fract() == 0.0);
-            some |= values.iter().any(|&value| value != 0.0);
-        }
-        Err(_) => whole = false,
-    })?;
-    Ok(whole && some)
 }

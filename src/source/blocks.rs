@@ -1,0 +1,147 @@
+//! Rows of a frame, cut into blocks that can be held whole.
+
+use std::ops::Range;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::DataType;
+
+/// Rows of a block at most, and values in them.
+const ROWS: u64 = 1 << 15;
+const VALUES: u64 = 1 << 21;
+
+/// Rows of the first block, of which nothing is known, and fewest rows of a block for its values.
+const FIRST: u64 = 1 << 10;
+const FEWEST: u64 = 64;
+
+/// Bytes of a block, as far as earlier blocks tell.
+const BYTES: u64 = 4 << 20;
+
+/// Ranges that cover rows, in order. How long texts are, no header tells: the first block is small,
+/// and each next one is as long as the last one's bytes allow, of which [`RowBlocks::held`] must be
+/// told, but at most twice as long.
+pub(crate) struct RowBlocks {
+    rows: Range<u64>,
+    /// Rows of the last block.
+    last: u64,
+    step: u64,
+    most: u64,
+}
+
+impl RowBlocks {
+    /// Blocks of `rows`, each of so many values.
+    pub fn new(rows: Range<u64>, values: usize) -> Self {
+        let most = (VALUES / (values as u64).saturating_add(1)).clamp(FEWEST, ROWS);
+        RowBlocks {
+            rows,
+            last: 0,
+            step: most.min(FIRST),
+            most,
+        }
+    }
+
+    /// The rows of the next block.
+    pub fn next(&mut self) -> Option<Range<u64>> {
+        let start = self.rows.start;
+        let end = start.saturating_add(self.step).min(self.rows.end);
+        if start >= end {
+            return None;
+        }
+        self.rows.start = end;
+        self.last = end - start;
+        Some(start..end)
+    }
+
+    /// Tells how many bytes the last block took.
+    pub fn held(&mut self, bytes: u64) {
+        let fitting = match bytes.div_ceil(self.last.max(1)) {
+            0 => self.most,
+            each => BYTES / each,
+        };
+        self.step = fitting.min(self.last.saturating_mul(2)).clamp(1, self.most);
+    }
+}
+
+/// Bytes of the rows of columns; categories are shared by all rows and do not count.
+pub(crate) fn bytes_of<'a>(columns: impl IntoIterator<Item = &'a ArrayRef>) -> u64 {
+    let bytes = |column: &ArrayRef| match column.data_type() {
+        DataType::Dictionary(_, _) => {
+            let keys = column.as_any_dictionary().keys().to_data();
+            keys.get_slice_memory_size()
+        }
+        _ => column.to_data().get_slice_memory_size(),
+    };
+    // What cannot be counted is no text.
+    let all = columns.into_iter().map(|column| bytes(column).unwrap_or(0));
+    all.fold(0, |sum, bytes| sum.saturating_add(bytes as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{DictionaryArray, Int64Array, StringArray};
+    use arrow::datatypes::Int32Type;
+
+    use super::*;
+
+    /// All blocks of rows of which row `i` takes `bytes(i)`.
+    fn cut(rows: Range<u64>, values: usize, bytes: impl Fn(u64) -> u64) -> Vec<Range<u64>> {
+        let mut blocks = RowBlocks::new(rows, values);
+        let mut all = Vec::new();
+        while let Some(block) = blocks.next() {
+            blocks.held(block.clone().map(&bytes).sum());
+            all.push(block);
+        }
+        all
+    }
+
+    #[test]
+    fn blocks_cover_all_rows_once() {
+        for (rows, values) in [(0..0, 0), (5..200_000, 3), (0..1000, 100_000), (7..8, 1)] {
+            for each in [0, 1, 100, 10 << 20] {
+                let covered: Vec<u64> = cut(rows.clone(), values, |_| each)
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                assert_eq!(covered, rows.clone().collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn long_texts_make_small_blocks() {
+        let sizes = |bytes: &dyn Fn(u64) -> u64| -> Vec<u64> {
+            let blocks = cut(0..400_000, 2, bytes);
+            let size = |rows: &Range<u64>| rows.clone().map(bytes).sum();
+            blocks.iter().map(size).collect()
+        };
+        // 2 KB a row are known after the first 1,024 rows.
+        assert!(sizes(&|_| 2000).iter().all(|&bytes| bytes <= BYTES));
+        let short = cut(0..400_000, 2, |_| 20);
+        assert_eq!(short.iter().map(|r| r.end - r.start).max(), Some(ROWS));
+        assert!(short.len() < 20, "{}", short.len());
+        // Rows that grow long after many short ones are found out once.
+        let sizes = sizes(&|row| if row < 100_000 { 20 } else { 2000 });
+        let large = sizes.iter().filter(|&&bytes| bytes > BYTES);
+        assert!(large.clone().count() <= 1);
+        assert!(large.max() <= Some(&(ROWS * 2000)));
+    }
+
+    #[test]
+    fn wide_rows_make_small_blocks() {
+        let blocks = cut(0..1000, 1 << 20, |_| 8 << 20);
+        assert_eq!(blocks[0], 0..FEWEST);
+        assert!(blocks[1..].iter().all(|rows| rows.end - rows.start == 1));
+    }
+
+    #[test]
+    fn categories_do_not_count() {
+        let long = "x".repeat(1 << 20);
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![long.as_str(); 3]));
+        assert!(bytes_of([&texts.slice(1, 1)]) < (1 << 20) + 100);
+        let dictionary: DictionaryArray<Int32Type> = vec![long.as_str(); 100].into_iter().collect();
+        let numbers = Int64Array::from(vec![1; 100]);
+        let columns: [ArrayRef; 2] = [Arc::new(dictionary), Arc::new(numbers)];
+        assert_eq!(bytes_of(&columns), 1200);
+    }
+}

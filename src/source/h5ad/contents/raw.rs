@@ -1,0 +1,74 @@
+//! What becomes of the raw matrix.
+
+use super::super::frame::Frame;
+use super::super::matrix::open;
+use super::Contents;
+use crate::source::raw;
+use crate::source::{MainMatrix, Matrix, MatrixName, Note, Part, RawUse, SourceError};
+
+impl Contents<'_> {
+    /// The raw matrix, where it is not the main one.
+    pub fn raw_layer(
+        &mut self,
+        shape: [u64; 2],
+        var: &Frame,
+        layers: &mut Vec<Matrix>,
+    ) -> Result<(), SourceError> {
+        const NAME: &str = "raw";
+        let Some(paths) = &self.raw else {
+            return Ok(());
+        };
+        let (x, raw_var, varm) = (paths.x, paths.var, paths.varm);
+        self.leave_out_members(varm, "it belongs to the genes of raw")?;
+        if self.options.raw == RawUse::LeaveOut {
+            let reason =
+                "keep it with --raw-as-layer, or convert it instead of X with --matrix raw";
+            self.left_out.push(Note::new(x, reason));
+            return Ok(());
+        }
+        if layers.iter().any(|layer| layer.name.key() == NAME) {
+            return Err(self.file.place(x).unsupported(
+                "--raw-as-layer: a file that has a layer \"raw\" already",
+                "leave out --raw-as-layer, or that layer with --skip layers:raw",
+            ));
+        }
+        let frame = Frame::open(self.file, raw_var, Part::Var, &self.options.selection)?;
+        let genes = raw::positions(
+            &self.file.place(x),
+            &frame.ids(0..frame.rows())?,
+            &var.ids(0..var.rows())?,
+        )?;
+        let stored = open(self.file, x, shape)?;
+        self.converted
+            .push(Note::new(x, "became the layer \"raw\""));
+        layers.push(self.add(MatrixName::Layer(NAME.into()), x, stored));
+        if let Some(matrix) = self.matrices.get_mut(&MatrixName::Layer(NAME.into())) {
+            matrix.genes = genes;
+        }
+        Ok(())
+    }
+
+    /// Warns where X was normalised and the raw matrix was not, which is what most users want.
+    pub fn warn_of_raw_counts(&mut self, main: &Matrix, cells: u64) -> Result<(), SourceError> {
+        if self.options.matrix != MainMatrix::Own || main.entries == Some(0) {
+            return Ok(());
+        }
+        let Some(raw) = &self.raw else { return Ok(()) };
+        let (x, raw_var) = (raw.x, raw.var);
+        let genes = Frame::open(self.file, raw_var, Part::Var, &self.options.selection)?.rows();
+        // A raw matrix that cannot be read is not asked for here.
+        let Ok(raw) = open(self.file, x, [cells, genes]) else {
+            return Ok(());
+        };
+        let Some(main) = self.matrices.get(&MatrixName::Main) else {
+            return Ok(());
+        };
+        if raw::holds_counts(|visit| raw.sample(visit))?
+            && !raw::holds_counts(|visit| main.stored.sample(visit))?
+        {
+            self.warnings
+                .push(format!("{x} holds counts and X does not: {}", raw::ADVICE));
+        }
+        Ok(())
+    }
+}

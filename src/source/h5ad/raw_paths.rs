@@ -1,0 +1,36 @@
+//! Where the raw matrix of an AnnData and its genes are.
+
+use crate::source::SourceError;
+use crate::source::hdf5::{Hdf5File, Kind};
+
+/// The objects of the raw matrix: the group `raw`, or, before anndata 0.7, two objects of
+/// the root.
+pub(super) struct RawPaths {
+    pub x: &'static str,
+    pub var: &'static str,
+    pub varm: &'static str,
+}
+
+impl RawPaths {
+    /// The raw matrix of a file, if it has one.
+    pub fn find(file: &Hdf5File) -> Result<Option<Self>, SourceError> {
+        let candidates = [
+            RawPaths {
+                x: "raw/X",
+                var: "raw/var",
+                varm: "raw/varm",
+            },
+            RawPaths {
+                x: "raw.X",
+                var: "raw.var",
+                varm: "raw.varm",
+            },
+        ];
+        for paths in candidates {
+            if file.kind(paths.x)? != Kind::Missing && file.kind(paths.var)? != Kind::Missing {
+                return Ok(Some(paths));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,127 @@
+//! The raw matrix of an AnnData, whose genes may be others than those of X, or in another order.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, StringArray};
+
+use super::error::Place;
+use super::{CellChunk, Chunks, Numbers, PendingChunk, SourceError};
+
+/// Why parts that belong to var's genes are not converted beside the raw matrix.
+pub(super) const OTHER_GENES: &str = "it belongs to the genes of X, and those of raw are others";
+
+/// What may be done with the raw matrix, for whoever did not know of it.
+pub(super) const ADVICE: &str =
+    "use --matrix raw to convert the counts, or --raw-as-layer to keep both";
+
+/// For each gene of the raw matrix, its position among those of X; `None` where that is the same.
+///
+/// # Errors
+/// Where the two do not have the same genes.
+pub(super) fn positions(
+    place: &Place,
+    raw: &StringArray,
+    genes: &StringArray,
+) -> Result<Option<Vec<u32>>, SourceError> {
+    if raw == genes {
+        return Ok(None);
+    }
+    let mut places: HashMap<&str, u32> = HashMap::new();
+    let same = raw.len() == genes.len()
+        && (0u32..)
+            .zip(genes.iter())
+            .all(|(position, id)| places.insert(id.unwrap_or_default(), position).is_none());
+    let moved: Option<Vec<u32>> = raw
+        .iter()
+        .map(|id| places.remove(id.unwrap_or_default()))
+        .collect();
+    match moved.filter(|_| same) {
+        Some(moved) => Ok(Some(moved)),
+        None => Err(place.unsupported(
+            format!(
+                "a layer of other genes than those of X ({} in raw, {} in X)",
+                raw.len(),
+                genes.len()
+            ),
+            "leave out --raw-as-layer, or convert the raw matrix instead with --matrix raw",
+        )),
+    }
+}
+
+/// Chunks whose genes are renumbered.
+pub(super) fn with_genes_moved<'a>(
+    chunks: Chunks<'a>,
+    genes: &'a [u32],
+    place: Place,
+) -> Chunks<'a> {
+    Box::new(chunks.map(move |pending| {
+        let pending = pending?;
+        let place = place.clone();
+        let (cells, entries) = (pending.cells.clone(), pending.entries);
+        Ok(PendingChunk::new(cells, entries, move || {
+            let chunk = pending.read()?;
+            let moved = chunk.genes.to_i64().ok().and_then(|positions| {
+                positions
+                    .into_iter()
+                    .map(|position| genes.get(usize::try_from(position).ok()?).copied())
+                    .collect::<Option<Vec<u32>>>()
+            });
+            match moved {
+                Some(moved) => Ok(CellChunk {
+                    genes: Numbers::UInt32(moved),
+                    ..chunk
+                }),
+                None => {
+                    Err(place.damaged(format!("an index lies outside the {} genes", genes.len())))
+                }
+            }
+        }))
+    }))
+}
+
+/// Whether a sample of values is of whole numbers from zero on, not all of them zero.
+pub(super) fn holds_counts(
+    sample: impl FnOnce(&mut dyn FnMut(&Numbers)) -> Result<(), SourceError>,
+) -> Result<bool, SourceError> {
+    let (mut whole, mut some) = (true, false);
+    sample(&mut |numbers| match numbers.to_f64() {
+        Ok(values) => {
+            whole &= values
+                .iter()
+                .all(|&value| value >= 0.0 && value.fract() == 0.0);
+            some |= values.iter().any(|&value| value != 0.0);
+        }
+        Err(_) => whole = false,
+    })?;
+    Ok(whole && some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn genes_are_found_again_in_another_order() {
+        let place = Place::whole("x".as_ref());
+        let ids = |ids: &[&str]| StringArray::from(ids.to_vec());
+        let of = |raw: &[&str], genes: &[&str]| positions(&place, &ids(raw), &ids(genes));
+        assert_eq!(of(&["a", "b"], &["a", "b"]).unwrap(), None);
+        assert_eq!(of(&["b", "a"], &["a", "b"]).unwrap(), Some(vec![1, 0]));
+        assert!(of(&["a", "c"], &["a", "b"]).is_err());
+        assert!(of(&["a"], &["a", "b"]).is_err());
+        assert!(of(&["b", "a", "a"], &["a", "a", "b"]).is_err());
+    }
+
+    #[test]
+    fn counts_are_known() {
+        let of = |values: Vec<f32>| {
+            holds_counts(|visit| {
+                visit(&Numbers::Float32(values));
+                Ok(())
+            })
+            .unwrap()
+        };
+        assert!(of(vec![0.0, 3.0]));
+        assert!(!of(vec![0.0]) && !of(vec![0.5]) && !of(vec![-1.0]) && !of(vec![f32::NAN]));
+    }
+}

@@ -1,0 +1,113 @@
+//! What becomes of the raw matrix.
+
+use std::sync::Arc;
+
+use super::super::frame::Frame;
+use super::super::matrix::{Axes, StoredMatrix};
+use super::super::measurement::RAW;
+use super::{Contents, VAR_INDEX};
+use crate::source::raw;
+use crate::source::{MainMatrix, Matrix, MatrixName, Note, Part, RawUse, SourceError};
+
+impl Contents<'_> {
+    /// The raw matrix, where it is not the main one.
+    pub fn raw_layer(
+        &mut self,
+        main: &Matrix,
+        var: &Frame,
+        layers: &mut Vec<Matrix>,
+    ) -> Result<(), SourceError> {
+        let Some(measurement) = self.raw.take() else {
+            return Ok(());
+        };
+        for (name, folder) in &measurement.group.members {
+            if name != "X" && name != "var" {
+                let reason = "it belongs to the genes of raw";
+                self.left_out.push(Note::new(folder.object(), reason));
+            }
+        }
+        let own = measurement.own_layer().ok().flatten();
+        for (name, folder) in measurement.layers() {
+            if folder.object() == main.object {
+                continue;
+            }
+            let is_own = own.is_some_and(|(own, _)| own == name);
+            if self.options.raw == RawUse::LeaveOut || !is_own {
+                let reason =
+                    "keep it with --raw-as-layer, or convert it instead of X with --matrix raw";
+                let reason = if is_own {
+                    reason
+                } else {
+                    "another layer of raw"
+                };
+                self.left_out.push(Note::new(folder.object(), reason));
+                continue;
+            }
+            if layers.iter().any(|layer| layer.name.key() == RAW) {
+                return Err(folder.place().unsupported(
+                    "--raw-as-layer: a measurement that has a layer \"raw\" already",
+                    "leave out --raw-as-layer, or that layer with --skip layers:raw",
+                ));
+            }
+            let frame = Frame::open(
+                measurement.var()?,
+                &VAR_INDEX,
+                Part::Var,
+                &self.options.selection,
+            )?;
+            let genes = raw::positions(
+                &frame.place(),
+                &frame.ids(0..frame.len())?,
+                &var.ids(0..var.len())?,
+            )?;
+            let axes = Axes {
+                rows: self.cells.clone(),
+                columns: Arc::new(frame.joinids().clone()),
+            };
+            let stored = StoredMatrix::open(folder, axes)?;
+            self.converted
+                .push(Note::new(folder.object(), "became the layer \"raw\""));
+            let name = MatrixName::Layer(RAW.into());
+            layers.push(self.add(name.clone(), folder.object(), stored));
+            if let Some(matrix) = self.matrices.get_mut(&name) {
+                matrix.genes = genes;
+            }
+        }
+        self.raw = Some(measurement);
+        Ok(())
+    }
+
+    /// Warns where X was normalised and the raw matrix was not, which is what most users want.
+    pub fn warn_of_raw_counts(&mut self, main: &Matrix) -> Result<(), SourceError> {
+        if self.options.matrix != MainMatrix::Own || main.entries == Some(0) {
+            return Ok(());
+        }
+        let Some(raw) = &self.raw else { return Ok(()) };
+        let Ok(Some((_, folder))) = raw.own_layer() else {
+            return Ok(());
+        };
+        let frame = Frame::open(raw.var()?, &VAR_INDEX, Part::Var, &self.options.selection)?;
+        let axes = Axes {
+            rows: self.cells.clone(),
+            columns: Arc::new(frame.joinids().clone()),
+        };
+        // A raw matrix that cannot be read is not asked for here.
+        let Ok(stored) = StoredMatrix::open(folder, axes) else {
+            return Ok(());
+        };
+        let Some(own) = self.matrices.get(&MatrixName::Main) else {
+            return Ok(());
+        };
+        if raw::holds_counts(|visit| stored.sample(visit))?
+            && !raw::holds_counts(|visit| own.stored.sample(visit))?
+        {
+            self.warnings.push(format!(
+                "{} holds counts and {} does not: {}",
+                folder.object(),
+                main.object,
+                raw::ADVICE
+            ));
+        }
+        Ok(())
+    }
+}
