@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use lance_encoding::constants::{COMPRESSION_META_KEY, RLE_THRESHOLD_META_KEY};
+use lance_encoding::constants::{BSS_META_KEY, COMPRESSION_META_KEY, RLE_THRESHOLD_META_KEY};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Compression, IdType, Plan, PlannedColumn, PlannedEmbedding, ShardTable};
@@ -134,7 +134,10 @@ fn entries(plan: &Plan, table: ShardTable) -> Schema {
         if let Some(scheme) = compression {
             metadata.insert(COMPRESSION_META_KEY.into(), scheme.into());
         }
-        if name != ids[0] {
+        if name == ids[0] {
+            // Runs of a cell are shorter than its bytes split into streams and compressed.
+            metadata.insert(BSS_META_KEY.into(), "off".into());
+        } else {
             metadata.insert(RLE_THRESHOLD_META_KEY.into(), RUNS.into());
         }
         Field::new(name, data_type, true).with_metadata(metadata)
