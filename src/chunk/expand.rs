@@ -141,3 +141,99 @@ where
     }
     column::<T>(ids)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::ColumnMap;
+    use crate::source::Numbers;
+
+    const GENES: usize = BLOCK + 10;
+
+    fn hashes(count: usize) -> Vec<IdHash> {
+        (0..count).map(|id| IdHash::of(&id.to_string())).collect()
+    }
+
+    fn spec(gene_hashes: &[IdHash]) -> CooSpec<'_> {
+        CooSpec {
+            path: "made".into(),
+            matrix: "X".into(),
+            first_cell: 100,
+            genes: GENES as u64,
+            columns: ColumnMap::Same,
+            dataset_genes: GENES as u64,
+            cell_type: IdType::UInt32,
+            gene_type: IdType::UInt16,
+            value_type: ValueType::UInt16,
+            gene_hashes,
+        }
+    }
+
+    /// Cells with so many entries each, from the first gene on.
+    fn chunk(first: u64, sizes: &[usize]) -> CellChunk {
+        let (mut indptr, mut genes, mut values) = (vec![0], Vec::new(), Vec::new());
+        for (&size, cell) in sizes.iter().zip(first..) {
+            genes.extend(0..i32::try_from(size).unwrap());
+            values.extend((0..size).map(|gene| ((gene as u64 + cell) % 7 + 1) as f32));
+            indptr.push(genes.len());
+        }
+        CellChunk {
+            cells: first..first + sizes.len() as u64,
+            indptr,
+            genes: Numbers::Int32(genes),
+            values: Numbers::Float32(values),
+        }
+    }
+
+    #[test]
+    fn cells_in_blocks_are_as_cells_alone() {
+        let sizes = [3, BLOCK - 4, 2, 0, BLOCK + 5, BLOCK, 1];
+        let (gene_hashes, cell_hashes) = (hashes(GENES), hashes(sizes.len()));
+        let spec = spec(&gene_hashes);
+        let whole = expand(&chunk(0, &sizes), &cell_hashes, &spec).unwrap();
+        let (mut start, mut digest) = (0, Digest::default());
+        for (cell, &size) in sizes.iter().enumerate() {
+            let hash = &cell_hashes[cell..=cell];
+            let alone = expand(&chunk(cell as u64, &[size]), hash, &spec).unwrap();
+            for (all, own) in [
+                (&whole.cells, &alone.cells),
+                (&whole.genes, &alone.genes),
+                (&whole.values, &alone.values),
+            ] {
+                assert_eq!(all.slice(start, size).as_ref(), own.as_ref());
+            }
+            assert_eq!(whole.stats[cell], alone.stats[0]);
+            digest.add(alone.digest);
+            start += size;
+        }
+        assert_eq!(whole.values.len(), start);
+        assert_eq!(whole.digest, digest);
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_later_block_is_seen() {
+        let sizes = [BLOCK, BLOCK, 3];
+        let (gene_hashes, cell_hashes) = (hashes(GENES), hashes(sizes.len()));
+        let spec = spec(&gene_hashes);
+        let wrong = |gene: Option<i32>, value: Option<f32>| {
+            let mut chunk = chunk(0, &sizes);
+            let (Numbers::Int32(genes), Numbers::Float32(values)) =
+                (&mut chunk.genes, &mut chunk.values)
+            else {
+                unreachable!("made so")
+            };
+            let last = genes.len() - 1;
+            genes[last] = gene.unwrap_or(genes[last]);
+            values[last] = value.unwrap_or(values[last]);
+            expand(&chunk, &cell_hashes, &spec).is_none()
+        };
+        assert!(!wrong(None, None) && !wrong(Some(GENES as i32 - 1), Some(65535.0)));
+        assert!(wrong(Some(GENES as i32), None), "no such gene");
+        assert!(wrong(Some(-1), None), "no such gene");
+        assert!(wrong(Some(1), None), "a gene twice");
+        assert!(wrong(Some(0), None), "out of order");
+        for value in [0.0, -0.0, 0.5, 65536.0, -1.0, f32::NAN] {
+            assert!(wrong(None, Some(value)), "{value}");
+        }
+    }
+}
