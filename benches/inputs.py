@@ -2,11 +2,13 @@
 """Makes the h5ad files of the benches: made-up counts, once as they are and once with gzip.
 
     inputs.py --cells 20000 --genes 20000 --work DIR
+    inputs.py --cells 1000000 --genes 30000 --density 0.0767 --distinct 20480 --stored gzip --level 1 --work DIR
 
 Genes have log-normal means and cells log-normal depths; counts are negative binomial, drawn as what they are: a
 Poisson number of clusters of logarithmic sizes. Only what is not zero is ever made, batch by batch, each from a random
 stream of its own: the content depends on cells, genes, density and seed alone, and memory not on the cells (but for
-some 100 bytes a cell). Arrays have the types and chunks that anndata gives them.
+some 100 bytes a cell). Arrays have the types and chunks that anndata gives them. For very many cells, `--distinct` makes
+so many and repeats their counts, under names of their own: what a chunk is packed into does not depend on the others.
 """
 
 import argparse
@@ -25,10 +27,23 @@ DEPTH_SIGMA = 0.45
 GZIP_LEVEL = 4  # of h5py
 
 
-def paths(work, cells, genes, density=0.08, seed=1):
+def paths(work, cells, genes, density=0.08, seed=1, distinct=None):
     """The files by how they are stored, and a description of both."""
-    stem = f"counts-{cells}x{genes}-{density:g}-{seed}"
+    stem = f"counts-{cells}x{genes}-{density:g}-{seed}" + (f"-of-{distinct}" if distinct else "")
     return {stored: Path(work) / f"{stem}-{stored}.h5ad" for stored in STORED}, Path(work) / f"{stem}.json"
+
+
+class Repeated:
+    """Batches of a model of which the first few come again and again."""
+
+    def __init__(self, model, distinct):
+        self.model, self.distinct, self.known = model, distinct, {}
+
+    def batch(self, first, cells):
+        first %= self.distinct
+        if first not in self.known:
+            self.known[first] = self.model.batch(first, min(BATCH_CELLS, self.distinct - first))
+        return self.known[first][:cells]
 
 
 class Model:
@@ -75,10 +90,10 @@ class Model:
 class Array:
     """An array that grows; what gzip has to do is done by all processors."""
 
-    def __init__(self, group, name, dtype, chunk, stored, pool):
-        options = {"compression": "gzip", "compression_opts": GZIP_LEVEL} if stored == "gzip" else {}
+    def __init__(self, group, name, dtype, chunk, stored, level, pool):
+        options = {"compression": "gzip", "compression_opts": level} if stored == "gzip" else {}
         self.dataset = group.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(chunk,), **options)
-        self.chunk, self.pool, self.written = chunk, pool, 0
+        self.chunk, self.level, self.pool, self.written = chunk, level, pool, 0
         self.rest, self.waiting = [], []
 
     def add(self, values):
@@ -88,7 +103,7 @@ class Array:
         whole = len(values) // self.chunk * self.chunk
         for start in range(0, whole, self.chunk):
             piece = values[start : start + self.chunk].tobytes()
-            packed = self.pool.submit(zlib.compress, piece, GZIP_LEVEL) if self.dataset.compression else None
+            packed = self.pool.submit(zlib.compress, piece, self.level) if self.dataset.compression else None
             self.waiting.append((piece if packed is None else None, packed))
         self.rest = [values[whole:].copy()]
         self.dataset.resize(self.written + len(self.waiting) * self.chunk, 0)
@@ -111,14 +126,18 @@ def anndata_chunk(length, dtype):
         return file.create_dataset("x", (length,), dtype, maxshape=(None,), chunks=True).chunks[0]
 
 
-def make(work, cells, genes, density, seed):
+def make(work, cells, genes, density=0.08, seed=1, distinct=None, kinds=STORED, level=GZIP_LEVEL):
     import anndata.io
     import h5py
     import numpy as np
     import pandas as pd
 
-    files, description = paths(work, cells, genes, density, seed)
+    files, description = paths(work, cells, genes, density, seed, distinct)
+    files = {stored: files[stored] for stored in kinds}
     model = Model(genes, density, seed)
+    if distinct:
+        assert distinct % BATCH_CELLS == 0, f"only multiples of {BATCH_CELLS} can be repeated"
+        model = Repeated(model, distinct)
     chunk = anndata_chunk(max(int(cells * genes * density), 1), "f4")
     indptr, sums = np.zeros(cells + 1, np.int64), np.zeros(cells, np.float32)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -128,7 +147,7 @@ def make(work, cells, genes, density, seed):
             file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
             group = file.create_group("X")
             group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": [cells, genes]})
-            parts = [Array(group, name, dtype, chunk, stored, pool) for name, dtype in (("data", "f4"), ("indices", "i4"))]
+            parts = [Array(group, name, dtype, chunk, stored, level, pool) for name, dtype in (("data", "f4"), ("indices", "i4"))]
             arrays.append(parts)
         for first in range(0, cells, BATCH_CELLS):
             counts = model.batch(first, min(BATCH_CELLS, cells - first))
@@ -144,8 +163,8 @@ def make(work, cells, genes, density, seed):
             for array in parts:
                 array.close()
     barcodes = np.char.add("cell-", np.arange(cells).astype("U"))
-    kinds = pd.Categorical.from_codes(np.arange(cells) * 12 // max(cells, 1), [f"kind {k:02}" for k in range(12)])
-    obs = pd.DataFrame({"kind": kinds, "n_counts": sums}, index=barcodes)
+    kind = pd.Categorical.from_codes(np.arange(cells) * 12 // max(cells, 1), [f"kind {k:02}" for k in range(12)])
+    obs = pd.DataFrame({"kind": kind, "n_counts": sums}, index=barcodes)
     var = pd.DataFrame(index=np.char.add("gene-", np.arange(genes).astype("U")))
     pointer = np.int32 if indptr[-1] < 2**31 else np.int64
     for stored, file in handles.items():
@@ -174,7 +193,10 @@ if __name__ == "__main__":
     parser.add_argument("--genes", type=int, default=20000)
     parser.add_argument("--density", type=float, default=0.08)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--distinct", type=int, help="make the counts of so many cells, and repeat them")
+    parser.add_argument("--stored", choices=STORED, nargs="+", default=STORED)
+    parser.add_argument("--level", type=int, default=GZIP_LEVEL, help="of gzip")
     parser.add_argument("--work", type=Path, required=True, help="folder of the files")
-    arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    make(arguments.work, arguments.cells, arguments.genes, arguments.density, arguments.seed)
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    make(given.work, given.cells, given.genes, given.density, given.seed, given.distinct, given.stored, given.level)

@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -53,21 +54,47 @@ def machine():
     return f"{model}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, {system}, load {os.getloadavg()[0]:.1f}"
 
 
+class Waiting:
+    """Adds up how long the threads of a process were ready and had no processor, because others had it."""
+
+    def __init__(self, pid):
+        self.tasks, self.seconds = Path(f"/proc/{pid}/task"), {}
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+
+    def watch(self):
+        while not self.ended.wait(0.02):
+            try:
+                for task in self.tasks.iterdir():
+                    self.seconds[task.name] = int((task / "schedstat").read_text().split()[1]) / 1e9
+            except (OSError, IndexError):  # a thread ended
+                continue
+
+    def stop(self):
+        self.ended.set()
+        self.thread.join()
+        return sum(self.seconds.values())
+
+
 def run(command):
     """Runs a program to its end; what it took, and what it printed."""
     os.sync()  # what earlier runs wrote must not be this one's burden
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
         child = subprocess.Popen([str(word) for word in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL)
+        waiting = Waiting(child.pid)
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - started
+        waited = waiting.stop()
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
         if child.returncode != 0:
             message = err.read().decode(errors="replace")[-2000:]
             raise SystemExit(f"{' '.join(map(str, command))} ended with {child.returncode}:\n{message}")
-        took = {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_rss": usage.ru_maxrss * 1024}
+        took = {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime, "waited_s": waited}
+        took["peak_rss"] = usage.ru_maxrss * 1024
         return took, out.read().decode()
 
 

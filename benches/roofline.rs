@@ -17,7 +17,6 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow::array::{ArrayRef, Float32Array, Int32Array, RecordBatch, UInt16Array, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -30,20 +29,22 @@ use libdeflater::Decompressor;
 use serde_json::{Value, json};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
+#[path = "measured/clock.rs"]
+mod clock;
+#[path = "measured/rows.rs"]
+mod rows;
+
+use clock::Clock;
+use rows::{BATCH_ROWS, Maker, Rows};
+
 /// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Outcome = Result<Value, Box<dyn Error>>;
 
-/// Rows of a batch, as the expression table is written.
-const BATCH_ROWS: usize = 1 << 18;
-
 /// Batches that are made; they are written again and again.
 const BATCHES: usize = 8;
-
-const GENES: usize = 20_000;
-const GENES_OF_A_CELL: usize = 1_600;
 
 const USAGE: &str =
     "roofline inflate FILE [PASSES] | roofline gunzip FILE.gz | roofline encode NNZ narrow|signed";
@@ -262,73 +263,6 @@ impl Kind {
     }
 }
 
-#[derive(Default)]
-struct Rows {
-    cells: Vec<u32>,
-    genes: Vec<u16>,
-    values: Vec<u16>,
-}
-
-/// Makes rows that look like counts: few genes of each cell, most of them counted once or twice,
-/// and some much more often.
-struct Maker {
-    random: u64,
-    /// How often a gene is counted where it is counted at all, on average.
-    means: Vec<f64>,
-    cell: u32,
-    gene: usize,
-}
-
-impl Maker {
-    fn new() -> Self {
-        let mut maker = Maker {
-            random: 0x9e37_79b9_7f4a_7c15,
-            means: Vec::new(),
-            // In the middle of a dataset: as many bits as most of its cells have.
-            cell: 10_000,
-            gene: 0,
-        };
-        maker.means = (0..GENES)
-            .map(|_| {
-                let normal = (0..12).map(|_| maker.uniform()).sum::<f64>() - 6.0;
-                1.0 + 0.25 * (1.7 * normal).exp()
-            })
-            .collect();
-        maker
-    }
-
-    /// Between 0 and 1, by Marsaglia's xorshift.
-    fn uniform(&mut self) -> f64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        ((self.random >> 11) as f64 + 0.5) / (1u64 << 53) as f64
-    }
-
-    /// At least 1, with this mean.
-    fn geometric(&mut self, mean: f64) -> usize {
-        1 + (self.uniform().ln() / (-1.0 / mean).ln_1p()) as usize
-    }
-
-    fn batch(&mut self) -> Rows {
-        let mut rows = Rows::default();
-        while rows.cells.len() < BATCH_ROWS {
-            self.gene += self.geometric(GENES as f64 / GENES_OF_A_CELL as f64);
-            if self.gene > GENES {
-                self.gene = 0;
-                self.cell += 1;
-                continue;
-            }
-            let gene = self.gene - 1;
-            let value = self.geometric(self.means[gene]);
-            rows.cells.push(self.cell);
-            rows.genes.push(gene as u16);
-            rows.values.push(value.min(usize::from(u16::MAX)) as u16);
-        }
-        rows
-    }
-}
-
 fn encode(non_zeros: usize, kind: Kind) -> Outcome {
     let schema = Arc::new(kind.schema());
     let mut maker = Maker::new();
@@ -364,49 +298,4 @@ fn encode(non_zeros: usize, kind: Kind) -> Outcome {
             "bytes_out": bytes,
         }))
     })
-}
-
-// ---- measuring ----
-
-/// What Linux tells about this process.
-struct Clock {
-    started: Instant,
-    cpu: f64,
-}
-
-impl Clock {
-    fn start() -> Result<Self, Box<dyn Error>> {
-        Ok(Clock {
-            cpu: cpu_seconds()?,
-            started: Instant::now(),
-        })
-    }
-
-    /// The outcome with what it took.
-    fn stop(self, mut outcome: Value) -> Outcome {
-        outcome["wall_s"] = self.started.elapsed().as_secs_f64().into();
-        outcome["cpu_s"] = (cpu_seconds()? - self.cpu).into();
-        outcome["peak_rss"] = peak_rss()?.into();
-        Ok(outcome)
-    }
-}
-
-/// User and system seconds of all threads, in steps of a hundredth.
-fn cpu_seconds() -> Result<f64, Box<dyn Error>> {
-    // Linux shows these times in hundredths on every processor it runs on.
-    const TICKS: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The second field is the name in brackets, which may hold spaces; the times are 14 and 15.
-    let (_, fields) = stat.rsplit_once(") ").ok_or("odd /proc/self/stat")?;
-    let mut times = fields.split(' ').skip(11).map(str::parse::<f64>);
-    let mut next = || times.next().ok_or("short /proc/self/stat");
-    Ok((next()?? + next()??) / TICKS)
-}
-
-/// Bytes.
-fn peak_rss() -> Result<u64, Box<dyn Error>> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    Ok(kib.ok_or("no VmHWM")?.trim().parse::<u64>()? * 1024)
 }

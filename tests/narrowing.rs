@@ -223,3 +223,19 @@ fn threads_and_chunks_do_not_change_the_dataset() {
     assert_eq!(contents[0], contents[1]);
     assert_eq!(contents[0], contents[2]);
 }
+
+/// Runs of cells and bit-packed genes and values, whatever Lance thinks best in its next release.
+#[test]
+fn a_row_takes_few_bytes() {
+    let rows: Vec<Vec<i32>> = (0..100).map(|cell| (cell..cell + 1000).collect()).collect();
+    let values = (0..100_000u64).map(|row| (row * 7919 % 5 + 1) as f32);
+    let source = MemorySource::new(1100, &rows, Numbers::Float32(values.collect()), 100);
+    let folder = tempfile::tempdir().unwrap();
+    for (dtypes, most) in [(Dtypes::Narrow, 2.1), (Dtypes::Signed, 2.1)] {
+        let output = folder.path().join(dtypes.name());
+        let plan = plan_options(dtypes, 1_000_000);
+        let outcome = convert(source.clone(), &output, &plan, run_options(2, 50)).unwrap();
+        let each = outcome.bytes_out as f64 / 1e5;
+        assert!(each < most, "{each} bytes a row with {}", dtypes.name());
+    }
+}

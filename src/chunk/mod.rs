@@ -5,6 +5,7 @@ mod columns;
 mod coo;
 mod digest;
 mod error;
+mod expand;
 mod layers;
 mod narrow;
 mod spec;

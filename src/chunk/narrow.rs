@@ -3,7 +3,11 @@
 //! Every loop here looks at each number once and only remembers whether any did not fit, so that
 //! compilers turn it into vector code; who is told "no" looks for the culprit.
 
+use std::ops::Range;
+
 use half::f16;
+
+use crate::source::Numbers;
 
 /// Converts to another number type; the flag says whether the value is still the same.
 pub(super) trait Narrow<T>: Copy {
@@ -70,9 +74,20 @@ integer_to_float!(i128:
     u64 => f32, f64;
 );
 float_to_integer!(
-    f32 => u16, u32, i32;
+    f32 => u32, i32;
     f64 => u16, u32, i32;
 );
+
+/// What most count matrices are stored as, and written as.
+impl Narrow<u16> for f32 {
+    fn narrow(self) -> (u16, bool) {
+        // Behind 2^23 the last bit of a float32 stands for 1: the low bits of the sum are the whole
+        // number, if it is one below 2^16. Casts that clamp have no vector instruction.
+        const WHOLE: f32 = 8_388_608.0;
+        let narrowed = (self + WHOLE).to_bits() as u16;
+        (narrowed, f32::from(narrowed) == self)
+    }
+}
 
 impl Narrow<f32> for f32 {
     fn narrow(self) -> (f32, bool) {
@@ -108,83 +123,111 @@ where
     }
 }
 
-/// A column converted, and what was seen on the way.
-pub(super) struct Narrowed<T> {
-    pub values: Vec<T>,
+/// What was seen while values were converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SeenValues {
     /// Every value is still the same.
     pub exact: bool,
     /// Some value is zero.
     pub zeros: bool,
 }
 
-/// Converts a column of values.
-pub(super) fn narrow_values<S, T>(values: &[S]) -> Narrowed<T>
+/// Converts values, which go behind those that `to` has.
+pub(super) fn narrow_values<S, T>(values: &[S], to: &mut Vec<T>) -> SeenValues
 where
     S: Narrow<T>,
     T: Copy + PartialEq + bytemuck::Zeroable,
 {
     let zero = T::zeroed();
     let (mut exact, mut zeros) = (true, false);
-    let narrowed = values
-        .iter()
-        .map(|value| {
-            let (value, same) = value.narrow();
-            exact &= same;
-            zeros |= value == zero;
-            value
-        })
-        .collect();
-    Narrowed {
-        values: narrowed,
-        exact,
-        zeros,
-    }
+    to.extend(values.iter().map(|value| {
+        let (value, same) = value.narrow();
+        exact &= same;
+        zeros |= value == zero;
+        value
+    }));
+    SeenValues { exact, zeros }
 }
 
-/// Genes converted to their identifiers, and what was seen on the way.
-pub(super) struct Genes<T> {
-    pub ids: Vec<T>,
-    /// Every gene exists.
-    pub in_range: bool,
-    /// Genes ascend strictly within every cell.
-    pub ascending: bool,
-}
-
-/// Converts positions of genes, row by row of `indptr`.
-pub(super) fn narrow_genes<S, T>(genes: &[S], indptr: &[usize], count: u64) -> Genes<T>
+/// Converts the positions of genes to identifiers, which go behind those that `to` has; whether
+/// every gene exists.
+pub(super) fn narrow_genes<S, T>(genes: &[S], count: u64, to: &mut Vec<T>) -> bool
 where
     S: Narrow<T> + PartialOrd + TryFrom<u64> + bytemuck::Zeroable,
 {
     let mut in_range = genes.is_empty() || count > 0;
-    // A count that the stored type cannot hold bounds nothing in it.
-    let last = S::try_from(count.saturating_sub(1)).ok();
     let zero = S::zeroed();
-    let ids = genes
-        .iter()
-        .map(|&gene| {
-            in_range &= gene >= zero && last.is_none_or(|last| gene <= last);
+    // A count that the stored type cannot hold bounds nothing in it.
+    match S::try_from(count.saturating_sub(1)) {
+        Ok(last) => to.extend(genes.iter().map(|&gene| {
+            in_range &= (gene >= zero) & (gene <= last);
             gene.narrow().0
-        })
-        .collect();
-    let mut ascending = true;
-    for row in indptr.windows(2) {
-        let row = &genes[row[0]..row[1]];
-        ascending &= row
-            .iter()
-            .zip(row.iter().skip(1))
-            .fold(true, |ok, (a, b)| ok & (a < b));
+        })),
+        Err(_) => to.extend(genes.iter().map(|&gene| {
+            in_range &= gene >= zero;
+            gene.narrow().0
+        })),
     }
-    Genes {
-        ids,
-        in_range,
-        ascending,
-    }
+    in_range
 }
+
+/// Whether each number is greater than the one before.
+pub(super) fn ascend<T: PartialOrd>(numbers: &[T]) -> bool {
+    let pairs = numbers.iter().zip(numbers.iter().skip(1));
+    pairs.fold(true, |ok, (a, b)| ok & (a < b))
+}
+
+/// A type of a column of the expression table, to which stored numbers are converted.
+pub(super) trait Column: Copy + PartialOrd + Into<f64> + bytemuck::Zeroable {
+    /// See [`narrow_values`].
+    fn values(numbers: &Numbers, range: Range<usize>, to: &mut Vec<Self>) -> SeenValues;
+}
+
+/// A type of identifiers.
+pub(super) trait IdColumn: Column + TryInto<usize> {
+    /// See [`narrow_genes`]; numbers that are not whole are no genes.
+    fn genes(numbers: &Numbers, range: Range<usize>, count: u64, to: &mut Vec<Self>) -> bool;
+}
+
+macro_rules! column {
+    ($($type:ty),*) => {$(
+        impl Column for $type {
+            fn values(numbers: &Numbers, range: Range<usize>, to: &mut Vec<Self>) -> SeenValues {
+                crate::with_numbers!(numbers, values => narrow_values(&values[range], to))
+            }
+        }
+    )*};
+}
+
+macro_rules! id_column {
+    ($($type:ty),*) => {$(
+        impl IdColumn for $type {
+            fn genes(numbers: &Numbers, range: Range<usize>, count: u64, to: &mut Vec<Self>) -> bool {
+                match numbers {
+                    Numbers::Int8(genes) => narrow_genes(&genes[range], count, to),
+                    Numbers::Int16(genes) => narrow_genes(&genes[range], count, to),
+                    Numbers::Int32(genes) => narrow_genes(&genes[range], count, to),
+                    Numbers::Int64(genes) => narrow_genes(&genes[range], count, to),
+                    Numbers::UInt8(genes) => narrow_genes(&genes[range], count, to),
+                    Numbers::UInt16(genes) => narrow_genes(&genes[range], count, to),
+                    Numbers::UInt32(genes) => narrow_genes(&genes[range], count, to),
+                    Numbers::UInt64(genes) => narrow_genes(&genes[range], count, to),
+                    Numbers::Bool(_)
+                    | Numbers::Float16(_)
+                    | Numbers::Float32(_)
+                    | Numbers::Float64(_) => false,
+                }
+            }
+        }
+    )*};
+}
+
+column!(u16, u32, i32, f32, f64);
+id_column!(u16, u32, i32);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Numbers;
     use crate::survey::{ValueType, ValueTypes};
     use proptest::prelude::*;
 
@@ -261,15 +304,36 @@ mod tests {
     }
 
     #[test]
+    fn every_whole_number_of_16_bits_is_narrowed() {
+        for value in 0..=u16::MAX {
+            assert_eq!(f32::from(value).narrow(), (value, true));
+            assert!(!Narrow::<u16>::narrow(f32::from(value) + 65536.0).1);
+            assert!(!Narrow::<u16>::narrow(-1.0 - f32::from(value)).1);
+        }
+        for value in [0.5f32, 0.25, 1e-40, 65535.5, 8_388_608.0, 1.6e7, 3e38] {
+            assert!(!Narrow::<u16>::narrow(value).1, "{value}");
+            assert!(!Narrow::<u16>::narrow(-value).1, "-{value}");
+        }
+    }
+
+    #[test]
     fn genes_are_checked() {
-        let genes = narrow_genes::<i32, u16>(&[0, 2, 1], &[0, 2, 3], 3);
-        assert!(genes.in_range && genes.ascending);
-        assert_eq!(genes.ids, [0, 2, 1]);
-        assert!(!narrow_genes::<i32, u16>(&[-1], &[0, 1], 3).in_range);
-        assert!(!narrow_genes::<i64, u16>(&[3], &[0, 1], 3).in_range);
-        assert!(!narrow_genes::<i32, u16>(&[0], &[0, 1], 0).in_range);
-        assert!(!narrow_genes::<u8, u16>(&[1, 1], &[0, 2], 3).ascending);
+        let mut ids: Vec<u16> = vec![7];
+        assert!(narrow_genes(&[0i32, 2, 1], 3, &mut ids));
+        assert_eq!(ids, [7, 0, 2, 1]);
+        assert!(!narrow_genes(&[-1i32], 3, &mut ids));
+        assert!(!narrow_genes(&[3i64], 3, &mut ids));
+        assert!(!narrow_genes(&[0i32], 0, &mut ids));
+        assert!(narrow_genes::<i32, u16>(&[], 0, &mut ids));
         // 300 genes: the stored type holds fewer.
-        assert!(narrow_genes::<u8, u16>(&[255], &[0, 1], 300).in_range);
+        assert!(narrow_genes(&[255u8], 300, &mut ids));
+        let fractions = Numbers::Float32(vec![1.0]);
+        assert!(!u16::genes(&fractions, 0..1, 3, &mut ids));
+    }
+
+    #[test]
+    fn order_is_strict() {
+        assert!(ascend::<u8>(&[]) && ascend(&[1]) && ascend(&[1, 2, 9]));
+        assert!(!ascend(&[1, 1]) && !ascend(&[1, 3, 2]));
     }
 }

@@ -4,13 +4,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use lance_encoding::constants::COMPRESSION_META_KEY;
+use lance_encoding::constants::{BSS_META_KEY, COMPRESSION_META_KEY, RLE_THRESHOLD_META_KEY};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{
     Compression, IdType, Plan, PlannedColumn, PlannedEmbedding, ShardTable, data_type,
 };
 use crate::survey::{FloatType, ValueType};
+
+/// A column is looked at for runs if it has fewer of them than this part of its rows. The first
+/// column has long runs. In others Lance would look in vain, which takes longer than to encode
+/// them; see benches/README.md.
+const RUNS: &str = "0.05";
 
 /// A table of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -126,14 +131,17 @@ fn entries(plan: &Plan, table: ShardTable) -> Schema {
         Compression::Zstd => Some("zstd"),
     };
     let field = |name: &str, data_type| {
-        let field = Field::new(name, data_type, true);
-        match compression {
-            Some(scheme) => field.with_metadata(HashMap::from([(
-                COMPRESSION_META_KEY.into(),
-                scheme.into(),
-            )])),
-            None => field,
+        let mut metadata = HashMap::new();
+        if let Some(scheme) = compression {
+            metadata.insert(COMPRESSION_META_KEY.into(), scheme.into());
         }
+        if name == ids[0] {
+            // Runs of a cell are shorter than its bytes split into streams and compressed.
+            metadata.insert(BSS_META_KEY.into(), "off".into());
+        } else {
+            metadata.insert(RLE_THRESHOLD_META_KEY.into(), RUNS.into());
+        }
+        Field::new(name, data_type, true).with_metadata(metadata)
     };
     let ids = ids
         .into_iter()

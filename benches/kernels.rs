@@ -1,0 +1,241 @@
+//! What every non-zero passes, each step alone.
+//!
+//! ```text
+//! kernels                  how fast each is
+//! kernels NAME ROUNDS      one of them, so often; for callgrind, see instructions.py
+//! kernels --list           their names
+//! ```
+
+use std::error::Error;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+use slaf::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
+use slaf::plan::IdType;
+use slaf::source::{self, CellChunk, ChunkBudget, MatrixName, Numbers, OpenOptions};
+use slaf::survey::ValueType;
+
+#[path = "measured/rows.rs"]
+mod rows;
+
+use rows::Maker;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Does its work once and tells how many entries it had.
+type Kernel = Box<dyn Fn() -> Outcome<usize>>;
+
+/// How often a kernel is run where its speed is measured; the best round counts.
+const ROUNDS: usize = 15;
+
+fn main() -> Outcome<()> {
+    // Cargo adds a flag of its own.
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let kernels = kernels();
+    match arguments[..] {
+        [] => {
+            for (name, make) in kernels {
+                let kernel = make()?;
+                let (mut entries, mut best) = (0, f64::INFINITY);
+                for _ in 0..ROUNDS {
+                    let started = Instant::now();
+                    entries = measured(&kernel)?;
+                    best = best.min(started.elapsed().as_secs_f64());
+                }
+                let each = best * 1e9 / entries as f64;
+                println!("{name:24} {each:7.2} ns an entry, {:7.1} M/s", 1e3 / each);
+            }
+        }
+        ["--list"] => kernels.iter().for_each(|(name, _)| println!("{name}")),
+        [wanted, rounds] => {
+            let (_, make) = kernels
+                .into_iter()
+                .find(|(name, _)| *name == wanted)
+                .ok_or_else(|| format!("there is no {wanted}"))?;
+            let kernel = make()?;
+            let mut entries = 0;
+            for _ in 0..rounds.parse()? {
+                entries += measured(&kernel)?;
+            }
+            println!("{entries}");
+        }
+        _ => return Err("kernels | kernels NAME ROUNDS | kernels --list".into()),
+    }
+    Ok(())
+}
+
+/// What callgrind counts.
+#[inline(never)]
+fn measured(kernel: &Kernel) -> Outcome<usize> {
+    black_box(kernel())
+}
+
+fn kernels() -> Vec<(&'static str, fn() -> Outcome<Kernel>)> {
+    vec![
+        ("float32-to-uint16", || {
+            expand(
+                ValueType::UInt16,
+                IdType::UInt16,
+                Order::Sorted,
+                Genes::Same,
+            )
+        }),
+        ("float32-to-float32", || {
+            expand(
+                ValueType::Float32,
+                IdType::Int32,
+                Order::Sorted,
+                Genes::Same,
+            )
+        }),
+        ("moved-genes", || {
+            expand(
+                ValueType::UInt16,
+                IdType::UInt16,
+                Order::Sorted,
+                Genes::Moved,
+            )
+        }),
+        ("unsorted", || {
+            expand(
+                ValueType::UInt16,
+                IdType::UInt16,
+                Order::Reversed,
+                Genes::Same,
+            )
+        }),
+        ("unite-layers", unite),
+        ("read-gzip", || read("demo.h5ad")),
+    ]
+}
+
+enum Order {
+    Sorted,
+    Reversed,
+}
+
+enum Genes {
+    Same,
+    /// The dataset has one more, before all others.
+    Moved,
+}
+
+/// Cells of made-up counts, as anndata stores them.
+fn chunk(order: &Order) -> CellChunk {
+    let rows = Maker::new().batch();
+    let mut indptr = vec![0];
+    indptr.extend((1..rows.cells.len()).filter(|&row| rows.cells[row] != rows.cells[row - 1]));
+    indptr.push(rows.cells.len());
+    let mut genes: Vec<i32> = rows.genes.iter().map(|&gene| i32::from(gene)).collect();
+    let mut values: Vec<f32> = rows.values.iter().map(|&value| f32::from(value)).collect();
+    if let Order::Reversed = order {
+        for row in indptr.windows(2) {
+            genes[row[0]..row[1]].reverse();
+            values[row[0]..row[1]].reverse();
+        }
+    }
+    CellChunk {
+        cells: 0..indptr.len() as u64 - 1,
+        indptr,
+        genes: Numbers::Int32(genes),
+        values: Numbers::Float32(values),
+    }
+}
+
+fn hashes(count: usize) -> Vec<IdHash> {
+    (0..count).map(|id| IdHash::of(&id.to_string())).collect()
+}
+
+fn spec<'a>(columns: ColumnMap<'a>, gene_hashes: &'a [IdHash]) -> CooSpec<'a> {
+    CooSpec {
+        path: "made.h5ad".into(),
+        matrix: "X".into(),
+        first_cell: 0,
+        genes: rows::GENES as u64,
+        columns,
+        dataset_genes: gene_hashes.len() as u64,
+        cell_type: IdType::UInt32,
+        gene_type: IdType::UInt16,
+        value_type: ValueType::UInt16,
+        gene_hashes,
+    }
+}
+
+fn expand(value_type: ValueType, gene_type: IdType, order: Order, genes: Genes) -> Outcome<Kernel> {
+    let chunk = chunk(&order);
+    let cells = hashes(chunk.indptr.len() - 1);
+    let (places, gene_hashes): (Vec<u32>, _) = match genes {
+        Genes::Same => (Vec::new(), hashes(rows::GENES)),
+        Genes::Moved => (
+            (1..=u32::try_from(rows::GENES)?).collect(),
+            hashes(rows::GENES + 1),
+        ),
+    };
+    Ok(Box::new(move || {
+        let columns = match places[..] {
+            [] => ColumnMap::Same,
+            _ => ColumnMap::Moved(&places),
+        };
+        let spec = CooSpec {
+            gene_type,
+            value_type,
+            ..spec(columns, &gene_hashes)
+        };
+        Ok(CooBatch::new(&chunk, &cells, &spec)?.rows())
+    }))
+}
+
+/// Two layers of which the second lacks every other entry.
+fn unite() -> Outcome<Kernel> {
+    let whole = chunk(&Order::Sorted);
+    let (Numbers::Int32(genes), Numbers::Float32(values)) = (&whole.genes, &whole.values) else {
+        return Err("the chunk has other types".into());
+    };
+    let half = CellChunk {
+        cells: whole.cells.clone(),
+        indptr: whole.indptr.iter().map(|end| end.div_ceil(2)).collect(),
+        genes: Numbers::Int32(genes.iter().copied().step_by(2).collect()),
+        values: Numbers::Float32(values.iter().copied().step_by(2).collect()),
+    };
+    let gene_hashes = hashes(rows::GENES);
+    let cells = hashes(whole.indptr.len() - 1);
+    let spec = spec(ColumnMap::Same, &gene_hashes);
+    let layers = [
+        CooBatch::new(&whole, &cells, &spec)?,
+        CooBatch::new(&half, &cells, &spec)?,
+    ];
+    Ok(Box::new(move || {
+        let layers = layers.iter().map(|layer| vec![layer.clone()]).collect();
+        let types = [ValueType::UInt16; 2];
+        let united = LayersBatch::unite(layers, IdType::UInt16, IdType::UInt32, &types)?;
+        Ok(united.gene_ids.len())
+    }))
+}
+
+/// A matrix of a fixture, from the file to chunks.
+fn read(name: &str) -> Outcome<Kernel> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/h5ad")
+        .join(name);
+    let source = source::open(&path, &OpenOptions::default())?;
+    let budget = ChunkBudget {
+        bytes: 1 << 20,
+        cells: u64::MAX,
+    };
+    Ok(Box::new(move || {
+        let cells = source.description().cells;
+        let mut entries = 0;
+        for chunk in source.chunks(&MatrixName::Main, 0..cells, budget)? {
+            entries += chunk?.read()?.values.len();
+        }
+        Ok(entries)
+    }))
+}

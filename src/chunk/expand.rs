@@ -1,0 +1,239 @@
+//! Chunks that are tidy become columns: checked, narrowed, counted and digested block by block, so
+//! that what one step has touched is still in the processor's cache for the next.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, PrimitiveArray};
+use arrow::datatypes::{
+    ArrowPrimitiveType, Float32Type, Float64Type, Int32Type, UInt16Type, UInt32Type,
+};
+
+use super::narrow::{Column, IdColumn, Narrow, ascend};
+use super::{CooSpec, Digest, IdHash, ValueStats};
+use crate::plan::IdType;
+use crate::source::CellChunk;
+use crate::survey::ValueType;
+
+/// Entries of a block, unless a single cell has more. With up to 16 bytes each before and after,
+/// they fit the cache that each core has to itself.
+const BLOCK: usize = 1 << 13;
+
+/// A chunk as columns.
+pub(super) struct Expanded {
+    pub cells: ArrayRef,
+    pub genes: ArrayRef,
+    pub values: ArrayRef,
+    pub stats: Vec<ValueStats>,
+    pub digest: Digest,
+}
+
+/// The columns of a chunk; `None` if some gene does not exist, genes do not ascend in every cell, a
+/// value is zero, or the planned type does not hold one. Who is told so looks for the culprit.
+pub(super) fn expand(
+    chunk: &CellChunk,
+    cell_hashes: &[IdHash],
+    spec: &CooSpec<'_>,
+) -> Option<Expanded> {
+    let (genes, values, stats, digest) = match spec.gene_type {
+        IdType::UInt16 => by_value::<UInt16Type>(chunk, cell_hashes, spec),
+        IdType::UInt32 => by_value::<UInt32Type>(chunk, cell_hashes, spec),
+        IdType::Int32 => by_value::<Int32Type>(chunk, cell_hashes, spec),
+    }?;
+    let cells = match spec.cell_type {
+        IdType::UInt16 => cell_column::<UInt16Type>(chunk, spec),
+        IdType::UInt32 => cell_column::<UInt32Type>(chunk, spec),
+        IdType::Int32 => cell_column::<Int32Type>(chunk, spec),
+    };
+    Some(Expanded {
+        cells,
+        genes,
+        values,
+        stats,
+        digest,
+    })
+}
+
+type Parts = (ArrayRef, ArrayRef, Vec<ValueStats>, Digest);
+
+fn by_value<G>(chunk: &CellChunk, cell_hashes: &[IdHash], spec: &CooSpec<'_>) -> Option<Parts>
+where
+    G: ArrowPrimitiveType<Native: IdColumn>,
+{
+    match spec.value_type {
+        ValueType::UInt16 => block_by_block::<G, UInt16Type>(chunk, cell_hashes, spec),
+        ValueType::UInt32 => block_by_block::<G, UInt32Type>(chunk, cell_hashes, spec),
+        ValueType::Int32 => block_by_block::<G, Int32Type>(chunk, cell_hashes, spec),
+        ValueType::Float32 => block_by_block::<G, Float32Type>(chunk, cell_hashes, spec),
+        ValueType::Float64 => block_by_block::<G, Float64Type>(chunk, cell_hashes, spec),
+    }
+}
+
+fn block_by_block<G, V>(
+    chunk: &CellChunk,
+    cell_hashes: &[IdHash],
+    spec: &CooSpec<'_>,
+) -> Option<Parts>
+where
+    G: ArrowPrimitiveType<Native: IdColumn>,
+    V: ArrowPrimitiveType<Native: Column>,
+{
+    let ends = &chunk.indptr;
+    let mut genes: Vec<G::Native> = Vec::with_capacity(chunk.genes.len());
+    let mut values: Vec<V::Native> = Vec::with_capacity(chunk.values.len());
+    let mut stats = Vec::with_capacity(cell_hashes.len());
+    let mut digest = Digest::default();
+    let mut first = 0;
+    while first + 1 < ends.len() {
+        let mut last = first + 1;
+        while last + 1 < ends.len() && ends[last + 1] - ends[first] <= BLOCK {
+            last += 1;
+        }
+        let block = ends[first]..ends[last];
+        let exist = G::Native::genes(&chunk.genes, block.clone(), spec.genes, &mut genes);
+        let seen = V::Native::values(&chunk.values, block, &mut values);
+        if !exist || !seen.exact || seen.zeros {
+            return None;
+        }
+        for (row, &cell) in ends[first..=last].windows(2).zip(&cell_hashes[first..]) {
+            let (genes, values) = (&genes[row[0]..row[1]], &values[row[0]..row[1]]);
+            if !ascend(genes) {
+                return None;
+            }
+            stats.push(ValueStats::of_cell(values));
+            digest.add(row_digest(cell, genes, values, spec.gene_hashes));
+        }
+        first = last;
+    }
+    Some((column::<G>(genes), column::<V>(values), stats, digest))
+}
+
+/// The digest of a cell's rows. Genes must exist.
+fn row_digest<G: IdColumn, V: Column>(
+    cell: IdHash,
+    genes: &[G],
+    values: &[V],
+    hashes: &[IdHash],
+) -> Digest {
+    let mut digest = Digest::default();
+    for (&gene, &value) in genes.iter().zip(values) {
+        let gene = gene.try_into().map_or(hashes[0], |gene| hashes[gene]);
+        digest.add_entry(cell, gene, value.into());
+    }
+    digest
+}
+
+fn column<T: ArrowPrimitiveType>(values: Vec<T::Native>) -> ArrayRef {
+    Arc::new(PrimitiveArray::<T>::new(values.into(), None))
+}
+
+/// Each cell's identifier as often as it has rows.
+fn cell_column<T: ArrowPrimitiveType>(chunk: &CellChunk, spec: &CooSpec<'_>) -> ArrayRef
+where
+    u64: Narrow<T::Native>,
+{
+    let rows = chunk.indptr.last().copied().unwrap_or(0);
+    let mut ids = Vec::with_capacity(rows);
+    let first = spec.first_cell + chunk.cells.start;
+    for (cell, row) in (first..).zip(chunk.indptr.windows(2)) {
+        let (id, fits) = Narrow::<T::Native>::narrow(cell);
+        debug_assert!(fits, "the plan counts cells before it chooses this type");
+        ids.resize(ids.len() + (row[1] - row[0]), id);
+    }
+    column::<T>(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::ColumnMap;
+    use crate::source::Numbers;
+
+    const GENES: usize = BLOCK + 10;
+
+    fn hashes(count: usize) -> Vec<IdHash> {
+        (0..count).map(|id| IdHash::of(&id.to_string())).collect()
+    }
+
+    fn spec(gene_hashes: &[IdHash]) -> CooSpec<'_> {
+        CooSpec {
+            path: "made".into(),
+            matrix: "X".into(),
+            first_cell: 100,
+            genes: GENES as u64,
+            columns: ColumnMap::Same,
+            dataset_genes: GENES as u64,
+            cell_type: IdType::UInt32,
+            gene_type: IdType::UInt16,
+            value_type: ValueType::UInt16,
+            gene_hashes,
+        }
+    }
+
+    /// Cells with so many entries each, from the first gene on.
+    fn chunk(first: u64, sizes: &[usize]) -> CellChunk {
+        let (mut indptr, mut genes, mut values) = (vec![0], Vec::new(), Vec::new());
+        for (&size, cell) in sizes.iter().zip(first..) {
+            genes.extend(0..i32::try_from(size).unwrap());
+            values.extend((0..size).map(|gene| ((gene as u64 + cell) % 7 + 1) as f32));
+            indptr.push(genes.len());
+        }
+        CellChunk {
+            cells: first..first + sizes.len() as u64,
+            indptr,
+            genes: Numbers::Int32(genes),
+            values: Numbers::Float32(values),
+        }
+    }
+
+    #[test]
+    fn cells_in_blocks_are_as_cells_alone() {
+        let sizes = [3, BLOCK - 4, 2, 0, BLOCK + 5, BLOCK, 1];
+        let (gene_hashes, cell_hashes) = (hashes(GENES), hashes(sizes.len()));
+        let spec = spec(&gene_hashes);
+        let whole = expand(&chunk(0, &sizes), &cell_hashes, &spec).unwrap();
+        let (mut start, mut digest) = (0, Digest::default());
+        for (cell, &size) in sizes.iter().enumerate() {
+            let hash = &cell_hashes[cell..=cell];
+            let alone = expand(&chunk(cell as u64, &[size]), hash, &spec).unwrap();
+            for (all, own) in [
+                (&whole.cells, &alone.cells),
+                (&whole.genes, &alone.genes),
+                (&whole.values, &alone.values),
+            ] {
+                assert_eq!(all.slice(start, size).as_ref(), own.as_ref());
+            }
+            assert_eq!(whole.stats[cell], alone.stats[0]);
+            digest.add(alone.digest);
+            start += size;
+        }
+        assert_eq!(whole.values.len(), start);
+        assert_eq!(whole.digest, digest);
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_later_block_is_seen() {
+        let sizes = [BLOCK, BLOCK, 3];
+        let (gene_hashes, cell_hashes) = (hashes(GENES), hashes(sizes.len()));
+        let spec = spec(&gene_hashes);
+        let wrong = |gene: Option<i32>, value: Option<f32>| {
+            let mut chunk = chunk(0, &sizes);
+            let (Numbers::Int32(genes), Numbers::Float32(values)) =
+                (&mut chunk.genes, &mut chunk.values)
+            else {
+                unreachable!("made so")
+            };
+            let last = genes.len() - 1;
+            genes[last] = gene.unwrap_or(genes[last]);
+            values[last] = value.unwrap_or(values[last]);
+            expand(&chunk, &cell_hashes, &spec).is_none()
+        };
+        assert!(!wrong(None, None) && !wrong(Some(GENES as i32 - 1), Some(65535.0)));
+        assert!(wrong(Some(GENES as i32), None), "no such gene");
+        assert!(wrong(Some(-1), None), "no such gene");
+        assert!(wrong(Some(1), None), "a gene twice");
+        assert!(wrong(Some(0), None), "out of order");
+        for value in [0.0, -0.0, 0.5, 65536.0, -1.0, f32::NAN] {
+            assert!(wrong(None, Some(value)), "{value}");
+        }
+    }
+}
