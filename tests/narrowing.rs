@@ -233,7 +233,10 @@ fn a_row_takes_few_bytes() {
     let folder = tempfile::tempdir().unwrap();
     for (dtypes, most) in [(Dtypes::Narrow, 2.1), (Dtypes::Signed, 2.1)] {
         let output = folder.path().join(dtypes.name());
-        let plan = plan_options(dtypes, 1_000_000);
+        let plan = PlanOptions {
+            compression: dtypes.best_compression(),
+            ..plan_options(dtypes, 1_000_000)
+        };
         let outcome = convert(source.clone(), &output, &plan, run_options(2, 50)).unwrap();
         let each = outcome.bytes_out as f64 / 1e5;
         assert!(each < most, "{each} bytes a row with {}", dtypes.name());

@@ -12,6 +12,9 @@ use super::json::column_values;
 /// Bytes of memory that a value takes as JSON, without the bytes of a text.
 const VALUE_BYTES: u64 = 64;
 
+/// Rows that are read at once.
+const ROWS: u64 = 1 << 12;
+
 /// The memory that is left for `uns.json`.
 pub(super) struct JsonRoom {
     left: u64,
@@ -59,7 +62,7 @@ impl JsonRoom {
         values: usize,
         read: impl Fn(Range<u64>) -> Result<ArrayRef, SourceError>,
     ) -> Result<Listed, SourceError> {
-        let mut blocks = RowBlocks::new(rows, values);
+        let mut blocks = RowBlocks::new(rows, values).at_most(ROWS);
         let (mut all, mut not_finite) = (Vec::new(), 0);
         while let Some(rows) = blocks.next() {
             let column = read(rows)?;

@@ -13,10 +13,15 @@ use uuid::Uuid;
 
 use super::{Layout, TableError, TableFolder};
 use crate::plan::JobId;
+use crate::source::blocks::bytes_of;
 use crate::store::{sync_file, sync_folder};
 
 /// Rows of a batch given to Lance at once; measured to be encoded fastest.
 const BATCH_ROWS: usize = 1 << 18;
+
+/// Bytes of a batch given to Lance at once, which is never cut before it is encoded: what reads it
+/// again holds it whole.
+const BATCH_BYTES: u64 = 4 << 20;
 
 /// Bytes that a writer collects before it encodes, in all columns together: 8 MiB, the default of
 /// Lance, for each column of the expression table, and less where there are many columns.
@@ -72,9 +77,12 @@ impl FragmentWriter {
 
     /// Appends rows.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        let each = bytes_of(batch.columns()).div_ceil(batch.num_rows().max(1) as u64);
+        let fitting = usize::try_from(BATCH_BYTES / each.max(1)).unwrap_or(BATCH_ROWS);
+        let most = fitting.clamp(1, BATCH_ROWS);
         let mut start = 0;
         while start < batch.num_rows() {
-            let length = BATCH_ROWS.min(batch.num_rows() - start);
+            let length = most.min(batch.num_rows() - start);
             self.writer
                 .write_batch(&batch.slice(start, length))
                 .await

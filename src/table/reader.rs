@@ -16,14 +16,21 @@ use super::{TableError, TableFolder};
 const BATCH_ROWS: usize = 1 << 16;
 const BATCH_VALUES: usize = 1 << 21;
 
-/// Rows of a batch with texts, whose length no header tells.
+/// Rows of a batch with texts, and bytes in their files. Lance makes room for eight times as many
+/// when it reads long texts.
 const TEXT_ROWS: usize = 1 << 12;
+const TEXT_BYTES: u64 = 1 << 18;
 
-/// Bytes of a batch, for very long texts: Lance copies what it cuts by bytes.
+/// Bytes of a batch, where some texts are much longer than others: Lance copies what it cuts by
+/// bytes.
 const BATCH_BYTES: u64 = 8 << 20;
 
 /// Batches that are decoded ahead, on however many processors.
 const BATCHES: usize = 2;
+
+/// Bytes that are read ahead of what is decoded; by default 2 GiB. A page that is larger is read all
+/// the same.
+const AHEAD: u64 = 16 << 20;
 
 /// Rows that are read at once from a table with these columns.
 fn batch_rows(table: &Dataset) -> usize {
@@ -37,8 +44,21 @@ fn batch_rows(table: &Dataset) -> usize {
         .fields()
         .iter()
         .any(|field| matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8));
-    let most = if texts { TEXT_ROWS } else { BATCH_ROWS };
+    let most = if texts { text_rows(table) } else { BATCH_ROWS };
     (BATCH_VALUES / values.max(1)).clamp(16, most)
+}
+
+/// Rows of a table with texts that are so long on average.
+fn text_rows(table: &Dataset) -> usize {
+    let (mut rows, mut bytes) = (0, 0);
+    for fragment in table.fragments().iter() {
+        rows += fragment.physical_rows.unwrap_or(0) as u64;
+        let files = fragment.files.iter();
+        let sizes = files.filter_map(|file| file.file_size_bytes.get());
+        bytes += sizes.map(u64::from).sum::<u64>();
+    }
+    let fitting = TEXT_BYTES / bytes.div_ceil(rows.max(1)).max(1);
+    usize::try_from(fitting).map_or(TEXT_ROWS, |rows| rows.clamp(16, TEXT_ROWS))
 }
 
 fn scanner(table: &Dataset) -> Scanner {
@@ -47,6 +67,7 @@ fn scanner(table: &Dataset) -> Scanner {
     scan.batch_size(batch_rows(table));
     scan.batch_size_bytes(BATCH_BYTES);
     scan.batch_readahead(BATCHES);
+    scan.io_buffer_size(AHEAD);
     scan
 }
 
