@@ -7,14 +7,15 @@ use arrow::array::{AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
 
+use super::base_columns::{columns, embeddings, id_type, original, others, value_type};
 use super::{ColumnNote, Dataset, DatasetError};
 use crate::plan::{
     Base, BaseMatrix, BaseSource, BaseSurvey, Compression, Described, Dtypes, GeneKey, IdType,
-    PlannedColumn, PlannedEmbedding, STABLE_IDS, Widening,
+    PlannedColumn, STABLE_IDS, Widening,
 };
-use crate::source::{ColumnKind, NumberType, Part};
+use crate::source::Part;
 use crate::store::StoreError;
-use crate::survey::{FloatType, ValueType, id_hash};
+use crate::survey::{ValueType, id_hash};
 use crate::table::{RowReader, TableError, TableName};
 
 /// The key under which Lance keeps the compression of a column.
@@ -281,129 +282,4 @@ pub(super) fn texts(
         source,
     })?;
     Ok(texts.as_string::<i32>().clone())
-}
-
-fn id_type(data_type: &DataType) -> Option<IdType> {
-    Some(match data_type {
-        DataType::UInt16 => IdType::UInt16,
-        DataType::UInt32 => IdType::UInt32,
-        DataType::Int32 => IdType::Int32,
-        _ => return None,
-    })
-}
-
-fn value_type(data_type: &DataType) -> Option<ValueType> {
-    Some(match data_type {
-        DataType::UInt16 => ValueType::UInt16,
-        DataType::UInt32 => ValueType::UInt32,
-        DataType::Int32 => ValueType::Int32,
-        DataType::Float32 => ValueType::Float32,
-        DataType::Float64 => ValueType::Float64,
-        _ => return None,
-    })
-}
-
-/// What a column of the dataset is called in its inputs, and the names of its numbers.
-fn original(part: Part, name: &str, notes: &[ColumnNote]) -> (String, Vec<String>) {
-    let mut notes = notes.iter().filter(|note| note.part == part);
-    match notes.find(|note| note.written_as == name) {
-        Some(note) => (note.column.clone(), note.columns.clone()),
-        None => (name.to_string(), Vec::new()),
-    }
-}
-
-/// The columns of obs or var. Those of types that no input has are not among them: they stay as
-/// they are, and what is appended has no value there.
-fn columns(schema: &Schema, own: &[&str], part: Part, dataset: &Dataset) -> Vec<PlannedColumn> {
-    let config = dataset.config();
-    let dtypes = match part {
-        Part::Obs => &config.obs_dtypes,
-        _ => &config.var_dtypes,
-    };
-    let fields = schema.fields().iter();
-    let fields = fields.filter(|field| !own.contains(&field.name().as_str()));
-    fields
-        .filter_map(|field| {
-            let kind = match kind(field.data_type())? {
-                ColumnKind::Text => match dtypes.get(field.name()) {
-                    Some(dtype) if dtype.dtype == "category" => ColumnKind::Categorical {
-                        ordered: dtype.ordered.unwrap_or(false),
-                    },
-                    _ => ColumnKind::Text,
-                },
-                kind => kind,
-            };
-            Some(PlannedColumn {
-                column: original(part, field.name(), &config.column_notes).0,
-                written_as: field.name().clone(),
-                kind,
-            })
-        })
-        .collect()
-}
-
-/// The columns of a table that are neither its own nor these.
-fn others(
-    schema: &Schema,
-    own: &[&str],
-    columns: &[PlannedColumn],
-    embeddings: &[PlannedEmbedding],
-) -> Vec<String> {
-    let columns = columns.iter().map(|column| &column.written_as);
-    let known: Vec<&String> = columns
-        .chain(embeddings.iter().map(|embedding| &embedding.written_as))
-        .collect();
-    let names = schema.fields().iter().map(|field| field.name());
-    names
-        .filter(|name| !own.contains(&name.as_str()) && !known.contains(name))
-        .cloned()
-        .collect()
-}
-
-fn kind(data_type: &DataType) -> Option<ColumnKind> {
-    let number = match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-            return Some(ColumnKind::Text);
-        }
-        DataType::Dictionary(_, values) => return kind(values).filter(|k| *k == ColumnKind::Text),
-        DataType::Timestamp(_, None) => return Some(ColumnKind::Time),
-        DataType::Boolean => NumberType::Bool,
-        DataType::Int8 => NumberType::Int8,
-        DataType::Int16 => NumberType::Int16,
-        DataType::Int32 => NumberType::Int32,
-        DataType::Int64 => NumberType::Int64,
-        DataType::UInt8 => NumberType::UInt8,
-        DataType::UInt16 => NumberType::UInt16,
-        DataType::UInt32 => NumberType::UInt32,
-        DataType::UInt64 => NumberType::UInt64,
-        DataType::Float16 => NumberType::Float16,
-        DataType::Float32 => NumberType::Float32,
-        DataType::Float64 => NumberType::Float64,
-        _ => return None,
-    };
-    Some(ColumnKind::Nullable(number))
-}
-
-fn embeddings(schema: &Schema, part: Part, notes: &[ColumnNote]) -> Vec<PlannedEmbedding> {
-    let fields = schema.fields().iter();
-    fields
-        .filter_map(|field| {
-            let DataType::FixedSizeList(item, width) = field.data_type() else {
-                return None;
-            };
-            let float_type = match item.data_type() {
-                DataType::Float32 => FloatType::Float32,
-                DataType::Float64 => FloatType::Float64,
-                _ => return None,
-            };
-            let (name, columns) = original(part, field.name(), notes);
-            Some(PlannedEmbedding {
-                name,
-                written_as: field.name().clone(),
-                width: u64::try_from(*width).ok()?,
-                float_type,
-                columns: Some(columns).filter(|columns| !columns.is_empty()),
-            })
-        })
-        .collect()
 }

@@ -2,6 +2,7 @@
 //! summary of what it holds.
 
 mod base;
+mod base_columns;
 mod census;
 mod checkpoint;
 mod config;

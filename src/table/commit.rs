@@ -1,9 +1,8 @@
 //! The folder of a table, and making fragments visible in it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use lance::Dataset;
 use lance::dataset::CommitBuilder;
@@ -242,100 +241,11 @@ impl TableFolder {
         sync_folder(&self.path)?;
         Ok(())
     }
-
-    /// Files that no version of the table refers to: data that was never committed, and what killed
-    /// commits left behind.
-    pub async fn orphans(&self) -> Result<Vec<String>, TableError> {
-        let Some(newest) = self.newest().await? else {
-            return Ok(Vec::new());
-        };
-        let files_of = |table: &Dataset| -> HashSet<String> {
-            let files = table
-                .fragments()
-                .iter()
-                .flat_map(|fragment| &fragment.files);
-            files.map(|file| file.path.clone()).collect()
-        };
-        let mut known = files_of(&newest);
-        let mut orphans = files_except(&self.path.join("data"), &known)?;
-        if !orphans.is_empty() {
-            // Older versions may have had files that the newest no longer has.
-            let lance = |e| TableError::lance("read the history of", &self.path, e);
-            for version in newest.versions().await.map_err(lance)? {
-                if let Ok(older) = newest.checkout_version(version.version).await {
-                    known.extend(files_of(&older));
-                }
-            }
-            orphans.retain(|name| !known.contains(name));
-        }
-        let mut names: Vec<String> = orphans.iter().map(|name| format!("data/{name}")).collect();
-        let unfinished = |name: &String| !is_version_file(name);
-        let versions = files_except(&self.path.join("_versions"), &HashSet::new())?;
-        let versions = versions.iter().filter(|name| unfinished(name));
-        names.extend(versions.map(|name| format!("_versions/{name}")));
-        Ok(names)
-    }
-
-    /// Removes the files of a job that nothing refers to: data files that neither the newest
-    /// version nor `kept` names, and what killed runs left half written `before` this one began.
-    pub async fn remove_orphans(
-        &self,
-        job: &JobId,
-        kept: &[Fragment],
-        before: SystemTime,
-    ) -> Result<u64, TableError> {
-        if !self.path.is_dir() {
-            return Ok(0);
-        }
-        let newest = self.newest().await?;
-        let versions: &[Fragment] = newest.as_ref().map_or(&[], |table| table.fragments());
-        let data: HashSet<&str> = versions
-            .iter()
-            .chain(kept)
-            .flat_map(|fragment| &fragment.files)
-            .map(|file| file.path.as_str())
-            .collect();
-        let folder = self.path.join("data");
-        let mut removed = remove_files(&folder, |name| {
-            name.starts_with(job.short()) && !data.contains(name)
-                || name.starts_with(HALF_WRITTEN) && is_older(&folder.join(name), before)
-        })?;
-        let transaction = newest
-            .as_ref()
-            .and_then(|table| table.manifest().transaction_file.clone());
-        let transactions = self.path.join("_transactions");
-        // What others do at the same time must not be disturbed.
-        removed += remove_files(&transactions, |name| {
-            transaction.as_deref() != Some(name) && names_job(&transactions.join(name), job)
-        })?;
-        let versions = self.path.join("_versions");
-        removed += remove_files(&versions, |name| {
-            !is_version_file(name) && is_older(&versions.join(name), before)
-        })?;
-        Ok(removed)
-    }
-}
-
-/// The beginning of the names of files that Lance has not written to their end.
-const HALF_WRITTEN: &str = ".tmp";
-
-/// Whether nobody has written a file since. A program that writes the table right now, without a
-/// lock, must not be disturbed.
-fn is_older(file: &Path, than: SystemTime) -> bool {
-    let modified = std::fs::metadata(file).and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|modified| modified < than)
 }
 
 /// What the transaction is called that takes back what a job did.
 fn undone(job: &JobId) -> String {
     format!("undo {job}")
-}
-
-/// Whether the file of a transaction was written by a job: it holds its properties as they are.
-fn names_job(transaction: &Path, job: &JobId) -> bool {
-    let job = job.as_str().as_bytes();
-    let bytes = std::fs::read(transaction).unwrap_or_default();
-    bytes.windows(job.len()).any(|window| window == job)
 }
 
 /// How a table changes.
@@ -352,52 +262,6 @@ pub enum Change<'a> {
 }
 
 /// Temporary files of killed commits are called `.tmp_…` or, with a number, `….manifest#1`.
-fn is_manifest(name: &str) -> bool {
+pub(super) fn is_manifest(name: &str) -> bool {
     name.ends_with(".manifest") && !name.starts_with('.')
-}
-
-fn is_version_file(name: &str) -> bool {
-    is_manifest(name) || name == "latest_version_hint.json"
-}
-
-/// The names of the files in a folder, without some.
-fn files_except(folder: &Path, known: &HashSet<String>) -> Result<Vec<String>, StoreError> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let io = |e| StoreError::from_io("list", folder, e);
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let name = entry
-            .map_err(io)?
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
-        if !known.contains(&name) {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-fn remove_files(folder: &Path, unwanted: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
-    if !folder.is_dir() {
-        return Ok(0);
-    }
-    let io = |e| StoreError::from_io("list", folder, e);
-    let mut removed = 0;
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if path.is_file() && unwanted(&name) {
-            crate::store::remove_file(&path)?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
 }

@@ -8,6 +8,7 @@ mod error;
 mod fragment;
 mod frame;
 mod layout;
+mod orphans;
 mod reader;
 mod row_digest;
 mod rows;

@@ -1,0 +1,237 @@
+//! The arguments as they are typed.
+
+mod groups;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+pub(in crate::cli) use groups::{
+    JoinArguments, ReadArguments, ResourceArguments, RunArguments, WriteArguments,
+};
+pub(in crate::cli) use values::{
+    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, JoinArgument,
+    ValueTypeArgument,
+};
+
+/// Turn single-cell data into SLAF datasets: Lance tables that can be queried, appended to and
+/// streamed for training.
+#[derive(Debug, Parser)]
+#[command(name = "slaf", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 input refused, 4 verification failed, 75 try again (another process is writing)."
+)]
+pub struct Arguments {
+    /// Tell errors only; no progress, no summary
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(in crate::cli) quiet: bool,
+
+    /// Tell more; twice for even more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(in crate::cli) verbose: u8,
+
+    #[command(subcommand)]
+    pub(in crate::cli) command: Command,
+}
+
+/// How much is told on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+    Debug,
+}
+
+impl Arguments {
+    pub(in crate::cli) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, 1) => Verbosity::Verbose,
+            (false, _) => Verbosity::Debug,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Convert files into a SLAF dataset, or finish an interrupted conversion
+    Convert(Box<ConvertArguments>),
+    /// Append files to a dataset that others may be reading, or finish an interrupted append
+    Append(Box<AppendArguments>),
+    /// Look at inputs as convert and append would, and tell how they go together
+    Validate(Box<ValidateArguments>),
+    /// Describe a dataset, complete or not
+    Info(InfoArguments),
+    /// Check a dataset: its files, identifiers, order and digests, and every value against its inputs
+    Verify(VerifyArguments),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// A conversion that was killed goes on where it was when the same command is run again.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ConvertArguments {
+    /// The inputs (h5ad files, 10x H5 files, Matrix Market files, the folders or archives they are
+    /// in), and last the output (unless -o names it)
+    #[arg(required = true, value_name = "INPUT… OUTPUT")]
+    pub paths: Vec<PathBuf>,
+
+    /// A file that names inputs, one a line, and after a tab what an input is called in the dataset
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub inputs: Option<PathBuf>,
+
+    /// The dataset to write, a folder
+    #[arg(short, long, value_name = "DATASET")]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub read: ReadArguments,
+
+    #[command(flatten)]
+    pub joins: JoinArguments,
+
+    #[command(flatten)]
+    pub write: WriteArguments,
+
+    /// Replace a complete dataset, which stays as it is until the new one is complete
+    #[arg(long, help_heading = "Output")]
+    pub overwrite: bool,
+
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// The dataset stays as it is, for those who read it, until all of the inputs are appended; then all
+/// of them are there at once. An append that was killed goes on where it was when the same command is
+/// run again. Types, compression and names are those of the dataset.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct AppendArguments {
+    /// The inputs, and last the dataset (unless -o names it)
+    #[arg(required = true, value_name = "INPUT… DATASET")]
+    pub paths: Vec<PathBuf>,
+
+    /// A file that names inputs, one a line, and after a tab what an input is called in the dataset
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub inputs: Option<PathBuf>,
+
+    /// The dataset to append to, a folder
+    #[arg(short, long, value_name = "DATASET")]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub read: ReadArguments,
+
+    #[command(flatten)]
+    pub joins: JoinArguments,
+
+    /// Rewrite tables of the dataset whose types do not hold what is appended (values, numbers of
+    /// genes, columns) in wider ones, as a part of the same change
+    #[arg(long, help_heading = "Output")]
+    pub widen: bool,
+
+    /// Rows of a fragment at most. More fragments mix better in slafdb's training loader, but its
+    /// lazy AnnData is right for one fragment only
+    #[arg(long, env = "SLAF_FRAGMENT_ROWS", help_heading = "Output", value_parser = clap::value_parser!(u64).range(1..))]
+    pub fragment_rows: Option<u64>,
+
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// Exits with 3 where convert, or append, would refuse the inputs with the same options.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ValidateArguments {
+    /// The inputs
+    #[arg(value_name = "INPUT")]
+    pub paths: Vec<PathBuf>,
+
+    /// A file that names inputs, one a line, and after a tab what an input is called in the dataset
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub inputs: Option<PathBuf>,
+
+    /// The dataset that they would be appended to
+    #[arg(long, value_name = "DATASET")]
+    pub against: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub read: ReadArguments,
+
+    #[command(flatten)]
+    pub joins: JoinArguments,
+
+    #[command(flatten)]
+    pub write: WriteArguments,
+
+    /// As for append: tables of the dataset may be rewritten in wider types
+    #[arg(long, help_heading = "Output")]
+    pub widen: bool,
+
+    #[command(flatten)]
+    pub resources: ResourceArguments,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct InfoArguments {
+    /// The dataset, a folder
+    pub dataset: PathBuf,
+
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Exits with 4 when anything is not as it should be.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct VerifyArguments {
+    /// The dataset, a folder
+    pub dataset: PathBuf,
+
+    /// Inputs that the dataset was made from, to be compared with it value by value
+    #[arg(long, value_name = "INPUT", num_args = 1..)]
+    pub against: Vec<PathBuf>,
+
+    /// Memory that reading the inputs may take, such as 512MiB or 2G
+    #[arg(
+        long,
+        env = "SLAF_MEMORY",
+        default_value = "512MiB",
+        help_heading = "Resources"
+    )]
+    pub memory: bytesize::ByteSize,
+
+    /// Threads in all; 0 is one for each processor
+    #[arg(
+        short = '@',
+        long,
+        env = "SLAF_THREADS",
+        default_value = "0",
+        help_heading = "Resources"
+    )]
+    pub threads: usize,
+
+    /// Folder for temporary files, which matrices sorted by gene need [default: the system's]
+    #[arg(long, env = "SLAF_SCRATCH_DIR", help_heading = "Resources")]
+    pub scratch_dir: Option<PathBuf>,
+
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

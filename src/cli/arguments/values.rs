@@ -1,0 +1,60 @@
+//! Values of arguments.
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::cli) enum FormatArgument {
+    H5ad,
+    /// 10x Genomics in HDF5
+    #[value(name = "10x-h5")]
+    #[serde(rename = "10x-h5")]
+    TenxH5,
+    /// Matrix Market with lists of cells and features
+    #[value(name = "10x-mtx")]
+    #[serde(rename = "10x-mtx")]
+    TenxMtx,
+    /// A TileDB-SOMA experiment, a folder
+    Soma,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::cli) enum GeneIdArgument {
+    Symbol,
+    Ensembl,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::cli) enum DtypesArgument {
+    Narrow,
+    Signed,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::cli) enum ValueTypeArgument {
+    Auto,
+    Uint16,
+    Uint32,
+    Float32,
+    Float64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::cli) enum CompressionArgument {
+    Auto,
+    None,
+    Lz4,
+    Zstd,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(in crate::cli) enum JoinArgument {
+    Exact,
+    Outer,
+    Inner,
+}
