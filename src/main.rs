@@ -1,11 +1,13 @@
 //! The command line of slaf.
 
-mod allocator;
-
 use std::process::ExitCode;
 
+/// The allocator of the system keeps ever more memory when large buffers come and go on several
+/// threads; this one stays flat.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
-    allocator::give_back_soon();
     let arguments = slaf::cli::parse();
     slaf::cli::start_log(&arguments);
     match slaf::cli::run(arguments) {

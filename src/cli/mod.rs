@@ -1,5 +1,6 @@
 //! The command line: raw arguments become a checked request, and each command has a file.
 
+mod allocator;
 mod append;
 mod arguments;
 mod bars;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use serde::Deserialize;
 
+use super::allocator;
 use super::arguments::{
     CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, ReadArguments,
     ResourceArguments, ValueTypeArgument, WriteArguments,
@@ -18,7 +19,7 @@ use crate::survey::ValueType;
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// The least memory with which the program does its work.
-pub(super) const LEAST_MEMORY: u64 = 256 << 20;
+const LEAST_MEMORY: u64 = 256 << 20;
 
 /// Checked settings of a conversion.
 #[derive(Debug, Clone)]
@@ -117,11 +118,10 @@ impl Settings {
             Some(path) => Layer::from_file(path)?,
             None => Layer::default(),
         };
-        Settings::check(
-            Layer::from_arguments(read, write, resources)
-                .over(file)
-                .over(defaults),
-        )
+        let given = Layer::from_arguments(read, write, resources);
+        let settings = Settings::check(given.over(file).over(defaults))?;
+        allocator::spare(settings.memory);
+        Ok(settings)
     }
 
     fn check(layer: Layer) -> Result<Self, Error> {
@@ -146,14 +146,7 @@ impl Settings {
         if fragment_rows == 0 {
             return Err(Error::Usage("fragment-rows must be at least 1".into()));
         }
-        let memory = required(layer.memory, "memory")?.as_u64();
-        if memory < LEAST_MEMORY {
-            return Err(Error::Usage(format!(
-                "a memory of {} is too little; {} is the least",
-                ByteSize::b(memory),
-                ByteSize::b(LEAST_MEMORY)
-            )));
-        }
+        let memory = enough_memory(required(layer.memory, "memory")?)?;
         let scratch = layer.scratch_dir.unwrap_or_else(std::env::temp_dir);
         if !scratch.is_dir() {
             return Err(Error::Usage(format!(
@@ -192,6 +185,17 @@ impl Settings {
             scratch,
         })
     }
+}
+
+/// The bytes of a memory that suffices.
+pub(super) fn enough_memory(memory: ByteSize) -> Result<u64, Error> {
+    if memory.as_u64() < LEAST_MEMORY {
+        return Err(Error::Usage(format!(
+            "a memory of {memory} is too little; {} is the least",
+            ByteSize::b(LEAST_MEMORY)
+        )));
+    }
+    Ok(memory.as_u64())
 }
 
 /// The number of threads, where 0 means one for each processor.

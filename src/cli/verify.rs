@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use indicatif::HumanCount;
 
+use super::allocator;
 use super::arguments::{Verbosity, VerifyArguments};
 use super::bars::Bars;
 use super::convert::give_up_on_stuck_files;
 use super::report::print;
-use super::settings::{LEAST_MEMORY, threads_or_all};
+use super::settings::{enough_memory, threads_or_all};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::progress::Event;
@@ -17,14 +18,8 @@ use crate::verify::{Against, Verification, verify};
 
 /// Verifies a dataset and tells what is wrong with it.
 pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(), Error> {
-    let memory = arguments.memory.as_u64();
-    if memory < LEAST_MEMORY {
-        return Err(Error::Usage(format!(
-            "a memory of {} is too little; {} is the least",
-            arguments.memory,
-            bytesize::ByteSize::b(LEAST_MEMORY)
-        )));
-    }
+    let memory = enough_memory(arguments.memory)?;
+    allocator::spare(memory);
     give_up_on_stuck_files();
     let threads = threads_or_all(arguments.threads);
     let dataset = Dataset::open(&arguments.dataset)?;
