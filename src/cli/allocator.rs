@@ -21,7 +21,12 @@ unsafe extern "C" {
 /// Where memory is scarce, memory that was freed goes back to the system soon.
 pub(super) fn spare(memory: u64) {
     if memory < PLENTY {
-        // SAFETY: a function of the allocator, as its header declares it; it sets a number.
-        unsafe { mi_option_set_default(PURGE_DELAY_OPTION, PURGE_DELAY) };
+        give_back_soon();
     }
+}
+
+/// Memory that was freed goes back to the system soon.
+pub(super) fn give_back_soon() {
+    // SAFETY: a function of the allocator, as its header declares it; it sets a number.
+    unsafe { mi_option_set_default(PURGE_DELAY_OPTION, PURGE_DELAY) };
 }

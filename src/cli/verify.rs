@@ -19,7 +19,8 @@ use crate::verify::{Against, Verification, verify};
 /// Verifies a dataset and tells what is wrong with it.
 pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(), Error> {
     let memory = enough_memory(arguments.memory)?;
-    allocator::spare(memory);
+    // Rows come and go in many small pieces: kept for a second, they would add up.
+    allocator::give_back_soon();
     give_up_on_stuck_files();
     let threads = threads_or_all(arguments.threads);
     let dataset = Dataset::open(&arguments.dataset)?;
