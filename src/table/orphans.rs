@@ -53,6 +53,10 @@ impl TableFolder {
         let versions = files_except(&self.path().join("_versions"), &HashSet::new())?;
         let versions = versions.iter().filter(|name| unfinished(name));
         names.extend(versions.map(|name| format!("_versions/{name}")));
+        let transactions = files_except(&self.path().join("_transactions"), &HashSet::new())?;
+        let transactions = transactions.iter();
+        let half_written = transactions.filter(|name| name.starts_with(HALF_WRITTEN));
+        names.extend(half_written.map(|name| format!("_transactions/{name}")));
         Ok(names)
     }
 
@@ -86,7 +90,11 @@ impl TableFolder {
         let transactions = self.path().join("_transactions");
         // What others do at the same time must not be disturbed.
         removed += remove_files(&transactions, |name| {
-            transaction.as_deref() != Some(name) && names_job(&transactions.join(name), job)
+            let path = transactions.join(name);
+            match name.starts_with(HALF_WRITTEN) {
+                true => is_older(&path, before),
+                false => transaction.as_deref() != Some(name) && names_job(&path, job),
+            }
         })?;
         let versions = self.path().join("_versions");
         removed += remove_files(&versions, |name| {
