@@ -67,6 +67,7 @@ def main():
     found = {}
     for name, command in cases.items():
         shutil.rmtree(output, ignore_errors=True)
+        data.unlink(missing_ok=True)  # perf would keep it under another name
         found[name] = profile([given.slaf, "convert", "--quiet", "--threads", 2, *command, output], data)
     shutil.rmtree(output, ignore_errors=True)
     data.unlink(missing_ok=True)

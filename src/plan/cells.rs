@@ -42,7 +42,15 @@ pub(super) fn check_against(
     surveys: &[Survey],
     base: &BaseSurvey,
 ) -> Result<(), PlanError> {
-    let known: HashSet<u64> = base.cell_hashes.iter().copied().collect();
+    let own = base.cell_hashes.iter().copied();
+    let new = surveys.iter().flat_map(|survey| &survey.cell_hashes);
+    // The fewer are looked up among: a dataset may be a thousand times as large as what comes.
+    let known: HashSet<u64> = if new.clone().count() < own.len() {
+        let new: HashSet<u64> = new.copied().collect();
+        own.filter(|hash| new.contains(hash)).collect()
+    } else {
+        own.collect()
+    };
     for (number, survey) in surveys.iter().enumerate() {
         let again = |hash: &&u64| known.contains(hash);
         let count = survey.cell_hashes.iter().filter(again).count() as u64;

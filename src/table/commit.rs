@@ -64,20 +64,9 @@ impl TableFolder {
     /// The manifests, without the temporary files of killed commits.
     fn manifests(&self) -> Result<Vec<PathBuf>, TableError> {
         let folder = self.path.join("_versions");
-        let io = |e| StoreError::from_io("list", &folder, e);
-        let mut manifests = Vec::new();
-        for entry in std::fs::read_dir(&folder).map_err(io)? {
-            let path = entry.map_err(io)?.path();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            if is_manifest(&name) {
-                manifests.push(path);
-            }
-        }
-        Ok(manifests)
+        let mut names = names_in(&folder)?;
+        names.retain(|name| is_manifest(name));
+        Ok(names.iter().map(|name| folder.join(name)).collect())
     }
 
     /// The table in one of its versions.
@@ -259,6 +248,21 @@ pub enum Change<'a> {
     Replace(u64, &'a Layout),
     /// From this version, back to an older one.
     Restore(u64, u64),
+}
+
+/// The names of what is in a folder, in order; none where there is no folder.
+pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let io = |e| StoreError::from_io("list", folder, e);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        names.push(name.to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Temporary files of killed commits are called `.tmp_…` or, with a number, `….manifest#1`.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
 use lance_file::versions::{create_writer, data_file_columns};
 use lance_file::writer::{FileWriter, FileWriterOptions};
 use lance_io::object_store::ObjectStore;
@@ -48,8 +47,7 @@ impl FragmentWriter {
     ) -> Result<Self, TableError> {
         let path = table.path();
         let lance = |e: lance::Error| TableError::lance("write", path, e);
-        let texts = |field: &lance_core::datatypes::Field| field.data_type() == DataType::Utf8;
-        let buffers = match layout.lance().fields.iter().any(texts) {
+        let buffers = match Layout::has_texts(layout.arrow()) {
             true => TEXT_BUFFERS,
             false => BUFFERS,
         };

@@ -91,6 +91,12 @@ impl Layout {
         Ok((layout, fit))
     }
 
+    /// Whether some column is of texts, whose length no type tells.
+    pub(super) fn has_texts(schema: &Schema) -> bool {
+        let mut types = schema.fields().iter().map(|field| field.data_type());
+        types.any(|data_type| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8))
+    }
+
     /// The columns.
     pub fn arrow(&self) -> &Arc<Schema> {
         &self.arrow

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use lance::Dataset;
 use lance_table::format::Fragment;
 
-use super::commit::is_manifest;
+use super::commit::{is_manifest, names_in};
 use super::{TableError, TableFolder};
 use crate::plan::JobId;
 use crate::store::StoreError;
@@ -37,7 +37,8 @@ impl TableFolder {
             files.map(|file| file.path.clone()).collect()
         };
         let mut known = files_of(&newest);
-        let mut orphans = files_except(&self.path().join("data"), &known)?;
+        let mut orphans = names_in(&self.path().join("data"))?;
+        orphans.retain(|name| !known.contains(name));
         if !orphans.is_empty() {
             // Older versions may have had files that the newest no longer has.
             let lance = |e| TableError::lance("read the history of", self.path(), e);
@@ -49,12 +50,10 @@ impl TableFolder {
             orphans.retain(|name| !known.contains(name));
         }
         let mut names: Vec<String> = orphans.iter().map(|name| format!("data/{name}")).collect();
-        let unfinished = |name: &String| !is_version_file(name);
-        let versions = files_except(&self.path().join("_versions"), &HashSet::new())?;
-        let versions = versions.iter().filter(|name| unfinished(name));
-        names.extend(versions.map(|name| format!("_versions/{name}")));
-        let transactions = files_except(&self.path().join("_transactions"), &HashSet::new())?;
-        let transactions = transactions.iter();
+        let versions = names_in(&self.path().join("_versions"))?.into_iter();
+        let unfinished = versions.filter(|name| !is_version_file(name));
+        names.extend(unfinished.map(|name| format!("_versions/{name}")));
+        let transactions = names_in(&self.path().join("_transactions"))?.into_iter();
         let half_written = transactions.filter(|name| name.starts_with(HALF_WRITTEN));
         names.extend(half_written.map(|name| format!("_transactions/{name}")));
         Ok(names)
@@ -115,40 +114,10 @@ fn is_version_file(name: &str) -> bool {
     is_manifest(name) || name == "latest_version_hint.json"
 }
 
-/// The names of the files in a folder, without some.
-fn files_except(folder: &Path, known: &HashSet<String>) -> Result<Vec<String>, StoreError> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let io = |e| StoreError::from_io("list", folder, e);
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let name = entry
-            .map_err(io)?
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
-        if !known.contains(&name) {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
 fn remove_files(folder: &Path, unwanted: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
-    if !folder.is_dir() {
-        return Ok(0);
-    }
-    let io = |e| StoreError::from_io("list", folder, e);
     let mut removed = 0;
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+    for name in names_in(folder)? {
+        let path = folder.join(&name);
         if path.is_file() && unwanted(&name) {
             crate::store::remove_file(&path)?;
             removed += 1;

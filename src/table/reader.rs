@@ -10,7 +10,7 @@ use lance::Dataset;
 use lance::dataset::scanner::{DatasetRecordBatchStream, Scanner};
 use lance_table::format::Fragment;
 
-use super::{TableError, TableFolder};
+use super::{Layout, TableError, TableFolder};
 
 /// Rows of a batch, and values in all of its columns together, at most.
 const BATCH_ROWS: usize = 1 << 16;
@@ -40,12 +40,11 @@ fn batch_rows(table: &Dataset) -> usize {
         _ => 1,
     };
     let values: usize = schema.fields().iter().map(width).sum();
-    let texts = schema
-        .fields()
-        .iter()
-        .any(|field| matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8));
-    let most = if texts { text_rows(table) } else { BATCH_ROWS };
-    (BATCH_VALUES / values.max(1)).clamp(16, most)
+    let most = match Layout::has_texts(&schema) {
+        true => text_rows(table),
+        false => BATCH_ROWS,
+    };
+    (BATCH_VALUES / values.max(1)).max(16).min(most)
 }
 
 /// Rows of a table with texts that are so long on average.
@@ -58,7 +57,7 @@ fn text_rows(table: &Dataset) -> usize {
         bytes += sizes.map(u64::from).sum::<u64>();
     }
     let fitting = TEXT_BYTES / bytes.div_ceil(rows.max(1)).max(1);
-    usize::try_from(fitting).map_or(TEXT_ROWS, |rows| rows.clamp(16, TEXT_ROWS))
+    usize::try_from(fitting).map_or(TEXT_ROWS, |rows| rows.clamp(1, TEXT_ROWS))
 }
 
 fn scanner(table: &Dataset) -> Scanner {
