@@ -215,6 +215,28 @@ fn the_same_again_is_refused() {
     assert_eq!(config(&pair.dataset).array_shape, [6, 3]);
 }
 
+/// Whichever of the two has more cells.
+#[test]
+fn a_cell_that_the_dataset_has_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, [own, new]) in [[2, 9], [9, 2]].into_iter().enumerate() {
+        let path = |name: &str| folder.path().join(format!("{number}-{name}"));
+        let [first, input, dataset] = ["first.h5ad", "input.h5ad", "data.slaf"].map(path);
+        write_named(&first, &names("a", own), &names("g", 3), &[(0, 0, 1.0)]);
+        convert(&[first], &dataset, &[]).succeeded();
+        let mut cells = names("b", new);
+        cells[1] = "a1".into();
+        write_named(&input, &cells, &names("g", 3), &[(0, 1, 2.0)]);
+        let before = Contents::of(&dataset);
+        let run = append(std::slice::from_ref(&input), &dataset, &[]).refused(3);
+        assert!(run.stderr.contains("1 cell"), "{}", run.stderr);
+        assert!(run.stderr.contains("a1"), "{}", run.stderr);
+        assert_eq!(Contents::of(&dataset), before);
+        append(&[input], &dataset, &["--allow-duplicate-cells"]).succeeded();
+        assert_eq!(config(&dataset).array_shape[0], (own + new) as u64);
+    }
+}
+
 /// Only reading tells: the files differ in a zero that one of them stores.
 #[test]
 fn the_same_content_is_refused() {

@@ -7,6 +7,7 @@ use slaf::dataset::Dataset;
 use slaf::table::TableName;
 
 use crate::support::dataset::{assert_no_orphans, integers, table, texts};
+use crate::support::h5ad_writer::{add_texts, write_named};
 use crate::support::program::{Run, slaf};
 use crate::support::repository;
 use crate::support::small::{Named, convert, named, smalls};
@@ -56,6 +57,45 @@ proptest! {
         verify.arg(&output).arg("--against").args(&inputs);
         let run = Run::of(&mut verify);
         prop_assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    }
+}
+
+/// Two inputs may have one list of names, and mean other genes by it: what they are joined by
+/// decides, in whatever order inputs with this list and with that one come.
+#[test]
+fn genes_are_joined_by_their_stable_identifiers_where_all_have_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..3).map(|gene| format!("g{gene}")).collect();
+    let orders = [[0, 1, 2], [2, 0, 1], [2, 0, 1], [0, 1, 2], [1, 2, 0]];
+    let mut inputs = Vec::new();
+    for (number, order) in orders.iter().enumerate() {
+        let input = folder.path().join(format!("{number}.h5ad"));
+        let cell = [format!("c{number}")];
+        let value = |gene: usize| (10 * number + gene + 1) as f32;
+        let entries: Vec<_> = (0..3).map(|at| (0, at, value(order[at]))).collect();
+        write_named(&input, &cell, &names, &entries);
+        add_texts(&input, "var/gene_ids", 3, |at| format!("ENSG{}", order[at]));
+        inputs.push(input);
+    }
+    let wanted = |by_stable: bool| -> Named {
+        let all = orders.iter().enumerate().flat_map(|(number, order)| {
+            (0..3).map(move |at| {
+                let gene = if by_stable { order[at] } else { at };
+                let value = (10 * number + order[at] + 1) as f64;
+                (format!("c{number}"), format!("g{gene}"), value)
+            })
+        });
+        let mut all: Named = all.collect();
+        all.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        all
+    };
+    let output = folder.path().join("out.slaf");
+    for (flags, by_stable) in [(&[][..], true), (&["--gene-key", "gene_id"][..], false)] {
+        for join in ["exact", "outer", "inner"] {
+            let flags = [flags, &["--join", join, "--overwrite"]].concat();
+            convert(&inputs, &output, &flags).succeeded();
+            assert_eq!(named(&output), wanted(by_stable), "{flags:?}");
+        }
     }
 }
 

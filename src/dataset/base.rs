@@ -11,11 +11,11 @@ use super::base_columns::{columns, embeddings, id_type, original, others, value_
 use super::{ColumnNote, Dataset, DatasetError};
 use crate::plan::{
     Base, BaseMatrix, BaseSource, BaseSurvey, Compression, Described, Dtypes, GeneKey, IdType,
-    PlannedColumn, STABLE_IDS, Widening,
+    PlannedColumn, Widening,
 };
 use crate::source::Part;
 use crate::store::StoreError;
-use crate::survey::{ValueType, id_hash};
+use crate::survey::{STABLE_IDS, ValueType, id_hash};
 use crate::table::{RowReader, TableError, TableName};
 
 /// The key under which Lance keeps the compression of a column.
@@ -259,7 +259,7 @@ impl Dataset {
     async fn cell_hashes(&self, cells: &lance::Dataset) -> Result<Vec<u64>, DatasetError> {
         let path = self.path().join(TableName::Cells.folder());
         let mut rows = RowReader::of_columns(cells, &path, &["cell_id"]).await?;
-        let mut hashes = Vec::new();
+        let mut hashes = Vec::with_capacity(cells.count_rows(None).await.unwrap_or(0));
         while let Some(batch) = rows.next().await? {
             hashes.extend(
                 texts(&path, &batch)?

@@ -30,7 +30,7 @@ use crate::table::{
 /// The commit of a job whose shards are all recorded.
 pub(super) struct Commit<'a> {
     pub inputs: &'a Inputs,
-    pub genes: &'a DatasetGenes,
+    pub genes: &'a DatasetGenes<'a>,
     pub target: &'a Target,
     pub tables: &'a Tables,
     pub checkpoint: &'a Checkpoint,
@@ -42,9 +42,8 @@ impl Commit<'_> {
     /// Commits what is not committed yet and writes the config of the complete dataset.
     pub fn run(&self) -> Result<DatasetConfig, IngestError> {
         for (number, input) in self.plan().inputs.iter().enumerate() {
-            input
-                .fingerprint
-                .check_unchanged(&*self.inputs.get(number)?)?;
+            let files = self.inputs.files(number)?;
+            input.fingerprint.check_unchanged(&input.path, &files)?;
         }
         let before = self.target.before().map(Dataset::config);
         // Tables that the job does not write stay as they are.

@@ -3,7 +3,7 @@
 use super::IngestError;
 use crate::chunk::IdHash;
 use crate::dataset::{Dataset, gene_hashes};
-use crate::plan::{GeneIndex, GeneMap, Join, Plan, PlanError, gene_keys};
+use crate::plan::{GeneIndex, GeneMap, Join, KeyReader, Plan, PlanError};
 use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, Inputs};
 
@@ -21,26 +21,31 @@ pub(super) enum Genes {
 }
 
 /// The genes of the dataset that a job makes.
-pub(super) struct DatasetGenes {
+pub(super) struct DatasetGenes<'a> {
     /// `None` where a single input's genes are the dataset's.
     index: Option<GeneIndex>,
+    keys: KeyReader<'a>,
     pub described: Vec<Described>,
     /// The hash of each gene's identifier.
     pub hashes: Vec<IdHash>,
 }
 
-impl DatasetGenes {
+impl<'a> DatasetGenes<'a> {
     /// Looks up the genes of all inputs that add to them, and of the dataset that is appended to.
     pub fn of(
-        inputs: &Inputs,
+        inputs: &'a Inputs,
         plan: &Plan,
         before: Option<&Dataset>,
         runtime: &tokio::runtime::Runtime,
     ) -> Result<Self, IngestError> {
         let first = inputs.get(0)?;
+        let key = &plan.gene_plan.key;
+        let keys = KeyReader::new(inputs, key.clone());
+        let keys_of = |number: usize| keys.keys(number, plan.inputs[number].gene_list.as_deref());
         if !plan.is_joined() {
             return Ok(DatasetGenes {
                 index: None,
+                keys,
                 described: vec![Described {
                     input: 0,
                     genes: Genes::All,
@@ -48,19 +53,15 @@ impl DatasetGenes {
                 hashes: hashes(&*first, &Genes::All)?,
             });
         }
-        let key = &plan.gene_plan.key;
         let index = match (&plan.gene_plan.keys, before) {
             (Some(keys), _) => GeneIndex::new(keys.iter().map(Some).collect()),
             (None, Some(before)) => GeneIndex::new(runtime.block_on(before.keys_of_genes(key))?),
-            (None, None) => GeneIndex::new(gene_keys(&*first, key)?),
+            (None, None) => GeneIndex::new(keys_of(0)?),
         };
-        let mut genes = DatasetGenes {
-            index: None,
-            described: Vec::new(),
-            hashes: match before {
-                Some(before) => runtime.block_on(gene_hashes(before))?,
-                None => Vec::new(),
-            },
+        let mut all_described = Vec::new();
+        let mut all_hashes = match before {
+            Some(before) => runtime.block_on(gene_hashes(before))?,
+            None => Vec::new(),
         };
         // With an outer join later inputs add genes, after all that are there.
         let adding = match plan.gene_plan.join {
@@ -70,8 +71,8 @@ impl DatasetGenes {
         };
         for (number, input) in plan.inputs.iter().enumerate().take(adding) {
             let source = inputs.get(number)?;
-            let map = index.map(&input.path, &gene_keys(&*source, key)?)?;
-            let known = genes.hashes.len() as u32;
+            let map = index.map(&input.path, &keys_of(number)?)?;
+            let known = all_hashes.len() as u32;
             let new = match map {
                 GeneMap::Same if known == 0 => Genes::All,
                 GeneMap::Same => Genes::These((known..index.len() as u32).collect()),
@@ -85,28 +86,28 @@ impl DatasetGenes {
                     Genes::These(new.into_iter().map(|(_, gene)| gene).collect())
                 }
             };
-            genes.hashes.extend(hashes(&*source, &new)?);
-            genes.described.push(Described {
+            all_hashes.extend(hashes(&*source, &new)?);
+            all_described.push(Described {
                 input: number,
                 genes: new,
             });
         }
-        genes.index = Some(index);
-        Ok(genes)
+        Ok(DatasetGenes {
+            index: Some(index),
+            keys,
+            described: all_described,
+            hashes: all_hashes,
+        })
     }
 
     /// Where the genes of an input are.
-    pub fn map(
-        &self,
-        plan: &Plan,
-        number: usize,
-        source: &dyn CellSource,
-    ) -> Result<GeneMap, PlanError> {
+    pub fn map(&self, plan: &Plan, number: usize) -> Result<GeneMap, PlanError> {
         match &self.index {
             None => Ok(GeneMap::Same),
             Some(index) => {
-                let keys = gene_keys(source, &plan.gene_plan.key)?;
-                index.map(&plan.inputs[number].path, &keys)
+                let input = &plan.inputs[number];
+                let keys = self.keys.keys(number, input.gene_list.as_deref())?;
+                index.map(&input.path, &keys)
             }
         }
     }

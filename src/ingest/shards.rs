@@ -36,7 +36,7 @@ pub(super) struct ShardRun<'a> {
     pub options: &'a RunOptions,
     pub progress: &'a dyn Progress,
     pub runtime: Handle,
-    pub genes: &'a DatasetGenes,
+    pub genes: &'a DatasetGenes<'a>,
 }
 
 /// A part of a shard that is being written.
@@ -164,7 +164,7 @@ impl ShardRun<'_> {
                 }
                 _ => Vec::new(),
             };
-            let genes = self.genes.map(plan, part.input, &*source)?;
+            let genes = self.genes.map(plan, part.input)?;
             let open = OpenPart {
                 plan,
                 part,

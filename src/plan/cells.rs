@@ -1,7 +1,8 @@
 //! Inputs and cells that occur twice.
 
-use std::collections::HashSet;
 use std::path::Path;
+
+use rustc_hash::FxHashSet;
 
 use super::{BaseSurvey, PlanError};
 use crate::source::Inputs;
@@ -45,8 +46,8 @@ pub(super) fn check_against(
     let own = base.cell_hashes.iter().copied();
     let new = surveys.iter().flat_map(|survey| &survey.cell_hashes);
     // The fewer are looked up among: a dataset may be a thousand times as large as what comes.
-    let known: HashSet<u64> = if new.clone().count() < own.len() {
-        let new: HashSet<u64> = new.copied().collect();
+    let known: FxHashSet<u64> = if new.clone().count() < own.len() {
+        let new: FxHashSet<u64> = new.copied().collect();
         own.filter(|hash| new.contains(hash)).collect()
     } else {
         own.collect()

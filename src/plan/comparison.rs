@@ -1,11 +1,11 @@
 //! How inputs go together, without refusing any.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
+use rustc_hash::FxHashSet;
 use serde::Serialize;
 
-use super::genes::gene_keys;
+use super::gene_keys::KeyReader;
 use super::join::described;
 use super::kinds::united;
 use super::planner::Planner;
@@ -80,9 +80,9 @@ impl Comparison {
             options,
             base,
         };
-        let gene_key = planner.gene_key()?;
+        let gene_key = planner.gene_key();
         let genes = gene_joins(&planner, &gene_key)?;
-        let mut known: HashSet<u64> = HashSet::new();
+        let mut known: FxHashSet<u64> = FxHashSet::default();
         known.extend(base.map_or(&[][..], |base| &base.cell_hashes));
         let first = first_columns(surveys, base);
         let mut compared = Vec::new();
@@ -129,7 +129,11 @@ impl Comparison {
 /// How the genes of each input are those of the dataset or the first input, with those that an
 /// outer join has added until then.
 fn gene_joins(planner: &Planner<'_>, key: &GeneKey) -> Result<Vec<GeneJoin>, PlanError> {
-    let keys = |number: usize| gene_keys(&*planner.inputs.get(number)?, key);
+    let reader = KeyReader::new(planner.inputs, key.clone());
+    let keys = |number: usize| {
+        let digest = key.digest_in(&planner.surveys[number].gene_lists);
+        reader.keys(number, digest.as_deref())
+    };
     let mut index = match planner.base.map(|base| base.keys(key)) {
         Some(Some(keys)) => GeneIndex::new(keys.clone()),
         _ => GeneIndex::new(keys(0)?),

@@ -1,16 +1,12 @@
 //! Joining the genes of all inputs by who they are, never by where they stand.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::array::{Array, StringArray};
 use serde::{Deserialize, Serialize};
 
 use super::PlanError;
-use crate::source::{CellSource, ColumnKind, SourceError};
 
 /// How parts of several inputs are brought together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,9 +51,6 @@ impl std::fmt::Display for GeneKey {
         }
     }
 }
-
-/// The column in which readers of 10x files keep identifiers that do not change with the annotation.
-pub const STABLE_IDS: &str = "gene_ids";
 
 /// The genes of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,71 +97,6 @@ impl GeneMap {
 
 /// Examples that are kept.
 const EXAMPLES: usize = 5;
-
-/// Keys are read in blocks of this many.
-const BLOCK: u64 = 1 << 14;
-
-/// The keys of the genes of an input, in their order.
-pub fn gene_keys(source: &dyn CellSource, key: &GeneKey) -> Result<StringArray, PlanError> {
-    let genes = source.description().genes;
-    let GeneKey::Column(name) = key else {
-        return Ok(source.gene_ids(0..genes)?);
-    };
-    let path = &source.description().path;
-    let columns = &source.description().var;
-    let Some(place) = columns.iter().position(|column| column.name == *name) else {
-        return Err(PlanError::NoGeneKey {
-            path: path.clone(),
-            column: name.clone(),
-        });
-    };
-    let mut keys = Vec::new();
-    for start in (0..genes).step_by(BLOCK as usize) {
-        let rows = start..(start + BLOCK).min(genes);
-        let column = source.var(rows.clone())?.column(place).clone();
-        keys.extend(texts(path, name, rows, &column)?);
-    }
-    Ok(StringArray::from(keys))
-}
-
-fn texts(
-    path: &Path,
-    name: &str,
-    rows: Range<u64>,
-    column: &ArrayRef,
-) -> Result<Vec<String>, PlanError> {
-    let damaged = |problem: String| {
-        PlanError::Source(SourceError::Damaged {
-            path: path.to_path_buf(),
-            object: format!("var/{name}"),
-            problem,
-        })
-    };
-    let column = cast(column, &DataType::Utf8).map_err(|e| damaged(e.to_string()))?;
-    let column = column.as_string::<i32>();
-    rows.zip(0..column.len())
-        .map(|(row, place)| {
-            if column.is_null(place) {
-                return Err(damaged(format!(
-                    "gene {row} has no value, by which genes are to be joined"
-                )));
-            }
-            Ok(column.value(place).to_string())
-        })
-        .collect()
-}
-
-/// Whether an input has a column of texts with this name.
-pub fn has_key_column(source: &dyn CellSource, name: &str) -> bool {
-    let columns = &source.description().var;
-    columns.iter().any(|column| {
-        column.name == name
-            && matches!(
-                column.kind,
-                ColumnKind::Text | ColumnKind::Categorical { .. }
-            )
-    })
-}
 
 /// The genes of a dataset, to be looked up.
 pub struct GeneIndex {

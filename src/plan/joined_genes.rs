@@ -2,16 +2,23 @@
 
 use std::path::Path;
 
-use super::genes::{check_exact, has_key_column};
+use super::gene_keys::{KeyReader, has_key_column};
+use super::genes::check_exact;
 use super::planner::Planner;
-use super::{GeneIndex, GeneJoin, GeneKey, GenePlan, Join, PlanError, STABLE_IDS, gene_keys};
+use super::{GeneIndex, GeneJoin, GeneKey, GenePlan, Join, PlanError};
+use crate::survey::{STABLE_IDS, Survey};
 
 impl Planner<'_> {
     /// The genes of the dataset, their number, and how each input's genes are these.
     pub(super) fn genes(&self) -> Result<(GenePlan, u64, Vec<GeneJoin>), PlanError> {
         let path = |number: usize| -> &Path { &self.surveys[number].description.path };
         let join = self.options.join;
-        let key = self.gene_key()?;
+        let key = self.gene_key();
+        let reader = KeyReader::new(self.inputs, key.clone());
+        let keys_of = |number: usize| {
+            let digest = key.digest_in(&self.surveys[number].gene_lists);
+            reader.keys(number, digest.as_deref())
+        };
         let (mut index, first, begin) = match self.base {
             Some(base) => {
                 let keys = base.keys(&key).ok_or_else(|| PlanError::NoBaseKey {
@@ -20,10 +27,7 @@ impl Planner<'_> {
                 })?;
                 (GeneIndex::new(keys.clone()), base.path.as_path(), 0)
             }
-            None => {
-                let keys = gene_keys(&*self.inputs.get(0)?, &key)?;
-                (GeneIndex::new(keys), path(0), 1)
-            }
+            None => (GeneIndex::new(keys_of(0)?), path(0), 1),
         };
         let mut joins = Vec::new();
         if begin == 1 {
@@ -32,7 +36,7 @@ impl Planner<'_> {
         // Nothing is taken from a dataset.
         let reduces = join == Join::Inner && self.base.is_none();
         for number in begin..self.surveys.len() {
-            let keys = gene_keys(&*self.inputs.get(number)?, &key)?;
+            let keys = keys_of(number)?;
             let joined = index.join(path(number), &keys)?;
             match join {
                 Join::Exact => check_exact(path(number), first, &key, &joined, self.inner())?,
@@ -45,7 +49,7 @@ impl Planner<'_> {
         if reduces && self.surveys.len() > 1 {
             // Only now it is known which genes are left.
             for (number, joined) in joins.iter_mut().enumerate() {
-                let keys = gene_keys(&*self.inputs.get(number)?, &key)?;
+                let keys = keys_of(number)?;
                 *joined = index.join(path(number), &keys)?;
             }
         }
@@ -63,26 +67,25 @@ impl Planner<'_> {
     }
 
     /// By what genes are known: what was asked for, what the dataset's were, or what is usual.
-    pub(super) fn gene_key(&self) -> Result<GeneKey, PlanError> {
+    pub(super) fn gene_key(&self) -> GeneKey {
         if let Some(key) = &self.options.gene_key {
-            return Ok(key.clone());
+            return key.clone();
         }
         let stable = GeneKey::Column(STABLE_IDS.into());
         match self.base {
-            None if self.surveys.len() < 2 => return Ok(GeneKey::Id),
+            None if self.surveys.len() < 2 => return GeneKey::Id,
             None => {}
             // Whatever joined them until now, so that a gene stays what it is.
             Some(base) => match &base.gene_key {
-                Some(key) => return Ok(key.clone()),
-                None if base.keys(&stable).is_none() => return Ok(GeneKey::Id),
+                Some(key) => return key.clone(),
+                None if base.keys(&stable).is_none() => return GeneKey::Id,
                 None => {}
             },
         }
-        for number in 0..self.surveys.len() {
-            if !has_key_column(&*self.inputs.get(number)?, STABLE_IDS) {
-                return Ok(GeneKey::Id);
-            }
+        let has = |survey: &Survey| has_key_column(&survey.description.var, STABLE_IDS);
+        match self.surveys.iter().all(has) {
+            true => stable,
+            false => GeneKey::Id,
         }
-        Ok(stable)
     }
 }

@@ -11,6 +11,7 @@ mod continued;
 mod dtypes;
 mod error;
 mod extras;
+mod gene_keys;
 mod genes;
 mod join;
 mod joined_genes;
@@ -36,7 +37,9 @@ pub use columns::{PlannedColumn, Table, data_type};
 pub use comparison::{Clash, ComparedInput, Comparison};
 pub use dtypes::{Compression, Dtypes, IdType};
 pub use error::PlanError;
-pub use genes::{GeneIndex, GeneJoin, GeneKey, GeneMap, GenePlan, Join, STABLE_IDS, gene_keys};
+pub(crate) use gene_keys::KeyReader;
+pub use gene_keys::gene_keys;
+pub use genes::{GeneIndex, GeneJoin, GeneKey, GeneMap, GenePlan, Join};
 pub use options::{Duplicates, PlanOptions, Widening};
 pub use shard::{Shard, ShardPart, ShardTable};
 pub use value::{ValuePlan, WIDEN, Widened};
@@ -130,6 +133,9 @@ pub struct PlannedInput {
     pub cells: Range<u64>,
     /// How its genes are those of the inputs before it.
     pub gene_join: GeneJoin,
+    /// The digest of the list by which its genes are joined, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gene_list: Option<String>,
     pub converted: Vec<Note>,
     pub left_out: Vec<Note>,
     pub warnings: Vec<String>,
@@ -178,7 +184,7 @@ impl std::fmt::Display for JobId {
 }
 
 /// The version of [`Plan`] that this program writes and understands.
-const PLAN_VERSION: u32 = 4;
+const PLAN_VERSION: u32 = 5;
 
 impl Plan {
     /// The digest of everything that was decided before the first value was written: where inputs

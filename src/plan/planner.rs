@@ -87,6 +87,7 @@ impl Planner<'_> {
         let cells = cells.fold(first_cell, u64::saturating_add);
         let cell_type = options.dtypes.cell_type(path, cells)?;
         let (gene_plan, genes, gene_joins) = self.genes()?;
+        let gene_key = gene_plan.key.clone();
         let gene_type = match self.base {
             None => options.dtypes.gene_type(path, genes)?,
             Some(base) => self.gene_type(path, genes, base.gene_type)?,
@@ -196,6 +197,7 @@ impl Planner<'_> {
                 varp: of_input(&varp),
                 cells: next..next + description.cells,
                 gene_join,
+                gene_list: gene_key.digest_in(&survey.gene_lists),
                 converted: [&description.converted[..], &survey.uns_converted].concat(),
                 left_out,
                 warnings: description.warnings.clone(),

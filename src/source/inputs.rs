@@ -1,8 +1,8 @@
 //! Several inputs, of which only a few are open at a time.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::{CellSource, OpenOptions, SourceError, open};
 
@@ -18,9 +18,31 @@ pub struct Inputs {
 }
 
 enum Input {
-    Path(PathBuf, OpenOptions),
+    /// A path, and what its first opening told.
+    Path(PathBuf, OpenOptions, OnceLock<Known>),
     /// One that the caller opened, and that stays open.
     Open(Arc<dyn CellSource>),
+}
+
+/// What need not be found out again about an input.
+struct Known {
+    /// How it is opened again: in the format that was found.
+    options: OpenOptions,
+    files: Vec<PathBuf>,
+}
+
+impl Known {
+    fn of(path: &Path, options: &OpenOptions, source: &dyn CellSource) -> Self {
+        let mut options = options.clone();
+        // Of a folder, the one input in it must be found again.
+        if path.is_file() {
+            options.format = Some(source.description().format);
+        }
+        Known {
+            options,
+            files: source.files(),
+        }
+    }
 }
 
 impl Inputs {
@@ -29,7 +51,7 @@ impl Inputs {
         let paths = paths.into_iter();
         Self::of(
             paths
-                .map(|(path, options)| Input::Path(path, options))
+                .map(|(path, options)| Input::Path(path, options, OnceLock::new()))
                 .collect(),
         )
     }
@@ -60,9 +82,22 @@ impl Inputs {
     /// How an input is opened, by the caller's words; the defaults for one that came open.
     pub fn options(&self, number: usize) -> OpenOptions {
         match &self.inputs[number] {
-            Input::Path(_, options) => options.clone(),
+            Input::Path(_, options, _) => options.clone(),
             Input::Open(_) => OpenOptions::default(),
         }
+    }
+
+    /// The files that hold an input, which is opened if it never was.
+    ///
+    /// # Panics
+    /// Where there is no such number.
+    pub fn files(&self, number: usize) -> Result<Vec<PathBuf>, SourceError> {
+        if let Input::Path(_, _, known) = &self.inputs[number]
+            && let Some(known) = known.get()
+        {
+            return Ok(known.files.clone());
+        }
+        Ok(self.get(number)?.files())
     }
 
     /// Keeps an input open from now on: it learned something that it must not forget.
@@ -81,9 +116,9 @@ impl Inputs {
     /// # Panics
     /// Where there is no such number.
     pub fn get(&self, number: usize) -> Result<Arc<dyn CellSource>, SourceError> {
-        let (path, options) = match &self.inputs[number] {
+        let (path, options, known) = match &self.inputs[number] {
             Input::Open(source) => return Ok(source.clone()),
-            Input::Path(path, options) => (path, options),
+            Input::Path(path, options, known) => (path, options, known),
         };
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = kept.get(&number) {
@@ -97,7 +132,9 @@ impl Inputs {
             opened.push(entry);
             return Ok(source);
         }
-        let source: Arc<dyn CellSource> = open(path, options)?.into();
+        let again = known.get().map_or(options, |known| &known.options);
+        let source: Arc<dyn CellSource> = open(path, again)?.into();
+        known.get_or_init(|| Known::of(path, options, &*source));
         if opened.len() == MOST_OPEN {
             opened.remove(0);
         }

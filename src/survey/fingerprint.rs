@@ -1,13 +1,15 @@
 //! What identifies an input.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use arrow::array::StringArray;
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::gene_lists::ListDigest;
 use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, SourceError};
 
@@ -42,18 +44,20 @@ pub(super) struct Taken {
     pub repeated_genes: Repeats,
     /// The hash of each cell's identifier.
     pub cell_hashes: Vec<u64>,
+    /// The digest of the identifiers of the genes alone.
+    pub gene_ids: String,
 }
 
 type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
 
 impl Fingerprint {
-    /// Checks that the input has not been written to since it was surveyed.
-    pub fn check_unchanged(&self, source: &dyn CellSource) -> Result<(), SourceError> {
-        if size_and_time_of_all(&source.files())? == (self.bytes, self.modified) {
+    /// Checks that the files of an input have not been written to since it was surveyed.
+    pub fn check_unchanged(&self, path: &Path, files: &[PathBuf]) -> Result<(), SourceError> {
+        if size_and_time_of_all(files)? == (self.bytes, self.modified) {
             return Ok(());
         }
         Err(SourceError::Damaged {
-            path: source.description().path.clone(),
+            path: path.to_path_buf(),
             object: "/".into(),
             problem: "the file was changed while it was read; run again, with --no-resume".into(),
         })
@@ -103,69 +107,84 @@ fn size_and_time(path: &Path) -> Result<(u64, u64), SourceError> {
 
 /// The hash by which identifiers of cells are compared. It is never stored.
 pub(crate) fn id_hash(id: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    hasher.finish()
+    xxh3_64(id.as_bytes())
 }
 
 /// Reads all identifiers once.
 pub(super) fn take(source: &dyn CellSource) -> Result<Taken, SourceError> {
     let description = source.description();
+    let (cells, genes) = (description.cells, description.genes);
     let (bytes, modified) = size_and_time_of_all(&source.files())?;
-    let mut digest = blake3::Hasher::new();
-    let (repeated_cells, cell_hashes) = digest_ids(&mut digest, description.cells, &|range| {
-        source.cell_ids(range)
+    let (mut digest, mut gene_ids) = (ListDigest::default(), ListDigest::default());
+    digest.begin(cells);
+    let (repeated_cells, cell_hashes) =
+        look_through(cells, &|rows| source.cell_ids(rows), |id| digest.add(id))?;
+    digest.begin(genes);
+    let (repeated_genes, _) = look_through(genes, &|rows| source.gene_ids(rows), |id| {
+        digest.add(id);
+        gene_ids.add(id);
     })?;
-    let (repeated_genes, _) = digest_ids(&mut digest, description.genes, &|range| {
-        source.gene_ids(range)
-    })?;
-    let fingerprint = Fingerprint {
-        bytes,
-        modified,
-        cells: description.cells,
-        genes: description.genes,
-        entries: description.main.entries,
-        ids: digest.finalize().to_hex()[..32].to_string(),
-    };
     Ok(Taken {
-        fingerprint,
+        fingerprint: Fingerprint {
+            bytes,
+            modified,
+            cells,
+            genes,
+            entries: description.main.entries,
+            ids: digest.finish(),
+        },
         repeated_cells,
         repeated_genes,
         cell_hashes,
+        gene_ids: gene_ids.finish(),
     })
 }
 
-/// Adds identifiers to the digest and counts those that repeat, in 24 bytes of memory each.
-fn digest_ids(
-    digest: &mut blake3::Hasher,
+/// Identifiers for which memory is taken before they are read; more are believed when they come.
+const BELIEVED: u64 = 1 << 22;
+
+/// Shows all identifiers, and counts those that repeat, in 16 bytes of memory each. Returns the
+/// hash of each, too.
+fn look_through(
     count: u64,
     ids: &Ids<'_>,
+    mut show: impl FnMut(&str),
 ) -> Result<(Repeats, Vec<u64>), SourceError> {
-    let mut seen: Vec<(u64, u64)> = Vec::new();
+    let mut hashes = Vec::with_capacity(count.min(BELIEVED) as usize);
     let mut blocks = RowBlocks::new(0..count, 1);
-    digest.update(&count.to_le_bytes());
     while let Some(rows) = blocks.next() {
-        let block = ids(rows.clone())?;
+        let block = ids(rows)?;
         blocks.held(block.values().len() as u64);
-        for (row, id) in rows.zip(block.iter()) {
+        for id in block.iter() {
             let id = id.unwrap_or_default();
-            digest.update(&(id.len() as u64).to_le_bytes());
-            digest.update(id.as_bytes());
-            seen.push((id_hash(id), row));
+            show(id);
+            hashes.push(id_hash(id));
         }
     }
-    let hashes = seen.iter().map(|(hash, _)| *hash).collect();
-    seen.sort_unstable();
     let mut repeats = Repeats::default();
-    let mut example = None;
-    for pair in seen.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
-        repeats.count += 1;
-        example = example.min(Some(pair[1].1)).or(Some(pair[1].1));
-    }
-    if let Some(row) = example {
+    if let Some(row) = first_again(&hashes, &mut repeats.count) {
         repeats.example = Some(ids(row..row + 1)?.value(0).to_string());
     }
     Ok((repeats, hashes))
+}
+
+/// The first row whose hash an earlier row has, and how many there are.
+fn first_again(hashes: &[u64], count: &mut u64) -> Option<u64> {
+    let mut sorted = hashes.to_vec();
+    sorted.sort_unstable();
+    let again = sorted.windows(2).filter(|pair| pair[0] == pair[1]);
+    let again: FxHashSet<u64> = again.map(|pair| pair[0]).collect();
+    if again.is_empty() {
+        return None;
+    }
+    sorted.dedup();
+    *count = (hashes.len() - sorted.len()) as u64;
+    // The second of a hash is the first that an earlier row has.
+    let mut seen = FxHashSet::default();
+    let first = hashes
+        .iter()
+        .position(|hash| again.contains(hash) && !seen.insert(*hash));
+    first.map(|row| row as u64)
 }
 
 #[cfg(test)]
@@ -173,25 +192,27 @@ mod tests {
     use super::*;
 
     fn repeats(ids: &[&str]) -> (String, Repeats) {
-        let mut digest = blake3::Hasher::new();
+        let mut digest = ListDigest::default();
         let read = |range: Range<u64>| {
             Ok(StringArray::from_iter_values(
                 &ids[range.start as usize..range.end as usize],
             ))
         };
-        let (repeats, _) = digest_ids(&mut digest, ids.len() as u64, &read).unwrap();
-        (digest.finalize().to_hex().to_string(), repeats)
+        let count = ids.len() as u64;
+        let (repeats, hashes) = look_through(count, &read, |id| digest.add(id)).unwrap();
+        assert_eq!(hashes.len(), ids.len());
+        (digest.finish(), repeats)
     }
 
     #[test]
     fn counts_what_repeats() {
         let (_, none) = repeats(&["a", "b"]);
         assert_eq!(none, Repeats::default());
-        let (_, some) = repeats(&["a", "b", "a", "a"]);
+        let (_, some) = repeats(&["b", "a", "c", "a", "a", "b"]);
         assert_eq!(
             some,
             Repeats {
-                count: 2,
+                count: 3,
                 example: Some("a".into())
             }
         );

@@ -1,19 +1,23 @@
 //! The columns of cells and genes, read once before anything is written.
 
+use super::gene_lists::{ColumnDigest, STABLE_IDS};
 use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{CellSource, SourceError};
 
 /// Reads all columns and forgets them: a frame that cannot be read must not be found out after
-/// hours of writing the matrix.
-pub(super) fn check(source: &dyn CellSource) -> Result<(), SourceError> {
+/// hours of writing the matrix. Returns the digest of the genes' stable identifiers.
+pub(super) fn check(source: &dyn CellSource) -> Result<Option<String>, SourceError> {
     let description = source.description();
     let mut blocks = RowBlocks::new(0..description.cells, description.obs.len());
     while let Some(rows) = blocks.next() {
         blocks.held(bytes_of(source.obs(rows)?.columns()));
     }
+    let mut stable_ids = ColumnDigest::of(&description.var, STABLE_IDS);
     let mut blocks = RowBlocks::new(0..description.genes, description.var.len());
     while let Some(rows) = blocks.next() {
-        blocks.held(bytes_of(source.var(rows)?.columns()));
+        let var = source.var(rows)?;
+        stable_ids.add(var.columns());
+        blocks.held(bytes_of(var.columns()));
     }
-    Ok(())
+    Ok(stable_ids.finish())
 }

@@ -6,6 +6,7 @@
 mod exact;
 mod fingerprint;
 mod frames;
+mod gene_lists;
 mod matrix;
 mod value;
 
@@ -17,6 +18,7 @@ use crate::source::{Axis, CellSource, Description, Inputs, Note, SourceError};
 pub use exact::FloatType;
 pub(crate) use fingerprint::id_hash;
 pub use fingerprint::{Fingerprint, Repeats};
+pub use gene_lists::{GeneLists, STABLE_IDS};
 pub use matrix::MatrixSurvey;
 pub(crate) use value::first_misfit;
 pub use value::{ValueType, ValueTypes};
@@ -34,6 +36,8 @@ pub struct Survey {
     pub repeated_genes: Repeats,
     /// The hash of each cell's identifier, by which those of several inputs are compared.
     pub cell_hashes: Vec<u64>,
+    /// By which it is known that two inputs have the same genes.
+    pub gene_lists: GeneLists,
     /// The matrix that becomes the expression table.
     pub main: MatrixSurvey,
     pub layers: Vec<MatrixSurvey>,
@@ -91,7 +95,7 @@ impl Survey {
     pub fn of(source: &dyn CellSource) -> Result<Self, SourceError> {
         let description = source.description();
         let taken = fingerprint::take(source)?;
-        frames::check(source)?;
+        let stable_ids = frames::check(source)?;
         let (cells, genes) = (description.cells, description.genes);
         let embeddings = |axis, rows, list: &[_]| {
             list.iter()
@@ -110,6 +114,10 @@ impl Survey {
             repeated_cells: taken.repeated_cells,
             repeated_genes: taken.repeated_genes,
             cell_hashes: taken.cell_hashes,
+            gene_lists: GeneLists {
+                ids: taken.gene_ids,
+                stable_ids,
+            },
             main: MatrixSurvey::of(source, &description.main, [cells, genes])?,
             layers: matrices([cells, genes], &description.layers)?,
             obsm: embeddings(Axis::Cells, cells, &description.obsm)?,
