@@ -1,12 +1,16 @@
 //! Reads a matrix through the library, and forgets it: what a reader takes without a conversion.
 //!
-//! `read INPUT [THREADS]` prints the number of entries as JSON; benches/soma.py measures the process.
+//! `read INPUT [THREADS]` prints the number of entries as JSON, and what reading took without the start of the
+//! process; benches/soma.py runs it.
 
 use std::error::Error;
 use std::sync::Mutex;
 
 use serde_json::json;
 use slaf::source::{self, ChunkBudget, MatrixName, OpenOptions, SourceError};
+
+#[path = "measured/clock.rs"]
+mod clock;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     };
     let threads: usize = arguments.next().map_or(Ok(1), |threads| threads.parse())?;
+    let clock = clock::Clock::start()?;
     let source = source::open(input.as_ref(), &OpenOptions::default())?;
     let description = source.description();
     source.prepare(&MatrixName::Main, &|_| ())?;
@@ -47,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .sum::<Result<u64, SourceError>>()
     })?;
     let cells = source.obs(0..description.cells.min(1 << 16))?.num_rows();
-    println!("{}", json!({"non_zeros": entries, "cells": cells}));
+    let outcome = clock.stop(json!({"non_zeros": entries, "cells": cells}))?;
+    println!("{outcome}");
     Ok(())
 }

@@ -99,31 +99,56 @@ macro_rules! with_numbers {
     };
 }
 
-fn zeros<T: bytemuck::Zeroable + Clone>(len: usize) -> Option<Vec<T>> {
-    // An absurd length from a damaged file must end in an error, not in an abort.
+/// Numbers of a type that is only known now; `None` where `$made` is.
+macro_rules! numbers_of {
+    ($number_type:expr, $made:expr) => {
+        Some(match $number_type {
+            NumberType::Bool => Numbers::Bool($made?),
+            NumberType::Int8 => Numbers::Int8($made?),
+            NumberType::Int16 => Numbers::Int16($made?),
+            NumberType::Int32 => Numbers::Int32($made?),
+            NumberType::Int64 => Numbers::Int64($made?),
+            NumberType::UInt8 => Numbers::UInt8($made?),
+            NumberType::UInt16 => Numbers::UInt16($made?),
+            NumberType::UInt32 => Numbers::UInt32($made?),
+            NumberType::UInt64 => Numbers::UInt64($made?),
+            NumberType::Float16 => Numbers::Float16($made?),
+            NumberType::Float32 => Numbers::Float32($made?),
+            NumberType::Float64 => Numbers::Float64($made?),
+        })
+    };
+}
+
+/// An absurd length from a damaged file must end in an error, not in an abort.
+fn with_room<T>(len: usize) -> Option<Vec<T>> {
     let mut vector = Vec::new();
     vector.try_reserve_exact(len).ok()?;
+    Some(vector)
+}
+
+fn zeros<T: bytemuck::Zeroable + Clone>(len: usize) -> Option<Vec<T>> {
+    let mut vector = with_room(len)?;
     vector.resize(len, T::zeroed());
+    Some(vector)
+}
+
+fn copied<T: bytemuck::Pod>(bytes: &[u8]) -> Option<Vec<T>> {
+    let numbers = bytes.chunks_exact(size_of::<T>());
+    let mut vector = with_room(numbers.len())?;
+    vector.extend(numbers.map(bytemuck::pod_read_unaligned::<T>));
     Some(vector)
 }
 
 impl Numbers {
     /// `len` zeros, or `None` when the memory cannot be had.
     pub fn zeroed(number_type: NumberType, len: usize) -> Option<Self> {
-        Some(match number_type {
-            NumberType::Bool => Numbers::Bool(zeros(len)?),
-            NumberType::Int8 => Numbers::Int8(zeros(len)?),
-            NumberType::Int16 => Numbers::Int16(zeros(len)?),
-            NumberType::Int32 => Numbers::Int32(zeros(len)?),
-            NumberType::Int64 => Numbers::Int64(zeros(len)?),
-            NumberType::UInt8 => Numbers::UInt8(zeros(len)?),
-            NumberType::UInt16 => Numbers::UInt16(zeros(len)?),
-            NumberType::UInt32 => Numbers::UInt32(zeros(len)?),
-            NumberType::UInt64 => Numbers::UInt64(zeros(len)?),
-            NumberType::Float16 => Numbers::Float16(zeros(len)?),
-            NumberType::Float32 => Numbers::Float32(zeros(len)?),
-            NumberType::Float64 => Numbers::Float64(zeros(len)?),
-        })
+        numbers_of!(number_type, zeros(len))
+    }
+
+    /// The numbers that bytes are, in this machine's order, or `None` when the memory cannot be had.
+    /// Bytes that are no whole number are left out.
+    pub fn of_bytes(number_type: NumberType, bytes: &[u8]) -> Option<Self> {
+        numbers_of!(number_type, copied(bytes))
     }
 
     /// The type of these numbers.
@@ -287,6 +312,10 @@ mod tests {
         let mut numbers = Numbers::UInt32(vec![1, 0x0102_0304]);
         numbers.swap_bytes();
         assert_eq!(numbers, Numbers::UInt32(vec![0x0100_0000, 0x0403_0201]));
+        let odd = Numbers::of_bytes(NumberType::UInt16, &[0, 1, 0, 2, 3]);
+        let mut odd = odd.unwrap();
+        odd.swap_bytes();
+        assert_eq!(odd, Numbers::UInt16(vec![1, 2]));
         let mut bytes = Numbers::UInt8(vec![1, 2]);
         bytes.swap_bytes();
         assert_eq!(bytes, Numbers::UInt8(vec![1, 2]));

@@ -280,10 +280,8 @@ impl Container for LibHdf5 {
                         number_type,
                         swapped,
                     } => {
-                        let len = bytes.len() / number_type.size();
-                        let mut numbers = Numbers::zeroed(number_type, len)
+                        let mut numbers = Numbers::of_bytes(number_type, &bytes)
                             .ok_or_else(|| place.damaged("it is absurdly large"))?;
-                        numbers.as_bytes_mut().copy_from_slice(&bytes);
                         if swapped {
                             numbers.swap_bytes();
                         }

@@ -122,10 +122,7 @@ impl Block {
 fn scatter_numbers(numbers: &Numbers, scatter: impl Fn(&[u8], usize) -> Vec<u8>) -> Numbers {
     let number_type = numbers.number_type();
     let bytes = with_numbers!(numbers, v => scatter(bytemuck::cast_slice(v), number_type.size()));
-    let mut sorted =
-        Numbers::zeroed(number_type, numbers.len()).expect("as many fit memory before");
-    sorted.as_bytes_mut().copy_from_slice(&bytes);
-    sorted
+    Numbers::of_bytes(number_type, &bytes).expect("as many fit memory before")
 }
 
 fn checked_rows(rows: &Numbers, count: u64) -> Result<Vec<u32>, usize> {

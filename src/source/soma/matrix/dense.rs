@@ -142,18 +142,12 @@ impl DenseMatrix {
             genes: Vec::new(),
         };
         let number_type = self.number_type();
-        let mut values = Numbers::zeroed(number_type, 0)
-            .ok_or_else(|| Fault::TooLarge(0).at(&self.array.place()))?;
-        with_numbers!(&dense, dense => {
+        let values = with_numbers!(&dense, dense => {
             let kept = sparse.compress(dense, width);
-            if let Some(numbers) = Numbers::zeroed(number_type, kept.len()) {
-                values = numbers;
-                values.as_bytes_mut().copy_from_slice(bytemuck::cast_slice(&kept));
-            }
+            Numbers::of_bytes(number_type, bytemuck::cast_slice(&kept))
         });
-        if values.len() != sparse.genes.len() {
-            return Err(Fault::TooLarge(sparse.genes.len() as u64).at(&self.array.place()));
-        }
+        let too_large = || Fault::TooLarge(sparse.genes.len() as u64).at(&self.array.place());
+        let values = values.ok_or_else(too_large)?;
         Ok(CellChunk {
             cells: rows,
             indptr: sparse.indptr,

@@ -43,6 +43,21 @@ impl Run {
             _ => runs.push(Run { row, entries: 1 }),
         }
     }
+
+    /// Adds the rows of many entries.
+    pub fn push_all(runs: &mut Vec<Run>, rows: &[u32]) {
+        let (blocks, rest) = rows.as_chunks::<32>();
+        for block in blocks {
+            match runs.last_mut() {
+                // Looked at together, without a branch for each.
+                Some(last) if block.iter().fold(0, |any, row| any | (row ^ last.row)) == 0 => {
+                    last.entries += block.len() as u32;
+                }
+                _ => block.iter().for_each(|&row| Run::push(runs, row)),
+            }
+        }
+        rest.iter().for_each(|&row| Run::push(runs, row));
+    }
 }
 
 impl Entries {
@@ -140,10 +155,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn runs_are_the_same_one_by_one_and_together() {
+        let rows: Vec<u32> = [(3, 70), (4, 1), (Run::NO_ROW, 31), (5, 33), (3, 64)]
+            .iter()
+            .flat_map(|&(row, entries)| std::iter::repeat_n(row, entries))
+            .collect();
+        for start in 0..70 {
+            let (mut together, mut one_by_one) = (Vec::new(), Vec::new());
+            Run::push_all(&mut together, &rows[start..]);
+            rows[start..]
+                .iter()
+                .for_each(|&row| Run::push(&mut one_by_one, row));
+            assert_eq!(together, one_by_one);
+        }
+    }
+
+    #[test]
     fn entries_find_their_rows() {
         let tile = |rows: &[u32], columns: &[u32], values: &[i16]| {
             let mut runs = Vec::new();
-            rows.iter().for_each(|&row| Run::push(&mut runs, row));
+            Run::push_all(&mut runs, rows);
             Arc::new(Entries {
                 rows: runs,
                 columns: columns.to_vec(),

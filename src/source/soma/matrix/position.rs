@@ -22,23 +22,28 @@ pub(super) fn positions(
     dead: Option<&[bool]>,
 ) -> Result<Vec<u32>, Unplaced> {
     let mut positions: Vec<u32> = reserved(bytes.len() / 8).map_err(Unplaced::Memory)?;
-    // No branch for each: the span has them all, or the tile is damaged.
-    let length = span[1].wrapping_sub(span[0]) as u64;
-    let outside = |id: i64| id.wrapping_sub(span[0]) as u64 > length;
-    if whole_numbers(bytes).fold(false, |any, id| any | outside(id)) {
-        return Err(Unplaced::Outside);
-    }
+    let length = span[1].wrapping_sub(span[0]);
     // Most tiles lie within one run of joinids, from which positions are counted.
     let whole = ids.position(span[0]).zip(ids.position(span[1]));
-    if let Some((first, last)) = whole
-        && last - first == length
-    {
+    let whole = whole.filter(|(first, last)| last.checked_sub(*first) == Some(length as u64));
+    if let Some((first, _)) = whole {
         // The length of each axis was checked to be in the range.
         let first = first as u32;
-        positions.extend(
-            whole_numbers(bytes).map(|id| first.wrapping_add(id.wrapping_sub(span[0]) as u32)),
-        );
-        return Ok(positions);
+        // No branch for each: beyond the span, one of the two is negative.
+        let mut any = 0;
+        positions.extend(whole_numbers(bytes).map(|id| {
+            let distance = id.wrapping_sub(span[0]);
+            any |= distance | length.wrapping_sub(distance);
+            first.wrapping_add(distance as u32)
+        }));
+        return match any < 0 {
+            true => Err(Unplaced::Outside),
+            false => Ok(positions),
+        };
+    }
+    let outside = |id: i64| id.wrapping_sub(span[0]) as u64 > length as u64;
+    if whole_numbers(bytes).fold(false, |any, id| any | outside(id)) {
+        return Err(Unplaced::Outside);
     }
     for (cell, id) in whole_numbers(bytes).enumerate() {
         match ids.position(id) {

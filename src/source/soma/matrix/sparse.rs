@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::cutter::Cutter;
 use super::entries::{Entries, Run};
 use super::position::{Unplaced, positions};
-use super::sum::{sum, sum_is_known};
+use super::sum::{has_sum, sum_is_known};
 use super::{Axes, number_attribute};
 use crate::source::error::Place;
 use crate::source::soma::joinids::Joinids;
@@ -209,13 +209,14 @@ impl SparseMatrix {
         scratch: &mut Scratch,
     ) -> Result<Numbers, SourceError> {
         let column = &self.fragments[fragment].values;
-        let read = column.read(tile, cells, scratch)?;
-        let length = read.bytes.len() / self.number_type.size();
-        let mut numbers = Numbers::zeroed(self.number_type, length)
-            .ok_or_else(|| Fault::TooLarge(read.bytes.len() as u64).at(&column.place()))?;
-        numbers.as_bytes_mut().copy_from_slice(&read.bytes);
+        let (mut buffer, mut bytes) = scratch.take_buffers();
+        bytes.clear();
+        column.read_fixed(tile, cells, &mut buffer, &mut bytes, scratch)?;
+        let numbers = Numbers::of_bytes(self.number_type, &bytes)
+            .ok_or_else(|| Fault::TooLarge(bytes.len() as u64).at(&column.place()))?;
+        scratch.give_buffers(buffer, bytes);
         if let Some(sums) = &self.fragments[fragment].sums
-            && sum(&numbers).is_some_and(|sum| sum != sums[tile])
+            && !has_sum(&numbers, sums[tile])
         {
             return Err(column.place().damaged(format!(
                 "the values of tile {tile} do not have the sum that was written with them"
@@ -261,9 +262,7 @@ impl SparseMatrix {
                     Run::push(&mut rows, if dead { Run::NO_ROW } else { row });
                 }
             }
-            None => row_positions
-                .iter()
-                .for_each(|&row| Run::push(&mut rows, row)),
+            None => Run::push_all(&mut rows, &row_positions),
         }
         Ok(Entries {
             rows,

@@ -84,9 +84,8 @@ fn numbers(datatype: Datatype, length: u32, data: &[u8]) -> Checked<StringArray>
     if length != 1 || !data.len().is_multiple_of(size) {
         return Err(Fault::damaged("its values are not numbers one by one"));
     }
-    let mut numbers = Numbers::zeroed(number_type, data.len() / size)
-        .ok_or(Fault::TooLarge(data.len() as u64))?;
-    numbers.as_bytes_mut().copy_from_slice(data);
+    let numbers = Numbers::of_bytes(number_type, data);
+    let numbers = numbers.ok_or(Fault::TooLarge(data.len() as u64))?;
     Ok(text_of_numbers(&numbers))
 }
 

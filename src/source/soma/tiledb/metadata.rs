@@ -104,22 +104,20 @@ fn apply(bytes: &[u8], metadata: &mut Metadata) -> Checked<()> {
         let size = count
             .checked_mul(datatype.size())
             .ok_or_else(|| Fault::damaged(format!("{count} values cannot be")))?;
-        metadata.insert(name, value(datatype, count, cursor.take(size)?)?);
+        metadata.insert(name, value(datatype, cursor.take(size)?)?);
     }
     Ok(())
 }
 
-fn value(datatype: Datatype, count: usize, bytes: &[u8]) -> Checked<MetadataValue> {
+fn value(datatype: Datatype, bytes: &[u8]) -> Checked<MetadataValue> {
     Ok(match datatype {
         Datatype::Ascii | Datatype::Utf8 | Datatype::Char => match std::str::from_utf8(bytes) {
             Ok(text) => MetadataValue::Text(text.to_string()),
             Err(_) => MetadataValue::Other("text that is not UTF-8".into()),
         },
         Datatype::Number(number_type) => {
-            let mut numbers =
-                Numbers::zeroed(number_type, count).ok_or(Fault::TooLarge(bytes.len() as u64))?;
-            numbers.as_bytes_mut().copy_from_slice(bytes);
-            MetadataValue::Numbers(numbers)
+            let numbers = Numbers::of_bytes(number_type, bytes);
+            MetadataValue::Numbers(numbers.ok_or(Fault::TooLarge(bytes.len() as u64))?)
         }
         other => MetadataValue::Other(other.to_string()),
     })
