@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::allocator;
 use super::arguments::{AppendArguments, Verbosity, WriteArguments};
 use super::bars::Bars;
 use super::convert::{Run, give_up_on_stuck_files};
@@ -13,6 +14,7 @@ use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ingest::{Appendable, Existing, Finished, IngestError, Job, RunOptions, check_unlocked};
 use crate::plan::{Plan, Widening};
+use crate::progress::Event;
 use crate::source::Inputs;
 use crate::survey::Survey;
 
@@ -128,7 +130,10 @@ impl Append<'_> {
         };
         let bars = Bars::new(self.request.verbosity);
         let job = Job::begin(plan, &self.request.dataset, options)?;
-        let show = |event: crate::progress::Event<'_>| bars.show(event);
+        let show = |event: Event<'_>| {
+            allocator::give_back_between(&event);
+            bars.show(event);
+        };
         let finished = job.run(self.inputs, &show)?;
         bars.clear();
         Ok(finished)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::allocator;
 use super::arguments::{ConvertArguments, RunArguments, Verbosity};
 use super::bars::Bars;
 use super::reading::{Reading, split};
@@ -11,6 +12,7 @@ use super::settings::Settings;
 use crate::error::{Error, ExitCode};
 use crate::ingest::{Earlier, Existing, Job, RunOptions, check_output};
 use crate::plan::Plan;
+use crate::progress::Event;
 use crate::source::{self, Inputs};
 use crate::store::Wait;
 use crate::survey::Survey;
@@ -107,9 +109,11 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     };
     let bars = Bars::new(request.verbosity);
     let job = Job::begin(plan, &request.output, options)?;
-    let finished = job.run(&inputs, &|event: crate::progress::Event<'_>| {
-        bars.show(event)
-    })?;
+    let show = |event: Event<'_>| {
+        allocator::give_back_between(&event);
+        bars.show(event);
+    };
+    let finished = job.run(&inputs, &show)?;
     bars.clear();
     let report = Report::new(&request.output, finished.outcome(), started.elapsed());
     report.print(request.run.json, request.verbosity)?;

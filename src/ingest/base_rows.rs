@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use lance_table::format::Fragment;
 
 use super::IngestError;
-use super::commit::LazyWriter;
+use super::frame_writer::FrameWriter;
 use super::tables::TargetTable;
 use super::target::Target;
 use crate::dataset::{Census, Dataset, Starts};
@@ -53,7 +53,7 @@ pub(super) async fn frame(
     name: TableName,
     table: &TargetTable,
     version: u64,
-    writer: &mut LazyWriter<'_>,
+    writer: &mut FrameWriter<'_>,
 ) -> Result<(), IngestError> {
     let path = table.folder.path();
     let before = table.folder.at(version).await?;

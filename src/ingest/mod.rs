@@ -11,6 +11,8 @@ mod counts;
 mod describe;
 mod error;
 mod finished;
+mod frame_writer;
+mod frames;
 mod genes;
 mod job;
 mod outcome;

@@ -1,0 +1,157 @@
+//! The tables that describe cells and genes, from what inputs say of theirs.
+
+use std::ops::Range;
+
+use arrow::array::ArrayRef;
+use arrow::error::ArrowError;
+
+use super::IngestError;
+use super::base_rows;
+use super::commit::Commit;
+use super::counts::CountsReader;
+use super::frame_writer::{FrameWriter, Written};
+use super::genes::Genes;
+use super::tables::TargetTable;
+use crate::plan::{PlannedEmbedding, ShardTable};
+use crate::source::blocks::{RowBlocks, bytes_of};
+use crate::source::{Axis, CellSource};
+use crate::table::{
+    CellRows, GeneRows, TableError, TableName, embedding_column, missing_embeddings,
+    planned_columns, schema,
+};
+
+impl Commit<'_> {
+    /// Columns of embeddings for a range of rows of an input; missing where it lacks them.
+    fn embeddings(
+        &self,
+        source: &dyn CellSource,
+        axis: Axis,
+        planned: &[PlannedEmbedding],
+        rows: &Range<u64>,
+    ) -> Result<Vec<ArrayRef>, IngestError> {
+        let length = (rows.end - rows.start) as usize;
+        let description = source.description();
+        let (table, own) = match axis {
+            Axis::Cells => (TableName::Cells, &description.obsm),
+            Axis::Genes => (TableName::Genes, &description.varm),
+        };
+        let column = |planned: &PlannedEmbedding| {
+            if !own.iter().any(|embedding| embedding.name == planned.name) {
+                return Ok(missing_embeddings(planned, length));
+            }
+            let numbers = source.embedding(axis, &planned.name, rows.clone())?;
+            let column = embedding_column(&numbers, length, planned);
+            column.map_err(|source| self.arrow(table, source))
+        };
+        planned.iter().map(column).collect()
+    }
+
+    fn arrow(&self, table: TableName, source: ArrowError) -> IngestError {
+        let path = self.target.table(table).path().to_path_buf();
+        TableError::Arrow { path, source }.into()
+    }
+
+    /// Writes genes that are not in the table yet.
+    pub(super) async fn genes(&self, table: &TargetTable) -> Result<Written, IngestError> {
+        let plan = self.plan();
+        let schema = schema(TableName::Genes, plan);
+        let mut writer = self.writer(TableName::Genes, table).await?;
+        let mut next = plan.base.as_ref().map_or(0, |base| base.genes as i64);
+        for described in &self.genes.described {
+            let source = self.inputs.get(described.input)?;
+            let values = width(plan.var.len(), &plan.varm);
+            let mut blocks = RowBlocks::new(0..source.description().genes, values);
+            while let Some(rows) = blocks.next() {
+                // Of the block, the genes that no input before has, in the order of the dataset:
+                // that of this input, unless only some of them are taken in another order.
+                let kept = match &described.genes {
+                    Genes::All => None,
+                    Genes::These(genes) => Some(genes),
+                };
+                let all = GeneRows {
+                    var: planned_columns(&source.var(rows.clone())?, &plan.var)
+                        .map_err(|e| self.arrow(TableName::Genes, e))?,
+                    gene_ids: source.gene_ids(rows.clone())?,
+                    ids: 0..(rows.end - rows.start) as i64,
+                    varm: self.embeddings(&*source, Axis::Genes, &plan.varm, &rows)?,
+                };
+                blocks.held(bytes_of(all.var.iter().chain(&all.varm)));
+                let taken = all.taken(&rows, kept.map(Vec::as_slice), &mut next);
+                let taken = taken.map_err(|e| self.arrow(TableName::Genes, e))?;
+                let batch = taken.batch(table.folder.path(), &schema)?;
+                let batch = table.layout.rows(&batch);
+                let batch = batch.map_err(|e| self.arrow(TableName::Genes, e))?;
+                writer.write(&batch).await?;
+            }
+        }
+        writer.finish().await
+    }
+
+    /// Writes the cells of the job, each with where its rows of the expression table begin.
+    pub(super) async fn cells(&self, table: &TargetTable) -> Result<Written, IngestError> {
+        let plan = self.plan();
+        let schema = schema(TableName::Cells, plan);
+        let mut writer = self.writer(TableName::Cells, table).await?;
+        // Rows of the whole table are counted, whoever wrote them.
+        let mut next_row = plan.base.as_ref().map_or(0, |base| base.rows as i64);
+        for record in self.checkpoint.records(ShardTable::Expression) {
+            let counts = record.counts.as_deref().unwrap_or_default();
+            let mut counts = CountsReader::open(self.target.job_folder().join(counts))?;
+            for part in &plan.shards[record.shard].parts {
+                let input = &plan.inputs[part.input];
+                let source = self.inputs.get(part.input)?;
+                let values = width(plan.obs.len(), &plan.obsm);
+                let mut blocks = RowBlocks::new(part.rows.clone(), values);
+                while let Some(rows) = blocks.next() {
+                    let counts = counts.next(rows.end - rows.start)?;
+                    let starts = counts.into_iter().map(|count| {
+                        let start = next_row;
+                        next_row += i64::from(count);
+                        start
+                    });
+                    let ids = input.cells.start + rows.start..input.cells.start + rows.end;
+                    let obs = planned_columns(&source.obs(rows.clone())?, &plan.obs);
+                    let batch = CellRows {
+                        starts: starts.collect(),
+                        obs: obs.map_err(|e| self.arrow(TableName::Cells, e))?,
+                        cell_ids: source.cell_ids(rows.clone())?,
+                        ids: signed(&ids),
+                        source_file: &input.source_file,
+                        obsm: self.embeddings(&*source, Axis::Cells, &plan.obsm, &rows)?,
+                    };
+                    let batch = batch.batch(table.folder.path(), &schema)?;
+                    let batch = table.layout.rows(&batch);
+                    let batch = batch.map_err(|e| self.arrow(TableName::Cells, e))?;
+                    blocks.held(bytes_of(batch.columns()));
+                    writer.write(&batch).await?;
+                }
+            }
+        }
+        writer.finish().await
+    }
+
+    /// A writer of a table's new rows, after those that must be written anew.
+    async fn writer<'s>(
+        &'s self,
+        name: TableName,
+        table: &'s TargetTable,
+    ) -> Result<FrameWriter<'s>, IngestError> {
+        let mut writer = FrameWriter::new(table, &self.checkpoint.job);
+        if let Some(replaced) = table.replaced() {
+            let census = self.checkpoint.census.as_ref();
+            base_rows::frame(self.target, census, name, table, replaced, &mut writer).await?;
+        }
+        Ok(writer)
+    }
+}
+
+/// Values in a row of a table that describes cells or genes.
+fn width(columns: usize, embeddings: &[PlannedEmbedding]) -> usize {
+    let numbers: u64 = embeddings.iter().map(|embedding| embedding.width).sum();
+    columns.saturating_add(usize::try_from(numbers).unwrap_or(usize::MAX))
+}
+
+/// Identifiers as the tables hold them. The plan counted that they fit 32 bits.
+fn signed(ids: &Range<u64>) -> Range<i64> {
+    ids.start as i64..ids.end as i64
+}
