@@ -10,28 +10,32 @@ use crate::progress::Event;
 /// With less memory than this, what is freed goes back sooner.
 const PLENTY: u64 = 512 << 20;
 
-/// Milliseconds for which the allocator keeps memory that was freed, and the number of its option.
-/// By default it is a second, in which chunks come and go many times. A tenth of a second makes 40
-/// MiB less, and costs a tenth of the processor's time, because the system clears pages again.
-const PURGE_DELAY: c_long = 100;
-const PURGE_DELAY_OPTION: c_int = 15;
+/// Milliseconds for which the allocator keeps memory that was freed, where there is plenty and where
+/// there is little, and the number of its option. Its default of a second makes 10 MiB more and is
+/// not faster; a tenth of a second costs a tenth of the processor's time, because the system clears
+/// pages again.
+const DELAY: c_long = 400;
+const SHORT_DELAY: c_long = 100;
+const PURGE_DELAY: c_int = 15;
 
 unsafe extern "C" {
     fn mi_option_set_default(option: c_int, value: c_long);
     fn mi_collect(force: bool);
 }
 
-/// Where memory is scarce, memory that was freed goes back to the system soon.
+/// Memory that was freed goes back to the system soon enough for what may be taken.
 pub(super) fn spare(memory: u64) {
-    if memory < PLENTY {
-        give_back_soon();
-    }
+    give_back_after(if memory < PLENTY { SHORT_DELAY } else { DELAY });
 }
 
 /// Memory that was freed goes back to the system soon.
 pub(super) fn give_back_soon() {
+    give_back_after(SHORT_DELAY);
+}
+
+fn give_back_after(delay: c_long) {
     // SAFETY: a function of the allocator, as its header declares it; it sets a number.
-    unsafe { mi_option_set_default(PURGE_DELAY_OPTION, PURGE_DELAY) };
+    unsafe { mi_option_set_default(PURGE_DELAY, delay) };
 }
 
 /// Memory that was freed goes back to the system where one kind of work ends: what follows needs
