@@ -4,7 +4,7 @@
 //! roofline inflate FILE [PASSES]          read and inflate the chunks of data and indices, of X in an
 //!                                         h5ad file or of the matrix of a 10x H5 file
 //! roofline gunzip FILE.gz                 read and inflate a gzip file as a stream
-//! roofline encode NNZ narrow|signed       write made-up rows with Lance's file writer
+//! roofline encode NNZ narrow|signed [N]   write made-up rows with Lance's file writer, or N of them
 //! ```
 //!
 //! Prints one line of JSON. Time and processor seconds are those of the work alone, without the
@@ -46,8 +46,7 @@ type Outcome = Result<Value, Box<dyn Error>>;
 /// Batches that are made; they are written again and again.
 const BATCHES: usize = 8;
 
-const USAGE: &str =
-    "roofline inflate FILE [PASSES] | roofline gunzip FILE.gz | roofline encode NNZ narrow|signed";
+const USAGE: &str = "roofline inflate FILE [PASSES] | roofline gunzip FILE.gz | roofline encode NNZ narrow|signed [N]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo adds a flag of its own.
@@ -58,14 +57,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] => {
-            println!("{}", encode(1 << 25, Kind::Narrow)?);
-            println!("{}", encode(1 << 25, Kind::Signed)?);
+            println!("{}", encode(1 << 25, Kind::Narrow, 1)?);
+            println!("{}", encode(1 << 25, Kind::Signed, 1)?);
         }
         ["inflate", file] => println!("{}", inflate(file.as_ref(), 1)?),
         ["inflate", file, passes] => println!("{}", inflate(file.as_ref(), passes.parse()?)?),
         ["gunzip", file] => println!("{}", gunzip(file.as_ref())?),
-        ["encode", rows, "narrow"] => println!("{}", encode(rows.parse()?, Kind::Narrow)?),
-        ["encode", rows, "signed"] => println!("{}", encode(rows.parse()?, Kind::Signed)?),
+        ["encode", rows, kind] => println!("{}", encode(rows.parse()?, Kind::named(kind)?, 1)?),
+        ["encode", rows, kind, writers] => {
+            let outcome = encode(rows.parse()?, Kind::named(kind)?, writers.parse()?)?;
+            println!("{outcome}");
+        }
         _ => return Err(format!("usage: {USAGE}").into()),
     }
     Ok(())
@@ -214,6 +216,14 @@ enum Kind {
 }
 
 impl Kind {
+    fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "narrow" => Ok(Kind::Narrow),
+            "signed" => Ok(Kind::Signed),
+            _ => Err(format!("usage: {USAGE}")),
+        }
+    }
+
     fn schema(self) -> Schema {
         let field = |name: &str, data_type| {
             let mut metadata = HashMap::new();
@@ -263,7 +273,7 @@ impl Kind {
     }
 }
 
-fn encode(non_zeros: usize, kind: Kind) -> Outcome {
+fn encode(non_zeros: usize, kind: Kind, writers: usize) -> Outcome {
     let schema = Arc::new(kind.schema());
     let mut maker = Maker::new();
     let batches = (0..BATCHES)
@@ -272,29 +282,46 @@ fn encode(non_zeros: usize, kind: Kind) -> Outcome {
     let folder = tempfile::tempdir()?;
     let folder_uri = folder.path().to_str().ok_or("the folder is not UTF-8")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(writers)
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let schema = lance_core::datatypes::Schema::try_from(&*schema)?;
         let (store, base) = ObjectStore::from_uri(folder_uri).await?;
-        let output = store.create(&base.join("rows.lance")).await?;
-        let mut writer = v2_1::Writer::try_new(output, schema, FileWriterOptions::default())?;
-        let clock = Clock::start()?;
-        let mut left = non_zeros;
-        for batch in batches.iter().cycle() {
-            let rows = left.min(BATCH_ROWS);
-            if rows == 0 {
-                break;
-            }
-            writer.write_batch(&batch.slice(0, rows)).await?;
-            left -= rows;
+        let mut open = Vec::new();
+        for number in 0..writers {
+            let name = format!("rows-{number}.lance");
+            let output = store.create(&base.clone().join(name.as_str())).await?;
+            let options = FileWriterOptions::default();
+            open.push(v2_1::Writer::try_new(output, schema.clone(), options)?);
         }
-        let bytes = writer.finish().await?.size_bytes;
+        let clock = Clock::start()?;
+        let rows = non_zeros.div_ceil(writers);
+        let tasks = open.into_iter().map(|mut writer| {
+            let batches = batches.clone();
+            tokio::spawn(async move {
+                let mut left = rows;
+                for batch in batches.iter().cycle() {
+                    let length = left.min(BATCH_ROWS);
+                    if length == 0 {
+                        break;
+                    }
+                    writer.write_batch(&batch.slice(0, length)).await?;
+                    left -= length;
+                }
+                writer.finish().await
+            })
+        });
+        let tasks: Vec<_> = tasks.collect();
+        let mut bytes = 0;
+        for task in tasks {
+            bytes += task.await??.size_bytes;
+        }
         clock.stop(json!({
             "part": "encode",
             "kind": match kind { Kind::Narrow => "narrow", Kind::Signed => "signed" },
-            "non_zeros": non_zeros,
+            "non_zeros": rows * writers,
+            "writers": writers,
             "bytes_out": bytes,
         }))
     })
