@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
 
 use tokio::runtime::Handle;
 
@@ -15,15 +16,16 @@ use super::target::Target;
 use super::{IngestError, RunOptions};
 use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
 use crate::dataset::{Checkpoint, ShardRecord};
-use crate::plan::{GeneMap, Plan, ShardPart, ShardTable};
+use crate::plan::{Compression, GeneMap, Plan, ShardPart, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::{CellSource, ChunkBudget, Inputs};
 
 /// Measured with chunks of a few kilobytes: the program, Lance and what the allocator keeps.
 const BASE_MEMORY: u64 = 160 << 20;
 
-/// Buffers of one Lance writer: 8 MiB for each of three columns, and a page on its way out.
-const CREW_MEMORY: u64 = 32 << 20;
+/// Buffers of one Lance writer, 8 MiB for each of three columns, and pages on their way out, of it or
+/// of the one before.
+const CREW_MEMORY: u64 = 40 << 20;
 
 /// Larger chunks are not faster, smaller ones cost more bookkeeping than work.
 const LARGEST_CHUNK: u64 = 8 << 20;
@@ -78,35 +80,54 @@ impl ShardRun<'_> {
         let tables = TargetTable::of_all(self.target, &plan, checkpoint.census.as_ref());
         let tables = self.runtime.block_on(tables)?;
         let missing: Mutex<VecDeque<usize>> = Mutex::new(checkpoint.missing().into());
-        let crews = self.crews(missing.lock().map_or(0, |missing| missing.len()));
+        let shards = missing.lock().map_or(0, |missing| missing.len());
+        let crews = self.crews(&plan, shards);
         let threads = self.options.threads.max(1).div_ceil(crews);
         let failure: Mutex<Option<IngestError>> = Mutex::new(None);
         let checkpoint = Mutex::new(checkpoint);
-        let crew = || {
-            loop {
-                let failed = failure.lock().map_or(true, |failure| failure.is_some());
-                let shard = missing
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .pop_front();
-                let Some(shard) = shard.filter(|_| !failed) else {
-                    return;
-                };
-                let written = self
-                    .write(&plan, &tables, shard, threads, crews)
-                    .and_then(|record| self.record(&checkpoint, record));
-                if let Err(error) = written {
-                    let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                    failure.get_or_insert(error);
-                }
+        let fail = |error| {
+            let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+            failure.get_or_insert(error);
+        };
+        let next = || {
+            let failed = failure.lock().map_or(true, |failure| failure.is_some());
+            let mut missing = missing.lock().unwrap_or_else(PoisonError::into_inner);
+            missing.pop_front().filter(|_| !failed)
+        };
+        let finish = |writer: Box<ShardWriter>| {
+            let record = writer.finish(&self.runtime);
+            if let Err(error) = record.and_then(|record| self.record(&checkpoint, record)) {
+                fail(error);
             }
         };
+        let (plan, tables, next, finish, fail) = (&plan, &tables, &next, &finish, &fail);
         let died = std::thread::scope(|scope| {
+            // Tells whether a thread died.
+            let crew = move || {
+                // While the end of a shard is encoded and synced, the next one is read.
+                let mut ending: Option<ScopedJoinHandle<'_, ()>> = None;
+                let mut died = false;
+                while let Some(shard) = next() {
+                    let written = self.write(plan, tables, shard, threads, crews);
+                    died |= ending.take().is_some_and(|ending| ending.join().is_err());
+                    let end = |writer| {
+                        std::thread::Builder::new()
+                            .name("slaf-end".into())
+                            .spawn_scoped(scope, move || finish(writer))
+                            .map_err(|source| IngestError::Threads { source })
+                    };
+                    match written.and_then(end) {
+                        Ok(thread) => ending = Some(thread),
+                        Err(error) => fail(error),
+                    }
+                }
+                died | ending.is_some_and(|ending| ending.join().is_err())
+            };
             let others: Vec<_> = (1..crews).map(|_| scope.spawn(crew)).collect();
-            crew();
+            let died = crew();
             others
                 .into_iter()
-                .fold(false, |died, other| died | other.join().is_err())
+                .fold(died, |died, other| died | other.join().unwrap_or(true))
         });
         match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(failure) => Err(failure),
@@ -115,9 +136,15 @@ impl ShardRun<'_> {
         }
     }
 
-    /// Shards written at once. A writer keeps about two readers busy, and holds buffers.
-    fn crews(&self, shards: usize) -> usize {
-        let wanted = self.options.threads.max(1).div_ceil(3);
+    /// Shards written at once. A writer holds buffers, and keeps about two readers busy, but fewer
+    /// than one where it compresses.
+    fn crews(&self, plan: &Plan, shards: usize) -> usize {
+        let each = match plan.compression {
+            Compression::None => 3,
+            Compression::Lz4 => 2,
+            Compression::Zstd => 1,
+        };
+        let wanted = self.options.threads.max(1).div_ceil(each);
         let affordable = self.memory_left() / (2 * CREW_MEMORY);
         let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
         wanted.min(affordable).min(shards).max(1)
@@ -139,7 +166,7 @@ impl ShardRun<'_> {
         }
     }
 
-    /// Writes one shard with so many threads.
+    /// Writes one shard with so many threads, all but its end.
     fn write(
         &self,
         plan: &Plan,
@@ -147,7 +174,7 @@ impl ShardRun<'_> {
         number: usize,
         threads: usize,
         crews: usize,
-    ) -> Result<ShardRecord, IngestError> {
+    ) -> Result<Box<ShardWriter>, IngestError> {
         let shard = &plan.shards[number];
         let mut writer = Box::new(ShardWriter::begin(self.target, tables, plan, number)?);
         for part in &shard.parts {
@@ -176,7 +203,7 @@ impl ShardRun<'_> {
             writer.begin_part(plan, part.input, shard.table);
             writer = self.write_part(&open, writer, threads, crews)?;
         }
-        writer.finish(&self.runtime)
+        Ok(writer)
     }
 
     fn write_part(
