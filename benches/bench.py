@@ -23,6 +23,8 @@ BENCHES = {
     "convert": lambda given: ["--cells", given.cells, "--genes", given.genes],
     "parts": lambda given: ["--cells", given.cells, "--genes", given.genes],
     "tenx": lambda given: ["--cells", given.cells, "--genes", given.genes],
+    "several": lambda given: [],
+    "writers": lambda given: [],
     "memory": lambda given: ["--cells", given.cells, 10 * given.cells, "--genes", given.genes],
     "soma": lambda given: ["--cells", given.cells, "--genes", given.genes],
     "big": lambda given: ["--genes", 30000],
@@ -36,7 +38,7 @@ def main():
     parser.add_argument("--genes", type=int, default=20000)
     parser.add_argument("--runs", type=int, help="of each case (default: what each bench thinks best)")
     parser.add_argument("--slaf", type=Path, help="the program, optimised")
-    parser.add_argument("--only", choices=BENCHES, nargs="+", default=["convert", "parts", "tenx", "memory"])
+    parser.add_argument("--only", choices=BENCHES, nargs="+", default=["convert", "parts", "tenx", "several", "memory"])
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     tables, numbers = [], {}
@@ -45,7 +47,7 @@ def main():
         command = [sys.executable, HERE / f"{name}.py", "--work", given.work, "--json", to, *BENCHES[name](given)]
         if given.slaf:
             command += ["--slaf", given.slaf]
-        if given.runs and name != "big":
+        if given.runs:
             command += ["--runs", given.runs]
         done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=True)
         print(f"## {name}\n\n{done.stdout}", flush=True)

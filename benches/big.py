@@ -4,7 +4,8 @@
     cargo build --release
     python benches/big.py --work DIR            # 5.3 GB of input, 6.3 GB of output
 
-The counts of 20,480 cells come again and again, under names of their own.
+The counts of 20,480 cells come again and again, under names of their own. What a conversion takes at its peak is measured
+beside that of 50,000 such cells.
 """
 
 import argparse
@@ -13,14 +14,16 @@ import multiprocessing
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
 
 import inputs
-from measure import MIB, add_arguments, machine, table
+from measure import MIB, add_arguments, machine, spread, table
 
 DISTINCT = 20480
+FEWER = 50_000
 
 
 def shards_written(output):
@@ -49,25 +52,33 @@ def run(command, kill_when=None):
     return {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_rss": usage.ru_maxrss * 1024}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
-    parser.set_defaults(genes=30000)
-    parser.add_argument("--cells", type=int, default=1_000_000)
-    parser.add_argument("--density", type=float, default=0.0767)
-    parser.add_argument("--flags", default="", help='flags of "slaf convert" to add, such as "--memory=256MiB"')
-    given = parser.parse_args()
-    given.work.mkdir(parents=True, exist_ok=True)
-    made = given.work, given.cells, given.genes, given.density, 1, DISTINCT
+def input_of(given, cells):
+    """A file of so many cells, and what is in it; made where it is missing."""
+    made = given.work, cells, given.genes, given.density, 1, DISTINCT
     files, description = inputs.paths(*made)
     if not description.exists():
         # In a child, so that this process stays small.
         child = multiprocessing.Process(target=inputs.make, args=made, kwargs={"kinds": ["gzip"], "level": 1})
         child.start()
         child.join()
-    about, output = json.loads(description.read_text()), given.work / "output.slaf"
+    return files["gzip"], json.loads(description.read_text())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    parser.set_defaults(genes=30000)
+    parser.add_argument("--cells", type=int, default=1_000_000)
+    parser.add_argument("--density", type=float, default=0.0767)
+    parser.add_argument("--runs", type=int, default=3, help="of the conversions whose peak memory is compared")
+    parser.add_argument("--flags", default="", help='flags of "slaf convert" to add, such as "--memory=256MiB"')
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    path, about = input_of(given, given.cells)
+    output = given.work / "output.slaf"
     shutil.rmtree(output, ignore_errors=True)
-    convert = [given.slaf, "convert", "--quiet", "--threads", 2, *given.flags.split(), files["gzip"], output]
+    convert_of = lambda path: [given.slaf, "convert", "--quiet", "--threads", 2, *given.flags.split(), path, output]
+    convert = convert_of(path)
     half = about["non_zeros"] // 100_000_000 // 2 + 1
     steps = {}
     where = machine()
@@ -84,6 +95,13 @@ def main():
     print("verify", file=sys.stderr)
     steps["verify"] = run([given.slaf, "verify", "--quiet", "--threads", 2, output])
     shutil.rmtree(output)
+    peaks = {}
+    fewer, about_fewer = input_of(given, FEWER)
+    for number in range(given.runs):
+        for cells, one in ((FEWER, fewer), (given.cells, path)):
+            print(f"round {number + 1}: {cells} cells", file=sys.stderr)
+            peaks.setdefault(cells, []).append(run(convert_of(one))["peak_rss"] / MIB)
+            shutil.rmtree(output)
 
     killed, resumed = steps["convert, killed"], steps["convert, resumed"]
     both = {key: killed[key] + resumed[key] for key in ("wall_s", "cpu_s")}
@@ -102,8 +120,13 @@ def main():
           f"{about['bytes']['gzip'] / MIB:,.0f} MiB; killed after {kept} shards; {len(names)} data files\n")
     head = ["", "M non-zeros / CPU s", "M non-zeros / s", "wall s", "CPU s", "peak RSS MiB", "bytes / non-zero"]
     print(table(head, lines))
+    middle = [statistics.median(values) for values in peaks.values()]
+    line = ["convert", *(spread(values, 0) for values in peaks.values()), f"{middle[1] / middle[0]:.2f}"]
+    print()
+    print(table(["peak RSS MiB", *(f"{cells:,} cells" for cells in peaks), "last / first"], [line]))
     to = given.json or given.work / "big.json"
-    to.write_text(json.dumps({"machine": where, "input": about, "kept": kept, "steps": steps}, indent=1) + "\n")
+    numbers = {"machine": where, "input": about, "fewer": about_fewer, "kept": kept, "steps": steps, "peaks": peaks}
+    to.write_text(json.dumps(numbers, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ def main():
     target = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).resolve().parents[1] / "target"))
     p.add_argument("--slaf", type=Path, default=target / "release" / "slaf", help="the program, optimised")
     p.add_argument("--runs", type=int, default=5)
+    p.add_argument("--json", type=Path, help="file for the numbers of every run")
     p.add_argument("--cells", type=int, default=100_000, help="cells of the one file; each of the hundred has a hundredth")
     args = p.parse_args()
     if args.make:
@@ -118,7 +119,7 @@ def main():
         rows.append([name, of("wall_s", 1, 2), of("cpu_s", 1, 2), of("peak_rss", measure.MIB, 0), str(len(runs))])
     print(measure.machine() + "\n")
     print(measure.table(["", "wall s", "CPU s", "peak RSS MiB", "runs"], rows))
-    (work / "several.json").write_text(json.dumps(results, indent=1))
+    (args.json or work / "several.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
