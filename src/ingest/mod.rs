@@ -8,6 +8,7 @@ mod base_rows;
 mod batch;
 mod commit;
 mod counts;
+mod crews;
 mod describe;
 mod error;
 mod finished;

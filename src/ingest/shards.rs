@@ -1,8 +1,4 @@
-//! Writing shards: pieces are read and narrowed on all threads, and written in order.
-
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
-use std::thread::ScopedJoinHandle;
+//! Writing a shard: pieces are read and narrowed on all threads, and written in order.
 
 use tokio::runtime::Handle;
 
@@ -11,12 +7,11 @@ use super::genes::DatasetGenes;
 use super::pieces::{Piece, pieces};
 use super::queue::{Queue, Task};
 use super::shard_writer::ShardWriter;
-use super::tables::{Tables, TargetTable};
+use super::tables::Tables;
 use super::target::Target;
 use super::{IngestError, RunOptions};
 use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
-use crate::dataset::{Checkpoint, ShardRecord};
-use crate::plan::{Compression, GeneMap, Plan, ShardPart, ShardTable};
+use crate::plan::{GeneMap, Plan, ShardPart, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::{CellSource, ChunkBudget, Inputs};
 
@@ -25,7 +20,7 @@ const BASE_MEMORY: u64 = 160 << 20;
 
 /// Buffers of one Lance writer, 8 MiB for each of three columns, and pages on their way out, of it or
 /// of the one before.
-const CREW_MEMORY: u64 = 40 << 20;
+pub(super) const CREW_MEMORY: u64 = 40 << 20;
 
 /// Larger chunks are not faster, smaller ones cost more bookkeeping than work.
 const LARGEST_CHUNK: u64 = 8 << 20;
@@ -74,83 +69,8 @@ impl ShardRun<'_> {
         Ok(())
     }
 
-    /// Writes every shard that has no record yet, and records it in the checkpoint and on disk.
-    pub fn write_missing(&self, checkpoint: &mut Checkpoint) -> Result<(), IngestError> {
-        let plan = checkpoint.plan.clone();
-        let tables = TargetTable::of_all(self.target, &plan, checkpoint.census.as_ref());
-        let tables = self.runtime.block_on(tables)?;
-        let missing: Mutex<VecDeque<usize>> = Mutex::new(checkpoint.missing().into());
-        let shards = missing.lock().map_or(0, |missing| missing.len());
-        let crews = self.crews(&plan, shards);
-        let threads = self.options.threads.max(1).div_ceil(crews);
-        let failure: Mutex<Option<IngestError>> = Mutex::new(None);
-        let checkpoint = Mutex::new(checkpoint);
-        let fail = |error| {
-            let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-            failure.get_or_insert(error);
-        };
-        let next = || {
-            let failed = failure.lock().map_or(true, |failure| failure.is_some());
-            let mut missing = missing.lock().unwrap_or_else(PoisonError::into_inner);
-            missing.pop_front().filter(|_| !failed)
-        };
-        let finish = |writer: Box<ShardWriter>| {
-            let record = writer.finish(&self.runtime);
-            if let Err(error) = record.and_then(|record| self.record(&checkpoint, record)) {
-                fail(error);
-            }
-        };
-        let (plan, tables, next, finish, fail) = (&plan, &tables, &next, &finish, &fail);
-        let died = std::thread::scope(|scope| {
-            // Tells whether a thread died.
-            let crew = move || {
-                // While the end of a shard is encoded and synced, the next one is read.
-                let mut ending: Option<ScopedJoinHandle<'_, ()>> = None;
-                let mut died = false;
-                while let Some(shard) = next() {
-                    let written = self.write(plan, tables, shard, threads, crews);
-                    died |= ending.take().is_some_and(|ending| ending.join().is_err());
-                    let end = |writer| {
-                        std::thread::Builder::new()
-                            .name("slaf-end".into())
-                            .spawn_scoped(scope, move || finish(writer))
-                            .map_err(|source| IngestError::Threads { source })
-                    };
-                    match written.and_then(end) {
-                        Ok(thread) => ending = Some(thread),
-                        Err(error) => fail(error),
-                    }
-                }
-                died | ending.is_some_and(|ending| ending.join().is_err())
-            };
-            let others: Vec<_> = (1..crews).map(|_| scope.spawn(crew)).collect();
-            let died = crew();
-            others
-                .into_iter()
-                .fold(died, |died, other| died | other.join().unwrap_or(true))
-        });
-        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(failure) => Err(failure),
-            None if died => Err(IngestError::WorkerDied),
-            None => Ok(()),
-        }
-    }
-
-    /// Shards written at once. A writer holds buffers, and keeps about two readers busy, but fewer
-    /// than one where it compresses.
-    fn crews(&self, plan: &Plan, shards: usize) -> usize {
-        let each = match plan.compression {
-            Compression::None => 3,
-            Compression::Lz4 => 2,
-            Compression::Zstd => 1,
-        };
-        let wanted = self.options.threads.max(1).div_ceil(each);
-        let affordable = self.memory_left() / (2 * CREW_MEMORY);
-        let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
-        wanted.min(affordable).min(shards).max(1)
-    }
-
-    fn memory_left(&self) -> u64 {
+    /// Bytes for crews and their chunks.
+    pub(super) fn memory_left(&self) -> u64 {
         self.options.memory.saturating_sub(BASE_MEMORY)
     }
 
@@ -167,7 +87,7 @@ impl ShardRun<'_> {
     }
 
     /// Writes one shard with so many threads, all but its end.
-    fn write(
+    pub(super) fn write(
         &self,
         plan: &Plan,
         tables: &Tables,
@@ -366,18 +286,5 @@ impl ShardRun<'_> {
                 source,
             }
         })?))
-    }
-
-    fn record(
-        &self,
-        checkpoint: &Mutex<&mut Checkpoint>,
-        record: ShardRecord,
-    ) -> Result<(), IngestError> {
-        let mut checkpoint = checkpoint.lock().map_err(|_| IngestError::WorkerDied)?;
-        crate::failpoint::reach("before-record");
-        checkpoint.shards.push(record);
-        self.target.save(&checkpoint)?;
-        crate::failpoint::reach("after-record");
-        Ok(())
     }
 }

@@ -1,0 +1,137 @@
+//! The threads that write shards: one crew a shard, as many at once as are worth their memory.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Scope, ScopedJoinHandle};
+
+use super::IngestError;
+use super::shard_writer::ShardWriter;
+use super::shards::{CREW_MEMORY, ShardRun};
+use super::tables::{Tables, TargetTable};
+use crate::dataset::{Checkpoint, ShardRecord};
+use crate::plan::{Compression, Plan};
+
+/// What all crews share.
+struct Crews<'a> {
+    run: &'a ShardRun<'a>,
+    plan: &'a Plan,
+    tables: &'a Tables,
+    missing: Mutex<VecDeque<usize>>,
+    checkpoint: Mutex<&'a mut Checkpoint>,
+    /// The first failure, after which no shard is begun.
+    failure: Mutex<Option<IngestError>>,
+    /// How many crews there are, and threads in each.
+    crews: usize,
+    threads: usize,
+}
+
+impl ShardRun<'_> {
+    /// Writes every shard that has no record yet, and records it in the checkpoint and on disk.
+    pub fn write_missing(&self, checkpoint: &mut Checkpoint) -> Result<(), IngestError> {
+        let plan = checkpoint.plan.clone();
+        let tables = TargetTable::of_all(self.target, &plan, checkpoint.census.as_ref());
+        let tables = self.runtime.block_on(tables)?;
+        let missing = VecDeque::from(checkpoint.missing());
+        let crews = self.crews(&plan, missing.len());
+        let crews = Crews {
+            run: self,
+            plan: &plan,
+            tables: &tables,
+            missing: Mutex::new(missing),
+            checkpoint: Mutex::new(checkpoint),
+            failure: Mutex::default(),
+            crews,
+            threads: self.options.threads.max(1).div_ceil(crews),
+        };
+        let died = std::thread::scope(|scope| {
+            let crews = &crews;
+            let others: Vec<_> = (1..crews.crews)
+                .map(|_| scope.spawn(|| crews.work(scope)))
+                .collect();
+            let died = crews.work(scope);
+            others
+                .into_iter()
+                .fold(died, |died, other| died | other.join().unwrap_or(true))
+        });
+        let failure = crews.failure.into_inner();
+        match failure.unwrap_or_else(PoisonError::into_inner) {
+            Some(failure) => Err(failure),
+            None if died => Err(IngestError::WorkerDied),
+            None => Ok(()),
+        }
+    }
+
+    /// Shards written at once. A writer holds buffers, and keeps about two readers busy, but fewer
+    /// than one where it compresses.
+    fn crews(&self, plan: &Plan, shards: usize) -> usize {
+        let each = match plan.compression {
+            Compression::None => 3,
+            Compression::Lz4 => 2,
+            Compression::Zstd => 1,
+        };
+        let wanted = self.options.threads.max(1).div_ceil(each);
+        let affordable = self.memory_left() / (2 * CREW_MEMORY);
+        let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
+        wanted.min(affordable).min(shards).max(1)
+    }
+}
+
+impl Crews<'_> {
+    /// What one crew does: shard after shard. While the end of one is encoded and synced, the next
+    /// one is read. Returns whether a thread died.
+    fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> bool {
+        let mut ending: Option<ScopedJoinHandle<'_, ()>> = None;
+        let mut died = false;
+        while let Some(shard) = self.next() {
+            let Crews { run, plan, .. } = self;
+            let written = run.write(plan, self.tables, shard, self.threads, self.crews);
+            died |= ending.take().is_some_and(|ending| ending.join().is_err());
+            let end = |writer| {
+                std::thread::Builder::new()
+                    .name("slaf-end".into())
+                    .spawn_scoped(scope, move || self.finish(writer))
+                    .map_err(|source| IngestError::Threads { source })
+            };
+            match written.and_then(end) {
+                Ok(thread) => ending = Some(thread),
+                Err(error) => self.fail(error),
+            }
+        }
+        died | ending.is_some_and(|ending| ending.join().is_err())
+    }
+
+    /// The next shard, unless something failed.
+    fn next(&self) -> Option<usize> {
+        let failed = self
+            .failure
+            .lock()
+            .map_or(true, |failure| failure.is_some());
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.pop_front().filter(|_| !failed)
+    }
+
+    fn fail(&self, error: IngestError) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert(error);
+    }
+
+    /// Ends a shard's files and records it.
+    fn finish(&self, writer: Box<ShardWriter>) {
+        let record = writer.finish(&self.run.runtime);
+        if let Err(error) = record.and_then(|record| self.record(record)) {
+            self.fail(error);
+        }
+    }
+
+    fn record(&self, record: ShardRecord) -> Result<(), IngestError> {
+        let mut checkpoint = self
+            .checkpoint
+            .lock()
+            .map_err(|_| IngestError::WorkerDied)?;
+        crate::failpoint::reach("before-record");
+        checkpoint.shards.push(record);
+        self.run.target.save(&checkpoint)?;
+        crate::failpoint::reach("after-record");
+        Ok(())
+    }
+}
