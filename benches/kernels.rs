@@ -1,7 +1,7 @@
 //! What every non-zero passes, each step alone.
 //!
 //! ```text
-//! kernels                  how fast each is
+//! kernels [FILTER]         how fast each is
 //! kernels NAME ROUNDS      one of them, so often; for callgrind, see instructions.py
 //! kernels --list           their names
 //! ```
@@ -9,8 +9,8 @@
 use std::error::Error;
 use std::hint::black_box;
 use std::path::Path;
-use std::time::Instant;
 
+use divan::counter::ItemsCount;
 use slaf::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
 use slaf::plan::IdType;
 use slaf::source::{self, CellChunk, ChunkBudget, MatrixName, Numbers, OpenOptions};
@@ -29,9 +29,6 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Does its work once and tells how many entries it had.
 type Kernel = Box<dyn Fn() -> Outcome<usize>>;
 
-/// How often a kernel is run where its speed is measured; the best round counts.
-const ROUNDS: usize = 15;
-
 fn main() -> Outcome<()> {
     // Cargo adds a flag of its own.
     let arguments: Vec<String> = std::env::args()
@@ -39,37 +36,40 @@ fn main() -> Outcome<()> {
         .filter(|argument| argument != "--bench")
         .collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let kernels = kernels();
     match arguments[..] {
-        [] => {
-            for (name, make) in kernels {
-                let kernel = make()?;
-                let (mut entries, mut best) = (0, f64::INFINITY);
-                for _ in 0..ROUNDS {
-                    let started = Instant::now();
-                    entries = measured(&kernel)?;
-                    best = best.min(started.elapsed().as_secs_f64());
-                }
-                let each = best * 1e9 / entries as f64;
-                println!("{name:24} {each:7.2} ns an entry, {:7.1} M/s", 1e3 / each);
-            }
-        }
-        ["--list"] => kernels.iter().for_each(|(name, _)| println!("{name}")),
+        ["--list"] => names().for_each(|name| println!("{name}")),
         [wanted, rounds] => {
-            let (_, make) = kernels
-                .into_iter()
-                .find(|(name, _)| *name == wanted)
-                .ok_or_else(|| format!("there is no {wanted}"))?;
-            let kernel = make()?;
+            let kernel = named(wanted)?;
             let mut entries = 0;
             for _ in 0..rounds.parse()? {
                 entries += measured(&kernel)?;
             }
             println!("{entries}");
         }
-        _ => return Err("kernels | kernels NAME ROUNDS | kernels --list".into()),
+        _ => divan::main(),
     }
     Ok(())
+}
+
+/// Measures the speed of a kernel, in entries.
+#[divan::bench(args = names(), sample_count = 15, sample_size = 1)]
+fn kernels(bencher: divan::Bencher<'_, '_>, name: &str) {
+    let kernel = named(name).expect("a kernel that can be made");
+    let entries = kernel().expect("a kernel that works");
+    bencher
+        .counter(ItemsCount::new(entries))
+        .bench_local(|| measured(&kernel).expect("a kernel that works"));
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    all().into_iter().map(|(name, _)| name)
+}
+
+fn named(wanted: &str) -> Outcome<Kernel> {
+    let mut kernels = all().into_iter();
+    let found = kernels.find(|(name, _)| *name == wanted);
+    let (_, make) = found.ok_or_else(|| format!("there is no {wanted}"))?;
+    make()
 }
 
 /// What callgrind counts.
@@ -78,7 +78,7 @@ fn measured(kernel: &Kernel) -> Outcome<usize> {
     black_box(kernel())
 }
 
-fn kernels() -> Vec<(&'static str, fn() -> Outcome<Kernel>)> {
+fn all() -> Vec<(&'static str, fn() -> Outcome<Kernel>)> {
     vec![
         ("float32-to-uint16", || {
             expand(
