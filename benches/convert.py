@@ -11,7 +11,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from measure import MIB, add_arguments, convert, input_files, machine, run, spread, table
+from measure import MIB, add_arguments, convert, input_files, machine, newest_bench, run, spread, table
 
 # Whoever converts with the reference waits for its imports too.
 REFERENCE = """
@@ -34,10 +34,7 @@ def arguments():
     parser.add_argument("--slafdb-runs", type=int, default=2)
     given = parser.parse_args()
     if given.roofline is None:
-        built = [path for path in (target / "release" / "deps").glob("roofline-*") if not path.suffix]
-        if not built:
-            parser.error("no roofline program: cargo bench --no-run --bench roofline")
-        given.roofline = max(built, key=lambda path: path.stat().st_mtime)
+        given.roofline = newest_bench(parser, target, "roofline")
     return given
 
 

@@ -18,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from measure import HERE, table
+from measure import HERE, newest_bench, table
 
 KEPT = HERE / "instructions.json"
 MOST = 0.05
@@ -43,10 +43,7 @@ def main():
     if not shutil.which("valgrind"):
         parser.error("valgrind is needed")
     if given.kernels is None:
-        built = [path for path in (target / "release" / "deps").glob("kernels-*") if not path.suffix]
-        if not built:
-            parser.error("no program to count: cargo bench --no-run --bench kernels")
-        given.kernels = max(built, key=lambda path: path.stat().st_mtime)
+        given.kernels = newest_bench(parser, target, "kernels")
     names = subprocess.run([given.kernels, "--list"], capture_output=True, text=True, check=True).stdout.split()
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     counted, lines, grown = {}, [], []

@@ -42,6 +42,14 @@ def input_files(work, cells, genes):
     return files, json.loads(description.read_text())
 
 
+def newest_bench(parser, target, name):
+    """The newest program of this name that cargo bench built."""
+    built = [path for path in (target / "release" / "deps").glob(f"{name}-*") if not path.suffix]
+    if not built:
+        parser.error(f"no program {name}: cargo bench --no-run --bench {name}")
+    return max(built, key=lambda path: path.stat().st_mtime)
+
+
 def machine():
     """The machine, in a line."""
     model = platform.processor()

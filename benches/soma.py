@@ -13,7 +13,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from measure import MIB, add_arguments, convert, input_files, machine, run, spread, table
+from measure import MIB, add_arguments, convert, input_files, machine, newest_bench, run, spread, table
 
 # tiledbsoma tells what it took without the start of Python and its imports; its peak memory is less that of the imports.
 READ = """
@@ -50,10 +50,7 @@ def main():
     parser.add_argument("--read", type=Path, help="the program (default: the newest that cargo bench built)")
     given = parser.parse_args()
     if given.read is None:
-        built = [path for path in (target / "release" / "deps").glob("read-*") if not path.suffix]
-        if not built:
-            parser.error("no program to read: cargo bench --no-run --bench read")
-        given.read = max(built, key=lambda path: path.stat().st_mtime)
+        given.read = newest_bench(parser, target, "read")
     files, about = input_files(given.work, given.cells, given.genes)
     experiment = files["plain"].with_suffix(".soma")
     if not experiment.exists():

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from measure import MIB, add_arguments, machine, run, spread, table
+from measure import MIB, add_arguments, machine, newest_bench, run, spread, table
 
 ROWS = 1 << 26
 CASES = [(1, 1), (1, 2), (2, 1), (2, 2), (4, 2)]  # writers, threads
@@ -24,10 +24,7 @@ def main():
     parser.add_argument("--roofline", type=Path, help="the program (default: the newest that cargo bench built)")
     given = parser.parse_args()
     if given.roofline is None:
-        built = [path for path in (target / "release" / "deps").glob("roofline-*") if not path.suffix]
-        if not built:
-            parser.error("no roofline: cargo bench --no-run --bench roofline")
-        given.roofline = max(built, key=lambda path: path.stat().st_mtime)
+        given.roofline = newest_bench(parser, target, "roofline")
     results = {}
     for number in range(given.runs):
         for kind in ("narrow", "signed"):

@@ -259,7 +259,8 @@ impl Dataset {
     async fn cell_hashes(&self, cells: &lance::Dataset) -> Result<Vec<u64>, DatasetError> {
         let path = self.path().join(TableName::Cells.folder());
         let mut rows = RowReader::of_columns(cells, &path, &["cell_id"]).await?;
-        let mut hashes = Vec::with_capacity(cells.count_rows(None).await.unwrap_or(0));
+        // However many rows the table tells of, memory is taken as they come.
+        let mut hashes = Vec::new();
         while let Some(batch) = rows.next().await? {
             hashes.extend(
                 texts(&path, &batch)?

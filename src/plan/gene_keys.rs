@@ -106,14 +106,15 @@ impl<'a> KeyReader<'a> {
 
     /// The keys of an input, whose list has this digest.
     pub fn keys(&self, number: usize, digest: Option<&str>) -> Result<StringArray, PlanError> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some((known, keys)), Some(digest)) = (&*last, digest)
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some((known, keys)), Some(digest)) = (&*last(), digest)
             && known == digest
         {
             return Ok(keys.clone());
         }
+        // Not while the lock is held: another crew may read another input.
         let keys = gene_keys(&*self.inputs.get(number)?, &self.key)?;
-        *last = digest.map(|digest| (digest.to_string(), keys.clone()));
+        *last() = digest.map(|digest| (digest.to_string(), keys.clone()));
         Ok(keys)
     }
 }
