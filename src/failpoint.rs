@@ -1,7 +1,7 @@
 //! Places at which tests make the process die.
 
 /// Every fail point, in the order in which a conversion passes them.
-pub const ALL: [&str; 25] = [
+pub const ALL: [&str; 26] = [
     "checkpoint-created",
     "data-file-written",
     "data-file-synced",
@@ -18,6 +18,7 @@ pub const ALL: [&str; 25] = [
     "after-gene-pairs-commit",
     "before-cell-pairs-commit",
     "after-cell-pairs-commit",
+    "cell-hashes-written",
     "before-cells-commit",
     "after-cells-commit",
     "before-uns",

@@ -22,7 +22,7 @@ pub fn append(inputs: &[PathBuf], dataset: &Path, flags: &[&str]) -> Run {
     )
 }
 
-fn verified(dataset: &Path, inputs: &[PathBuf]) {
+pub fn verified(dataset: &Path, inputs: &[PathBuf]) {
     let mut verify = slaf(&["verify"]);
     verify.arg(dataset);
     if !inputs.is_empty() {
@@ -32,7 +32,7 @@ fn verified(dataset: &Path, inputs: &[PathBuf]) {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
 }
 
-fn config(dataset: &Path) -> DatasetConfig {
+pub fn config(dataset: &Path) -> DatasetConfig {
     Dataset::open(dataset).unwrap().config().clone()
 }
 
@@ -110,7 +110,7 @@ proptest! {
     }
 }
 
-fn names(prefix: &str, count: usize) -> Vec<String> {
+pub fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count)
         .map(|number| format!("{prefix}{number}"))
         .collect()
@@ -216,27 +216,6 @@ fn the_same_again_is_refused() {
 }
 
 /// Whichever of the two has more cells.
-#[test]
-fn a_cell_that_the_dataset_has_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    for (number, [own, new]) in [[2, 9], [9, 2]].into_iter().enumerate() {
-        let path = |name: &str| folder.path().join(format!("{number}-{name}"));
-        let [first, input, dataset] = ["first.h5ad", "input.h5ad", "data.slaf"].map(path);
-        write_named(&first, &names("a", own), &names("g", 3), &[(0, 0, 1.0)]);
-        convert(&[first], &dataset, &[]).succeeded();
-        let mut cells = names("b", new);
-        cells[1] = "a1".into();
-        write_named(&input, &cells, &names("g", 3), &[(0, 1, 2.0)]);
-        let before = Contents::of(&dataset);
-        let run = append(std::slice::from_ref(&input), &dataset, &[]).refused(3);
-        assert!(run.stderr.contains("1 cell"), "{}", run.stderr);
-        assert!(run.stderr.contains("a1"), "{}", run.stderr);
-        assert_eq!(Contents::of(&dataset), before);
-        append(&[input], &dataset, &["--allow-duplicate-cells"]).succeeded();
-        assert_eq!(config(&dataset).array_shape[0], (own + new) as u64);
-    }
-}
-
 /// Only reading tells: the files differ in a zero that one of them stores.
 #[test]
 fn the_same_content_is_refused() {

@@ -11,6 +11,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Int64Type, UInt16Type};
 use lance::dataset::{WriteMode, WriteParams};
 use lance_file::version::LanceFileVersion;
+use slaf::dataset::CELL_HASHES;
 use slaf::table::TableName;
 
 use crate::support::dataset::{block_on, table};
@@ -255,6 +256,35 @@ fn files_that_are_cut_missing_or_strange() {
         ],
         &[],
     );
+}
+
+#[test]
+fn hashes_of_other_cells() {
+    let file = |dataset: &Path| {
+        let folder = std::fs::read_dir(dataset.join(CELL_HASHES)).unwrap();
+        folder.map(|file| file.unwrap().path()).next().unwrap()
+    };
+    let remove = |dataset: &Path| std::fs::remove_file(file(dataset)).unwrap();
+    finds(remove, &["cell_hashes/", "it is missing"], &[]);
+    let change = |dataset: &Path| {
+        let mut bytes = std::fs::read(file(dataset)).unwrap();
+        bytes[100] ^= 1;
+        std::fs::write(file(dataset), bytes).unwrap();
+    };
+    finds(change, &["cell_hashes/", "not what config.json says"], &[]);
+    let orphan = |dataset: &Path| {
+        std::fs::write(dataset.join(CELL_HASHES).join("left.u64"), b"x").unwrap();
+    };
+    finds(orphan, &["cell_hashes/left.u64: nothing refers to it"], &[]);
+    let rename = |dataset: &Path| {
+        rewrite(dataset, TableName::Cells, |batch| {
+            let ids = batch.column_by_name("cell_id").unwrap();
+            let ids = ids.as_string::<i32>().iter().map(|id| id.unwrap());
+            let ids: StringArray = ids.map(|id| Some(id.replace('1', "2"))).collect();
+            with_column(&batch, "cell_id", Arc::new(ids))
+        });
+    };
+    finds(rename, &["it has not the hashes of its cells"], &[]);
 }
 
 #[test]

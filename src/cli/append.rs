@@ -114,7 +114,7 @@ impl Append<'_> {
 
     fn plan(&self, dataset: &Dataset) -> Result<Plan, Error> {
         let options = &self.request.settings.plan;
-        let base = dataset.survey_now(options.gene_key.as_ref())?;
+        let base = dataset.survey_now(self.surveys, options.gene_key.as_ref())?;
         Ok(Plan::append(self.inputs, self.surveys, options, &base)?)
     }
 

@@ -29,15 +29,17 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
         .read
         .inputs(&raw.joins, &settings, raw.paths, raw.inputs)?;
     give_up_on_stuck_files();
-    let base = match &raw.against {
-        None => None,
-        Some(path) => {
-            let key = settings.plan.gene_key.as_ref();
-            Some(Dataset::open(path)?.survey_now(key)?)
-        }
-    };
+    // What is no dataset is told before inputs are read.
+    let against = raw.against.as_deref().map(Dataset::open).transpose()?;
     let inputs = Inputs::of_paths(reading);
     let surveys = Survey::of_all(&inputs, settings.threads)?;
+    let base = match against {
+        None => None,
+        Some(dataset) => {
+            let key = settings.plan.gene_key.as_ref();
+            Some(dataset.survey_now(&surveys, key)?)
+        }
+    };
     let comparison = Comparison::new(&inputs, &surveys, &settings.plan, base.as_ref())?;
     if raw.resources.json {
         let json = serde_json::to_string_pretty(&comparison).map_err(std::io::Error::from)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use arrow::array::{AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
+use rustc_hash::FxHashSet;
 
 use super::base_columns::{columns, embeddings, id_type, original, others, value_type};
 use super::{ColumnNote, Dataset, DatasetError};
@@ -15,7 +16,7 @@ use crate::plan::{
 };
 use crate::source::Part;
 use crate::store::StoreError;
-use crate::survey::{STABLE_IDS, ValueType, id_hash};
+use crate::survey::{STABLE_IDS, Survey, ValueType, id_hash};
 use crate::table::{RowReader, TableError, TableName};
 
 /// The key under which Lance keeps the compression of a column.
@@ -32,20 +33,29 @@ const OF_GENES: [&str; 2] = ["gene_id", "gene_integer_id"];
 
 impl Dataset {
     /// [`Dataset::survey`], from code that is not asynchronous.
-    pub fn survey_now(&self, key: Option<&GeneKey>) -> Result<BaseSurvey, DatasetError> {
+    pub fn survey_now(
+        &self,
+        new: &[Survey],
+        key: Option<&GeneKey>,
+    ) -> Result<BaseSurvey, DatasetError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|source| StoreError::from_io("start threads to read", self.path(), source))?;
-        runtime.block_on(self.survey(key))
+        runtime.block_on(self.survey(new, key))
     }
 
-    /// Looks at the dataset as one that is appended to, whose genes may be known by `key`.
+    /// Looks at the dataset as one to which `new` inputs are appended, and whose genes may be known
+    /// by `key`.
     ///
     /// # Errors
     /// [`DatasetError::CannotContinue`] where its tables are not such that rows can be appended
     /// to them exactly; reading errors.
-    pub async fn survey(&self, key: Option<&GeneKey>) -> Result<BaseSurvey, DatasetError> {
+    pub async fn survey(
+        &self,
+        new: &[Survey],
+        key: Option<&GeneKey>,
+    ) -> Result<BaseSurvey, DatasetError> {
         let mut tables = BTreeMap::new();
         for name in self.tables() {
             tables.insert(name, self.table(name).await?);
@@ -118,7 +128,7 @@ impl Dataset {
             value_type,
             gene_key: self.config().gene_key.clone(),
             gene_keys: self.gene_keys(genes, &var, key).await?,
-            cell_hashes: self.cell_hashes(cells).await?,
+            cells_again: self.cells_again(cells, new).await?,
             other_columns: [
                 others(&cells_schema, &OF_CELLS, &obs, &obsm),
                 others(&genes_schema, &OF_GENES, &var, &varm),
@@ -256,19 +266,27 @@ impl Dataset {
         })
     }
 
-    async fn cell_hashes(&self, cells: &lance::Dataset) -> Result<Vec<u64>, DatasetError> {
+    /// The hashes that cells of the dataset and of the inputs have both.
+    async fn cells_again(
+        &self,
+        cells: &lance::Dataset,
+        new: &[Survey],
+    ) -> Result<FxHashSet<u64>, DatasetError> {
+        let new = new.iter().flat_map(|survey| &survey.cell_hashes);
+        let new: FxHashSet<u64> = new.copied().collect();
+        let mut again = FxHashSet::default();
+        if self.read_hashes(|hashes| again.extend(hashes.filter(|hash| new.contains(hash))))? {
+            return Ok(again);
+        }
+        again.clear();
         let path = self.path().join(TableName::Cells.folder());
         let mut rows = RowReader::of_columns(cells, &path, &["cell_id"]).await?;
-        // However many rows the table tells of, memory is taken as they come.
-        let mut hashes = Vec::new();
         while let Some(batch) = rows.next().await? {
-            hashes.extend(
-                texts(&path, &batch)?
-                    .iter()
-                    .map(|id| id_hash(id.unwrap_or_default())),
-            );
+            let ids = texts(&path, &batch)?;
+            let hashes = ids.iter().map(|id| id_hash(id.unwrap_or_default()));
+            again.extend(hashes.filter(|hash| new.contains(hash)));
         }
-        Ok(hashes)
+        Ok(again)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::CensusRange;
+use super::{CellHashes, CensusRange};
 use crate::chunk::{Digest, Tidied, ValueStats};
 use crate::plan::{GeneJoin, GeneKey, JobId};
 use crate::source::{MatrixName, Note, OpenOptions, Part};
@@ -79,6 +79,9 @@ pub struct DatasetConfig {
     /// Columns that were written under another name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub column_notes: Vec<ColumnNote>,
+    /// Files of the hashes of all cells' identifiers, in the order of the cells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cell_hashes: Vec<CellHashes>,
     /// By what the genes of several inputs were joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gene_key: Option<GeneKey>,

@@ -3,6 +3,7 @@
 
 mod base;
 mod base_columns;
+mod cell_hashes;
 mod census;
 mod checkpoint;
 mod config;
@@ -11,6 +12,10 @@ mod error;
 mod info;
 mod open;
 
+pub use cell_hashes::{CELL_HASHES, CellHashes};
+pub(crate) use cell_hashes::{
+    CellHashWriter, HashFile, IdHasher, remove_unnamed_hashes, unnamed_hashes,
+};
 pub use census::{Census, CensusRange, UNNAMED};
 pub(crate) use census::{Starts, gene_hashes};
 pub use checkpoint::{Checkpoint, MatrixRecord, PartRecord, ShardRecord, Status};

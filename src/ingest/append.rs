@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::IngestError;
 use super::target::{Earlier, Found, JOB_FOLDER, Target, job_folder};
-use crate::dataset::{Checkpoint, ConfigFile, Dataset, DatasetConfig, read_config};
+use crate::dataset::{
+    Checkpoint, ConfigFile, Dataset, DatasetConfig, read_config, remove_unnamed_hashes,
+};
 use crate::plan::{Base, Described, JobId, Plan};
 use crate::store::{FolderLock, Named, Wait, remove_folder, replace_file};
 use crate::table::{TableError, TableName};
@@ -47,7 +49,7 @@ const BEFORE: &str = "before.json";
 /// # Job::begin(plan, &dataset, run())?.run(&inputs, &())?.close()?;
 /// # let inputs = demo(Some("more-"));
 /// let surveys = Survey::of_all(&inputs, 2)?;
-/// let base = Appendable::open(&dataset)?.now.survey_now(None)?;
+/// let base = Appendable::open(&dataset)?.now.survey_now(&surveys, None)?;
 /// let plan = Plan::append(&inputs, &surveys, &PlanOptions::default(), &base)?;
 /// let finished = Job::begin(plan, &dataset, run())?.run(&inputs, &())?;
 /// assert_eq!(finished.outcome().dataset.array_shape, [400, 300]);
@@ -143,7 +145,7 @@ impl Target {
             let dataset = Box::new(now.config().clone());
             return Ok((target, Found::Complete(dataset)));
         }
-        target.tidy_after_others(runtime)?;
+        target.tidy_after_others(now.config(), runtime)?;
         if now.config().array_shape[0] != base.cells {
             return Err(moved());
         }
@@ -157,7 +159,11 @@ impl Target {
     }
 
     /// Removes what other jobs did not come to tidy up: none of them is alive.
-    fn tidy_after_others(&self, runtime: &tokio::runtime::Runtime) -> Result<(), IngestError> {
+    fn tidy_after_others(
+        &self,
+        config: &DatasetConfig,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<(), IngestError> {
         for entry in std::fs::read_dir(self.folder())
             .named("list", self.folder())?
             .flatten()
@@ -172,7 +178,7 @@ impl Target {
             }
             remove_folder(&entry.path())?;
         }
-        Ok(())
+        Ok(remove_unnamed_hashes(self.folder(), &config.cell_hashes)?)
     }
 
     /// Whether the newest versions are those that the plan was made for, or this job's own.
@@ -243,7 +249,7 @@ pub(super) fn give_up(
     checkpoint: &Checkpoint,
     config: DatasetConfig,
 ) -> Result<(), IngestError> {
-    let tables = config.tables.clone();
+    let (tables, hashes) = (config.tables.clone(), config.cell_hashes.clone());
     let file = ConfigFile {
         dataset: Some(config),
         checkpoint: None,
@@ -254,6 +260,7 @@ pub(super) fn give_up(
             remove_folder(&folder.join(name.folder()))?;
         }
     }
+    remove_unnamed_hashes(folder, &hashes)?;
     Ok(remove_folder(&job_folder(folder, &checkpoint.job))?)
 }
 

@@ -8,12 +8,12 @@ use tokio::runtime::Handle;
 
 use super::IngestError;
 use super::base_rows;
-use super::describe::describe;
+use super::describe::{CommittedTables, describe};
 use super::genes::DatasetGenes;
 use super::tables::{Tables, TargetTable};
 use super::target::Target;
 use crate::chunk::Digest;
-use crate::dataset::{Checkpoint, ConfigFile, Dataset, DatasetConfig, UNS};
+use crate::dataset::{CellHashes, Checkpoint, ConfigFile, Dataset, DatasetConfig, UNS};
 use crate::plan::{Described, Plan, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::Inputs;
@@ -40,23 +40,36 @@ impl Commit<'_> {
         }
         let before = self.target.before().map(Dataset::config);
         // Tables that the job does not write stay as they are.
-        let mut versions = match &self.plan().base {
-            Some(base) => base.versions.clone(),
-            None => BTreeMap::new(),
+        let mut tables = CommittedTables {
+            versions: match &self.plan().base {
+                Some(base) => base.versions.clone(),
+                None => BTreeMap::new(),
+            },
+            digests: before.map_or_else(BTreeMap::new, |before| before.digests.clone()),
+            cell_hashes: self.hashes_before().to_vec(),
         };
-        let mut digests = before.map_or_else(BTreeMap::new, |before| before.digests.clone());
         for (&table, of_job) in self.tables {
             self.progress.report(Event::Committing { table });
             let committed = self.runtime.block_on(self.table(table, of_job))?;
+            if table == TableName::Cells {
+                tables.cell_hashes.push(match &committed.hashes {
+                    Some(hashes) => hashes.clone(),
+                    None => {
+                        let hashes = self.hashes_of(of_job, committed.version);
+                        self.runtime.block_on(hashes)?
+                    }
+                });
+            }
             if matches!(table, TableName::Genes | TableName::Cells) {
                 let digest = self.digest(table, of_job, &committed);
                 let digest = self.runtime.block_on(digest)?;
-                digests.insert(table.key().to_string(), digest);
+                tables.digests.insert(table.key().to_string(), digest);
             }
-            versions.insert(table.key().to_string(), committed.version);
+            let version = committed.version;
+            tables.versions.insert(table.key().to_string(), version);
         }
         self.write_uns()?;
-        let dataset = describe(self.inputs, self.checkpoint, before, versions, digests)?;
+        let dataset = describe(self.inputs, self.checkpoint, before, tables)?;
         crate::failpoint::reach("before-config");
         let file = ConfigFile {
             dataset: Some(dataset.clone()),
@@ -91,10 +104,11 @@ impl Commit<'_> {
             return Ok(Committed {
                 version,
                 written: None,
+                hashes: None,
             });
         }
         let mut fragments = Vec::new();
-        let mut written = None;
+        let (mut written, mut hashes) = (None, None);
         if let Some(shards) = shard_table(table) {
             if let Some(replaced) = of_job.replaced() {
                 fragments = base_rows::entries(of_job, replaced, job).await?;
@@ -106,18 +120,24 @@ impl Commit<'_> {
                 _ => self.cells(of_job).await?,
             };
             fragments.extend(rows.fragment);
+            hashes = rows.hashes;
             written = Some(rows.digest);
         }
         let Some(change) = of_job.change(&fragments) else {
             return Ok(Committed {
                 version: before.unwrap_or_default(),
                 written,
+                hashes,
             });
         };
         crate::failpoint::reach(begun);
         let version = folder.commit(job, change, fragments).await?;
         crate::failpoint::reach(ended);
-        Ok(Committed { version, written })
+        Ok(Committed {
+            version,
+            written,
+            hashes,
+        })
     }
 
     /// The digest of a table as it was committed. What this run did not write is read: an earlier
@@ -217,6 +237,8 @@ struct Committed {
     version: u64,
     /// The digest of all rows that describe cells or genes, if this run wrote them.
     written: Option<Digest>,
+    /// The hashes of new cells, if this run wrote them.
+    hashes: Option<CellHashes>,
 }
 
 /// The shards of which a table is made; none of those that describe cells or genes.

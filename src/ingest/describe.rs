@@ -8,21 +8,28 @@ use arrow::datatypes::Int32Type;
 use super::IngestError;
 use crate::chunk::{Digest, Tidied};
 use crate::dataset::{
-    CensusRange, Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote, MatrixRecord,
-    Metadata, MultiFile, SourceFile, SourceNote, ValueNote, Writer, matrix_key, timestamp,
+    CellHashes, CensusRange, Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote,
+    MatrixRecord, Metadata, MultiFile, SourceFile, SourceNote, ValueNote, Writer, matrix_key,
+    timestamp,
 };
 use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table};
 use crate::source::{ColumnKind, Inputs, Part};
 use crate::table::TableName;
 
-/// Describes the dataset that a job has made, or appended to, whose tables have these versions and
-/// digests. `before` is what its config said before.
+/// What the tables of a dataset are once the job has committed them.
+pub(super) struct CommittedTables {
+    pub versions: BTreeMap<String, u64>,
+    pub digests: BTreeMap<String, Digest>,
+    pub cell_hashes: Vec<CellHashes>,
+}
+
+/// Describes the dataset that a job has made, or appended to. `before` is what its config said
+/// before.
 pub(super) fn describe(
     inputs: &Inputs,
     checkpoint: &Checkpoint,
     before: Option<&DatasetConfig>,
-    versions: BTreeMap<String, u64>,
-    digests: BTreeMap<String, Digest>,
+    committed: CommittedTables,
 ) -> Result<DatasetConfig, IngestError> {
     let plan = &checkpoint.plan;
     let old = before.cloned().unwrap_or_default();
@@ -93,8 +100,8 @@ pub(super) fn describe(
         multi_file: Some(files(old.multi_file, others, plan)),
         writer: Some(Writer::this()),
         described_at: now,
-        versions,
-        digests,
+        versions: committed.versions,
+        digests: committed.digests,
         sums: Some(stats),
         value: Some(match old.value {
             Some(value) if value.r#type == plan.value.value_type.to_string() => value,
@@ -110,6 +117,7 @@ pub(super) fn describe(
             .chain(others_sources)
             .chain(sources)
             .collect(),
+        cell_hashes: committed.cell_hashes,
         column_notes: column_notes(plan, &old.column_notes),
         gene_key: plan.is_joined().then(|| plan.gene_plan.key.clone()),
         jobs: old

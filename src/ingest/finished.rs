@@ -3,7 +3,7 @@
 use super::tables::Tables;
 use super::target::Target;
 use super::{Appended, IngestError, Outcome};
-use crate::dataset::{Census, DatasetConfig};
+use crate::dataset::{Census, DatasetConfig, remove_unnamed_hashes};
 use crate::plan::Plan;
 use crate::store::remove_folder;
 use crate::table::TableName;
@@ -97,6 +97,7 @@ pub(super) fn tidy_up(
     target.put_in_place()?;
     crate::failpoint::reach("before-cleanup");
     target.remove_orphans(&[], runtime)?;
+    remove_unnamed_hashes(target.folder(), &outcome.dataset.cell_hashes)?;
     crate::failpoint::reach("after-cleanup");
     Ok(Finished {
         target: Some(target),

@@ -6,6 +6,7 @@ use lance_table::format::Fragment;
 use super::IngestError;
 use super::tables::TargetTable;
 use crate::chunk::Digest;
+use crate::dataset::CellHashes;
 use crate::plan::JobId;
 use crate::table::{FragmentWriter, TableError, row_digest};
 
@@ -21,6 +22,8 @@ pub(super) struct FrameWriter<'a> {
 pub(super) struct Written {
     pub fragment: Option<Fragment>,
     pub digest: Digest,
+    /// The hashes of the cells among them.
+    pub hashes: Option<CellHashes>,
 }
 
 impl<'a> FrameWriter<'a> {
@@ -63,6 +66,7 @@ impl<'a> FrameWriter<'a> {
                 None => None,
             },
             digest: self.digest,
+            hashes: None,
         })
     }
 }

@@ -92,6 +92,7 @@ impl Commit<'_> {
         let plan = self.plan();
         let schema = schema(TableName::Cells, plan);
         let mut writer = self.writer(TableName::Cells, table).await?;
+        let mut hashes = self.hash_writer().await?;
         // Rows of the whole table are counted, whoever wrote them.
         let mut next_row = plan.base.as_ref().map_or(0, |base| base.rows as i64);
         for record in self.checkpoint.records(ShardTable::Expression) {
@@ -111,10 +112,12 @@ impl Commit<'_> {
                     });
                     let ids = input.cells.start + rows.start..input.cells.start + rows.end;
                     let obs = planned_columns(&source.obs(rows.clone())?, &plan.obs);
+                    let cell_ids = source.cell_ids(rows.clone())?;
+                    hashes.add(&cell_ids)?;
                     let batch = CellRows {
                         starts: starts.collect(),
                         obs: obs.map_err(|e| self.arrow(TableName::Cells, e))?,
-                        cell_ids: source.cell_ids(rows.clone())?,
+                        cell_ids,
                         ids: signed(&ids),
                         source_file: &input.source_file,
                         obsm: self.embeddings(&*source, Axis::Cells, &plan.obsm, &rows)?,
@@ -127,7 +130,12 @@ impl Commit<'_> {
                 }
             }
         }
-        writer.finish().await
+        let hashes = hashes.finish()?;
+        crate::failpoint::reach("cell-hashes-written");
+        Ok(Written {
+            hashes: Some(hashes),
+            ..writer.finish().await?
+        })
     }
 
     /// A writer of a table's new rows, after those that must be written anew.

@@ -6,6 +6,7 @@
 mod append;
 mod base_rows;
 mod batch;
+mod cell_hashes;
 mod commit;
 mod counts;
 mod crews;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use arrow::array::StringArray;
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -67,8 +68,8 @@ pub struct BaseSurvey {
     pub gene_key: Option<GeneKey>,
     /// What genes may be known by, with the key of each gene.
     pub gene_keys: Vec<(GeneKey, StringArray)>,
-    /// The hash of each cell's identifier.
-    pub cell_hashes: Vec<u64>,
+    /// The hashes of identifiers that its cells and those of the inputs have both.
+    pub cells_again: FxHashSet<u64>,
     pub obs: Vec<PlannedColumn>,
     pub var: Vec<PlannedColumn>,
     pub obsm: Vec<PlannedEmbedding>,

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use rustc_hash::FxHashSet;
-
 use super::{BaseSurvey, PlanError};
 use crate::source::Inputs;
 use crate::survey::{Fingerprint, Survey};
@@ -43,17 +41,8 @@ pub(super) fn check_against(
     surveys: &[Survey],
     base: &BaseSurvey,
 ) -> Result<(), PlanError> {
-    let own = base.cell_hashes.iter().copied();
-    let new = surveys.iter().flat_map(|survey| &survey.cell_hashes);
-    // The fewer are looked up among: a dataset may be a thousand times as large as what comes.
-    let known: FxHashSet<u64> = if new.clone().count() < own.len() {
-        let new: FxHashSet<u64> = new.copied().collect();
-        own.filter(|hash| new.contains(hash)).collect()
-    } else {
-        own.collect()
-    };
     for (number, survey) in surveys.iter().enumerate() {
-        let again = |hash: &&u64| known.contains(hash);
+        let again = |hash: &&u64| base.cells_again.contains(hash);
         let count = survey.cell_hashes.iter().filter(again).count() as u64;
         if let Some(row) = survey.cell_hashes.iter().position(|hash| again(&hash)) {
             let row = row as u64;

@@ -82,8 +82,7 @@ impl Comparison {
         };
         let gene_key = planner.gene_key();
         let genes = gene_joins(&planner, &gene_key)?;
-        let mut known: FxHashSet<u64> = FxHashSet::default();
-        known.extend(base.map_or(&[][..], |base| &base.cell_hashes));
+        let mut known = base.map_or_else(FxHashSet::default, |base| base.cells_again.clone());
         let first = first_columns(surveys, base);
         let mut compared = Vec::new();
         for (number, (survey, genes)) in surveys.iter().zip(genes).enumerate() {

@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 
+use super::cell_hashes::HashCheck;
 use super::files::Tables;
 use super::{Problem, Problems, VerifyError};
 use crate::chunk::{Digest, IdHash};
@@ -51,6 +52,7 @@ pub(super) async fn check(
     for source in &config.sources {
         sources.push(source.first_cell..source.first_cell + source.cells);
     }
+    let mut hashes = HashCheck::of(dataset);
     let cells = scan(
         dataset,
         tables,
@@ -67,9 +69,11 @@ pub(super) async fn check(
                 )),
             }
             check_source_files(dataset, batch, first, problems);
+            hashes.add(batch);
         },
     )
     .await?;
+    hashes.finish(problems)?;
     let genes = scan(dataset, tables, &GENES, problems, |_, _, _| ()).await?;
     let (Some(cells), Some(genes)) = (cells, genes) else {
         return Ok(None);

@@ -4,6 +4,7 @@
 //! digests, and, if they are given, the inputs, value by value. It changes nothing.
 
 mod against;
+mod cell_hashes;
 mod columns;
 mod cursor;
 mod entries;

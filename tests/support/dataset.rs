@@ -130,6 +130,9 @@ pub fn assert_no_orphans(dataset: &Path) {
     let mut expected = BTreeSet::from(["config.json".to_string()]);
     let uns = "uns.json".to_string();
     expected.extend(Some(uns).filter(|uns| dataset.join(uns).exists()));
+    for hashes in &Dataset::open(dataset).unwrap().config().cell_hashes {
+        expected.insert(hashes.file().display().to_string());
+    }
     for name in tables_of(dataset) {
         let folder = name.folder();
         let versions = block_on(async {

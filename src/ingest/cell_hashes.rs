@@ -1,0 +1,80 @@
+//! The hashes of the identifiers of the cells that a job adds.
+
+use std::path::Path;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+
+use super::IngestError;
+use super::commit::Commit;
+use super::tables::TargetTable;
+use crate::dataset::{CellHashWriter, CellHashes};
+use crate::table::{RowReader, TableError, TableName};
+
+impl Commit<'_> {
+    /// The files that the dataset has before the job, if they have the hashes of all its cells.
+    /// Where they have not, or one is missing, the job's file has them.
+    pub(super) fn hashes_before(&self) -> &[CellHashes] {
+        let before = self.target.before();
+        let files = before.and_then(|before| before.config().hashes_of_all_cells());
+        let mut missing = files.into_iter().flatten();
+        match missing.any(|hashes| !hashes.is_there(self.target.folder())) {
+            true => &[],
+            false => files.unwrap_or_default(),
+        }
+    }
+
+    /// Begins the job's file, with the cells that are in no other.
+    pub(super) async fn hash_writer(&self) -> Result<CellHashWriter, IngestError> {
+        let mut writer = CellHashWriter::create(self.target.folder(), &self.checkpoint.job)?;
+        if let Some(before) = self.target.before()
+            && self.hashes_before().is_empty()
+        {
+            let table = before.table(TableName::Cells).await?;
+            let path = before.path().join(TableName::Cells.folder());
+            add_ids(&table, &path, 0, &mut writer).await?;
+        }
+        Ok(writer)
+    }
+
+    /// Writes the job's file from the table of cells, which an earlier run of the job committed.
+    pub(super) async fn hashes_of(
+        &self,
+        table: &TargetTable,
+        version: u64,
+    ) -> Result<CellHashes, IngestError> {
+        let mut writer = CellHashWriter::create(self.target.folder(), &self.checkpoint.job)?;
+        let path = table.folder.path();
+        let known = self.hashes_before().iter().map(|hashes| hashes.cells).sum();
+        add_ids(&table.folder.at(version).await?, path, known, &mut writer).await?;
+        Ok(writer.finish()?)
+    }
+}
+
+/// Adds the cells of a table from `first` on.
+async fn add_ids(
+    table: &lance::Dataset,
+    path: &Path,
+    first: u64,
+    writer: &mut CellHashWriter,
+) -> Result<(), IngestError> {
+    let mut rows = RowReader::of_columns(table, path, &["cell_id"]).await?;
+    let mut row = 0;
+    while let Some(batch) = rows.next().await? {
+        let ids = texts(batch.column(0)).map_err(|source| TableError::Arrow {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        let known = usize::try_from(first.saturating_sub(row)).unwrap_or(usize::MAX);
+        let known = known.min(ids.len());
+        row += ids.len() as u64;
+        writer.add(&ids.slice(known, ids.len() - known))?;
+    }
+    Ok(())
+}
+
+fn texts(column: &ArrayRef) -> Result<StringArray, ArrowError> {
+    Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
+}
