@@ -57,13 +57,7 @@ fn readers() -> Vec<Reader> {
         },
         Reader {
             name: "soma",
-            open: |archive, _| {
-                let options = OpenOptions {
-                    format: Some(Format::Soma),
-                    ..OpenOptions::default()
-                };
-                source::open(&unpacked(archive), &options)
-            },
+            open: |archive, options| source::open(&unpacked(archive), &options.of(Format::Soma)),
             fixtures: fixtures("fixtures/soma", "gz"),
         },
     ]

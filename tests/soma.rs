@@ -367,6 +367,32 @@ fn the_same_as_its_h5ad() {
 }
 
 /// What is no experiment, or is packed, or lies elsewhere, is refused by name.
+/// The Census has no layer "data" and no names of cells.
+#[test]
+fn the_layers_of_the_census_are_chosen_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = folder.path().join("census");
+    unpack(&repository("fixtures/soma/census.tar.gz"), &experiment);
+    let output = folder.path().join("out.slaf");
+    let run = Run::of(&mut convert(&experiment, &output, &[])).refused(3);
+    let told = "--matrix one of: normalized, raw";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    let mut sums = Vec::new();
+    for layer in ["raw", "normalized"] {
+        let flags = ["--matrix", layer, "--overwrite"];
+        Run::of(&mut convert(&experiment, &output, &flags)).succeeded();
+        let rows = triplets(&output);
+        sums.push(rows.iter().map(|(_, _, value)| value).sum::<f64>());
+        let cells = table(&output, TableName::Cells);
+        let ids = texts(cells.column_by_name("cell_id").unwrap());
+        assert_eq!(ids[29].as_deref(), Some("29"));
+        let genes = table(&output, TableName::Genes);
+        let ids = texts(genes.column_by_name("gene_id").unwrap());
+        assert_eq!(ids[19].as_deref(), Some("g19"));
+    }
+    assert_eq!(sums[0], 8.0 * sums[1]);
+}
+
 #[test]
 fn what_is_no_experiment_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -392,7 +418,7 @@ fn what_is_no_experiment_is_refused() {
         (
             target.clone(),
             &["--matrix", "scaled"],
-            "choose raw or one of: data, raw_counts",
+            "choose one of: data, raw_counts",
         ),
         (
             target.clone(),

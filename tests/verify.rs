@@ -265,26 +265,37 @@ fn hashes_of_other_cells() {
         folder.map(|file| file.unwrap().path()).next().unwrap()
     };
     let remove = |dataset: &Path| std::fs::remove_file(file(dataset)).unwrap();
-    finds(remove, &["cell_hashes/", "it is missing"], &[]);
+    finds(remove, &["cells.lance/_hashes/", "it is missing"], &[]);
     let change = |dataset: &Path| {
         let mut bytes = std::fs::read(file(dataset)).unwrap();
         bytes[100] ^= 1;
         std::fs::write(file(dataset), bytes).unwrap();
     };
-    finds(change, &["cell_hashes/", "not what config.json says"], &[]);
+    finds(
+        change,
+        &["cells.lance/_hashes/", "not what config.json says"],
+        &[],
+    );
     let orphan = |dataset: &Path| {
         std::fs::write(dataset.join(CELL_HASHES).join("left.u64"), b"x").unwrap();
     };
-    finds(orphan, &["cell_hashes/left.u64: nothing refers to it"], &[]);
-    let rename = |dataset: &Path| {
-        rewrite(dataset, TableName::Cells, |batch| {
-            let ids = batch.column_by_name("cell_id").unwrap();
-            let ids = ids.as_string::<i32>().iter().map(|id| id.unwrap());
-            let ids: StringArray = ids.map(|id| Some(id.replace('1', "2"))).collect();
-            with_column(&batch, "cell_id", Arc::new(ids))
-        });
+    finds(
+        orphan,
+        &["cells.lance/_hashes/left.u64: nothing refers to it"],
+        &[],
+    );
+    let replace = |dataset: &Path| {
+        let mut bytes = std::fs::read(file(dataset)).unwrap();
+        bytes[100] ^= 1;
+        std::fs::write(file(dataset), &bytes).unwrap();
+        let path = dataset.join("config.json");
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let digest = xxhash_rust::xxh3::xxh3_64(&bytes);
+        json["cell_hashes"][0]["xxh3"] = format!("{digest:016x}").into();
+        std::fs::write(&path, serde_json::to_vec(&json).unwrap()).unwrap();
     };
-    finds(rename, &["it has not the hashes of its cells"], &[]);
+    finds(replace, &["it has not the hashes of its cells"], &[]);
 }
 
 #[test]

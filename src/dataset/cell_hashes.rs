@@ -1,5 +1,5 @@
-//! The hashes of the identifiers of all cells, kept beside the tables, so that an append finds out
-//! whether a dataset has its cells without reading millions of identifiers.
+//! The hashes of the identifiers of all cells, kept in the folder of their table, so that an append
+//! finds out whether a dataset has its cells without reading millions of identifiers.
 //!
 //! A job that adds cells writes one file, which is never changed: the XXH3 hash of each identifier,
 //! 64 bits, little-endian. `config.json` tells the files in the order of their cells, each with the
@@ -19,8 +19,8 @@ use crate::plan::JobId;
 use crate::store::{Named, StoreError, create_folder, remove_file, sync_folder};
 use crate::survey::id_hash;
 
-/// The folder of the files, within the dataset.
-pub const CELL_HASHES: &str = "cell_hashes";
+/// The folder of the files, within the dataset. Lance leaves alone what it does not know.
+pub const CELL_HASHES: &str = "cells.lance/_hashes";
 
 /// Bytes that are read at once.
 const BLOCK: usize = 1 << 17;

@@ -6,9 +6,7 @@ use std::time::SystemTime;
 
 use super::IngestError;
 use super::append::give_up;
-use crate::dataset::{
-    CELL_HASHES, CONFIG, Checkpoint, ConfigFile, Dataset, DatasetConfig, ShardRecord, UNS,
-};
+use crate::dataset::{CONFIG, Checkpoint, ConfigFile, Dataset, DatasetConfig, ShardRecord, UNS};
 use crate::plan::JobId;
 use crate::store::{
     FolderLock, Named, Wait, create_folder, exchange_folders, remove_file, remove_folder,
@@ -257,7 +255,6 @@ impl Target {
         for table in TableName::IN_COMMIT_ORDER {
             remove_folder(&self.build.join(table.folder()))?;
         }
-        remove_folder(&self.build.join(CELL_HASHES))?;
         for entry in std::fs::read_dir(&self.build)
             .named("list", &self.build)?
             .flatten()

@@ -6,7 +6,7 @@ use std::path::Path;
 use lance::Dataset as LanceTable;
 
 use super::{Problem, Problems, VerifyError};
-use crate::dataset::{CELL_HASHES, CONFIG, Checkpoint, Dataset, UNS, unnamed_hashes};
+use crate::dataset::{CONFIG, Checkpoint, Dataset, UNS, unnamed_hashes};
 use crate::store::{Named, StoreError};
 use crate::table::{TableFolder, TableName};
 
@@ -112,7 +112,7 @@ fn check_folder(
         tables.extend(TableName::of(&checkpoint.plan).map(|name| name.folder().to_string()));
     }
     for name in list(dataset.path())? {
-        let known = tables.contains(&name) || [CONFIG, UNS, CELL_HASHES].contains(&&*name);
+        let known = tables.contains(&name) || name == CONFIG || name == UNS;
         // What a job that is under way, or was killed, will clear up itself.
         let of_job = checkpoint.is_some() && name.starts_with('.');
         if !known && !of_job {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
-use slaf::source::{Format, GeneId, OpenOptions};
+use slaf::source::{Format, GeneId, MainMatrix, OpenOptions};
 
 #[derive(Debug, Deserialize)]
 pub struct Expectation {
@@ -40,7 +40,7 @@ pub struct Expectation {
 
 type Entries = Vec<(u64, u64, Value)>;
 
-/// With what options a 10x matrix is to be opened.
+/// With what options an input is to be opened.
 #[derive(Debug, Default, Deserialize)]
 pub struct Options {
     #[serde(default)]
@@ -48,6 +48,8 @@ pub struct Options {
     #[serde(default)]
     feature_type: Vec<String>,
     gene_id: Option<String>,
+    /// The main matrix of an experiment, where it is not X.
+    matrix: Option<String>,
     /// Lists, by their path from the folder of the expectation.
     barcodes: Option<PathBuf>,
     features: Option<PathBuf>,
@@ -63,6 +65,11 @@ impl Options {
             gene_id: match self.gene_id.as_deref() {
                 Some("ensembl") => GeneId::Ensembl,
                 _ => GeneId::Symbol,
+            },
+            matrix: match self.matrix.as_deref() {
+                None => MainMatrix::Own,
+                Some("raw") => MainMatrix::Raw,
+                Some(layer) => MainMatrix::Layer(layer.into()),
             },
             barcodes: self.barcodes.clone(),
             features: self.features.clone(),

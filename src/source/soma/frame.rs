@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{
+    Array as _, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, StringBuilder,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 
@@ -128,10 +130,14 @@ impl Frame {
     /// The names of a range of rows.
     pub fn ids(&self, rows: Range<u64>) -> Result<StringArray, SourceError> {
         let Some(index) = &self.index else {
-            let runs = self.rows.joinids.runs(rows);
-            let ids =
-                runs.flat_map(|(first, count)| (0..count as i64).map(move |step| first + step));
-            return Ok(StringArray::from_iter_values(ids.map(|id| id.to_string())));
+            let mut ids = StringBuilder::new();
+            for (first, count) in self.rows.joinids.runs(rows) {
+                // Runs end at the largest int64, if not before.
+                for step in 0..count as i64 {
+                    ids.append_value((first + step).to_string());
+                }
+            }
+            return Ok(ids.finish());
         };
         let picked = self.rows.pick(rows.clone())?;
         let names = index.read(&self.rows, &picked, rows.start)?;

@@ -3,7 +3,7 @@
 use super::files::Folder;
 use super::object;
 use super::tiledb::group::Group;
-use crate::source::{MainMatrix, OpenOptions, SourceError};
+use crate::source::{OpenOptions, SourceError};
 
 /// The measurement that tiledbsoma writes unless told otherwise.
 const USUAL: &str = "RNA";
@@ -73,7 +73,7 @@ impl Measurement {
                 let help = if names.is_empty() {
                     "leave out --matrix".to_string()
                 } else {
-                    format!("choose raw or one of: {names}")
+                    format!("choose one of: {names}")
                 };
                 self.group.folder.place().unsupported(
                     format!("--matrix {wanted}: a layer that it does not have"),
@@ -116,9 +116,4 @@ pub(super) fn choose(measurements: &Group, options: &OpenOptions) -> Result<Stri
             format!("choose with --measurement one of: {}", names()),
         )),
     }
-}
-
-/// Whether the main matrix is that of the measurement `raw`, beside the chosen one.
-pub(super) fn wants_raw(chosen: &str, options: &OpenOptions) -> bool {
-    chosen != RAW && options.matrix == MainMatrix::Raw
 }

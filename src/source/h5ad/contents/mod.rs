@@ -20,6 +20,9 @@ use crate::source::{
 /// The main matrix of an AnnData.
 const X: &str = "X";
 
+/// What the raw matrix is called.
+const RAW: &str = "raw";
+
 /// Where anndata before 0.7 kept the matrices of neighbours, which belong into obsp.
 const NEIGHBORS: &str = "uns/neighbors";
 
@@ -27,6 +30,8 @@ const NEIGHBORS: &str = "uns/neighbors";
 pub(super) struct Contents<'a> {
     file: &'a Hdf5File,
     options: &'a OpenOptions,
+    /// The main matrix that is meant.
+    matrix: MainMatrix,
     raw: Option<RawPaths>,
     matrices: BTreeMap<MatrixName, OpenMatrix>,
     embeddings: BTreeMap<(Axis, String), EmbeddingReader>,
@@ -40,10 +45,19 @@ pub(super) struct Contents<'a> {
 impl<'a> Contents<'a> {
     /// Opens everything that is wanted.
     pub fn read(file: &'a Hdf5File, options: &'a OpenOptions) -> Result<H5adSource, SourceError> {
+        let raw = RawPaths::find(file)?;
+        let matrix = match &options.matrix {
+            // Without a raw matrix, the layer of that name is meant.
+            MainMatrix::Raw if raw.is_none() && has_layer(file, RAW)? => {
+                MainMatrix::Layer(RAW.into())
+            }
+            other => other.clone(),
+        };
         let mut contents = Contents {
             file,
             options,
-            raw: RawPaths::find(file)?,
+            matrix,
+            raw,
             matrices: BTreeMap::new(),
             embeddings: BTreeMap::new(),
             converted: Vec::new(),
@@ -55,7 +69,7 @@ impl<'a> Contents<'a> {
         let obs = Frame::open(file, "obs", Part::Obs, selection)?;
         let own_var = Frame::open(file, "var", Part::Var, selection)?;
         let (var, same_genes) = match &contents.raw {
-            Some(raw) if options.matrix == MainMatrix::Raw => {
+            Some(raw) if contents.matrix == MainMatrix::Raw => {
                 let var = Frame::open(file, raw.var, Part::Var, selection)?;
                 let same = var.ids(0..var.rows())? == own_var.ids(0..own_var.rows())?;
                 (var, same)
@@ -130,7 +144,7 @@ impl<'a> Contents<'a> {
 
     fn main(&mut self, shape: [u64; 2]) -> Result<Matrix, SourceError> {
         let file = self.file;
-        let object = match &self.options.matrix {
+        let object = match &self.matrix {
             MainMatrix::Own => X.to_string(),
             MainMatrix::Raw => match &self.raw {
                 Some(raw) => raw.x.to_string(),
@@ -143,7 +157,7 @@ impl<'a> Contents<'a> {
             },
             MainMatrix::Layer(name) => {
                 let object = format!("layers/{name}");
-                if file.kind("layers")? != Kind::Group || file.kind(&object)? == Kind::Missing {
+                if !has_layer(file, name)? {
                     return Err(file.place("layers").unsupported(
                         format!("--matrix {name}: a layer that it does not have"),
                         format!(
@@ -202,7 +216,7 @@ impl<'a> Contents<'a> {
         if same_genes {
             for name in self.wanted("layers", Part::Layers)? {
                 let object = format!("layers/{name}");
-                if self.options.matrix == MainMatrix::Layer(name.clone()) {
+                if self.matrix == MainMatrix::Layer(name.clone()) {
                     continue;
                 }
                 let stored = open(self.file, &object, shape)?;
@@ -212,10 +226,10 @@ impl<'a> Contents<'a> {
             self.leave_out_members("layers", OTHER_GENES)?;
         }
         let has_x = self.file.kind(X)? != Kind::Missing;
-        if self.options.matrix != MainMatrix::Own && has_x {
+        if self.matrix != MainMatrix::Own && has_x {
             self.layer_x(shape, same_genes, &mut layers)?;
         }
-        if self.options.matrix != MainMatrix::Raw {
+        if self.matrix != MainMatrix::Raw {
             self.raw_layer(shape, var, &mut layers)?;
         }
         Ok(layers)
@@ -331,6 +345,11 @@ impl<'a> Contents<'a> {
         }
         Ok(())
     }
+}
+
+fn has_layer(file: &Hdf5File, name: &str) -> Result<bool, SourceError> {
+    Ok(file.kind("layers")? == Kind::Group
+        && file.kind(&format!("layers/{name}"))? != Kind::Missing)
 }
 
 fn is_matrix(file: &Hdf5File, object: &str) -> Result<bool, SourceError> {

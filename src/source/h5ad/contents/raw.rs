@@ -2,7 +2,7 @@
 
 use super::super::frame::Frame;
 use super::super::matrix::open;
-use super::Contents;
+use super::{Contents, RAW};
 use crate::source::raw;
 use crate::source::{MainMatrix, Matrix, MatrixName, Note, Part, RawUse, SourceError};
 
@@ -14,7 +14,6 @@ impl Contents<'_> {
         var: &Frame,
         layers: &mut Vec<Matrix>,
     ) -> Result<(), SourceError> {
-        const NAME: &str = "raw";
         let Some(paths) = &self.raw else {
             return Ok(());
         };
@@ -26,7 +25,7 @@ impl Contents<'_> {
             self.left_out.push(Note::new(x, reason));
             return Ok(());
         }
-        if layers.iter().any(|layer| layer.name.key() == NAME) {
+        if layers.iter().any(|layer| layer.name.key() == RAW) {
             return Err(self.file.place(x).unsupported(
                 "--raw-as-layer: a file that has a layer \"raw\" already",
                 "leave out --raw-as-layer, or that layer with --skip layers:raw",
@@ -41,8 +40,8 @@ impl Contents<'_> {
         let stored = open(self.file, x, shape)?;
         self.converted
             .push(Note::new(x, "became the layer \"raw\""));
-        layers.push(self.add(MatrixName::Layer(NAME.into()), x, stored));
-        if let Some(matrix) = self.matrices.get_mut(&MatrixName::Layer(NAME.into())) {
+        layers.push(self.add(MatrixName::Layer(RAW.into()), x, stored));
+        if let Some(matrix) = self.matrices.get_mut(&MatrixName::Layer(RAW.into())) {
             matrix.genes = genes;
         }
         Ok(())
@@ -50,7 +49,7 @@ impl Contents<'_> {
 
     /// Warns where X was normalised and the raw matrix was not, which is what most users want.
     pub fn warn_of_raw_counts(&mut self, main: &Matrix, cells: u64) -> Result<(), SourceError> {
-        if self.options.matrix != MainMatrix::Own || main.entries == Some(0) {
+        if self.matrix != MainMatrix::Own || main.entries == Some(0) {
             return Ok(());
         }
         let Some(raw) = &self.raw else { return Ok(()) };

@@ -29,6 +29,8 @@ const VAR_INDEX: IndexNames = IndexNames(&["var_id", "feature_id"]);
 /// Collects what an experiment holds.
 pub(super) struct Contents<'a> {
     options: &'a OpenOptions,
+    /// The main matrix that is meant.
+    matrix: MainMatrix,
     measurement: Measurement,
     raw: Option<Measurement>,
     cells: Arc<Joinids>,
@@ -59,13 +61,25 @@ impl<'a> Contents<'a> {
         let obs = Frame::open(member("obs")?, &OBS_INDEX, Part::Obs, &options.selection)?;
         let measurements = object::group(member("ms")?)?;
         let chosen = measurement::choose(&measurements, options)?;
+        let measurement = Measurement::open(&measurements.members[&chosen])?;
+        let raw = match measurements.member(RAW) {
+            Some(folder) if chosen != RAW => Some(Measurement::open(folder)?),
+            _ => None,
+        };
+        let matrix = match &options.matrix {
+            // Without a raw matrix, the layer of that name is meant: the Census has one.
+            MainMatrix::Raw
+                if raw.is_none() && measurement.layers().any(|(name, _)| name == RAW) =>
+            {
+                MainMatrix::Layer(RAW.into())
+            }
+            other => other.clone(),
+        };
         let mut contents = Contents {
             options,
-            measurement: Measurement::open(&measurements.members[&chosen])?,
-            raw: match measurements.member(RAW) {
-                Some(folder) if chosen != RAW => Some(Measurement::open(folder)?),
-                _ => None,
-            },
+            matrix,
+            measurement,
+            raw,
             cells: Arc::new(obs.joinids().clone()),
             genes: Arc::default(),
             matrices: BTreeMap::new(),
@@ -132,7 +146,8 @@ impl<'a> Contents<'a> {
         let open = |folder: &Folder| Frame::open(folder, &VAR_INDEX, Part::Var, selection);
         let mut var = open(self.measurement.var()?)?;
         let mut own = true;
-        if measurement::wants_raw(chosen, self.options)
+        if chosen != RAW
+            && self.matrix == MainMatrix::Raw
             && let Some(raw) = &self.raw
         {
             let raw_var = open(raw.var()?)?;
@@ -159,7 +174,7 @@ impl<'a> Contents<'a> {
     }
 
     fn main(&mut self, chosen: &str) -> Result<Matrix, SourceError> {
-        let layer = match &self.options.matrix {
+        let layer = match &self.matrix {
             MainMatrix::Own => self.measurement.own_layer()?,
             MainMatrix::Layer(name) => Some(self.measurement.chosen_layer(name)?),
             // The measurement raw was chosen itself.

@@ -79,7 +79,7 @@ impl Contents<'_> {
 
     /// Warns where X was normalised and the raw matrix was not, which is what most users want.
     pub fn warn_of_raw_counts(&mut self, main: &Matrix) -> Result<(), SourceError> {
-        if self.options.matrix != MainMatrix::Own || main.entries == Some(0) {
+        if self.matrix != MainMatrix::Own || main.entries == Some(0) {
             return Ok(());
         }
         let Some(raw) = &self.raw else { return Ok(()) };
