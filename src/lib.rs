@@ -9,7 +9,7 @@
 //!
 //! | room | what it is for |
 //! |---|---|
-//! | [`store`] | durable writes, locks and swaps of folders |
+//! | [`store`] | reading files, durable writes, locks and swaps of folders |
 //! | [`source`] | the chunked readers: one trait, one folder a format |
 //! | [`survey`] | one look at each input: sizes, identifiers, a sample of the values |
 //! | [`plan`] | every decision of a job, as plain data |

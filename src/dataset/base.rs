@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Schema};
 use rustc_hash::FxHashSet;
 
 use super::base_columns::{columns, embeddings, id_type, original, others, value_type};
-use super::{ColumnNote, Dataset, DatasetError};
+use super::{CellIds, ColumnNote, Dataset, DatasetError};
 use crate::plan::{
     Base, BaseMatrix, BaseSource, BaseSurvey, Compression, Described, Dtypes, GeneKey, IdType,
     PlannedColumn, Widening,
@@ -280,9 +280,8 @@ impl Dataset {
         }
         again.clear();
         let path = self.path().join(TableName::Cells.folder());
-        let mut rows = RowReader::of_columns(cells, &path, &["cell_id"]).await?;
-        while let Some(batch) = rows.next().await? {
-            let ids = texts(&path, &batch)?;
+        let mut known = CellIds::of(cells, &path).await?;
+        while let Some(ids) = known.next().await? {
             let hashes = ids.iter().map(|id| id_hash(id.unwrap_or_default()));
             again.extend(hashes.filter(|hash| new.contains(hash)));
         }

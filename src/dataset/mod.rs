@@ -4,6 +4,7 @@
 mod base;
 mod base_columns;
 mod cell_hashes;
+mod cell_ids;
 mod census;
 mod checkpoint;
 mod config;
@@ -16,6 +17,7 @@ pub use cell_hashes::{CELL_HASHES, CellHashes};
 pub(crate) use cell_hashes::{
     CellHashWriter, HashFile, IdHasher, remove_unnamed_hashes, unnamed_hashes,
 };
+pub(crate) use cell_ids::CellIds;
 pub use census::{Census, CensusRange, UNNAMED};
 pub(crate) use census::{Starts, gene_hashes};
 pub use checkpoint::{Checkpoint, MatrixRecord, PartRecord, ShardRecord, Status};

@@ -2,16 +2,13 @@
 
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
-use arrow::error::ArrowError;
+use arrow::array::Array;
 
 use super::IngestError;
 use super::commit::Commit;
 use super::tables::TargetTable;
-use crate::dataset::{CellHashWriter, CellHashes};
-use crate::table::{RowReader, TableError, TableName};
+use crate::dataset::{CellHashWriter, CellHashes, CellIds};
+use crate::table::TableName;
 
 impl Commit<'_> {
     /// The files that the dataset has before the job, if they have the hashes of all its cells.
@@ -60,21 +57,13 @@ async fn add_ids(
     first: u64,
     writer: &mut CellHashWriter,
 ) -> Result<(), IngestError> {
-    let mut rows = RowReader::of_columns(table, path, &["cell_id"]).await?;
+    let mut all = CellIds::of(table, path).await?;
     let mut row = 0;
-    while let Some(batch) = rows.next().await? {
-        let ids = texts(batch.column(0)).map_err(|source| TableError::Arrow {
-            path: path.to_path_buf(),
-            source,
-        })?;
+    while let Some(ids) = all.next().await? {
         let known = usize::try_from(first.saturating_sub(row)).unwrap_or(usize::MAX);
         let known = known.min(ids.len());
         row += ids.len() as u64;
         writer.add(&ids.slice(known, ids.len() - known))?;
     }
     Ok(())
-}
-
-fn texts(column: &ArrayRef) -> Result<StringArray, ArrowError> {
-    Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
 }

@@ -1,10 +1,11 @@
-//! Where datasets live: durable writes, locks and whole-folder swaps on a local file system.
+//! Where files live: reading them, durable writes, locks and whole-folder swaps on a local file system.
 //!
 //! Nothing here knows what is stored. Every function that makes a change returns only when the
 //! change would survive a power cut.
 
 mod durable;
 mod error;
+mod files;
 mod lock;
 mod swap;
 
@@ -13,5 +14,6 @@ pub use durable::{
 };
 pub(crate) use error::Named;
 pub use error::StoreError;
+pub use files::{Files, LocalFiles};
 pub use lock::{FolderLock, Wait};
 pub use swap::exchange_folders;

@@ -1,58 +1,12 @@
-//! Where the files of an experiment lie: the one door to a file system or an object store.
+//! The folders of an experiment, through the one door to a file system or an object store.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::source::SourceError;
 use crate::source::error::Place;
-
-/// What a reader asks of a store. Paths are absolute, with `/` between their parts.
-pub(super) trait Files: Send + Sync {
-    /// The names in a folder, sorted; none where there is no such folder.
-    fn list(&self, folder: &str) -> io::Result<Vec<String>>;
-    /// The size of a file in bytes.
-    fn size(&self, file: &str) -> io::Result<u64>;
-    /// Fills the buffer with the bytes of a file from a position on.
-    fn read(&self, file: &str, at: u64, buffer: &mut [u8]) -> io::Result<()>;
-}
-
-/// The file system of this machine.
-struct LocalFiles;
-
-impl Files for LocalFiles {
-    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            // A name that is not UTF-8 is none that TileDB gave.
-            if let Ok(name) = entry?.file_name().into_string() {
-                names.push(name);
-            }
-        }
-        names.sort();
-        Ok(names)
-    }
-
-    fn size(&self, file: &str) -> io::Result<u64> {
-        let metadata = std::fs::metadata(file)?;
-        if metadata.is_file() {
-            Ok(metadata.len())
-        } else {
-            Err(io::Error::other("it is not a file"))
-        }
-    }
-
-    fn read(&self, file: &str, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        File::open(file)?.read_exact_at(buffer, at)
-    }
-}
+use crate::store::{Files, LocalFiles};
 
 /// Whether a path names something that is not on this machine, and by which scheme.
 pub(in crate::source) fn remote_scheme(path: &str) -> Option<&str> {

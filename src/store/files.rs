@@ -1,0 +1,74 @@
+//! Reading files, wherever they lie.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// What a reader asks of a store. Paths are absolute, with `/` between their parts.
+pub trait Files: Send + Sync {
+    /// The names in a folder, sorted; none where there is no such folder.
+    fn list(&self, folder: &str) -> io::Result<Vec<String>>;
+    /// The size of a file in bytes.
+    fn size(&self, file: &str) -> io::Result<u64>;
+    /// Fills the buffer with the bytes of a file from a position on.
+    fn read(&self, file: &str, at: u64, buffer: &mut [u8]) -> io::Result<()>;
+}
+
+/// The file system of this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalFiles;
+
+impl Files for LocalFiles {
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            // A name that is not UTF-8 is none that TileDB gave.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn size(&self, file: &str) -> io::Result<u64> {
+        let metadata = std::fs::metadata(file)?;
+        if metadata.is_file() {
+            Ok(metadata.len())
+        } else {
+            Err(io::Error::other("it is not a file"))
+        }
+    }
+
+    fn read(&self, file: &str, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        File::open(file)?.read_exact_at(buffer, at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_a_file_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| format!("{}/{name}", folder.path().display());
+        std::fs::write(path("b"), b"0123456789").unwrap();
+        std::fs::write(path("a"), b"").unwrap();
+        let files: &dyn Files = &LocalFiles;
+        assert_eq!(files.list(&path("")).unwrap(), ["a", "b"]);
+        assert_eq!(files.list(&path("none")).unwrap(), [""; 0]);
+        assert_eq!(files.size(&path("b")).unwrap(), 10);
+        let mut bytes = [0; 4];
+        files.read(&path("b"), 3, &mut bytes).unwrap();
+        assert_eq!(&bytes, b"3456");
+        // Beyond its end, and a folder.
+        assert!(files.read(&path("b"), 7, &mut bytes).is_err());
+        assert!(files.size(&path("")).is_err());
+    }
+}
