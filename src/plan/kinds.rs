@@ -10,6 +10,9 @@
 //! | text | categories | text; categories of several inputs are united, with an order only where all have the same |
 //! | anything else | | none |
 
+use polars_core::datatypes::DataType;
+use polars_core::utils::{get_numeric_upcast_supertype_lossless, get_supertype};
+
 use crate::source::{ColumnKind, NumberType};
 
 /// The kind that holds the values of both exactly.
@@ -27,73 +30,66 @@ pub(super) fn united(one: &ColumnKind, other: &ColumnKind) -> Option<ColumnKind>
     }
 }
 
-/// Bits and sign of a whole-number type.
-fn whole(number_type: NumberType) -> Option<(u32, bool)> {
-    Some(match number_type {
-        NumberType::Int8 => (8, true),
-        NumberType::Int16 => (16, true),
-        NumberType::Int32 => (32, true),
-        NumberType::Int64 => (64, true),
-        NumberType::UInt8 => (8, false),
-        NumberType::UInt16 => (16, false),
-        NumberType::UInt32 => (32, false),
-        NumberType::UInt64 => (64, false),
-        _ => return None,
-    })
-}
-
-fn of_bits(bits: u32, signed: bool) -> Option<NumberType> {
-    Some(match (bits, signed) {
-        (8, true) => NumberType::Int8,
-        (16, true) => NumberType::Int16,
-        (32, true) => NumberType::Int32,
-        (64, true) => NumberType::Int64,
-        (8, false) => NumberType::UInt8,
-        (16, false) => NumberType::UInt16,
-        (32, false) => NumberType::UInt32,
-        (64, false) => NumberType::UInt64,
-        _ => return None,
-    })
-}
-
-/// The bits of whole numbers that a float type holds exactly.
-fn exact_bits(number_type: NumberType) -> Option<u32> {
-    match number_type {
-        NumberType::Float16 => Some(11),
-        NumberType::Float32 => Some(24),
-        NumberType::Float64 => Some(53),
-        _ => None,
-    }
-}
-
 fn numbers(one: NumberType, other: NumberType) -> Option<NumberType> {
     if one == other {
         return Some(one);
     }
-    match (whole(one), whole(other)) {
-        (Some((a, true)), Some((b, true))) => of_bits(a.max(b), true),
-        (Some((a, false)), Some((b, false))) => of_bits(a.max(b), false),
-        // One bit more than the unsigned type has.
-        (Some((signed, true)), Some((unsigned, false)))
-        | (Some((unsigned, false)), Some((signed, true))) => {
-            of_bits(signed.max(unsigned * 2), true)
-        }
-        (Some((bits, _)), None) => float_for(bits, other),
-        (None, Some((bits, _))) => float_for(bits, one),
-        (None, None) => match (exact_bits(one), exact_bits(other)) {
-            (Some(a), Some(b)) => Some(if a > b { one } else { other }),
-            _ => None,
-        },
-    }
+    let (a, b) = (polars_type(one)?, polars_type(other)?);
+    let together = get_numeric_upcast_supertype_lossless(&a, &b).or_else(|| get_supertype(&a, &b));
+    let together = NUMBERS.into_iter().find(|number_type| polars_type(*number_type) == together)?;
+    // Where whole numbers and floats meet, polars rounds those of 64 bits.
+    let exact = digits(together) >= digits(one) && digits(together) >= digits(other);
+    exact.then_some(together)
 }
 
-/// The narrowest type, from a float type on, that holds whole numbers of so many bits.
-fn float_for(bits: u32, float: NumberType) -> Option<NumberType> {
-    exact_bits(float)?;
-    [float, NumberType::Float32, NumberType::Float64]
-        .into_iter()
-        .filter(|candidate| exact_bits(*candidate) >= exact_bits(float))
-        .find(|candidate| exact_bits(*candidate).is_some_and(|exact| exact >= bits))
+const NUMBERS: [NumberType; 11] = [
+    NumberType::UInt8,
+    NumberType::Int8,
+    NumberType::UInt16,
+    NumberType::Int16,
+    NumberType::Float16,
+    NumberType::UInt32,
+    NumberType::Int32,
+    NumberType::Float32,
+    NumberType::UInt64,
+    NumberType::Int64,
+    NumberType::Float64,
+];
+
+/// The type of polars; none for booleans, which go with booleans alone.
+fn polars_type(number_type: NumberType) -> Option<DataType> {
+    Some(match number_type {
+        NumberType::Bool => return None,
+        NumberType::Int8 => DataType::Int8,
+        NumberType::Int16 => DataType::Int16,
+        NumberType::Int32 => DataType::Int32,
+        NumberType::Int64 => DataType::Int64,
+        NumberType::UInt8 => DataType::UInt8,
+        NumberType::UInt16 => DataType::UInt16,
+        NumberType::UInt32 => DataType::UInt32,
+        NumberType::UInt64 => DataType::UInt64,
+        NumberType::Float16 => DataType::Float16,
+        NumberType::Float32 => DataType::Float32,
+        NumberType::Float64 => DataType::Float64,
+    })
+}
+
+/// The binary digits of the whole numbers that a type holds all of.
+fn digits(number_type: NumberType) -> u32 {
+    match number_type {
+        NumberType::Bool => 1,
+        NumberType::Int8 => 7,
+        NumberType::Int16 => 15,
+        NumberType::Int32 => 31,
+        NumberType::Int64 => 63,
+        NumberType::UInt8 => 8,
+        NumberType::UInt16 => 16,
+        NumberType::UInt32 => 32,
+        NumberType::UInt64 => 64,
+        NumberType::Float16 => 11,
+        NumberType::Float32 => 24,
+        NumberType::Float64 => 53,
+    }
 }
 
 #[cfg(test)]
@@ -121,6 +117,30 @@ mod tests {
         ] {
             assert_eq!(numbers(one, other), together, "{one} {other}");
             assert_eq!(numbers(other, one), together, "{other} {one}");
+        }
+    }
+
+    /// Whether a type has all values of another.
+    fn holds(one: NumberType, other: NumberType) -> bool {
+        let float = |number_type| matches!(number_type, Float16 | Float32 | Float64);
+        let signed = |number_type| matches!(number_type, Int8 | Int16 | Int32 | Int64);
+        match (float(one), float(other)) {
+            (true, _) => digits(one) >= digits(other),
+            (false, true) => false,
+            (false, false) => {
+                digits(one) >= digits(other) && (signed(one) || !signed(other))
+            }
+        }
+    }
+
+    #[test]
+    fn no_narrower_type_holds_both() {
+        for one in NUMBERS {
+            for other in NUMBERS {
+                let mut all = NUMBERS.into_iter();
+                let wanted = all.find(|&both| holds(both, one) && holds(both, other));
+                assert_eq!(numbers(one, other), wanted, "{one} {other}");
+            }
         }
     }
 

@@ -1,14 +1,12 @@
 //! Columns of an input in the type that the table has for them.
 
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
-use arrow::compute::CastOptions;
-use arrow::compute::cast_with_options;
 use arrow::compute::kernels::cmp::not_distinct;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
+use super::ffi::{external, from_polars, polars_type, to_polars};
 use crate::plan::{PlannedColumn, data_type};
 
 /// The planned columns of a frame, each in its type; one that the frame lacks is missing in all rows.
@@ -33,26 +31,112 @@ pub fn planned_columns(
 
 /// A column in a type; every value must come through it as it was.
 pub(super) fn in_type(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
-    if column.data_type() == wanted {
+    let own = column.data_type();
+    if own == wanted {
         return Ok(column.clone());
     }
-    let options = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    let converted = cast_with_options(column, wanted, &options)?;
-    // Types were united without loss; this is what would notice if they were not.
-    let lost = || ArrowError::CastError("a value was lost".into());
+    // Types were united without loss; what follows would notice if they were not.
+    if own.is_numeric() && wanted.is_numeric() {
+        return harmonised(column, wanted);
+    }
+    let converted = cast_with_options(column, wanted, &STRICT)?;
     if converted.null_count() != column.logical_null_count() {
         return Err(lost());
     }
-    let compared = column.data_type().is_numeric() || column.data_type().is_temporal();
-    if compared && !column.data_type().is_nested() {
-        let back = cast_with_options(&converted, column.data_type(), &options)?;
+    if own.is_temporal() {
+        let back = cast_with_options(&converted, own, &STRICT)?;
         let same = not_distinct(&back, column)?;
         if same.true_count() != same.len() {
             return Err(lost());
         }
     }
-    Ok(Arc::clone(&converted))
+    Ok(converted)
+}
+
+const STRICT: CastOptions<'static> = CastOptions {
+    safe: false,
+    format_options: arrow::util::display::FormatOptions::new(),
+};
+
+fn lost() -> ArrowError {
+    ArrowError::CastError("a value was lost".into())
+}
+
+/// Numbers in the type that holds those of all inputs.
+fn harmonised(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    let series = to_polars(column)?;
+    let widened = series
+        .strict_cast(&polars_type(wanted)?)
+        .map_err(external)?;
+    let back = widened.strict_cast(series.dtype()).map_err(external)?;
+    if !back.equals_missing(&series) {
+        return Err(lost());
+    }
+    from_polars(&widened)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        Float16Array, Float32Array, Float64Array, Int16Array, Int64Array, UInt8Array, UInt64Array,
+    };
+    use arrow::compute::cast;
+    use half::f16;
+
+    use super::*;
+
+    fn column(numbers: impl Array + 'static) -> ArrayRef {
+        Arc::new(numbers)
+    }
+
+    #[test]
+    fn numbers_are_widened_as_they_are() {
+        let small = column(UInt8Array::from(vec![Some(0), None, Some(255)]));
+        for wanted in [
+            DataType::Int16,
+            DataType::UInt16,
+            DataType::Int64,
+            DataType::UInt64,
+            DataType::Float16,
+            DataType::Float32,
+            DataType::Float64,
+        ] {
+            let found = in_type(&small, &wanted).unwrap();
+            assert_eq!(&found, &cast(&small, &wanted).unwrap(), "{wanted}");
+        }
+        let floats = column(Float32Array::from(vec![
+            Some(f32::NAN),
+            None,
+            Some(f32::INFINITY),
+            Some(-0.0),
+            Some(f32::MIN_POSITIVE),
+        ]));
+        let found = in_type(&floats, &DataType::Float64).unwrap();
+        assert_eq!(&found, &cast(&floats, &DataType::Float64).unwrap());
+        let half = column(Float16Array::from(vec![f16::MAX, f16::NAN]));
+        let found = in_type(&half, &DataType::Float32).unwrap();
+        assert_eq!(&found, &cast(&half, &DataType::Float32).unwrap());
+        // A part of a column, at an odd place of the bits that tell what is missing.
+        let part = small.slice(1, 2);
+        let found = in_type(&part, &DataType::Int32).unwrap();
+        assert_eq!(&found, &cast(&part, &DataType::Int32).unwrap());
+    }
+
+    #[test]
+    fn a_lost_value_is_noticed() {
+        for (numbers, wanted) in [
+            (column(Int16Array::from(vec![-1])), DataType::UInt16),
+            (column(Int16Array::from(vec![300])), DataType::UInt8),
+            (column(Int64Array::from(vec![(1 << 53) + 1])), DataType::Float64),
+            (column(UInt64Array::from(vec![u64::MAX])), DataType::Int64),
+            (column(Float64Array::from(vec![0.1])), DataType::Float32),
+            (column(Float64Array::from(vec![1.5])), DataType::Int32),
+            (column(Float64Array::from(vec![f64::NAN])), DataType::Int32),
+        ] {
+            let found = in_type(&numbers, &wanted);
+            assert!(found.is_err(), "{numbers:?} as {wanted}: {found:?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod column;
 mod commit;
 mod embedding;
 mod error;
+mod ffi;
 mod fragment;
 mod frame;
 mod layout;
