@@ -36,7 +36,9 @@ fn numbers(one: NumberType, other: NumberType) -> Option<NumberType> {
     }
     let (a, b) = (polars_type(one)?, polars_type(other)?);
     let together = get_numeric_upcast_supertype_lossless(&a, &b).or_else(|| get_supertype(&a, &b));
-    let together = NUMBERS.into_iter().find(|number_type| polars_type(*number_type) == together)?;
+    let together = NUMBERS
+        .into_iter()
+        .find(|number_type| polars_type(*number_type) == together)?;
     // Where whole numbers and floats meet, polars rounds those of 64 bits.
     let exact = digits(together) >= digits(one) && digits(together) >= digits(other);
     exact.then_some(together)
@@ -127,9 +129,7 @@ mod tests {
         match (float(one), float(other)) {
             (true, _) => digits(one) >= digits(other),
             (false, true) => false,
-            (false, false) => {
-                digits(one) >= digits(other) && (signed(one) || !signed(other))
-            }
+            (false, false) => digits(one) >= digits(other) && (signed(one) || !signed(other)),
         }
     }
 

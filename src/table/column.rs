@@ -129,7 +129,10 @@ mod tests {
         for (numbers, wanted) in [
             (column(Int16Array::from(vec![-1])), DataType::UInt16),
             (column(Int16Array::from(vec![300])), DataType::UInt8),
-            (column(Int64Array::from(vec![(1 << 53) + 1])), DataType::Float64),
+            (
+                column(Int64Array::from(vec![(1 << 53) + 1])),
+                DataType::Float64,
+            ),
             (column(UInt64Array::from(vec![u64::MAX])), DataType::Int64),
             (column(Float64Array::from(vec![0.1])), DataType::Float32),
             (column(Float64Array::from(vec![1.5])), DataType::Int32),
