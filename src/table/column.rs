@@ -36,7 +36,8 @@ pub(super) fn in_type(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, 
         return Ok(column.clone());
     }
     // Types were united without loss; what follows would notice if they were not.
-    if own.is_numeric() && wanted.is_numeric() {
+    let is_number = |data_type: &DataType| data_type.is_integer() || data_type.is_floating();
+    if is_number(own) && is_number(wanted) {
         return harmonised(column, wanted);
     }
     let converted = cast_with_options(column, wanted, &STRICT)?;
