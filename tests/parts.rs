@@ -89,6 +89,27 @@ fn raw_can_be_a_layer_where_it_has_the_genes_of_x() {
     assert!(run.stderr.contains("--matrix raw"), "{}", run.stderr);
 }
 
+#[test]
+fn without_a_raw_matrix_the_layer_of_that_name_is_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        folder.path().join("in.h5ad"),
+        folder.path().join("out.slaf"),
+    );
+    std::fs::copy(fixture("everything"), &input).unwrap();
+    let file = hdf5_metno::File::open_rw(&input).unwrap();
+    file.unlink("raw").unwrap();
+    file.relink("layers/scaled", "layers/raw").unwrap();
+    file.close().unwrap();
+    Run::of(&mut convert(&input, &output, &["--matrix", "raw"])).succeeded();
+    let expected = Expectation::beside(&fixture("everything"));
+    let scaled = entries(&expected.layers["scaled"]);
+    assert!(same(&triplets(&output), &scaled));
+    let config = Dataset::open(&output).unwrap().config().clone();
+    assert_eq!(config.sources[0].matrix, "layers/raw");
+    assert_eq!(available(&config.layers), ["by_gene", "counts", "X"]);
+}
+
 fn slaf_layer(batch: &arrow::array::RecordBatch, name: &str) -> Vec<(u64, u64, f64)> {
     use crate::support::dataset::{floats, integers};
     let columns = [batch.column(0), batch.column(1)].map(integers);
