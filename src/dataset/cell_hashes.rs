@@ -6,6 +6,7 @@
 //! XXH3 hash of its bytes. They are a shortcut: where they do not cover all cells, or a file is not
 //! what config.json says, identifiers are read.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -70,15 +71,18 @@ impl CellHashes {
         mut show: impl FnMut(&mut dyn Iterator<Item = u64>),
     ) -> Result<HashFile, StoreError> {
         let path = dataset.join(self.file());
-        let mut file = match File::open(&path) {
+        // Looked at before it is opened: a pipe would wait for somebody to write.
+        let found = match std::fs::metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(HashFile::Missing),
             other => other.named("open", &path)?,
         };
-        let length = file.metadata().named("open", &path)?.len();
-        if Some(length) != self.length() {
+        let length = found.len();
+        if !found.is_file() || Some(length) != self.length() {
             return Ok(HashFile::Changed);
         }
-        let mut block = vec![0; BLOCK];
+        let mut file = File::open(&path).named("open", &path)?;
+        // Many appends are many small files.
+        let mut block = vec![0; usize::try_from(length).map_or(BLOCK, |length| length.min(BLOCK))];
         let (mut left, mut digest) = (length, Xxh3::new());
         while left > 0 {
             let bytes = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
@@ -216,10 +220,11 @@ pub(crate) fn unnamed_hashes(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.named("list", &folder)?,
     };
+    let named: HashSet<PathBuf> = named.iter().map(CellHashes::file).collect();
     let mut unnamed = Vec::new();
     for entry in entries {
         let file = Path::new(CELL_HASHES).join(entry.named("list", &folder)?.file_name());
-        if named.iter().all(|hashes| hashes.file() != file) {
+        if !named.contains(&file) {
             unnamed.push(file);
         }
     }
