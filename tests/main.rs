@@ -12,6 +12,7 @@ mod narrowing;
 mod parts;
 mod real_files;
 mod refusal;
+mod regression;
 mod resume;
 mod settings;
 mod several;

@@ -184,7 +184,7 @@ impl std::fmt::Display for JobId {
 }
 
 /// The version of [`Plan`] that this program writes and understands.
-const PLAN_VERSION: u32 = 5;
+const PLAN_VERSION: u32 = 6;
 
 impl Plan {
     /// The digest of everything that was decided before the first value was written: where inputs

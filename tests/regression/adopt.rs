@@ -1,0 +1,1 @@
+//! Changes that other programs made to a dataset.

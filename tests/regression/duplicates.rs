@@ -1,0 +1,1 @@
+//! The same cells under other names.

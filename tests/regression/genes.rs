@@ -1,0 +1,1 @@
+//! Genes joined with other genes.

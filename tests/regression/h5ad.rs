@@ -1,0 +1,1 @@
+//! What h5ad files and SOMA experiments hold.

@@ -1,0 +1,1 @@
+//! Folders and archives, and what is found in them.

@@ -1,0 +1,1 @@
+//! Counts, and values that are no counts any more.

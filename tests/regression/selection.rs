@@ -1,0 +1,1 @@
+//! Conditions on cells, and what is chosen of an input.

@@ -1,0 +1,1 @@
+//! What verify must see, and in what time and memory.
