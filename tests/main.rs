@@ -13,6 +13,7 @@ mod parts;
 mod real_files;
 mod refusal;
 mod regression;
+mod reports;
 mod resume;
 mod settings;
 mod several;

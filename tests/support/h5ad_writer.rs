@@ -118,6 +118,14 @@ pub fn add_texts(path: &Path, object: &str, rows: usize, text: impl Fn(usize) ->
     }
 }
 
+/// Adds a list of numbers to a group of a file.
+pub fn add_floats(path: &Path, object: &str, values: &[f64]) {
+    let file = open_again(path);
+    let (group, name) = object.rsplit_once('/').unwrap();
+    let builder = file.group(group).unwrap().new_dataset_builder();
+    builder.with_data(values).create(name).unwrap();
+}
+
 /// Writes a CSR h5ad with these names and entries (cell, gene, value; by cell).
 pub fn write_named(
     path: &Path,

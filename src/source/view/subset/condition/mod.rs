@@ -1,0 +1,111 @@
+//! Cells that satisfy a condition on their columns, in SQL.
+
+mod expression;
+mod growth;
+mod missing;
+mod names;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+
+use crate::source::blocks::{RowBlocks, bytes_of};
+use crate::source::error::Place;
+use crate::source::{CellSource, SourceError};
+use expression::Condition;
+
+/// The name by which a condition knows the identifiers of cells.
+const CELL_ID: &str = "cell_id";
+
+/// Bytes of the stack on which a condition is understood and evaluated. Only what is used of it
+/// becomes memory: the parser, the planner and the evaluation descend into the expression, whose
+/// depth the length of the text bounds.
+const STACK: usize = 256 << 20;
+
+/// Characters of a condition that a message quotes.
+const QUOTED: usize = 300;
+
+/// The rows of the cells for which the condition is true; neither false nor unknown. A number that is
+/// NaN is a missing value, as in pandas and R: what depends on it is unknown.
+pub(super) fn satisfying(source: &dyn CellSource, sql: &str) -> Result<Vec<u32>, SourceError> {
+    let description = source.description();
+    let place = Place::new(&description.path, "obs");
+    let names = description.obs.iter().map(|column| column.name.as_str());
+    let names = names.collect::<Vec<_>>().join(", ");
+    let refused = |problem: String| {
+        let help = format!("its columns are {CELL_ID}, {names}");
+        let problem = beginning(problem.lines().next().unwrap_or_default());
+        place.unsupported(format!("--where {:?} ({problem})", beginning(sql)), help)
+    };
+    let find = || find(source, sql, &refused);
+    let found = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("slaf-where".into());
+        let thread = thread.stack_size(STACK).spawn_scoped(scope, find);
+        thread.map(|thread| thread.join())
+    });
+    match found {
+        Ok(Ok(found)) => found,
+        Ok(Err(_)) => Err(refused(
+            "it could not be evaluated; write it in a simpler way".into(),
+        )),
+        Err(error) => Err(place.io("start a thread for", error)),
+    }
+}
+
+/// As much of a text as belongs into a message.
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+fn find(
+    source: &dyn CellSource,
+    sql: &str,
+    refused: &(dyn Fn(String) -> SourceError + Sync),
+) -> Result<Vec<u32>, SourceError> {
+    let description = source.description();
+    let condition = Condition::parse(&frame(source, 0..0)?, sql).map_err(refused)?;
+    let mut kept = Vec::new();
+    let mut blocks = RowBlocks::new(0..description.cells, description.obs.len());
+    while let Some(rows) = blocks.next() {
+        let batch = frame(source, rows.clone())?;
+        let bytes = bytes_of(batch.columns());
+        blocks.held(bytes);
+        let step = condition.rows_at_once(batch.num_rows(), bytes);
+        for start in (0..batch.num_rows()).step_by(step) {
+            let slice = batch.slice(start, step.min(batch.num_rows() - start));
+            let holds = condition.evaluate(&slice).map_err(refused)?;
+            let holds = holds.as_boolean();
+            let first = rows.start + start as u64;
+            for (row, place) in (first..).zip(0..holds.len()) {
+                if holds.is_valid(place) && holds.value(place) {
+                    kept.push(u32::try_from(row).map_err(|_| refused("too many cells".into()))?);
+                }
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// The columns of cells, with their identifiers where no column has that name; NaN is null.
+fn frame(source: &dyn CellSource, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
+    let damaged = |error: arrow::error::ArrowError| {
+        Place::new(&source.description().path, "obs").damaged(error.to_string())
+    };
+    let batch = source.obs(cells.clone())?;
+    let mut fields: Vec<Arc<Field>> = Vec::with_capacity(batch.num_columns() + 1);
+    let mut columns = Vec::with_capacity(batch.num_columns() + 1);
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        fields.push(Arc::new(field.as_ref().clone().with_nullable(true)));
+        columns.push(missing::without_nan(column).map_err(damaged)?);
+    }
+    if batch.column_by_name(CELL_ID).is_none() {
+        fields.push(Arc::new(Field::new(CELL_ID, DataType::Utf8, true)));
+        columns.push(Arc::new(source.cell_ids(cells)?));
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(damaged)
+}
