@@ -82,9 +82,9 @@ impl Error {
 fn of_ingest(error: &IngestError) -> ExitCode {
     match error {
         IngestError::Plan(PlanError::ForcedTypeNotSigned { .. }) => ExitCode::Usage,
-        IngestError::Source(error) | IngestError::Plan(PlanError::Source(error)) => {
-            of_source(error)
-        }
+        IngestError::Source(error)
+        | IngestError::OrderLost { source: error, .. }
+        | IngestError::Plan(PlanError::Source(error)) => of_source(error),
         IngestError::Plan(_)
         | IngestError::Chunk(_)
         | IngestError::NoType { .. }

@@ -23,8 +23,9 @@ pub enum Event<'a> {
         widened: &'a Widened,
         to: ValueType,
     },
-    /// All is written anew from the beginning.
-    StartedOver,
+    /// What was written of an input is written anew, since its entries are not sorted by cell; this
+    /// many entries of others stay.
+    StartedOver { entries: u64 },
     /// So many more rows were verified.
     Verified { entries: u64 },
     /// A table is being made visible.

@@ -55,8 +55,8 @@ impl Bars {
                 );
             }
             Event::Written { entries } | Event::Verified { entries } => self.bar.inc(entries),
-            Event::StartedOver => {
-                self.bar.set_position(0);
+            Event::StartedOver { entries } => {
+                self.bar.set_position(entries);
                 self.bar.reset_eta();
             }
             Event::Turned { matrix, entries } => {

@@ -49,12 +49,21 @@ impl ReadArguments {
             gene_id: settings.gene_id,
             barcodes: self.barcodes,
             features: self.features,
+            orientation: self.orientation.map(Into::into),
             cells_where: self.cells_where,
             limit: self.limit,
             genes: self.genes.map(|text| gene_list(&text)).transpose()?,
             ..OpenOptions::default()
         };
-        joins.inputs(paths, list.as_deref(), &open)
+        let one_list = open.barcodes.is_some();
+        let inputs = joins.inputs(paths, list.as_deref(), &open)?;
+        if one_list && inputs.len() > 1 {
+            return Err(Error::Usage(format!(
+                "--barcodes lists the cells of one matrix, but there are {} inputs; convert them one by one, or put a list beside each",
+                inputs.len()
+            )));
+        }
+        Ok(inputs)
     }
 }
 

@@ -21,6 +21,10 @@ pub struct Checkpoint {
     /// not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub census: Option<Census>,
+    /// Inputs whose entries were found not to be sorted by cell, by their position in the plan. Whoever
+    /// goes on must know: in a part of the rows alone it might not show.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsorted: Vec<usize>,
     /// In the order in which they were finished.
     pub shards: Vec<ShardRecord>,
 }

@@ -53,6 +53,10 @@ pub enum IngestError {
         "{path} has the cells, genes and values of {other}; nothing of the job is visible: use --allow-duplicate-source to take it twice, or leave it out and add --no-resume"
     )]
     SameContent { path: PathBuf, other: PathBuf },
+    /// Entries of an input were taken to be sorted by cell, and are not: what was written of it is of
+    /// no use, and the input knows it now.
+    #[error("{source}")]
+    OrderLost { input: usize, source: SourceError },
     /// A value does not fit the type that was forced, or any.
     #[error("{misfit}; {help}")]
     NoType {

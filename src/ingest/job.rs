@@ -14,7 +14,7 @@ use crate::chunk::{ChunkError, Digest};
 use crate::dataset::{Census, Checkpoint, Dataset, ShardRecord, Status, Writer, timestamp};
 use crate::plan::{Described, Duplicates, Plan, ShardTable, WIDEN, Widened, Widening};
 use crate::progress::{Event, Progress};
-use crate::source::{Inputs, SourceError};
+use crate::source::Inputs;
 use crate::store::{Wait, create_folder, sync_folder};
 use crate::survey::ValueType;
 use crate::table::TableName;
@@ -122,9 +122,14 @@ impl Job {
                 writer: Writer::this(),
                 plan,
                 census: None,
+                unsorted: inputs.unsorted(),
                 shards: Vec::new(),
             },
         };
+        let unsorted = checkpoint.unsorted.iter().copied();
+        unsorted
+            .filter(|number| *number < inputs.len())
+            .for_each(|number| inputs.assume_unsorted(number));
         let resumed = checkpoint.shards.len() as u64;
         let before = target.before();
         if let (Some(before), None) = (before, &checkpoint.census)
@@ -269,17 +274,13 @@ fn write_and_widen(
     checkpoint: &mut Checkpoint,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), IngestError> {
-    // An input loses its order once; were it to go on, it would be a fault of this program.
-    let mut orders_lost = 0;
     loop {
         let misfit = match run.write_missing(checkpoint) {
             Ok(()) => return Ok(()),
             Err(IngestError::Chunk(misfit @ ChunkError::Misfit { .. })) => misfit,
-            Err(IngestError::Source(SourceError::OrderLost { path, object }))
-                if orders_lost < checkpoint.plan.inputs.len() =>
-            {
-                orders_lost += 1;
-                start_over(run, checkpoint, runtime, &path, &object)?;
+            // An input loses its order once; were it to go on, it would be a fault of this program.
+            Err(IngestError::OrderLost { input, .. }) if !checkpoint.unsorted.contains(&input) => {
+                start_over(run, checkpoint, runtime, input)?;
                 continue;
             }
             Err(other) => return Err(other),
@@ -297,31 +298,31 @@ fn write_and_widen(
     }
 }
 
-/// Discards what was written, because an input's matrix turned out not to lie in the order of its
-/// cells. The input knows that now, and will turn it.
+/// Discards what was written of an input, because its matrix turned out not to lie in the order of its
+/// cells. The input knows that now, and will turn it; what was written of others stays.
 fn start_over(
     run: &ShardRun<'_>,
     checkpoint: &mut Checkpoint,
     runtime: &tokio::runtime::Runtime,
-    path: &Path,
-    object: &str,
+    number: usize,
 ) -> Result<(), IngestError> {
-    let Checkpoint { shards, plan, .. } = checkpoint;
     // Which tables are concerned is not asked for: what was recorded of any must be right.
-    shards.clear();
-    for (number, input) in plan.inputs.iter().enumerate() {
-        // A folder's matrix is named by its file.
-        if path.starts_with(&input.path) {
-            run.inputs.keep(number)?;
-        }
-    }
+    let concerned = |record: &ShardRecord| record.parts.iter().any(|part| part.input == number);
+    checkpoint.shards.retain(|record| !concerned(record));
+    checkpoint.unsorted.push(number);
+    run.inputs.assume_unsorted(number);
+    // Turned once, it must stay so.
+    run.inputs.keep(number)?;
+    let input = &checkpoint.plan.inputs[number];
     tracing::info!(
-        "{}: {object} is not in the order of its cells: turning it",
-        path.display()
+        "{}: {} is not in the order of its cells: turning it",
+        input.path.display(),
+        input.main.object
     );
     run.target.save(checkpoint)?;
     run.target.remove_orphans(&checkpoint.shards, runtime)?;
-    run.progress.report(Event::StartedOver);
+    let entries = checkpoint.shards.iter().map(ShardRecord::entries).sum();
+    run.progress.report(Event::StartedOver { entries });
     Ok(())
 }
 

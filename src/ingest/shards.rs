@@ -13,7 +13,7 @@ use super::{IngestError, RunOptions};
 use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
 use crate::plan::{GeneMap, Plan, ShardPart, ShardTable};
 use crate::progress::{Event, Progress};
-use crate::source::{CellSource, ChunkBudget, Inputs};
+use crate::source::{CellSource, ChunkBudget, Inputs, SourceError};
 
 /// Measured with chunks of a few kilobytes: the program, Lance and what the allocator keeps.
 const BASE_MEMORY: u64 = 160 << 20;
@@ -121,7 +121,15 @@ impl ShardRun<'_> {
                 cells,
             };
             writer.begin_part(plan, part.input, shard.table);
-            writer = self.write_part(&open, writer, threads, crews)?;
+            writer = self
+                .write_part(&open, writer, threads, crews)
+                .map_err(|error| match error {
+                    IngestError::Source(source @ SourceError::OrderLost { .. }) => {
+                        let input = part.input;
+                        IngestError::OrderLost { input, source }
+                    }
+                    other => other,
+                })?;
         }
         Ok(writer)
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// A refusal of an input, or of a part of it. Every variant names the file; where an object inside
-/// the file is to blame it is named too.
+/// the file is to blame it is named too, else it is empty.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The file cannot be opened or read by the operating system.
@@ -18,14 +18,14 @@ pub enum SourceError {
     #[error("{path} {found}")]
     UnknownFormat { path: PathBuf, found: String },
     /// The file is damaged or cut short, or contradicts itself.
-    #[error("{path}: {object}: {problem}")]
+    #[error("{}: {problem}", place(.path, .object))]
     Damaged {
         path: PathBuf,
         object: String,
         problem: String,
     },
     /// The file is as its writer meant it, but holds something that is not read.
-    #[error("{path}: {object}: {what} cannot be read; {help}")]
+    #[error("{}: {what} cannot be read; {help}", place(.path, .object))]
     Unsupported {
         path: PathBuf,
         object: String,
@@ -35,7 +35,7 @@ pub enum SourceError {
     /// Entries were taken to be sorted by cell, and are not: what was read of this matrix is of no
     /// use. The source knows it now: [`super::CellSource::prepare`] turns the matrix, and then
     /// [`super::CellSource::chunks`] yields it from the start.
-    #[error("{path}: {object}: its entries are not sorted by cell; it must be read from the start")]
+    #[error("{}: its entries are not sorted by cell; it must be read from the start", place(.path, .object))]
     OrderLost { path: PathBuf, object: String },
     /// The folder for temporary files fails.
     #[error(
@@ -44,7 +44,8 @@ pub enum SourceError {
     Scratch { path: PathBuf, source: io::Error },
     /// Reading would need more memory than was granted.
     #[error(
-        "{path}: {object}: {what} needs {needed} of memory at once; grant more with --memory (at least {advised})"
+        "{}: {what} needs {needed} of memory at once; grant more with --memory (at least {advised})",
+        place(.path, .object)
     )]
     TooLarge {
         path: PathBuf,
@@ -53,6 +54,14 @@ pub enum SourceError {
         needed: bytesize::ByteSize,
         advised: bytesize::ByteSize,
     },
+}
+
+/// A file, and the object in it, for messages; a file that is no container has none.
+fn place(path: &Path, object: &str) -> String {
+    match object {
+        "" => path.display().to_string(),
+        object => format!("{}: {object}", path.display()),
+    }
 }
 
 /// Builds errors that name one object of one file.
@@ -72,13 +81,13 @@ impl Place {
 
     /// A file as a whole.
     pub fn whole(path: &Path) -> Self {
-        Place::new(path, "/")
+        Place::new(path, "")
     }
 
     /// A line of this place, counted from 1.
     pub fn line(&self, number: u64) -> Self {
         let object = match self.object.as_str() {
-            "/" => format!("line {number}"),
+            "" => format!("line {number}"),
             object => format!("{object}, line {number}"),
         };
         Place {

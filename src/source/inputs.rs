@@ -1,8 +1,8 @@
 //! Several inputs, of which only a few are open at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::{CellSource, OpenOptions, SourceError, open};
 
@@ -15,6 +15,8 @@ pub struct Inputs {
     /// The inputs that are open, the latest last.
     open: Mutex<Vec<(usize, Arc<dyn CellSource>)>>,
     kept: Mutex<BTreeMap<usize, Arc<dyn CellSource>>>,
+    /// Those whose entries are known to be unsorted: however often they are opened.
+    unsorted: Mutex<BTreeSet<usize>>,
 }
 
 enum Input {
@@ -66,6 +68,7 @@ impl Inputs {
             inputs,
             open: Mutex::default(),
             kept: Mutex::default(),
+            unsorted: Mutex::default(),
         }
     }
 
@@ -111,6 +114,34 @@ impl Inputs {
         Ok(())
     }
 
+    /// Takes the entries of an input for unsorted from now on; see [`CellSource::assume_unsorted`].
+    ///
+    /// # Panics
+    /// Where there is no such number.
+    pub fn assume_unsorted(&self, number: usize) {
+        self.unsorted_inputs().insert(number);
+        if let Input::Open(source) = &self.inputs[number] {
+            source.assume_unsorted();
+        }
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = kept.get(&number) {
+            source.assume_unsorted();
+        }
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, source)) = open.iter().find(|(known, _)| *known == number) {
+            source.assume_unsorted();
+        }
+    }
+
+    /// The inputs of which that is known, in order.
+    pub fn unsorted(&self) -> Vec<usize> {
+        self.unsorted_inputs().iter().copied().collect()
+    }
+
+    fn unsorted_inputs(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.unsorted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// An input, which is opened if it is not open.
     ///
     /// # Panics
@@ -135,6 +166,9 @@ impl Inputs {
         let again = known.get().map_or(options, |known| &known.options);
         let source: Arc<dyn CellSource> = open(path, again)?.into();
         known.get_or_init(|| Known::of(path, options, &*source));
+        if self.unsorted_inputs().contains(&number) {
+            source.assume_unsorted();
+        }
         if opened.len() == MOST_OPEN {
             opened.remove(0);
         }

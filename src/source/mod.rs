@@ -43,7 +43,7 @@ pub use format::{Format, detect};
 pub use hdf5::watch;
 pub use inputs::Inputs;
 pub use number::{NumberType, Numbers};
-pub use options::{GeneId, MainMatrix, Names, OpenOptions, RawUse};
+pub use options::{GeneId, MainMatrix, Names, OpenOptions, Orientation, RawUse};
 pub use search::inputs_of;
 pub use selection::{Part, Pattern, PatternError, Selection};
 
@@ -88,6 +88,17 @@ pub trait CellSource: Send + Sync {
     ) -> Result<(), SourceError> {
         Ok(())
     }
+
+    /// Finds out whether the entries of a matrix come in the order of its rows, where only reading it
+    /// through can tell. For whoever reads a part of the rows, in which nothing would be missed, or
+    /// cannot begin anew at [`SourceError::OrderLost`].
+    fn check_order(&self, _matrix: &MatrixName) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    /// Takes no order of entries for granted from now on, as after [`SourceError::OrderLost`]: another
+    /// process met with it.
+    fn assume_unsorted(&self) {}
 
     /// For each row of the range, and once more for its end, how many entries the matrix stores
     /// before it; `None` where only reading the matrix could tell.

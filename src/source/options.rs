@@ -47,6 +47,9 @@ pub struct OpenOptions {
     pub barcodes: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub features: Option<PathBuf>,
+    /// What the rows and columns of a Matrix Market file are, where neither sizes nor names tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orientation: Option<Orientation>,
     /// What the input is called in the dataset; its file name without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_name: Option<String>,
@@ -101,6 +104,25 @@ pub enum GeneId {
     Ensembl,
 }
 
+/// What the rows and the columns of a matrix are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Orientation {
+    /// As kallisto, alevin-fry and Parse Biosciences write.
+    CellsByGenes,
+    /// As Cell Ranger and STARsolo write.
+    GenesByCells,
+}
+
+impl std::fmt::Display for Orientation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Orientation::CellsByGenes => "cells-by-genes",
+            Orientation::GenesByCells => "genes-by-cells",
+        })
+    }
+}
+
 /// The matrix that becomes the expression table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -148,6 +170,7 @@ impl Default for OpenOptions {
             gene_id: GeneId::default(),
             barcodes: None,
             features: None,
+            orientation: None,
         }
     }
 }
@@ -190,6 +213,9 @@ impl OpenOptions {
         }
         if tenx && self.raw == RawUse::Layer {
             return refused("--raw-as-layer", "a 10x matrix, which has no raw one,");
+        }
+        if format != Format::TenxMtx && self.orientation.is_some() {
+            return refused("--orientation", "no Matrix Market file");
         }
         if format != Format::Soma && self.measurement.is_some() {
             return refused("--measurement", "no SOMA experiment");

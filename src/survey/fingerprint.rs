@@ -58,7 +58,7 @@ impl Fingerprint {
         }
         Err(SourceError::Damaged {
             path: path.to_path_buf(),
-            object: "/".into(),
+            object: String::new(),
             problem: "the file was changed while it was read; run again, with --no-resume".into(),
         })
     }

@@ -241,6 +241,7 @@ impl Against<'_> {
             value_type: ValueType::Float64,
             gene_hashes: &hashes,
         };
+        self.source.check_order(&matrix.name)?;
         self.source.prepare(&matrix.name, &|_| ())?;
         let budget = ChunkBudget {
             bytes: CHUNK,

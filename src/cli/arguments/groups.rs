@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::values::{
     CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, JoinArgument,
-    ValueTypeArgument,
+    OrientationArgument, ValueTypeArgument,
 };
 use crate::source::Pattern;
 
@@ -95,9 +95,15 @@ pub(in crate::cli) struct ReadArguments {
     #[arg(long, value_name = "FILE", help_heading = "10x matrices")]
     pub barcodes: Option<PathBuf>,
 
-    /// The list of the features (identifier, symbol and type, tabs between), likewise
+    /// The list of the features (identifier, symbol and type, tabs between), likewise; several
+    /// matrices may share it
     #[arg(long, value_name = "FILE", help_heading = "10x matrices")]
     pub features: Option<PathBuf>,
+
+    /// What the rows and columns of a Matrix Market file are [default: found out from the lengths of
+    /// its lists, or from the names of the files where it is square]
+    #[arg(long, help_heading = "10x matrices")]
+    pub orientation: Option<OrientationArgument>,
 }
 
 /// How a dataset is written.

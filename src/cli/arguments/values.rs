@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 use serde::Deserialize;
 
+use crate::source::Orientation;
+
 #[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::cli) enum FormatArgument {
@@ -50,6 +52,21 @@ pub(in crate::cli) enum CompressionArgument {
     None,
     Lz4,
     Zstd,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(in crate::cli) enum OrientationArgument {
+    CellsByGenes,
+    GenesByCells,
+}
+
+impl From<OrientationArgument> for Orientation {
+    fn from(argument: OrientationArgument) -> Self {
+        match argument {
+            OrientationArgument::CellsByGenes => Orientation::CellsByGenes,
+            OrientationArgument::GenesByCells => Orientation::GenesByCells,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

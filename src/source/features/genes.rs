@@ -36,7 +36,9 @@ impl Genes {
         options: &OpenOptions,
     ) -> Result<Self, SourceError> {
         let mask = wanted(&list, place, options)?;
-        let mut converted = Vec::new();
+        let split = list.split.as_ref();
+        let split = split.map(|how| Note::new(place.object(), how.clone()));
+        let mut converted = Vec::from_iter(split);
         let mut left_out = Vec::new();
         let mut warnings = Vec::new();
         describe_types(&list, &mask, place, options, &mut left_out, &mut warnings);

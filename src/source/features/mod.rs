@@ -33,6 +33,10 @@ pub(super) struct FeatureList {
     pub genomes: Option<StringArray>,
     /// Other columns, in order; that of the genomes is one of them.
     pub others: Vec<OtherColumn>,
+    /// How a list was split into columns, where not at tabs.
+    pub split: Option<String>,
+    /// Whether the first line of the list is a heading.
+    pub heading: bool,
 }
 
 /// A further column of features.

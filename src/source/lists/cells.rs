@@ -7,8 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use arrow::array::{StringArray, StringBuilder};
 use tempfile::SpooledTempFile;
 
+use super::table::{Numbering, Separator, Table, unclosed};
 use crate::source::error::Place;
-use crate::source::text::{Lines, TextFile};
+use crate::source::text::TextFile;
 use crate::source::{OpenOptions, SourceError};
 
 /// A list that is longer than this is kept in a temporary file.
@@ -16,6 +17,22 @@ const IN_MEMORY: usize = 16 << 20;
 
 /// The place of every so manieth cell is remembered.
 const STEP: u64 = 1024;
+
+/// What the first column of a list of cells is called where it has a heading; pandas and R may leave
+/// it empty.
+const HEADINGS: &[&str] = &[
+    "",
+    "barcode",
+    "barcodes",
+    "bc_wells",
+    "cell",
+    "cell_barcode",
+    "cell_id",
+    "cell_ids",
+    "cellid",
+    "cells",
+    "index",
+];
 
 /// The identifiers of cells, read from a list once and then by range. Raw matrices have millions:
 /// long lists do not stay in memory.
@@ -27,6 +44,9 @@ pub(crate) struct CellList {
     count: u64,
     /// Columns of the list.
     columns: usize,
+    /// How it was split, where not at tabs.
+    split: Option<String>,
+    heading: bool,
 }
 
 impl CellList {
@@ -38,28 +58,24 @@ impl CellList {
             source,
         };
         let mut names = tempfile::spooled_tempfile_in(IN_MEMORY, &options.scratch);
-        let mut lines = Lines::new(file.open()?, place.clone());
+        let mut table = Table::open(file, HEADINGS)?;
         let (mut starts, mut count, mut at, mut columns) = (Vec::new(), 0u64, 0u64, 1usize);
-        let mut blank = None;
+        let mut numbering = Numbering::default();
         let mut buffer = Vec::with_capacity(1 << 16);
-        while let Some((number, line)) = lines.next()? {
-            if line.is_empty() {
-                blank = blank.or(Some(number));
-                continue;
-            }
-            if let Some(number) = blank {
-                return Err(place
-                    .line(number)
-                    .damaged("it is empty, but the list goes on"));
-            }
+        let separator = table.separator();
+        while let Some((number, line)) = table.next()? {
             if count == most {
                 return Err(place.damaged(format!(
                     "it lists more than {most} cells, which is more than the matrix has of anything"
                 )));
             }
-            let mut fields = line.split('\t');
-            let name = super::features::unquoted(fields.next().unwrap_or_default());
-            columns = columns.max(1 + fields.count());
+            let (name, fields) = separator
+                .first(line)
+                .ok_or_else(|| unclosed(&place, number))?;
+            columns = columns.max(fields);
+            if separator != Separator::Tab {
+                numbering.see(&name);
+            }
             if count.is_multiple_of(STEP) {
                 starts.push(at);
             }
@@ -74,7 +90,11 @@ impl CellList {
         }
         names.write_all(&buffer).map_err(scratch)?;
         starts.push(at);
+        table.finish()?;
+        numbering.check(columns, &place)?;
         Ok(CellList {
+            split: table.split_note("names are those of the first column"),
+            heading: table.heading().is_some(),
             place,
             names: Mutex::new(names),
             starts,
@@ -91,6 +111,16 @@ impl CellList {
     /// How many columns its widest line has.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// How it was split, where not at tabs.
+    pub fn split(&self) -> Option<&str> {
+        self.split.as_deref()
+    }
+
+    /// Whether its first line is a heading.
+    pub fn has_heading(&self) -> bool {
+        self.heading
     }
 
     /// For messages about it as a whole.

@@ -9,9 +9,48 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray, StringBuilder};
 
+use super::table::{Numbering, Separator, Table, fields};
 use crate::source::features::{FeatureList, OtherColumn};
-use crate::source::text::{Lines, TextFile};
+use crate::source::text::TextFile;
 use crate::source::{ColumnKind, SourceError};
+
+/// What a column of features is called where the list has a heading. Ensembl's identifiers, …
+const IDS: &[&str] = &[
+    "ensembl",
+    "ensembl_gene_id",
+    "ensembl_id",
+    "feature_id",
+    "gene_id",
+    "gene_ids",
+    "id",
+];
+/// … symbols, …
+const SYMBOLS: &[&str] = &[
+    "feature",
+    "feature_name",
+    "features",
+    "gene",
+    "gene_name",
+    "gene_names",
+    "gene_short_name",
+    "gene_symbol",
+    "genes",
+    "name",
+    "symbol",
+];
+/// … and types and genomes. The first of all may have no name: pandas and R leave it empty.
+const TYPES: &[&str] = &["feature_type", "feature_types"];
+const GENOMES: &[&str] = &["genome"];
+
+/// The types that Cell Ranger knows.
+const KNOWN_TYPES: [&str; 6] = [
+    "Gene Expression",
+    "Antibody Capture",
+    "CRISPR Guide Capture",
+    "Multiplexing Capture",
+    "Custom",
+    "Peaks",
+];
 
 /// Reads a list, which must not have more than `most` lines; its text may take `memory` bytes.
 pub(crate) fn read_features(
@@ -20,25 +59,23 @@ pub(crate) fn read_features(
     memory: u64,
 ) -> Result<FeatureList, SourceError> {
     let place = file.place();
-    let mut lines = Lines::new(file.open()?, place.clone());
+    let headings = [&[""], IDS, SYMBOLS].concat();
+    let mut table = Table::open(file, &headings)?;
     let mut columns: Vec<StringBuilder> = Vec::new();
-    let (mut count, mut bytes, mut blank) = (0u64, 0u64, None);
+    let mut numbering = Numbering::default();
+    let (mut count, mut bytes) = (0u64, 0u64);
     let name = file.name();
     let is_bed = name.strip_suffix(".gz").unwrap_or(&name).ends_with(".bed");
     // What identifies a feature must be in every line.
     let needed = if is_bed { 3 } else { 2 };
-    while let Some((number, line)) = lines.next()? {
+    let separator = table.separator();
+    let heading: Option<Vec<String>> = table.heading().map(<[String]>::to_vec);
+    if let Some(heading) = &heading {
+        columns.resize_with(heading.len(), StringBuilder::new);
+    }
+    while let Some((number, line)) = table.next()? {
         if is_bed && line.starts_with('#') {
             continue;
-        }
-        if line.is_empty() {
-            blank = blank.or(Some(number));
-            continue;
-        }
-        if let Some(number) = blank {
-            return Err(place
-                .line(number)
-                .damaged("it is empty, but the list goes on"));
         }
         if count == most {
             return Err(place.damaged(format!(
@@ -50,8 +87,11 @@ pub(crate) fn read_features(
         if bytes > memory.min(i32::MAX as u64) {
             return Err(place.too_large("a list of features", bytes, bytes.saturating_mul(8)));
         }
-        let fields: Vec<&str> = line.split('\t').collect();
-        if count == 0 {
+        let fields = fields(separator, line, number, &place)?;
+        if separator != Separator::Tab {
+            numbering.see(&fields[0]);
+        }
+        if count == 0 && heading.is_none() {
             columns.resize_with(fields.len(), StringBuilder::new);
         }
         if fields.len() > columns.len() {
@@ -63,7 +103,7 @@ pub(crate) fn read_features(
         }
         for (at, column) in columns.iter_mut().enumerate() {
             match fields.get(at) {
-                Some(field) => column.append_value(unquoted(field)),
+                Some(field) => column.append_value(field),
                 None if at < needed => {
                     return Err(place.line(number).damaged(format!(
                         "it has {} columns where the first line has {}",
@@ -76,10 +116,21 @@ pub(crate) fn read_features(
         }
         count += 1;
     }
+    table.finish()?;
+    numbering.check(columns.len(), &place)?;
     let columns: Vec<StringArray> = columns.iter_mut().map(StringBuilder::finish).collect();
     let count = count as usize;
     if !is_bed || columns.is_empty() {
-        return Ok(listed(columns, count));
+        let mut list = match &heading {
+            Some(heading) => headed(heading, columns, count),
+            None => listed(columns, count, separator),
+        };
+        list.heading = heading.is_some();
+        list.split = table.split_note(match &heading {
+            Some(_) => "its columns are called as its first line says",
+            None => "the first column is the identifier, the second the symbol",
+        });
+        return Ok(list);
     }
     match <[StringArray; 3]>::try_from(columns) {
         Ok(columns) => Ok(peaks(columns, count)),
@@ -111,8 +162,69 @@ fn peaks(columns: [StringArray; 3], count: usize) -> FeatureList {
     }
 }
 
-/// The columns by what they hold.
-fn listed(columns: Vec<StringArray>, count: usize) -> FeatureList {
+/// The columns by what they are called. One without a name is the index of a table: symbols, or
+/// whatever else there is none of.
+fn headed(heading: &[String], columns: Vec<StringArray>, count: usize) -> FeatureList {
+    let mut list = FeatureList {
+        count,
+        ..FeatureList::default()
+    };
+    let mut index = None;
+    for (at, (name, column)) in heading.iter().zip(columns).enumerate() {
+        let lower = name.trim().to_lowercase();
+        let is = |names: &[&str]| names.contains(&lower.as_str());
+        if is(GENOMES) && list.genomes.is_none() {
+            list.genomes = Some(column.clone());
+        }
+        let free = [
+            (&mut list.ids, IDS),
+            (&mut list.symbols, SYMBOLS),
+            (&mut list.types, TYPES),
+            (&mut index, &[""]),
+        ]
+        .into_iter()
+        .find(|(role, names)| is(names) && role.is_none());
+        match free {
+            Some((role, _)) => *role = Some(column),
+            None => other(&mut list, name.trim(), at, column),
+        }
+    }
+    match (index, &list.symbols, &list.ids) {
+        (Some(index), None, _) => list.symbols = Some(index),
+        (Some(index), _, None) => list.ids = Some(index),
+        (Some(index), ..) => other(&mut list, "index", 0, index),
+        (None, ..) => {}
+    }
+    list
+}
+
+/// Adds a column that has no meaning of its own, under a name that no other has.
+fn other(list: &mut FeatureList, name: &str, at: usize, column: StringArray) {
+    const TAKEN: [&str; 5] = [
+        "gene_id",
+        "gene_ids",
+        "gene_symbols",
+        "feature_types",
+        "probe_ids",
+    ];
+    let taken = |name: &str| {
+        let mut others = list.others.iter();
+        TAKEN.contains(&name) || others.any(|other| other.name == name)
+    };
+    let name = match name.is_empty() || taken(name) {
+        true => format!("feature_column_{}", at + 1),
+        false => name.to_string(),
+    };
+    list.others.push(OtherColumn {
+        name,
+        kind: ColumnKind::Text,
+        values: Arc::new(column) as ArrayRef,
+    });
+}
+
+/// The columns by their number. Between tabs the third is that of the types, as Cell Ranger writes it;
+/// elsewhere it is one only if it holds types.
+fn listed(columns: Vec<StringArray>, count: usize, separator: Separator) -> FeatureList {
     let mut list = FeatureList {
         count,
         ..FeatureList::default()
@@ -127,7 +239,9 @@ fn listed(columns: Vec<StringArray>, count: usize) -> FeatureList {
             (0, 1) => list.symbols = Some(column),
             (0, _) => list.ids = Some(column),
             (1, _) => list.symbols = Some(column),
-            (2, _) => list.types = Some(column),
+            (2, _) if separator == Separator::Tab || holds_types(&column) => {
+                list.types = Some(column);
+            }
             _ => list.others.push(OtherColumn {
                 name: match (at, place_of_genes) {
                     (3, true) => "chrom".into(),
@@ -145,6 +259,12 @@ fn listed(columns: Vec<StringArray>, count: usize) -> FeatureList {
         list.symbols = Some(StringArray::from(Vec::<String>::new()));
     }
     list
+}
+
+fn holds_types(column: &StringArray) -> bool {
+    column
+        .iter()
+        .all(|text| text.is_some_and(|text| KNOWN_TYPES.contains(&text)))
 }
 
 fn is_position(text: &str) -> bool {
@@ -176,6 +296,12 @@ mod tests {
         read_features(&TextFile::new(file.path()), 100, 1 << 20)
     }
 
+    fn read_csv(text: &str) -> Result<FeatureList, SourceError> {
+        let file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        read_features(&TextFile::new(file.path()), 100, 1 << 20)
+    }
+
     fn texts(array: &Option<StringArray>) -> Vec<&str> {
         let array = array.as_ref().unwrap();
         array.iter().map(|text| text.unwrap_or("null")).collect()
@@ -198,6 +324,67 @@ mod tests {
         let four = read("E1\tA\tx\ty\n").unwrap();
         assert_eq!(four.others[0].name, "feature_column_4");
         assert_eq!(read("").unwrap().count, 0);
+    }
+
+    #[test]
+    fn lists_with_commas() {
+        let parse = read_csv("gene_id,gene_name,genome\nE1,A,hg38\nE2,\"B,2\",hg38\n").unwrap();
+        assert_eq!(parse.count, 2);
+        assert_eq!(texts(&parse.ids), ["E1", "E2"]);
+        assert_eq!(texts(&parse.symbols), ["A", "B,2"]);
+        assert_eq!(texts(&parse.genomes), ["hg38", "hg38"]);
+        assert_eq!(parse.others[0].name, "genome");
+        assert!(parse.types.is_none() && parse.split.unwrap().contains("gene_id,gene_name"));
+        // Without a heading, the third column may be anything.
+        let bare = read_csv("E1,A,hg38\nE2,B,hg38\n").unwrap();
+        assert_eq!(
+            (texts(&bare.ids), bare.others[0].name.as_str()),
+            (vec!["E1", "E2"], "feature_column_3")
+        );
+        let typed = read_csv("E1;A;Peaks\nE2;B;Gene Expression\n").unwrap();
+        assert_eq!(texts(&typed.types), ["Peaks", "Gene Expression"]);
+        // An index without a name, as pandas writes it.
+        let index = read_csv(",gene_ids,n_cells\nA,E1,3\nB,E2,4\n").unwrap();
+        assert_eq!(
+            (texts(&index.symbols), texts(&index.ids)),
+            (vec!["A", "B"], vec!["E1", "E2"])
+        );
+        let named = read_csv("\"\",\"gene_name\"\nE1,A\n").unwrap();
+        assert_eq!(
+            (texts(&named.symbols), texts(&named.ids)),
+            (vec!["A"], vec!["E1"])
+        );
+        for (text, mention) in [
+            ("\"\",\"x\"\n1,A\n2,B\n", "numbers its lines"),
+            ("E1,A\nE2\n", "line 2"),
+            ("gene_id,gene_name\nE1,A,x\n", "line 2"),
+            ("E1,\"A\n", "quote"),
+        ] {
+            let message = read_csv(text).unwrap_err().to_string();
+            assert!(message.contains(mention), "{message}");
+        }
+    }
+
+    #[test]
+    fn commas_without_a_word_are_no_names() {
+        for (text, mention) in [
+            ("E1,A\nE2,B\n", "commas"),
+            ("E1;A;x\nE2;B;x\n", "semicolons"),
+        ] {
+            let message = read(text).unwrap_err().to_string();
+            assert!(
+                message.contains(mention) && message.contains(".csv"),
+                "{message}"
+            );
+        }
+        for text in [
+            "A,1\nB\n",
+            "\"A,1\"\n\"B,1\"\n",
+            "E1\tA,1\nE2\tB,1\n",
+            "A,1\nB,1,2\n",
+        ] {
+            assert_eq!(read(text).unwrap().count, 2, "{text}");
+        }
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 use crate::source::hdf5::{Attribute, Hdf5File};
-use crate::source::{Numbers, SourceError, Uns};
+use crate::source::{Note, Numbers, SourceError, Uns};
 
 /// The attributes that say something about the data rather than about HDF5.
 const KNOWN: [&str; 8] = [
@@ -18,14 +18,19 @@ const KNOWN: [&str; 8] = [
 ];
 
 /// The attributes of the root as JSON.
-pub(super) fn read(file: &Hdf5File) -> Result<Uns, SourceError> {
+pub(super) fn read(file: &Hdf5File, left_out: &mut Vec<Note>) -> Result<Uns, SourceError> {
     let mut uns = Uns::default();
     for name in KNOWN {
         let value = match file.attribute("", name)? {
             Some(Attribute::Text(text)) => Value::String(text),
             Some(Attribute::Texts(texts)) => texts.into_iter().map(Value::String).collect(),
             Some(Attribute::Number(numbers)) => value(&numbers),
-            Some(Attribute::Other(_)) | None => continue,
+            Some(Attribute::Other(what)) => {
+                let reason = format!("{what} cannot be read");
+                left_out.push(Note::new(format!("the attribute {name}"), reason));
+                continue;
+            }
+            None => continue,
         };
         uns.values.insert(name.into(), value);
     }

@@ -20,8 +20,8 @@ use crate::source::{Column, ColumnKind, Note, OpenOptions, Part, SourceError};
 pub(super) enum Cells {
     /// A dataset of the file.
     Texts(Hdf5File, String),
-    /// A list beside it.
-    List(CellList),
+    /// A list beside it, and its name.
+    List(CellList, String),
 }
 
 impl Cells {
@@ -33,14 +33,15 @@ impl Cells {
         options: &OpenOptions,
     ) -> Result<Self, SourceError> {
         if let Some(path) = &options.barcodes {
-            let list = CellList::read(&TextFile::new(path), count, options)?;
+            let file = TextFile::new(path);
+            let list = CellList::read(&file, count, options)?;
             if list.count() != count {
                 return Err(list.place().damaged(format!(
                     "it lists {} cells where the matrix has {count}",
                     list.count()
                 )));
             }
-            return Ok(Cells::List(list));
+            return Ok(Cells::List(list, file.name()));
         }
         let names = groups.names();
         for group in &names {
@@ -69,12 +70,20 @@ impl Cells {
         Ok(cells)
     }
 
+    /// How a list beside the file was split, where not at tabs.
+    pub fn split(&self) -> Option<Note> {
+        match self {
+            Cells::Texts(..) => None,
+            Cells::List(list, name) => Some(Note::new(name, list.split()?)),
+        }
+    }
+
     /// The identifiers of a range.
     pub fn ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
         match self {
             Cells::Texts(_, _) if cells.is_empty() => Ok(StringArray::from(Vec::<String>::new())),
             Cells::Texts(file, object) => file.texts(object, cells),
-            Cells::List(list) => list.ids(cells),
+            Cells::List(list, _) => list.ids(cells),
         }
     }
 }
@@ -115,12 +124,22 @@ impl CellColumns {
         left_out: &mut Vec<Note>,
     ) -> Result<Self, SourceError> {
         let object = format!("matrix/{FILTERED}");
-        if *groups != Groups::Matrix || file.kind(&object)? != Kind::Dataset {
-            return Ok(CellColumns { filtered: None });
+        let none = Ok(CellColumns { filtered: None });
+        if *groups != Groups::Matrix || file.kind(&object)? == Kind::Missing {
+            return none;
         }
         if let Some(reason) = options.selection.excludes(Part::Obs, FILTERED) {
             left_out.push(Note::new(object, reason));
-            return Ok(CellColumns { filtered: None });
+            return none;
+        }
+        let element = match file.kind(&object)? {
+            Kind::Dataset => file.array(&object)?.element,
+            _ => Element::Other("a group or a compound type".into()),
+        };
+        if !matches!(element, Element::Number { .. }) {
+            let reason = "it holds no numbers, of which the column would be one";
+            left_out.push(Note::new(object, reason));
+            return none;
         }
         let filtered = file.numbers(&object)?;
         if filtered.shape() != [count] {
@@ -174,7 +193,7 @@ pub(super) fn features(
                 features.count
             )));
         }
-        return Ok((features, list.place()));
+        return Ok((features, Place::new(list.path(), list.name())));
     }
     let mut reader = ListReader {
         file,
@@ -190,6 +209,15 @@ pub(super) fn features(
     }
 }
 
+/// One text, so many times.
+fn repeated(text: &StringArray, count: u64) -> StringArray {
+    let text = text.iter().next().flatten().unwrap_or_default();
+    (0..count).map(|_| Some(text)).collect()
+}
+
+/// Why a member of the features is no column.
+const NO_COLUMN: &str = "it is no column, but a list or a group of lists";
+
 /// What a user without a list of features is told.
 const NO_FEATURES: &str =
     "name a list of them (identifier and symbol, a tab between) with --features";
@@ -201,6 +229,38 @@ struct ListReader<'a> {
 }
 
 impl ListReader<'_> {
+    /// A column of texts that describes features, if there is one: a text for each, or one that is
+    /// stored once for all.
+    fn column(&self, object: &str) -> Result<Option<StringArray>, SourceError> {
+        if self.file.kind(object)? != Kind::Dataset {
+            return Ok(None);
+        }
+        let header = self.file.array(object)?;
+        if !header.shape.is_empty() || header.element != Element::Text {
+            return self.texts(object, self.count);
+        }
+        let place = self.file.place(object);
+        check_readable(&place, &header)?;
+        let text = self.file.texts(object, 0..1)?;
+        let bytes = (text.values().len() as u64 + 4).saturating_mul(self.count);
+        if bytes > (self.file.memory() / 4).min(i32::MAX as u64) {
+            let advised = bytes.saturating_mul(8);
+            return Err(place.too_large("a list of features", bytes, advised));
+        }
+        Ok(Some(repeated(&text, self.count)))
+    }
+
+    /// Says of a member that no column can be made of it.
+    fn check_columns(&mut self, group: &str, names: &[&str]) -> Result<(), SourceError> {
+        for name in names {
+            let object = format!("{group}/{name}");
+            if !matches!(self.file.kind(&object)?, Kind::Missing | Kind::Dataset) {
+                self.left_out.push(Note::new(object, NO_COLUMN));
+            }
+        }
+        Ok(())
+    }
+
     /// A list of texts, if there is one.
     fn texts(&self, object: &str, count: u64) -> Result<Option<StringArray>, SourceError> {
         if self.file.kind(object)? != Kind::Dataset {
@@ -221,6 +281,7 @@ impl ListReader<'_> {
                 .place("matrix")
                 .unsupported("a matrix without the group \"features\"", NO_FEATURES));
         }
+        self.check_columns(GROUP, &["id", "name", "gene_id", "feature_type"])?;
         let text = |name: &str| self.texts(&format!("{GROUP}/{name}"), self.count);
         let (ids, symbols) = (text("id")?, text("name")?);
         if ids.is_none() && symbols.is_none() {
@@ -234,9 +295,9 @@ impl ListReader<'_> {
             ids,
             symbols,
             genes_of_probes: text("gene_id")?,
-            types: text("feature_type")?,
-            genomes: text("genome")?,
-            others: Vec::new(),
+            types: self.column(&format!("{GROUP}/feature_type"))?,
+            genomes: self.column(&format!("{GROUP}/genome"))?,
+            ..FeatureList::default()
         };
         // Where there are only symbols, probes cannot be told from genes.
         if list.ids.is_none() {
@@ -258,16 +319,25 @@ impl ListReader<'_> {
     fn other(&mut self, group: &str, name: String) -> Result<Option<OtherColumn>, SourceError> {
         let object = format!("{group}/{name}");
         if self.file.kind(&object)? != Kind::Dataset {
-            let reason = "it is no column, but a list or a group of lists";
-            self.left_out.push(Note::new(object, reason));
+            self.left_out.push(Note::new(object, NO_COLUMN));
             return Ok(None);
         }
         let header = self.file.array(&object)?;
         let (kind, values) = match header.element {
             Element::Text => {
-                let texts = self.texts(&object, self.count)?;
+                let texts = self.column(&object)?;
                 let Some(texts) = texts else { return Ok(None) };
                 (ColumnKind::Text, Arc::new(texts) as ArrayRef)
+            }
+            // Stored once for all.
+            Element::Number { number_type, .. } if header.shape.is_empty() => {
+                let number = self.file.flat_numbers(&object)?;
+                let count = usize::try_from(self.count).unwrap_or(usize::MAX);
+                let numbers = number.picked(&vec![0; count]);
+                (
+                    ColumnKind::Number(number_type),
+                    arrow_numbers(numbers, None),
+                )
             }
             Element::Number { number_type, .. } => {
                 let numbers = self.file.numbers(&object)?;

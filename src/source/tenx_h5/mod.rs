@@ -57,7 +57,8 @@ impl TenxH5Source {
         left_out.append(&mut genes.left_out);
         let cell_columns = CellColumns::open(&file, &groups, count, options, &mut left_out)?;
         left_out.extend(layout::unread(&file, &groups)?);
-        let uns = attributes::read(&file)?.selected(&options.selection, &mut left_out);
+        let uns =
+            attributes::read(&file, &mut left_out)?.selected(&options.selection, &mut left_out);
         let description = Description {
             path: path.to_path_buf(),
             format: Format::TenxH5,
@@ -79,7 +80,7 @@ impl TenxH5Source {
             obsp: Vec::new(),
             varp: Vec::new(),
             uns: !uns.values.is_empty(),
-            converted: std::mem::take(&mut genes.converted),
+            converted: genes.converted.drain(..).chain(cells.split()).collect(),
             left_out,
             warnings: std::mem::take(&mut genes.warnings),
         };

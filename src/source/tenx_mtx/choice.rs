@@ -23,23 +23,26 @@ pub(super) struct Choice {
 pub(super) fn choices(path: &Path) -> Result<Vec<Choice>, SourceError> {
     let whole = |shelf: Shelf, place: &dyn Fn(&str) -> PathBuf| {
         let shelf = Arc::new(shelf);
-        let matrices = shelf.matrices().into_iter();
+        let matrices = told_apart(path, shelf.matrices())?.into_iter();
         let choice = |matrix: String| Choice {
             input: place(&matrix),
             shelf: shelf.clone(),
             matrix,
         };
-        matrices.map(choice).collect::<Vec<Choice>>()
+        Ok(matrices.map(choice).collect::<Vec<Choice>>())
     };
     let mut found = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            whole(Shelf::of_folder(path)?, &|matrix| path.join(matrix))
+            whole(Shelf::of_folder(path)?, &|matrix| path.join(matrix))?
         }
         Ok(_) => match TextFile::all_in_archive(path)? {
-            Some(files) => Shelf::of_archive(files)
-                .into_iter()
-                .flat_map(|(folder, shelf)| whole(shelf, &|matrix| path.join(&folder).join(matrix)))
-                .collect(),
+            Some(files) => {
+                let mut found = Vec::new();
+                for (folder, shelf) in Shelf::of_archive(files) {
+                    found.extend(whole(shelf, &|matrix| path.join(&folder).join(matrix))?);
+                }
+                found
+            }
             None => return beside(path),
         },
         Err(error) => return member(path, error),
@@ -100,6 +103,20 @@ pub(crate) fn matrices_of(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
 
 /// The files of the matrices that lie in a folder.
 pub(crate) fn matrices_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let matrices = Shelf::of_folder(folder)?.matrices().into_iter();
+    let matrices = told_apart(folder, Shelf::of_folder(folder)?.matrices())?;
+    let matrices = matrices.into_iter();
     Ok(matrices.map(|matrix| folder.join(matrix)).collect())
+}
+
+/// The same matrices, unless one of them lies there compressed and not: then it may be one of two
+/// generations, or the same once more, and its cells must not be there twice.
+fn told_apart(place: &Path, matrices: Vec<String>) -> Result<Vec<String>, SourceError> {
+    let twin = |name: &&String| matrices.contains(&format!("{name}.gz"));
+    match matrices.iter().find(twin) {
+        None => Ok(matrices),
+        Some(name) => Err(Place::whole(place).unsupported(
+            format!("{name} and {name}.gz side by side, each with lists of its own,"),
+            "name the matrix that is meant",
+        )),
+    }
 }

@@ -5,6 +5,7 @@
 
 use super::header::excerpt;
 use super::value::Value;
+use super::whole::{NotWhole, whole};
 
 /// What is done with an entry.
 pub(super) trait Sink<V> {
@@ -133,7 +134,11 @@ pub(super) fn cell_at(text: &[u8], at: usize, order: Cell) -> Result<Option<u64>
             return Ok(Some(first - 1));
         }
         let (second, second_end) = digits(text, end + 1);
-        if order == Cell::Second && second_end > end + 1 && second_end - end <= 20 && second > 0 {
+        let ends = text
+            .get(second_end)
+            .is_none_or(|&byte| is_blank(byte) || byte == b'\n' || byte == b'\r');
+        let plain = ends && second_end > end + 1 && second_end - end <= 20;
+        if order == Cell::Second && plain && second > 0 {
             return Ok(Some(second - 1));
         }
     }
@@ -192,11 +197,10 @@ fn unusual<V: Value>(line: &[u8]) -> Result<Option<(u64, u64, V)>, String> {
 }
 
 fn index_of(word: &str) -> Result<u64, String> {
-    let digits = word.strip_prefix('+').unwrap_or(word);
-    let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    match digits.parse() {
-        Ok(index) if whole => Ok(index),
-        _ if whole => Err(format!("the index {} is absurdly large", excerpt(word))),
+    let large = || format!("the index {} is absurdly large", excerpt(word));
+    match whole(word) {
+        Ok(index) if index >= 0 => u64::try_from(index).map_err(|_| large()),
+        Err(NotWhole::TooLarge) if !word.starts_with('-') => Err(large()),
         _ => Err(format!("{:?} is not an index", excerpt(word))),
     }
 }
@@ -259,6 +263,12 @@ mod tests {
                 (0, 0, i64::MAX)
             ]
         );
+        // As R writes large round numbers, wherever they stand.
+        let text = "1e+00 5e0 1e+05\n9.0 1 100000.0\n1\t2\t-2.50E+02\r\n0.3e1 4 1e-00\n";
+        assert_eq!(
+            read::<i64>(text).unwrap(),
+            [(4, 0, 100_000), (0, 8, 100_000), (1, 0, -250), (3, 2, 1)]
+        );
         let text = "1 1 .5\n2 1 10.5\n3 1 1.5e-2\n4 1 12.\n5 1 -2.8E2\n6 1 nan\n7 1 -inf\n";
         let values: Vec<f64> = read::<f64>(text).unwrap().iter().map(|e| e.2).collect();
         assert_eq!(values[..5], [0.5, 10.5, 0.015, 12.0, -280.0]);
@@ -279,6 +289,13 @@ mod tests {
             ("1 1 1 1\n", "not an entry"),
             ("1 1 x\n", "\"x\" is not a number"),
             ("1 1 1.5\n", "whole number"),
+            ("1 1 1e-05\n", "whole number"),
+            ("1 1 inf\n", "whole number"),
+            ("1 1 1e19\n", "64 bits"),
+            ("1 1e\n", "\"1e\" is not an index"),
+            ("1 1e 1\n", "\"1e\" is not an index"),
+            ("1.5 1 1\n", "\"1.5\" is not an index"),
+            ("1 1e+20 1\n", "absurdly large"),
             ("1 1 9223372036854775808\n", "64 bits"),
             ("1 1 \u{fffd}\n", "not a number"),
             ("1;1;1\n", "not an entry"),
@@ -292,13 +309,22 @@ mod tests {
 
     #[test]
     fn cells_without_values() {
-        for (line, cell) in [("3 4 1\n", 3), (" 3   4", 3), ("3\t4\n", 3)] {
+        for (line, cell) in [
+            ("3 4 1\n", 3),
+            (" 3   4", 3),
+            ("3\t4\n", 3),
+            ("3 4\r\n", 3),
+            ("3 4.0 7\n", 3),
+            ("3.0 0.4e1 7\n", 3),
+        ] {
             assert_eq!(cell_at(line.as_bytes(), 0, Cell::Second), Ok(Some(cell)));
             assert_eq!(cell_at(line.as_bytes(), 0, Cell::First), Ok(Some(2)));
         }
         assert_eq!(cell_at(b"% 1 1\n", 0, Cell::First), Ok(None));
         assert!(cell_at(b"3\n", 0, Cell::Second).is_err());
         assert!(cell_at(b"3 0 1\n", 0, Cell::Second).is_err());
+        assert_eq!(cell_at(b"3 1e+05 7\n", 0, Cell::Second), Ok(Some(99_999)));
+        assert_eq!(cell_at(b"1e+05 3 7\n", 0, Cell::First), Ok(Some(99_999)));
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 //! The format is described by NIST ("Text File Formats", math.nist.gov/MatrixMarket/formats.html):
 //! a banner, comments, a line of sizes, then one line for each entry, counted from 1.
 
+use super::whole::whole;
 use crate::source::error::Place;
 use crate::source::{NumberType, SourceError};
 
@@ -67,13 +68,17 @@ impl HeaderReader {
     pub fn add(&mut self, line: &[u8], place: &Place) -> Result<Option<Header>, SourceError> {
         let text = String::from_utf8_lossy(line);
         let text = text.trim();
-        let Some((field, symmetry)) = self.banner else {
-            self.banner = Some(banner(text.trim_start_matches('\u{feff}').trim(), place)?);
-            return Ok(None);
+        let text = match self.banner {
+            None => text.trim_start_matches('\u{feff}').trim(),
+            Some(_) => text,
         };
         if text.is_empty() {
             return Ok(None);
         }
+        let Some((field, symmetry)) = self.banner else {
+            self.banner = Some(banner(text, place)?);
+            return Ok(None);
+        };
         if let Some(comment) = text.strip_prefix('%') {
             let json = comment
                 .trim_start_matches('%')
@@ -84,7 +89,7 @@ impl HeaderReader {
             }
             return Ok(None);
         }
-        let sizes = text.split_ascii_whitespace().map(size);
+        let sizes = text.split_whitespace().map(size);
         let sizes: Option<Vec<u64>> = sizes.collect();
         let Some([rows, columns, entries]) =
             sizes.and_then(|sizes| <[u64; 3]>::try_from(sizes).ok())
@@ -113,13 +118,12 @@ impl HeaderReader {
     }
 }
 
+/// A size: a whole number, which R may write as `1e+05`, but not even with a plus sign.
 fn size(text: &str) -> Option<u64> {
-    // Not even a plus sign.
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
+    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
     }
+    u64::try_from(whole(text).ok()?).ok()
 }
 
 /// The beginning of a text, for messages.
@@ -143,7 +147,7 @@ pub(crate) fn is_banner(start: &[u8]) -> bool {
 
 fn banner(text: &str, place: &Place) -> Result<(Field, Symmetry), SourceError> {
     let lower = text.to_ascii_lowercase();
-    let words: Vec<&str> = lower.split_ascii_whitespace().collect();
+    let words: Vec<&str> = lower.split_whitespace().collect();
     let (kind, field, symmetry) = match words[..] {
         [
             "%%matrixmarket" | "%matrixmarket",
@@ -174,7 +178,8 @@ fn banner(text: &str, place: &Place) -> Result<(Field, Symmetry), SourceError> {
     }
     let field = match field {
         "integer" | "unsigned-integer" => Field::Integer,
-        "real" | "double" => Field::Real,
+        // STARsolo says float.
+        "real" | "double" | "float" => Field::Real,
         "pattern" => Field::Pattern,
         "complex" => {
             return Err(place.unsupported("a matrix of complex numbers", "real ones are needed"));
@@ -223,6 +228,13 @@ mod tests {
             read("%%MatrixMarket matrix coordinate real general\n%\n").unwrap(),
             None
         );
+        let text = "\u{feff}\n \n%%MatrixMarket\tmatrix\tcoordinate \tfloat\u{a0}general \t\n%\n1e+05\t5 2.0\n";
+        let header = read(text).unwrap().unwrap();
+        assert_eq!(header.field, Field::Real);
+        assert_eq!(
+            (header.rows, header.columns, header.entries),
+            (100_000, 5, 2)
+        );
     }
 
     #[test]
@@ -239,6 +251,7 @@ mod tests {
             ("%%MatrixMarket matrix coordinate ___ general", "___"),
             (&format!("{banner}-3 3 3"), "-3 3 3"),
             (&format!("{banner}3 3"), "line 2"),
+            (&format!("{banner}3 3 1.5"), "1.5"),
             (&format!("{banner}99999999999999999999 3 1"), "999"),
             (&format!("{banner}0 3 1"), "0 × 3"),
             (

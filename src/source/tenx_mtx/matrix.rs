@@ -37,6 +37,8 @@ pub(super) struct MtxMatrix {
     pub(super) options: TurnOptions,
     block: usize,
     unsorted: AtomicBool,
+    /// The whole file was looked through, and its entries are sorted.
+    sorted: AtomicBool,
     parked: Mutex<Vec<Parked>>,
     pub(super) turned: Mutex<Option<Arc<Turned>>>,
 }
@@ -80,6 +82,7 @@ impl MtxMatrix {
             options,
             block: BLOCK,
             unsorted: AtomicBool::new(header.symmetry != Symmetry::General),
+            sorted: AtomicBool::new(false),
             parked: Mutex::default(),
             turned: Mutex::default(),
             header,
@@ -140,6 +143,39 @@ impl MtxMatrix {
             Err(SourceError::OrderLost { .. }) | Ok(_) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Looks through the whole file, unless it is known already whether its entries are sorted.
+    pub fn check_order(&self) -> Result<(), SourceError> {
+        if self.is_unsorted() || self.sorted.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let looked = match self.header.field {
+            Field::Integer => self.look_through::<i64>(),
+            Field::Real => self.look_through::<f64>(),
+            Field::Pattern => self.look_through::<u8>(),
+        };
+        match looked {
+            Ok(()) => self.sorted.store(true, Ordering::Release),
+            Err(SourceError::OrderLost { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn look_through<V: Value>(&self) -> Result<(), SourceError> {
+        let (first, mut blocks) = self.beginning()?;
+        let mut ordered = Ordered::<V>::new(&(0..self.cells()));
+        let mut entries = self.parse_into(&first, &mut ordered)?;
+        while let Some(segment) = blocks.next()? {
+            entries += self.parse_into(&segment, &mut ordered)?;
+        }
+        self.check_count(Some(entries))
+    }
+
+    /// Takes entries for unsorted.
+    pub fn assume_unsorted(&self) {
+        self.noticed(self.place.order_lost());
     }
 
     /// Whether entries are known to come in any order.

@@ -9,6 +9,8 @@ mod cutter;
 mod entries;
 mod header;
 mod matrix;
+mod names;
+mod orientation;
 mod rows;
 mod sample;
 mod shelf;
@@ -17,6 +19,7 @@ mod stream;
 mod tests;
 mod turned;
 mod value;
+mod whole;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -25,9 +28,11 @@ use arrow::array::{RecordBatch, StringArray};
 
 use self::blocks::{BLOCK, Blocks};
 use self::choice::Choice;
-use self::entries::Cell;
 use self::header::Header;
 use self::matrix::MtxMatrix;
+use self::names::Kind;
+use self::orientation::Oriented;
+use self::shelf::{Beside, NoList};
 use super::error::Place;
 use super::features::{Genes, batch};
 use super::lists::{CellList, read_features};
@@ -68,11 +73,21 @@ impl TenxMtxSource {
         let (header, first, _) = Blocks::open(&file, BLOCK)?;
         // One more, for a heading, of which more can be said when both are counted.
         let most = header.rows.max(header.columns).saturating_add(1);
-        let [barcodes, features] = lists(&choice, &file, options)?;
+        let mut warnings = Vec::new();
+        let barcodes = list(&choice, &file, Kind::Cells, options, &mut warnings)?;
+        let features = list(&choice, &file, Kind::Features, options, &mut warnings)?;
         let cells = CellList::read(&barcodes, most, options)?;
         let list = read_features(&features, most, options.memory / 4)?;
-        let listed = [list.count as u64, cells.count()];
-        let order = orientation(&file, &header, listed, [&features, &barcodes])?;
+        let oriented = Oriented {
+            matrix: &file,
+            header: &header,
+            cells: (barcodes.name(), cells.has_heading()),
+            features: (features.name(), list.heading),
+            counts: [cells.count(), list.count as u64],
+            asked: options.orientation,
+        };
+        let (order, word) = oriented.order()?;
+        warnings.extend(word);
         let features_place = features.place();
         let mut genes =
             Genes::choose(list, &Place::new(features.path(), features.name()), options)?;
@@ -82,16 +97,10 @@ impl TenxMtxSource {
             let object = format!("columns 2 to {} of {}", cells.columns(), barcodes.name());
             left_out.push(Note::new(object, "they have no names"));
         }
-        let mut warnings = std::mem::take(&mut genes.warnings);
-        if header.rows == header.columns && listed[0] == listed[1] {
-            warnings.push(format!(
-                "the matrix is as wide as it is high: its {} are taken for cells",
-                if order == Cell::Second {
-                    "columns"
-                } else {
-                    "rows"
-                }
-            ));
+        warnings.append(&mut genes.warnings);
+        let mut converted = std::mem::take(&mut genes.converted);
+        if let Some(split) = cells.split() {
+            converted.push(Note::new(barcodes.name(), split));
         }
         let turn = TurnOptions::of(options);
         let matrix = MtxMatrix::new(file.clone(), header, order, genes.kept().clone(), turn)?;
@@ -116,7 +125,7 @@ impl TenxMtxSource {
             obsp: Vec::new(),
             varp: Vec::new(),
             uns: !uns.values.is_empty(),
-            converted: std::mem::take(&mut genes.converted),
+            converted,
             left_out,
             warnings,
         };
@@ -165,71 +174,43 @@ fn only(path: &Path, mut choices: Vec<Choice>) -> Result<Choice, SourceError> {
     }
 }
 
-/// The lists of cells and of features.
-fn lists(
+/// The list of the cells or of the features: the one that was named, or the one beside the matrix.
+fn list(
     choice: &Choice,
     matrix: &TextFile,
+    kind: Kind,
     options: &OpenOptions,
-) -> Result<[TextFile; 2], SourceError> {
-    let find = |given: &Option<PathBuf>,
-                beside: Option<&TextFile>,
-                what: &str,
-                flag: &str,
-                names: &str| {
-        let given = given.as_ref().map(TextFile::new);
-        given.or_else(|| beside.cloned()).ok_or_else(|| {
-            matrix.place().unsupported(
-                format!("a matrix without a list of its {what} beside it ({names})"),
-                format!("name the list with {flag}"),
-            )
-        })
-    };
-    Ok([
-        find(
-            &options.barcodes,
-            choice.shelf.barcodes(&choice.matrix),
-            "cells",
-            "--barcodes",
-            "barcodes.tsv",
-        )?,
-        find(
+    warnings: &mut Vec<String>,
+) -> Result<TextFile, SourceError> {
+    let (given, what, flag, names) = match kind {
+        Kind::Cells => (&options.barcodes, "cells", "--barcodes", "barcodes.tsv"),
+        Kind::Features => (
             &options.features,
-            choice.shelf.features(&choice.matrix),
             "features",
             "--features",
             "features.tsv or genes.tsv",
-        )?,
-    ])
-}
-
-/// Which of a line's indices is that of the cell: 10x writes features × cells, others the reverse.
-fn orientation(
-    matrix: &TextFile,
-    header: &Header,
-    listed: [u64; 2],
-    lists: [&TextFile; 2],
-) -> Result<Cell, SourceError> {
-    let [features, cells] = listed;
-    if [header.rows, header.columns] == [features, cells] {
-        return Ok(Cell::Second);
-    }
-    if [header.rows, header.columns] == [cells, features] {
-        return Ok(Cell::First);
-    }
-    // A heading is one line too much.
-    let close = |count: u64| [header.rows, header.columns].contains(&count.saturating_sub(1));
-    let hint = if close(features) || close(cells) {
-        "; if the first line of a list is a heading, remove it"
-    } else {
-        ""
+        ),
     };
-    Err(matrix.place().damaged(format!(
-        "it is a matrix of {} × {}, but {} lists {features} features and {} lists {cells} cells{hint}",
-        header.rows,
-        header.columns,
-        lists[0].name(),
-        lists[1].name()
-    )))
+    if let Some(given) = given {
+        return Ok(TextFile::new(given));
+    }
+    let beside = choice.shelf.list(&choice.matrix, kind);
+    if let Ok(Beside::Shared(name)) = beside {
+        warnings.push(format!(
+            "its {what} are those of {name}, which is not named after it; another list can be named with {flag}"
+        ));
+    }
+    let (file, why) = match beside {
+        Ok(Beside::Own(name) | Beside::Shared(name)) => (choice.shelf.file(name), None),
+        Err(NoList(why)) => (None, why),
+    };
+    file.cloned().ok_or_else(|| {
+        let why = why.map_or(String::new(), |why| format!("; {why}"));
+        matrix.place().unsupported(
+            format!("a matrix without a list of its {what} beside it ({names}{why})"),
+            format!("name the list with {flag}"),
+        )
+    })
 }
 
 /// What Cell Ranger says in a comment.
@@ -285,6 +266,14 @@ impl CellSource for TenxMtxSource {
         report: &(dyn Fn(u64) + Sync),
     ) -> Result<(), SourceError> {
         self.main(matrix)?.prepare(report)
+    }
+
+    fn check_order(&self, matrix: &MatrixName) -> Result<(), SourceError> {
+        self.main(matrix)?.check_order()
+    }
+
+    fn assume_unsorted(&self) {
+        self.matrix.assume_unsorted();
     }
 
     fn offsets(&self, matrix: &MatrixName, _: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {

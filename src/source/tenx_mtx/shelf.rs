@@ -3,26 +3,35 @@
 //! Cell Ranger writes `matrix.mtx`, `barcodes.tsv` and `genes.tsv` (later `features.tsv`, all three
 //! compressed) into a folder; archives of published data put a prefix before each name. Others name
 //! the matrix as they like and the lists after it (`cells_x_genes.mtx`, `cells_x_genes.barcodes.txt`).
+//!
+//! The list of another matrix, sample or generation is never taken: its names would be wrong.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::names::{Kind, lists_under, may_be_of_one_sample, prefix_of_list, prefixes, stem};
 use crate::source::SourceError;
 use crate::source::error::Place;
 use crate::source::text::TextFile;
-
-/// What lists of cells and of features are called.
-const BARCODES: [&str; 2] = ["barcodes", "cells"];
-const FEATURES: [&str; 3] = ["features", "genes", "peaks"];
-
-/// How lists end.
-const ENDINGS: [&str; 3] = [".tsv", ".txt", ".bed"];
 
 /// Files that lie side by side: in a folder, or in a folder of an archive.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     files: BTreeMap<String, TextFile>,
 }
+
+/// A list beside a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beside<'a> {
+    /// It is named after the matrix.
+    Own(&'a str),
+    /// It is not, but no other can be meant; a user is told.
+    Shared(&'a str),
+}
+
+/// Why no list is taken for a matrix: what lies there instead, if anything does.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoList(pub Option<String>);
 
 impl Shelf {
     /// The files of a folder.
@@ -65,8 +74,7 @@ impl Shelf {
     /// The matrices that stand for the whole shelf: the one called `matrix`, or each that has a list
     /// of cells of its own.
     pub fn matrices(&self) -> Vec<String> {
-        let names = self.files.keys().filter(|name| stem(name).is_some());
-        let all: Vec<String> = names.cloned().collect();
+        let all: Vec<String> = self.all().map(String::from).collect();
         let plain: Vec<String> = all
             .iter()
             .filter(|name| stem(name) == Some("matrix"))
@@ -75,8 +83,10 @@ impl Shelf {
         if plain.len() == 1 || all.len() == 1 {
             return if plain.len() == 1 { plain } else { all };
         }
-        let lists: Vec<Option<String>> =
-            all.iter().map(|name| self.named(name, &BARCODES)).collect();
+        let lists: Vec<Option<&str>> = all
+            .iter()
+            .map(|name| self.own(name, Kind::Cells).ok().flatten())
+            .collect();
         let own = |at: usize| {
             lists[at].is_some() && lists.iter().filter(|list| **list == lists[at]).count() == 1
         };
@@ -86,72 +96,154 @@ impl Shelf {
             .collect()
     }
 
-    /// The list of cells of a matrix.
-    pub fn barcodes(&self, matrix: &str) -> Option<&TextFile> {
-        self.list(matrix, &BARCODES)
+    /// The names of all matrices.
+    fn all(&self) -> impl Iterator<Item = &str> {
+        let names = self.files.keys().map(String::as_str);
+        names.filter(|name| stem(name).is_some())
     }
 
-    /// The list of features of a matrix.
-    pub fn features(&self, matrix: &str) -> Option<&TextFile> {
-        self.list(matrix, &FEATURES)
+    /// The list of a kind that belongs to a matrix.
+    pub fn list(&self, matrix: &str, kind: Kind) -> Result<Beside<'_>, NoList> {
+        match self.own(matrix, kind) {
+            Ok(Some(list)) => Ok(Beside::Own(list)),
+            Ok(None) => self.shared(matrix, kind),
+            Err(why) => Err(NoList(Some(why))),
+        }
     }
 
-    fn list(&self, matrix: &str, kinds: &[&str]) -> Option<&TextFile> {
-        let name = self.named(matrix, kinds).or_else(|| self.only(kinds))?;
-        self.files.get(&name)
+    /// The list that is named after a matrix, of its generation; or why it cannot be told.
+    fn own(&self, matrix: &str, kind: Kind) -> Result<Option<&str>, String> {
+        let prefixes = stem(matrix).map(prefixes).unwrap_or_default();
+        for prefix in prefixes {
+            let there = self.under(matrix, &prefix, kind);
+            if !there.is_empty() {
+                return self.of_generation(matrix, &prefix, kind, &there).map(Some);
+            }
+        }
+        Ok(None)
     }
 
-    /// The list that is named after a matrix.
-    fn named(&self, matrix: &str, kinds: &[&str]) -> Option<String> {
-        for prefix in prefixes(stem(matrix)?) {
-            for kind in kinds {
-                for ending in ENDINGS {
-                    for compressed in ["", ".gz"] {
-                        let name = format!("{prefix}{kind}{ending}{compressed}");
-                        if self.files.contains_key(&name) {
-                            return Some(name);
-                        }
+    /// The lists of a kind behind a prefix, the usual names first.
+    fn under(&self, matrix: &str, prefix: &str, kind: Kind) -> Vec<&str> {
+        let names = lists_under(matrix, prefix, kind).into_iter();
+        let there = names.filter_map(|name| self.files.get_key_value(&name));
+        there.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Of the lists behind a prefix the one that was written together with a matrix. A compressed
+    /// matrix goes with compressed lists: Cell Ranger 2 wrote none of them so, version 3 all.
+    fn of_generation<'a>(
+        &'a self,
+        matrix: &str,
+        prefix: &str,
+        kind: Kind,
+        there: &[&'a str],
+    ) -> Result<&'a str, String> {
+        let alike = |name: &&str| is_compressed(name) == is_compressed(matrix);
+        let same: Vec<&str> = there.iter().copied().filter(alike).collect();
+        if same.is_empty() {
+            let rival = self.all().find(|other| {
+                !alike(other)
+                    && stem(other).is_some_and(|stem| prefixes(stem).iter().any(|p| p == prefix))
+            });
+            if let Some(rival) = rival {
+                return Err(format!("{} belongs to {rival}", there[0]));
+            }
+            // Together with a list of the other kind it would be that of another matrix.
+            let others = self.under(matrix, prefix, kind.other());
+            let [with, without] =
+                [true, false].map(|like| others.iter().find(|o| alike(o) == like));
+            if let (Some(with), Some(without)) = (with, without) {
+                return Err(format!("{} goes with {without}, not with {with}", there[0]));
+            }
+        }
+        let candidates = if same.is_empty() { there } else { &same[..] };
+        let others = candidates[1..]
+            .iter()
+            .filter(|other| kind.may_differ(candidates[0], other));
+        for other in others {
+            if !self.is_same(candidates[0], other) {
+                return Err(format!("both {} and {other} lie there", candidates[0]));
+            }
+        }
+        Ok(candidates[0])
+    }
+
+    /// A list that is named after no matrix: the one of a series, or of the only matrix.
+    fn shared(&self, matrix: &str, kind: Kind) -> Result<Beside<'_>, NoList> {
+        let mut free: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut owned = None;
+        for name in self.files.keys() {
+            if prefix_of_list(name, kind).is_none() {
+                continue;
+            }
+            match self.all().find(|matrix| self.claims(matrix, name, kind)) {
+                Some(owner) => owned = owned.or(Some((name, owner))),
+                // Of a list that lies there twice, compressed and not, the one like the matrix.
+                None => {
+                    let plain = name.strip_suffix(".gz").unwrap_or(name);
+                    let other = free.insert(plain, name);
+                    if let Some(other) =
+                        other.filter(|_| is_compressed(name) != is_compressed(matrix))
+                    {
+                        free.insert(plain, other);
                     }
                 }
             }
         }
-        None
+        let list = match (free.values().next(), free.len(), owned) {
+            (Some(list), 1, _) => *list,
+            (Some(list), more, _) => {
+                return Err(NoList(Some(format!("{list} is one of {more} lists"))));
+            }
+            (None, _, Some((list, owner))) => {
+                return Err(NoList(Some(format!("{list} belongs to {owner}"))));
+            }
+            (None, _, None) => return Err(NoList(None)),
+        };
+        let alone = self.all().count() == 1;
+        let prefix = prefix_of_list(list, kind).unwrap_or_default();
+        let related = may_be_of_one_sample(stem(matrix).unwrap_or_default(), prefix);
+        let fits = match kind {
+            Kind::Cells => alone && related,
+            // Samples of a series may share their features, but not with a sample of another name.
+            Kind::Features => {
+                let lacking = self.all().filter(|other| self.own(other, kind) == Ok(None));
+                let series = prefix.starts_with("GSE") || lacking.count() > 1;
+                related || (series && !prefix.starts_with("GSM"))
+            }
+        };
+        match (fits, alone && prefix.is_empty()) {
+            (true, true) => Ok(Beside::Own(list)),
+            (true, false) => Ok(Beside::Shared(list)),
+            (false, _) => Err(NoList(Some(format!(
+                "{list} is named after another sample"
+            )))),
+        }
     }
 
-    /// The only list of its kind, which samples of one experiment may share.
-    fn only(&self, kinds: &[&str]) -> Option<String> {
-        let mut lists = self.files.keys().filter(|name| {
-            let name = name.strip_suffix(".gz").unwrap_or(name);
-            let ending = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
-            ending.is_some_and(|stem| kinds.iter().any(|kind| stem.ends_with(kind)))
-        });
-        match (lists.next(), lists.next()) {
-            (Some(list), None) => Some(list.clone()),
-            _ => None,
+    /// Whether a list is named after a matrix, of whatever generation both are.
+    fn claims(&self, matrix: &str, list: &str, kind: Kind) -> bool {
+        let prefixes = stem(matrix).map(prefixes).unwrap_or_default();
+        let mut there = prefixes
+            .iter()
+            .map(|prefix| self.under(matrix, prefix, kind));
+        there
+            .find(|there| !there.is_empty())
+            .is_some_and(|there| there.contains(&list))
+    }
+
+    /// Whether two lists have the same text.
+    fn is_same(&self, one: &str, other: &str) -> bool {
+        match (self.files.get(one), self.files.get(other)) {
+            (Some(one), Some(other)) => one.has_text_of(other).unwrap_or(false),
+            _ => false,
         }
     }
 }
 
-/// The name of a matrix without its ending; `None` for what is no matrix by its name.
-fn stem(name: &str) -> Option<&str> {
-    let name = name.strip_suffix(".gz").unwrap_or(name);
-    let stem = name.strip_suffix(".mtx")?;
-    // What macOS leaves beside a file.
-    (!stem.starts_with('.')).then_some(stem)
-}
-
-/// What may stand before the names of the lists that belong to a matrix, the best first.
-fn prefixes(stem: &str) -> Vec<String> {
-    let mut prefixes = Vec::new();
-    if let Some(prefix) = stem.strip_suffix("matrix") {
-        prefixes.push(prefix.to_string());
-    }
-    prefixes.extend(['.', '_', '-'].map(|separator| format!("{stem}{separator}")));
-    if let Some(last) = stem.rfind(['.', '_', '-']) {
-        prefixes.push(stem[..=last].to_string());
-    }
-    prefixes.push(String::new());
-    prefixes
+fn is_compressed(name: &str) -> bool {
+    name.ends_with(".gz")
 }
 
 #[cfg(test)]
@@ -168,7 +260,17 @@ mod tests {
     }
 
     fn lists(shelf: &Shelf, matrix: &str) -> [Option<String>; 2] {
-        [shelf.barcodes(matrix), shelf.features(matrix)].map(|file| file.map(TextFile::name))
+        [Kind::Cells, Kind::Features].map(|kind| match shelf.list(matrix, kind) {
+            Ok(Beside::Own(name) | Beside::Shared(name)) => Some(name.to_string()),
+            Err(_) => None,
+        })
+    }
+
+    fn why(shelf: &Shelf, matrix: &str, kind: Kind) -> String {
+        match shelf.list(matrix, kind) {
+            Err(NoList(why)) => why.unwrap_or_default(),
+            Ok(found) => panic!("{found:?} is taken for {matrix}"),
+        }
     }
 
     fn both(barcodes: &str, features: &str) -> [Option<String>; 2] {
@@ -253,5 +355,119 @@ mod tests {
             "features.tsv",
         ]);
         assert!(velocity.matrices().is_empty());
+    }
+
+    #[test]
+    fn generations_do_not_mix() {
+        let two = shelf(&[
+            "matrix.mtx",
+            "genes.tsv",
+            "barcodes.tsv",
+            "matrix.mtx.gz",
+            "features.tsv.gz",
+            "barcodes.tsv.gz",
+        ]);
+        assert_eq!(
+            lists(&two, "matrix.mtx.gz"),
+            both("barcodes.tsv.gz", "features.tsv.gz")
+        );
+        assert_eq!(lists(&two, "matrix.mtx"), both("barcodes.tsv", "genes.tsv"));
+        assert_eq!(two.matrices(), ["matrix.mtx", "matrix.mtx.gz"]);
+        // A list of the other generation does not stand in for one that is missing.
+        let one = shelf(&["matrix.mtx", "genes.tsv", "barcodes.tsv", "matrix.mtx.gz"]);
+        assert!(why(&one, "matrix.mtx.gz", Kind::Cells).contains("belongs to matrix.mtx"));
+        let half = shelf(&[
+            "matrix.mtx.gz",
+            "features.tsv.gz",
+            "barcodes.tsv",
+            "genes.tsv",
+        ]);
+        assert!(why(&half, "matrix.mtx.gz", Kind::Cells).contains("goes with genes.tsv"));
+        assert!(half.list("matrix.mtx.gz", Kind::Features).is_ok());
+        // Two of the same generation, of which one must be another matrix's.
+        let names = shelf(&["matrix.mtx", "genes.tsv", "features.tsv", "barcodes.tsv"]);
+        assert!(why(&names, "matrix.mtx", Kind::Features).contains("both"));
+        // Whoever compresses some files only means nothing by it.
+        for matrix in ["matrix.mtx", "matrix.mtx.gz"] {
+            let mixed = shelf(&[matrix, "barcodes.tsv.gz", "genes.tsv"]);
+            assert_eq!(lists(&mixed, matrix), both("barcodes.tsv.gz", "genes.tsv"));
+        }
+    }
+
+    #[test]
+    fn samples_do_not_mix() {
+        let plain = shelf(&[
+            "matrix.mtx",
+            "barcodes.tsv",
+            "features.tsv",
+            "GSM2_matrix.mtx",
+        ]);
+        assert!(why(&plain, "GSM2_matrix.mtx", Kind::Cells).contains("barcodes.tsv belongs to"));
+        assert!(why(&plain, "GSM2_matrix.mtx", Kind::Features).contains("features.tsv belongs to"));
+        let other = shelf(&["GSM2_matrix.mtx", "GSM1_barcodes.tsv", "GSM1_genes.tsv"]);
+        for kind in [Kind::Cells, Kind::Features] {
+            assert!(why(&other, "GSM2_matrix.mtx", kind).contains("another sample"));
+        }
+        let alone = shelf(&["GSM2_matrix.mtx", "barcodes.tsv", "features.tsv"]);
+        assert_eq!(
+            lists(&alone, "GSM2_matrix.mtx"),
+            both("barcodes.tsv", "features.tsv")
+        );
+        let bare = shelf(&["GSM2_matrix.mtx", "notes.txt"]);
+        assert_eq!(bare.list("GSM2_matrix.mtx", Kind::Cells), Err(NoList(None)));
+    }
+
+    #[test]
+    fn a_series_shares_its_features() {
+        let series = shelf(&[
+            "GSM1_x-matrix.mtx.gz",
+            "GSM1_x-barcodes.tsv.gz",
+            "GSM2_y-matrix.mtx.gz",
+            "GSM2_y-barcodes.tsv.gz",
+            "GSE9_features.tsv.gz",
+        ]);
+        for (matrix, barcodes) in [
+            ("GSM1_x-matrix.mtx.gz", "GSM1_x-barcodes.tsv.gz"),
+            ("GSM2_y-matrix.mtx.gz", "GSM2_y-barcodes.tsv.gz"),
+        ] {
+            assert_eq!(series.list(matrix, Kind::Cells), Ok(Beside::Own(barcodes)));
+            assert_eq!(
+                series.list(matrix, Kind::Features),
+                Ok(Beside::Shared("GSE9_features.tsv.gz"))
+            );
+        }
+        // One sample's own features are not those of the others.
+        let own = shelf(&[
+            "GSM1_matrix.mtx",
+            "GSM1_barcodes.tsv",
+            "GSM1_features.tsv",
+            "GSM2_matrix.mtx",
+            "GSM2_barcodes.tsv",
+        ]);
+        assert!(
+            why(&own, "GSM2_matrix.mtx", Kind::Features).contains("belongs to GSM1_matrix.mtx")
+        );
+        let several = shelf(&[
+            "GSM1_matrix.mtx",
+            "GSM1_barcodes.tsv",
+            "a_features.tsv",
+            "b_features.tsv",
+        ]);
+        assert!(why(&several, "GSM1_matrix.mtx", Kind::Features).contains("one of 2"));
+    }
+
+    #[test]
+    fn alevin_fry_calls_its_lists_rows_and_columns() {
+        let files = shelf(&[
+            "quants_mat.mtx",
+            "quants_mat_rows.txt",
+            "quants_mat_cols.txt",
+        ]);
+        assert_eq!(
+            lists(&files, "quants_mat.mtx"),
+            both("quants_mat_rows.txt", "quants_mat_cols.txt")
+        );
+        let others = shelf(&["x.mtx", "x_rows.txt", "x_cols.txt"]);
+        assert_eq!(lists(&others, "x.mtx"), [None, None]);
     }
 }

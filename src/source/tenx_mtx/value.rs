@@ -2,6 +2,7 @@
 
 use super::entries::{digits, is_blank};
 use super::header::excerpt;
+use super::whole::{NotWhole, whole};
 
 /// The values of a file.
 pub(super) trait Value: Copy {
@@ -27,15 +28,19 @@ impl Value for i64 {
         let [word] = words else {
             return Err(String::new());
         };
-        word.parse().map_err(|_| {
-            let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
-            let word = excerpt(word);
-            if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                format!("the value {word} is larger than 64 bits hold")
-            } else if digits.parse::<f64>().is_ok() {
-                format!("the value {word} is not a whole number, but the first line says integer")
-            } else {
-                format!("{word:?} is not a number")
+        let value =
+            whole(word).and_then(|value| i64::try_from(value).map_err(|_| NotWhole::TooLarge));
+        value.map_err(|why| {
+            let excerpt = excerpt(word);
+            match why {
+                NotWhole::TooLarge => format!("the value {excerpt} is larger than 64 bits hold"),
+                NotWhole::NoNumber if word.parse::<f64>().is_err() => {
+                    format!("{excerpt:?} is not a number")
+                }
+                // Infinities and NaN are no whole numbers, either.
+                NotWhole::NoNumber | NotWhole::Fraction => format!(
+                    "the value {excerpt} is not a whole number, but the first line says integer"
+                ),
             }
         })
     }

@@ -78,6 +78,26 @@ impl TextFile {
         inflated(bytes)
     }
 
+    /// Whether another file has the same text.
+    pub fn has_text_of(&self, other: &TextFile) -> Result<bool, SourceError> {
+        const BLOCK: u64 = 64 << 10;
+        let (mut one, mut another) = (self.open()?, other.open()?);
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        loop {
+            for (input, block, file) in [
+                (&mut one, &mut left, self),
+                (&mut another, &mut right, other),
+            ] {
+                block.clear();
+                let read = input.take(BLOCK).read_to_end(block);
+                read.map_err(|e| file.place().io("read", e))?;
+            }
+            if left != right || left.is_empty() {
+                return Ok(left == right);
+            }
+        }
+    }
+
     /// The file itself, where its text can be read from any place.
     pub fn plain(&self) -> Result<Option<File>, SourceError> {
         let io = |e| self.place().io("read", e);

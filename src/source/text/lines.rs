@@ -12,8 +12,10 @@ const LONGEST: u64 = 1 << 20;
 pub(crate) struct Lines {
     input: BufReader<Box<dyn Read + Send>>,
     place: Place,
-    line: Vec<u8>,
+    line: String,
     number: u64,
+    /// The current line comes once more.
+    again: bool,
 }
 
 impl Lines {
@@ -22,45 +24,58 @@ impl Lines {
         Lines {
             input: BufReader::with_capacity(64 << 10, input),
             place,
-            line: Vec::new(),
+            line: String::new(),
             number: 0,
+            again: false,
         }
     }
 
-    /// The next line with its number, from 1, without what ends it.
+    /// Goes on to the next line, if there is one.
     ///
     /// # Errors
     /// A line that is absurdly long or not UTF-8.
-    pub fn next(&mut self) -> Result<Option<(u64, &str)>, SourceError> {
-        self.line.clear();
+    pub fn advance(&mut self) -> Result<bool, SourceError> {
+        if std::mem::take(&mut self.again) {
+            return Ok(true);
+        }
+        let mut line = std::mem::take(&mut self.line).into_bytes();
+        line.clear();
         let mut limited = Read::take(&mut self.input, LONGEST);
         let read = limited
-            .read_until(b'\n', &mut self.line)
+            .read_until(b'\n', &mut line)
             .map_err(|e| self.place.io("read", e))?;
         if read == 0 {
-            return Ok(None);
+            return Ok(false);
         }
         self.number += 1;
-        let place = self.place.line(self.number);
-        if self.line.last() == Some(&b'\n') {
-            self.line.pop();
-            if self.line.last() == Some(&b'\r') {
-                self.line.pop();
+        if line.last() == Some(&b'\n') {
+            line.pop();
+            if line.last() == Some(&b'\r') {
+                line.pop();
             }
         } else if read as u64 == LONGEST {
-            return Err(place.damaged(format!(
-                "it is longer than {} bytes: this is no list",
-                LONGEST
+            return Err(self.place.line(self.number).damaged(format!(
+                "it is longer than {LONGEST} bytes: this is no list"
             )));
         }
-        let start = if self.number == 1 && self.line.starts_with(b"\xef\xbb\xbf") {
-            3
-        } else {
-            0
-        };
-        match std::str::from_utf8(&self.line[start..]) {
-            Ok(line) => Ok(Some((self.number, line))),
-            Err(_) => Err(place.damaged("it is not valid UTF-8")),
+        if self.number == 1 && line.starts_with(b"\xef\xbb\xbf") {
+            line.drain(..3);
         }
+        self.line = String::from_utf8(line).map_err(|_| {
+            self.place
+                .line(self.number)
+                .damaged("it is not valid UTF-8")
+        })?;
+        Ok(true)
+    }
+
+    /// The line that was reached, without what ends it, and its number, from 1.
+    pub fn current(&self) -> (u64, &str) {
+        (self.number, &self.line)
+    }
+
+    /// Has the current line come once more.
+    pub fn again(&mut self) {
+        self.again = true;
     }
 }

@@ -76,6 +76,14 @@ impl<V: View> CellSource for V {
         self.inner().prepare(matrix, report)
     }
 
+    fn check_order(&self, matrix: &MatrixName) -> Result<(), SourceError> {
+        self.inner().check_order(matrix)
+    }
+
+    fn assume_unsorted(&self) {
+        self.inner().assume_unsorted();
+    }
+
     fn entries_at_most(&self, matrix: &MatrixName) -> Option<u64> {
         self.inner().entries_at_most(matrix)
     }

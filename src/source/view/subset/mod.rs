@@ -106,6 +106,15 @@ impl Subset {
         }
     }
 
+    /// Where not all rows are read, an entry that is out of order would be missed: it may come where
+    /// none that is kept is.
+    fn check_part(&self, matrix: &MatrixName) -> Result<(), SourceError> {
+        match self.places(axes(matrix)[0]) {
+            Some(_) => self.source.check_order(matrix),
+            None => Ok(()),
+        }
+    }
+
     fn damaged(&self, object: &str, error: impl ToString) -> SourceError {
         Place::new(&self.description.path, object).damaged(error.to_string())
     }
@@ -120,13 +129,13 @@ impl Subset {
         for stretch in self.kept(axis).stretches(positions) {
             let ids = read(stretch.rows)?;
             let kept = take(&ids, &UInt32Array::from(stretch.kept), None);
-            parts.push(kept.map_err(|error| self.damaged("/", error))?);
+            parts.push(kept.map_err(|error| self.damaged("", error))?);
         }
         if parts.is_empty() {
             return Ok(StringArray::from(Vec::<&str>::new()));
         }
         let parts: Vec<&dyn Array> = parts.iter().map(|part| &**part).collect();
-        let all = concat(&parts).map_err(|error| self.damaged("/", error))?;
+        let all = concat(&parts).map_err(|error| self.damaged("", error))?;
         Ok(all.as_string::<i32>().clone())
     }
 
@@ -141,7 +150,7 @@ impl Subset {
             let rows = usize::try_from(positions.end - positions.start).unwrap_or(usize::MAX);
             let options = RecordBatchOptions::new().with_row_count(Some(rows));
             let empty = RecordBatch::try_new_with_options(like.schema(), Vec::new(), &options);
-            return empty.map_err(|error| self.damaged("/", error));
+            return empty.map_err(|error| self.damaged("", error));
         }
         let mut parts = Vec::new();
         for stretch in self.kept(axis).stretches(positions) {
@@ -150,12 +159,12 @@ impl Subset {
                 take_record_batch(batch, &rows)
             };
             let part = kept(&read(stretch.rows)?);
-            parts.push(part.map_err(|error| self.damaged("/", error))?);
+            parts.push(part.map_err(|error| self.damaged("", error))?);
         }
         if parts.is_empty() {
             return Ok(like);
         }
-        concat_batches(&parts[0].schema(), &parts).map_err(|error| self.damaged("/", error))
+        concat_batches(&parts[0].schema(), &parts).map_err(|error| self.damaged("", error))
     }
 }
 
@@ -264,7 +273,16 @@ impl CellSource for Subset {
         matrix: &MatrixName,
         report: &(dyn Fn(u64) + Sync),
     ) -> Result<(), SourceError> {
+        self.check_part(matrix)?;
         self.source.prepare(matrix, report)
+    }
+
+    fn check_order(&self, matrix: &MatrixName) -> Result<(), SourceError> {
+        self.source.check_order(matrix)
+    }
+
+    fn assume_unsorted(&self) {
+        self.source.assume_unsorted();
     }
 
     fn offsets(
@@ -344,6 +362,7 @@ impl CellSource for Subset {
         }
         let kept = self.kept(axis);
         let all = kept.at(rows.start)..kept.at(rows.end - 1) + 1;
+        self.check_part(matrix)?;
         let chunks = self.source.chunks(matrix, all, budget)?;
         let object = format!("{matrix:?}");
         Ok(Box::new(chunks.filter_map(move |chunk| {

@@ -1,0 +1,284 @@
+//! What matrices and their lists are called.
+
+/// What a list lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Cells,
+    Features,
+}
+
+/// How lists end.
+const ENDINGS: [&str; 3] = [".tsv", ".txt", ".bed"];
+
+/// What alevin-fry calls its matrix, and the lists of its rows and columns: cells and genes.
+const ALEVIN_FRY: &str = "quants_mat";
+
+/// Matrices that STARsolo writes beside `matrix.mtx`, or in its stead, for the same cells and genes.
+const STARSOLO: [&str; 7] = [
+    "UniqueAndMult-EM",
+    "UniqueAndMult-PropUnique",
+    "UniqueAndMult-Rescue",
+    "UniqueAndMult-Uniform",
+    "spliced",
+    "unspliced",
+    "ambiguous",
+];
+
+impl Kind {
+    /// What lists of the kind are called, the usual name first.
+    fn words(self) -> &'static [&'static str] {
+        match self {
+            Kind::Cells => &["barcodes", "cells"],
+            Kind::Features => &["features", "genes", "peaks"],
+        }
+    }
+
+    pub fn other(self) -> Self {
+        match self {
+            Kind::Cells => Kind::Features,
+            Kind::Features => Kind::Cells,
+        }
+    }
+
+    /// Whether two lists behind the same prefix may be of two generations: both of features, called
+    /// differently. Whatever else is called "cells" than the barcodes is a table about them.
+    pub fn may_differ(self, one: &str, other: &str) -> bool {
+        let word = |name: &str| {
+            let behind = &name[prefix_of_list(name, self)?.len()..];
+            behind.split('.').next().map(str::to_string)
+        };
+        self == Kind::Features && word(one) != word(other)
+    }
+}
+
+/// The name of a matrix without its ending; `None` for what is no matrix by its name.
+pub(super) fn stem(name: &str) -> Option<&str> {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    let stem = name.strip_suffix(".mtx")?;
+    // What macOS leaves beside a file.
+    (!stem.starts_with('.')).then_some(stem)
+}
+
+/// What may stand before the names of the lists that belong to a matrix, the best first.
+pub(super) fn prefixes(stem: &str) -> Vec<String> {
+    let mut prefixes = Vec::new();
+    if let Some(prefix) = stem.strip_suffix("matrix") {
+        prefixes.push(prefix.to_string());
+    }
+    prefixes.extend(['.', '_', '-'].map(|separator| format!("{stem}{separator}")));
+    if STARSOLO.contains(&stem) {
+        prefixes.push(String::new());
+    } else if let Some(last) = stem.rfind(['.', '_', '-']) {
+        prefixes.push(stem[..=last].to_string());
+    }
+    prefixes
+}
+
+/// Whether a matrix and a list, by what stands before the name of the list, may be of one sample: one
+/// begins as the other does.
+pub(super) fn may_be_of_one_sample(stem: &str, prefix: &str) -> bool {
+    const SEPARATORS: [char; 3] = ['.', '_', '-'];
+    // Words that name no sample.
+    const MATRIX: [&str; 6] = ["matrix", "counts", "count", "data", "expression", "dge"];
+    let sample = match stem.rfind(SEPARATORS) {
+        _ if STARSOLO.contains(&stem) || MATRIX.contains(&stem.to_lowercase().as_str()) => "",
+        Some(last) => &stem[..=last],
+        None => stem,
+    };
+    let begins = |long: &str, short: &str| {
+        let rest = long.strip_prefix(short);
+        let at_a_word = short.is_empty() || short.ends_with(SEPARATORS);
+        rest.is_some_and(|rest| at_a_word || rest.is_empty() || rest.starts_with(SEPARATORS))
+    };
+    begins(sample, prefix) || begins(prefix, sample)
+}
+
+/// The names that a list of a kind may have behind a prefix, the usual ones first.
+pub(super) fn lists_under(matrix: &str, prefix: &str, kind: Kind) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut add = |name: String| {
+        names.push(format!("{name}.gz"));
+        names.push(name);
+    };
+    for word in kind.words() {
+        for ending in ENDINGS {
+            add(format!("{prefix}{word}{ending}"));
+        }
+    }
+    let stem = stem(matrix).filter(|stem| stem.ends_with(ALEVIN_FRY));
+    if let Some(stem) = stem.filter(|stem| prefix == format!("{stem}_")) {
+        let axis = match kind {
+            Kind::Cells => "rows",
+            Kind::Features => "cols",
+        };
+        add(format!("{stem}_{axis}.txt"));
+    }
+    names
+}
+
+/// What stands before the word for what a list lists; `None` for what is no list of this kind by its
+/// name.
+pub(super) fn prefix_of_list(name: &str, kind: Kind) -> Option<&str> {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    if name.starts_with('.') {
+        return None;
+    }
+    let stem = ENDINGS
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending))?;
+    kind.words().iter().find_map(|word| stem.strip_suffix(word))
+}
+
+/// Whether a matrix and its lists are called as those of 10x and of STARsolo, whose rows are features.
+pub(super) fn is_conventional(matrix: &str, cells: &str, features: &str) -> bool {
+    let named = |list: &str, kind: Kind, words: &[&str]| {
+        let plain = list.strip_suffix(".gz").unwrap_or(list);
+        let ending = [".tsv", ".bed"]
+            .iter()
+            .any(|ending| plain.ends_with(ending));
+        let prefix = prefix_of_list(list, kind);
+        ending
+            && prefix.is_some_and(|prefix| {
+                words
+                    .iter()
+                    .any(|word| plain[prefix.len()..].starts_with(word))
+            })
+    };
+    let matrix =
+        stem(matrix).is_some_and(|stem| stem.ends_with("matrix") || STARSOLO.contains(&stem));
+    matrix
+        && named(cells, Kind::Cells, &["barcodes"])
+        && named(features, Kind::Features, &["features", "genes", "peaks"])
+}
+
+/// What the rows of a matrix are, where its name says it: `cells_x_genes.mtx`.
+pub(super) fn rows_by_name(matrix: &str) -> Option<Kind> {
+    const CELLS: [&str; 4] = ["cell", "cells", "barcode", "barcodes"];
+    const FEATURES: [&str; 10] = [
+        "gene",
+        "genes",
+        "feature",
+        "features",
+        "peak",
+        "peaks",
+        "transcript",
+        "transcripts",
+        "tcc",
+        "ec",
+    ];
+    let stem = stem(matrix)?.to_ascii_lowercase();
+    let words: Vec<&str> = stem.split(['_', '-', '.', ' ']).collect();
+    let kinds = words.windows(3).filter_map(|three| {
+        let [one, by, other] = three else { return None };
+        if !["x", "by"].contains(by) {
+            return None;
+        }
+        match (CELLS.contains(one), FEATURES.contains(one)) {
+            (true, _) if FEATURES.contains(other) => Some(Kind::Cells),
+            (_, true) if CELLS.contains(other) => Some(Kind::Features),
+            _ => None,
+        }
+    });
+    kinds.last()
+}
+
+/// What the rows of a matrix are, where the names of its lists say it: `quants_mat_rows.txt`, or the
+/// lists of Parse Biosciences, whose matrices are cells × genes.
+pub(super) fn rows_by_lists(cells: &str, features: &str) -> Option<Kind> {
+    let base = |name: &str| {
+        let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name).to_string();
+        name.rsplit_once('.')
+            .map_or(name.clone(), |(stem, _)| stem.to_string())
+    };
+    let (cells, features) = (base(cells), base(features));
+    let ends = |name: &str, words: &[&str]| words.iter().any(|word| name.ends_with(word));
+    let (rows, columns) = (
+        ["_rows", ".rows"],
+        ["_cols", ".cols", "_columns", ".columns"],
+    );
+    if ends(&cells, &rows) && ends(&features, &columns)
+        || (cells == "cell_metadata" && features == "all_genes")
+    {
+        return Some(Kind::Cells);
+    }
+    (ends(&cells, &columns) && ends(&features, &rows)).then_some(Kind::Features)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_rows_are() {
+        for (name, rows) in [
+            ("cells_x_genes.mtx", Some(Kind::Cells)),
+            ("GSM1_cells_x_genes.total.mtx.gz", Some(Kind::Cells)),
+            ("cells_x_tcc.mtx", Some(Kind::Cells)),
+            ("gene-by-cell.mtx", Some(Kind::Features)),
+            ("genes.x.barcodes.mtx", Some(Kind::Features)),
+            ("matrix.mtx", None),
+            ("cells.mtx", None),
+            ("genes_x_y.mtx", None),
+        ] {
+            assert_eq!(rows_by_name(name), rows, "{name}");
+        }
+        let lists = |cells, features| rows_by_lists(cells, features);
+        assert_eq!(
+            lists("a/quants_mat_rows.txt", "quants_mat_cols.txt.gz"),
+            Some(Kind::Cells)
+        );
+        assert_eq!(lists("x_cols.txt", "x_rows.txt"), Some(Kind::Features));
+        assert_eq!(
+            lists("cell_metadata.csv", "all_genes.csv"),
+            Some(Kind::Cells)
+        );
+        assert_eq!(lists("barcodes.tsv", "x_rows.txt"), None);
+    }
+
+    #[test]
+    fn samples_begin_alike() {
+        for (stem, prefix, wanted) in [
+            ("GSM1_matrix", "", true),
+            ("GSM1_matrix", "GSM1_", true),
+            ("GSM1_a_matrix", "GSM1_", true),
+            ("GSM1_matrix", "GSM1_rna_", true),
+            ("counts", "anything_", true),
+            ("GSM1_matrix", "GSM10_", false),
+            ("GSM1", "GSM10_", false),
+            ("GSM1", "GSM1_", true),
+            ("GSM2_matrix", "GSM1_", false),
+        ] {
+            assert_eq!(
+                may_be_of_one_sample(stem, prefix),
+                wanted,
+                "{stem} {prefix}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_convention_is_that_of_10x() {
+        for (matrix, cells, features, wanted) in [
+            ("matrix.mtx", "barcodes.tsv", "genes.tsv", true),
+            (
+                "GSM1_matrix.mtx.gz",
+                "GSM1_barcodes.tsv.gz",
+                "GSM1_features.tsv.gz",
+                true,
+            ),
+            ("matrix.mtx", "barcodes.tsv", "peaks.bed", true),
+            ("UniqueAndMult-EM.mtx", "barcodes.tsv", "features.tsv", true),
+            ("counts.mtx", "barcodes.tsv", "genes.tsv", false),
+            ("matrix.mtx", "cells.tsv", "genes.tsv", false),
+            ("matrix.mtx", "barcodes.txt", "genes.txt", false),
+            ("matrix.mtx", "barcodes.tsv", "names.tsv", false),
+        ] {
+            assert_eq!(
+                is_conventional(matrix, cells, features),
+                wanted,
+                "{matrix} {cells}"
+            );
+        }
+    }
+}

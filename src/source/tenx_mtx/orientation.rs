@@ -1,0 +1,113 @@
+//! What the rows of a matrix are: cells or features.
+//!
+//! Cell Ranger and STARsolo write features × cells; kallisto, alevin-fry and others cells × features.
+//! The lengths of the lists tell, but for a square matrix, of which only names do.
+
+use super::entries::Cell;
+use super::header::{Header, Symmetry};
+use super::names::{Kind, is_conventional, rows_by_lists, rows_by_name};
+use crate::source::text::TextFile;
+use crate::source::{Orientation, SourceError};
+
+/// What is known of a matrix and its lists.
+pub(super) struct Oriented<'a> {
+    pub matrix: &'a TextFile,
+    pub header: &'a Header,
+    /// The names of the lists, and whether their first line is a heading, which is not counted.
+    pub cells: (String, bool),
+    pub features: (String, bool),
+    /// How many cells and features they list.
+    pub counts: [u64; 2],
+    /// What the user says.
+    pub asked: Option<Orientation>,
+}
+
+impl Oriented<'_> {
+    /// Which of a line's indices is that of the cell, and what a user should know of that.
+    pub fn order(&self) -> Result<(Cell, Option<String>), SourceError> {
+        let [cells, features] = self.counts;
+        let sizes = [self.header.rows, self.header.columns];
+        let fits = |orientation| match orientation {
+            Orientation::GenesByCells => sizes == [features, cells],
+            Orientation::CellsByGenes => sizes == [cells, features],
+        };
+        let all = [Orientation::GenesByCells, Orientation::CellsByGenes];
+        let order = |orientation| match orientation {
+            Orientation::GenesByCells => Cell::Second,
+            Orientation::CellsByGenes => Cell::First,
+        };
+        let fitting: Vec<Orientation> = all.into_iter().filter(|one| fits(*one)).collect();
+        match (self.asked, &fitting[..]) {
+            (_, []) => Err(self.mismatch()),
+            (Some(asked), _) if fits(asked) => Ok((order(asked), None)),
+            (Some(asked), [one, ..]) => Err(self.matrix.place().unsupported(
+                format!(
+                    "--orientation {asked}: a matrix that is {one}, as the lengths of its lists tell,"
+                ),
+                "leave out --orientation",
+            )),
+            (None, [one]) => Ok((order(*one), None)),
+            (None, _) => self.square(),
+        }
+    }
+
+    /// A matrix of as many cells as features.
+    fn square(&self) -> Result<(Cell, Option<String>), SourceError> {
+        // Turned, it would be the same.
+        let all_the_same = self.header.symmetry == Symmetry::Symmetric || self.header.rows < 2;
+        if all_the_same || self.header.entries == 0 {
+            return Ok((Cell::Second, None));
+        }
+        let matrix = base(&self.matrix.name()).to_string();
+        let [cells, features] = [base(&self.cells.0), base(&self.features.0)];
+        let lists = format!("{cells} and {features}");
+        let (rows, why) = if let Some(rows) = rows_by_name(&matrix) {
+            (rows, matrix)
+        } else if let Some(rows) = rows_by_lists(cells, features) {
+            (rows, lists)
+        } else if is_conventional(&matrix, cells, features) {
+            (Kind::Features, format!("{matrix}, {lists}"))
+        } else {
+            return Err(self.matrix.place().unsupported(
+                format!(
+                    "a square matrix of {} cells and as many features, of which neither sizes nor names tell what its rows are,",
+                    self.header.rows
+                ),
+                "say it with --orientation cells-by-genes or --orientation genes-by-cells",
+            ));
+        };
+        let (order, rows, other) = match rows {
+            Kind::Cells => (Cell::First, "cells", Orientation::GenesByCells),
+            Kind::Features => (Cell::Second, "features", Orientation::CellsByGenes),
+        };
+        let word = format!(
+            "the matrix is square: its rows are taken for {rows}, by the names of its files ({why}); if they are not, use --orientation {other}"
+        );
+        Ok((order, Some(word)))
+    }
+
+    fn mismatch(&self) -> SourceError {
+        let [cells, features] = self.counts;
+        let Header { rows, columns, .. } = *self.header;
+        // A heading is one line too much.
+        let close = |count: u64| [rows, columns].contains(&count.saturating_sub(1));
+        let hint = if close(features) || close(cells) {
+            "; if the first line of a list is a heading, remove it"
+        } else {
+            ""
+        };
+        let list = |(name, heading): &(String, bool)| match heading {
+            true => format!("{name} (below its heading)"),
+            false => name.clone(),
+        };
+        self.matrix.place().damaged(format!(
+            "it is a matrix of {rows} × {columns}, but {} lists {features} features and {} lists {cells} cells{hint}",
+            list(&self.features), list(&self.cells)
+        ))
+    }
+}
+
+/// The name of a file in its folder.
+fn base(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}

@@ -1,0 +1,149 @@
+//! Whole numbers, however they are written: R writes 100000 as `1e+05`, others as `100000.0`.
+
+/// Why a text is no whole number that can be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotWhole {
+    /// It is no number in digits at all.
+    NoNumber,
+    /// A part of it is left behind the point.
+    Fraction,
+    /// Its magnitude has more than 64 bits.
+    TooLarge,
+}
+
+/// The exact value of a decimal number, which must be whole: a sign, digits, perhaps with a point
+/// among them, and perhaps an exponent.
+pub(super) fn whole(word: &str) -> Result<i128, NotWhole> {
+    let (negative, unsigned) = match word.as_bytes() {
+        [b'-', ..] => (true, &word[1..]),
+        [b'+', ..] => (false, &word[1..]),
+        _ => (false, word),
+    };
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, power(exponent)?),
+        None => (unsigned, 0),
+    };
+    let (before, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = || before.bytes().chain(behind.bytes());
+    if digits().next().is_none() || !digits().all(|byte| byte.is_ascii_digit()) {
+        return Err(NotWhole::NoNumber);
+    }
+    let last = before.len() + behind.len();
+    let zeros = digits().rev().take_while(|&byte| byte == b'0').count();
+    if zeros == last {
+        return Ok(0);
+    }
+    // Zeros that stand behind the last other digit, for the power of ten that is left.
+    let behind = i64::try_from(behind.len()).map_err(|_| NotWhole::TooLarge)?;
+    let zeros_kept = i64::try_from(zeros).map_err(|_| NotWhole::TooLarge)?;
+    let tens = exponent.saturating_sub(behind).saturating_add(zeros_kept);
+    if tens < 0 {
+        return Err(NotWhole::Fraction);
+    }
+    let mut value: u64 = 0;
+    let significant = digits().take(last - zeros).map(|byte| byte - b'0');
+    let tens = usize::try_from(tens).map_err(|_| NotWhole::TooLarge)?;
+    // The first digit that is not zero is followed by all powers: twenty are too many for 64 bits.
+    for digit in significant.chain(std::iter::repeat_n(0, tens.min(20))) {
+        value = value
+            .checked_mul(10)
+            .and_then(|value| value.checked_add(u64::from(digit)))
+            .ok_or(NotWhole::TooLarge)?;
+    }
+    Ok(match negative {
+        true => -i128::from(value),
+        false => i128::from(value),
+    })
+}
+
+/// An exponent; one of absurdly many digits is as good as the largest.
+fn power(text: &str) -> Result<i64, NotWhole> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(NotWhole::NoNumber);
+    }
+    let size = digits.parse::<i64>().unwrap_or(i64::MAX);
+    Ok(match text.starts_with('-') {
+        true => -size,
+        false => size,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_in_every_form() {
+        for (text, value) in [
+            ("7", 7),
+            ("+7", 7),
+            ("-0007", -7),
+            ("1e+05", 100_000),
+            ("1E5", 100_000),
+            ("100000.0", 100_000),
+            ("100000.", 100_000),
+            ("1.25e2", 125),
+            ("1200e-2", 12),
+            ("0.0012e4", 12),
+            ("-0e-99999999999999999999", 0),
+            ("0.000", 0),
+            ("18446744073709551615", i128::from(u64::MAX)),
+            ("-9.223372036854775808e18", i128::from(i64::MIN)),
+        ] {
+            assert_eq!(whole(text), Ok(value), "{text}");
+        }
+        for text in [
+            "0.5",
+            "1e-1",
+            "1.25e1",
+            "12e-9999999999999999999",
+            "100000.01",
+        ] {
+            assert_eq!(whole(text), Err(NotWhole::Fraction), "{text}");
+        }
+        for text in [
+            "1e20",
+            "18446744073709551616",
+            "1e9999999999999999999",
+            "-3e19",
+        ] {
+            assert_eq!(whole(text), Err(NotWhole::TooLarge), "{text}");
+        }
+        for text in [
+            "", "-", ".", "+.", "e5", ".e5", "1e", "1e+", "1.2.3", "1e5.0", "0x1", "inf", "nan",
+            "--1", "1,5", "1_0", "٣",
+        ] {
+            assert_eq!(whole(text), Err(NotWhole::NoNumber), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn moving_the_point_changes_nothing(value in any::<i64>(), shift in 0usize..40) {
+            let digits = value.unsigned_abs().to_string();
+            let sign = if value < 0 { "-" } else { "" };
+            let padded = format!("{}{digits}", "0".repeat(shift));
+            let (before, behind) = padded.split_at(padded.len() - shift.min(padded.len()));
+            prop_assert_eq!(whole(&format!("{sign}{before}.{behind}e{shift}")), Ok(i128::from(value)));
+            let zeros = "0".repeat(shift);
+            prop_assert_eq!(whole(&format!("{sign}{digits}{zeros}E-{shift}")), Ok(i128::from(value)));
+            prop_assert_eq!(whole(&format!("{sign}{digits}.{zeros}")), Ok(i128::from(value)));
+        }
+
+        #[test]
+        fn it_agrees_with_floats(mantissa in 0u64..1 << 30, exponent in -12i32..8) {
+            let text = format!("{mantissa}e{exponent}");
+            let value: f64 = text.parse().unwrap();
+            match whole(&text) {
+                Ok(found) => prop_assert_eq!(found as f64, value),
+                Err(error) => {
+                    prop_assert_eq!(error, NotWhole::Fraction);
+                    prop_assert!(value.fract() != 0.0);
+                }
+            }
+        }
+    }
+}
