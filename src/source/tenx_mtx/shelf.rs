@@ -225,6 +225,9 @@ impl Shelf {
     /// Whether a list is named after a matrix, of whatever generation both are.
     fn claims(&self, matrix: &str, list: &str, kind: Kind) -> bool {
         let prefixes = stem(matrix).map(prefixes).unwrap_or_default();
+        if !prefixes.iter().any(|prefix| list.starts_with(prefix)) {
+            return false;
+        }
         let mut there = prefixes
             .iter()
             .map(|prefix| self.under(matrix, prefix, kind));
