@@ -59,7 +59,7 @@ pub(crate) fn read_features(
     memory: u64,
 ) -> Result<FeatureList, SourceError> {
     let place = file.place();
-    let headings = [&[""], IDS, SYMBOLS].concat();
+    let headings = [&[""][..], IDS, SYMBOLS].concat();
     let mut table = Table::open(file, &headings)?;
     let mut columns: Vec<StringBuilder> = Vec::new();
     let mut numbering = Numbering::default();
@@ -180,7 +180,7 @@ fn headed(heading: &[String], columns: Vec<StringArray>, count: usize) -> Featur
             (&mut list.ids, IDS),
             (&mut list.symbols, SYMBOLS),
             (&mut list.types, TYPES),
-            (&mut index, &[""]),
+            (&mut index, &[""][..]),
         ]
         .into_iter()
         .find(|(role, names)| is(names) && role.is_none());
@@ -189,11 +189,14 @@ fn headed(heading: &[String], columns: Vec<StringArray>, count: usize) -> Featur
             None => other(&mut list, name.trim(), at, column),
         }
     }
-    match (index, &list.symbols, &list.ids) {
-        (Some(index), None, _) => list.symbols = Some(index),
-        (Some(index), _, None) => list.ids = Some(index),
-        (Some(index), ..) => other(&mut list, "index", 0, index),
-        (None, ..) => {}
+    if let Some(index) = index {
+        if list.symbols.is_none() {
+            list.symbols = Some(index);
+        } else if list.ids.is_none() {
+            list.ids = Some(index);
+        } else {
+            other(&mut list, "index", 0, index);
+        }
     }
     list
 }

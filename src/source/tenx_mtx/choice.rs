@@ -21,7 +21,8 @@ pub(super) struct Choice {
 /// The matrices that a path stands for: a matrix file, a folder of one or several, an archive, or a
 /// file in an archive. Folders are not searched.
 pub(super) fn choices(path: &Path) -> Result<Vec<Choice>, SourceError> {
-    let whole = |shelf: Shelf, place: &dyn Fn(&str) -> PathBuf| {
+    type Placed<'a> = &'a dyn Fn(&str) -> PathBuf;
+    let whole = |shelf: Shelf, place: Placed<'_>| -> Result<Vec<Choice>, SourceError> {
         let shelf = Arc::new(shelf);
         let matrices = told_apart(path, shelf.matrices())?.into_iter();
         let choice = |matrix: String| Choice {
@@ -29,7 +30,7 @@ pub(super) fn choices(path: &Path) -> Result<Vec<Choice>, SourceError> {
             shelf: shelf.clone(),
             matrix,
         };
-        Ok(matrices.map(choice).collect::<Vec<Choice>>())
+        Ok(matrices.map(choice).collect())
     };
     let mut found = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
