@@ -546,7 +546,13 @@ fn d4_an_unsorted_matrix_discards_its_own_shards_only() {
         ..PlanOptions::default()
     };
     let plan = Plan::new(&inputs, &surveys, &options).unwrap();
-    assert_eq!(plan.shards.len(), 2 + 2 + 9);
+    // A shard may hold the end of one input and the beginning of the next.
+    let others = plan.shards.iter();
+    let others = others.filter(|shard| shard.parts.iter().all(|part| part.input != 2));
+    let rows = others.flat_map(|shard| shard.parts.iter().map(|part| part.rows.clone()));
+    let others = rows.map(|rows| rows.end - rows.start).sum::<u64>() * OF_A_CELL as u64;
+    assert!(others > 20_000);
+    let all = entries.iter().sum::<usize>() as u64 + 1;
     let output = folder.path("out.slaf");
     let options = RunOptions {
         threads: 1,
@@ -569,11 +575,11 @@ fn d4_an_unsorted_matrix_discards_its_own_shards_only() {
     };
     let job = Job::begin(plan, &output, options).unwrap();
     job.run(&inputs, &progress).unwrap().close().unwrap();
-    assert_eq!(kept.into_inner(), (entries[0] + entries[1]) as u64);
-    assert_eq!(since.into_inner(), entries[2] as u64 + 1);
+    assert_eq!(kept.into_inner(), others);
+    assert_eq!(since.into_inner(), all - others);
     assert_no_orphans(&output);
     let found = triplets(&output);
-    assert_eq!(found.len(), entries.iter().sum::<usize>() + 1);
+    assert_eq!(found.len() as u64, all);
     let late = found
         .iter()
         .filter(|(cell, gene, _)| (*cell, *gene) == (1000, 45));
@@ -674,6 +680,14 @@ fn changed(fixture: &str, change: impl FnOnce(&hdf5_metno::File)) -> Folder {
     folder
 }
 
+/// A complex number, as h5py writes it.
+#[derive(Clone, Copy, hdf5_metno::H5Type)]
+#[repr(C)]
+struct Complex {
+    r: f32,
+    i: f32,
+}
+
 /// A column that holds no numbers was left out without a word.
 #[test]
 fn hostile_18_2_barcodes_filtered_by_complex_numbers() {
@@ -685,7 +699,7 @@ fn hostile_18_2_barcodes_filtered_by_complex_numbers() {
             let builder = file.new_dataset_builder();
             match complex {
                 true => builder
-                    .with_data(&vec![(1f32, 0f32); count])
+                    .with_data(&vec![Complex { r: 1.0, i: 0.0 }; count])
                     .create(OBJECT)
                     .unwrap(),
                 false => {
