@@ -121,15 +121,15 @@ impl ShardRun<'_> {
                 cells,
             };
             writer.begin_part(plan, part.input, shard.table);
-            writer = self
-                .write_part(&open, writer, threads, crews)
-                .map_err(|error| match error {
-                    IngestError::Source(source @ SourceError::OrderLost { .. }) => {
-                        let input = part.input;
-                        IngestError::OrderLost { input, source }
-                    }
-                    other => other,
-                })?;
+            writer =
+                self.write_part(&open, writer, threads, crews)
+                    .map_err(|error| match error {
+                        IngestError::Source(source @ SourceError::OrderLost { .. }) => {
+                            let input = part.input;
+                            IngestError::OrderLost { input, source }
+                        }
+                        other => other,
+                    })?;
         }
         Ok(writer)
     }
