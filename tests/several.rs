@@ -37,8 +37,13 @@ proptest! {
             prop_assert!(run.stderr.contains("--join outer"), "{}", run.stderr);
             return Ok(());
         }
-        run.succeeded();
         let kept = |gene: &String| join != "inner" || sets.iter().all(|set| set.contains(gene));
+        if !sets[0].iter().any(|gene| kept(gene)) {
+            prop_assert_eq!(run.code, Some(3), "{}", run.stderr);
+            prop_assert!(run.stderr.contains("none of the genes"), "{}", run.stderr);
+            return Ok(());
+        }
+        run.succeeded();
         let mut wanted: Named = Vec::new();
         for (number, small) in smalls.iter().enumerate() {
             for (cell, values) in small.cells.iter().enumerate() {

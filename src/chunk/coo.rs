@@ -51,6 +51,7 @@ impl CooBatch {
             let mut batch = CooBatch::new(moved, cell_hashes, &here)?;
             batch.entries = entries;
             batch.tidied.sorted_cells = 0;
+            batch.tidied.dropped = entries - moved.values.len() as u64;
             return Ok(batch);
         }
         if let Some(expanded) = expand(chunk, cell_hashes, spec) {

@@ -15,6 +15,13 @@ pub struct Tidied {
     pub merged: u64,
     /// Cells whose entries were not in the order of the genes.
     pub sorted_cells: u64,
+    /// Entries of genes that the dataset lacks, which were left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Tidied {
@@ -23,6 +30,7 @@ impl Tidied {
         self.zeros += other.zeros;
         self.merged += other.merged;
         self.sorted_cells += other.sorted_cells;
+        self.dropped += other.dropped;
     }
 }
 

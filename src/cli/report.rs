@@ -10,6 +10,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use super::arguments::Verbosity;
+use crate::dataset::SourceNote;
 use crate::error::Error;
 use crate::ingest::Outcome;
 use crate::survey::Repeats;
@@ -156,6 +157,9 @@ impl<'a> Report<'a> {
             .filter(|source| source.job.as_ref() == job)
             .collect();
         for source in &sources {
+            if let Some(genes) = joined_genes(source) {
+                line("genes", genes);
+            }
             let tidied = &source.tidied;
             let notes = [
                 (tidied.zeros, "stored zeros were dropped"),
@@ -216,6 +220,24 @@ impl<'a> Report<'a> {
         }
         text
     }
+}
+
+/// How the genes of an input went together with those of the others.
+fn joined_genes(source: &SourceNote) -> Option<String> {
+    let join = source.gene_join.as_ref()?;
+    let all = HumanCount(join.genes);
+    let shared = HumanCount(join.shared);
+    let mut text = format!("{}: {shared} of {all} are shared", source.source_file);
+    if join.dropped > 0 {
+        let values = HumanCount(source.tidied.dropped);
+        text += &format!(
+            "; {} are left out with their {values} values",
+            HumanCount(join.dropped)
+        );
+    } else if join.extra > 0 {
+        text += &format!("; {} are added", HumanCount(join.extra));
+    }
+    Some(text)
 }
 
 /// Prints; a reader that has gone away, such as `head`, is no failure.

@@ -114,6 +114,15 @@ fn text(comparison: &Comparison) -> String {
                 clash.column, clash.found, clash.expected
             ));
         }
+        if input.genes.dropped > 0 {
+            let dropped = count(input.genes.dropped);
+            line(format!(
+                "{dropped} genes would be left out with their values"
+            ));
+        }
+        for warning in &input.warnings {
+            line(format!("warning: {warning}"));
+        }
         if input.repeated_cells > 0 {
             let repeated = count(input.repeated_cells);
             line(format!("{repeated} cells have the name of an earlier one"));

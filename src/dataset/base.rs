@@ -11,10 +11,10 @@ use rustc_hash::FxHashSet;
 use super::base_columns::{columns, embeddings, id_type, original, others, value_type};
 use super::{CellIds, ColumnNote, Dataset, DatasetError};
 use crate::plan::{
-    Base, BaseMatrix, BaseSource, BaseSurvey, Compression, Described, Dtypes, GeneKey, IdType,
-    PlannedColumn, Widening,
+    Base, BaseMatrix, BaseSource, BaseSurvey, Compression, Described, Dtypes, GeneKey, GeneList,
+    IdType, PlannedColumn, Widening,
 };
-use crate::source::Part;
+use crate::source::{ColumnKind, Part};
 use crate::store::StoreError;
 use crate::survey::{STABLE_IDS, Survey, ValueType, id_hash};
 use crate::table::{RowReader, TableError, TableName};
@@ -127,6 +127,8 @@ impl Dataset {
             layer_ids,
             value_type,
             gene_key: self.config().gene_key.clone(),
+            gene_ids: self.known_gene_ids(genes, &var).await?,
+            id_versions: self.config().gene_id_versions,
             gene_keys: self.gene_keys(genes, &var, key).await?,
             cells_again: self.cells_again(cells, new).await?,
             other_columns: [
@@ -142,6 +144,7 @@ impl Dataset {
             sources: sources
                 .map(|source| BaseSource {
                     path: source.path.clone(),
+                    matrix: source.matrix.clone(),
                     fingerprint: source.fingerprint.clone(),
                 })
                 .collect(),
@@ -232,21 +235,8 @@ impl Dataset {
                 wanted.push((key.clone(), column.written_as.clone()));
             }
         }
-        let path = self.path().join(TableName::Genes.folder());
         let names: Vec<&str> = wanted.iter().map(|(_, name)| name.as_str()).collect();
-        let mut rows = RowReader::of_columns(genes, &path, &names).await?;
-        let mut keys: Vec<Vec<Option<String>>> = vec![Vec::new(); wanted.len()];
-        while let Some(batch) = rows.next().await? {
-            for (keys, column) in keys.iter_mut().zip(batch.columns()) {
-                let texts = cast(column, &DataType::Utf8);
-                let texts = texts.map_err(|source| TableError::Arrow {
-                    path: path.clone(),
-                    source,
-                })?;
-                let texts = texts.as_string::<i32>();
-                keys.extend(texts.iter().map(|text| text.map(str::to_string)));
-            }
-        }
+        let keys = self.texts_of_genes(genes, &names).await?;
         // A column that not every gene has joins nothing.
         let complete = wanted.into_iter().zip(keys);
         let complete = complete.filter(|(_, keys)| keys.iter().all(Option::is_some));
@@ -255,14 +245,77 @@ impl Dataset {
             .collect())
     }
 
-    /// What the genes are known by.
-    pub(crate) async fn keys_of_genes(&self, key: &GeneKey) -> Result<StringArray, DatasetError> {
+    /// Columns of the table of genes, as texts.
+    async fn texts_of_genes(
+        &self,
+        genes: &lance::Dataset,
+        names: &[&str],
+    ) -> Result<Vec<Vec<Option<String>>>, DatasetError> {
+        let path = self.path().join(TableName::Genes.folder());
+        let mut rows = RowReader::of_columns(genes, &path, names).await?;
+        let mut all: Vec<Vec<Option<String>>> = vec![Vec::new(); names.len()];
+        while let Some(batch) = rows.next().await? {
+            for (all, column) in all.iter_mut().zip(batch.columns()) {
+                let texts = cast(column, &DataType::Utf8);
+                let texts = texts.map_err(|source| TableError::Arrow {
+                    path: path.clone(),
+                    source,
+                })?;
+                let texts = texts.as_string::<i32>();
+                all.extend(texts.iter().map(|text| text.map(str::to_string)));
+            }
+        }
+        Ok(all)
+    }
+
+    /// The identifier of each gene of which one is known: in its column, or since it was joined with
+    /// a gene that has one.
+    async fn known_gene_ids(
+        &self,
+        genes: &lance::Dataset,
+        var: &[PlannedColumn],
+    ) -> Result<Vec<Option<String>>, DatasetError> {
+        let column = var.iter().find(|column| {
+            column.column == STABLE_IDS
+                && matches!(
+                    column.kind,
+                    ColumnKind::Text | ColumnKind::Categorical { .. }
+                )
+        });
+        let mut ids = match column {
+            Some(column) => {
+                let read = self.texts_of_genes(genes, &[&column.written_as]).await?;
+                read.into_iter().next().unwrap_or_default()
+            }
+            None => Vec::new(),
+        };
+        for (&place, id) in &self.config().learned_gene_ids {
+            let place = place as usize;
+            if ids.len() <= place {
+                ids.resize(place + 1, None);
+            }
+            ids[place].get_or_insert_with(|| id.clone());
+        }
+        Ok(ids)
+    }
+
+    /// Who the genes are.
+    pub(crate) async fn list_of_genes(&self, key: &GeneKey) -> Result<GeneList, DatasetError> {
         let genes = self.table(TableName::Genes).await?;
         let var = columns(&Schema::from(genes.schema()), &OF_GENES, Part::Var, self);
-        let mut keys = self.gene_keys(&genes, &var, Some(key)).await?.into_iter();
-        let found = keys.find(|(known, _)| known == key);
-        found.map(|(_, keys)| keys).ok_or_else(|| {
-            self.cannot_continue(TableName::Genes, format!("the column {key} is missing"))
+        let wanted = match key {
+            GeneKey::IdsOrNames => &GeneKey::Id,
+            key => key,
+        };
+        let keys = self.gene_keys(&genes, &var, Some(wanted)).await?;
+        let found = keys.into_iter().find(|(known, _)| known == wanted);
+        let Some((_, keys)) = found else {
+            let why = format!("the column {wanted} is missing");
+            return Err(self.cannot_continue(TableName::Genes, why));
+        };
+        Ok(match key {
+            GeneKey::Column(_) => GeneList::of_column(keys),
+            _ => GeneList::of_names(keys, Some(&self.known_gene_ids(&genes, &var).await?)),
         })
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{CellHashes, CensusRange};
 use crate::chunk::{Digest, Tidied, ValueStats};
-use crate::plan::{GeneJoin, GeneKey, JobId};
+use crate::plan::{GeneJoin, GeneKey, IdVersions, JobId};
 use crate::source::{MatrixName, Note, OpenOptions, Part};
 use crate::survey::{Fingerprint, Repeats};
 
@@ -85,6 +85,13 @@ pub struct DatasetConfig {
     /// By what the genes of several inputs were joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gene_key: Option<GeneKey>,
+    /// Identifiers of genes that are described without, by the number of the gene: those of genes
+    /// that were joined with them later.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub learned_gene_ids: BTreeMap<u32, String>,
+    /// Whether genes were joined without the versions of their identifiers.
+    #[serde(default, skip_serializing_if = "IdVersions::is_default")]
+    pub gene_id_versions: IdVersions,
     /// The jobs that made the dataset, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<JobId>,

@@ -120,6 +120,11 @@ pub(super) fn describe(
         cell_hashes: committed.cell_hashes,
         column_notes: column_notes(plan, &old.column_notes),
         gene_key: plan.is_joined().then(|| plan.gene_plan.key.clone()),
+        learned_gene_ids: {
+            let learned = plan.gene_plan.learned_ids.clone();
+            old.learned_gene_ids.into_iter().chain(learned).collect()
+        },
+        gene_id_versions: plan.gene_plan.id_versions,
         jobs: old
             .jobs
             .into_iter()

@@ -1,9 +1,11 @@
 //! The genes of a job's dataset: who they are, and which input describes each.
 
+use arrow::array::StringArray;
+
 use super::IngestError;
 use crate::chunk::IdHash;
 use crate::dataset::{Dataset, gene_hashes};
-use crate::plan::{GeneIndex, GeneMap, Join, KeyReader, Plan, PlanError};
+use crate::plan::{GeneIndex, GeneList, GeneMap, GenePlan, Join, KeyReader, Plan, PlanError};
 use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, Inputs};
 
@@ -40,7 +42,8 @@ impl<'a> DatasetGenes<'a> {
     ) -> Result<Self, IngestError> {
         let first = inputs.get(0)?;
         let key = &plan.gene_plan.key;
-        let keys = KeyReader::new(inputs, key.clone());
+        let versions = plan.gene_plan.id_versions;
+        let keys = KeyReader::new(inputs, key.clone(), versions);
         let keys_of = |number: usize| keys.keys(number, plan.inputs[number].gene_list.as_deref());
         if !plan.is_joined() {
             return Ok(DatasetGenes {
@@ -53,11 +56,22 @@ impl<'a> DatasetGenes<'a> {
                 hashes: hashes(&*first, &Genes::All)?,
             });
         }
-        let index = match (&plan.gene_plan.keys, before) {
-            (Some(keys), _) => GeneIndex::new(keys.iter().map(Some).collect()),
-            (None, Some(before)) => GeneIndex::new(runtime.block_on(before.keys_of_genes(key))?),
-            (None, None) => GeneIndex::new(keys_of(0)?),
+        let GenePlan { keys: all, ids, .. } = &plan.gene_plan;
+        let list = match (all, before) {
+            (Some(all), _) => {
+                let all = StringArray::from_iter_values(all);
+                match ids {
+                    Some(ids) => GeneList::of_names(all, Some(ids)),
+                    None => GeneList::of_column(all),
+                }
+            }
+            (None, Some(before)) => {
+                let list = runtime.block_on(before.list_of_genes(key))?;
+                list.under(versions)
+            }
+            (None, None) => keys_of(0)?,
         };
+        let index = GeneIndex::new(list, key);
         let mut all_described = Vec::new();
         let mut all_hashes = match before {
             Some(before) => runtime.block_on(gene_hashes(before))?,

@@ -8,7 +8,8 @@ use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Compression, Dtypes, GeneKey, IdType, PlannedColumn, PlannedEmbedding, Table, Widening,
+    Compression, Dtypes, GeneKey, IdType, IdVersions, PlannedColumn, PlannedEmbedding, Table,
+    Widening,
 };
 use crate::survey::{Fingerprint, ValueType};
 
@@ -49,6 +50,8 @@ pub struct BaseMatrix {
 #[derive(Debug, Clone, PartialEq)]
 pub struct BaseSource {
     pub path: PathBuf,
+    /// The matrix that was read.
+    pub matrix: String,
     pub fingerprint: Fingerprint,
 }
 
@@ -68,6 +71,10 @@ pub struct BaseSurvey {
     pub gene_key: Option<GeneKey>,
     /// What genes may be known by, with the key of each gene.
     pub gene_keys: Vec<(GeneKey, StringArray)>,
+    /// The identifier of each gene of which one is known.
+    pub gene_ids: Vec<Option<String>>,
+    /// Whether its genes were joined without the versions of their identifiers.
+    pub id_versions: IdVersions,
     /// The hashes of identifiers that its cells and those of the inputs have both.
     pub cells_again: FxHashSet<u64>,
     pub obs: Vec<PlannedColumn>,

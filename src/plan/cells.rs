@@ -1,14 +1,82 @@
 //! Inputs and cells that occur twice.
 
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use super::{BaseSurvey, PlanError};
 use crate::source::Inputs;
 use crate::survey::{Fingerprint, Survey};
 
-/// Whether two inputs have the same cells, genes and number of entries.
-fn same(a: &Fingerprint, b: &Fingerprint) -> bool {
-    (a.cells, a.genes, a.entries, &a.ids) == (b.cells, b.genes, b.entries, &b.ids) && a.cells > 0
+/// An input as far as it can be told that another is the same.
+#[derive(Clone, Copy)]
+struct Content<'a> {
+    path: &'a Path,
+    matrix: &'a str,
+    fingerprint: &'a Fingerprint,
+}
+
+impl<'a> Content<'a> {
+    fn of(survey: &'a Survey) -> Self {
+        Content {
+            path: &survey.description.path,
+            matrix: &survey.description.main.object,
+            fingerprint: &survey.fingerprint,
+        }
+    }
+
+    /// Whether both have the same cells, genes, number of entries, and values: the same matrix of
+    /// the same file, or of two files that are equal byte for byte. What is the same in another form
+    /// is found out when the digests of all values are known.
+    fn is(self, other: Content<'_>) -> bool {
+        let [a, b] = [self, other].map(|of| {
+            let Fingerprint {
+                cells,
+                genes,
+                entries,
+                ids,
+                ..
+            } = of.fingerprint;
+            (of.matrix, *cells, *genes, *entries, ids)
+        });
+        let bytes = |of: Content<'_>| of.fingerprint.bytes;
+        if a != b || self.fingerprint.cells == 0 || bytes(self) != bytes(other) {
+            return false;
+        }
+        let unchanged = self.fingerprint.modified == other.fingerprint.modified;
+        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or(path.to_path_buf());
+        if real(self.path) == real(other.path) {
+            return unchanged;
+        }
+        files_equal(self.path, other.path)
+    }
+}
+
+/// Whether two files hold the same bytes; folders, and what cannot be read, are not compared.
+fn files_equal(a: &Path, b: &Path) -> bool {
+    let open = |path: &Path| -> Option<BufReader<File>> {
+        // Opening anything else may wait for ever.
+        std::fs::metadata(path).ok().filter(|of| of.is_file())?;
+        Some(BufReader::with_capacity(1 << 20, File::open(path).ok()?))
+    };
+    let (Some(mut a), Some(mut b)) = (open(a), open(b)) else {
+        return false;
+    };
+    loop {
+        let (Ok(left), Ok(right)) = (a.fill_buf(), b.fill_buf()) else {
+            return false;
+        };
+        let length = left.len().min(right.len());
+        if left[..length] != right[..length] {
+            return false;
+        }
+        if length == 0 {
+            return left.len() == right.len();
+        }
+        a.consume(length);
+        b.consume(length);
+    }
 }
 
 /// Refuses the same input twice, or again.
@@ -16,21 +84,33 @@ pub(super) fn check_sources(
     surveys: &[Survey],
     base: Option<&BaseSurvey>,
 ) -> Result<(), PlanError> {
-    for (number, survey) in surveys.iter().enumerate() {
-        let mut others = surveys[..number].iter();
-        let twice = others.find(|other| same(&survey.fingerprint, &other.fingerprint));
-        let mut sources = base.map_or(&[][..], |base| &base.sources).iter();
-        let again = sources.find(|source| same(&survey.fingerprint, &source.fingerprint));
-        let first = match (twice, again) {
-            (Some(twice), _) => twice.description.path.clone(),
-            (None, Some(again)) => again.path.clone(),
-            (None, None) => continue,
-        };
-        let path = survey.description.path.clone();
-        return Err(match again {
-            Some(_) => PlanError::SourceAgain { path, first },
-            None => PlanError::SourceTwice { path, first },
-        });
+    // Only those of equal identifiers are compared.
+    let mut known: HashMap<&str, Vec<Content<'_>>> = HashMap::new();
+    let sources = base.map_or(&[][..], |base| &base.sources);
+    for source in sources {
+        known
+            .entry(&source.fingerprint.ids)
+            .or_default()
+            .push(Content {
+                path: &source.path,
+                matrix: &source.matrix,
+                fingerprint: &source.fingerprint,
+            });
+    }
+    let of_dataset: HashMap<&str, usize> =
+        known.iter().map(|(ids, list)| (*ids, list.len())).collect();
+    for survey in surveys {
+        let own = Content::of(survey);
+        let ids = survey.fingerprint.ids.as_str();
+        let alike = known.entry(ids).or_default();
+        if let Some(number) = alike.iter().position(|other| own.is(*other)) {
+            let (path, first) = (own.path.to_path_buf(), alike[number].path.to_path_buf());
+            return Err(match number < of_dataset.get(ids).copied().unwrap_or(0) {
+                true => PlanError::SourceAgain { path, first },
+                false => PlanError::SourceTwice { path, first },
+            });
+        }
+        alike.push(own);
     }
     Ok(())
 }

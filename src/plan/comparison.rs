@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
-use super::gene_keys::KeyReader;
 use super::join::described;
 use super::kinds::united;
 use super::planner::Planner;
-use super::{BaseSurvey, GeneIndex, GeneJoin, GeneKey, Join, Plan, PlanError, PlanOptions};
+use super::{BaseSurvey, GeneJoin, GeneKey, Plan, PlanError, PlanOptions};
 use crate::source::{Column, ColumnKind, Format, Inputs};
 use crate::survey::{Survey, ValueType};
 
@@ -37,6 +36,8 @@ pub struct ComparedInput {
     /// Entries of the main matrix, where the headers tell.
     pub entries: Option<u64>,
     pub genes: GeneJoin,
+    /// What a user should know before it is converted.
+    pub warnings: Vec<String>,
     /// The narrowest type that is exact for a sample of the values.
     pub value_type: Option<ValueType>,
     /// Cells whose identifier an earlier cell of the input has.
@@ -81,11 +82,12 @@ impl Comparison {
             base,
         };
         let gene_key = planner.gene_key();
-        let genes = gene_joins(&planner, &gene_key)?;
+        let joined = planner.genes()?;
+        let genes = joined.joins.into_iter().zip(joined.warnings);
         let mut known = base.map_or_else(FxHashSet::default, |base| base.cells_again.clone());
         let first = first_columns(surveys, base);
         let mut compared = Vec::new();
-        for (number, (survey, genes)) in surveys.iter().zip(genes).enumerate() {
+        for (number, (survey, (genes, warnings))) in surveys.iter().zip(genes).enumerate() {
             let description = &survey.description;
             let own = columns_of(&description.obs, &description.var);
             let hashes = &survey.cell_hashes;
@@ -105,6 +107,7 @@ impl Comparison {
                 cells: description.cells,
                 entries: description.main.entries,
                 genes,
+                warnings: [&description.warnings[..], &warnings].concat(),
                 value_type: ValueType::ALL
                     .into_iter()
                     .find(|&value_type| survey.main.exact.contains(value_type)),
@@ -123,29 +126,6 @@ impl Comparison {
             refusal: planned.err().map(|error| crate::error::in_one_line(&error)),
         })
     }
-}
-
-/// How the genes of each input are those of the dataset or the first input, with those that an
-/// outer join has added until then.
-fn gene_joins(planner: &Planner<'_>, key: &GeneKey) -> Result<Vec<GeneJoin>, PlanError> {
-    let reader = KeyReader::new(planner.inputs, key.clone());
-    let keys = |number: usize| {
-        let digest = key.digest_in(&planner.surveys[number].gene_lists);
-        reader.keys(number, digest.as_deref())
-    };
-    let mut index = match planner.base.map(|base| base.keys(key)) {
-        Some(Some(keys)) => GeneIndex::new(keys.clone()),
-        _ => GeneIndex::new(keys(0)?),
-    };
-    let mut joins = Vec::new();
-    for (number, survey) in planner.surveys.iter().enumerate() {
-        let (path, keys) = (&survey.description.path, keys(number)?);
-        joins.push(index.join(path, &keys)?);
-        if planner.options.join == Join::Outer {
-            index = index.extended(path, &keys)?;
-        }
-    }
-    Ok(joins)
 }
 
 fn columns_of(obs: &[Column], var: &[Column]) -> Vec<(String, ColumnKind)> {

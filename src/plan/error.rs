@@ -48,9 +48,63 @@ pub enum PlanError {
     },
     /// A key stands for two genes.
     #[error(
-        "{path}: genes cannot be joined by a key that two of them have, such as {key}; use --gene-key COLUMN to join by another, or --make-unique"
+        "{path}: genes cannot be joined by {by}, since several of them have {key:?}; use --gene-key COLUMN to join by a column of var that tells them apart"
     )]
-    GeneTwice { path: PathBuf, key: String },
+    GeneTwice {
+        path: PathBuf,
+        by: String,
+        key: String,
+    },
+    /// A name is that of several genes of one list, which only their places tell apart.
+    #[error(
+        "{path}: its gene {name:?} cannot be joined by name with those of {first}: several genes of {of} are called {repeated:?}, and a suffix such as -1 that was given by place tells them apart in one file only; {help}"
+    )]
+    GivenByPlace {
+        path: PathBuf,
+        first: PathBuf,
+        name: String,
+        /// The file that has the repeats, and what they are called.
+        of: PathBuf,
+        repeated: String,
+        help: &'static str,
+    },
+    /// Genes would be joined by a name that stands for genes of other identifiers.
+    #[error(
+        "{path}: its gene {name:?} cannot be joined by name: it has no identifier there, and gene_ids of the others differ, {one} in {first} and {other} in {second}; use --gene-map FILE to give it an identifier, leave it out with --genes, or use --gene-key gene_id to join by names all the same"
+    )]
+    IdsDiffer {
+        path: PathBuf,
+        name: String,
+        one: String,
+        first: PathBuf,
+        other: String,
+        second: PathBuf,
+    },
+    /// Inputs that have no gene in common would be reduced to what they have in common.
+    #[error(
+        "{path} has none of the genes of {first} (by {key}): it has genes such as {own}, the other such as {others}; use --gene-key COLUMN or --gene-map FILE to join by what both have, or --join outer to take all"
+    )]
+    NothingShared {
+        path: PathBuf,
+        first: PathBuf,
+        key: String,
+        own: String,
+        others: String,
+    },
+    /// Without versions, two genes are one.
+    #[error(
+        "{path}: without their versions, {one} and {other} are one gene; use --gene-id-version keep"
+    )]
+    VersionsCollide {
+        path: PathBuf,
+        one: String,
+        other: String,
+    },
+    /// The genes of the dataset were joined without versions.
+    #[error(
+        "{path}: its genes were joined without the versions of their identifiers; leave out --gene-id-version keep"
+    )]
+    VersionsStripped { path: PathBuf },
     /// The column by which genes are to be joined is missing.
     #[error("{path}: var has no column {column:?} of texts, by which --gene-key joins genes")]
     NoGeneKey { path: PathBuf, column: String },

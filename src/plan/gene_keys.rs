@@ -8,34 +8,76 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
-use super::{GeneKey, PlanError};
+use super::{GeneKey, GeneList, IdVersions, PlanError};
+use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, Column, ColumnKind, Inputs, SourceError};
 use crate::survey::{GeneLists, STABLE_IDS};
 
-/// Keys are read in blocks of this many.
-const BLOCK: u64 = 1 << 14;
-
-/// The keys of the genes of an input, in their order.
-pub fn gene_keys(source: &dyn CellSource, key: &GeneKey) -> Result<StringArray, PlanError> {
-    let genes = source.description().genes;
-    let GeneKey::Column(name) = key else {
-        return Ok(source.gene_ids(0..genes)?);
-    };
-    let path = &source.description().path;
-    let columns = &source.description().var;
-    let Some(place) = columns.iter().position(|column| column.name == *name) else {
-        return Err(PlanError::NoGeneKey {
-            path: path.clone(),
-            column: name.clone(),
-        });
-    };
-    let mut keys = Vec::new();
-    for start in (0..genes).step_by(BLOCK as usize) {
-        let rows = start..(start + BLOCK).min(genes);
-        let column = source.var(rows.clone())?.column(place).clone();
-        keys.extend(texts(path, name, rows, &column)?);
+/// Who the genes of an input are, in their order.
+pub fn gene_keys(source: &dyn CellSource, key: &GeneKey) -> Result<GeneList, PlanError> {
+    let description = source.description();
+    let (path, genes) = (&description.path, description.genes);
+    if let GeneKey::Column(name) = key {
+        let Some(place) = place_of(&description.var, name) else {
+            return Err(PlanError::NoGeneKey {
+                path: path.clone(),
+                column: name.clone(),
+            });
+        };
+        return Ok(GeneList::of_column(complete(
+            path,
+            name,
+            column(source, place, name)?,
+        )?));
     }
-    Ok(StringArray::from(keys))
+    let mut names = Vec::new();
+    let mut blocks = RowBlocks::new(0..genes, 1);
+    while let Some(rows) = blocks.next() {
+        let block = source.gene_ids(rows)?;
+        blocks.held(block.values().len() as u64);
+        names.extend(
+            block
+                .iter()
+                .map(|name| name.unwrap_or_default().to_string()),
+        );
+    }
+    let ids = match has_key_column(&description.var, STABLE_IDS) {
+        false => None,
+        true => place_of(&description.var, STABLE_IDS)
+            .map(|place| column(source, place, STABLE_IDS))
+            .transpose()?,
+    };
+    Ok(GeneList::of_names(StringArray::from(names), ids.as_ref()))
+}
+
+fn place_of(columns: &[Column], name: &str) -> Option<usize> {
+    columns.iter().position(|column| column.name == name)
+}
+
+/// A column of var as texts.
+fn column(
+    source: &dyn CellSource,
+    place: usize,
+    name: &str,
+) -> Result<Vec<Option<String>>, PlanError> {
+    let description = source.description();
+    let mut all = Vec::new();
+    let mut blocks = RowBlocks::new(0..description.genes, description.var.len());
+    while let Some(rows) = blocks.next() {
+        let var = source.var(rows.clone())?;
+        let texts = texts(&description.path, name, rows, var.column(place))?;
+        blocks.held(texts.values().len() as u64);
+        all.extend(texts.iter().map(|text| text.map(str::to_string)));
+    }
+    Ok(all)
+}
+
+fn damaged(path: &Path, name: &str, problem: String) -> PlanError {
+    PlanError::Source(SourceError::Damaged {
+        path: path.to_path_buf(),
+        object: format!("var/{name}"),
+        problem,
+    })
 }
 
 fn texts(
@@ -43,26 +85,25 @@ fn texts(
     name: &str,
     rows: Range<u64>,
     column: &ArrayRef,
-) -> Result<Vec<String>, PlanError> {
-    let damaged = |problem: String| {
-        PlanError::Source(SourceError::Damaged {
-            path: path.to_path_buf(),
-            object: format!("var/{name}"),
-            problem,
-        })
-    };
-    let column = cast(column, &DataType::Utf8).map_err(|e| damaged(e.to_string()))?;
-    let column = column.as_string::<i32>();
-    rows.zip(0..column.len())
-        .map(|(row, place)| {
-            if column.is_null(place) {
-                return Err(damaged(format!(
-                    "gene {row} has no value, by which genes are to be joined"
-                )));
-            }
-            Ok(column.value(place).to_string())
-        })
-        .collect()
+) -> Result<StringArray, PlanError> {
+    let texts = cast(column, &DataType::Utf8).map_err(|e| damaged(path, name, e.to_string()))?;
+    if texts.len() as u64 != rows.end - rows.start {
+        return Err(damaged(path, name, "it is too short".into()));
+    }
+    Ok(texts.as_string::<i32>().clone())
+}
+
+/// Refuses a column in which a gene has no value.
+fn complete(
+    path: &Path,
+    name: &str,
+    column: Vec<Option<String>>,
+) -> Result<StringArray, PlanError> {
+    if let Some(gene) = column.iter().position(Option::is_none) {
+        let problem = format!("gene {gene} has no value, by which genes are to be joined");
+        return Err(damaged(path, name, problem));
+    }
+    Ok(StringArray::from(column))
 }
 
 /// Whether one of the columns of genes has this name, and texts.
@@ -80,7 +121,10 @@ impl GeneKey {
     /// The digest of the list that these keys are, where it is known.
     pub(super) fn digest_in(&self, lists: &GeneLists) -> Option<String> {
         match self {
-            GeneKey::Id => Some(lists.ids.clone()),
+            GeneKey::Id | GeneKey::IdsOrNames => Some(match &lists.known_ids {
+                None => lists.ids.clone(),
+                Some(known) => format!("{}-{known}", lists.ids),
+            }),
             GeneKey::Column(name) if name == STABLE_IDS => lists.stable_ids.clone(),
             GeneKey::Column(_) => None,
         }
@@ -92,20 +136,22 @@ impl GeneKey {
 pub(crate) struct KeyReader<'a> {
     inputs: &'a Inputs,
     key: GeneKey,
-    last: Mutex<Option<(String, StringArray)>>,
+    versions: IdVersions,
+    last: Mutex<Option<(String, GeneList)>>,
 }
 
 impl<'a> KeyReader<'a> {
-    pub fn new(inputs: &'a Inputs, key: GeneKey) -> Self {
+    pub fn new(inputs: &'a Inputs, key: GeneKey, versions: IdVersions) -> Self {
         KeyReader {
             inputs,
             key,
+            versions,
             last: Mutex::default(),
         }
     }
 
     /// The keys of an input, whose list has this digest.
-    pub fn keys(&self, number: usize, digest: Option<&str>) -> Result<StringArray, PlanError> {
+    pub fn keys(&self, number: usize, digest: Option<&str>) -> Result<GeneList, PlanError> {
         let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some((known, keys)), Some(digest)) = (&*last(), digest)
             && known == digest
@@ -113,7 +159,7 @@ impl<'a> KeyReader<'a> {
             return Ok(keys.clone());
         }
         // Not while the lock is held: another crew may read another input.
-        let keys = gene_keys(&*self.inputs.get(number)?, &self.key)?;
+        let keys = gene_keys(&*self.inputs.get(number)?, &self.key)?.under(self.versions);
         *last() = digest.map(|digest| (digest.to_string(), keys.clone()));
         Ok(keys)
     }
@@ -129,7 +175,7 @@ mod tests {
         let demo = ("fixtures/h5ad/demo.h5ad".into(), OpenOptions::default());
         let missing = ("missing.h5ad".into(), OpenOptions::default());
         let inputs = Inputs::of_paths([demo, missing]);
-        let reader = KeyReader::new(&inputs, GeneKey::Id);
+        let reader = KeyReader::new(&inputs, GeneKey::Id, IdVersions::Keep);
         let first = reader.keys(0, Some("a")).unwrap();
         assert!(!first.is_empty());
         assert_eq!(reader.keys(1, Some("a")).unwrap(), first);

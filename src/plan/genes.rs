@@ -1,12 +1,13 @@
 //! Joining the genes of all inputs by who they are, never by where they stand.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, StringArray};
+use arrow::array::StringArray;
 use serde::{Deserialize, Serialize};
 
-use super::PlanError;
+use super::{GeneList, IdVersions, PlanError};
+use crate::survey::STABLE_IDS;
 
 /// How parts of several inputs are brought together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub enum GeneKey {
     Id,
     /// A column of var.
     Column(String),
+    /// The column `gene_ids` where a gene has a value in it, else its name.
+    #[serde(rename = "gene_ids_or_name")]
+    IdsOrNames,
 }
 
 impl std::fmt::Display for GeneKey {
@@ -48,6 +52,7 @@ impl std::fmt::Display for GeneKey {
         match self {
             GeneKey::Id => f.write_str("gene_id"),
             GeneKey::Column(name) => f.write_str(name),
+            GeneKey::IdsOrNames => write!(f, "{STABLE_IDS} where there are any, else gene_id"),
         }
     }
 }
@@ -60,6 +65,14 @@ pub struct GenePlan {
     /// The keys of all genes, in their order; `None` where they are those of the first input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
+    /// The identifiers of these genes, where genes are joined by them or by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<Option<String>>>,
+    /// Identifiers that came to be known of genes that are described without, by their number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub learned_ids: BTreeMap<u32, String>,
+    #[serde(default, skip_serializing_if = "IdVersions::is_default")]
+    pub id_versions: IdVersions,
 }
 
 /// How the genes of one input are those of the dataset.
@@ -77,8 +90,15 @@ pub struct GeneJoin {
     pub extra: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_examples: Vec<String>,
+    /// Genes of the input that the join leaves out of the dataset, with their values.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
     /// Whether all genes stand where the dataset has them.
     pub same_order: bool,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Where the genes of an input are in the dataset.
@@ -100,71 +120,103 @@ const EXAMPLES: usize = 5;
 
 /// The genes of a dataset, to be looked up.
 pub struct GeneIndex {
-    keys: StringArray,
-    places: HashMap<String, u32>,
+    key: GeneKey,
+    list: GeneList,
+    by_key: HashMap<String, u32>,
+    by_id: HashMap<String, u32>,
     /// The first key that occurs twice.
     twice: Option<String>,
 }
 
 impl GeneIndex {
-    /// An index of keys in the order of the dataset.
-    pub fn new(keys: StringArray) -> Self {
+    /// An index of genes in the order of the dataset, which are known by `key`.
+    pub fn new(list: GeneList, key: &GeneKey) -> Self {
         let mut index = GeneIndex {
-            keys: StringArray::from(Vec::<String>::new()),
-            places: HashMap::with_capacity(keys.len()),
+            key: key.clone(),
+            by_key: HashMap::with_capacity(list.len()),
+            by_id: HashMap::new(),
             twice: None,
+            list: GeneList::of_column(StringArray::from(Vec::<String>::new())),
         };
-        for (place, key) in (0u32..).zip(keys.iter()) {
-            let key = key.unwrap_or_default();
-            if index.places.insert(key.to_string(), place).is_some() && index.twice.is_none() {
-                index.twice = Some(key.to_string());
+        for (gene, place) in (0..list.len()).zip(0u32..) {
+            let key = list.key(gene);
+            if index.by_key.contains_key(key) {
+                index.twice.get_or_insert_with(|| key.to_string());
+            } else {
+                index.by_key.insert(key.to_string(), place);
+            }
+            if let (GeneKey::IdsOrNames, Some(id)) = (&index.key, list.id(gene)) {
+                index.by_id.entry(id.to_string()).or_insert(place);
             }
         }
-        index.keys = keys;
+        index.list = list;
         index
     }
 
     /// How many genes there are.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.list.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.list.is_empty()
     }
 
-    /// All keys, in order.
-    pub fn keys(&self) -> &StringArray {
-        &self.keys
+    /// Who the genes are, in order.
+    pub fn list(&self) -> &GeneList {
+        &self.list
     }
 
     /// Where the genes of an input are.
     ///
     /// # Errors
     /// Where a key stands for two genes, and the input does not have the very same list.
-    pub fn map(&self, path: &Path, keys: &StringArray) -> Result<GeneMap, PlanError> {
-        if *keys == self.keys {
-            return Ok(GeneMap::Same);
-        }
-        self.check_distinct(path, keys)?;
-        let place = |key: Option<&str>| {
-            let known = self.places.get(key.unwrap_or_default());
-            known.copied().unwrap_or(GeneMap::DROPPED)
+    pub fn map(&self, path: &Path, list: &GeneList) -> Result<GeneMap, PlanError> {
+        let begins_the_same =
+            list.len() <= self.len() && *list.keys() == self.list.keys().slice(0, list.len());
+        let by_ids = self.key == GeneKey::IdsOrNames;
+        let places: Vec<u32> = if by_ids {
+            let genes = (0..list.len()).zip(0u32..);
+            let place = |(gene, here)| match (list.id(gene), begins_the_same) {
+                (None, true) => here,
+                (id, _) => self.place(id, list.key(gene)),
+            };
+            genes.map(place).collect()
+        } else if begins_the_same {
+            (0u32..).take(list.len()).collect()
+        } else {
+            self.check_distinct(path, list)?;
+            let keys = (0..list.len()).map(|gene| self.place(None, list.key(gene)));
+            keys.collect()
         };
-        Ok(GeneMap::Moved(keys.iter().map(place).collect()))
+        let is_same = places.len() == self.len() && (0u32..).zip(&places).all(|(i, p)| i == *p);
+        Ok(match is_same {
+            true => GeneMap::Same,
+            false => GeneMap::Moved(places),
+        })
     }
 
-    fn check_distinct(&self, path: &Path, keys: &StringArray) -> Result<(), PlanError> {
-        let mut seen = std::collections::HashSet::new();
-        let twice = keys
-            .iter()
-            .flatten()
-            .find(|key| !seen.insert(*key))
-            .map(str::to_string);
-        match twice.or_else(|| self.twice.clone()) {
+    /// Where a gene is: by its identifier, else by its key, where no other identifier is known.
+    fn place(&self, id: Option<&str>, key: &str) -> u32 {
+        if let Some(&place) = id.and_then(|id| self.by_id.get(id)) {
+            return place;
+        }
+        let place = self.by_key.get(key).copied();
+        let is_another = |&place: &u32| id.is_some() && self.list.id(place as usize).is_some();
+        place
+            .filter(|place| !is_another(place))
+            .unwrap_or(GeneMap::DROPPED)
+    }
+
+    fn check_distinct(&self, path: &Path, list: &GeneList) -> Result<(), PlanError> {
+        let mut seen = HashSet::new();
+        let twice = list.keys().iter().flatten();
+        let twice = twice.filter(|key| !seen.insert(*key)).map(str::to_string);
+        match twice.into_iter().next().or_else(|| self.twice.clone()) {
             Some(key) => Err(PlanError::GeneTwice {
                 path: path.to_path_buf(),
+                by: self.key.to_string(),
                 key,
             }),
             None => Ok(()),
@@ -172,21 +224,31 @@ impl GeneIndex {
     }
 
     /// How the genes of an input are those of this index.
-    pub fn join(&self, path: &Path, keys: &StringArray) -> Result<GeneJoin, PlanError> {
+    pub fn join(&self, path: &Path, list: &GeneList) -> Result<GeneJoin, PlanError> {
+        let places = match self.map(path, list)? {
+            GeneMap::Same => (0u32..).take(list.len()).collect(),
+            GeneMap::Moved(places) => places,
+        };
+        Ok(GeneJoin::of(list, &places, self.len(), |place| {
+            self.list.key(place).to_string()
+        }))
+    }
+}
+
+impl GeneJoin {
+    /// How the genes of a list are those of a dataset of so many, if they are at these places.
+    pub(super) fn of(
+        list: &GeneList,
+        places: &[u32],
+        known: usize,
+        key: impl Fn(usize) -> String,
+    ) -> Self {
         let mut join = GeneJoin {
-            genes: keys.len() as u64,
+            genes: list.len() as u64,
             ..GeneJoin::default()
         };
-        if *keys == self.keys {
-            join.shared = join.genes;
-            join.same_order = true;
-            return Ok(join);
-        }
-        let GeneMap::Moved(places) = self.map(path, keys)? else {
-            return Ok(join);
-        };
-        let mut found = vec![false; self.keys.len()];
-        for (key, &place) in keys.iter().zip(&places) {
+        let mut found = vec![false; known];
+        for (gene, &place) in places.iter().enumerate() {
             match found.get_mut(place as usize) {
                 Some(found) => {
                     *found = true;
@@ -195,8 +257,7 @@ impl GeneIndex {
                 None => {
                     join.extra += 1;
                     if join.extra_examples.len() < EXAMPLES {
-                        join.extra_examples
-                            .push(key.unwrap_or_default().to_string());
+                        join.extra_examples.push(list.key(gene).to_string());
                     }
                 }
             }
@@ -204,33 +265,12 @@ impl GeneIndex {
         for (place, _) in found.iter().enumerate().filter(|(_, found)| !**found) {
             join.missing += 1;
             if join.missing_examples.len() < EXAMPLES {
-                join.missing_examples
-                    .push(self.keys.value(place).to_string());
+                join.missing_examples.push(key(place));
             }
         }
-        Ok(join)
-    }
-
-    /// This index with the keys of an input that it lacks, after its own.
-    pub fn extended(&self, path: &Path, keys: &StringArray) -> Result<GeneIndex, PlanError> {
-        let GeneMap::Moved(places) = self.map(path, keys)? else {
-            return Ok(GeneIndex::new(self.keys.clone()));
-        };
-        let new = keys.iter().zip(&places);
-        let new = new.filter(|(_, place)| **place == GeneMap::DROPPED);
-        let all = self.keys.iter().chain(new.map(|(key, _)| key));
-        Ok(GeneIndex::new(all.collect()))
-    }
-
-    /// Only those keys that an input has, too.
-    pub fn reduced(&self, path: &Path, keys: &StringArray) -> Result<GeneIndex, PlanError> {
-        let GeneMap::Moved(places) = self.map(path, keys)? else {
-            return Ok(GeneIndex::new(self.keys.clone()));
-        };
-        let kept: std::collections::HashSet<u32> = places.into_iter().collect();
-        let all = (0u32..).zip(self.keys.iter());
-        let all = all.filter(|(place, _)| kept.contains(place));
-        Ok(GeneIndex::new(all.map(|(_, key)| key).collect()))
+        let mut in_order = (0u32..).zip(places);
+        join.same_order = places.len() == known && in_order.all(|(here, place)| here == *place);
+        join
     }
 }
 
@@ -265,43 +305,57 @@ pub(super) fn check_exact(
 mod tests {
     use super::*;
 
-    fn keys(keys: &[&str]) -> StringArray {
-        StringArray::from(keys.to_vec())
+    fn names(names: &[&str]) -> GeneList {
+        GeneList::of_column(StringArray::from(names.to_vec()))
     }
+
+    fn with_ids(genes: &[(&str, Option<&str>)]) -> GeneList {
+        let names: Vec<&str> = genes.iter().map(|(name, _)| *name).collect();
+        let ids = genes.iter().map(|(_, id)| *id).collect();
+        GeneList::of_names(StringArray::from(names), Some(&ids))
+    }
+
+    const X: u32 = GeneMap::DROPPED;
 
     #[test]
     fn genes_are_found_wherever_they_stand() {
-        let index = GeneIndex::new(keys(&["a", "b", "c"]));
+        let index = GeneIndex::new(names(&["a", "b", "c"]), &GeneKey::Id);
         let path = Path::new("x");
-        let map = |list: &[&str]| index.map(path, &keys(list)).unwrap();
+        let map = |list: &[&str]| index.map(path, &names(list)).unwrap();
         assert_eq!(map(&["a", "b", "c"]), GeneMap::Same);
-        assert_eq!(
-            map(&["c", "x", "a"]),
-            GeneMap::Moved(vec![2, GeneMap::DROPPED, 0])
-        );
-        let join = index.join(path, &keys(&["c", "x", "a"])).unwrap();
+        assert_eq!(map(&["a", "b"]), GeneMap::Moved(vec![0, 1]));
+        assert_eq!(map(&["c", "x", "a"]), GeneMap::Moved(vec![2, X, 0]));
+        let join = index.join(path, &names(&["c", "x", "a"])).unwrap();
         assert_eq!((join.shared, join.missing, join.extra), (2, 1, 1));
         assert_eq!(
             (&join.missing_examples[..], &join.extra_examples[..]),
             (&["b".into()][..], &["x".into()][..])
         );
-        let longer = index.extended(path, &keys(&["x", "c"])).unwrap();
-        assert_eq!(longer.keys(), &keys(&["a", "b", "c", "x"]));
-        let shorter = index.reduced(path, &keys(&["x", "c", "a"])).unwrap();
-        assert_eq!(shorter.keys(), &keys(&["a", "c"]));
     }
 
     #[test]
     fn a_key_of_two_genes_joins_nothing_but_the_same_list() {
-        let index = GeneIndex::new(keys(&["a", "a"]));
+        let index = GeneIndex::new(names(&["a", "a"]), &GeneKey::Id);
         let path = Path::new("x");
-        assert_eq!(index.map(path, &keys(&["a", "a"])).unwrap(), GeneMap::Same);
-        assert!(index.map(path, &keys(&["a"])).is_err());
-        let index = GeneIndex::new(keys(&["a", "b"]));
-        let message = index.map(path, &keys(&["b", "b"])).unwrap_err().to_string();
-        assert!(
-            message.contains('b') && message.contains("--gene-key"),
-            "{message}"
-        );
+        assert_eq!(index.map(path, &names(&["a", "a"])).unwrap(), GeneMap::Same);
+        assert!(index.map(path, &names(&["b"])).is_err());
+        let index = GeneIndex::new(names(&["a", "b"]), &GeneKey::Id);
+        let message = index.map(path, &names(&["b", "b"])).unwrap_err();
+        assert!(message.to_string().contains("--gene-key"), "{message}");
+    }
+
+    #[test]
+    fn identifiers_win_over_names() {
+        let known = [("a", Some("1")), ("b", None), ("c", Some("3"))];
+        let index = GeneIndex::new(with_ids(&known), &GeneKey::IdsOrNames);
+        let map =
+            |list: &[(&str, Option<&str>)]| index.map(Path::new("x"), &with_ids(list)).unwrap();
+        let found = map(&[("x", Some("3")), ("a", Some("9")), ("b", Some("2"))]);
+        assert_eq!(found, GeneMap::Moved(vec![2, X, 1]));
+        let found = map(&[("c", None), ("d", None), ("a", Some("1"))]);
+        assert_eq!(found, GeneMap::Moved(vec![2, X, 0]));
+        // The same names, and other genes.
+        let found = map(&[("a", Some("3")), ("b", None), ("c", Some("1"))]);
+        assert_eq!(found, GeneMap::Moved(vec![2, 1, 0]));
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Rule {
     /// The option that chooses another join, and what it takes if it is inner.
     pub flag: &'static str,
     pub inner: &'static str,
+    /// Names that are taken wherever one has them.
+    pub always: &'static [&'static str],
 }
 
 impl Rule {
@@ -46,9 +48,13 @@ impl Rule {
         let mut names: Vec<&str> = inputs[0].members.iter().map(|(name, _)| *name).collect();
         for input in &inputs[1..] {
             let has = |name: &str| input.members.iter().any(|(other, _)| *other == name);
-            let missing: Vec<&str> = names.iter().copied().filter(|name| !has(name)).collect();
-            let extra = input.members.iter().map(|(name, _)| *name);
-            let extra: Vec<&str> = extra.filter(|name| !names.contains(name)).collect();
+            let always = |name: &&str| self.always.contains(name);
+            let own = input.members.iter().map(|(name, _)| *name);
+            let own: Vec<&str> = own.filter(|name| !names.contains(name)).collect();
+            let (taken, extra): (Vec<&str>, Vec<&str>) = own.into_iter().partition(always);
+            let missing = names.iter().copied().filter(|name| !has(name));
+            let missing: Vec<&str> = missing.filter(|name| !always(name)).collect();
+            names.extend(taken);
             match self.take {
                 Take::Same if missing.is_empty() && extra.is_empty() => {}
                 Take::Same => {
@@ -62,7 +68,7 @@ impl Rule {
                     });
                 }
                 Take::All => names.extend(extra),
-                Take::Common => names.retain(|name| has(name)),
+                Take::Common => names.retain(|name| has(name) || always(name)),
                 Take::OfFirst => {}
             }
         }
@@ -289,6 +295,7 @@ mod tests {
             part: "obs",
             flag: "obs-join",
             inner: "what all have",
+            always: &["always"],
         };
         let inputs: Vec<Vec<Column>> = inputs
             .iter()
@@ -326,6 +333,12 @@ mod tests {
         assert_eq!(join(Take::All, &[&one, &other]).unwrap(), all);
         let lacking = join(Take::All, &[&one, &[]]).unwrap();
         assert_eq!(lacking[1].1, Nullable(NumberType::Int8));
+        let always = [("a", Text), ("always", Text)];
+        for take in [Take::Same, Take::Common, Take::All] {
+            let joined = join(take, &[&[("a", Text)], &always]).unwrap();
+            assert_eq!(joined[1].0, "always");
+            assert_eq!(join(take, &[&always, &[("a", Text)]]).unwrap(), joined);
+        }
         let clash = [("a", Number(NumberType::Int8)), ("n", Text)];
         let message = join(Take::All, &[&one, &clash]).unwrap_err();
         assert!(

@@ -4,66 +4,176 @@ use std::path::Path;
 
 use super::gene_keys::{KeyReader, has_key_column};
 use super::genes::check_exact;
+use super::known_genes::{Grow, Joining, KnownGenes};
 use super::planner::Planner;
-use super::{GeneIndex, GeneJoin, GeneKey, GenePlan, Join, PlanError};
+use super::repeated_names::Trust;
+use super::{GeneIndex, GeneJoin, GeneKey, GeneList, GenePlan, Join, PlanError};
 use crate::survey::{STABLE_IDS, Survey};
 
+/// The genes of a dataset, and how those of each input are these.
+pub(super) struct JoinedGenes {
+    pub plan: GenePlan,
+    /// How many there are.
+    pub count: u64,
+    pub joins: Vec<GeneJoin>,
+    /// What a user should know of each input's genes.
+    pub warnings: Vec<Vec<String>>,
+    /// Why they must not be joined, if so.
+    pub refusal: Option<PlanError>,
+}
+
 impl Planner<'_> {
-    /// The genes of the dataset, their number, and how each input's genes are these.
-    pub(super) fn genes(&self) -> Result<(GenePlan, u64, Vec<GeneJoin>), PlanError> {
-        let path = |number: usize| -> &Path { &self.surveys[number].description.path };
+    /// Joins the genes of all inputs, and of the dataset that they are appended to.
+    pub(super) fn genes(&self) -> Result<JoinedGenes, PlanError> {
         let join = self.options.join;
         let key = self.gene_key();
-        let reader = KeyReader::new(self.inputs, key.clone());
-        let keys_of = |number: usize| {
-            let digest = key.digest_in(&self.surveys[number].gene_lists);
-            reader.keys(number, digest.as_deref())
-        };
-        let (mut index, first, begin) = match self.base {
+        let reader = self.key_reader(&key);
+        let list_of = |number: usize| reader.keys(number, self.digest(&key, number).as_deref());
+        let mut known = KnownGenes::new(&key, self.trust());
+        let (first, begin) = match self.base {
             Some(base) => {
-                let keys = base.keys(&key).ok_or_else(|| PlanError::NoBaseKey {
-                    path: base.path.clone(),
-                    column: key.to_string(),
-                })?;
-                (GeneIndex::new(keys.clone()), base.path.as_path(), 0)
+                known.add(&Joining {
+                    path: &base.path,
+                    list: &self.base_list(&key)?,
+                    repeated: &[],
+                    grow: Grow::Yes,
+                    names_joined: matches!(base.gene_key, Some(GeneKey::Id | GeneKey::IdsOrNames)),
+                });
+                (base.path.as_path(), 0)
             }
-            None => (GeneIndex::new(keys_of(0)?), path(0), 1),
+            None => (self.path(0), 1),
         };
-        let mut joins = Vec::new();
-        if begin == 1 {
-            joins.push(index.join(first, index.keys())?);
+        let mut joined = Joins::default();
+        for number in 0..self.surveys.len() {
+            let (path, list) = (self.path(number), list_of(number)?);
+            let grow = match join {
+                Join::Outer => Grow::Yes,
+                Join::Exact | Join::Inner if number < begin => Grow::Yes,
+                Join::Exact | Join::Inner => Grow::No,
+            };
+            let mut added = known.add(&Joining {
+                path,
+                list: &list,
+                repeated: &self.surveys[number].repeated_names,
+                grow,
+                names_joined: false,
+            });
+            if number < begin {
+                added.join = GeneJoin {
+                    genes: list.len() as u64,
+                    shared: list.len() as u64,
+                    same_order: true,
+                    ..GeneJoin::default()
+                };
+            }
+            let of = &added.join;
+            let refusal = added.refusal.or_else(|| match join {
+                Join::Exact => check_exact(path, first, &key, of, self.inner()).err(),
+                Join::Inner => nothing_shared(path, first, &key, of),
+                Join::Outer => None,
+            });
+            joined.add(added.join, refusal, added.contradicted);
         }
         // Nothing is taken from a dataset.
-        let reduces = join == Join::Inner && self.base.is_none();
-        for number in begin..self.surveys.len() {
-            let keys = keys_of(number)?;
-            let joined = index.join(path(number), &keys)?;
-            match join {
-                Join::Exact => check_exact(path(number), first, &key, &joined, self.inner())?,
-                Join::Outer => index = index.extended(path(number), &keys)?,
-                Join::Inner if reduces => index = index.reduced(path(number), &keys)?,
-                Join::Inner => {}
+        let reduces = join == Join::Inner && self.base.is_none() && self.surveys.len() > 1;
+        if reduces {
+            known.keep_common();
+            if known.len() == 0 && joined.refusal.is_none() {
+                // Each shares some with the first, and there is none that all share.
+                let last = self.surveys.len() - 1;
+                let join = GeneJoin {
+                    shared: 0,
+                    ..joined.joins[last].clone()
+                };
+                joined.refusal = nothing_shared(self.path(last), first, &key, &join);
             }
-            joins.push(joined);
         }
-        if reduces && self.surveys.len() > 1 {
+        let (count, learned_ids) = (known.len() as u64, known.learned().clone());
+        let (keys, ids) = known.finish();
+        if reduces {
             // Only now it is known which genes are left.
-            for (number, joined) in joins.iter_mut().enumerate() {
-                let keys = keys_of(number)?;
-                *joined = index.join(path(number), &keys)?;
+            let list = match key {
+                GeneKey::IdsOrNames => GeneList::of_names(keys.clone().into(), Some(&ids)),
+                _ => GeneList::of_column(keys.clone().into()),
+            };
+            let index = GeneIndex::new(list, &key);
+            for number in 0..self.surveys.len() {
+                let (path, list) = (self.path(number), list_of(number)?);
+                // What cannot be joined was refused above.
+                let Ok(join) = index.join(path, &list) else {
+                    continue;
+                };
+                joined.joins[number] = join;
             }
         }
-        let genes = index.len() as u64;
+        if join == Join::Inner {
+            for join in &mut joined.joins {
+                join.dropped = join.extra;
+            }
+        }
+        for (number, (join, warnings)) in joined.joins.iter().zip(&mut joined.warnings).enumerate()
+        {
+            if reduces || number >= begin {
+                warnings.extend(few_shared(self.options.join, &key, join, first));
+            }
+        }
+        let by_ids = key == GeneKey::IdsOrNames;
         let changed = match self.base {
-            Some(base) => genes != base.base.genes,
+            Some(base) => count != base.base.genes,
             None => join != Join::Exact && self.surveys.len() > 1,
         };
-        let keys = changed.then(|| {
-            let keys = index.keys().iter();
-            keys.map(|key| key.unwrap_or_default().to_string())
-                .collect()
-        });
-        Ok((GenePlan { join, key, keys }, genes, joins))
+        Ok(JoinedGenes {
+            count,
+            plan: GenePlan {
+                join,
+                ids: by_ids.then_some(ids),
+                keys: (changed || by_ids).then_some(keys),
+                key,
+                learned_ids,
+                id_versions: self.options.id_versions,
+            },
+            joins: joined.joins,
+            warnings: joined.warnings,
+            refusal: joined.refusal,
+        })
+    }
+
+    fn path(&self, number: usize) -> &Path {
+        &self.surveys[number].description.path
+    }
+
+    pub(super) fn key_reader(&self, key: &GeneKey) -> KeyReader<'_> {
+        KeyReader::new(self.inputs, key.clone(), self.options.id_versions)
+    }
+
+    fn digest(&self, key: &GeneKey, number: usize) -> Option<String> {
+        key.digest_in(&self.surveys[number].gene_lists)
+    }
+
+    /// Names that the user chose are taken at their word.
+    fn trust(&self) -> Trust {
+        match self.options.gene_key {
+            Some(GeneKey::Id) => Trust::Names,
+            _ => Trust::Nothing,
+        }
+    }
+
+    /// The genes of the dataset that is appended to.
+    fn base_list(&self, key: &GeneKey) -> Result<GeneList, PlanError> {
+        let base = self.base.ok_or(PlanError::NoInput)?;
+        let wanted = match key {
+            GeneKey::IdsOrNames => &GeneKey::Id,
+            key => key,
+        };
+        let keys = base.keys(wanted).ok_or_else(|| PlanError::NoBaseKey {
+            path: base.path.clone(),
+            column: key.to_string(),
+        })?;
+        let list = match key {
+            GeneKey::Column(_) => GeneList::of_column(keys.clone()),
+            _ => GeneList::of_names(keys.clone(), Some(&base.gene_ids)),
+        };
+        Ok(list.under(self.options.id_versions))
     }
 
     /// By what genes are known: what was asked for, what the dataset's were, or what is usual.
@@ -71,21 +181,91 @@ impl Planner<'_> {
         if let Some(key) = &self.options.gene_key {
             return key.clone();
         }
+        if self.base.is_none() && self.surveys.len() < 2 {
+            return GeneKey::Id;
+        }
         let stable = GeneKey::Column(STABLE_IDS.into());
-        match self.base {
-            None if self.surveys.len() < 2 => return GeneKey::Id,
-            None => {}
-            // Whatever joined them until now, so that a gene stays what it is.
-            Some(base) => match &base.gene_key {
-                Some(key) => return key.clone(),
-                None if base.keys(&stable).is_none() => return GeneKey::Id,
-                None => {}
-            },
+        // Whatever joined them until now, so that a gene stays what it is.
+        let until_now = self.base.and_then(|base| base.gene_key.as_ref());
+        if let Some(GeneKey::Column(name)) = until_now
+            && name != STABLE_IDS
+        {
+            return GeneKey::Column(name.clone());
         }
-        let has = |survey: &Survey| has_key_column(&survey.description.var, STABLE_IDS);
-        match self.surveys.iter().all(has) {
-            true => stable,
-            false => GeneKey::Id,
+        let has = |survey: &&Survey| has_key_column(&survey.description.var, STABLE_IDS);
+        let complete = |survey: &Survey| has(&survey) && survey.gene_lists.stable_ids.is_some();
+        let of_base = |of: &dyn Fn(&super::BaseSurvey) -> bool, none| self.base.map_or(none, of);
+        let any = self.surveys.iter().any(|survey| has(&survey))
+            || of_base(&|base| base.gene_ids.iter().any(Option::is_some), false);
+        let all = self.surveys.iter().all(complete)
+            && of_base(&|base| base.keys(&stable).is_some(), true);
+        match until_now {
+            Some(GeneKey::IdsOrNames) => GeneKey::IdsOrNames,
+            _ if !any => GeneKey::Id,
+            None | Some(GeneKey::Column(_)) if all => stable,
+            _ => GeneKey::IdsOrNames,
         }
+    }
+}
+
+/// What is gathered of all inputs.
+#[derive(Default)]
+struct Joins {
+    joins: Vec<GeneJoin>,
+    warnings: Vec<Vec<String>>,
+    refusal: Option<PlanError>,
+}
+
+impl Joins {
+    fn add(
+        &mut self,
+        join: GeneJoin,
+        refusal: Option<PlanError>,
+        contradicted: Option<(u64, String)>,
+    ) {
+        self.joins.push(join);
+        self.refusal = self.refusal.take().or(refusal);
+        let warning = contradicted.map(|(count, example)| {
+            format!(
+                "genes: {count} are joined by name although their {STABLE_IDS} differ, such as {example}"
+            )
+        });
+        self.warnings.push(warning.into_iter().collect());
+    }
+}
+
+/// Refuses to leave out all genes of an input.
+fn nothing_shared(path: &Path, first: &Path, key: &GeneKey, join: &GeneJoin) -> Option<PlanError> {
+    if join.shared > 0 {
+        return None;
+    }
+    let examples = |examples: &[String]| match examples {
+        [] => "none".to_string(),
+        some => some.join(", "),
+    };
+    Some(PlanError::NothingShared {
+        path: path.to_path_buf(),
+        first: first.to_path_buf(),
+        key: key.to_string(),
+        own: examples(&join.extra_examples),
+        others: examples(&join.missing_examples),
+    })
+}
+
+/// A word on an input that has few genes in common with the others.
+fn few_shared(join: Join, key: &GeneKey, genes: &GeneJoin, first: &Path) -> Option<String> {
+    let GeneJoin {
+        genes: all, shared, ..
+    } = *genes;
+    let known = shared.saturating_add(genes.missing);
+    match join {
+        Join::Outer if shared.saturating_mul(2) < all.min(known) => Some(format!(
+            "genes: only {shared} of its {all} are among the {known} of {} and the inputs before it (by {key}); the others are added",
+            first.display()
+        )),
+        Join::Inner if shared.saturating_mul(2) < all => Some(format!(
+            "genes: only {shared} of its {all} are shared (by {key}); the others are left out with their values"
+        )),
+        _ => None,
     }
 }

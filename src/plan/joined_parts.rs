@@ -6,10 +6,15 @@ use std::path::Path;
 use super::join::{self, JoinedMatrix, Rule, Take};
 use super::planner::Planner;
 use super::{
-    Join, PlanError, PlannedColumn, PlannedEmbedding, Table, Widening, columns, continued, extras,
+    GeneKey, Join, PlanError, PlannedColumn, PlannedEmbedding, Table, Widening, columns, continued,
+    extras,
 };
-use crate::source::{Matrix, MatrixName};
-use crate::survey::Survey;
+use crate::source::{GENE_ID_VERSION, GENE_IDS_VERSION, Matrix, MatrixName};
+use crate::survey::{STABLE_IDS, Survey};
+
+/// Columns of genes that are kept if any input has them: the identifiers of the genes, and what
+/// identifiers were with their versions.
+const ALWAYS: [&str; 3] = [STABLE_IDS, GENE_ID_VERSION, GENE_IDS_VERSION];
 
 /// A frame of the dataset: columns, then embeddings.
 pub(super) struct Frame {
@@ -39,6 +44,7 @@ impl Planner<'_> {
             part,
             flag,
             inner,
+            always: &[],
         }
     }
 
@@ -116,7 +122,17 @@ impl Planner<'_> {
             Table::Obs => (&survey.description.obsm[..], &survey.obsm[..]),
             Table::Var => (&survey.description.varm[..], &survey.varm[..]),
         });
-        let rule = self.rule(part, join, flag);
+        let rule = Rule {
+            always: match table {
+                Table::Obs => &[],
+                // Without it nobody could tell afterwards by what genes were joined.
+                Table::Var if join == Join::Inner && self.gene_key() == GeneKey::IdsOrNames => {
+                    &ALWAYS
+                }
+                Table::Var => &ALWAYS[1..],
+            },
+            ..self.rule(part, join, flag)
+        };
         let list_rule = self.rule(lists, join, flag);
         let Some(base) = self.base else {
             let columns = columns::named(&join::columns(rule, &columns)?, table, &[], &[]);

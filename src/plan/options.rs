@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Compression, Dtypes, GeneKey, Join};
+use super::{Compression, Dtypes, GeneKey, IdVersions, Join};
 use crate::survey::ValueType;
 
 /// What a user may choose.
@@ -19,6 +19,8 @@ pub struct PlanOptions {
     /// By what genes are joined; `None` for identifiers that do not change where all inputs have
     /// them, else the names of the genes.
     pub gene_key: Option<GeneKey>,
+    /// Whether genes are joined with or without the versions of their identifiers.
+    pub id_versions: IdVersions,
     /// How the columns, layers and embeddings of cells are joined.
     pub obs_join: Join,
     /// How the columns and embeddings of genes are joined.
@@ -58,6 +60,7 @@ impl Default for PlanOptions {
             fragment_rows: 100_000_000,
             join: Join::Exact,
             gene_key: None,
+            id_versions: IdVersions::Keep,
             obs_join: Join::Exact,
             var_join: Join::Exact,
             duplicate_cells: Duplicates::Refuse,

@@ -86,7 +86,11 @@ impl Planner<'_> {
         let cells = self.surveys.iter().map(|survey| survey.description.cells);
         let cells = cells.fold(first_cell, u64::saturating_add);
         let cell_type = options.dtypes.cell_type(path, cells)?;
-        let (gene_plan, genes, gene_joins) = self.genes()?;
+        let joined = self.genes()?;
+        if let Some(refusal) = joined.refusal {
+            return Err(refusal);
+        }
+        let (gene_plan, genes) = (joined.plan, joined.count);
         let gene_key = gene_plan.key.clone();
         let gene_type = match self.base {
             None => options.dtypes.gene_type(path, genes)?,
@@ -113,6 +117,7 @@ impl Planner<'_> {
         let value = self.value()?;
         let obs = self.frame(Table::Obs, genes)?;
         let var = self.frame(Table::Var, genes)?;
+        let of_genes = joined.joins.into_iter().zip(joined.warnings);
 
         let kept_layers = self.base.map_or(&[][..], |base| &base.layers);
         let mut planned_layers = Vec::new();
@@ -175,7 +180,8 @@ impl Planner<'_> {
             inputs: Vec::new(),
         };
         let mut next = first_cell;
-        for (number, (survey, gene_join)) in self.surveys.iter().zip(gene_joins).enumerate() {
+        for (number, (survey, of_genes)) in self.surveys.iter().zip(of_genes).enumerate() {
+            let (gene_join, gene_warnings) = of_genes;
             let of_input = |matrices: &[JoinedMatrix]| -> Vec<Matrix> {
                 matrices
                     .iter()
@@ -200,7 +206,7 @@ impl Planner<'_> {
                 gene_list: gene_key.digest_in(&survey.gene_lists),
                 converted: [&description.converted[..], &survey.uns_converted].concat(),
                 left_out,
-                warnings: description.warnings.clone(),
+                warnings: [&description.warnings[..], &gene_warnings].concat(),
                 repeated_cells: survey.repeated_cells.clone(),
                 repeated_genes: survey.repeated_genes.clone(),
             });

@@ -159,6 +159,15 @@ impl Note {
     }
 }
 
+/// A gene whose name is not its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepeatedName {
+    /// Its position.
+    pub gene: u64,
+    /// What the file calls it.
+    pub name: String,
+}
+
 /// What an input holds besides tables and matrices, as JSON.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Uns {

@@ -23,6 +23,7 @@ mod raw;
 mod search;
 mod selection;
 mod soma;
+pub(crate) mod stable_id;
 mod tenx_h5;
 mod tenx_mtx;
 mod text;
@@ -36,7 +37,8 @@ use arrow::array::{RecordBatch, StringArray};
 
 pub use chunk::{CellChunk, ChunkBudget, Chunks, PendingChunk};
 pub use describe::{
-    Axis, Column, ColumnKind, Description, Embedding, Layout, Matrix, MatrixName, Note, Uns,
+    Axis, Column, ColumnKind, Description, Embedding, Layout, Matrix, MatrixName, Note,
+    RepeatedName, Uns,
 };
 pub use error::SourceError;
 pub use format::{Format, detect};
@@ -46,6 +48,11 @@ pub use number::{NumberType, Numbers};
 pub use options::{GeneId, MainMatrix, Names, OpenOptions, Orientation, RawUse};
 pub use search::inputs_of;
 pub use selection::{Part, Pattern, PatternError, Selection};
+
+/// The columns that keep names of genes, and the column `gene_ids`, with the versions that were taken
+/// from them.
+pub const GENE_ID_VERSION: &str = "gene_id_version";
+pub const GENE_IDS_VERSION: &str = "gene_ids_version";
 
 /// An input of cells. Implementations are cheap to open and hold no more than headers.
 pub trait CellSource: Send + Sync {
@@ -62,6 +69,13 @@ pub trait CellSource: Send + Sync {
 
     /// The identifiers of a range of genes.
     fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError>;
+
+    /// The genes whose name in the file several have (or had, before some were left out), where
+    /// [`CellSource::gene_ids`] gives each a name of its own: the suffix that tells them apart is
+    /// given by their places in this file, and means nothing in another.
+    fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
+        Ok(Vec::new())
+    }
 
     /// The columns that describe a range of cells, as stored: categoricals as dictionaries,
     /// missing values as nulls. The columns are those of [`Description::obs`], in that order.

@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::gene_lists::ListDigest;
+use super::gene_lists::{ListDigest, Versions};
 use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, SourceError};
 
@@ -46,6 +46,7 @@ pub(super) struct Taken {
     pub cell_hashes: Vec<u64>,
     /// The digest of the identifiers of the genes alone.
     pub gene_ids: String,
+    pub gene_versions: Versions,
 }
 
 type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
@@ -120,9 +121,11 @@ pub(super) fn take(source: &dyn CellSource) -> Result<Taken, SourceError> {
     let (repeated_cells, cell_hashes) =
         look_through(cells, &|rows| source.cell_ids(rows), |id| digest.add(id))?;
     digest.begin(genes);
+    let mut gene_versions = Versions::default();
     let (repeated_genes, _) = look_through(genes, &|rows| source.gene_ids(rows), |id| {
         digest.add(id);
         gene_ids.add(id);
+        gene_versions.add(id);
     })?;
     Ok(Taken {
         fingerprint: Fingerprint {
@@ -137,6 +140,7 @@ pub(super) fn take(source: &dyn CellSource) -> Result<Taken, SourceError> {
         repeated_genes,
         cell_hashes,
         gene_ids: gene_ids.finish(),
+        gene_versions,
     })
 }
 

@@ -1,12 +1,12 @@
 //! The columns of cells and genes, read once before anything is written.
 
-use super::gene_lists::{ColumnDigest, STABLE_IDS};
+use super::gene_lists::{ColumnDigest, Digested, STABLE_IDS};
 use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{CellSource, SourceError};
 
 /// Reads all columns and forgets them: a frame that cannot be read must not be found out after
 /// hours of writing the matrix. Returns the digest of the genes' stable identifiers.
-pub(super) fn check(source: &dyn CellSource) -> Result<Option<String>, SourceError> {
+pub(super) fn check(source: &dyn CellSource) -> Result<Digested, SourceError> {
     let description = source.description();
     let mut blocks = RowBlocks::new(0..description.cells, description.obs.len());
     while let Some(rows) = blocks.next() {

@@ -13,12 +13,12 @@ mod value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::source::{Axis, CellSource, Description, Inputs, Note, SourceError};
+use crate::source::{Axis, CellSource, Description, Inputs, Note, RepeatedName, SourceError};
 
 pub use exact::FloatType;
 pub(crate) use fingerprint::id_hash;
 pub use fingerprint::{Fingerprint, Repeats};
-pub use gene_lists::{GeneLists, STABLE_IDS};
+pub use gene_lists::{GeneLists, STABLE_IDS, Versions};
 pub use matrix::MatrixSurvey;
 pub(crate) use value::first_misfit;
 pub use value::{ValueType, ValueTypes};
@@ -38,6 +38,8 @@ pub struct Survey {
     pub cell_hashes: Vec<u64>,
     /// By which it is known that two inputs have the same genes.
     pub gene_lists: GeneLists,
+    /// Genes whose names were told apart by their places.
+    pub repeated_names: Vec<RepeatedName>,
     /// The matrix that becomes the expression table.
     pub main: MatrixSurvey,
     pub layers: Vec<MatrixSurvey>,
@@ -116,8 +118,11 @@ impl Survey {
             cell_hashes: taken.cell_hashes,
             gene_lists: GeneLists {
                 ids: taken.gene_ids,
-                stable_ids,
+                stable_ids: stable_ids.complete,
+                known_ids: stable_ids.known,
+                versions: [taken.gene_versions, stable_ids.versions],
             },
+            repeated_names: source.repeated_names()?,
             main: MatrixSurvey::of(source, &description.main, [cells, genes])?,
             layers: matrices([cells, genes], &description.layers)?,
             obsm: embeddings(Axis::Cells, cells, &description.obsm)?,

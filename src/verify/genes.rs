@@ -1,13 +1,11 @@
 //! The genes of an input among those of a dataset of several.
 
-use arrow::array::{AsArray, StringArray};
-
 use super::against::Comparison;
 use super::{Problem, Problems, VerifyError};
-use crate::dataset::SourceNote;
-use crate::plan::{GeneIndex, GeneKey, GeneMap, gene_keys};
-use crate::source::{CellSource, Part};
-use crate::table::{RowReader, TableName};
+use crate::dataset::{DatasetError, SourceNote};
+use crate::plan::{GeneIndex, GeneMap, gene_keys};
+use crate::source::CellSource;
+use crate::table::TableName;
 
 /// Where the genes of an input are; `None` where that cannot be told, which is noted.
 pub(super) fn joined(
@@ -18,33 +16,21 @@ pub(super) fn joined(
 ) -> Result<Option<GeneMap>, VerifyError> {
     let config = with.dataset.config();
     let key = config.gene_key.clone().unwrap_or_default();
-    let column = match &key {
-        GeneKey::Id => "gene_id".to_string(),
-        GeneKey::Column(name) => {
-            let mut notes = config.column_notes.iter();
-            let renamed = notes.find(|note| note.part == Part::Var && note.column == *name);
-            renamed.map_or_else(|| name.clone(), |note| note.written_as.clone())
-        }
-    };
-    let Some(table) = with.tables.get(&TableName::Genes) else {
+    let versions = config.gene_id_versions;
+    if !with.tables.contains_key(&TableName::Genes) {
         return Ok(None);
-    };
-    let path = with.dataset.path().join(TableName::Genes.folder());
-    let mut rows = with.runtime.block_on(RowReader::over(table, &path, None))?;
-    let mut all: Vec<Option<String>> = Vec::new();
-    while let Some(batch) = with.runtime.block_on(rows.next())? {
-        let texts = batch.column_by_name(&column);
-        let Some(texts) = texts.and_then(|texts| texts.as_string_opt::<i32>()) else {
-            problems.add(Problem::new(
-                "genes",
-                format!("the column {column} is missing"),
-            ));
-            return Ok(None);
-        };
-        all.extend(texts.iter().map(|text| text.map(str::to_string)));
     }
-    let index = GeneIndex::new(StringArray::from(all));
-    let keys = gene_keys(source, &key)?;
+    let list = with.runtime.block_on(with.dataset.list_of_genes(&key));
+    let list = match list {
+        Ok(list) => list.under(versions),
+        Err(DatasetError::CannotContinue { why, .. }) => {
+            problems.add(Problem::new("genes", why));
+            return Ok(None);
+        }
+        Err(other) => return Err(other.into()),
+    };
+    let index = GeneIndex::new(list, &key);
+    let keys = gene_keys(source, &key)?.under(versions);
     let join = index.join(&note.path, &keys)?;
     let expected = note.gene_join.clone().unwrap_or_default();
     // With an outer join, what was extra when the input was planned has become the dataset's.

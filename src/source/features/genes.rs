@@ -1,5 +1,6 @@
 //! Features as genes: chosen, named, described.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,7 +12,9 @@ use super::wanted::{describe_types, wanted};
 use super::{FeatureList, Kept};
 use crate::source::error::Place;
 use crate::source::view::{renamed, with_names};
-use crate::source::{Column, ColumnKind, GeneId, Note, OpenOptions, Part, Selection, SourceError};
+use crate::source::{
+    Column, ColumnKind, GeneId, Note, OpenOptions, Part, RepeatedName, Selection, SourceError,
+};
 
 /// The genes of an input and their columns.
 #[derive(Debug)]
@@ -19,6 +22,7 @@ pub(crate) struct Genes {
     ids: StringArray,
     columns: Vec<(Column, ArrayRef)>,
     kept: Arc<Kept>,
+    repeated: Vec<RepeatedName>,
     /// What was converted, what was left out, what a user should know.
     pub converted: Vec<Note>,
     pub left_out: Vec<Note>,
@@ -47,6 +51,10 @@ impl Genes {
             GeneId::Ensembl => by_ensembl(&list, place)?,
         };
         let kept = Kept::of(&mask);
+        let repeated = match options.gene_id {
+            GeneId::Symbol => repeated(&list, &names, &mask),
+            GeneId::Ensembl => Vec::new(),
+        };
         let mask = BooleanArray::from(mask);
         let columns = selected(
             columns,
@@ -62,6 +70,7 @@ impl Genes {
             ids: ids.ok_or_else(|| place.damaged("its names are no texts"))?,
             columns,
             kept: Arc::new(kept),
+            repeated,
             converted,
             left_out,
             warnings,
@@ -81,6 +90,11 @@ impl Genes {
     /// The identifiers of a range.
     pub fn ids(&self, range: Range<u64>) -> StringArray {
         slice(&self.ids, range)
+    }
+
+    /// The genes that share their symbol with another, or whose name has a suffix for it.
+    pub fn repeated_names(&self) -> Vec<RepeatedName> {
+        self.repeated.clone()
     }
 
     /// The columns, without the identifiers.
@@ -159,6 +173,31 @@ fn by_symbol(
     }
     add("feature_types", &list.types);
     Ok((names, columns))
+}
+
+/// Of the features that are kept, those whose symbol several of them have, and those whose name is
+/// not their symbol.
+fn repeated(list: &FeatureList, names: &StringArray, mask: &[bool]) -> Vec<RepeatedName> {
+    let Some(symbols) = list.symbols.as_ref().or(list.ids.as_ref()) else {
+        return Vec::new();
+    };
+    let kept = || {
+        let rows = symbols.iter().zip(names.iter()).zip(mask);
+        let rows = rows.filter(|(_, kept)| **kept).map(|(texts, _)| texts);
+        rows.map(|(symbol, name)| (symbol.unwrap_or_default(), name.unwrap_or_default()))
+    };
+    let mut counts: HashMap<&str, u64> = HashMap::new();
+    for (symbol, _) in kept() {
+        *counts.entry(symbol).or_default() += 1;
+    }
+    let repeated = (0u64..).zip(kept());
+    let repeated = repeated.filter(|(_, (symbol, name))| counts[symbol] > 1 || symbol != name);
+    repeated
+        .map(|(gene, (symbol, _))| RepeatedName {
+            gene,
+            name: symbol.to_string(),
+        })
+        .collect()
 }
 
 /// Genes by their identifiers, as they are.
@@ -265,6 +304,8 @@ mod tests {
         assert_eq!(names, ["gene_ids", "feature_types", "genome"]);
         assert!(genes.warnings[0].contains("Antibody Capture (1), Gene Expression (3)"));
         assert!(genes.converted[0].reason.contains("suffix"));
+        let repeated: Vec<u64> = genes.repeated_names().iter().map(|r| r.gene).collect();
+        assert_eq!(repeated, [0, 2]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::features::Genes;
 use super::hdf5::Hdf5File;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, MatrixName,
-    Numbers, OpenOptions, SourceError, Uns,
+    Numbers, OpenOptions, RepeatedName, SourceError, Uns,
 };
 
 pub(super) use layout::{Kind, kind_of};
@@ -127,6 +127,10 @@ impl CellSource for TenxH5Source {
 
     fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         Ok(self.genes.ids(genes))
+    }
+
+    fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
+        Ok(self.genes.repeated_names())
     }
 
     fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {

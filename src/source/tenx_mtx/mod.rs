@@ -40,7 +40,7 @@ use super::text::TextFile;
 use super::turn::TurnOptions;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, MatrixName, Note,
-    Numbers, OpenOptions, SourceError, Uns,
+    Numbers, OpenOptions, RepeatedName, SourceError, Uns,
 };
 
 pub(super) use choice::{matrices_in, matrices_of};
@@ -239,6 +239,10 @@ impl CellSource for TenxMtxSource {
 
     fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         Ok(self.genes.ids(genes))
+    }
+
+    fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
+        Ok(self.genes.repeated_names())
     }
 
     fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {

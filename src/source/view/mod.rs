@@ -15,7 +15,8 @@ pub(super) use subset::Subset;
 pub(in crate::source) use unique::{UniqueNames, renamed, with_names};
 
 use super::{
-    Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, SourceError, Uns,
+    Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, RepeatedName,
+    SourceError, Uns,
 };
 
 /// An input that changes what another says of its cells and genes, and nothing of its matrices.
@@ -30,8 +31,16 @@ pub(super) trait View: Send + Sync {
         self.inner().gene_ids(genes)
     }
 
+    fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
+        self.inner().repeated_names()
+    }
+
     fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
         self.inner().obs(cells)
+    }
+
+    fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
+        self.inner().var(genes)
     }
 }
 
@@ -56,8 +65,12 @@ impl<V: View> CellSource for V {
         View::obs(self, cells)
     }
 
+    fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
+        View::repeated_names(self)
+    }
+
     fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
-        self.inner().var(genes)
+        View::var(self, genes)
     }
 
     fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {

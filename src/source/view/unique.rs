@@ -8,7 +8,7 @@ use arrow::array::StringArray;
 
 use super::View;
 use crate::source::blocks::RowBlocks;
-use crate::source::{CellSource, Description, Note, SourceError};
+use crate::source::{CellSource, Description, Note, RepeatedName, SourceError};
 
 /// An input whose cells (and genes) all have names of their own.
 pub(in crate::source) struct UniqueNames {
@@ -16,6 +16,7 @@ pub(in crate::source) struct UniqueNames {
     description: Description,
     cells: HashMap<u64, String>,
     genes: HashMap<u64, String>,
+    repeated: Vec<RepeatedName>,
 }
 
 impl UniqueNames {
@@ -35,13 +36,51 @@ impl UniqueNames {
                 ));
             }
         }
+        let mut repeated = source.repeated_names()?;
+        repeated.extend(before(&*source, &genes)?);
         Ok(UniqueNames {
             source,
             description,
             cells,
             genes,
+            repeated,
         })
     }
+}
+
+/// The genes that share a name with one that was renamed.
+fn before(
+    source: &dyn CellSource,
+    renamed: &HashMap<u64, String>,
+) -> Result<Vec<RepeatedName>, SourceError> {
+    let mut found = Vec::new();
+    if renamed.is_empty() {
+        return Ok(found);
+    }
+    let look = |visit: &mut dyn FnMut(u64, &str)| -> Result<(), SourceError> {
+        let mut blocks = RowBlocks::new(0..source.description().genes, 1);
+        while let Some(block) = blocks.next() {
+            let names = source.gene_ids(block.clone())?;
+            blocks.held(names.values().len() as u64);
+            for (gene, name) in block.zip(names.iter()) {
+                visit(gene, name.unwrap_or_default());
+            }
+        }
+        Ok(())
+    };
+    let mut names = HashSet::new();
+    look(&mut |gene, name| {
+        if renamed.contains_key(&gene) {
+            names.insert(name.to_string());
+        }
+    })?;
+    look(&mut |gene, name| {
+        if names.contains(name) {
+            let name = name.to_string();
+            found.push(RepeatedName { gene, name });
+        }
+    })?;
+    Ok(found)
 }
 
 type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
@@ -138,6 +177,10 @@ impl View for UniqueNames {
     fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         let ids = self.source.gene_ids(genes.clone())?;
         Ok(with_names(ids, genes, &self.genes))
+    }
+
+    fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
+        Ok(self.repeated.clone())
     }
 }
 

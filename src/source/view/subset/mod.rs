@@ -18,7 +18,7 @@ use super::super::error::Place;
 use crate::source::blocks::RowBlocks;
 use crate::source::{
     Axis, CellChunk, CellSource, ChunkBudget, Chunks, Description, Layout, MatrixName, Note,
-    Numbers, OpenOptions, PendingChunk, SourceError, Uns,
+    Numbers, OpenOptions, PendingChunk, RepeatedName, SourceError, Uns,
 };
 use kept::Kept;
 
@@ -232,6 +232,19 @@ impl CellSource for Subset {
 
     fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         self.ids(Axis::Genes, genes, |rows| self.source.gene_ids(rows))
+    }
+
+    fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
+        let mut repeated = self.source.repeated_names()?;
+        if let Some(places) = self.places(Axis::Genes) {
+            repeated.retain_mut(|repeated| {
+                let place = usize::try_from(repeated.gene).ok();
+                let place = place.and_then(|gene| *places.get(gene)?);
+                repeated.gene = u64::from(place.unwrap_or(u32::MAX));
+                place.is_some()
+            });
+        }
+        Ok(repeated)
     }
 
     fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {

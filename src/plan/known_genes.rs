@@ -1,0 +1,377 @@
+//! The genes of a dataset in the making: each list is joined with those before it, and nothing is
+//! joined that might be another gene.
+//!
+//! By a column, genes are the same where their values are. By names, likewise, but for names that
+//! only places tell apart. By identifiers where there are any: a gene with an identifier is the one
+//! of that identifier, or the one of its name that has none; a gene without one is that of its name.
+//! Whatever the order of the lists, a name that genes of two identifiers have joins no gene that has
+//! none.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::repeated_names::{Trust, repeated, twice};
+use super::{GeneJoin, GeneKey, GeneList, GeneMap, PlanError};
+use crate::source::RepeatedName;
+use crate::survey::STABLE_IDS;
+
+/// A list that is to be joined.
+pub(super) struct Joining<'a> {
+    pub path: &'a Path,
+    pub list: &'a GeneList,
+    /// Genes whose names the reader told apart.
+    pub repeated: &'a [RepeatedName],
+    pub grow: Grow,
+    /// Whether genes of it that have identifiers may be those of others that had none.
+    pub names_joined: bool,
+}
+
+/// What becomes of genes that are not known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grow {
+    Yes,
+    No,
+}
+
+/// How a list was joined.
+pub(super) struct Added {
+    pub join: GeneJoin,
+    /// Why it must not be, if so.
+    pub refusal: Option<PlanError>,
+    /// Genes that were joined although their identifiers differ, with one of them.
+    pub contradicted: Option<(u64, String)>,
+}
+
+struct Known {
+    key: String,
+    id: Option<String>,
+    /// How many lists have it.
+    found: usize,
+}
+
+/// What a name was seen to stand for.
+#[derive(Default)]
+struct Name {
+    /// The first gene that was added under it.
+    place: Option<u32>,
+    /// The identifiers of its genes, and in which list: two different ones at most.
+    ids: Vec<(String, usize)>,
+    /// A list that has a gene of the name without an identifier.
+    bare: Option<usize>,
+    /// A list in which several genes are called so, or are made of this name.
+    repeated: Option<usize>,
+}
+
+pub(super) struct KnownGenes {
+    key: GeneKey,
+    trust: Trust,
+    genes: Vec<Known>,
+    by_id: HashMap<String, u32>,
+    names: HashMap<String, Name>,
+    lists: Vec<PathBuf>,
+    first: Option<GeneList>,
+    /// Digests of the keys of all lists.
+    seen: HashSet<u128>,
+    /// A key that two genes of one list have, and that list.
+    twice: Option<(String, usize)>,
+    learned: BTreeMap<u32, String>,
+}
+
+impl KnownGenes {
+    pub fn new(key: &GeneKey, trust: Trust) -> Self {
+        KnownGenes {
+            key: key.clone(),
+            trust,
+            genes: Vec::new(),
+            by_id: HashMap::new(),
+            names: HashMap::new(),
+            lists: Vec::new(),
+            first: None,
+            seen: HashSet::new(),
+            twice: None,
+            learned: BTreeMap::new(),
+        }
+    }
+
+    /// Joins the next list.
+    pub fn add(&mut self, new: &Joining<'_>) -> Added {
+        let (list, number) = (new.list, self.lists.len());
+        self.lists.push(new.path.to_path_buf());
+        let repeated = match self.key {
+            GeneKey::Column(_) => HashMap::new(),
+            _ => repeated(list, new.repeated, self.trust),
+        };
+        let mut refusal = self.repeats(list, number);
+        let mut exempt = !self.seen.insert(digest(list));
+        let is_first = self.first.as_ref().is_some_and(|first| first == list);
+        exempt |= number == 0;
+        let places: Vec<u32> = match is_first {
+            true => (0u32..).take(list.len()).collect(),
+            false => (0..list.len()).map(|gene| self.place(list, gene)).collect(),
+        };
+        if !exempt {
+            let mut genes = (0..list.len()).zip(&places);
+            let found = genes.find_map(|(gene, &place)| {
+                self.given_by_place(new, gene, place, repeated.get(&gene))
+            });
+            refusal = refusal.or(found);
+        }
+        let contradicted = self.contradicted(list, &places);
+        let join = GeneJoin::of(list, &places, self.genes.len(), |place| {
+            self.genes[place].key.clone()
+        });
+        let known = self.genes.len();
+        for (gene, &place) in places.iter().enumerate() {
+            let place = match self.genes.get_mut(place as usize) {
+                Some(known) => {
+                    known.found += 1;
+                    Some(place)
+                }
+                None if new.grow == Grow::Yes => Some(self.push(list, gene)),
+                None => None,
+            };
+            if let Some(place) = place.filter(|&place| (place as usize) < known) {
+                self.learn(place, list.id(gene));
+            }
+            let found = self.note(new, number, gene, place, repeated.get(&gene));
+            refusal = refusal.or(found);
+        }
+        if self.first.is_none() {
+            self.first = Some(list.clone());
+        }
+        Added {
+            join,
+            refusal: refusal.filter(|_| number > 0),
+            contradicted,
+        }
+    }
+
+    /// Whether a key stands for two genes of this list, or of one before it, unless all lists are
+    /// the same.
+    fn repeats(&mut self, list: &GeneList, number: usize) -> Option<PlanError> {
+        let (key, by) = match self.key {
+            GeneKey::IdsOrNames => {
+                let genes = 0..list.len();
+                let ids = genes.clone().filter_map(|gene| list.id(gene));
+                let bare: HashSet<&str> = genes
+                    .clone()
+                    .filter(|&gene| list.id(gene).is_none())
+                    .map(|gene| list.key(gene))
+                    .collect();
+                let names = genes.map(|gene| list.key(gene));
+                let names = names.filter(|name| bare.contains(name)).map(String::from);
+                match twice(ids.map(String::from)) {
+                    Some(id) => (Some(id), STABLE_IDS.to_string()),
+                    None => (twice(names), "name".to_string()),
+                }
+            }
+            _ => {
+                let keys = (0..list.len()).map(|gene| list.key(gene).to_string());
+                (twice(keys), self.key.to_string())
+            }
+        };
+        if let (Some(key), None) = (&key, &self.twice) {
+            self.twice = Some((key.clone(), number));
+        }
+        if self.first.as_ref().is_none_or(|first| first == list) {
+            return None;
+        }
+        let (key, of) = key.map(|key| (key, number)).or(self.twice.clone())?;
+        Some(PlanError::GeneTwice {
+            path: self.lists[of].clone(),
+            by,
+            key,
+        })
+    }
+
+    /// The known gene that a gene of a list is, or [`GeneMap::DROPPED`].
+    fn place(&self, list: &GeneList, gene: usize) -> u32 {
+        let id = match self.key {
+            GeneKey::IdsOrNames => list.id(gene),
+            _ => None,
+        };
+        if let Some(&place) = id.and_then(|id| self.by_id.get(id)) {
+            return place;
+        }
+        let place = self.names.get(list.key(gene)).and_then(|name| name.place);
+        let is_another = |&place: &u32| id.is_some() && self.genes[place as usize].id.is_some();
+        place
+            .filter(|place| !is_another(place))
+            .unwrap_or(GeneMap::DROPPED)
+    }
+
+    fn push(&mut self, list: &GeneList, gene: usize) -> u32 {
+        // More genes than 32 bits hold are refused when their number is known.
+        let place = u32::try_from(self.genes.len()).unwrap_or(GeneMap::DROPPED - 1);
+        let id = list.id(gene).map(String::from);
+        if let (GeneKey::IdsOrNames, Some(id)) = (&self.key, &id) {
+            self.by_id.entry(id.clone()).or_insert(place);
+        }
+        self.genes.push(Known {
+            key: list.key(gene).to_string(),
+            id,
+            found: 1,
+        });
+        place
+    }
+
+    /// A gene that had no identifier has one now.
+    fn learn(&mut self, place: u32, id: Option<&str>) {
+        let known = &mut self.genes[place as usize];
+        if let (GeneKey::IdsOrNames, None, Some(id)) = (&self.key, &known.id, id) {
+            known.id = Some(id.to_string());
+            self.by_id.insert(id.to_string(), place);
+            self.learned.insert(place, id.to_string());
+        }
+    }
+
+    /// Whether a gene would be joined, or told from another, by a name that was given by place.
+    fn given_by_place(
+        &self,
+        new: &Joining<'_>,
+        gene: usize,
+        place: u32,
+        own: Option<&String>,
+    ) -> Option<PlanError> {
+        let (key, id) = (new.list.key(gene), new.list.id(gene));
+        let by_ids = self.key == GeneKey::IdsOrNames;
+        if by_ids && id.is_some_and(|id| self.by_id.contains_key(id)) && place != GeneMap::DROPPED {
+            return None;
+        }
+        let names = std::iter::once(key).chain(own.map(String::as_str));
+        for name in names {
+            let Some(known) = self.names.get(name) else {
+                continue;
+            };
+            let bare = id.is_none() || known.bare.is_some() || !by_ids;
+            if !bare || (known.repeated.is_none() && own.is_none()) {
+                continue;
+            }
+            let of = known.repeated.map(|list| self.lists[list].clone());
+            let first = known.bare.or(known.ids.first().map(|(_, list)| *list));
+            return Some(PlanError::GivenByPlace {
+                path: new.path.to_path_buf(),
+                first: self.lists[first.or(known.repeated).unwrap_or(0)].clone(),
+                name: key.to_string(),
+                of: of.unwrap_or_else(|| new.path.to_path_buf()),
+                repeated: own.map_or(name, String::as_str).to_string(),
+                help: match self.trust {
+                    Trust::Names => "use --gene-key gene_ids where all have that column",
+                    Trust::Nothing => {
+                        "use --gene-key COLUMN to join by a column of identifiers, --gene-map FILE to give genes identifiers, or --gene-key gene_id if these are names of their own"
+                    }
+                },
+            });
+        }
+        None
+    }
+
+    /// Genes that a join by names alone brings together against their identifiers.
+    fn contradicted(&self, list: &GeneList, places: &[u32]) -> Option<(u64, String)> {
+        if self.key != GeneKey::Id {
+            return None;
+        }
+        let genes = places.iter().enumerate().filter_map(|(gene, &place)| {
+            let known = self.genes.get(place as usize)?.id.as_ref()?;
+            let id = list.id(gene).filter(|id| id != known)?;
+            Some(format!("{} ({known} and {id})", list.key(gene)))
+        });
+        let mut genes = genes.peekable();
+        let first = genes.peek().cloned()?;
+        Some((genes.count() as u64, first))
+    }
+
+    /// Keeps what a gene says of its name. Refuses a name that stands for two identifiers, and for a
+    /// gene without.
+    fn note(
+        &mut self,
+        new: &Joining<'_>,
+        number: usize,
+        gene: usize,
+        place: Option<u32>,
+        original: Option<&String>,
+    ) -> Option<PlanError> {
+        if let Some(original) = original {
+            let name = self.names.entry(original.clone()).or_default();
+            name.repeated.get_or_insert(number);
+        }
+        let (key, id) = (new.list.key(gene), new.list.id(gene));
+        let name = self.names.entry(key.to_string()).or_default();
+        if original.is_some() {
+            name.repeated.get_or_insert(number);
+        }
+        if name.place.is_none()
+            && let Some(place) = place
+            && self.genes[place as usize].key == key
+        {
+            name.place = Some(place);
+        }
+        match id {
+            Some(id) if name.ids.len() < 2 && name.ids.iter().all(|(known, _)| known != id) => {
+                name.ids.push((id.to_string(), number));
+            }
+            Some(_) => {}
+            None => {
+                name.bare.get_or_insert(number);
+            }
+        }
+        if new.names_joined {
+            name.bare.get_or_insert(number);
+        }
+        let ([one, other], Some(bare), GeneKey::IdsOrNames) = (&name.ids[..], name.bare, &self.key)
+        else {
+            return None;
+        };
+        Some(PlanError::IdsDiffer {
+            path: self.lists[bare].clone(),
+            name: key.to_string(),
+            one: one.0.clone(),
+            first: self.lists[one.1].clone(),
+            other: other.0.clone(),
+            second: self.lists[other.1].clone(),
+        })
+    }
+
+    /// How many genes there are.
+    pub fn len(&self) -> usize {
+        self.genes.len()
+    }
+
+    /// Identifiers that came to be known of genes that are described without.
+    pub fn learned(&self) -> &BTreeMap<u32, String> {
+        &self.learned
+    }
+
+    /// Keeps only those that all lists have.
+    pub fn keep_common(&mut self) {
+        let lists = self.lists.len();
+        let mut learned = BTreeMap::new();
+        let mut next = 0u32;
+        for (place, known) in (0u32..).zip(&self.genes) {
+            if known.found == lists {
+                let id = self.learned.remove(&place);
+                learned.extend(id.map(|id| (next, id)));
+                next += 1;
+            }
+        }
+        self.learned = learned;
+        self.genes.retain(|known| known.found == lists);
+    }
+
+    /// The keys of all genes, and their identifiers.
+    pub fn finish(self) -> (Vec<String>, Vec<Option<String>>) {
+        let genes = self.genes.into_iter();
+        genes.map(|known| (known.key, known.id)).unzip()
+    }
+}
+
+fn digest(list: &GeneList) -> u128 {
+    let mut digest = Xxh3::new();
+    for key in list.keys().iter().flatten() {
+        digest.update(&(key.len() as u64).to_le_bytes());
+        digest.update(key.as_bytes());
+    }
+    digest.digest128()
+}

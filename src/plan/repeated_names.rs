@@ -1,0 +1,88 @@
+//! Names that only the places of genes in their file tell apart.
+//!
+//! Symbols are not unique. Readers and anndata give all but the first gene of a symbol a suffix
+//! (`TBCE`, `TBCE-1`; R's `make.unique`: `TBCE.1`), in the order of the file: the same name is another
+//! gene in a file of another order, or one that was filtered before.
+
+use std::collections::{HashMap, HashSet};
+
+use super::GeneList;
+use crate::source::RepeatedName;
+use crate::source::stable_id::StableId;
+
+/// How much the names of a list are trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// The user said that genes are known by these names.
+    Names,
+    /// A name that looks as if it were made of another one is taken for that.
+    Nothing,
+}
+
+/// For each gene that shares its name, that name.
+pub(super) fn repeated(
+    list: &GeneList,
+    given: &[RepeatedName],
+    trust: Trust,
+) -> HashMap<usize, String> {
+    let mut found: HashMap<usize, String> = HashMap::new();
+    for repeated in given {
+        if let Ok(gene) = usize::try_from(repeated.gene) {
+            found.insert(gene, repeated.name.clone());
+        }
+    }
+    if trust == Trust::Names {
+        return found;
+    }
+    let mut places: HashMap<&str, usize> = HashMap::with_capacity(list.len());
+    for gene in 0..list.len() {
+        let name = list.key(gene);
+        if let Some(base) = base_of(name)
+            && let Some(&first) = places.get(base)
+        {
+            for gene in [first, gene] {
+                found.entry(gene).or_insert_with(|| base.to_string());
+            }
+        }
+        places.entry(name).or_insert(gene);
+    }
+    found
+}
+
+/// The name that another one may have been made of.
+fn base_of(name: &str) -> Option<&str> {
+    let (base, number) = name.rsplit_once(['-', '.'])?;
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    let counts = is_number && !number.is_empty() && !number.starts_with('0');
+    (counts && !base.is_empty() && StableId::parse(base).is_none()).then_some(base)
+}
+
+/// The first key that a list has twice.
+pub(super) fn twice(keys: impl Iterator<Item = String>) -> Option<String> {
+    let mut seen = HashSet::new();
+    let mut keys = keys;
+    keys.find(|key| !seen.insert(key.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffixes_are_suspected_behind_the_name_itself_only() {
+        let names = [
+            "A", "NKX2-1", "B-1", "A-1", "B", "C", "C.2", "D", "D-01", "ENSG1", "ENSG1.2",
+        ];
+        let list = GeneList::of_column(names.to_vec().into());
+        let mut found: Vec<_> = repeated(&list, &[], Trust::Nothing).into_iter().collect();
+        found.sort();
+        let wanted = [(0, "A"), (3, "A"), (5, "C"), (6, "C")];
+        assert_eq!(found, wanted.map(|(gene, name)| (gene, name.to_string())));
+        let given = [RepeatedName {
+            gene: 1,
+            name: "NKX2".into(),
+        }];
+        let found = repeated(&list, &given, Trust::Names);
+        assert_eq!(found, HashMap::from([(1, "NKX2".to_string())]));
+    }
+}
