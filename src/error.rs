@@ -91,7 +91,9 @@ fn of_ingest(error: &IngestError) -> ExitCode {
         | IngestError::SameContent { .. }
         | IngestError::Exists { .. }
         | IngestError::NotOurs { .. }
+        | IngestError::Broken { .. }
         | IngestError::OtherJob { .. } => ExitCode::Refused,
+        IngestError::ChangedLate(error) => of_source(error),
         IngestError::Moved { .. } => ExitCode::TryAgain,
         IngestError::InputFailed { failure } => of_ingest(failure),
         IngestError::Table(error) => of_table(error),
@@ -128,6 +130,7 @@ fn of_dataset(error: &DatasetError) -> ExitCode {
     match error {
         DatasetError::NotADataset { .. }
         | DatasetError::Config { .. }
+        | DatasetError::Newer { .. }
         | DatasetError::InProgress { .. }
         | DatasetError::CannotContinue { .. }
         | DatasetError::MissingVersion { .. } => ExitCode::Refused,

@@ -31,22 +31,35 @@ pub const ALL: [&str; 26] = [
 ];
 
 /// Dies as if killed when `SLAF_FAIL_AT` names this point, or the n-th time it is reached with
-/// `NAME:n`. Only in builds with debug assertions.
+/// `NAME:n`. Waits when `SLAF_HOLD_AT` does: until the file is gone that it makes, which is named by
+/// `SLAF_HOLD_FILE`. Only in builds with debug assertions.
 pub(crate) fn reach(point: &str) {
     #[cfg(debug_assertions)]
     {
         use std::sync::atomic::{AtomicU64, Ordering};
-        static REACHED: AtomicU64 = AtomicU64::new(0);
-        let Ok(wanted) = std::env::var("SLAF_FAIL_AT") else {
-            return;
-        };
-        let (name, count) = match wanted.split_once(':') {
-            Some((name, count)) => (name, count.parse().unwrap_or(1)),
-            None => (wanted.as_str(), 1),
-        };
+        static FAILS: AtomicU64 = AtomicU64::new(0);
+        static HOLDS: AtomicU64 = AtomicU64::new(0);
         debug_assert!(ALL.contains(&point), "{point} is not in the list");
-        if name == point && REACHED.fetch_add(1, Ordering::SeqCst) + 1 == count {
+        let is_meant = |variable: &str, reached: &AtomicU64| {
+            let Ok(wanted) = std::env::var(variable) else {
+                return false;
+            };
+            let (name, count) = match wanted.split_once(':') {
+                Some((name, count)) => (name, count.parse().unwrap_or(1)),
+                None => (wanted.as_str(), 1),
+            };
+            name == point && reached.fetch_add(1, Ordering::SeqCst) + 1 == count
+        };
+        if is_meant("SLAF_FAIL_AT", &FAILS) {
             std::process::abort();
+        }
+        if is_meant("SLAF_HOLD_AT", &HOLDS)
+            && let Some(file) = std::env::var_os("SLAF_HOLD_FILE")
+            && std::fs::write(&file, point).is_ok()
+        {
+            while std::path::Path::new(&file).exists() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
         }
     }
     let _ = point;

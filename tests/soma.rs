@@ -529,7 +529,7 @@ fn measurements_and_layers_can_be_chosen() {
         matrix: MainMatrix::Layer("raw_counts".into()),
         selection: Selection {
             skip: vec!["obsm".parse().unwrap(), "uns:title".parse().unwrap()],
-            only: Vec::new(),
+            ..Default::default()
         },
         ..OpenOptions::default()
     };

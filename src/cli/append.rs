@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use super::allocator;
 use super::arguments::{AppendArguments, Verbosity, WriteArguments};
-use super::bars::Bars;
+use super::bars::{Bars, Show};
 use super::convert::{Run, give_up_on_stuck_files};
-use super::reading::{Reading, split};
+use super::reading::{Reading, split, tell_unmatched};
 use super::report::Report;
 use super::settings::Settings;
+use super::signals::{Begun, end_when_asked};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ingest::{Appendable, Existing, Finished, IngestError, Job, RunOptions, check_unlocked};
@@ -70,12 +71,17 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     Dataset::open(&request.dataset)?;
     check_unlocked(&request.dataset, request.run.wait)?;
     give_up_on_stuck_files();
+    end_when_asked(Begun::GoesOn);
+    let show = Show::of(request.settings.progress, request.verbosity);
+    let bars = Bars::new(show);
     let inputs = Inputs::of_paths(request.inputs.clone());
     let surveys = Survey::of_all(&inputs, request.settings.threads)?;
+    tell_unmatched(&inputs);
     let append = Append {
         request,
         inputs: &inputs,
         surveys: &surveys,
+        bars: &bars,
     };
     let mut attempts = 0;
     let finished = loop {
@@ -97,6 +103,7 @@ struct Append<'a> {
     request: &'a Request,
     inputs: &'a Inputs,
     surveys: &'a [Survey],
+    bars: &'a Bars,
 }
 
 impl Append<'_> {
@@ -128,7 +135,7 @@ impl Append<'_> {
             earlier: self.request.run.earlier,
             wait: self.request.run.wait,
         };
-        let bars = Bars::new(self.request.verbosity);
+        let bars = self.bars;
         let job = Job::begin(plan, &self.request.dataset, options)?;
         let show = |event: Event<'_>| {
             allocator::give_back_between(&event);

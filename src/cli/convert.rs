@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::allocator;
 use super::arguments::{ConvertArguments, RunArguments, Verbosity};
-use super::bars::Bars;
-use super::reading::{Reading, split};
+use super::bars::{Bars, Show};
+use super::reading::{Reading, split, tell_unmatched};
 use super::report::Report;
 use super::settings::Settings;
+use super::signals::{Begun, end_when_asked};
 use crate::error::{Error, ExitCode};
 use crate::ingest::{Earlier, Existing, Job, RunOptions, check_output};
 use crate::plan::Plan;
@@ -95,8 +96,11 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     let settings = &request.settings;
     check_output(&request.output, request.existing)?;
     give_up_on_stuck_files();
+    end_when_asked(Begun::GoesOn);
+    let bars = Bars::new(Show::of(settings.progress, request.verbosity));
     let inputs = Inputs::of_paths(request.inputs.clone());
     let surveys = Survey::of_all(&inputs, settings.threads)?;
+    tell_unmatched(&inputs);
     let plan = Plan::new(&inputs, &surveys, &settings.plan)?;
     drop(surveys);
     let options = RunOptions {
@@ -107,7 +111,6 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
         earlier: request.run.earlier,
         wait: request.run.wait,
     };
-    let bars = Bars::new(request.verbosity);
     let job = Job::begin(plan, &request.output, options)?;
     let show = |event: Event<'_>| {
         allocator::give_back_between(&event);

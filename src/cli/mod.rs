@@ -11,6 +11,7 @@ mod reading;
 mod report;
 mod settings;
 mod shell;
+mod signals;
 mod validate;
 mod verify;
 

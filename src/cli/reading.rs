@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::arguments::{JoinArguments, ReadArguments};
 use super::settings::Settings;
 use crate::error::Error;
-use crate::source::{MainMatrix, Names, OpenOptions, RawUse, Selection};
+use crate::source::{Inputs, MainMatrix, Names, OpenOptions, RawUse, Selection};
 
 /// The inputs, each with what of it is read.
 pub(super) type Reading = Vec<(PathBuf, OpenOptions)>;
@@ -38,6 +38,7 @@ impl ReadArguments {
             selection: Selection {
                 skip: self.skip,
                 only: self.only,
+                ..Selection::default()
             },
             names: if self.make_unique {
                 Names::MadeUnique
@@ -86,6 +87,16 @@ fn gene_list(text: &str) -> Result<Vec<String>, Error> {
     match names.is_empty() {
         true => Err(Error::Usage(format!("--genes {text:?} names no gene"))),
         false => Ok(names),
+    }
+}
+
+/// Says which of `--skip` and `--only` chose nothing of all inputs, once they were surveyed.
+pub(super) fn tell_unmatched(inputs: &Inputs) {
+    if inputs.is_empty() {
+        return;
+    }
+    for unmatched in inputs.options(0).selection.unmatched() {
+        tracing::warn!("{unmatched}");
     }
 }
 

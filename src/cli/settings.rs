@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use super::allocator;
 use super::arguments::{
-    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, ReadArguments,
-    ResourceArguments, ValueTypeArgument, WriteArguments,
+    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, ProgressArgument,
+    ReadArguments, ResourceArguments, ValueTypeArgument, WriteArguments,
 };
 use crate::error::Error;
+use crate::ingest::affordable_threads;
 use crate::plan::{Compression, Dtypes, PlanOptions};
 use crate::source::{Format, GeneId};
 use crate::survey::ValueType;
@@ -32,6 +33,7 @@ pub(super) struct Settings {
     pub chunk_cells: u64,
     pub memory: u64,
     pub threads: usize,
+    pub progress: ProgressArgument,
     /// The folder for temporary files.
     pub scratch: PathBuf,
 }
@@ -51,6 +53,7 @@ struct Layer {
     chunk_size: Option<u64>,
     memory: Option<ByteSize>,
     threads: Option<usize>,
+    progress: Option<ProgressArgument>,
     scratch_dir: Option<PathBuf>,
 }
 
@@ -84,6 +87,7 @@ impl Layer {
             chunk_size: resources.chunk_size,
             memory: resources.memory,
             threads: resources.threads,
+            progress: resources.progress,
             scratch_dir: resources.scratch_dir.clone(),
         }
     }
@@ -101,6 +105,7 @@ impl Layer {
             chunk_size: self.chunk_size.or(below.chunk_size),
             memory: self.memory.or(below.memory),
             threads: self.threads.or(below.threads),
+            progress: self.progress.or(below.progress),
             scratch_dir: self.scratch_dir.or(below.scratch_dir),
         }
     }
@@ -154,7 +159,13 @@ impl Settings {
                 scratch.display()
             )));
         }
-        let threads = threads_or_all(required(layer.threads, "threads")?);
+        let wanted = threads_or_all(required(layer.threads, "threads")?);
+        let threads = affordable_threads(wanted, memory);
+        if threads < wanted {
+            tracing::info!(
+                "the memory suffices for {threads} of {wanted} threads; grant more with --memory"
+            );
+        }
         let chunk_cells = match required(layer.chunk_size, "chunk-size")? {
             0 => u64::MAX,
             cells => cells,
@@ -182,6 +193,7 @@ impl Settings {
             chunk_cells,
             memory,
             threads,
+            progress: required(layer.progress, "progress")?,
             scratch,
         })
     }

@@ -6,9 +6,12 @@ use indicatif::HumanCount;
 
 use super::append::widening;
 use super::arguments::{ValidateArguments, Verbosity};
+use super::bars::{Bars, Show};
 use super::convert::give_up_on_stuck_files;
+use super::reading::tell_unmatched;
 use super::report::print;
 use super::settings::Settings;
+use super::signals::{Begun, end_when_asked};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::plan::{Comparison, GeneJoin};
@@ -29,10 +32,13 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
         .read
         .inputs(&raw.joins, &settings, raw.paths, raw.inputs)?;
     give_up_on_stuck_files();
+    end_when_asked(Begun::Nothing);
+    let bars = Bars::new(Show::of(settings.progress, verbosity));
     // What is no dataset is told before inputs are read.
     let against = raw.against.as_deref().map(Dataset::open).transpose()?;
     let inputs = Inputs::of_paths(reading);
     let surveys = Survey::of_all(&inputs, settings.threads)?;
+    tell_unmatched(&inputs);
     let base = match against {
         None => None,
         Some(dataset) => {
@@ -41,6 +47,7 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
         }
     };
     let comparison = Comparison::new(&inputs, &surveys, &settings.plan, base.as_ref())?;
+    bars.clear();
     if raw.resources.json {
         let json = serde_json::to_string_pretty(&comparison).map_err(std::io::Error::from)?;
         print(&(json + "\n"))?;

@@ -6,10 +6,11 @@ use indicatif::HumanCount;
 
 use super::allocator;
 use super::arguments::{Verbosity, VerifyArguments};
-use super::bars::Bars;
+use super::bars::{Bars, Show};
 use super::convert::give_up_on_stuck_files;
 use super::report::print;
 use super::settings::{enough_memory, threads_or_all};
+use super::signals::{Begun, end_when_asked};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::progress::Event;
@@ -22,6 +23,7 @@ pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(
     // Rows come and go in many small pieces: kept for a second, they would add up.
     allocator::give_back_soon();
     give_up_on_stuck_files();
+    end_when_asked(Begun::Nothing);
     let threads = threads_or_all(arguments.threads);
     let dataset = Dataset::open(&arguments.dataset)?;
     let mut sources: Vec<(usize, Box<dyn CellSource>)> = Vec::new();
@@ -46,7 +48,7 @@ pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(
             threads,
         })
         .collect();
-    let bars = Bars::new(verbosity);
+    let bars = Bars::new(Show::of(arguments.progress, verbosity));
     let metadata = &dataset.config().metadata;
     bars.begin(
         "verifying",

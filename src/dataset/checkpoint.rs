@@ -52,7 +52,16 @@ pub struct ShardRecord {
     pub fragments: Vec<Fragment>,
     /// The file in the job's folder that holds the number of rows of each cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub counts: Option<String>,
+    pub counts: Option<CountsFile>,
+}
+
+/// A file in the job's folder, and what it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountsFile {
+    pub file: String,
+    pub bytes: u64,
+    /// The beginning of the BLAKE3 digest of its bytes.
+    pub digest: String,
 }
 
 /// What a shard wrote of one input.

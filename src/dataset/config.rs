@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{CellHashes, CensusRange};
+use super::{CategoryList, CellHashes, CensusRange};
 use crate::chunk::{Digest, Tidied, ValueStats};
 use crate::plan::{GeneJoin, GeneKey, IdVersions, JobId};
 use crate::source::{MatrixName, Note, OpenOptions, Part};
@@ -152,7 +152,7 @@ pub struct ColumnDtype {
     pub ordered: Option<bool>,
     /// The categories in their order, as the texts of the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub categories: Option<Vec<String>>,
+    pub categories: Option<CategoryList>,
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }

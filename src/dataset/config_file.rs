@@ -1,12 +1,16 @@
 //! Reading and replacing `config.json`.
 
+use std::io;
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::believed::BrokenJob;
 use super::config::FORMAT_VERSION;
 use super::{Checkpoint, DatasetConfig, DatasetError, Writer};
-use crate::store::{StoreError, replace_file};
+use crate::store::{StoreError, replace_file_with};
 
 /// The name of the file.
 pub const CONFIG: &str = "config.json";
@@ -21,15 +25,52 @@ pub struct ConfigFile {
     pub dataset: Option<DatasetConfig>,
     /// The job that is under way.
     pub checkpoint: Option<Checkpoint>,
+    /// Or one that cannot be gone on with.
+    pub broken: Option<BrokenJob>,
+}
+
+/// The keys by which it is known what the file holds.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    format_version: Value,
+    #[serde(default)]
+    array_shape: Option<IgnoredAny>,
+    #[serde(default)]
+    checkpoint: Value,
+}
+
+/// The file as it is written.
+#[derive(Serialize)]
+struct OnDisk<'a> {
+    #[serde(flatten)]
+    dataset: Described<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<Value>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Described<'a> {
+    Complete(&'a DatasetConfig),
+    /// A dataset in the making has no shape, lest it be taken for a complete one.
+    InTheMaking {
+        format_version: &'a str,
+        writer: Writer,
+    },
 }
 
 impl ConfigFile {
     /// Reads the config of the dataset in `folder`; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`DatasetError::Newer`] where a newer program wrote it. A job that cannot be believed is none:
+    /// the dataset beside it is as it was.
     pub fn read(folder: &Path) -> Result<Option<Self>, DatasetError> {
         let path = folder.join(CONFIG);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 return Err(StoreError::from_io("read", &path, error).into());
             }
@@ -38,43 +79,70 @@ impl ConfigFile {
             path: path.clone(),
             source,
         };
-        let mut value: Map<String, Value> = serde_json::from_slice(&bytes).map_err(damaged)?;
-        let checkpoint = match value.remove("checkpoint") {
+        let head: Head = serde_json::from_slice(&bytes).map_err(damaged)?;
+        if let Some(version) = head.format_version.as_str()
+            && is_newer(version)
+        {
+            return Err(DatasetError::Newer {
+                path,
+                version: version.to_string(),
+            });
+        }
+        let mut file = ConfigFile::default();
+        match head.checkpoint {
             // The reference leaves a checkpoint of its own form, which says nothing to us.
-            Some(value) if value.get("plan").is_some() => {
-                Some(serde_json::from_value(value).map_err(damaged)?)
+            Value::Object(value) if value.contains_key("plan") => {
+                match Checkpoint::believed(value) {
+                    Ok(checkpoint) => file.checkpoint = Some(checkpoint),
+                    Err(broken) => file.broken = Some(broken),
+                }
             }
-            _ => None,
-        };
-        let dataset = match value.contains_key("array_shape") {
-            true => Some(serde_json::from_value(Value::Object(value)).map_err(damaged)?),
-            false => None,
-        };
-        Ok(Some(ConfigFile {
-            dataset,
-            checkpoint,
-        }))
+            _ => {}
+        }
+        if head.array_shape.is_some() {
+            let mut dataset: DatasetConfig = serde_json::from_slice(&bytes).map_err(damaged)?;
+            dataset.others.shift_remove("checkpoint");
+            file.dataset = Some(dataset);
+        }
+        Ok(Some(file))
     }
 
     /// Replaces the config of the dataset in `folder`, durably and at once.
     pub fn write(&self, folder: &Path) -> Result<(), DatasetError> {
         let path = folder.join(CONFIG);
-        let damaged = |source| DatasetError::Config {
-            path: path.clone(),
-            source,
+        let checkpoint = self.checkpoint.as_ref().map(Checkpoint::sealed);
+        let file = OnDisk {
+            dataset: match &self.dataset {
+                Some(dataset) => Described::Complete(dataset),
+                None => Described::InTheMaking {
+                    format_version: FORMAT_VERSION,
+                    writer: Writer::this(),
+                },
+            },
+            checkpoint: checkpoint
+                .transpose()
+                .map_err(|source| DatasetError::Config {
+                    path: path.clone(),
+                    source,
+                })?,
         };
-        let mut value = match &self.dataset {
-            Some(dataset) => serde_json::to_value(dataset).map_err(damaged)?,
-            None => {
-                serde_json::json!({ "format_version": FORMAT_VERSION, "writer": Writer::this() })
-            }
-        };
-        if let Some(checkpoint) = &self.checkpoint {
-            value["checkpoint"] = serde_json::to_value(checkpoint).map_err(damaged)?;
-        }
-        let mut bytes = serde_json::to_vec_pretty(&value).map_err(damaged)?;
-        bytes.push(b'\n');
-        Ok(replace_file(&path, &bytes)?)
+        // Streamed: a dataset may have millions of categories.
+        Ok(replace_file_with(&path, |output| {
+            serde_json::to_writer_pretty(&mut *output, &file)?;
+            output.write_all(b"\n")
+        })?)
+    }
+}
+
+/// Whether a format version is later than the one that is written.
+fn is_newer(version: &str) -> bool {
+    let numbers = |version: &str| -> Option<Vec<u64>> {
+        version.split('.').map(|part| part.parse().ok()).collect()
+    };
+    // What is no version is no newer one.
+    match (numbers(version), numbers(FORMAT_VERSION)) {
+        (Some(version), Some(own)) => version > own,
+        _ => false,
     }
 }
 

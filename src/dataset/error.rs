@@ -17,6 +17,9 @@ pub enum DatasetError {
         path: PathBuf,
         source: serde_json::Error,
     },
+    /// config.json is of a format that this program does not know.
+    #[error("{path} was written by a newer slaf (its format is version {version}); update slaf")]
+    Newer { path: PathBuf, version: String },
     /// The dataset is not complete yet.
     #[error(
         "{path} is not complete: its conversion is in progress or was interrupted; run the same convert command again to finish it"

@@ -3,6 +3,8 @@
 
 mod base;
 mod base_columns;
+mod believed;
+mod category_list;
 mod cell_hashes;
 mod cell_ids;
 mod census;
@@ -13,6 +15,8 @@ mod error;
 mod info;
 mod open;
 
+pub use believed::BrokenJob;
+pub use category_list::CategoryList;
 pub use cell_hashes::{CELL_HASHES, CellHashes};
 pub(crate) use cell_hashes::{
     CellHashWriter, HashFile, IdHasher, remove_unnamed_hashes, unnamed_hashes,
@@ -20,7 +24,7 @@ pub(crate) use cell_hashes::{
 pub(crate) use cell_ids::CellIds;
 pub use census::{Census, CensusRange, UNNAMED};
 pub(crate) use census::{Starts, gene_hashes};
-pub use checkpoint::{Checkpoint, MatrixRecord, PartRecord, ShardRecord, Status};
+pub use checkpoint::{Checkpoint, CountsFile, MatrixRecord, PartRecord, ShardRecord, Status};
 pub use config::{
     ColumnDtype, ColumnNote, DatasetConfig, ExpressionStats, Keys, LayerNote, Metadata, MultiFile,
     Optimizations, SourceFile, SourceNote, ValueNote, Writer, matrix_key, timestamp,

@@ -130,15 +130,26 @@ impl Target {
         let moved = || IngestError::Moved {
             path: output.to_path_buf(),
         };
+        let resumes = earlier == Earlier::Resume;
+        if let Some(broken) = file.broken {
+            if resumes {
+                return Err(IngestError::broken(output, broken));
+            }
+            if let Some(job) = &broken.job {
+                target.roll_back(job, &base.versions, now.config(), runtime)?;
+            } else {
+                give_up(output, None, now.config().clone())?;
+            }
+            return Err(moved());
+        }
         if let Some(checkpoint) = file.checkpoint {
-            let resumes = earlier == Earlier::Resume;
             if resumes && checkpoint.job != job {
                 return Err(target.other_job(&checkpoint));
             }
             if resumes && target.is_unmoved(base, runtime)? {
                 return Ok((target, Found::Unfinished(Box::new(checkpoint))));
             }
-            target.roll_back(&checkpoint, now.config(), runtime)?;
+            target.take_back(&checkpoint, now.config(), runtime)?;
             return Err(moved());
         }
         if now.config().jobs.last() == Some(&job) && target.job_folder().is_dir() {
@@ -215,18 +226,29 @@ impl Target {
     }
 
     /// Makes the dataset what it was before an append that is given up.
-    fn roll_back(
+    pub(super) fn take_back(
         &self,
         checkpoint: &Checkpoint,
         config: &DatasetConfig,
         runtime: &tokio::runtime::Runtime,
     ) -> Result<(), IngestError> {
-        let (job, plan) = (&checkpoint.job, &checkpoint.plan);
-        let versions = plan.base.as_ref().map(|base| &base.versions);
+        let base = checkpoint.plan.base.as_ref();
+        let versions = base.map_or_else(BTreeMap::new, |base| base.versions.clone());
+        self.roll_back(&checkpoint.job, &versions, config, runtime)
+    }
+
+    /// Likewise, of a job of which no more is known.
+    fn roll_back(
+        &self,
+        job: &JobId,
+        versions: &BTreeMap<String, u64>,
+        config: &DatasetConfig,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<(), IngestError> {
         let mut config = config.clone();
         // Cells before their rows, so that no reader sees cells without rows.
         for name in TableName::IN_COMMIT_ORDER.into_iter().rev() {
-            let Some(&before) = versions.and_then(|versions| versions.get(name.key())) else {
+            let Some(&before) = versions.get(name.key()) else {
                 continue;
             };
             let restored = runtime.block_on(self.table(name).undo(job, before))?;
@@ -234,7 +256,7 @@ impl Target {
                 *version = restored;
             }
         }
-        give_up(self.folder(), checkpoint, config)?;
+        give_up(self.folder(), Some(job), config)?;
         for name in TableName::IN_COMMIT_ORDER {
             runtime.block_on(self.table(name).remove_orphans(job, &[], self.since()))?;
         }
@@ -246,22 +268,25 @@ impl Target {
 /// has.
 pub(super) fn give_up(
     folder: &Path,
-    checkpoint: &Checkpoint,
+    job: Option<&JobId>,
     config: DatasetConfig,
 ) -> Result<(), IngestError> {
     let (tables, hashes) = (config.tables.clone(), config.cell_hashes.clone());
     let file = ConfigFile {
         dataset: Some(config),
-        checkpoint: None,
+        ..ConfigFile::default()
     };
     file.write(folder)?;
-    for name in TableName::of(&checkpoint.plan) {
+    for name in TableName::IN_COMMIT_ORDER {
         if !tables.contains_key(name.key()) {
             remove_folder(&folder.join(name.folder()))?;
         }
     }
     remove_unnamed_hashes(folder, &hashes)?;
-    Ok(remove_folder(&job_folder(folder, &checkpoint.job))?)
+    if let Some(job) = job {
+        remove_folder(&job_folder(folder, job))?;
+    }
+    Ok(())
 }
 
 /// Finds out early, before inputs are read, whether another process has the dataset.

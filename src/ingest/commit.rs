@@ -1,9 +1,13 @@
 //! Making a job visible: one commit a table, then config.json.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::ops::Range;
 
 use lance_table::format::Fragment;
+use serde::Serializer;
+use serde::ser::SerializeMap;
+use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use super::IngestError;
@@ -16,8 +20,8 @@ use crate::chunk::Digest;
 use crate::dataset::{CellHashes, Checkpoint, ConfigFile, Dataset, DatasetConfig, UNS};
 use crate::plan::{Described, Plan, ShardTable};
 use crate::progress::{Event, Progress};
-use crate::source::Inputs;
-use crate::store::replace_file;
+use crate::source::{Inputs, SourceError};
+use crate::store::replace_file_with;
 use crate::table::{RowReader, TableError, TableName, row_digest};
 
 /// The commit of a job whose shards are all recorded.
@@ -34,10 +38,7 @@ pub(super) struct Commit<'a> {
 impl Commit<'_> {
     /// Commits what is not committed yet and writes the config of the complete dataset.
     pub fn run(&self) -> Result<DatasetConfig, IngestError> {
-        for (number, input) in self.plan().inputs.iter().enumerate() {
-            let files = self.inputs.files(number)?;
-            input.fingerprint.check_unchanged(&input.path, &files)?;
-        }
+        self.check_inputs()?;
         let before = self.target.before().map(Dataset::config);
         // Tables that the job does not write stay as they are.
         let mut tables = CommittedTables {
@@ -70,14 +71,25 @@ impl Commit<'_> {
         }
         self.write_uns()?;
         let dataset = describe(self.inputs, self.checkpoint, before, tables)?;
+        // Genes, cells and what is neither were read since the first look; nothing is after this.
+        self.check_inputs().map_err(IngestError::ChangedLate)?;
         crate::failpoint::reach("before-config");
         let file = ConfigFile {
-            dataset: Some(dataset.clone()),
-            checkpoint: None,
+            dataset: Some(dataset),
+            ..ConfigFile::default()
         };
         file.write(self.target.folder())?;
         crate::failpoint::reach("after-config");
-        Ok(dataset)
+        Ok(file.dataset.unwrap_or_default())
+    }
+
+    /// Checks that no input was written to since it was surveyed.
+    fn check_inputs(&self) -> Result<(), SourceError> {
+        for (number, input) in self.plan().inputs.iter().enumerate() {
+            let files = self.inputs.files(number)?;
+            input.fingerprint.check_unchanged(&input.path, &files)?;
+        }
+        Ok(())
     }
 
     pub(super) fn plan(&self) -> &Plan {
@@ -205,30 +217,44 @@ impl Commit<'_> {
     }
 
     /// Writes what is neither a table nor a matrix: that of a single input as it is, that of several
-    /// under their names.
+    /// under their names. One input's is in memory at a time.
     fn write_uns(&self) -> Result<(), IngestError> {
         if !self.plan().uns {
             return Ok(());
         }
-        let mut values = serde_json::Map::new();
-        for (number, input) in self.plan().inputs.iter().enumerate() {
-            let uns = self.inputs.get(number)?.uns()?;
-            if self.plan().inputs.len() == 1 {
-                values = uns.values;
-            } else if !uns.values.is_empty() {
-                values.insert(input.source_file.clone(), uns.values.into());
-            }
-        }
         let path = self.target.folder().join(UNS);
-        let mut json = serde_json::to_vec_pretty(&values).map_err(|source| {
-            crate::dataset::DatasetError::Config {
-                path: path.clone(),
-                source,
-            }
-        })?;
-        json.push(b'\n');
         crate::failpoint::reach("before-uns");
-        Ok(replace_file(&path, &json)?)
+        let mut unread = None;
+        let written = replace_file_with(&path, |output| {
+            let write = |values: &Map<String, Value>, output: &mut dyn Write| {
+                serde_json::to_writer_pretty(&mut *output, values)?;
+                output.write_all(b"\n")
+            };
+            let mut read = |number: usize| {
+                let uns = self.inputs.get(number).and_then(|input| input.uns());
+                uns.map(|uns| uns.values).map_err(|error| {
+                    unread = Some(error);
+                    io::Error::other("an input cannot be read")
+                })
+            };
+            if let [_] = self.plan().inputs[..] {
+                return write(&read(0)?, output);
+            }
+            let mut json = serde_json::Serializer::pretty(&mut *output);
+            let mut all = json.serialize_map(None)?;
+            for (number, input) in self.plan().inputs.iter().enumerate() {
+                let values = read(number)?;
+                if !values.is_empty() {
+                    all.serialize_entry(&input.source_file, &values)?;
+                }
+            }
+            all.end()?;
+            output.write_all(b"\n")
+        });
+        match unread {
+            Some(error) => Err(error.into()),
+            None => Ok(written?),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The number of rows of each cell of a shard, in a small Arrow file beside the shard's record.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,27 +11,56 @@ use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 
 use super::IngestError;
+use crate::dataset::CountsFile;
 use crate::store::{Named, sync_file, sync_folder};
 
 /// Writes the counts of the cells of a shard as they come.
 pub(super) struct CountsWriter {
     path: PathBuf,
+    name: String,
     schema: Arc<Schema>,
-    writer: FileWriter<File>,
+    writer: FileWriter<Hashed>,
+}
+
+/// A file of which it is known what was written into it.
+struct Hashed {
+    file: File,
+    bytes: u64,
+    hasher: blake3::Hasher,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 impl CountsWriter {
-    /// Begins the file `path`, replacing what an interrupted run left there.
-    pub fn create(path: PathBuf) -> Result<Self, IngestError> {
+    /// Begins the file of a shard in the job's folder, replacing what an interrupted run left there.
+    pub fn create(folder: &Path, shard: usize) -> Result<Self, IngestError> {
         let schema = Arc::new(Schema::new(vec![Field::new(
             "rows",
             DataType::UInt32,
             false,
         )]));
-        let file = File::create(&path).named("write", &path)?;
-        let writer = FileWriter::try_new(file, &schema).map_err(|e| damaged(&path, e))?;
+        let name = format!("counts-{shard}.arrow");
+        let path = folder.join(&name);
+        let file = Hashed {
+            file: File::create(&path).named("write", &path)?,
+            bytes: 0,
+            hasher: blake3::Hasher::new(),
+        };
+        let writer = FileWriter::try_new(file, &schema).map_err(|e| io_or_damaged(&path, e))?;
         Ok(CountsWriter {
             path,
+            name,
             schema,
             writer,
         })
@@ -44,8 +73,8 @@ impl CountsWriter {
         written.map_err(|e| io_or_damaged(&self.path, e))
     }
 
-    /// Ends the file and makes it durable.
-    pub fn finish(mut self) -> Result<(), IngestError> {
+    /// Ends the file and makes it durable. Returns what it must be when it is read.
+    pub fn finish(mut self) -> Result<CountsFile, IngestError> {
         self.writer
             .finish()
             .map_err(|e| io_or_damaged(&self.path, e))?;
@@ -53,7 +82,12 @@ impl CountsWriter {
         if let Some(folder) = self.path.parent() {
             sync_folder(folder)?;
         }
-        Ok(())
+        let written = self.writer.get_ref();
+        Ok(CountsFile {
+            file: self.name,
+            bytes: written.bytes,
+            digest: written.hasher.finalize().to_hex()[..32].to_string(),
+        })
     }
 }
 
@@ -73,6 +107,39 @@ fn damaged(path: &Path, error: impl ToString) -> IngestError {
     }
 }
 
+/// Opens a file of counts that is what its record says; nothing else is decoded.
+///
+/// # Errors
+/// [`IngestError::Counts`] where it is not.
+pub(super) fn open_sound(
+    folder: &Path,
+    counts: &CountsFile,
+) -> Result<(PathBuf, File), IngestError> {
+    let path = folder.join(&counts.file);
+    let mut file = match File::open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(damaged(&path, "it is missing"));
+        }
+        opened => opened.named("read", &path)?,
+    };
+    if file.metadata().named("read", &path)?.len() != counts.bytes {
+        return Err(damaged(&path, "it has another length than its record says"));
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).named("read", &path)? {
+            0 => break,
+            read => hasher.update(&buffer[..read]),
+        };
+    }
+    if hasher.finalize().to_hex()[..32] != *counts.digest {
+        return Err(damaged(&path, "it is not what its record says"));
+    }
+    file.rewind().named("read", &path)?;
+    Ok((path, file))
+}
+
 /// Reads counts back in pieces of any length.
 pub(super) struct CountsReader {
     path: PathBuf,
@@ -82,8 +149,9 @@ pub(super) struct CountsReader {
 }
 
 impl CountsReader {
-    pub fn open(path: PathBuf) -> Result<Self, IngestError> {
-        let file = File::open(&path).named("read", &path)?;
+    /// Opens the file of a record in the job's folder.
+    pub fn open(folder: &Path, counts: &CountsFile) -> Result<Self, IngestError> {
+        let (path, file) = open_sound(folder, counts)?;
         let reader = FileReader::try_new_buffered(file, None).map_err(|e| damaged(&path, e))?;
         let batch = UInt32Array::from(Vec::<u32>::new());
         Ok(CountsReader {
@@ -127,16 +195,36 @@ mod tests {
     #[test]
     fn counts_come_back_in_other_pieces() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("counts.arrow");
-        let mut writer = CountsWriter::create(path.clone()).unwrap();
+        let mut writer = CountsWriter::create(folder.path(), 3).unwrap();
         writer.write(&[1, 2, 3]).unwrap();
         writer.write(&[]).unwrap();
         writer.write(&[4, 5]).unwrap();
-        writer.finish().unwrap();
-        let mut reader = CountsReader::open(path).unwrap();
+        let file = writer.finish().unwrap();
+        let mut reader = CountsReader::open(folder.path(), &file).unwrap();
         assert_eq!(reader.next(2).unwrap(), [1, 2]);
         assert_eq!(reader.next(3).unwrap(), [3, 4, 5]);
         assert!(reader.next(0).unwrap().is_empty());
         assert!(reader.next(1).is_err());
+    }
+
+    #[test]
+    fn a_file_that_was_touched_is_not_decoded() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = CountsWriter::create(folder.path(), 0).unwrap();
+        writer.write(&[1, 2, 3]).unwrap();
+        let file = writer.finish().unwrap();
+        let path = folder.path().join(&file.file);
+        let sound = std::fs::read(&path).unwrap();
+        for byte in 0..sound.len() {
+            let mut touched = sound.clone();
+            touched[byte] ^= 4;
+            std::fs::write(&path, &touched).unwrap();
+            assert!(CountsReader::open(folder.path(), &file).is_err(), "{byte}");
+        }
+        std::fs::write(&path, &sound[1..]).unwrap();
+        assert!(CountsReader::open(folder.path(), &file).is_err());
+        std::fs::remove_file(&path).unwrap();
+        let missing = CountsReader::open(folder.path(), &file).err().unwrap();
+        assert!(missing.to_string().contains("counts-0.arrow"), "{missing}");
     }
 }

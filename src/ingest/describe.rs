@@ -1,6 +1,6 @@
 //! What config.json says of a complete dataset.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int32Type;
@@ -8,9 +8,9 @@ use arrow::datatypes::Int32Type;
 use super::IngestError;
 use crate::chunk::{Digest, Tidied};
 use crate::dataset::{
-    CellHashes, CensusRange, Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote,
-    MatrixRecord, Metadata, MultiFile, SourceFile, SourceNote, ValueNote, Writer, matrix_key,
-    timestamp,
+    CategoryList, CellHashes, CensusRange, Checkpoint, ColumnDtype, ColumnNote, DatasetConfig,
+    Keys, LayerNote, MatrixRecord, Metadata, MultiFile, SourceFile, SourceNote, ValueNote, Writer,
+    matrix_key, timestamp,
 };
 use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table};
 use crate::source::{ColumnKind, Inputs, Part};
@@ -310,7 +310,7 @@ fn categories(
             else {
                 continue;
             };
-            let found: Vec<String> = values.iter().flatten().map(str::to_string).collect();
+            let found = CategoryList::from(values.clone());
             let ColumnKind::Categorical { ordered } = column.kind else {
                 continue;
             };
@@ -324,20 +324,27 @@ fn categories(
                     };
                     dtypes.insert(column.written_as.clone(), dtype);
                 }
-                Some(dtype) => unite(dtype, found),
+                Some(dtype) => unite(dtype, &found).ok_or_else(|| {
+                    crate::dataset::DatasetError::CannotContinue {
+                        path: source.description().path.clone(),
+                        why: format!(
+                            "the categories of {} are more than 2 GiB of text",
+                            column.column
+                        ),
+                    }
+                })?,
             }
         }
     }
     Ok(dtypes)
 }
 
-/// Adds the categories of another input.
-fn unite(dtype: &mut ColumnDtype, found: Vec<String>) {
+/// Adds the categories of another input; `None` where they become too many.
+fn unite(dtype: &mut ColumnDtype, found: &CategoryList) -> Option<()> {
     let known = dtype.categories.get_or_insert_default();
-    if *known == found {
-        return;
+    if known != found {
+        dtype.ordered = Some(false);
+        *known = known.united(found)?;
     }
-    dtype.ordered = Some(false);
-    let mut seen: HashSet<String> = known.iter().cloned().collect();
-    known.extend(found.into_iter().filter(|name| seen.insert(name.clone())));
+    Some(())
 }

@@ -1,11 +1,12 @@
 //! Why a job stopped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::chunk::ChunkError;
-use crate::dataset::DatasetError;
+use crate::dataset::{BrokenJob, CONFIG, DatasetError};
 use crate::plan::PlanError;
 use crate::source::SourceError;
+use crate::source::blocks::TooLong;
 use crate::store::StoreError;
 use crate::table::TableError;
 
@@ -43,6 +44,14 @@ pub enum IngestError {
     /// The dataset that is appended to is not what the plan was made for.
     #[error("{path} was changed by another process while the append was planned; run it again")]
     Moved { path: PathBuf },
+    /// An input was written to while the tables were made visible, from which they are taken back.
+    #[error(transparent)]
+    ChangedLate(SourceError),
+    /// The record of an unfinished job cannot be believed.
+    #[error(
+        "{path}: the record of the unfinished job cannot be used: {problem}; use --no-resume to discard the job and start anew"
+    )]
+    Broken { path: PathBuf, problem: String },
     /// One of several inputs failed.
     #[error(
         "{failure}; nothing of the job is visible, and what it has written is kept: put the input right and run the same command again, or leave the input out and add --no-resume"
@@ -72,4 +81,20 @@ pub enum IngestError {
     /// A worker ended without an answer: a fault of this program.
     #[error("a worker thread failed unexpectedly; please report this with the command and the log")]
     WorkerDied,
+}
+
+impl IngestError {
+    /// The refusal of what a dataset's config.json says of an unfinished job.
+    pub(super) fn broken(dataset: &Path, broken: BrokenJob) -> Self {
+        IngestError::Broken {
+            path: dataset.join(CONFIG),
+            problem: broken.problem,
+        }
+    }
+}
+
+impl TooLong for IngestError {
+    fn is_too_long(&self) -> bool {
+        matches!(self, IngestError::Source(error) if error.is_too_long())
+    }
 }

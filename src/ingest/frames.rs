@@ -61,19 +61,21 @@ impl Commit<'_> {
             let source = self.inputs.get(described.input)?;
             let values = width(plan.var.len(), &plan.varm);
             let mut blocks = RowBlocks::new(0..source.description().genes, values);
-            while let Some(rows) = blocks.next() {
-                // Of the block, the genes that no input before has, in the order of the dataset:
-                // that of this input, unless only some of them are taken in another order.
-                let kept = match &described.genes {
-                    Genes::All => None,
-                    Genes::These(genes) => Some(genes),
-                };
-                let all = GeneRows {
+            let read = |rows: Range<u64>| -> Result<_, IngestError> {
+                Ok(GeneRows {
                     var: planned_columns(&source.var(rows.clone())?, &plan.var)
                         .map_err(|e| self.arrow(TableName::Genes, e))?,
                     gene_ids: source.gene_ids(rows.clone())?,
                     ids: 0..(rows.end - rows.start) as i64,
                     varm: self.embeddings(&*source, Axis::Genes, &plan.varm, &rows)?,
+                })
+            };
+            while let Some((rows, all)) = blocks.read(read)? {
+                // Of the block, the genes that no input before has, in the order of the dataset:
+                // that of this input, unless only some of them are taken in another order.
+                let kept = match &described.genes {
+                    Genes::All => None,
+                    Genes::These(genes) => Some(genes),
                 };
                 blocks.held(bytes_of(all.var.iter().chain(&all.varm)));
                 let taken = all.taken(&rows, kept.map(Vec::as_slice), &mut next);
@@ -96,14 +98,24 @@ impl Commit<'_> {
         // Rows of the whole table are counted, whoever wrote them.
         let mut next_row = plan.base.as_ref().map_or(0, |base| base.rows as i64);
         for record in self.checkpoint.records(ShardTable::Expression) {
-            let counts = record.counts.as_deref().unwrap_or_default();
-            let mut counts = CountsReader::open(self.target.job_folder().join(counts))?;
+            let Some(counts) = &record.counts else {
+                return Err(IngestError::WorkerDied);
+            };
+            let mut counts = CountsReader::open(&self.target.job_folder(), counts)?;
             for part in &plan.shards[record.shard].parts {
                 let input = &plan.inputs[part.input];
                 let source = self.inputs.get(part.input)?;
                 let values = width(plan.obs.len(), &plan.obsm);
                 let mut blocks = RowBlocks::new(part.rows.clone(), values);
-                while let Some(rows) = blocks.next() {
+                let read = |rows: Range<u64>| -> Result<_, IngestError> {
+                    let obs = planned_columns(&source.obs(rows.clone())?, &plan.obs);
+                    Ok((
+                        obs.map_err(|e| self.arrow(TableName::Cells, e))?,
+                        source.cell_ids(rows.clone())?,
+                        self.embeddings(&*source, Axis::Cells, &plan.obsm, &rows)?,
+                    ))
+                };
+                while let Some((rows, (obs, cell_ids, obsm))) = blocks.read(read)? {
                     let counts = counts.next(rows.end - rows.start)?;
                     let starts = counts.into_iter().map(|count| {
                         let start = next_row;
@@ -111,16 +123,14 @@ impl Commit<'_> {
                         start
                     });
                     let ids = input.cells.start + rows.start..input.cells.start + rows.end;
-                    let obs = planned_columns(&source.obs(rows.clone())?, &plan.obs);
-                    let cell_ids = source.cell_ids(rows.clone())?;
                     hashes.add(&cell_ids)?;
                     let batch = CellRows {
                         starts: starts.collect(),
-                        obs: obs.map_err(|e| self.arrow(TableName::Cells, e))?,
+                        obs,
                         cell_ids,
                         ids: signed(&ids),
                         source_file: &input.source_file,
-                        obsm: self.embeddings(&*source, Axis::Cells, &plan.obsm, &rows)?,
+                        obsm,
                     };
                     let batch = batch.batch(table.folder.path(), &schema)?;
                     let batch = table.layout.rows(&batch);

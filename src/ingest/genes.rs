@@ -130,8 +130,7 @@ impl<'a> DatasetGenes<'a> {
 fn hashes(source: &dyn CellSource, genes: &Genes) -> Result<Vec<IdHash>, PlanError> {
     let mut all = Vec::new();
     let mut blocks = RowBlocks::new(0..source.description().genes, 1);
-    while let Some(rows) = blocks.next() {
-        let ids = source.gene_ids(rows)?;
+    while let Some((_, ids)) = blocks.read(|rows| source.gene_ids(rows))? {
         blocks.held(ids.values().len() as u64);
         all.extend(IdHash::of_all(&ids));
     }

@@ -7,7 +7,8 @@ use super::IngestError;
 use super::commit::Commit;
 use super::finished::{Finished, appended, summarise, tidy_up};
 use super::genes::DatasetGenes;
-use super::shards::ShardRun;
+use super::resumed::resume;
+use super::shards::{ShardRun, affordable_threads};
 use super::tables::TargetTable;
 use super::target::{Earlier, Existing, Found, Target};
 use crate::chunk::{ChunkError, Digest};
@@ -22,7 +23,7 @@ use crate::table::TableName;
 /// How a job is run. None of it changes the dataset.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// Threads in all.
+    /// Threads in all; fewer are used where the memory does not suffice for so many.
     pub threads: usize,
     /// Bytes of memory that the job may take.
     pub memory: u64,
@@ -33,6 +34,9 @@ pub struct RunOptions {
     /// What to do while another process has the output.
     pub wait: Wait,
 }
+
+/// Threads of the runtime at most: each holds memory of its own.
+const MOST_RUNTIME_THREADS: usize = 4;
 
 /// A job that has its output to itself.
 ///
@@ -79,8 +83,13 @@ impl Job {
     /// process, or cannot be written. [`IngestError::Moved`] where a dataset is no longer what the
     /// plan was made for: another plan is needed.
     pub fn begin(plan: Plan, output: &Path, options: RunOptions) -> Result<Self, IngestError> {
+        let options = RunOptions {
+            threads: affordable_threads(options.threads, options.memory),
+            ..options
+        };
+        // They wait for files; what takes time runs on the threads that wait for them, and Lance's own.
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(options.threads.max(1))
+            .worker_threads(options.threads.clamp(1, MOST_RUNTIME_THREADS))
             .enable_all()
             .build()
             .map_err(|source| IngestError::Threads { source })?;
@@ -114,7 +123,7 @@ impl Job {
                 let outcome = summarise(&target, *dataset, &plan, appended, 0, &runtime)?;
                 return tidy_up(target, outcome, &runtime);
             }
-            Found::Unfinished(earlier) => resume(*earlier, &plan),
+            Found::Unfinished(earlier) => resume(*earlier, &plan, &target)?,
             Found::Nothing => Checkpoint {
                 job,
                 status: Status::Writing,
@@ -184,7 +193,16 @@ impl Job {
             progress,
             runtime: runtime.handle(),
         };
-        let dataset = commit.run()?;
+        let dataset = match commit.run() {
+            // Of a new dataset nothing is visible yet.
+            Err(changed @ IngestError::ChangedLate(_)) => {
+                if let Some(before) = target.before() {
+                    target.take_back(&checkpoint, before.config(), &runtime)?;
+                }
+                return Err(changed);
+            }
+            result => result?,
+        };
         target.put_in_place()?;
         let (plan, census) = (&checkpoint.plan, checkpoint.census.as_ref());
         let appended = appended(plan, &dataset, Some(&tables), census);
@@ -228,16 +246,6 @@ fn check_contents(checkpoint: &Checkpoint, before: Option<&Dataset>) -> Result<(
         }
     }
     Ok(())
-}
-
-/// The earlier run's checkpoint, with the inputs where they are today.
-fn resume(mut earlier: Checkpoint, plan: &Plan) -> Checkpoint {
-    for (input, today) in earlier.plan.inputs.iter_mut().zip(&plan.inputs) {
-        input.path.clone_from(&today.path);
-    }
-    earlier.plan.duplicate_sources = plan.duplicate_sources;
-    earlier.status = Status::Writing;
-    earlier
 }
 
 /// Writes the checkpoint, makes the folders and clears away what a dead run left half done.

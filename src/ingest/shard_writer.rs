@@ -16,7 +16,7 @@ pub(super) struct ShardWriter {
     shard: usize,
     rows: RowsWriter,
     /// How many rows each cell has, for the table of cells.
-    counts: Option<(CountsWriter, String)>,
+    counts: Option<CountsWriter>,
     parts: Vec<PartRecord>,
     written: u64,
 }
@@ -31,11 +31,7 @@ impl ShardWriter {
     ) -> Result<Self, IngestError> {
         let table = plan.shards[shard].table;
         let counts = match table {
-            ShardTable::Expression => {
-                let file = format!("counts-{shard}.arrow");
-                let writer = CountsWriter::create(target.job_folder().join(&file))?;
-                Some((writer, file))
-            }
+            ShardTable::Expression => Some(CountsWriter::create(&target.job_folder(), shard)?),
             _ => None,
         };
         let TargetTable { folder, layout, .. } = &tables[&table.into()];
@@ -64,7 +60,7 @@ impl ShardWriter {
     /// Appends rows.
     pub fn write(&mut self, batch: &Batch, runtime: &Handle) -> Result<(), IngestError> {
         runtime.block_on(self.rows.write(batch.columns(), batch.counts()))?;
-        if let Some((counts, _)) = &mut self.counts {
+        if let Some(counts) = &mut self.counts {
             counts.write(batch.counts())?;
         }
         let records = self.parts.last_mut().map(|part| &mut part.matrices[..]);
@@ -88,18 +84,14 @@ impl ShardWriter {
     /// Ends all files, which are durable then.
     pub fn finish(self, runtime: &Handle) -> Result<ShardRecord, IngestError> {
         let fragments = runtime.block_on(self.rows.finish())?;
-        let mut file = None;
-        if let Some((counts, name)) = self.counts {
-            counts.finish()?;
-            file = Some(name);
-        }
+        let counts = self.counts.map(CountsWriter::finish).transpose()?;
         crate::failpoint::reach("counts-written");
         Ok(ShardRecord {
             shard: self.shard,
             rows: self.written,
             parts: self.parts,
             fragments,
-            counts: file,
+            counts,
         })
     }
 }

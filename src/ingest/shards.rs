@@ -22,6 +22,18 @@ const BASE_MEMORY: u64 = 160 << 20;
 /// of the one before.
 pub(super) const CREW_MEMORY: u64 = 40 << 20;
 
+/// What a thread holds: buffers in which it undoes compression, and what its allocator keeps; and, as
+/// there are more writers and chunks where there are more threads, its share of these. Measured with 2
+/// to 128 threads.
+const THREAD_MEMORY: u64 = 24 << 20;
+
+/// Of so many threads, those for which the memory suffices.
+pub fn affordable_threads(threads: usize, memory: u64) -> usize {
+    let affordable = memory.saturating_sub(BASE_MEMORY) / THREAD_MEMORY;
+    let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
+    threads.min(affordable.max(2)).max(1)
+}
+
 /// Larger chunks are not faster, smaller ones cost more bookkeeping than work.
 const LARGEST_CHUNK: u64 = 8 << 20;
 const SMALLEST_CHUNK: u64 = 64 << 10;

@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use super::IngestError;
 use super::append::give_up;
-use crate::dataset::{CONFIG, Checkpoint, ConfigFile, Dataset, DatasetConfig, ShardRecord, UNS};
+use crate::dataset::{
+    BrokenJob, CONFIG, Checkpoint, ConfigFile, Dataset, DatasetConfig, ShardRecord, UNS,
+};
 use crate::plan::JobId;
 use crate::store::{
     FolderLock, Named, Wait, create_folder, exchange_folders, remove_file, remove_folder,
@@ -55,6 +57,8 @@ enum State {
     Missing,
     Empty,
     Making(Box<Checkpoint>),
+    /// Made by a job that cannot be gone on with.
+    Broken(BrokenJob),
     Complete(Box<DatasetConfig>),
 }
 
@@ -81,6 +85,10 @@ fn examine(folder: &Path) -> Result<State, IngestError> {
             checkpoint: Some(checkpoint),
             ..
         }) => Ok(State::Making(Box::new(checkpoint))),
+        Some(ConfigFile {
+            broken: Some(broken),
+            ..
+        }) => Ok(State::Broken(broken)),
         Some(_) => Err(not_ours("holds a config.json without a dataset or a job")),
         None => {
             let mut entries = std::fs::read_dir(folder).named("list", folder)?;
@@ -100,6 +108,9 @@ pub(super) fn job_folder(folder: &Path, job: &JobId) -> PathBuf {
     folder.join(format!("{JOB_FOLDER}{}", job.short()))
 }
 
+/// Bytes of a name at most that a folder gets beside the output; file systems have 255.
+const LONGEST_NAME: usize = 200;
+
 /// The folder in which a replacement of `output` is built: beside it, so that the two can be
 /// swapped.
 fn replacement(output: &Path) -> Result<PathBuf, IngestError> {
@@ -110,9 +121,22 @@ fn replacement(output: &Path) -> Result<PathBuf, IngestError> {
         });
     };
     let mut hidden = OsString::from(".");
-    hidden.push(name);
+    if name.len() <= LONGEST_NAME {
+        hidden.push(name);
+    } else {
+        let digest = blake3::hash(name.as_encoded_bytes()).to_hex();
+        hidden.push(&digest[..32]);
+    }
     hidden.push(".slaf-new");
     Ok(output.with_file_name(hidden))
+}
+
+/// The folder that an output is, where it is a link: what is behind a link is replaced, not the link.
+fn resolved(output: &Path) -> Result<PathBuf, IngestError> {
+    if output.is_symlink() && output.exists() {
+        return Ok(std::fs::canonicalize(output).named("resolve", output)?);
+    }
+    Ok(output.to_path_buf())
 }
 
 /// Says early, before inputs are read, that an output cannot be used.
@@ -159,6 +183,7 @@ impl Target {
         earlier: Earlier,
         wait: Wait,
     ) -> Result<(Self, Found), IngestError> {
+        let output = &resolved(output)?;
         let mut locks = Vec::new();
         if !matches!(examine(output)?, State::Missing) {
             locks.push(FolderLock::acquire(output, wait)?);
@@ -202,6 +227,13 @@ impl Target {
                 self.discard()?;
                 Ok(Found::Nothing)
             }
+            State::Broken(broken) => {
+                if earlier == Earlier::Resume && existing == Existing::Refuse {
+                    return Err(IngestError::broken(&self.build, broken));
+                }
+                self.discard()?;
+                Ok(Found::Nothing)
+            }
             State::Making(checkpoint) => {
                 let same = checkpoint.job == self.job;
                 if earlier == Earlier::Resume && same {
@@ -232,6 +264,7 @@ impl Target {
         let file = ConfigFile {
             dataset: self.before.as_ref().map(|before| before.config().clone()),
             checkpoint: Some(checkpoint.clone()),
+            broken: None,
         };
         Ok(file.write(&self.build)?)
     }
@@ -273,7 +306,7 @@ impl Target {
         runtime: &tokio::runtime::Runtime,
     ) -> Result<(), IngestError> {
         if let Some(before) = &self.before {
-            give_up(&self.build, checkpoint, before.config().clone())?;
+            give_up(&self.build, Some(&checkpoint.job), before.config().clone())?;
             return self.remove_orphans(&[], runtime);
         }
         self.discard()?;

@@ -81,8 +81,7 @@ pub(super) fn all_fit(
 ) -> Result<bool, PlanError> {
     let wanted = data_type(kind);
     let mut blocks = RowBlocks::new(0..rows, 1);
-    while let Some(rows) = blocks.next() {
-        let batch = read(source, rows)?;
+    while let Some((_, batch)) = blocks.read(|rows| read(source, rows))? {
         blocks.held(bytes_of(batch.columns()));
         let Some(column) = batch.column_by_name(name) else {
             return Ok(true);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::source::SourceError;
+use crate::source::blocks::TooLong;
 use crate::survey::ValueType;
 
 /// A refusal to plan a job.
@@ -203,4 +204,10 @@ pub enum PlanError {
         "--value-type {forced} does not go with --dtypes signed, which writes float32, int32 or float64"
     )]
     ForcedTypeNotSigned { forced: ValueType },
+}
+
+impl TooLong for PlanError {
+    fn is_too_long(&self) -> bool {
+        matches!(self, PlanError::Source(error) if error.is_too_long())
+    }
 }

@@ -170,6 +170,11 @@ impl JobId {
         JobId(short.to_string())
     }
 
+    /// A job by its digest.
+    pub(crate) fn of_text(digest: &str) -> Self {
+        JobId(digest.to_string())
+    }
+
     /// The digest as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -188,7 +193,7 @@ impl std::fmt::Display for JobId {
 }
 
 /// The version of [`Plan`] that this program writes and understands.
-const PLAN_VERSION: u32 = 6;
+pub(crate) const PLAN_VERSION: u32 = 6;
 
 impl Plan {
     /// The digest of everything that was decided before the first value was written: where inputs

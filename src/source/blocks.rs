@@ -5,6 +5,8 @@ use std::ops::Range;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 
+use super::SourceError;
+
 /// Rows of a block at most, and values in them.
 const ROWS: u64 = 1 << 15;
 const VALUES: u64 = 1 << 21;
@@ -60,6 +62,34 @@ impl RowBlocks {
         Some(start..end)
     }
 
+    /// The next block and what `read` gives of it: of fewer rows, where it says that so many need too
+    /// much memory.
+    pub fn read<T, E>(
+        &mut self,
+        mut read: impl FnMut(Range<u64>) -> Result<T, E>,
+    ) -> Result<Option<(Range<u64>, T)>, E>
+    where
+        E: TooLong,
+    {
+        while let Some(rows) = self.next() {
+            match read(rows.clone()) {
+                Err(error) if error.is_too_long() && self.shorten() => {}
+                result => return result.map(|block| Some((rows, block))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the last block back, whose rows come again in smaller blocks; a single row cannot be.
+    fn shorten(&mut self) -> bool {
+        if self.last <= 1 {
+            return false;
+        }
+        self.rows.start -= self.last;
+        self.step = self.last / 2;
+        true
+    }
+
     /// Tells how many bytes the last block took.
     pub fn held(&mut self, bytes: u64) {
         let fitting = match bytes.div_ceil(self.last.max(1)) {
@@ -67,6 +97,18 @@ impl RowBlocks {
             each => BYTES / each,
         };
         self.step = fitting.min(self.last.saturating_mul(2)).clamp(1, self.most);
+    }
+}
+
+/// An error that may say that fewer rows can be read.
+pub(crate) trait TooLong {
+    /// Whether it does.
+    fn is_too_long(&self) -> bool;
+}
+
+impl TooLong for SourceError {
+    fn is_too_long(&self) -> bool {
+        matches!(self, SourceError::TooLarge { .. })
     }
 }
 
@@ -135,6 +177,25 @@ mod tests {
         let large = sizes.iter().filter(|&&bytes| bytes > BYTES);
         assert!(large.clone().count() <= 2);
         assert!(large.max() <= Some(&(ROWS * 2000)));
+    }
+
+    #[test]
+    fn blocks_that_are_refused_come_again_in_pieces() {
+        let refused = || crate::source::error::Place::new("x".as_ref(), "obs").too_large("", 0, 0);
+        let mut blocks = RowBlocks::new(0..5000, 1);
+        let mut covered = Vec::new();
+        // From row 1000 on, no more than three rows can be read at once.
+        let read = |rows: Range<u64>| match rows.end > 1000 && rows.end - rows.start > 3 {
+            true => Err(refused()),
+            false => Ok(()),
+        };
+        while let Some((rows, ())) = blocks.read(read).unwrap() {
+            blocks.held(0);
+            covered.extend(rows);
+        }
+        assert_eq!(covered, (0..5000).collect::<Vec<_>>());
+        let mut blocks = RowBlocks::new(0..5, 1);
+        assert!(blocks.read(|_| Err::<(), _>(refused())).is_err());
     }
 
     #[test]

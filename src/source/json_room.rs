@@ -64,8 +64,16 @@ impl JsonRoom {
     ) -> Result<Listed, SourceError> {
         let mut blocks = RowBlocks::new(rows, values).at_most(ROWS);
         let (mut all, mut not_finite) = (Vec::new(), 0);
-        while let Some(rows) = blocks.next() {
-            let column = read(rows)?;
+        loop {
+            let column = match blocks.read(&read) {
+                Ok(Some((_, column))) => column,
+                Ok(None) => break,
+                // Nothing of uns is worth a failure.
+                Err(too_large @ SourceError::TooLarge { .. }) => {
+                    return Ok(Err(too_large.to_string()));
+                }
+                Err(other) => return Err(other),
+            };
             blocks.held(bytes_of([&column]));
             let (values, count) = column_values(&column);
             if let Err(reason) = self.take_texts(&values) {

@@ -47,7 +47,7 @@ pub use inputs::Inputs;
 pub use number::{NumberType, Numbers};
 pub use options::{GeneId, MainMatrix, Names, OpenOptions, Orientation, RawUse};
 pub use search::inputs_of;
-pub use selection::{Part, Pattern, PatternError, Selection};
+pub use selection::{Part, Pattern, PatternError, Seen, Selection, Unmatched};
 
 /// The columns that keep names of genes, and the column `gene_ids`, with the versions that were taken
 /// from them.

@@ -1,11 +1,13 @@
 //! Which parts of an input are converted.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 /// A part of an input whose members can be chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     Obs,
@@ -138,6 +140,29 @@ pub struct Selection {
     pub skip: Vec<Pattern>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<Pattern>,
+    /// The members that were asked about, of all inputs that this selection was given to.
+    #[serde(skip)]
+    pub seen: Seen,
+}
+
+/// Members of inputs. It is no part of what a selection says.
+#[derive(Debug, Clone, Default)]
+pub struct Seen(Arc<Mutex<BTreeSet<(Part, String)>>>);
+
+impl PartialEq for Seen {
+    fn eq(&self, _: &Seen) -> bool {
+        true
+    }
+}
+
+impl Eq for Seen {}
+
+/// A pattern that chose nothing, and what there was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmatched {
+    pub pattern: String,
+    pub part: Part,
+    pub members: Vec<String>,
 }
 
 impl Selection {
@@ -157,6 +182,10 @@ impl Selection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn excludes(&self, part: Part, name: &str) -> Option<String> {
+        if !self.skip.is_empty() || !self.only.is_empty() {
+            let mut seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.insert((part, name.to_string()));
+        }
         if let Some(pattern) = self.skip.iter().find(|p| p.matches(part, name)) {
             return Some(format!("--skip {pattern}"));
         }
@@ -166,6 +195,50 @@ impl Selection {
             return Some(format!("not among --only {}:…", part.name()));
         }
         None
+    }
+
+    /// The patterns that chose nothing of the inputs that were read.
+    pub fn unmatched(&self) -> Vec<Unmatched> {
+        let seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let flags = [("--skip", &self.skip), ("--only", &self.only)];
+        let patterns = flags
+            .into_iter()
+            .flat_map(|(flag, patterns)| patterns.iter().map(move |pattern| (flag, pattern)));
+        let unmatched = patterns
+            .filter(|(_, pattern)| !seen.iter().any(|(part, name)| pattern.matches(*part, name)));
+        unmatched
+            .map(|(flag, pattern)| Unmatched {
+                pattern: format!("{flag} {pattern}"),
+                part: pattern.part,
+                members: seen
+                    .iter()
+                    .filter(|(part, _)| *part == pattern.part)
+                    .map(|(_, name)| name.clone())
+                    .collect(),
+            })
+            .collect()
+    }
+}
+
+impl std::fmt::Display for Unmatched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const SHOWN: usize = 10;
+        let Unmatched {
+            pattern,
+            part,
+            members,
+        } = self;
+        let part = part.name();
+        if members.is_empty() {
+            return write!(f, "{pattern} chooses nothing: there is no {part}");
+        }
+        let shown = members.iter().take(SHOWN).map(String::as_str);
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        write!(f, "{pattern} chooses nothing: {part} has {shown}")?;
+        match members.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
 
@@ -188,5 +261,27 @@ mod tests {
             let message = wrong.parse::<Pattern>().unwrap_err().to_string();
             assert!(message.contains("layers, obsm"), "{message}");
         }
+    }
+
+    #[test]
+    fn patterns_that_choose_nothing_are_known() {
+        let selection = Selection {
+            skip: vec!["obs:age".parse().unwrap(), "obs:ag".parse().unwrap()],
+            only: vec!["layers:counts".parse().unwrap()],
+            ..Selection::default()
+        };
+        // Clones go to each input.
+        let input = selection.clone();
+        assert!(input.excludes(Part::Obs, "age").is_some());
+        assert!(input.excludes(Part::Obs, "sex").is_none());
+        let unmatched = selection.unmatched();
+        let messages: Vec<String> = unmatched.iter().map(Unmatched::to_string).collect();
+        assert_eq!(
+            messages,
+            [
+                "--skip obs:ag chooses nothing: obs has age, sex",
+                "--only layers:counts chooses nothing: there is no layers"
+            ]
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Writes that are on the disk when they return.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Named, StoreError};
@@ -18,13 +18,22 @@ pub fn create_folder(path: &Path) -> Result<(), StoreError> {
 /// Replaces a file at once: a reader sees the old bytes or the new ones, never a mixture, also
 /// after a crash.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    replace_file_with(path, |file| file.write_all(bytes))
+}
+
+/// Likewise, with bytes that `write` writes, in pieces of any length.
+pub fn replace_file_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), StoreError> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".tmp");
     let temporary = path.with_file_name(name);
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
+    let written = File::create(&temporary).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        write(&mut file)?;
+        file.into_inner()?.sync_all()
     });
     if let Err(error) = written {
         // The error of the write is the one to tell; the leftover is removed if that is possible.

@@ -10,7 +10,8 @@ mod lock;
 mod swap;
 
 pub use durable::{
-    create_folder, remove_file, remove_folder, replace_file, sync_file, sync_folder,
+    create_folder, remove_file, remove_folder, replace_file, replace_file_with, sync_file,
+    sync_folder,
 };
 pub(crate) use error::Named;
 pub use error::StoreError;

@@ -12,7 +12,8 @@ use super::{Named, StoreError, sync_folder};
 /// the time between two renames.
 pub fn exchange_folders(old: &Path, new: &Path) -> Result<(), StoreError> {
     if !exchange_in_one_step(old, new) {
-        let aside = old.with_extension("slaf-aside");
+        // Short, as the name of `old` may be as long as a name can be.
+        let aside = old.with_file_name(format!(".{}.slaf-aside", std::process::id()));
         fs::rename(old, &aside).named("move aside", old)?;
         fs::rename(new, old).named("move into place", new)?;
         fs::rename(&aside, new).named("move", &aside)?;

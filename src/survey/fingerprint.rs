@@ -156,8 +156,7 @@ fn look_through(
 ) -> Result<(Repeats, Vec<u64>), SourceError> {
     let mut hashes = Vec::with_capacity(count.min(BELIEVED) as usize);
     let mut blocks = RowBlocks::new(0..count, 1);
-    while let Some(rows) = blocks.next() {
-        let block = ids(rows)?;
+    while let Some((_, block)) = blocks.read(ids)? {
         blocks.held(block.values().len() as u64);
         for id in block.iter() {
             let id = id.unwrap_or_default();

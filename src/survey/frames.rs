@@ -9,13 +9,12 @@ use crate::source::{CellSource, SourceError};
 pub(super) fn check(source: &dyn CellSource) -> Result<Digested, SourceError> {
     let description = source.description();
     let mut blocks = RowBlocks::new(0..description.cells, description.obs.len());
-    while let Some(rows) = blocks.next() {
-        blocks.held(bytes_of(source.obs(rows)?.columns()));
+    while let Some((_, obs)) = blocks.read(|rows| source.obs(rows))? {
+        blocks.held(bytes_of(obs.columns()));
     }
     let mut stable_ids = ColumnDigest::of(&description.var, STABLE_IDS);
     let mut blocks = RowBlocks::new(0..description.genes, description.var.len());
-    while let Some(rows) = blocks.next() {
-        let var = source.var(rows)?;
+    while let Some((_, var)) = blocks.read(|rows| source.var(rows))? {
         stable_ids.add(var.columns());
         blocks.held(bytes_of(var.columns()));
     }

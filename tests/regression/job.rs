@@ -1,1 +1,585 @@
 //! Jobs that are interrupted, disturbed or misled.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use serde_json::{Value, json};
+use slaf::dataset::Dataset;
+use slaf::table::TableName;
+
+use crate::support::dataset::{Contents, assert_no_orphans, files_below, table, tables_of};
+use crate::support::h5ad_writer::{add_categories, add_texts, write_csr};
+use crate::support::program::{Run, convert, slaf};
+use crate::support::repository;
+
+/// Flags that cut `everything` into several shards.
+const FLAGS: [&str; 4] = ["--fragment-rows", "10", "--threads", "2"];
+
+fn everything() -> PathBuf {
+    repository("fixtures/h5ad/everything.h5ad")
+}
+
+/// What an uninterrupted run makes of `everything`.
+fn wanted(folder: &Path) -> Contents {
+    let output = folder.join("wanted.slaf");
+    Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
+    Contents::of(&output)
+}
+
+/// An unfinished conversion of `everything`.
+fn unfinished(output: &Path) {
+    let mut command = convert(&everything(), output, &FLAGS);
+    let run = Run::of(command.env("SLAF_FAIL_AT", "after-record:3"));
+    assert_eq!(run.code, None, "{}", run.stderr);
+}
+
+/// Changes the config of an unfinished conversion.
+fn edit(output: &Path, change: impl FnOnce(&mut Value)) {
+    let path = output.join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut config);
+    std::fs::write(&path, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
+}
+
+/// The rows of all tables, as config.json describes them.
+fn tables(output: &Path) -> Vec<(TableName, RecordBatch)> {
+    let names = tables_of(output).into_iter();
+    names.map(|name| (name, table(output, name))).collect()
+}
+
+/// A child that waits at a point of the program.
+struct Held {
+    child: Child,
+    file: PathBuf,
+}
+
+impl Held {
+    fn at(point: &str, command: &mut Command, folder: &Path) -> Self {
+        let file = folder.join(format!("held-{point}"));
+        let command = command.env("SLAF_HOLD_AT", point);
+        let mut child = command.env("SLAF_HOLD_FILE", &file).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !file.exists() {
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "{point} is not passed: {ended:?}");
+            assert!(Instant::now() < deadline, "nothing happens");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Held { child, file }
+    }
+
+    fn release(self) -> Run {
+        std::fs::remove_file(&self.file).unwrap();
+        Run::from(self.child.wait_with_output().unwrap())
+    }
+
+    fn signal(self, name: &str) -> Run {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(sent.unwrap().success());
+        Run::from(self.child.wait_with_output().unwrap())
+    }
+}
+
+/// Makes a file another than it was, as far as its size and time tell.
+fn touch(path: &Path) {
+    let mut file = std::fs::File::options().append(true).open(path).unwrap();
+    file.write_all(b"\0").unwrap();
+}
+
+// Inputs were looked at once, when the commit began; obs, obsm and uns are read after that.
+#[test]
+fn hostile_01_an_input_that_changes_during_the_commit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        folder.path().join("in.h5ad"),
+        folder.path().join("out.slaf"),
+    );
+    for point in ["after-genes-commit", "before-cells-commit", "before-uns"] {
+        std::fs::copy(everything(), &input).unwrap();
+        let held = Held::at(point, &mut convert(&input, &output, &FLAGS), folder.path());
+        touch(&input);
+        let run = held.release().refused(3);
+        assert!(
+            run.stderr.contains("changed while it was read"),
+            "{}",
+            run.stderr
+        );
+        assert!(
+            Dataset::open(&output).is_err(),
+            "{point}: it looks complete"
+        );
+        let again = [&FLAGS[..], &["--no-resume"]].concat();
+        Run::of(&mut convert(&input, &output, &again)).succeeded();
+        assert_no_orphans(&output);
+        std::fs::remove_dir_all(&output).unwrap();
+    }
+}
+
+// Likewise, of an append: what it had made visible is taken back.
+#[test]
+fn hostile_01_an_append_whose_input_changes_leaves_the_dataset_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        folder.path().join("in.h5ad"),
+        folder.path().join("out.slaf"),
+    );
+    std::fs::copy(everything(), &input).unwrap();
+    Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
+    let before = tables(&output);
+    let append = || {
+        let mut command = slaf(&["append", "-q", "--cell-id-prefix", "more-"]);
+        command
+            .arg("--allow-duplicate-source")
+            .arg(&input)
+            .arg(&output);
+        command
+    };
+    let held = Held::at("before-cells-commit", &mut append(), folder.path());
+    touch(&input);
+    let run = held.release().refused(3);
+    assert!(
+        run.stderr.contains("changed while it was read"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(tables(&output), before);
+    Run::of(&mut slaf(&[OsStr::new("verify"), output.as_os_str()])).succeeded();
+    Run::of(&mut append()).succeeded();
+    assert_ne!(tables(&output), before);
+    Run::of(&mut slaf(&[OsStr::new("verify"), output.as_os_str()])).succeeded();
+}
+
+// A plan and records were believed as they stood in config.json, whatever the job's digest said.
+#[test]
+fn hostile_03_a_checkpoint_that_was_edited_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = wanted(folder.path());
+    let output = folder.path().join("out.slaf");
+    let edits: [fn(&mut Value); 8] = [
+        |job| {
+            drop(
+                job["plan"]["shards"][0]["parts"]
+                    .as_array_mut()
+                    .unwrap()
+                    .remove(0),
+            )
+        },
+        |job| {
+            let shards = job["plan"]["shards"].as_array_mut().unwrap();
+            shards.insert(1, shards[1].clone());
+        },
+        |job| job["plan"]["shards"][0]["parts"][0]["input"] = json!(1),
+        |job| job["plan"]["inputs"][0]["cells"]["start"] = json!(1u64 << 31),
+        |job| job["plan"]["shards"][1]["parts"][0]["rows"]["start"] = json!(0),
+        |job| job["shards"][1]["parts"][0]["matrices"][0]["stats"]["sum"] = json!(1000.5),
+        |job| job["shards"][0]["shard"] = json!(999),
+        |job| drop(job.as_object_mut().unwrap().remove("digest")),
+    ];
+    for (number, change) in edits.into_iter().enumerate() {
+        unfinished(&output);
+        edit(&output, |config| change(&mut config["checkpoint"]));
+        let run = Run::of(&mut convert(&everything(), &output, &FLAGS)).refused(3);
+        assert!(
+            run.stderr.contains("config.json") && run.stderr.contains("--no-resume"),
+            "{number}: {}",
+            run.stderr
+        );
+        let info = Run::of(&mut slaf(&[OsStr::new("info"), output.as_os_str()]));
+        assert!(
+            matches!(info.code, Some(0 | 3)),
+            "{number}: {}",
+            info.stderr
+        );
+        let again = [&FLAGS[..], &["--no-resume"]].concat();
+        Run::of(&mut convert(&everything(), &output, &again)).succeeded();
+        assert_eq!(Contents::of(&output), wanted, "{number}");
+        assert_no_orphans(&output);
+        std::fs::remove_dir_all(&output).unwrap();
+    }
+}
+
+// Likewise, of an append, whose dataset stays what it was.
+#[test]
+fn hostile_03_an_edited_append_is_refused_and_can_be_discarded() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
+    let before = tables(&output);
+    let append = |flags: &[&str]| {
+        let mut command = slaf(&["append", "-q", "--cell-id-prefix", "more-"]);
+        command.arg("--allow-duplicate-source").arg(everything());
+        command.arg(&output).args(flags);
+        command
+    };
+    for point in ["after-record", "before-cells-commit"] {
+        let run = Run::of(append(&["--no-resume"]).env("SLAF_FAIL_AT", point));
+        assert_eq!(run.code, None, "{}", run.stderr);
+        edit(&output, |config| {
+            config["checkpoint"]["shards"][0]["rows"] = json!(7);
+        });
+        let run = Run::of(&mut append(&[])).refused(3);
+        assert!(run.stderr.contains("--no-resume"), "{}", run.stderr);
+        assert_eq!(tables(&output), before, "{point}");
+    }
+    Run::of(&mut append(&["--no-resume"])).succeeded();
+    assert_ne!(tables(&output), before);
+    Run::of(&mut slaf(&[OsStr::new("verify"), output.as_os_str()])).succeeded();
+}
+
+// Numbers of a record indexed other lists (a panic), although the digest may be right.
+#[test]
+fn d7_records_that_contradict_the_plan_are_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let edits: [fn(&mut Value); 4] = [
+        |job| job["shards"][0]["shard"] = json!(1_000_000),
+        |job| job["shards"][0]["parts"][0]["input"] = json!(7),
+        |job| job["shards"][0]["parts"][0]["matrices"] = json!([]),
+        |job| job["shards"][0]["shard"] = job["shards"][1]["shard"].clone(),
+    ];
+    for change in edits {
+        unfinished(&output);
+        edit(&output, |config| {
+            let job = &mut config["checkpoint"];
+            job.as_object_mut().unwrap().shift_remove("digest");
+            change(job);
+            let json = serde_json::to_vec(job).unwrap();
+            job["digest"] = json!(blake3::hash(&json).to_hex()[..32].to_string());
+        });
+        let run = Run::of(&mut convert(&everything(), &output, &FLAGS)).refused(3);
+        assert!(run.stderr.contains("shard"), "{}", run.stderr);
+        let info = Run::of(&mut slaf(&[OsStr::new("info"), output.as_os_str()]));
+        assert!(matches!(info.code, Some(0 | 3)), "{}", info.stderr);
+        std::fs::remove_dir_all(&output).unwrap();
+    }
+}
+
+// Versions were written and never compared.
+#[test]
+fn d7_what_a_newer_slaf_wrote_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    unfinished(&output);
+    edit(&output, |config| {
+        config["checkpoint"]["plan"]["plan_version"] = json!(1000);
+    });
+    let run = Run::of(&mut convert(&everything(), &output, &FLAGS)).refused(3);
+    assert!(run.stderr.contains("newer slaf"), "{}", run.stderr);
+    std::fs::remove_dir_all(&output).unwrap();
+    Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
+    edit(&output, |config| config["format_version"] = json!("0.10"));
+    for command in ["info", "verify"] {
+        let run = Run::of(&mut slaf(&[OsStr::new(command), output.as_os_str()])).refused(3);
+        assert!(run.stderr.contains("newer slaf"), "{}", run.stderr);
+    }
+}
+
+// Files of counts were decoded whatever was in them: a panic, or an allocation of petabytes.
+#[test]
+fn hostile_08_a_shard_whose_files_are_damaged_is_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = wanted(folder.path());
+    let output = folder.path().join("out.slaf");
+    let file = |end: &str| {
+        let files = files_below(&output).into_iter();
+        let mut files: Vec<String> = files.filter(|file| file.ends_with(end)).collect();
+        files.sort();
+        output.join(&files[0])
+    };
+    for (end, byte) in [
+        ("counts-0.arrow", 5),
+        ("counts-0.arrow", 70),
+        ("counts-0.arrow", 300),
+    ] {
+        unfinished(&output);
+        let path = file(end);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[byte] ^= 0x10;
+        std::fs::write(&path, bytes).unwrap();
+        Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
+        assert_eq!(Contents::of(&output), wanted, "{end} at {byte}");
+        assert_no_orphans(&output);
+        std::fs::remove_dir_all(&output).unwrap();
+    }
+    for damage in [
+        |path: &Path| std::fs::remove_file(path).unwrap(),
+        |path: &Path| std::fs::write(path, b"short").unwrap(),
+    ] {
+        for end in ["counts-1.arrow", ".lance"] {
+            unfinished(&output);
+            damage(&file(end));
+            Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
+            assert_eq!(Contents::of(&output), wanted, "{end}");
+            assert_no_orphans(&output);
+            std::fs::remove_dir_all(&output).unwrap();
+        }
+    }
+    // All shards are there, and only the commit is missing: its counts are looked at again.
+    let run =
+        Run::of(convert(&everything(), &output, &FLAGS).env("SLAF_FAIL_AT", "before-cells-commit"));
+    assert_eq!(run.code, None, "{}", run.stderr);
+    std::fs::write(file("counts-0.arrow"), b"ARROW1\0\0").unwrap();
+    Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
+    assert_eq!(Contents::of(&output), wanted);
+    assert_no_orphans(&output);
+}
+
+/// The most memory that a conversion had, in bytes; `None` where the system does not tell.
+fn peak(input: &Path, output: &Path, flags: &[&str]) -> Option<u64> {
+    let summary = output.with_extension("json");
+    let mut command = slaf(&["convert", "--json"]);
+    command.arg(input).arg(output).args(flags);
+    // It tells all categories: more than a pipe holds.
+    command.stdout(std::fs::File::create(&summary).unwrap());
+    Run::of(&mut command).succeeded();
+    let report: Value = serde_json::from_slice(&std::fs::read(summary).unwrap()).unwrap();
+    let peak = report["peak_memory"].as_u64();
+    println!("{} MiB with {flags:?}", peak.unwrap_or(0) >> 20);
+    peak
+}
+
+const MIB: u64 = 1 << 20;
+
+// Frames were read 1,024 rows at first, however long their texts were.
+#[test]
+fn hostile_05_long_texts_stay_within_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        folder.path().join("in.h5ad"),
+        folder.path().join("out.slaf"),
+    );
+    let cells = 300;
+    write_csr(&input, cells, 400, 150, |_| 1.0);
+    let text = |row: usize| {
+        char::from(b'a' + (row % 26) as u8)
+            .to_string()
+            .repeat(1 << 20)
+    };
+    add_texts(&input, "obs/t", cells, text);
+    if let Some(peak) = peak(&input, &output, &["--memory", "256MiB", "--threads", "2"]) {
+        assert!(peak <= 282 * MIB, "{peak} bytes");
+    }
+}
+
+// Whether a text of uns fits was asked for after it had been read.
+#[test]
+fn hostile_05_one_long_text_is_left_out_or_refused_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        folder.path().join("in.h5ad"),
+        folder.path().join("out.slaf"),
+    );
+    write_csr(&input, 300, 400, 150, |_| 1.0);
+    add_texts(&input, "uns/log", 1, |_| "x".repeat(200 << 20));
+    let flags = ["--memory", "256MiB", "--threads", "2"];
+    if let Some(peak) = peak(&input, &output, &flags) {
+        assert!(peak <= 282 * MIB, "{peak} bytes");
+    }
+    let uns = std::fs::read_to_string(output.join("uns.json")).unwrap_or_default();
+    assert!(!uns.contains("log"));
+    std::fs::remove_dir_all(&output).unwrap();
+    add_texts(&input, "obs/t", 300, |row| {
+        "x".repeat(if row == 7 { 100 << 20 } else { 1 })
+    });
+    let run = Run::of(&mut convert(&input, &output, &flags)).refused(3);
+    assert!(
+        run.stderr.contains("obs") && run.stderr.contains("--memory"),
+        "{}",
+        run.stderr
+    );
+    assert!(!output.exists());
+}
+
+// Categories were held as one text each, three times over, while config.json was written.
+#[test]
+fn hostile_05_many_categories_stay_within_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        folder.path().join("in.h5ad"),
+        folder.path().join("out.slaf"),
+    );
+    let cells = 200_000;
+    write_csr(&input, cells, 20, 1, |_| 1.0);
+    let name = |row: usize| format!("a long category name number {row} of column");
+    for column in ["k0", "k1", "k2", "k3"] {
+        add_categories(&input, &format!("obs/{column}"), cells, name);
+    }
+    if let Some(peak) = peak(&input, &output, &["--memory", "384MiB", "--threads", "2"]) {
+        assert!(peak <= 422 * MIB, "{peak} bytes");
+    }
+    let config = Dataset::open(&output).unwrap().config().clone();
+    let categories = config.obs_dtypes["k3"].categories.as_ref().unwrap();
+    assert_eq!(categories.len(), cells);
+    assert_eq!(categories.iter().nth(cells - 1), Some(&*name(cells - 1)));
+}
+
+// Buffers of threads were not counted.
+#[test]
+fn hostile_05_many_threads_stay_within_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        folder.path().join("in.h5ad"),
+        folder.path().join("out.slaf"),
+    );
+    write_csr(&input, 40_000, 3_000, 300, |entry| (entry % 11 + 1) as f32);
+    let flags = [
+        "--memory",
+        "512MiB",
+        "--threads",
+        "128",
+        "--fragment-rows",
+        "1000000",
+    ];
+    if let Some(peak) = peak(&input, &output, &flags) {
+        assert!(peak <= 563 * MIB, "{peak} bytes");
+    }
+}
+
+// The link was replaced by a folder, and the dataset behind it stayed where it was.
+#[cfg(unix)]
+#[test]
+fn hostile_14_what_is_behind_a_link_is_replaced_not_the_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("disk/real"), folder.path().join("out"));
+    std::fs::create_dir_all(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let small = repository("fixtures/h5ad/csr_gzip.h5ad");
+    Run::of(&mut convert(&small, &link, &[])).succeeded();
+    assert!(link.is_symlink());
+    let wanted = wanted(folder.path());
+    let flags = [&FLAGS[..], &["--overwrite"]].concat();
+    Run::of(&mut convert(&everything(), &link, &flags)).succeeded();
+    assert!(link.is_symlink());
+    assert_eq!(Contents::of(&real), wanted);
+    assert_no_orphans(&real);
+    let beside = std::fs::read_dir(folder.path().join("disk"))
+        .unwrap()
+        .count();
+    assert_eq!(beside, 1, "something is left beside it");
+}
+
+// A folder beside the output had a name that was longer than names can be.
+#[test]
+fn hostile_15_names_may_be_as_long_as_the_system_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = repository("fixtures/h5ad/csr_gzip.h5ad");
+    for length in [190, 200, 201, 247, 255] {
+        let output = folder.path().join("x".repeat(length - 5) + ".slaf");
+        Run::of(&mut convert(&small, &output, &[])).succeeded();
+        Run::of(&mut convert(&small, &output, &["--overwrite"])).succeeded();
+        assert_no_orphans(&output);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5);
+    let output = folder.path().join("x".repeat(256));
+    Run::of(&mut convert(&small, &output, &[])).refused(1);
+}
+
+// A signal ended the process without a word.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_with_a_word_and_the_same_command_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = wanted(folder.path());
+    let output = folder.path().join("out.slaf");
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        for point in ["after-record", "after-expression-commit", "before-config"] {
+            let mut command = convert(&everything(), &output, &FLAGS);
+            let run = Held::at(point, &mut command, folder.path()).signal(signal);
+            assert_eq!(run.code, Some(code), "{}", run.stderr);
+            assert!(
+                run.stderr.contains("the same command goes on"),
+                "{}",
+                run.stderr
+            );
+            std::fs::remove_file(folder.path().join(format!("held-{point}"))).unwrap();
+            Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
+            assert_eq!(Contents::of(&output), wanted, "{signal} at {point}");
+            assert_no_orphans(&output);
+            std::fs::remove_dir_all(&output).unwrap();
+        }
+    }
+}
+
+// Without a terminal nothing was said for hours.
+#[test]
+fn progress_without_a_terminal_is_told_in_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let held = |flags: &[&str]| {
+        let mut command = slaf(&["convert"]);
+        command
+            .arg(everything())
+            .arg(&output)
+            .args(FLAGS)
+            .args(flags);
+        command.env("SLAF_PROGRESS_SECONDS", "0.02");
+        let held = Held::at("after-record:3", &mut command, folder.path());
+        std::thread::sleep(Duration::from_millis(300));
+        let run = held.release().succeeded();
+        std::fs::remove_dir_all(&output).unwrap();
+        run.stderr
+    };
+    for flags in [&[][..], &["--progress", "lines"]] {
+        let lines = held(flags);
+        let paced = |line: &&str| line.contains("converting") && line.contains(" a second, ");
+        let line = lines.lines().find(paced);
+        let line = line.unwrap_or_else(|| panic!("no line in {lines}"));
+        assert!(
+            line.contains(" a second, ") && line.ends_with(" left"),
+            "{line}"
+        );
+    }
+    let lines = held(&["--progress", "json"]);
+    let objects = lines.lines().filter(|line| line.starts_with('{'));
+    let objects: Vec<Value> = objects
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for phase in ["surveying", "converting", "committing"] {
+        let found = objects.iter().any(|object| object["phase"] == phase);
+        assert!(found, "{phase} is not in {lines}");
+    }
+    assert!(objects.iter().all(|object| object["event"] == "progress"));
+    let paced = |object: &&Value| object["per_second"].as_f64() > Some(0.0);
+    let paced = objects.iter().find(paced).expect("a rate");
+    assert!(paced["percent"].as_f64() > Some(0.0), "{paced}");
+    for flags in [&["--progress", "none"][..], &["-q"]] {
+        let lines = held(flags);
+        assert!(!lines.contains("converting"), "{lines}");
+    }
+}
+
+// Options that chose nothing were taken without a word.
+#[test]
+fn patterns_that_choose_nothing_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let run = |command: &str, flags: &[&str]| {
+        let mut run = slaf(&[command]);
+        run.arg(everything()).args(flags);
+        if command == "convert" {
+            run.arg(&output).arg("--overwrite");
+        }
+        Run::of(&mut run).succeeded().stderr
+    };
+    for command in ["convert", "validate"] {
+        let said = run(
+            command,
+            &["--skip", "obsm:X_pac", "--only", "uns:nothing_like_it"],
+        );
+        assert!(
+            said.contains("--skip obsm:X_pac chooses nothing: obsm has "),
+            "{said}"
+        );
+        assert!(
+            said.contains("--only uns:nothing_like_it chooses nothing: uns has "),
+            "{said}"
+        );
+        let said = run(command, &["--skip", "obsm:X_*", "--skip", "uns"]);
+        assert!(!said.contains("chooses nothing"), "{said}");
+    }
+}

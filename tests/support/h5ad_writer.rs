@@ -126,6 +126,20 @@ pub fn add_floats(path: &Path, object: &str, values: &[f64]) {
     builder.with_data(values).create(name).unwrap();
 }
 
+/// Adds a column with as many categories as rows, each row with one of its own.
+pub fn add_categories(path: &Path, object: &str, rows: usize, name: impl Fn(usize) -> String) {
+    add_texts(path, &format!("{object}/categories"), rows, name);
+    let file = open_again(path);
+    let group = file.group(object).unwrap();
+    text_attribute(&group, "encoding-type", "categorical");
+    text_attribute(&group, "encoding-version", "0.2.0");
+    let ordered = group.new_attr::<bool>().create("ordered").unwrap();
+    ordered.write_scalar(&false).unwrap();
+    let codes: Vec<i32> = (0..rows as i32).rev().collect();
+    let codes = group.new_dataset_builder().with_data(&codes);
+    codes.create("codes").unwrap();
+}
+
 /// Writes a CSR h5ad with these names and entries (cell, gene, value; by cell).
 pub fn write_named(
     path: &Path,

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::values::{
     CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, JoinArgument,
-    OrientationArgument, ValueTypeArgument,
+    OrientationArgument, ProgressArgument, ValueTypeArgument,
 };
 use crate::source::Pattern;
 
@@ -165,6 +165,10 @@ pub(in crate::cli) struct ResourceArguments {
     /// non-zero [default: the system's]
     #[arg(long, env = "SLAF_SCRATCH_DIR", help_heading = "Resources")]
     pub scratch_dir: Option<PathBuf>,
+
+    /// How progress is shown on standard error [default: auto]
+    #[arg(long, env = "SLAF_PROGRESS", value_name = "HOW")]
+    pub progress: Option<ProgressArgument>,
 
     /// File with settings, in the form of config/default.toml
     #[arg(long, env = "SLAF_CONFIG", value_name = "FILE")]

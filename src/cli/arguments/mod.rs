@@ -12,7 +12,7 @@ pub(in crate::cli) use groups::{
 };
 pub(in crate::cli) use values::{
     CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, JoinArgument,
-    ValueTypeArgument,
+    ProgressArgument, ValueTypeArgument,
 };
 
 /// Turn single-cell data into SLAF datasets: Lance tables that can be queried, appended to and
@@ -20,7 +20,7 @@ pub(in crate::cli) use values::{
 #[derive(Debug, Parser)]
 #[command(name = "slaf", version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 input refused, 4 verification failed, 75 try again (another process is writing)."
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 input refused, 4 verification failed, 75 try again (another process is writing), 130 and 143 ended by SIGINT and SIGTERM."
 )]
 pub struct Arguments {
     /// Tell errors only; no progress, no summary
@@ -220,6 +220,15 @@ pub(in crate::cli) struct VerifyArguments {
     /// Folder for temporary files, which matrices sorted by gene need [default: the system's]
     #[arg(long, env = "SLAF_SCRATCH_DIR", help_heading = "Resources")]
     pub scratch_dir: Option<PathBuf>,
+
+    /// How progress is shown on standard error
+    #[arg(
+        long,
+        env = "SLAF_PROGRESS",
+        value_name = "HOW",
+        default_value = "auto"
+    )]
+    pub progress: ProgressArgument,
 
     /// Print what was found as JSON
     #[arg(long)]

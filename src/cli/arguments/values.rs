@@ -21,6 +21,19 @@ pub(in crate::cli) enum FormatArgument {
     Soma,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::cli) enum ProgressArgument {
+    /// A bar on a terminal, lines elsewhere
+    Auto,
+    Bar,
+    /// A line every 30 seconds
+    Lines,
+    /// Likewise, each a JSON object
+    Json,
+    None,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::cli) enum GeneIdArgument {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::StringArray;
+use arrow::array::{Array, StringArray};
 
 use crate::source::SourceError;
 use crate::source::error::Place;
@@ -33,6 +33,29 @@ impl Categories {
                 .file
                 .list(&self.object, self.count, "a list of categories")?,
         };
-        Ok(self.read.get_or_init(|| Arc::new(categories)).clone())
+        let bytes = size(&categories);
+        self.file.hold(&self.object, bytes)?;
+        let mut mine = false;
+        let categories = self.read.get_or_init(|| {
+            mine = true;
+            Arc::new(categories)
+        });
+        if !mine {
+            self.file.let_go(bytes);
+        }
+        Ok(categories.clone())
     }
+}
+
+impl Drop for Categories {
+    fn drop(&mut self) {
+        if let Some(categories) = self.read.get() {
+            self.file.let_go(size(categories));
+        }
+    }
+}
+
+/// Bytes of memory that texts take.
+fn size(texts: &StringArray) -> u64 {
+    (texts.values().len() + texts.len().saturating_mul(4)) as u64
 }

@@ -17,6 +17,9 @@ use crate::source::{ColumnKind, Numbers, SourceError};
 /// The member of a frame that holds categories, in files of anndata 0.7.
 pub(super) const CATEGORIES: &str = "__categories";
 
+/// Bytes of text that rows of a frame may have in all columns, where there is more than one row.
+pub(super) const TEXT_BYTES: u64 = 8 << 20;
+
 /// A column, opened and checked to have as many rows as its frame.
 pub(super) struct ColumnReader {
     place: Place,
@@ -141,12 +144,17 @@ impl ColumnReader {
 
     /// The rows of a range in the Arrow type that keeps their meaning.
     pub fn read(&self, rows: Range<u64>) -> Result<ArrayRef, SourceError> {
+        self.read_within(rows, TEXT_BYTES)
+    }
+
+    /// Likewise, with so many bytes of text at most where there is more than one row.
+    pub fn read_within(&self, rows: Range<u64>, most: u64) -> Result<ArrayRef, SourceError> {
         match &self.values {
             Values::Texts { file, object, mask } => {
                 let texts = if rows.is_empty() {
                     StringArray::from(Vec::<String>::new())
                 } else {
-                    file.texts(object, rows.clone())?
+                    file.texts_within(object, rows.clone(), most)?
                 };
                 let nulls = self.nulls(mask, rows)?;
                 let (offsets, bytes, _) = texts.into_parts();

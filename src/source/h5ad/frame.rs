@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{Field, Schema};
 
-use super::column::{CATEGORIES, ColumnReader, Opened};
+use super::column::{CATEGORIES, ColumnReader, Opened, TEXT_BYTES};
 use crate::source::error::Place;
 use crate::source::hdf5::{Attribute, Element, Hdf5File, Kind, NumberArray, check_readable};
 use crate::source::number_column::text_of_numbers;
@@ -133,8 +133,19 @@ impl Frame {
     pub fn read(&self, rows: Range<u64>) -> Result<RecordBatch, SourceError> {
         let mut fields = Vec::with_capacity(self.columns.len());
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        // With one row the memory must suffice; of many, fewer can be read.
+        let single = rows.end - rows.start <= 1;
+        let (mut left, mut together) = (TEXT_BYTES, 0u64);
         for (name, column) in &self.columns {
-            let array = column.read(rows.clone())?;
+            let array = column.read_within(rows.clone(), left)?;
+            if let Some(texts) = array.as_string_opt::<i32>() {
+                let bytes = texts.values().len() as u64;
+                left = left.saturating_sub(bytes);
+                together = together.saturating_add(bytes);
+            }
+            if single {
+                self.file.suffices(&self.place, together)?;
+            }
             fields.push(Field::new(name, array.data_type().clone(), true));
             arrays.push(array);
         }

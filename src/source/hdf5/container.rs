@@ -42,6 +42,8 @@ pub(crate) struct ArrayHeader {
     pub filters: Vec<RawFilter>,
     pub storage: RawStorage,
     pub fill: Vec<u8>,
+    /// Bytes of a text, where all have the same.
+    pub text_size: Option<u64>,
 }
 
 /// The value of an attribute.

@@ -5,12 +5,10 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{StringArray, StringBuilder};
-
 use super::array::check_readable;
 use super::container::{Container, Element};
+use super::texts::SharedTexts;
 use super::{NumberArray, Watched};
-use crate::source::blocks::RowBlocks;
 use crate::source::error::{Place, SourceError};
 use crate::source::turn::TurnOptions;
 use crate::source::{Numbers, OpenOptions};
@@ -19,19 +17,22 @@ use crate::source::{Numbers, OpenOptions};
 /// to clone.
 #[derive(Clone)]
 pub(crate) struct Hdf5File {
-    container: Arc<dyn Container>,
-    bytes: Arc<File>,
+    pub(super) container: Arc<dyn Container>,
+    pub(super) bytes: Arc<File>,
     turn: TurnOptions,
+    pub(super) texts: Arc<SharedTexts>,
 }
 
 impl Hdf5File {
     /// Opens a file for reading.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
         let bytes = File::open(path).map_err(|e| Place::new(path, "/").io("open", e))?;
+        let texts = SharedTexts::of(&bytes);
         Ok(Hdf5File {
             container: Arc::new(Watched::open(path)?),
             bytes: Arc::new(bytes),
             turn: TurnOptions::of(options),
+            texts: Arc::new(texts),
         })
     }
 
@@ -86,32 +87,6 @@ impl Hdf5File {
             numbers.swap_bytes();
         }
         Ok(numbers)
-    }
-
-    /// All texts of a list of so many, which is called `what` where it takes too much of the memory.
-    pub fn list(&self, object: &str, count: u64, what: &str) -> Result<StringArray, SourceError> {
-        // Arrow's texts have 32-bit offsets.
-        let most = (self.memory() / 4).min(i32::MAX as u64);
-        let fits = |bytes: u64| match bytes <= most {
-            true => Ok(()),
-            false => {
-                let advised = bytes.saturating_mul(8);
-                Err(self.place(object).too_large(what, bytes, advised))
-            }
-        };
-        // A text takes at least its place in the list.
-        let least = count.saturating_mul(8);
-        fits(least)?;
-        let mut blocks = RowBlocks::new(0..count, 1);
-        let mut texts = StringBuilder::new();
-        while let Some(rows) = blocks.next() {
-            let block = self.texts(object, rows)?;
-            let bytes = block.values().len() as u64;
-            blocks.held(bytes);
-            fits(least.saturating_add(texts.values_slice().len() as u64 + bytes))?;
-            block.iter().for_each(|text| texts.append_option(text));
-        }
-        Ok(texts.finish())
     }
 
     /// The text of an attribute; `None` where it is missing or no text.

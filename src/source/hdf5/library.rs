@@ -192,6 +192,14 @@ fn element(bits: &TypeBits) -> Element {
     }
 }
 
+/// Bytes of a text, where all have the same.
+fn text_size(bits: &TypeBits) -> Option<u64> {
+    match bits {
+        TypeBits::FixedText { size, .. } => Some(*size as u64),
+        _ => None,
+    }
+}
+
 fn utf8(
     bytes: Vec<u8>,
     place: &Place,
@@ -310,6 +318,7 @@ impl Container for LibHdf5 {
                 // Fields of a row lie side by side: only libhdf5 takes them apart.
                 storage: ffi::RawStorage::Compact,
                 fill: Vec::new(),
+                text_size: text_size(&field.bits),
             });
         }
         Ok(ArrayHeader {
@@ -318,6 +327,7 @@ impl Container for LibHdf5 {
             filters: header.filters,
             storage: header.storage,
             fill: header.fill,
+            text_size: text_size(&header.bits),
         })
     }
 

@@ -8,11 +8,13 @@ mod cache;
 mod container;
 mod ffi;
 mod file;
+mod gate;
 mod library;
 mod lz4;
 mod lzf;
 pub(super) mod matrix;
 mod pipeline;
+mod texts;
 mod watch;
 
 pub(crate) use array::{NumberArray, check_readable};

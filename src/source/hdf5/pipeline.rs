@@ -142,7 +142,7 @@ impl Undo {
 
     /// Gives back what a giant chunk needed.
     pub fn shrink(&mut self) {
-        const KEPT: usize = 8 << 20;
+        const KEPT: usize = 2 << 20;
         for buffer in [&mut self.stored, &mut self.between] {
             if buffer.capacity() > KEPT {
                 *buffer = Vec::new();

@@ -176,8 +176,16 @@ impl<'a> UnsReader<'a> {
         let mut lists: Vec<(String, Vec<Value>)> = names.collect();
         let mut not_finite = vec![0; lists.len()];
         let mut blocks = RowBlocks::new(0..frame.len(), lists.len());
-        while let Some(rows) = blocks.next() {
-            let columns = frame.read_with_index(rows)?;
+        loop {
+            let columns = match blocks.read(|rows| frame.read_with_index(rows)) {
+                Ok(Some((_, columns))) => columns,
+                Ok(None) => break,
+                // Nothing of uns is worth a failure.
+                Err(too_large @ SourceError::TooLarge { .. }) => {
+                    return Ok(Err(too_large.to_string()));
+                }
+                Err(other) => return Err(other),
+            };
             blocks.held(bytes_of(&columns));
             for (place, column) in columns.iter().enumerate() {
                 let (values, count) = column_values(column);

@@ -58,8 +58,7 @@ impl Cells {
         for group in &names[1..] {
             let others = Cells::Texts(file.clone(), format!("{group}/barcodes"));
             let mut blocks = RowBlocks::new(0..count, 1);
-            while let Some(range) = blocks.next() {
-                let ids = cells.ids(range.clone())?;
+            while let Some((range, ids)) = blocks.read(|range| cells.ids(range))? {
                 blocks.held(ids.values().len() as u64);
                 if ids != others.ids(range)? {
                     let sizes: Vec<_> = names.iter().map(|name| (name.clone(), count)).collect();

@@ -98,8 +98,7 @@ pub(in crate::source) fn renamed(
     };
     let mut hashes = Vec::new();
     let mut blocks = RowBlocks::new(0..rows, 1);
-    while let Some(block) = blocks.next() {
-        let names = ids(block)?;
+    while let Some((_, names)) = blocks.read(ids)? {
         blocks.held(names.values().len() as u64);
         hashes.extend(names.iter().map(|id| hash(id.unwrap_or_default())));
     }
@@ -117,8 +116,7 @@ pub(in crate::source) fn renamed(
     let mut tried: HashMap<String, u64> = HashMap::new();
     let mut given = HashSet::new();
     let mut blocks = RowBlocks::new(0..rows, 1);
-    while let Some(block) = blocks.next() {
-        let names = ids(block.clone())?;
+    while let Some((block, names)) = blocks.read(ids)? {
         blocks.held(names.values().len() as u64);
         for (row, id) in block.zip(names.iter()) {
             let id = id.unwrap_or_default();

@@ -6,12 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::super::cache::ChunkCache;
+use super::super::gate::GATE;
 use super::super::pipeline::{Pipeline, Undo};
 use super::NumberArray;
 use crate::source::SourceError;
-
-/// Decoded chunks of one array that are kept for a second reader.
-const CACHE_BYTES: usize = 4 << 20;
 
 thread_local! {
     static UNDO: RefCell<Undo> = RefCell::new(Undo::new());
@@ -134,7 +132,7 @@ impl NumberArray {
             entries,
             pipeline,
             partial_unfiltered,
-            cache: ChunkCache::new(CACHE_BYTES, bytes(chunk_bytes)?),
+            cache: ChunkCache::new(self.cache_bytes, bytes(chunk_bytes)?),
         })
     }
 
@@ -238,6 +236,11 @@ impl NumberArray {
                 .read_exact_at(out, entry.address)
                 .map_err(|e| e.to_string());
         }
+        // As stored, half undone and undone.
+        let bytes = (out.len() as u64)
+            .saturating_mul(2)
+            .saturating_add(entry.size.into());
+        let _pass = GATE.enter(bytes, self.memory / 8);
         UNDO.with_borrow_mut(|undo| {
             undo.stored.resize(entry.size as usize, 0);
             self.file

@@ -1,6 +1,7 @@
 //! Arrays of numbers, read by ranges of rows.
 
 mod chunks;
+mod lengths;
 
 use std::fs::File;
 use std::ops::Range;
@@ -13,6 +14,11 @@ use super::pipeline::{Pipeline, Unknown};
 use crate::source::error::{Place, SourceError};
 use crate::source::{NumberType, Numbers};
 use chunks::Chunked;
+pub(crate) use lengths::TextLengths;
+pub(super) use lengths::has_wide_addresses;
+
+/// Decoded chunks of one array that are kept for a second reader, in bytes.
+const CACHE_BYTES: usize = 4 << 20;
 
 enum Storage {
     /// Rows lie one after the other from this place of the file.
@@ -38,6 +44,10 @@ pub(crate) struct NumberArray {
     row_bytes: usize,
     fill: Vec<u8>,
     storage: Storage,
+    /// Bytes of decoded chunks that are kept.
+    cache_bytes: usize,
+    /// Bytes that reading may hold, in all threads together.
+    memory: u64,
 }
 
 impl NumberArray {
@@ -48,15 +58,26 @@ impl NumberArray {
         object: &str,
         memory: u64,
     ) -> Result<Self, SourceError> {
-        let place = Place::new(container.path(), object);
         let header = container.array(object)?;
+        Self::with_header(container, file, object, &header, memory, CACHE_BYTES)
+    }
+
+    fn with_header(
+        container: &Arc<dyn Container>,
+        file: &Arc<File>,
+        object: &str,
+        header: &ArrayHeader,
+        memory: u64,
+        cache_bytes: usize,
+    ) -> Result<Self, SourceError> {
+        let place = Place::new(container.path(), object);
         let Element::Number {
             number_type,
             swapped,
         } = header.element
         else {
-            let what = match header.element {
-                Element::Other(what) => what,
+            let what = match &header.element {
+                Element::Other(what) => what.clone(),
                 _ => "text".into(),
             };
             return Err(place.unsupported(
@@ -90,8 +111,10 @@ impl NumberArray {
             storage: Storage::Unwritten,
             fill: header.fill.clone(),
             shape: header.shape.clone(),
+            cache_bytes,
+            memory,
         };
-        array.storage = array.locate(&header, memory)?;
+        array.storage = array.locate(header, memory)?;
         Ok(array)
     }
 

@@ -178,8 +178,7 @@ fn chosen(
     let mut found: HashSet<String> = HashSet::new();
     let mut rows = Vec::new();
     let mut blocks = RowBlocks::new(0..description.genes, 1);
-    while let Some(block) = blocks.next() {
-        let ids = source.gene_ids(block.clone())?;
+    while let Some((block, ids)) = blocks.read(|rows| source.gene_ids(rows))? {
         blocks.held(ids.values().len() as u64);
         for (row, id) in block.zip(ids.iter()) {
             let id = id.unwrap_or_default();

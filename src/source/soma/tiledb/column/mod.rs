@@ -13,6 +13,9 @@ use crate::source::{NumberType, SourceError};
 
 pub(in crate::source::soma) use dense::DenseTiles;
 
+/// Of the memory, a tile of texts may be one part in so many.
+const TEXT_COPIES: u64 = 8;
+
 /// A field of a fragment.
 pub(in crate::source::soma) struct ColumnFile {
     pub datatype: Datatype,
@@ -263,6 +266,14 @@ impl ColumnFile {
         Ok(bytes as usize)
     }
 
+    /// Likewise, of the texts of a tile, which are in memory several times until they are written.
+    fn text_bytes(&self, bytes: u64) -> Checked<usize> {
+        if bytes > self.folder.memory() / TEXT_COPIES {
+            return Err(Fault::TooLarge(bytes.saturating_mul(TEXT_COPIES)));
+        }
+        self.bytes(bytes, 1)
+    }
+
     /// Appends the fixed values of a tile of `cells` cells; a buffer is used for the bytes as they
     /// are stored.
     pub fn read_fixed(
@@ -299,7 +310,7 @@ impl ColumnFile {
         match (&self.variable, self.encoding) {
             (None, _) => self.read_fixed(tile, cells, &mut buffer, &mut read.bytes, scratch)?,
             (Some((texts, sizes)), Some(encoding)) => {
-                let expected = self.bytes(sizes[tile], 1).map_err(at)?;
+                let expected = self.text_bytes(sizes[tile]).map_err(at)?;
                 let count = self.bytes(cells, 8).map_err(at)? / 8;
                 texts.read(&self.folder, tile, &mut buffer)?;
                 let decoded = self
@@ -312,7 +323,7 @@ impl ColumnFile {
             (Some((values, sizes)), None) => {
                 let mut offsets = Vec::new();
                 self.read_fixed(tile, cells, &mut buffer, &mut offsets, scratch)?;
-                let expected = self.bytes(sizes[tile], 1).map_err(at)?;
+                let expected = self.text_bytes(sizes[tile]).map_err(at)?;
                 values.read(&self.folder, tile, &mut buffer)?;
                 self.filters
                     .decode(&buffer, self.datatype, expected, &mut read.bytes, scratch)

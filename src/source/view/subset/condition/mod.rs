@@ -71,8 +71,7 @@ fn find(
     let condition = Condition::parse(&frame(source, 0..0)?, sql).map_err(refused)?;
     let mut kept = Vec::new();
     let mut blocks = RowBlocks::new(0..description.cells, description.obs.len());
-    while let Some(rows) = blocks.next() {
-        let batch = frame(source, rows.clone())?;
+    while let Some((rows, batch)) = blocks.read(|rows| frame(source, rows))? {
         let bytes = bytes_of(batch.columns());
         blocks.held(bytes);
         let step = condition.rows_at_once(batch.num_rows(), bytes);

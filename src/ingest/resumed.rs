@@ -1,0 +1,56 @@
+//! What an earlier run of a job left, and whether it is still what it was.
+
+use super::IngestError;
+use super::counts::open_sound;
+use super::target::Target;
+use crate::dataset::{Checkpoint, ShardRecord, Status};
+use crate::plan::Plan;
+
+/// The earlier run's checkpoint, with the inputs where they are today, and without the records of
+/// shards whose files are not what they were: those are written again.
+pub(super) fn resume(
+    mut earlier: Checkpoint,
+    plan: &Plan,
+    target: &Target,
+) -> Result<Checkpoint, IngestError> {
+    for (input, today) in earlier.plan.inputs.iter_mut().zip(&plan.inputs) {
+        input.path.clone_from(&today.path);
+    }
+    earlier.plan.duplicate_sources = plan.duplicate_sources;
+    let mut kept = Vec::with_capacity(earlier.shards.len());
+    for record in std::mem::take(&mut earlier.shards) {
+        match check(&record, &earlier, target) {
+            Ok(()) => kept.push(record),
+            Err(IngestError::Counts { path, why }) => {
+                tracing::warn!("{}: {why}: its shard is written again", path.display());
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    earlier.shards = kept;
+    earlier.status = Status::Writing;
+    Ok(earlier)
+}
+
+/// Whether the files of a shard are there, and are what its record says.
+fn check(record: &ShardRecord, earlier: &Checkpoint, target: &Target) -> Result<(), IngestError> {
+    if let Some(counts) = &record.counts {
+        open_sound(&target.job_folder(), counts)?;
+    }
+    // What may be committed already cannot be written again.
+    if earlier.status == Status::Committing {
+        return Ok(());
+    }
+    let table = earlier.plan.shards[record.shard].table;
+    let data = target.table(table.into()).path().join("data");
+    for file in record.fragments.iter().flat_map(|fragment| &fragment.files) {
+        let path = data.join(&file.path);
+        let wanted = file.file_size_bytes.get().map(u64::from);
+        let found = std::fs::metadata(&path).ok().map(|metadata| metadata.len());
+        if found.is_none() || wanted.is_some() && wanted != found {
+            let why = "it is missing, or not as long as it was".into();
+            return Err(IngestError::Counts { path, why });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Large chunks are undone by as many threads at once as the memory allows.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// With fewer bytes nobody waits: the memory of a thread was counted with them.
+const SMALL: u64 = 4 << 20;
+
+/// What threads hold of the memory while they are at work.
+pub(super) struct Gate {
+    held: Mutex<u64>,
+    changed: Condvar,
+}
+
+/// The leave to hold bytes, until it is dropped.
+pub(super) struct Pass<'a> {
+    gate: &'a Gate,
+    bytes: u64,
+}
+
+/// The gate of this process.
+pub(super) static GATE: Gate = Gate::new();
+
+impl Gate {
+    const fn new() -> Self {
+        Gate {
+            held: Mutex::new(0),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until so many bytes are left of `most`, or until nobody else holds any.
+    pub fn enter(&self, bytes: u64, most: u64) -> Option<Pass<'_>> {
+        if bytes <= SMALL {
+            return None;
+        }
+        let mut held = self.lock();
+        while *held > 0 && held.saturating_add(bytes) > most {
+            held = self
+                .changed
+                .wait(held)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        *held += bytes;
+        Some(Pass { gate: self, bytes })
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        *self.gate.lock() -= self.bytes;
+        self.gate.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn no_more_is_held_than_there_is() {
+        let gate = Gate::new();
+        let (now, peak) = (AtomicU64::new(0), AtomicU64::new(0));
+        let bytes = SMALL + 1;
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let pass = gate.enter(bytes, 3 * bytes);
+                        assert!(pass.is_some());
+                        let held = now.fetch_add(1, Ordering::SeqCst) + 1;
+                        peak.fetch_max(held, Ordering::SeqCst);
+                        std::thread::yield_now();
+                        now.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert!(peak.into_inner() <= 3);
+        // One that needs more than there is comes through alone, a small one at any time.
+        let alone = gate.enter(10 * bytes, bytes);
+        assert!(alone.is_some() && gate.enter(1, 1).is_none());
+    }
+}

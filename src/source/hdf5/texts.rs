@@ -1,0 +1,199 @@
+//! Reading texts within the memory that is granted: how long they are is known before.
+
+use std::fs::File;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{Array, StringArray, StringBuilder};
+
+use super::Hdf5File;
+use super::array::{TextLengths, has_wide_addresses};
+use crate::source::blocks::RowBlocks;
+use crate::source::error::{Place, SourceError};
+
+/// Bytes of memory that the program takes before it reads anything, and copies of a text that are in
+/// memory while it is read and written.
+const OTHER_MEMORY: u64 = 160 << 20;
+const COPIES: u64 = 6;
+
+/// Bytes of texts that are taken from libhdf5 at once, where more than one row has them.
+const AT_ONCE: u64 = 1 << 20;
+
+/// Datasets of which it is kept where the lengths of their texts are.
+const MOST_LENGTHS: usize = 8;
+
+/// What all who read the texts of a file know together.
+pub(super) struct SharedTexts {
+    /// Whether the lengths of texts can be looked up.
+    wide_addresses: bool,
+    /// The lengths of the texts of datasets, those that were asked for last at the end.
+    lengths: Mutex<Vec<(String, Arc<TextLengths>)>>,
+    /// Bytes of lists that are held.
+    held: AtomicU64,
+}
+
+impl SharedTexts {
+    pub fn of(file: &File) -> Self {
+        SharedTexts {
+            wide_addresses: has_wide_addresses(file),
+            lengths: Mutex::default(),
+            held: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Hdf5File {
+    /// Rows of text, or the one of a scalar, as `Container::texts` has them: as many as a quarter of
+    /// the memory holds, or one with which the memory suffices.
+    ///
+    /// # Errors
+    /// [`SourceError::TooLarge`], before anything is read, where they are too long: fewer rows may do.
+    pub fn texts(&self, object: &str, rows: Range<u64>) -> Result<StringArray, SourceError> {
+        self.texts_within(object, rows, self.memory() / 4)
+    }
+
+    /// Likewise, with so many bytes of text in all where there is more than one row.
+    pub fn texts_within(
+        &self,
+        object: &str,
+        rows: Range<u64>,
+        most: u64,
+    ) -> Result<StringArray, SourceError> {
+        // Arrow's texts have 32-bit offsets.
+        let most = most.min(i32::MAX as u64);
+        let single = rows.end - rows.start <= 1;
+        let most = match single {
+            true => self.longest().min(i32::MAX as u64),
+            false => most,
+        };
+        // Rows that are read together end here.
+        let (mut ends, mut row) = (Vec::new(), rows.start);
+        let (mut all, mut together) = (0u64, 0u64);
+        let known = self.lengths(object)?.each(rows.clone(), |bytes| {
+            if together > 0 && together.saturating_add(bytes) > AT_ONCE {
+                ends.push(row);
+                together = 0;
+            }
+            together = together.saturating_add(bytes);
+            all = all.saturating_add(bytes);
+            row += 1;
+            all <= most
+        })?;
+        if all > most {
+            return Err(too_long(&self.place(object), all));
+        }
+        if !known || ends.is_empty() {
+            return self.container.texts(object, rows);
+        }
+        ends.push(rows.end);
+        let mut texts: Option<StringBuilder> = None;
+        let mut start = rows.start;
+        for end in ends {
+            let block = self.container.texts(object, start..end)?;
+            start = end;
+            let texts = texts.get_or_insert_with(|| {
+                let rows = usize::try_from(rows.end - rows.start).unwrap_or(0);
+                StringBuilder::with_capacity(rows, usize::try_from(all).unwrap_or(0))
+            });
+            block.iter().for_each(|text| texts.append_option(text));
+        }
+        let mut texts = texts.unwrap_or_default().finish();
+        texts.shrink_to_fit();
+        Ok(texts)
+    }
+
+    /// Bytes of text that can be read and written at once.
+    fn longest(&self) -> u64 {
+        (self.memory().saturating_sub(OTHER_MEMORY) / COPIES).max(AT_ONCE)
+    }
+
+    /// Checks that the memory suffices for so many bytes of text in one row.
+    pub fn suffices(&self, place: &Place, bytes: u64) -> Result<(), SourceError> {
+        match bytes <= self.longest() {
+            true => Ok(()),
+            false => Err(too_long(place, bytes)),
+        }
+    }
+
+    fn lengths(&self, object: &str) -> Result<Arc<TextLengths>, SourceError> {
+        if !self.texts.wide_addresses {
+            return Ok(Arc::new(TextLengths::Unknown));
+        }
+        let lock = || {
+            let lengths = self.texts.lengths.lock();
+            lengths.unwrap_or_else(PoisonError::into_inner)
+        };
+        let mut known = lock();
+        if let Some(place) = known.iter().position(|(name, _)| name == object) {
+            let entry = known.remove(place);
+            let lengths = entry.1.clone();
+            known.push(entry);
+            return Ok(lengths);
+        }
+        drop(known);
+        let opened = TextLengths::open(&self.container, &self.bytes, object, self.memory())?;
+        let lengths = Arc::new(opened);
+        if lengths.is_small() {
+            let mut known = lock();
+            if known.len() >= MOST_LENGTHS {
+                known.remove(0);
+            }
+            known.push((object.to_string(), lengths.clone()));
+        }
+        Ok(lengths)
+    }
+
+    /// All texts of a list of so many, which is called `what` where it takes too much of the memory.
+    pub fn list(&self, object: &str, count: u64, what: &str) -> Result<StringArray, SourceError> {
+        // Arrow's texts have 32-bit offsets.
+        let most = (self.memory() / 4).min(i32::MAX as u64);
+        let fits = |bytes: u64| match bytes <= most {
+            true => Ok(()),
+            false => {
+                let advised = bytes.saturating_mul(8);
+                Err(self.place(object).too_large(what, bytes, advised))
+            }
+        };
+        // A text takes at least its place in the list.
+        let least = count.saturating_mul(4);
+        fits(least)?;
+        let mut blocks = RowBlocks::new(0..count, 1);
+        let mut texts = StringBuilder::new();
+        while let Some((_, block)) = blocks.read(|rows| self.texts(object, rows))? {
+            let bytes = block.values().len() as u64;
+            blocks.held(bytes);
+            fits(least.saturating_add(texts.values_slice().len() as u64 + bytes))?;
+            block.iter().for_each(|text| texts.append_option(text));
+        }
+        let mut texts = texts.finish();
+        // Half of what a builder has may be empty.
+        texts.shrink_to_fit();
+        Ok(texts)
+    }
+
+    /// Counts bytes that are held from now on among those of all lists of this file, until
+    /// [`Hdf5File::let_go`].
+    pub fn hold(&self, object: &str, bytes: u64) -> Result<(), SourceError> {
+        let before = self.texts.held.fetch_add(bytes, Ordering::Relaxed);
+        let all = before.saturating_add(bytes);
+        if all <= self.memory() / 4 {
+            return Ok(());
+        }
+        self.let_go(bytes);
+        let what = "with the categories of the columns before it, its list of categories";
+        Err(self
+            .place(object)
+            .too_large(what, all, all.saturating_mul(5)))
+    }
+
+    /// So many bytes are not held any more.
+    pub fn let_go(&self, bytes: u64) {
+        self.texts.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+fn too_long(place: &Place, bytes: u64) -> SourceError {
+    let advised = bytes.saturating_mul(COPIES).saturating_add(OTHER_MEMORY);
+    place.too_large("text of such a length", bytes, advised)
+}
