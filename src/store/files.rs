@@ -1,8 +1,10 @@
 //! Reading files, wherever they lie.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::open_regular;
 
 /// What a reader asks of a store. Paths are absolute, with `/` between their parts.
 pub trait Files: Send + Sync {
@@ -46,7 +48,7 @@ impl Files for LocalFiles {
     }
 
     fn read(&self, file: &str, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        File::open(file)?.read_exact_at(buffer, at)
+        open_regular(Path::new(file))?.read_exact_at(buffer, at)
     }
 }
 

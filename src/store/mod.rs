@@ -7,6 +7,7 @@ mod durable;
 mod error;
 mod files;
 mod lock;
+mod regular;
 mod swap;
 
 pub use durable::{
@@ -17,4 +18,5 @@ pub(crate) use error::Named;
 pub use error::StoreError;
 pub use files::{Files, LocalFiles};
 pub use lock::{FolderLock, Wait};
+pub use regular::{open_regular, read_regular, read_text};
 pub use swap::exchange_folders;

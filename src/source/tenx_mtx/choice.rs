@@ -74,21 +74,12 @@ fn beside(path: &Path) -> Result<Vec<Choice>, SourceError> {
 
 /// A file in an archive, whose path goes on behind that of the archive.
 fn member(path: &Path, error: std::io::Error) -> Result<Vec<Choice>, SourceError> {
-    let archive = path.ancestors().skip(1).find(|above| above.is_file());
-    let files = match archive {
-        Some(archive) => TextFile::all_in_archive(archive)?,
-        None => None,
-    };
-    let (Some(archive), Some(files)) = (archive, files) else {
+    let Some(found) = TextFile::find_in_archive(path)? else {
         return Err(Place::whole(path).io("open", error));
     };
-    let wanted = path.strip_prefix(archive).unwrap_or(path);
-    let mut names = files.iter().map(TextFile::name);
-    let Some(name) = names.find(|name| Path::new(name) == wanted) else {
-        return Err(Place::whole(archive).damaged(format!("it has no file {}", wanted.display())));
-    };
+    let name = found.file.name();
     let (folder, matrix) = name.rsplit_once('/').unwrap_or(("", &name));
-    let shelf = Shelf::of_archive(files).remove(folder);
+    let shelf = Shelf::of_archive(found.beside).remove(folder);
     Ok(vec![Choice {
         input: path.to_path_buf(),
         shelf: Arc::new(shelf.unwrap_or_default()),

@@ -1,13 +1,17 @@
 //! The members of a tar archive, as POSIX (ustar, pax) and GNU tar write them.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-/// Bytes of a block, in which everything is counted.
-const BLOCK: usize = 512;
+use super::content::{Content, START};
 
-/// Members that are listed at most, and bytes that the name of one may have.
+/// Bytes of a block, in which everything is counted.
+pub(super) const BLOCK: usize = 512;
+
+/// Members that are listed at most, and bytes that may stand before one: its name, and what pax says
+/// of it.
 const MOST_MEMBERS: usize = 100_000;
-const LONGEST_NAME: u64 = 1 << 16;
+const LONGEST_RECORDS: u64 = 1 << 20;
 
 /// A file in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,14 +21,20 @@ pub(crate) struct Member {
     /// Where its bytes begin in the archive (inflated, where that is compressed), and how many.
     pub at: u64,
     pub bytes: u64,
+    pub content: Content,
 }
 
-fn invalid(message: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, message.to_string())
+fn invalid(message: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message.into())
+}
+
+/// Whether a file that begins so is an archive. One whose first header is damaged is, too.
+pub(super) fn begins(start: &[u8]) -> bool {
+    is_header(start) || (start.len() >= BLOCK && &start[257..262] == b"ustar")
 }
 
 /// Whether a block is the header of a member: its checksum tells.
-pub(super) fn is_header(block: &[u8]) -> bool {
+fn is_header(block: &[u8]) -> bool {
     if block.len() < BLOCK || block[0] == 0 {
         return false;
     }
@@ -75,15 +85,55 @@ fn read_block(input: &mut dyn Read, block: &mut [u8; BLOCK]) -> io::Result<bool>
     Ok(true)
 }
 
+/// What stands before a member's header and is said of it.
+#[derive(Debug, Default)]
+struct Before {
+    name: Option<String>,
+    target: Option<String>,
+    size: Option<u64>,
+}
+
+impl Before {
+    /// Adds what a header of pax says, or one of GNU tar.
+    fn add(&mut self, kind: u8, body: &[u8]) -> io::Result<()> {
+        match kind {
+            b'L' => self.name = Some(text(body)),
+            b'K' => self.target = Some(text(body)),
+            _ => {
+                for (key, value) in pax_records(body)? {
+                    let value_text = || String::from_utf8_lossy(value).into_owned();
+                    match key {
+                        b"path" => self.name = Some(value_text()),
+                        b"linkpath" => self.target = Some(value_text()),
+                        b"size" => {
+                            let size = value_text().parse();
+                            let size =
+                                size.map_err(|_| invalid("a size in the archive is damaged"))?;
+                            self.size = Some(size);
+                        }
+                        key if key.starts_with(b"GNU.sparse.") => return Err(sparse()),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sparse() -> io::Error {
+    invalid("the archive stores a file with holes (sparse), which is not read; unpack it: tar xf")
+}
+
 /// Lists the files of an archive. `skip` passes over bytes of the input.
 pub(crate) fn members<R: Read>(
     input: &mut R,
     skip: impl Fn(&mut R, u64) -> io::Result<()>,
 ) -> io::Result<Vec<Member>> {
-    let mut members = Vec::new();
+    let mut members = Members::default();
     let mut block = [0u8; BLOCK];
     let mut at = 0u64;
-    let mut long_name: Option<String> = None;
+    let mut before = Before::default();
     while read_block(input, &mut block)? {
         at += BLOCK as u64;
         if block.iter().all(|&byte| byte == 0) {
@@ -92,68 +142,161 @@ pub(crate) fn members<R: Read>(
         if !is_header(&block) {
             return Err(invalid("a header of the archive is damaged"));
         }
-        let bytes =
-            number(&block[124..136]).ok_or_else(|| invalid("a size in the archive is damaged"))?;
+        let kind = block[156];
+        let is_before = matches!(kind, b'L' | b'K' | b'x' | b'X' | b'g');
+        let bytes = match kind {
+            // Links, devices and folders have no bytes, whatever their size says.
+            b'1'..=b'6' => 0,
+            _ if is_before => size_of(&block)?,
+            _ => match before.size {
+                // The header has no room for the sizes of files of 8 GiB and more.
+                Some(size) => size,
+                None => size_of(&block)?,
+            },
+        };
         let padded = bytes
             .checked_next_multiple_of(BLOCK as u64)
             .filter(|padded| at.checked_add(*padded).is_some())
             .ok_or_else(|| invalid("a size in the archive is absurd"))?;
-        match block[156] {
-            // A name for the next member.
-            kind @ (b'L' | b'x') => {
-                if bytes > LONGEST_NAME {
-                    return Err(invalid("a name in the archive is absurdly long"));
-                }
-                let mut name = vec![0; padded as usize];
-                input.read_exact(&mut name)?;
-                name.truncate(bytes as usize);
-                if kind == b'L' {
-                    long_name = Some(text(&name));
-                } else if let Some(path) = pax_path(&name) {
-                    long_name = Some(path);
-                }
+        if is_before {
+            if bytes > LONGEST_RECORDS {
+                return Err(invalid("a name in the archive is absurdly long"));
             }
-            kind => {
-                let prefix = if &block[257..263] == b"ustar\0" {
-                    text(&block[345..500])
-                } else {
-                    String::new()
-                };
-                let short = match prefix.as_str() {
-                    "" => text(&block[..100]),
-                    prefix => format!("{prefix}/{}", text(&block[..100])),
-                };
-                let name = long_name.take().unwrap_or(short);
-                // Archives of a folder's contents begin every path with the folder.
-                let name = name.trim_start_matches("./").to_string();
-                if matches!(kind, b'0' | 0 | b'7') && !name.ends_with('/') {
-                    if members.len() == MOST_MEMBERS {
-                        return Err(invalid("the archive has more than 100,000 members"));
-                    }
-                    members.push(Member { name, at, bytes });
+            let mut body = vec![0; padded as usize];
+            input.read_exact(&mut body)?;
+            body.truncate(bytes as usize);
+            if kind == b'g' {
+                // Said of all members: comments only make sense.
+                let mut all = Before::default();
+                all.add(kind, &body)?;
+                if all.name.is_some() || all.target.is_some() || all.size.is_some() {
+                    return Err(invalid("a header of the archive gives all members one name or size"));
                 }
-                skip(input, padded)?;
+            } else {
+                before.add(kind, &body)?;
+            }
+            at += padded;
+            continue;
+        }
+        let said = std::mem::take(&mut before);
+        let name = said.name.unwrap_or_else(|| short_name(&block));
+        match kind {
+            b'1' => {
+                let target = said.target.unwrap_or_else(|| text(&block[157..257]));
+                members.link(&name, &target)?;
+            }
+            // Links by name lead to what is listed itself; folders and devices hold nothing. Labels,
+            // lists of folders and extended attributes are no files.
+            b'2'..=b'6' | b'V' | b'D' | b'N' | b'A' | b'E' => skip(input, padded)?,
+            b'S' => return Err(sparse()),
+            b'M' => {
+                return Err(invalid(
+                    "the archive is a volume of several; unpack them together: tar xMf",
+                ));
+            }
+            _ => {
+                let there = usize::try_from(bytes).map_or(START, |bytes| bytes.min(START));
+                let mut start = vec![0; there];
+                input.read_exact(&mut start)?;
+                skip(input, padded - there as u64)?;
+                let content = Content::of(&start);
+                members.add(&name, at, bytes, content)?;
             }
         }
         at += padded;
     }
-    Ok(members)
+    Ok(members.list)
 }
 
-/// The path among the records of a pax header, each `LENGTH KEY=VALUE\n`.
-fn pax_path(records: &[u8]) -> Option<String> {
-    let mut rest = records;
-    let mut path = None;
-    while !rest.is_empty() {
-        let space = rest.iter().position(|&byte| byte == b' ')?;
-        let length: usize = std::str::from_utf8(&rest[..space]).ok()?.parse().ok()?;
-        let record = rest.get(space + 1..length.checked_sub(1)?)?;
-        if let Some(value) = record.strip_prefix(b"path=") {
-            path = Some(String::from_utf8_lossy(value).into_owned());
-        }
-        rest = rest.get(length..)?;
+fn size_of(header: &[u8; BLOCK]) -> io::Result<u64> {
+    number(&header[124..136]).ok_or_else(|| invalid("a size in the archive is damaged"))
+}
+
+/// The name in a header.
+fn short_name(header: &[u8; BLOCK]) -> String {
+    let prefix = match &header[257..263] == b"ustar\0" {
+        true => text(&header[345..500]),
+        false => String::new(),
+    };
+    match prefix.as_str() {
+        "" => text(&header[..100]),
+        prefix => format!("{prefix}/{}", text(&header[..100])),
     }
-    path
+}
+
+/// Members in the order of the archive, each name once: what comes later replaces what came before, as
+/// it does when an archive is unpacked.
+#[derive(Debug, Default)]
+struct Members {
+    list: Vec<Member>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Members {
+    fn add(&mut self, name: &str, at: u64, bytes: u64, content: Content) -> io::Result<()> {
+        // Archives of a folder's contents begin every path with the folder.
+        let parts = name.split('/').filter(|part| !matches!(*part, "" | "."));
+        let path = parts.collect::<Vec<_>>().join("/");
+        if name.ends_with('/') || path.is_empty() {
+            return Ok(());
+        }
+        let member = Member {
+            name: path.clone(),
+            at,
+            bytes,
+            content,
+        };
+        match self.places.get(&path) {
+            Some(&place) => self.list[place] = member,
+            None if self.list.len() == MOST_MEMBERS => {
+                return Err(invalid("the archive has more than 100,000 members"));
+            }
+            None => {
+                self.places.insert(path, self.list.len());
+                self.list.push(member);
+            }
+        }
+        Ok(())
+    }
+
+    /// Another name of a member that came before.
+    fn link(&mut self, name: &str, target: &str) -> io::Result<()> {
+        let parts = target.split('/').filter(|part| !matches!(*part, "" | "."));
+        let path = parts.collect::<Vec<_>>().join("/");
+        // What a name led to that was replaced later is not known any more: tar leaves it, too.
+        let Some(&place) = self.places.get(&path) else {
+            return Err(invalid(format!(
+                "{name} is a link to {target}, which the archive does not have"
+            )));
+        };
+        let Member {
+            at, bytes, content, ..
+        } = self.list[place];
+        self.add(name, at, bytes, content)
+    }
+}
+
+/// The records of a pax header, each `LENGTH KEY=VALUE\n`.
+fn pax_records(records: &[u8]) -> io::Result<Vec<(&[u8], &[u8])>> {
+    let damaged = || invalid("a pax header of the archive is damaged");
+    let mut found = Vec::new();
+    let mut rest = records;
+    while !rest.is_empty() {
+        let space = rest.iter().position(|&byte| byte == b' ');
+        let space = space.ok_or_else(damaged)?;
+        let length = std::str::from_utf8(&rest[..space]).ok();
+        let length: usize = length
+            .and_then(|length| length.parse().ok())
+            .ok_or_else(damaged)?;
+        let (record, others) = rest.split_at_checked(length).ok_or_else(damaged)?;
+        let record = record.get(space + 1..).ok_or_else(damaged)?;
+        let record = record.strip_suffix(b"\n").ok_or_else(damaged)?;
+        let equals = record.iter().position(|&byte| byte == b'=');
+        let (key, value) = record.split_at(equals.ok_or_else(damaged)?);
+        found.push((key, &value[1..]));
+        rest = others;
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -207,7 +350,7 @@ mod tests {
             vec![0; 1024],
         ]
         .concat();
-        assert!(is_header(&archive));
+        assert!(begins(&archive));
         let found = list(&archive).unwrap();
         assert_eq!(found[0].name, "folder/genes.tsv");
         assert_eq!(&archive[found[0].at as usize..][..5], b"hello");

@@ -4,16 +4,20 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::archive::{self, Member};
+use super::archive::Member;
+use super::content::Content;
 use super::gunzip::{Gunzip, MAGIC};
 use crate::source::SourceError;
 use crate::source::error::Place;
+use crate::store::open_regular;
 
-/// A text file of the system, or one in an archive; plain or gzip-compressed.
+/// A text file of the system, or one in an archive, which may lie in another one; plain or
+/// gzip-compressed.
 #[derive(Debug, Clone)]
 pub(crate) struct TextFile {
     path: PathBuf,
-    member: Option<Member>,
+    /// Where it is in the archive, and in the archives that are in it.
+    members: Vec<Member>,
 }
 
 impl TextFile {
@@ -21,15 +25,17 @@ impl TextFile {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         TextFile {
             path: path.into(),
-            member: None,
+            members: Vec::new(),
         }
     }
 
-    /// A file in the archive `path`.
-    pub fn in_archive(path: &Path, member: Member) -> Self {
+    /// A file in this one, which is an archive.
+    pub(super) fn member(&self, member: Member) -> Self {
+        let mut members = self.members.clone();
+        members.push(member);
         TextFile {
-            path: path.to_path_buf(),
-            member: Some(member),
+            path: self.path.clone(),
+            members,
         }
     }
 
@@ -40,42 +46,69 @@ impl TextFile {
 
     /// Its path, or that in the archive.
     pub fn name(&self) -> String {
-        match &self.member {
-            Some(member) => member.name.clone(),
-            None => {
-                let name = self.path.file_name().unwrap_or(self.path.as_os_str());
-                name.to_string_lossy().into_owned()
-            }
+        if self.members.is_empty() {
+            let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+            return name.to_string_lossy().into_owned();
         }
+        let names = self.members.iter().map(|member| member.name.as_str());
+        names.collect::<Vec<_>>().join("/")
+    }
+
+    /// Its path in the innermost archive.
+    pub(super) fn own_name(&self) -> &str {
+        self.members.last().map_or("", |member| &member.name)
+    }
+
+    /// What it is, if it is in an archive.
+    pub fn content(&self) -> Option<Content> {
+        self.members.last().map(|member| member.content)
+    }
+
+    /// Where its bytes begin in the file of the system, or in what that is when it is inflated, and in
+    /// each archive within; for telling files apart.
+    pub fn positions(&self) -> Vec<u64> {
+        self.members.iter().map(|member| member.at).collect()
+    }
+
+    /// How many archives it is in.
+    pub(super) fn depth(&self) -> usize {
+        self.members.len()
     }
 
     /// For messages about it as a whole.
     pub fn place(&self) -> Place {
-        match &self.member {
-            Some(member) => Place::new(&self.path, &member.name),
-            None => Place::whole(&self.path),
+        match self.members.is_empty() {
+            false => Place::new(&self.path, self.name()),
+            true => Place::whole(&self.path),
         }
     }
 
     /// Its text from the beginning.
     pub fn open(&self) -> Result<Box<dyn Read + Send>, SourceError> {
-        self.open_io().map_err(|e| self.place().io("read", e))
+        let text = self.stored().and_then(inflated);
+        text.map_err(|e| self.place().io("read", e))
     }
 
-    fn open_io(&self) -> io::Result<Box<dyn Read + Send>> {
-        let mut file = File::open(&self.path)?;
-        let Some(member) = &self.member else {
-            return inflated(Box::new(file));
+    /// Its bytes as they are stored.
+    fn stored(&self) -> io::Result<Box<dyn Read + Send>> {
+        let mut file = open_regular(&self.path)?;
+        let Some((first, others)) = self.members.split_first() else {
+            return Ok(Box::new(file));
         };
-        let bytes: Box<dyn Read + Send> = if is_gzip(&mut file)? {
+        let mut bytes: Box<dyn Read + Send> = if is_gzip(&mut file)? {
             let mut archive = Gunzip::new(file);
-            skip_by_reading(&mut archive, member.at)?;
-            Box::new(Exactly::new(archive, member.bytes))
+            skip_by_reading(&mut archive, first.at)?;
+            Box::new(Exactly::new(archive, first.bytes))
         } else {
-            file.seek(SeekFrom::Start(member.at))?;
-            Box::new(Exactly::new(file, member.bytes))
+            file.seek(SeekFrom::Start(first.at))?;
+            Box::new(Exactly::new(file, first.bytes))
         };
-        inflated(bytes)
+        for member in others {
+            let mut archive = inflated(bytes)?;
+            skip_by_reading(&mut archive, member.at)?;
+            bytes = Box::new(Exactly::new(archive, member.bytes));
+        }
+        Ok(bytes)
     }
 
     /// Whether another file has the same text.
@@ -101,11 +134,20 @@ impl TextFile {
     /// The file itself, where its text can be read from any place.
     pub fn plain(&self) -> Result<Option<File>, SourceError> {
         let io = |e| self.place().io("read", e);
-        if self.member.is_some() {
+        if !self.members.is_empty() {
             return Ok(None);
         }
-        let mut file = File::open(&self.path).map_err(io)?;
+        let mut file = open_regular(&self.path).map_err(io)?;
         Ok((!is_gzip(&mut file).map_err(io)?).then_some(file))
+    }
+
+    /// The first bytes of its text, at most so many.
+    pub fn start(&self, count: u64) -> Result<Vec<u8>, SourceError> {
+        let mut start = Vec::new();
+        let text = self.open()?;
+        let read = text.take(count).read_to_end(&mut start);
+        read.map_err(|e| self.place().io("read", e))?;
+        Ok(start)
     }
 }
 
@@ -132,7 +174,7 @@ impl<R: Read> Read for Exactly<R> {
     }
 }
 
-fn is_gzip(file: &mut File) -> io::Result<bool> {
+pub(super) fn is_gzip(file: &mut File) -> io::Result<bool> {
     let mut start = Vec::new();
     file.rewind()?;
     file.by_ref().take(2).read_to_end(&mut start)?;
@@ -153,7 +195,7 @@ fn inflated(mut bytes: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>>
     })
 }
 
-fn skip_by_reading<R: Read>(input: &mut R, count: u64) -> io::Result<()> {
+pub(super) fn skip_by_reading<R: Read>(input: &mut R, count: u64) -> io::Result<()> {
     let skipped = io::copy(&mut input.take(count), &mut io::sink())?;
     if skipped == count {
         Ok(())
@@ -165,7 +207,7 @@ fn skip_by_reading<R: Read>(input: &mut R, count: u64) -> io::Result<()> {
 /// The first bytes of a file's text, at most `count`, inflated if it is compressed; and whether it is.
 pub(crate) fn first_bytes(path: &Path, count: u64) -> Result<(Vec<u8>, bool), SourceError> {
     let read = || -> io::Result<(Vec<u8>, bool)> {
-        let mut file = File::open(path)?;
+        let mut file = open_regular(path)?;
         let compressed = is_gzip(&mut file)?;
         let mut start = Vec::new();
         let mut text = inflated(Box::new(file))?.take(count);
@@ -176,41 +218,4 @@ pub(crate) fn first_bytes(path: &Path, count: u64) -> Result<(Vec<u8>, bool), So
         }
     };
     read().map_err(|e| Place::whole(path).io("read", e))
-}
-
-impl TextFile {
-    /// Whether a file is a tar archive, compressed or not.
-    pub fn is_archive(path: &Path) -> Result<bool, SourceError> {
-        Ok(archive::is_header(&first_bytes(path, 512)?.0))
-    }
-
-    /// The files of the archive `path`; `None` where it is no archive.
-    pub fn all_in_archive(path: &Path) -> Result<Option<Vec<TextFile>>, SourceError> {
-        let (start, compressed) = first_bytes(path, 512)?;
-        if !archive::is_header(&start) {
-            return Ok(None);
-        }
-        let list = || -> io::Result<Vec<Member>> {
-            let mut file = File::open(path)?;
-            if compressed {
-                archive::members(&mut Gunzip::new(file), skip_by_reading)
-            } else {
-                let length = file.metadata()?.len();
-                archive::members(&mut file, move |file, count| {
-                    let at = file.stream_position()?;
-                    if at.checked_add(count).is_none_or(|end| end > length) {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                    file.seek(SeekFrom::Start(at + count)).map(|_| ())
-                })
-            }
-        };
-        let members = list().map_err(|e| Place::whole(path).io("read", e))?;
-        let files = members.into_iter();
-        Ok(Some(
-            files
-                .map(|member| TextFile::in_archive(path, member))
-                .collect(),
-        ))
-    }
 }

@@ -1,10 +1,14 @@
 //! Text files, plain or gzip-compressed, on their own or in a tar archive, read from beginning to
-//! end.
+//! end; and what a file is, by its first bytes.
 
 mod archive;
+mod content;
 mod file;
 mod gunzip;
 mod lines;
+mod listing;
 
+pub(super) use content::{Content, HDF5_SIGNATURE, START};
 pub(super) use file::{TextFile, first_bytes};
 pub(super) use lines::Lines;
+pub(super) use listing::{Found as FoundInArchive, holder_of};

@@ -1,0 +1,141 @@
+//! The files of archives, and of archives in archives.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::archive::{self, Member};
+use super::content::{Content, START};
+use super::file::{TextFile, is_gzip, skip_by_reading};
+use crate::source::SourceError;
+use crate::source::error::Place;
+use crate::store::open_regular;
+
+/// Archives within archives that are looked into.
+const DEEPEST: usize = 4;
+
+/// A file that a path names in an archive, and all files of that archive.
+pub(crate) struct Found {
+    pub file: TextFile,
+    pub beside: Vec<TextFile>,
+    /// How the names of the files of this archive begin: with the path of the archive in another one.
+    pub within: String,
+}
+
+/// The file of the system that holds an input: what its path names, or the archive that it is in.
+pub(crate) fn holder_of(path: &Path) -> PathBuf {
+    match std::fs::metadata(path) {
+        Ok(_) => path.to_path_buf(),
+        Err(_) => archive_above(path).unwrap_or(path).to_path_buf(),
+    }
+}
+
+fn archive_above(path: &Path) -> Option<&Path> {
+    path.ancestors().skip(1).find(|above| above.is_file())
+}
+
+impl TextFile {
+    /// Whether a file of the system is a tar archive, compressed or not.
+    pub fn is_archive(path: &Path) -> Result<bool, SourceError> {
+        let start = || -> io::Result<Vec<u8>> {
+            let mut start = Vec::new();
+            let file = open_regular(path)?;
+            file.take(START as u64).read_to_end(&mut start)?;
+            Ok(start)
+        };
+        let start = start().map_err(|e| Place::whole(path).io("read", e))?;
+        Ok(Content::of(&start) == Content::Archive)
+    }
+
+    /// The files of an archive and of the archives in it; `None` where it is no archive.
+    pub fn all_in_archive(path: &Path) -> Result<Option<Vec<TextFile>>, SourceError> {
+        if !TextFile::is_archive(path)? {
+            return Ok(None);
+        }
+        let mut all = Vec::new();
+        let mut archives = vec![TextFile::new(path)];
+        while let Some(archive) = archives.pop() {
+            for file in archive.files()? {
+                if file.content() != Some(Content::Archive) {
+                    all.push(file);
+                } else if file.depth() < DEEPEST {
+                    archives.push(file);
+                } else {
+                    return Err(file.place().unsupported(
+                        "an archive within so many others",
+                        "unpack the outermost one: tar xf",
+                    ));
+                }
+            }
+        }
+        Ok(Some(all))
+    }
+
+    /// The file in an archive whose path goes on behind that of the archive; `None` where no part of
+    /// the path is a file.
+    ///
+    /// # Errors
+    /// Where the archive has no such file.
+    pub fn find_in_archive(path: &Path) -> Result<Option<Found>, SourceError> {
+        let Some(archive) = archive_above(path) else {
+            return Ok(None);
+        };
+        if !TextFile::is_archive(archive)? {
+            return Ok(None);
+        }
+        let wanted = path.strip_prefix(archive).unwrap_or(path);
+        let missing =
+            || Place::whole(archive).damaged(format!("it has no file {}", wanted.display()));
+        let mut archive = TextFile::new(archive);
+        let mut rest = wanted;
+        loop {
+            let beside = archive.files()?;
+            let own = |file: &TextFile| PathBuf::from(file.own_name());
+            if let Some(file) = beside.iter().find(|file| own(file) == rest) {
+                return Ok(Some(Found {
+                    file: file.clone(),
+                    beside,
+                    within: match archive.depth() {
+                        0 => String::new(),
+                        _ => archive.name(),
+                    },
+                }));
+            }
+            let mut inner = beside.into_iter();
+            let inner = inner.find(|file| {
+                file.content() == Some(Content::Archive) && rest.starts_with(own(file))
+            });
+            let inner = inner.ok_or_else(missing)?;
+            rest = rest.strip_prefix(own(&inner)).unwrap_or(rest);
+            archive = inner;
+        }
+    }
+
+    /// The files of this archive, not of those in it.
+    fn files(&self) -> Result<Vec<TextFile>, SourceError> {
+        let members = match self.depth() {
+            0 => members_of_file(self.path()).map_err(|e| self.place().io("read", e))?,
+            _ => {
+                let mut text = self.open()?;
+                archive::members(&mut text, skip_by_reading)
+                    .map_err(|e| self.place().io("read", e))?
+            }
+        };
+        let files = members.into_iter().map(|member| self.member(member));
+        Ok(files.collect())
+    }
+}
+
+fn members_of_file(path: &Path) -> io::Result<Vec<Member>> {
+    let mut file = open_regular(path)?;
+    if is_gzip(&mut file)? {
+        return archive::members(&mut super::gunzip::Gunzip::new(file), skip_by_reading);
+    }
+    let length = file.metadata()?.len();
+    archive::members(&mut file, move |file, count| {
+        let at = file.stream_position()?;
+        if at.checked_add(count).is_none_or(|end| end > length) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.seek(SeekFrom::Start(at + count)).map(|_| ())
+    })
+}
