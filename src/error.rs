@@ -92,6 +92,7 @@ fn of_ingest(error: &IngestError) -> ExitCode {
         | IngestError::Exists { .. }
         | IngestError::NotOurs { .. }
         | IngestError::Broken { .. }
+        | IngestError::InsideInput { .. }
         | IngestError::OtherJob { .. } => ExitCode::Refused,
         IngestError::ChangedLate(error) => of_source(error),
         IngestError::Moved { .. } => ExitCode::TryAgain,

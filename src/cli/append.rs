@@ -7,13 +7,15 @@ use super::allocator;
 use super::arguments::{AppendArguments, Verbosity, WriteArguments};
 use super::bars::{Bars, Show};
 use super::convert::{Run, give_up_on_stuck_files};
-use super::reading::{Reading, split, tell_unmatched};
+use super::reading::{Reading, check_is_no_input, split, tell_unmatched};
 use super::report::Report;
 use super::settings::Settings;
 use super::signals::{Begun, end_when_asked};
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::ingest::{Appendable, Existing, Finished, IngestError, Job, RunOptions, check_unlocked};
+use crate::ingest::{
+    Appendable, Existing, Finished, IngestError, Job, RunOptions, check_apart, check_unlocked,
+};
 use crate::plan::{Plan, Widening};
 use crate::progress::Event;
 use crate::source::Inputs;
@@ -22,7 +24,7 @@ use crate::survey::Survey;
 /// A checked append.
 #[derive(Debug)]
 pub(super) struct Request {
-    inputs: Reading,
+    reading: Reading,
     dataset: PathBuf,
     settings: Settings,
     run: Run,
@@ -43,12 +45,16 @@ impl Request {
         };
         let mut settings = Settings::gather(&raw.read, &write, &raw.run.resources)?;
         let usage = "slaf append INPUT… DATASET";
+        let is_named = raw.output.is_some();
         let (paths, dataset) = split(raw.paths, raw.output, raw.inputs.is_some(), usage)?;
+        if !is_named {
+            check_is_no_input(&dataset, "the dataset", usage)?;
+        }
         settings.plan = raw.joins.apply(settings.plan);
         settings.plan.widening = widening(raw.widen);
-        let inputs = raw.read.inputs(&raw.joins, &settings, paths, raw.inputs)?;
+        let reading = raw.read.inputs(&raw.joins, &settings, paths, raw.inputs)?;
         Ok(Request {
-            inputs,
+            reading,
             dataset,
             settings,
             run: raw.run.checked(),
@@ -72,11 +78,16 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     check_unlocked(&request.dataset, request.run.wait)?;
     give_up_on_stuck_files();
     end_when_asked(Begun::GoesOn);
+    let found = &request.reading.found;
+    found.tell(request.verbosity);
     let show = Show::of(request.settings.progress, request.verbosity);
     let bars = Bars::new(show);
-    let inputs = Inputs::of_paths(request.inputs.clone());
+    let inputs = Inputs::of_paths(request.reading.inputs.clone());
     let surveys = Survey::of_all(&inputs, request.settings.threads)?;
     tell_unmatched(&inputs);
+    for folder in [&request.dataset, &request.settings.scratch] {
+        check_apart(folder, &inputs)?;
+    }
     let append = Append {
         request,
         inputs: &inputs,
@@ -94,7 +105,7 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
         }
     };
     let report = Report::new(&request.dataset, finished.outcome(), started.elapsed());
-    report.print(request.run.json, request.verbosity)?;
+    report.print(found, request.run.json, request.verbosity)?;
     // Last of all: until here, a run of the same command would take over.
     Ok(finished.close()?)
 }

@@ -1,17 +1,18 @@
 //! `slaf convert`
 
 use std::path::PathBuf;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use super::allocator;
 use super::arguments::{ConvertArguments, RunArguments, Verbosity};
 use super::bars::{Bars, Show};
-use super::reading::{Reading, split, tell_unmatched};
+use super::reading::{Reading, check_is_no_input, split, tell_unmatched};
 use super::report::Report;
 use super::settings::Settings;
 use super::signals::{Begun, end_when_asked};
 use crate::error::{Error, ExitCode};
-use crate::ingest::{Earlier, Existing, Job, RunOptions, check_output};
+use crate::ingest::{Earlier, Existing, Job, RunOptions, check_apart, check_output};
 use crate::plan::Plan;
 use crate::progress::Event;
 use crate::source::{self, Inputs};
@@ -43,7 +44,7 @@ impl RunArguments {
 /// A checked conversion.
 #[derive(Debug)]
 pub(super) struct Request {
-    inputs: Reading,
+    reading: Reading,
     output: PathBuf,
     settings: Settings,
     existing: Existing,
@@ -56,11 +57,15 @@ impl Request {
     pub fn check(raw: ConvertArguments, verbosity: Verbosity) -> Result<Self, Error> {
         let mut settings = Settings::gather(&raw.read, &raw.write, &raw.run.resources)?;
         let usage = "slaf convert INPUT… OUTPUT";
+        let is_named = raw.output.is_some();
         let (paths, output) = split(raw.paths, raw.output, raw.inputs.is_some(), usage)?;
+        if !is_named {
+            check_is_no_input(&output, "the output", usage)?;
+        }
         settings.plan = raw.joins.apply(settings.plan);
-        let inputs = raw.read.inputs(&raw.joins, &settings, paths, raw.inputs)?;
+        let reading = raw.read.inputs(&raw.joins, &settings, paths, raw.inputs)?;
         Ok(Request {
-            inputs,
+            reading,
             output,
             settings,
             existing: if raw.overwrite {
@@ -77,6 +82,11 @@ impl Request {
 /// Ends the process when a damaged file makes libhdf5 loop. What was recorded is kept, as after any
 /// sudden end. `SLAF_PATIENCE` sets the seconds after which that is assumed.
 pub(super) fn give_up_on_stuck_files() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(watch_files);
+}
+
+fn watch_files() {
     const PATIENCE: u64 = 120;
     let seconds = std::env::var("SLAF_PATIENCE")
         .ok()
@@ -95,12 +105,16 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     let started = Instant::now();
     let settings = &request.settings;
     check_output(&request.output, request.existing)?;
-    give_up_on_stuck_files();
     end_when_asked(Begun::GoesOn);
+    let found = &request.reading.found;
+    found.tell(request.verbosity);
     let bars = Bars::new(Show::of(settings.progress, request.verbosity));
-    let inputs = Inputs::of_paths(request.inputs.clone());
+    let inputs = Inputs::of_paths(request.reading.inputs.clone());
     let surveys = Survey::of_all(&inputs, settings.threads)?;
     tell_unmatched(&inputs);
+    for folder in [&request.output, &settings.scratch] {
+        check_apart(folder, &inputs)?;
+    }
     let plan = Plan::new(&inputs, &surveys, &settings.plan)?;
     drop(surveys);
     let options = RunOptions {
@@ -119,7 +133,7 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     let finished = job.run(&inputs, &show)?;
     bars.clear();
     let report = Report::new(&request.output, finished.outcome(), started.elapsed());
-    report.print(request.run.json, request.verbosity)?;
+    report.print(found, request.run.json, request.verbosity)?;
     // Last of all: until here, a run of the same command would take over.
     Ok(finished.close()?)
 }

@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::arguments::{JoinArgument, JoinArguments};
+use super::found::Found;
+use super::names::{Named, prefixes, tell_apart};
+use super::reading::Reading;
 use crate::error::Error;
 use crate::plan::{Duplicates, GeneKey, Join, PlanOptions};
-use crate::source::{OpenOptions, inputs_of};
+use crate::source::{OpenOptions, discover};
+use crate::store::read_text;
 
 impl From<JoinArgument> for Join {
     fn from(argument: JoinArgument) -> Self {
@@ -49,12 +53,11 @@ impl JoinArguments {
         paths: Vec<PathBuf>,
         list: Option<&Path>,
         open: &OpenOptions,
-    ) -> Result<Vec<(PathBuf, OpenOptions)>, Error> {
-        let mut named: Vec<(PathBuf, Option<String>)> = Vec::new();
+    ) -> Result<Reading, Error> {
+        let mut found = Found::default();
+        let mut named: Vec<Named> = Vec::new();
         for path in paths {
-            for found in expanded(&path)? {
-                named.push((found, None));
-            }
+            named.extend(expanded(&path, open, &mut found)?);
         }
         if let Some(list) = list {
             named.extend(listed(list)?);
@@ -67,11 +70,15 @@ impl JoinArguments {
                     named.len()
                 )));
             }
-            for ((_, name), given) in named.iter_mut().zip(&self.source_name) {
-                *name = Some(given.clone());
+            for (input, given) in named.iter_mut().zip(&self.source_name) {
+                (input.name, input.by_user) = (Some(given.clone()), true);
             }
         }
-        telling_names(&mut named);
+        tell_apart(&mut named);
+        let prefixes = match &self.cell_id_prefix {
+            Some(template) => prefixes(&named, template).into_iter().map(Some).collect(),
+            None => vec![None; named.len()],
+        };
         let mut add_columns = Vec::new();
         let mut keys = BTreeSet::new();
         for text in &self.add_column {
@@ -85,106 +92,65 @@ impl JoinArguments {
             }
             add_columns.push((key.to_string(), value.to_string()));
         }
-        let inputs = named.into_iter().map(|(path, source_name)| {
+        let inputs = named.into_iter().zip(prefixes);
+        let inputs = inputs.map(|(input, cell_id_prefix)| {
             let open = OpenOptions {
-                source_name,
-                cell_id_prefix: self.cell_id_prefix.clone(),
+                source_name: input.name,
+                cell_id_prefix,
                 add_columns: add_columns.clone(),
                 ..open.clone()
             };
-            (path, open)
+            (input.path, open)
         });
-        Ok(inputs.collect())
-    }
-}
-
-/// The paths that a pattern stands for, sorted; a path that exists stands for itself.
-fn expanded(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let text = path.to_string_lossy();
-    if path.exists() || !text.contains(['*', '?', '[']) {
-        return Ok(inputs_of(path)?);
-    }
-    let wrong = |problem: String| Error::Usage(format!("{text}: {problem}"));
-    let found = glob::glob(&text).map_err(|error| wrong(error.to_string()))?;
-    let mut found: Vec<PathBuf> = found
-        .collect::<Result<_, _>>()
-        .map_err(|error| wrong(error.to_string()))?;
-    found.sort();
-    if found.is_empty() {
-        return Err(wrong("nothing has such a name".into()));
-    }
-    let mut inputs = Vec::new();
-    for path in found {
-        inputs.extend(inputs_of(&path)?);
-    }
-    Ok(inputs)
-}
-
-/// Names for inputs whose file names do not tell them apart: as much of their paths as does.
-fn telling_names(named: &mut [(PathBuf, Option<String>)]) {
-    let ending = |path: &Path, parts: usize| -> PathBuf {
-        let all: Vec<_> = path.components().collect();
-        all[all.len().saturating_sub(parts)..].iter().collect()
-    };
-    let same: Vec<usize> = (0..named.len())
-        .filter(|&one| {
-            let name = named[one].0.file_name();
-            let mut others = (0..named.len()).filter(|&other| other != one);
-            named[one].1.is_none() && others.any(|other| named[other].0.file_name() == name)
+        Ok(Reading {
+            inputs: inputs.collect(),
+            found,
         })
-        .collect();
-    for &one in &same {
-        let path = named[one].0.clone();
-        let mut others = same
-            .iter()
-            .filter(|&&other| named[other].0 != path)
-            .peekable();
-        // The same file twice has no name that tells.
-        if others.peek().is_none() {
-            continue;
-        }
-        let others: Vec<PathBuf> = others.map(|&other| named[other].0.clone()).collect();
-        let most = path.components().count();
-        let tells = |parts: &usize| {
-            let name = ending(&path, *parts);
-            others.iter().all(|other| ending(other, *parts) != name)
-        };
-        let parts = (2..=most).find(tells).unwrap_or(most);
-        named[one].1 = Some(ending(&path, parts).display().to_string());
     }
 }
+
+/// The inputs that a path or a pattern stands for, sorted; a path that exists stands for itself.
+fn expanded(path: &Path, open: &OpenOptions, found: &mut Found) -> Result<Vec<Named>, Error> {
+    let text = path.to_string_lossy();
+    let mut paths = vec![path.to_path_buf()];
+    if !path.exists() && text.contains(['*', '?', '[']) {
+        let wrong = |problem: String| Error::Usage(format!("{text}: {problem}"));
+        let matching = glob::glob(&text).map_err(|error| wrong(error.to_string()))?;
+        paths = matching
+            .collect::<Result<_, _>>()
+            .map_err(|error| wrong(error.to_string()))?;
+        paths.sort();
+        if paths.is_empty() {
+            return Err(wrong("nothing has such a name".into()));
+        }
+    }
+    let mut named = Vec::new();
+    for path in paths {
+        let discovered = discover(&path, open)?;
+        named.extend(discovered.inputs.iter().cloned().map(Named::found));
+        found.add(&path, discovered);
+    }
+    Ok(named)
+}
+
+/// Bytes of a list of inputs, at most.
+const LONGEST_LIST: u64 = 64 << 20;
 
 /// The inputs that a file names, relative to where the program runs.
-fn listed(list: &Path) -> Result<Vec<(PathBuf, Option<String>)>, Error> {
-    let text = std::fs::read_to_string(list)
-        .map_err(|error| Error::Usage(format!("cannot read {}: {error}", list.display())))?;
+fn listed(list: &Path) -> Result<Vec<Named>, Error> {
+    let text = read_text(list, LONGEST_LIST).map_err(|error| {
+        Error::Usage(format!("--inputs: cannot read {}: {error}", list.display()))
+    })?;
     let lines = text.lines().map(str::trim_end);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     Ok(lines
         .map(|line| match line.split_once('\t') {
-            Some((path, name)) => (path.into(), Some(name.to_string())),
-            None => (line.into(), None),
+            Some((path, name)) => Named {
+                path: path.into(),
+                name: Some(name.to_string()),
+                by_user: true,
+            },
+            None => Named::found(line.into()),
         })
         .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_tell_inputs_apart() {
-        let names = |paths: &[&str]| -> Vec<Option<String>> {
-            let mut named: Vec<(PathBuf, Option<String>)> =
-                paths.iter().map(|path| (path.into(), None)).collect();
-            telling_names(&mut named);
-            named.into_iter().map(|(_, name)| name).collect()
-        };
-        assert_eq!(names(&["a/x.h5ad", "b/y.h5ad"]), [None, None]);
-        let found = names(&["s/a/outs/m", "s/b/outs/m", "other"]);
-        assert_eq!(found[0].as_deref(), Some("a/outs/m"));
-        assert_eq!(found[1].as_deref(), Some("b/outs/m"));
-        assert_eq!(found[2], None);
-        assert_eq!(names(&["x", "x"]), [None, None]);
-    }
 }

@@ -3,12 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use super::arguments::{JoinArguments, ReadArguments};
+use super::convert::give_up_on_stuck_files;
+use super::found::Found;
 use super::settings::Settings;
 use crate::error::Error;
-use crate::source::{Inputs, MainMatrix, Names, OpenOptions, RawUse, Selection};
+use crate::source::{
+    Inputs, MainMatrix, Names, OpenOptions, RawUse, Selection, detect, inputs_of,
+};
+use crate::store::read_text;
 
-/// The inputs, each with what of it is read.
-pub(super) type Reading = Vec<(PathBuf, OpenOptions)>;
+/// The inputs.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// Each with what of it is read.
+    pub inputs: Vec<(PathBuf, OpenOptions)>,
+    /// What was found where they were looked for.
+    pub found: Found,
+}
 
 impl ReadArguments {
     /// All inputs: those that were given, and those of a list.
@@ -57,27 +68,35 @@ impl ReadArguments {
             ..OpenOptions::default()
         };
         let one_list = open.barcodes.is_some();
-        let inputs = joins.inputs(paths, list.as_deref(), &open)?;
-        if one_list && inputs.len() > 1 {
+        // Files are looked into to find inputs.
+        give_up_on_stuck_files();
+        let reading = joins.inputs(paths, list.as_deref(), &open)?;
+        if one_list && reading.inputs.len() > 1 {
             return Err(Error::Usage(format!(
                 "--barcodes lists the cells of one matrix, but there are {} inputs; convert them one by one, or put a list beside each",
-                inputs.len()
+                reading.inputs.len()
             )));
         }
-        Ok(inputs)
+        Ok(reading)
     }
 }
 
+/// Bytes of a list of genes, at most.
+const LONGEST_LIST: u64 = 64 << 20;
+
 /// The genes of a file, one a line, or of a list.
 fn gene_list(text: &str) -> Result<Vec<String>, Error> {
-    let separators: &[char] = match Path::new(text).is_file() {
-        true => &['\n', '\r'],
-        false => &[','],
-    };
-    let listed = match Path::new(text).is_file() {
-        true => std::fs::read_to_string(text)
-            .map_err(|error| Error::Usage(format!("--genes: cannot read {text}: {error}")))?,
-        false => text.to_string(),
+    let path = Path::new(text);
+    // A folder may be called like a gene.
+    let is_list = !path.exists() || path.is_dir();
+    let (separators, listed): (&[char], String) = match is_list {
+        true => (&[','], text.to_string()),
+        false => {
+            let listed = read_text(path, LONGEST_LIST);
+            let listed = listed
+                .map_err(|error| Error::Usage(format!("--genes: cannot read {text}: {error}")))?;
+            (&['\n', '\r'], listed)
+        }
     };
     let names = listed.split(separators).map(str::trim);
     let names: Vec<String> = names
@@ -97,6 +116,27 @@ pub(super) fn tell_unmatched(inputs: &Inputs) {
     }
     for unmatched in inputs.options(0).selection.unmatched() {
         tracing::warn!("{unmatched}");
+    }
+}
+
+/// Refuses an input where an output is wanted, of which there is none: the last of several inputs.
+pub(super) fn check_is_no_input(output: &Path, wanted: &str, usage: &str) -> Result<(), Error> {
+    // A dataset, complete or not.
+    if output.join("config.json").exists() || !output.exists() {
+        return Ok(());
+    }
+    give_up_on_stuck_files();
+    let is_input = match output.is_dir() {
+        true => inputs_of(output).is_ok(),
+        // An archive of several inputs has no format.
+        false => detect(output).is_ok() || inputs_of(output).is_ok_and(|all| all.len() > 1),
+    };
+    match is_input {
+        false => Ok(()),
+        true => Err(Error::Usage(format!(
+            "{} is an input, not {wanted}, which comes last and is missing: {usage}, or name it with -o",
+            output.display()
+        ))),
     }
 }
 

@@ -10,6 +10,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use super::arguments::Verbosity;
+use super::found::Found;
 use crate::dataset::SourceNote;
 use crate::error::Error;
 use crate::ingest::Outcome;
@@ -37,11 +38,10 @@ impl<'a> Report<'a> {
     }
 
     /// Prints to standard output.
-    pub fn print(&self, json: bool, verbosity: Verbosity) -> Result<(), Error> {
+    pub fn print(&self, found: &Found, json: bool, verbosity: Verbosity) -> Result<(), Error> {
         if json {
-            return print(
-                &(serde_json::to_string_pretty(self).map_err(std::io::Error::from)? + "\n"),
-            );
+            let json = serde_json::to_string_pretty(&found.told(self));
+            return print(&(json.map_err(std::io::Error::from)? + "\n"));
         }
         if verbosity == Verbosity::Quiet {
             return Ok(());

@@ -14,10 +14,14 @@ use crate::error::Error;
 use crate::ingest::affordable_threads;
 use crate::plan::{Compression, Dtypes, PlanOptions};
 use crate::source::{Format, GeneId};
+use crate::store::read_text;
 use crate::survey::ValueType;
 
 /// The defaults, as the repository has them.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// Bytes of a file of settings, at most.
+const LONGEST: u64 = 1 << 20;
 
 /// The least memory with which the program does its work.
 const LEAST_MEMORY: u64 = 256 << 20;
@@ -64,7 +68,7 @@ impl Layer {
     }
 
     fn from_file(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
+        let text = read_text(path, LONGEST)
             .map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))?;
         Layer::parse(&text, &path.display().to_string())
     }

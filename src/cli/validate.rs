@@ -8,7 +8,7 @@ use super::append::widening;
 use super::arguments::{ValidateArguments, Verbosity};
 use super::bars::{Bars, Show};
 use super::convert::give_up_on_stuck_files;
-use super::reading::tell_unmatched;
+use super::reading::{Reading, tell_unmatched};
 use super::report::print;
 use super::settings::Settings;
 use super::signals::{Begun, end_when_asked};
@@ -28,15 +28,16 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
             "an input is needed: slaf validate INPUT… [--against DATASET]".into(),
         ));
     }
-    let reading = raw
+    let Reading { inputs, found } = raw
         .read
         .inputs(&raw.joins, &settings, raw.paths, raw.inputs)?;
     give_up_on_stuck_files();
     end_when_asked(Begun::Nothing);
+    found.tell(verbosity);
     let bars = Bars::new(Show::of(settings.progress, verbosity));
     // What is no dataset is told before inputs are read.
     let against = raw.against.as_deref().map(Dataset::open).transpose()?;
-    let inputs = Inputs::of_paths(reading);
+    let inputs = Inputs::of_paths(inputs);
     let surveys = Survey::of_all(&inputs, settings.threads)?;
     tell_unmatched(&inputs);
     let base = match against {
@@ -49,7 +50,8 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
     let comparison = Comparison::new(&inputs, &surveys, &settings.plan, base.as_ref())?;
     bars.clear();
     if raw.resources.json {
-        let json = serde_json::to_string_pretty(&comparison).map_err(std::io::Error::from)?;
+        let json =
+            serde_json::to_string_pretty(&found.told(&comparison)).map_err(std::io::Error::from)?;
         print(&(json + "\n"))?;
     } else if verbosity != Verbosity::Quiet {
         print(&text(&comparison))?;

@@ -32,6 +32,11 @@ pub enum IngestError {
     /// The output is a file, or a folder of something else.
     #[error("{path} {why}; choose another output")]
     NotOurs { path: PathBuf, why: &'static str },
+    /// What is written would change what is read.
+    #[error(
+        "{path} lies inside of the input {input}, which would change while it is read; choose another place"
+    )]
+    InsideInput { path: PathBuf, input: PathBuf },
     /// The output is the unfinished work of another job.
     #[error(
         "{path} holds the unfinished conversion of {other} with other inputs or options (or the input has changed since {started}); repeat that command to finish it, or use --no-resume to discard it and start anew"

@@ -3,6 +3,7 @@
 //! A fresh run, a resumed run and a run whose predecessor died within its commit are the same: look
 //! at what is recorded, do what is missing, commit what is not committed.
 
+mod apart;
 mod append;
 mod base_rows;
 mod batch;
@@ -26,6 +27,7 @@ mod shards;
 mod tables;
 mod target;
 
+pub use apart::check_apart;
 pub use append::{Appendable, check_unlocked};
 pub use error::IngestError;
 pub use finished::Finished;

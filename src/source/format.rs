@@ -1,7 +1,7 @@
 //! Which format an input has, by its content.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::error::Place;
 use super::hdf5::Hdf5File;
 use super::soma::Found;
-use super::text::{TextFile, first_bytes};
-use super::{OpenOptions, SourceError, search, soma, tenx_h5, tenx_mtx};
+use super::text::{Content, HDF5_SIGNATURE, START, TextFile, first_bytes};
+use super::{OpenOptions, SourceError, foreign, search, soma, tenx_h5, tenx_mtx};
+use crate::store::open_regular;
 
 /// A format that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,40 +29,28 @@ pub enum Format {
     Soma,
 }
 
-/// HDF5 files begin with these bytes, at 0 or, after a user block, at 512 × a power of two.
-const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
-
-/// Bytes that show what a text or an archive is.
-const START: u64 = 512;
-/// Bytes of an archive that are looked at for what TileDB writes; its first files are small.
-const ARCHIVE_START: u64 = 64 << 10;
-
 /// Looks into an input and says which format it has.
 ///
 /// # Errors
 /// [`SourceError::Io`] for a missing or unreadable file, [`SourceError::UnknownFormat`] with what was
 /// found instead; of a folder or an archive with several inputs, a refusal that lists them.
 pub fn detect(path: &Path) -> Result<Format, SourceError> {
-    if path.is_file() && !looks_like_archive(path)? {
-        return detect_one(path);
-    }
-    search::only(path).map(|(_, format)| format)
+    search::only(path, &OpenOptions::default()).map(|(_, format)| format)
 }
 
-/// The format of one input: a file, the folder of a matrix, or a matrix in an archive.
-pub(super) fn detect_one(path: &Path) -> Result<Format, SourceError> {
-    let io = |source| SourceError::Io {
-        action: "open",
-        path: path.to_path_buf(),
-        source,
-    };
+/// The format of one input: a file, the folder of a matrix, or a file in an archive.
+pub(super) fn detect_one(path: &Path, options: &OpenOptions) -> Result<Format, SourceError> {
     let unknown = |found: String| SourceError::UnknownFormat {
         path: path.to_path_buf(),
         found,
     };
     let Ok(metadata) = std::fs::metadata(path) else {
         // It was found in an archive.
-        return Ok(Format::TenxMtx);
+        let found = TextFile::find_in_archive(path)?;
+        return match found.and_then(|found| found.file.content()) {
+            Some(Content::Hdf5 | Content::PackedHdf5) => detect_hdf5(path, options),
+            _ => Ok(Format::TenxMtx),
+        };
     };
     if metadata.is_dir() {
         return match soma::look(path)? {
@@ -70,18 +59,18 @@ pub(super) fn detect_one(path: &Path) -> Result<Format, SourceError> {
             Found::Nothing => Ok(Format::TenxMtx),
         };
     }
+    if content_of(path)? == Content::Hdf5 {
+        return detect_hdf5(path, options);
+    }
     if metadata.len() == 0 {
         return Err(unknown("is empty".into()));
     }
-    let mut file = File::open(path).map_err(io)?;
-    if has_signature(&mut file, metadata.len()).map_err(io)? {
-        return detect_hdf5(path);
-    }
-    let (start, compressed) = first_bytes(path, START)?;
+    let (start, compressed) = first_bytes(path, START as u64)?;
     if tenx_mtx::is_banner(&start) {
         return Ok(Format::TenxMtx);
     }
-    if TextFile::all_in_archive(path)?.is_some() {
+    let content = Content::of(&start);
+    if content == Content::Archive {
         return Ok(Format::TenxMtx);
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -90,8 +79,8 @@ pub(super) fn detect_one(path: &Path) -> Result<Format, SourceError> {
         .any(|kind| name.contains(&format!("{kind}.tsv")));
     Err(unknown(if start.starts_with(b"version https://git-lfs") {
         "is a Git LFS pointer, not the file itself; fetch it with: git lfs pull".into()
-    } else if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
-        "is a zip archive; unpack it first".into()
+    } else if let Content::Packed(what) = content {
+        format!("is {what}; unpack it first")
     } else if compressed && start.starts_with(&HDF5_SIGNATURE) {
         "is a gzip-compressed HDF5 file; unpack it first, with gunzip".into()
     } else if name.contains(".mtx") {
@@ -106,8 +95,8 @@ pub(super) fn detect_one(path: &Path) -> Result<Format, SourceError> {
     }))
 }
 
-fn detect_hdf5(path: &Path) -> Result<Format, SourceError> {
-    let file = Hdf5File::open(path, &OpenOptions::default())?;
+fn detect_hdf5(path: &Path, options: &OpenOptions) -> Result<Format, SourceError> {
+    let file = Hdf5File::open(path, options)?;
     match tenx_h5::kind_of(&file)? {
         tenx_h5::Kind::Matrix => Ok(Format::TenxH5),
         tenx_h5::Kind::Molecules => Err(Place::whole(path).unsupported(
@@ -118,41 +107,50 @@ fn detect_hdf5(path: &Path) -> Result<Format, SourceError> {
     }
 }
 
+/// What an HDF5 file is that lies among others.
+pub(super) enum Among {
+    Input,
+    /// Something else, as it is called.
+    Foreign(String),
+}
+
+/// Looks into an HDF5 file that lies among others. One that should be an input, but cannot be read, is
+/// an input: whoever opens it says what is wrong.
+pub(super) fn look_into_hdf5(path: &Path, options: &OpenOptions) -> Result<Among, SourceError> {
+    let file = Hdf5File::open(path, options)?;
+    Ok(match foreign::called(&file)? {
+        Some(what) => Among::Foreign(what),
+        None => Among::Input,
+    })
+}
+
 /// Refuses an object of TileDB that is no experiment.
 pub(super) fn alone(what: &str) -> String {
     format!("is {what}, which alone is no dataset; name the folder of its SOMAExperiment")
 }
 
-/// Whether a file is an archive, perhaps compressed, whose first files are of TileDB.
-pub(super) fn holds_tiledb(path: &Path) -> Result<bool, SourceError> {
-    let (bytes, _) = first_bytes(path, ARCHIVE_START)?;
-    let is_archive = bytes.get(257..262) == Some(b"ustar");
-    let holds = |name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
-    Ok(is_archive && (holds(b"__tiledb_group.tdb") || holds(b"__schema/") || holds(b"__commits/")))
-}
-
-/// Whether a file is a tar archive, compressed or not.
-pub(super) fn looks_like_archive(path: &Path) -> Result<bool, SourceError> {
-    // HDF5 files, the most frequent ones, are told without more ado.
-    if has_hdf5_signature(path) {
-        return Ok(false);
-    }
-    TextFile::is_archive(path)
-}
-
-/// Whether a file that can be read begins as HDF5 files do.
-pub(super) fn has_hdf5_signature(path: &Path) -> bool {
-    let found = || -> std::io::Result<bool> {
-        let mut file = File::open(path)?;
+/// What a file of the system is.
+///
+/// # Errors
+/// Where it cannot be read, or is no regular file.
+pub(super) fn content_of(path: &Path) -> Result<Content, SourceError> {
+    let look = || -> std::io::Result<Content> {
+        let mut file = open_regular(path)?;
         let length = file.metadata()?.len();
-        has_signature(&mut file, length)
+        let mut start = Vec::new();
+        file.by_ref().take(START as u64).read_to_end(&mut start)?;
+        let content = Content::of(&start);
+        Ok(match Content::may_be_a_user_block(&start) {
+            true if is_signed_behind(&mut file, length)? => Content::Hdf5,
+            _ => content,
+        })
     };
-    found().unwrap_or(false)
+    look().map_err(|e| Place::whole(path).io("open", e))
 }
 
-fn has_signature(file: &mut File, length: u64) -> std::io::Result<bool> {
-    use std::io::{Seek, SeekFrom};
-    let mut at = 0;
+/// Whether the signature of HDF5 stands where a user block that is longer than [`START`] would end.
+fn is_signed_behind(file: &mut File, length: u64) -> std::io::Result<bool> {
+    let mut at = START as u64;
     while at + 8 <= length {
         file.seek(SeekFrom::Start(at))?;
         let mut bytes = [0u8; 8];
@@ -160,7 +158,7 @@ fn has_signature(file: &mut File, length: u64) -> std::io::Result<bool> {
         if bytes == HDF5_SIGNATURE {
             return Ok(true);
         }
-        at = if at == 0 { 512 } else { at * 2 };
+        at *= 2;
     }
     Ok(false)
 }
@@ -193,9 +191,28 @@ mod tests {
     #[test]
     fn user_blocks_are_passed_over() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut behind_a_user_block = vec![0; 1024];
-        behind_a_user_block.extend(HDF5_SIGNATURE);
-        std::fs::write(file.path(), behind_a_user_block).unwrap();
-        assert!(has_hdf5_signature(file.path()));
+        let content = |start: &[u8], at: usize| {
+            let mut bytes = start.to_vec();
+            bytes.resize(at, 0);
+            bytes.extend(HDF5_SIGNATURE);
+            std::fs::write(file.path(), bytes).unwrap();
+            content_of(file.path()).unwrap()
+        };
+        for at in [0, 512, 1024, 2048, 4096, 8192] {
+            assert_eq!(content(b"", at), Content::Hdf5);
+            assert_ne!(content(b"", at + 512 + 1), Content::Hdf5);
+        }
+        // What begins otherwise is something else, whatever it holds.
+        for start in [
+            &b"%%MatrixMarket matrix"[..],
+            b"version https://git-lfs.github.com/spec/v1\n",
+            b"PK\x03\x04",
+            b"\x1f\x8b\x08",
+            b"BZh9",
+        ] {
+            for at in [512, 2048, 8192] {
+                assert_ne!(content(start, at), Content::Hdf5, "{start:?}");
+            }
+        }
     }
 }

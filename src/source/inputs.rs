@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::{CellSource, OpenOptions, SourceError, open};
 
@@ -12,7 +12,7 @@ const MOST_OPEN: usize = 4;
 /// The inputs of a job, by number.
 pub struct Inputs {
     inputs: Vec<Input>,
-    /// The inputs that are open, the latest last.
+    /// The inputs that are kept open for whoever needs them next, the one used last at the end.
     open: Mutex<Vec<(usize, Arc<dyn CellSource>)>>,
     kept: Mutex<BTreeMap<usize, Arc<dyn CellSource>>>,
     /// Those whose entries are known to be unsorted: however often they are opened.
@@ -20,10 +20,21 @@ pub struct Inputs {
 }
 
 enum Input {
-    /// A path, and what its first opening told.
-    Path(PathBuf, OpenOptions, OnceLock<Known>),
+    /// A path.
+    Path(Box<Slot>),
     /// One that the caller opened, and that stays open.
     Open(Arc<dyn CellSource>),
+}
+
+/// An input that is opened when it is needed.
+struct Slot {
+    path: PathBuf,
+    options: OpenOptions,
+    /// What its first opening told.
+    known: OnceLock<Known>,
+    /// The source, as long as anybody holds it: nobody else gets another one, which would not know what
+    /// this one has learned. Whoever opens it holds up those who need the same input, no others.
+    source: Mutex<Option<Weak<dyn CellSource>>>,
 }
 
 /// What need not be found out again about an input.
@@ -36,8 +47,8 @@ struct Known {
 impl Known {
     fn of(path: &Path, options: &OpenOptions, source: &dyn CellSource) -> Self {
         let mut options = options.clone();
-        // Of a folder, the one input in it must be found again.
-        if path.is_file() {
+        // Of a folder, or an archive, the one input in it must be found again.
+        if path.is_file() && source.description().path == path {
             options.format = Some(source.description().format);
         }
         Known {
@@ -50,12 +61,14 @@ impl Known {
 impl Inputs {
     /// Inputs that are opened when they are needed, each with its options.
     pub fn of_paths(paths: impl IntoIterator<Item = (PathBuf, OpenOptions)>) -> Self {
-        let paths = paths.into_iter();
-        Self::of(
-            paths
-                .map(|(path, options)| Input::Path(path, options, OnceLock::new()))
-                .collect(),
-        )
+        let slot = |(path, options)| Slot {
+            path,
+            options,
+            known: OnceLock::new(),
+            source: Mutex::default(),
+        };
+        let slots = paths.into_iter().map(slot);
+        Self::of(slots.map(|slot| Input::Path(Box::new(slot))).collect())
     }
 
     /// Inputs that are open already.
@@ -85,7 +98,7 @@ impl Inputs {
     /// How an input is opened, by the caller's words; the defaults for one that came open.
     pub fn options(&self, number: usize) -> OpenOptions {
         match &self.inputs[number] {
-            Input::Path(_, options, _) => options.clone(),
+            Input::Path(slot) => slot.options.clone(),
             Input::Open(_) => OpenOptions::default(),
         }
     }
@@ -95,8 +108,8 @@ impl Inputs {
     /// # Panics
     /// Where there is no such number.
     pub fn files(&self, number: usize) -> Result<Vec<PathBuf>, SourceError> {
-        if let Input::Path(_, _, known) = &self.inputs[number]
-            && let Some(known) = known.get()
+        if let Input::Path(slot) = &self.inputs[number]
+            && let Some(known) = slot.known.get()
         {
             return Ok(known.files.clone());
         }
@@ -120,15 +133,11 @@ impl Inputs {
     /// Where there is no such number.
     pub fn assume_unsorted(&self, number: usize) {
         self.unsorted_inputs().insert(number);
-        if let Input::Open(source) = &self.inputs[number] {
-            source.assume_unsorted();
-        }
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = kept.get(&number) {
-            source.assume_unsorted();
-        }
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, source)) = open.iter().find(|(known, _)| *known == number) {
+        let source = match &self.inputs[number] {
+            Input::Open(source) => Some(source.clone()),
+            Input::Path(slot) => slot.source().as_ref().and_then(Weak::upgrade),
+        };
+        if let Some(source) = source {
             source.assume_unsorted();
         }
     }
@@ -147,33 +156,72 @@ impl Inputs {
     /// # Panics
     /// Where there is no such number.
     pub fn get(&self, number: usize) -> Result<Arc<dyn CellSource>, SourceError> {
-        let (path, options, known) = match &self.inputs[number] {
+        let slot = match &self.inputs[number] {
             Input::Open(source) => return Ok(source.clone()),
-            Input::Path(path, options, known) => (path, options, known),
+            Input::Path(slot) => slot,
         };
+        let mut held = slot.source();
+        let source = match held.as_ref().and_then(Weak::upgrade) {
+            Some(source) => source,
+            None => {
+                let source = slot.open()?;
+                if self.unsorted_inputs().contains(&number) {
+                    source.assume_unsorted();
+                }
+                *held = Some(Arc::downgrade(&source));
+                source
+            }
+        };
+        drop(held);
+        self.used(number, &source);
+        Ok(source)
+    }
+
+    /// Keeps an input open for a while; the one that was not used for the longest time is let go.
+    fn used(&self, number: usize, source: &Arc<dyn CellSource>) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = kept.get(&number) {
-            return Ok(source.clone());
+        if kept.contains_key(&number) {
+            return;
         }
         drop(kept);
-        let mut opened = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = opened.iter().position(|(known, _)| *known == number) {
-            let entry = opened.remove(place);
-            let source = entry.1.clone();
-            opened.push(entry);
-            return Ok(source);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.iter().position(|(known, _)| *known == number) {
+            Some(place) => open[place..].rotate_left(1),
+            None => open.push((number, source.clone())),
         }
-        let again = known.get().map_or(options, |known| &known.options);
-        let source: Arc<dyn CellSource> = open(path, again)?.into();
-        known.get_or_init(|| Known::of(path, options, &*source));
-        if self.unsorted_inputs().contains(&number) {
-            source.assume_unsorted();
+        let oldest = (open.len() > MOST_OPEN).then(|| open.remove(0));
+        // Closing it takes a while.
+        drop(open);
+        if let Some((number, source)) = oldest
+            && let Input::Path(slot) = &self.inputs[number]
+        {
+            drop(source);
+            slot.forget();
         }
-        if opened.len() == MOST_OPEN {
-            opened.remove(0);
+    }
+}
+
+impl Slot {
+    fn source(&self) -> MutexGuard<'_, Option<Weak<dyn CellSource>>> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) -> Result<Arc<dyn CellSource>, SourceError> {
+        let again = self.known.get().map(|known| &known.options);
+        let source = open(&self.path, again.unwrap_or(&self.options))?;
+        self.known
+            .get_or_init(|| Known::of(&self.path, &self.options, &*source));
+        Ok(source.into())
+    }
+
+    /// Frees the place of a source that nobody holds any more. Where the input is just being opened, it
+    /// will be another one's.
+    fn forget(&self) {
+        if let Ok(mut source) = self.source.try_lock()
+            && source.as_ref().is_some_and(|held| held.strong_count() == 0)
+        {
+            *source = None;
         }
-        opened.push((number, source.clone()));
-        Ok(source)
     }
 }
 
@@ -191,5 +239,39 @@ mod tests {
         }
         assert_eq!(inputs.open.lock().unwrap().len(), MOST_OPEN);
         assert!(inputs.get(6).is_err());
+    }
+
+    #[test]
+    fn a_source_that_somebody_holds_is_the_only_one() {
+        let demo = PathBuf::from("fixtures/h5ad/demo.h5ad");
+        let paths = (0..8).map(|_| (demo.clone(), OpenOptions::default()));
+        let inputs = Inputs::of_paths(paths);
+        let held = inputs.get(0).unwrap();
+        for number in 1..8 {
+            inputs.get(number).unwrap();
+        }
+        assert!(Arc::ptr_eq(&held, &inputs.get(0).unwrap()));
+        inputs.keep(0).unwrap();
+        drop(held);
+        let kept = Arc::as_ptr(&inputs.get(0).unwrap()).cast::<()>();
+        for number in 1..8 {
+            inputs.get(number).unwrap();
+        }
+        assert_eq!(Arc::as_ptr(&inputs.get(0).unwrap()).cast::<()>(), kept);
+    }
+
+    #[test]
+    fn opening_one_input_does_not_hold_up_another() {
+        let demo = PathBuf::from("fixtures/h5ad/demo.h5ad");
+        let paths = (0..2).map(|_| (demo.clone(), OpenOptions::default()));
+        let inputs = Inputs::of_paths(paths);
+        let Input::Path(slot) = &inputs.inputs[0] else {
+            panic!("it is a path");
+        };
+        // As if it were being opened.
+        let opening = slot.source();
+        assert_eq!(inputs.get(1).unwrap().description().cells, 200);
+        drop(opening);
+        assert_eq!(inputs.get(0).unwrap().description().cells, 200);
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod chunk;
 mod describe;
 mod error;
 mod features;
+mod foreign;
 mod format;
 mod h5ad;
 mod hdf5;
@@ -46,7 +47,7 @@ pub use hdf5::watch;
 pub use inputs::Inputs;
 pub use number::{NumberType, Numbers};
 pub use options::{GeneId, MainMatrix, Names, OpenOptions, Orientation, RawUse};
-pub use search::inputs_of;
+pub use search::{Discovered, PassedOver, discover, inputs_of};
 pub use selection::{Part, Pattern, PatternError, Seen, Selection, Unmatched};
 
 /// The columns that keep names of genes, and the column `gene_ids`, with the versions that were taken
@@ -61,7 +62,7 @@ pub trait CellSource: Send + Sync {
 
     /// The files that hold the input, in a fixed order: it is what it was while they are.
     fn files(&self) -> Vec<PathBuf> {
-        vec![self.description().path.clone()]
+        vec![text::holder_of(&self.description().path)]
     }
 
     /// The identifiers of a range of cells.
@@ -161,8 +162,7 @@ pub trait CellSource: Send + Sync {
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
     let (path, format) = match options.format {
         Some(format) => (path.to_path_buf(), format),
-        None if path.is_file() => (path.to_path_buf(), detect(path)?),
-        None => search::only(path)?,
+        None => search::only(path, options)?,
     };
     let path = path.as_path();
     options.check(path, format)?;

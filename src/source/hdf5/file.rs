@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::array::check_readable;
 use super::container::{Container, Element};
+use super::place::Placed;
 use super::texts::SharedTexts;
 use super::{NumberArray, Watched};
 use crate::source::error::{Place, SourceError};
@@ -24,13 +25,13 @@ pub(crate) struct Hdf5File {
 }
 
 impl Hdf5File {
-    /// Opens a file for reading.
+    /// Opens a file for reading, be it in an archive.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
-        let bytes = File::open(path).map_err(|e| Place::new(path, "/").io("open", e))?;
-        let texts = SharedTexts::of(&bytes);
+        let placed = Placed::open(path, &options.scratch)?;
+        let texts = SharedTexts::of(&placed.bytes);
         Ok(Hdf5File {
-            container: Arc::new(Watched::open(path)?),
-            bytes: Arc::new(bytes),
+            container: Arc::new(Watched::open(path, &placed.path)?),
+            bytes: placed.bytes,
             turn: TurnOptions::of(options),
             texts: Arc::new(texts),
         })

@@ -28,14 +28,14 @@ pub(crate) struct LibHdf5 {
 }
 
 impl LibHdf5 {
-    /// Opens a file for reading.
-    pub fn open(path: &Path) -> Result<Self, SourceError> {
+    /// Opens a file for reading, which is called `path` and lies at `at`.
+    pub fn open(path: &Path, at: &Path) -> Result<Self, SourceError> {
         let place = Place::new(path, "/");
         ffi::register_filters(pipeline::undo_alone);
         // Locks of HDF5 fail on many network file systems, and a reader of finished files needs none.
         let file = hdf5::FileBuilder::new()
             .with_fapl(|access| access.file_locking(false).mdc_config(&small_cache()))
-            .open(path)
+            .open(at)
             .map_err(|error| place.damaged(in_plain_words(&error.to_string())))?;
         Ok(LibHdf5 {
             path: path.to_path_buf(),

@@ -14,6 +14,7 @@ mod lz4;
 mod lzf;
 pub(super) mod matrix;
 mod pipeline;
+mod place;
 mod texts;
 mod watch;
 

@@ -56,9 +56,9 @@ fn watched<T>(place: impl Into<String>, call: impl FnOnce() -> T) -> T {
 pub(crate) struct Watched(LibHdf5);
 
 impl Watched {
-    /// Opens a file for reading.
-    pub fn open(path: &Path) -> Result<Self, SourceError> {
-        watched(path.display().to_string(), || LibHdf5::open(path)).map(Watched)
+    /// Opens a file for reading, which is called `path` and lies at `at`.
+    pub fn open(path: &Path, at: &Path) -> Result<Self, SourceError> {
+        watched(path.display().to_string(), || LibHdf5::open(path, at)).map(Watched)
     }
 
     fn watch<T>(&self, object: &str, call: impl FnOnce(&LibHdf5) -> T) -> T {

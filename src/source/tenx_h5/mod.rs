@@ -20,6 +20,7 @@ use self::list::{CellColumns, Cells};
 use super::error::Place;
 use super::features::Genes;
 use super::hdf5::Hdf5File;
+use super::text::holder_of;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, MatrixName,
     Numbers, OpenOptions, RepeatedName, SourceError, Uns,
@@ -84,7 +85,7 @@ impl TenxH5Source {
             left_out,
             warnings: std::mem::take(&mut genes.warnings),
         };
-        let mut files = vec![path.to_path_buf()];
+        let mut files = vec![holder_of(path)];
         files.extend(options.barcodes.clone());
         files.extend(options.features.clone());
         Ok(TenxH5Source {

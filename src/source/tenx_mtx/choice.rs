@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::shelf::Shelf;
-use crate::source::SourceError;
+use super::names::Kind;
+use super::shelf::{Beside, Matrices, Shelf};
 use crate::source::error::Place;
 use crate::source::text::TextFile;
+use crate::source::{PassedOver, SourceError};
 
 /// A matrix and the files beside it.
 #[derive(Debug, Clone)]
@@ -87,17 +88,60 @@ fn member(path: &Path, error: std::io::Error) -> Result<Vec<Choice>, SourceError
     }])
 }
 
-/// The paths by which the matrices of a path are named.
-pub(crate) fn matrices_of(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let choices = choices(path)?;
-    Ok(choices.into_iter().map(|choice| choice.input).collect())
+/// The matrices of a folder or an archive by their paths, and those that are not taken.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub taken: Vec<PathBuf>,
+    pub passed_over: Vec<PassedOver>,
 }
 
-/// The files of the matrices that lie in a folder.
-pub(crate) fn matrices_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let matrices = told_apart(folder, Shelf::of_folder(folder)?.matrices())?;
-    let matrices = matrices.into_iter();
-    Ok(matrices.map(|matrix| folder.join(matrix)).collect())
+impl Found {
+    fn add(&mut self, place: &Path, shelf: &Shelf) -> Result<(), SourceError> {
+        let Matrices { taken, passed_over } = shelf.look();
+        let taken = told_apart(place, taken)?.into_iter();
+        self.taken.extend(taken.map(|name| place.join(name)));
+        for (name, reason) in passed_over {
+            let path = place.join(name);
+            self.passed_over.push(PassedOver { path, reason });
+        }
+        Ok(())
+    }
+}
+
+/// The matrices that lie in a folder.
+pub(crate) fn matrices_in(folder: &Path) -> Result<Found, SourceError> {
+    let mut found = Found::default();
+    found.add(folder, &Shelf::of_folder(folder)?)?;
+    Ok(found)
+}
+
+/// The matrices among the files of an archive.
+pub(crate) fn matrices_in_archive(
+    archive: &Path,
+    files: Vec<TextFile>,
+) -> Result<Found, SourceError> {
+    let mut found = Found::default();
+    for (folder, shelf) in Shelf::of_archive(files) {
+        found.add(&archive.join(folder), &shelf)?;
+    }
+    Ok(found)
+}
+
+/// The file of the only matrix of a path, and the list of its cells, if there is one.
+pub(crate) fn matrix_and_cells(path: &Path) -> Result<Vec<TextFile>, SourceError> {
+    let choices = choices(path)?;
+    let [choice] = &choices[..] else {
+        return Ok(Vec::new());
+    };
+    let cells = match choice.shelf.list(&choice.matrix, Kind::Cells) {
+        Ok(Beside::Own(name) | Beside::Shared(name)) => Some(name),
+        Err(_) => None,
+    };
+    let names = [Some(choice.matrix.as_str()), cells];
+    let files = names.into_iter().flatten();
+    Ok(files
+        .filter_map(|name| choice.shelf.file(name).cloned())
+        .collect())
 }
 
 /// The same matrices, unless one of them lies there compressed and not: then it may be one of two

@@ -43,7 +43,7 @@ use super::{
     Numbers, OpenOptions, RepeatedName, SourceError, Uns,
 };
 
-pub(super) use choice::{matrices_in, matrices_of};
+pub(super) use choice::{matrices_in, matrices_in_archive, matrix_and_cells};
 pub(super) use header::is_banner;
 
 /// An open matrix with its lists.

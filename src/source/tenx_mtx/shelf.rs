@@ -20,6 +20,20 @@ pub(super) struct Shelf {
     files: BTreeMap<String, TextFile>,
 }
 
+/// The matrices of a shelf.
+#[derive(Debug, Default)]
+pub(super) struct Matrices {
+    pub taken: Vec<String>,
+    /// Those that are not, each with the reason.
+    pub passed_over: Vec<(String, String)>,
+}
+
+impl Matrices {
+    fn pass_over(&mut self, name: &str, reason: impl Into<String>) {
+        self.passed_over.push((name.to_string(), reason.into()));
+    }
+}
+
 /// A list beside a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beside<'a> {
@@ -71,29 +85,85 @@ impl Shelf {
         self.files.get(name)
     }
 
-    /// The matrices that stand for the whole shelf: the one called `matrix`, or each that has a list
-    /// of cells of its own.
+    /// The matrices that stand for the whole shelf.
     pub fn matrices(&self) -> Vec<String> {
-        let all: Vec<String> = self.all().map(String::from).collect();
-        let plain: Vec<String> = all
-            .iter()
-            .filter(|name| stem(name) == Some("matrix"))
-            .cloned()
+        self.look().taken
+    }
+
+    /// The matrices that stand for the whole shelf: each that has a list of cells of its own, of
+    /// several with one list the one called `matrix`. And the others.
+    pub fn look(&self) -> Matrices {
+        let mut matrices = Matrices::default();
+        let twins = self.twins();
+        let all: Vec<&str> = self
+            .all()
+            .filter(|name| !twins.contains_key(name))
             .collect();
-        if plain.len() == 1 || all.len() == 1 {
-            return if plain.len() == 1 { plain } else { all };
+        for (name, other) in twins {
+            matrices.pass_over(name, format!("the same as {other}, which is taken"));
         }
-        let lists: Vec<Option<&str>> = all
-            .iter()
-            .map(|name| self.own(name, Kind::Cells).ok().flatten())
-            .collect();
-        let own = |at: usize| {
-            lists[at].is_some() && lists.iter().filter(|list| **list == lists[at]).count() == 1
-        };
-        (0..all.len())
-            .filter(|&at| own(at))
-            .map(|at| all[at].clone())
-            .collect()
+        if let [only] = all[..] {
+            matrices.taken.push(only.to_string());
+            return matrices;
+        }
+        let is_plain = |name: &str| stem(name) == Some("matrix");
+        let lists = all.iter().map(|name| self.own(name, Kind::Cells));
+        let lists: Vec<Result<Option<&str>, String>> = lists.collect();
+        for (name, list) in all.iter().zip(&lists) {
+            let list = match list {
+                Ok(Some(list)) => list,
+                Ok(None) => {
+                    let reason = "no list of cells (barcodes.tsv) is named after it";
+                    matrices.pass_over(name, reason);
+                    continue;
+                }
+                Err(why) => {
+                    matrices.pass_over(name, why);
+                    continue;
+                }
+            };
+            let shares = |place: &usize| matches!(&lists[*place], Ok(Some(other)) if other == list);
+            let sharing = (0..all.len()).filter(shares).map(|place| all[place]);
+            let sharing: Vec<&str> = sharing.collect();
+            let plain = sharing.iter().filter(|name| is_plain(name)).count();
+            if sharing.len() == 1 || (plain == 1 && is_plain(name)) {
+                matrices.taken.push(name.to_string());
+                continue;
+            }
+            let others = sharing.into_iter().filter(|other| other != name);
+            let others = others.collect::<Vec<_>>().join(", ");
+            matrices.pass_over(
+                name,
+                format!(
+                    "its list of cells, {list}, is that of {others}, too; name it to have it read"
+                ),
+            );
+        }
+        // Whose lists are named by the user.
+        let mut plain = all.into_iter().filter(|name| is_plain(name));
+        if let (true, Some(only), None) = (matrices.taken.is_empty(), plain.next(), plain.next()) {
+            matrices.taken.push(only.to_string());
+            matrices.passed_over.retain(|(name, _)| name != only);
+        }
+        matrices
+    }
+
+    /// Matrices that lie there compressed and not, with the same text: the one that is not taken, and
+    /// the one that is.
+    fn twins(&self) -> BTreeMap<&str, &str> {
+        let names = self.all().filter_map(|name| {
+            let other = self.files.get_key_value(&format!("{name}.gz"))?.0.as_str();
+            if !self.is_same(name, other) {
+                return None;
+            }
+            // The one that was written with its lists.
+            let list = self.own(other, Kind::Cells).ok().flatten();
+            Some(match list.is_some_and(is_compressed) {
+                true => (name, other),
+                false => (other, name),
+            })
+        });
+        names.collect()
     }
 
     /// The names of all matrices.

@@ -170,7 +170,9 @@ pub(crate) fn members<R: Read>(
                 let mut all = Before::default();
                 all.add(kind, &body)?;
                 if all.name.is_some() || all.target.is_some() || all.size.is_some() {
-                    return Err(invalid("a header of the archive gives all members one name or size"));
+                    return Err(invalid(
+                        "a header of the archive gives all members one name or size",
+                    ));
                 }
             } else {
                 before.add(kind, &body)?;

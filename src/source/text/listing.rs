@@ -17,8 +17,6 @@ const DEEPEST: usize = 4;
 pub(crate) struct Found {
     pub file: TextFile,
     pub beside: Vec<TextFile>,
-    /// How the names of the files of this archive begin: with the path of the archive in another one.
-    pub within: String,
 }
 
 /// The file of the system that holds an input: what its path names, or the archive that it is in.
@@ -48,11 +46,16 @@ impl TextFile {
 
     /// The files of an archive and of the archives in it; `None` where it is no archive.
     pub fn all_in_archive(path: &Path) -> Result<Option<Vec<TextFile>>, SourceError> {
-        if !TextFile::is_archive(path)? {
-            return Ok(None);
+        match TextFile::is_archive(path)? {
+            true => TextFile::new(path).all_within().map(Some),
+            false => Ok(None),
         }
+    }
+
+    /// The files of this archive and of the archives in it.
+    pub fn all_within(&self) -> Result<Vec<TextFile>, SourceError> {
         let mut all = Vec::new();
-        let mut archives = vec![TextFile::new(path)];
+        let mut archives = vec![self.clone()];
         while let Some(archive) = archives.pop() {
             for file in archive.files()? {
                 if file.content() != Some(Content::Archive) {
@@ -67,7 +70,15 @@ impl TextFile {
                 }
             }
         }
-        Ok(Some(all))
+        Ok(all)
+    }
+
+    /// The file of a path, of the system or in an archive; `None` where there is none.
+    pub fn at(path: &Path) -> Result<Option<TextFile>, SourceError> {
+        match path.is_file() {
+            true => Ok(Some(TextFile::new(path))),
+            false => Ok(TextFile::find_in_archive(path)?.map(|found| found.file)),
+        }
     }
 
     /// The file in an archive whose path goes on behind that of the archive; `None` where no part of
@@ -94,10 +105,6 @@ impl TextFile {
                 return Ok(Some(Found {
                     file: file.clone(),
                     beside,
-                    within: match archive.depth() {
-                        0 => String::new(),
-                        _ => archive.name(),
-                    },
                 }));
             }
             let mut inner = beside.into_iter();

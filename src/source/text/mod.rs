@@ -11,4 +11,4 @@ mod listing;
 pub(super) use content::{Content, HDF5_SIGNATURE, START};
 pub(super) use file::{TextFile, first_bytes};
 pub(super) use lines::Lines;
-pub(super) use listing::{Found as FoundInArchive, holder_of};
+pub(super) use listing::holder_of;

@@ -1,0 +1,173 @@
+//! What inputs are called, and what their cells' names begin with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// An input of the command line.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub path: PathBuf,
+    /// What it is called, unless that is the name of its file.
+    pub name: Option<String>,
+    /// The user named it so.
+    pub by_user: bool,
+}
+
+impl Named {
+    pub fn found(path: PathBuf) -> Self {
+        Named {
+            path,
+            name: None,
+            by_user: false,
+        }
+    }
+
+    fn label(&self) -> String {
+        let file = || self.path.file_name().unwrap_or_default().to_string_lossy();
+        let name = self.name.clone();
+        name.unwrap_or_else(|| file().into_owned())
+    }
+}
+
+/// Names inputs whose file names do not tell them apart: as much of their paths as does.
+pub(super) fn tell_apart(named: &mut [Named]) {
+    let ending = |path: &Path, parts: usize| -> PathBuf {
+        let all: Vec<_> = path.components().collect();
+        all[all.len().saturating_sub(parts)..].iter().collect()
+    };
+    let mut alike: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
+    for (number, input) in named.iter().enumerate() {
+        if input.name.is_none() {
+            alike
+                .entry(ending(&input.path, 1))
+                .or_default()
+                .push(number);
+        }
+    }
+    for mut same in alike.into_values() {
+        let paths = |of: &[usize], named: &[Named]| -> BTreeSet<PathBuf> {
+            of.iter().map(|&one| named[one].path.clone()).collect()
+        };
+        // The same file twice has no name that tells.
+        if paths(&same, named).len() < 2 {
+            continue;
+        }
+        for parts in 2.. {
+            let mut ends: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+            for path in paths(&same, named) {
+                ends.entry(ending(&path, parts)).or_default().insert(path);
+            }
+            same.retain(|&one| {
+                let path = &named[one].path;
+                let end = ending(path, parts);
+                let tells = ends.get(&end).is_none_or(|paths| paths.len() < 2);
+                if tells || parts >= path.components().count() {
+                    named[one].name = Some(end.display().to_string());
+                    return false;
+                }
+                true
+            });
+            if same.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+/// What the cells' names of each input begin with. In the template, `{source}` stands for the name of
+/// the input, without the ending that says how its file is written.
+pub(super) fn prefixes(named: &[Named], template: &str) -> Vec<String> {
+    let short = |input: &Named| match input.by_user {
+        true => input.label(),
+        false => without_ending(&input.label()).to_string(),
+    };
+    let mut sharing: BTreeMap<String, BTreeSet<&Path>> = BTreeMap::new();
+    for input in named {
+        sharing.entry(short(input)).or_default().insert(&input.path);
+    }
+    let prefix = |input: &Named| {
+        let name = match short(input) {
+            // Two files that differ in their endings only keep them.
+            name if sharing[&name].len() > 1 => input.label(),
+            name => name,
+        };
+        template.replace("{source}", &name)
+    };
+    named.iter().map(prefix).collect()
+}
+
+/// A name without what says how its file is written.
+fn without_ending(name: &str) -> &str {
+    const ENDINGS: [&str; 9] = [
+        ".h5ad", ".h5", ".hdf5", ".mtx", ".tar", ".tgz", ".loom", ".slaf", ".soma",
+    ];
+    let unpacked = name.strip_suffix(".gz").unwrap_or(name);
+    let short = ENDINGS.iter().find_map(|end| unpacked.strip_suffix(end));
+    match short {
+        Some(short) if !short.is_empty() && !short.ends_with('/') => short,
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(paths: &[&str]) -> Vec<Named> {
+        paths.iter().map(|path| Named::found(path.into())).collect()
+    }
+
+    fn names(paths: &[&str]) -> Vec<Option<String>> {
+        let mut named = named(paths);
+        tell_apart(&mut named);
+        named.into_iter().map(|input| input.name).collect()
+    }
+
+    #[test]
+    fn names_tell_inputs_apart() {
+        assert_eq!(names(&["a/x.h5ad", "b/y.h5ad"]), [None, None]);
+        let found = names(&["s/a/outs/m", "s/b/outs/m", "other"]);
+        assert_eq!(found[0].as_deref(), Some("a/outs/m"));
+        assert_eq!(found[1].as_deref(), Some("b/outs/m"));
+        assert_eq!(found[2], None);
+        assert_eq!(names(&["x", "x"]), [None, None]);
+        let found = names(&["m", "a/m"]);
+        assert_eq!(found[0].as_deref(), Some("m"));
+        assert_eq!(found[1].as_deref(), Some("a/m"));
+    }
+
+    #[test]
+    fn prefixes_have_no_endings() {
+        let mut inputs = named(&[
+            "GSM1_matrix.mtx.gz",
+            "d/b.h5ad",
+            "c.tar.gz",
+            "d.tgz",
+            "filtered_feature_bc_matrix",
+            "e.v2.h5",
+            "f.h5",
+            "f.h5ad",
+            ".h5",
+            "notes.gz",
+        ]);
+        inputs.push(Named {
+            path: "x".into(),
+            name: Some("mine.h5".into()),
+            by_user: true,
+        });
+        let wanted = [
+            "GSM1_matrix_",
+            "b_",
+            "c_",
+            "d_",
+            "filtered_feature_bc_matrix_",
+            "e.v2_",
+            "f.h5_",
+            "f.h5ad_",
+            ".h5_",
+            "notes.gz_",
+            "mine.h5_",
+        ];
+        assert_eq!(prefixes(&inputs, "{source}_"), wanted);
+    }
+}

@@ -1,0 +1,61 @@
+//! Whether a job would write into what it reads.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::IngestError;
+use crate::source::Inputs;
+
+/// Refuses a folder to write to, an output or one for temporary files, that lies inside of an input that
+/// is a folder: it would change while it is read, and would not be what it was.
+pub fn check_apart(folder: &Path, inputs: &Inputs) -> Result<(), IngestError> {
+    let Some(place) = resolved(folder) else {
+        return Ok(());
+    };
+    for number in 0..inputs.len() {
+        for input in inputs.files(number)? {
+            let is_folder = input.is_dir();
+            let within = |input: PathBuf| is_folder && place.starts_with(input);
+            if input.canonicalize().is_ok_and(within) {
+                return Err(IngestError::InsideInput {
+                    path: folder.to_path_buf(),
+                    input,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A path without links, of which the last parts need not exist.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok()?;
+    let mut missing: Vec<OsString> = Vec::new();
+    let mut above = absolute.as_path();
+    loop {
+        if let Ok(mut found) = above.canonicalize() {
+            found.extend(missing.into_iter().rev());
+            return Some(found);
+        }
+        missing.push(above.file_name()?.to_os_string());
+        above = above.parent()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_resolved_as_far_as_they_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("real")).unwrap();
+        std::os::unix::fs::symlink("real", root.join("link")).unwrap();
+        assert_eq!(
+            resolved(&root.join("link/new/out")),
+            Some(root.join("real/new/out"))
+        );
+        assert_eq!(resolved(&root.join("link")), Some(root.join("real")));
+    }
+}

@@ -1,0 +1,113 @@
+//! Where libhdf5 finds a file: it opens files of the system only, so that one in an archive is copied.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::source::SourceError;
+use crate::source::error::Place;
+use crate::source::text::TextFile;
+use crate::store::open_regular;
+
+/// Copies that are kept, at most. An input is opened several times, in the course of a job.
+const MOST_KEPT: usize = 64;
+
+/// Bytes that are copied at once.
+const BLOCK: usize = 1 << 20;
+
+/// The bytes of an HDF5 file, and the path by which libhdf5 opens it while they are held.
+pub(super) struct Placed {
+    pub bytes: Arc<File>,
+    pub path: PathBuf,
+}
+
+/// What a copy is of: an archive of the system as it was, and the place in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Original {
+    archive: PathBuf,
+    bytes: u64,
+    modified: Option<SystemTime>,
+    positions: Vec<u64>,
+}
+
+/// A copy, which is made by the first that needs it.
+type Slot = Arc<Mutex<Option<Arc<File>>>>;
+
+/// The copies, the latest used last. They have no names, so that nothing is left of them however the
+/// process ends.
+static COPIES: Mutex<Vec<(Original, Slot)>> = Mutex::new(Vec::new());
+
+impl Placed {
+    /// The file of the system of that path, or a copy of the one in an archive, in the folder `scratch`.
+    pub fn open(path: &Path, scratch: &Path) -> Result<Self, SourceError> {
+        let io = |e| Place::whole(path).io("open", e);
+        let missing = match std::fs::metadata(path) {
+            Ok(_) => {
+                return Ok(Placed {
+                    bytes: Arc::new(open_regular(path).map_err(io)?),
+                    path: path.to_path_buf(),
+                });
+            }
+            Err(error) => error,
+        };
+        let Some(found) = TextFile::find_in_archive(path)? else {
+            return Err(io(missing));
+        };
+        let bytes = copy_of(&found.file, scratch)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", bytes.as_raw_fd()));
+        Ok(Placed { bytes, path })
+    }
+}
+
+fn copy_of(file: &TextFile, scratch: &Path) -> Result<Arc<File>, SourceError> {
+    let archive = std::fs::metadata(file.path()).map_err(|e| file.place().io("open", e))?;
+    let original = Original {
+        archive: file.path().to_path_buf(),
+        bytes: archive.len(),
+        modified: archive.modified().ok(),
+        positions: file.positions(),
+    };
+    let slot = {
+        let mut copies = COPIES.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = copies.iter().position(|(known, _)| *known == original);
+        let entry = match known {
+            Some(place) => copies.remove(place),
+            None => (original, Slot::default()),
+        };
+        let slot = entry.1.clone();
+        copies.push(entry);
+        if copies.len() > MOST_KEPT {
+            copies.remove(0);
+        }
+        slot
+    };
+    // Others go on meanwhile, but for those that need the same file.
+    let mut copy = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*copy {
+        Some(copy) => Ok(copy.clone()),
+        None => Ok(copy.insert(Arc::new(copied(file, scratch)?)).clone()),
+    }
+}
+
+fn copied(file: &TextFile, scratch: &Path) -> Result<File, SourceError> {
+    let failed = |source| SourceError::Scratch {
+        path: scratch.to_path_buf(),
+        source,
+    };
+    tracing::info!("copying {} out of its archive", file.place().object());
+    let mut copy = tempfile::tempfile_in(scratch).map_err(failed)?;
+    let mut bytes = file.open()?;
+    let mut block = vec![0; BLOCK];
+    loop {
+        let read = bytes
+            .read(&mut block)
+            .map_err(|e| file.place().io("read", e))?;
+        if read == 0 {
+            return Ok(copy);
+        }
+        copy.write_all(&block[..read]).map_err(failed)?;
+    }
+}

@@ -1,0 +1,82 @@
+//! What an archive holds.
+
+use std::path::Path;
+
+use super::{Candidate, Finds, Form};
+use crate::source::format::{Among, look_into_hdf5};
+use crate::source::text::{Content, TextFile};
+use crate::source::{OpenOptions, SourceError, tenx_mtx};
+
+/// What TileDB writes into every array and group.
+const TILEDB: [&str; 4] = [
+    "__tiledb_group.tdb",
+    "__schema",
+    "__commits",
+    "__array_schema.tdb",
+];
+
+/// What is found among the files of an archive, and of the archives in it.
+pub(super) fn finds(
+    archive: &Path,
+    files: Vec<TextFile>,
+    options: &OpenOptions,
+) -> Result<Finds, SourceError> {
+    if holds_tiledb(&files) {
+        return Err(SourceError::UnknownFormat {
+            path: archive.to_path_buf(),
+            found: "is an archive of a TileDB-SOMA experiment or array; unpack it first (tar xf) and name the folder".into(),
+        });
+    }
+    let mut finds = Finds::default();
+    for file in &files {
+        let name = file.name();
+        if name.split('/').any(is_hidden) {
+            continue;
+        }
+        let path = archive.join(&name);
+        match file.content() {
+            Some(Content::Hdf5 | Content::PackedHdf5) => match look_into_hdf5(&path, options)? {
+                Among::Input => finds.candidates.push(Candidate {
+                    path,
+                    form: Form::Hdf5,
+                    archived: true,
+                }),
+                Among::Foreign(what) => finds.pass_over(path, what),
+            },
+            Some(Content::Packed(what)) => finds.pass_over(
+                path,
+                format!("{what}, which is not looked into; unpack it to have what is in it"),
+            ),
+            Some(Content::Archive | Content::Other) | None => {}
+        }
+    }
+    let matrices = tenx_mtx::matrices_in_archive(archive, files)?;
+    finds.passed_over.extend(matrices.passed_over);
+    for path in matrices.taken {
+        finds.candidates.push(Candidate {
+            path,
+            form: Form::Mtx,
+            archived: true,
+        });
+    }
+    // An archive with nothing but one matrix is that matrix.
+    if let [only] = &mut finds.candidates[..]
+        && only.form == Form::Mtx
+    {
+        only.path = archive.to_path_buf();
+    }
+    Ok(finds)
+}
+
+/// Whether files are those of TileDB, which are many, and read as they lie in a folder only.
+pub(super) fn holds_tiledb(files: &[TextFile]) -> bool {
+    files.iter().any(|file| {
+        let name = file.name();
+        name.split('/').any(|part| TILEDB.contains(&part))
+    })
+}
+
+/// What is no data of a user's: hidden, or left by macOS beside it.
+pub(super) fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || name == "__MACOSX"
+}

@@ -1,0 +1,116 @@
+//! Inputs that are the same files more than once: behind a link, or in an archive and beside it.
+
+use std::collections::hash_map::Entry;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustc_hash::FxHashMap;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Candidate, Finds, Form, PassedOver};
+use crate::source::SourceError;
+use crate::source::tenx_mtx;
+use crate::source::text::TextFile;
+
+/// Bytes by which it is told that files differ, before they are read through.
+const START: u64 = 64 << 10;
+
+/// Keeps one of all that are the same.
+pub(super) fn keep_one_of_each(root: &Path, finds: &mut Finds) {
+    let mut candidates = std::mem::take(&mut finds.candidates);
+    // What lies there itself is kept rather than a link to it, and both rather than an archive.
+    candidates.sort_by_cached_key(|candidate| {
+        let is_link = !candidate.archived && !is_reached_directly(root, &candidate.path);
+        (candidate.archived, is_link, candidate.path.clone())
+    });
+    let compares = candidates.iter().any(|candidate| candidate.archived);
+    let mut kept: Vec<(Candidate, Option<Contents>)> = Vec::new();
+    let mut by_inode: FxHashMap<(u64, u64), usize> = FxHashMap::default();
+    let mut by_start: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
+    for candidate in candidates {
+        let inode = match candidate.archived {
+            true => None,
+            false => inode(&candidate.path),
+        };
+        // What cannot be read is for whoever opens it to say.
+        let contents = match compares {
+            true => Contents::of(&candidate).ok().flatten(),
+            false => None,
+        };
+        let linked = inode.and_then(|inode| match by_inode.entry(inode) {
+            Entry::Occupied(known) => Some(*known.get()),
+            Entry::Vacant(new) => {
+                new.insert(kept.len());
+                None
+            }
+        });
+        let alike = contents.as_ref().map(|contents| contents.start);
+        let alike = alike.and_then(|start| by_start.get(&start));
+        let is_same = |place: &&usize| {
+            let (other, others) = &kept[**place];
+            candidate.archived
+                && candidate.form == other.form
+                && contents
+                    .as_ref()
+                    .zip(others.as_ref())
+                    .is_some_and(|(one, other)| one.are(other))
+        };
+        let same = linked.or_else(|| alike.into_iter().flatten().find(is_same).copied());
+        match same {
+            Some(place) => {
+                let taken = kept[place].0.path.display();
+                let reason = format!("the same as {taken}, which is taken");
+                finds
+                    .passed_over
+                    .push(PassedOver::new(candidate.path, reason));
+            }
+            None => {
+                if let Some(contents) = &contents {
+                    by_start.entry(contents.start).or_default().push(kept.len());
+                }
+                kept.push((candidate, contents));
+            }
+        }
+    }
+    finds.candidates = kept.into_iter().map(|(candidate, _)| candidate).collect();
+}
+
+/// Whether no link is on the way from one path to another below it.
+fn is_reached_directly(root: &Path, path: &Path) -> bool {
+    let mut way = path.ancestors().take_while(|above| *above != root);
+    way.all(|above| !above.is_symlink())
+}
+
+/// What a file or folder is known by, whatever path leads to it.
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// The files that make an input what it is.
+struct Contents {
+    files: Vec<TextFile>,
+    start: u64,
+}
+
+impl Contents {
+    fn of(candidate: &Candidate) -> Result<Option<Self>, SourceError> {
+        let files = match candidate.form {
+            Form::Mtx => tenx_mtx::matrix_and_cells(&candidate.path)?,
+            Form::Hdf5 => TextFile::at(&candidate.path)?.into_iter().collect(),
+            Form::Soma => return Ok(None),
+        };
+        let Some(first) = files.first() else {
+            return Ok(None);
+        };
+        let start = xxh3_64(&first.start(START)?);
+        Ok(Some(Contents { files, start }))
+    }
+
+    fn are(&self, other: &Contents) -> bool {
+        let same = |(one, other): (&TextFile, &TextFile)| one.has_text_of(other).unwrap_or(false);
+        self.start == other.start
+            && self.files.len() == other.files.len()
+            && self.files.iter().zip(&other.files).all(same)
+    }
+}

@@ -1,0 +1,233 @@
+//! What a folder and those in it hold.
+
+use std::path::{Path, PathBuf};
+
+use super::archive::{self, holds_tiledb, is_hidden};
+use super::{Candidate, Finds, Form};
+use crate::source::error::Place;
+use crate::source::format::{Among, content_of, look_into_hdf5};
+use crate::source::soma::Found;
+use crate::source::text::{Content, TextFile};
+use crate::source::{OpenOptions, SourceError, soma, tenx_mtx};
+
+/// Folders within folders that are searched.
+const DEEPEST: usize = 8;
+
+/// Files and folders that are looked at, at most.
+const MOST_LOOKED_AT: usize = 1_000_000;
+
+/// What kinds of archives are called that are not read.
+const PACKED: [&str; 9] = [
+    ".zip", ".7z", ".rar", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".ar",
+];
+
+pub(super) struct Search<'a> {
+    top: &'a Path,
+    options: &'a OpenOptions,
+    looked_at: usize,
+    finds: Finds,
+}
+
+impl<'a> Search<'a> {
+    /// Everything that is found in a folder.
+    pub fn of(top: &'a Path, options: &'a OpenOptions) -> Result<Finds, SourceError> {
+        let mut search = Search {
+            top,
+            options,
+            looked_at: 0,
+            finds: Finds::default(),
+        };
+        search.folder(top, 0)?;
+        Ok(search.finds)
+    }
+
+    fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), SourceError> {
+        match soma::look(folder)? {
+            // Below an experiment nothing is looked at; an array that lies about is no input.
+            Found::Experiment => {
+                self.take(folder.to_path_buf(), Form::Soma);
+                return Ok(());
+            }
+            Found::Other(what) => {
+                self.finds.pass_over(folder, what);
+                return Ok(());
+            }
+            Found::Nothing => {}
+        }
+        if let Some(what) = store(folder) {
+            self.finds.pass_over(folder, what);
+            return Ok(());
+        }
+        let before = self.finds.candidates.len();
+        let (files, folders) = self.listed(folder)?;
+        let matrices = tenx_mtx::matrices_in(folder)?;
+        self.finds.passed_over.extend(matrices.passed_over);
+        let alone = matrices.taken.len() == 1;
+        for path in matrices.taken {
+            self.take(path, Form::Mtx);
+        }
+        for file in files {
+            self.file(file)?;
+        }
+        self.folders(folders, depth)?;
+        // A folder with one matrix is that matrix, unless it holds other inputs as well.
+        if let [only] = &mut self.finds.candidates[before..]
+            && alone
+        {
+            only.path = folder.to_path_buf();
+        }
+        Ok(())
+    }
+
+    fn folders(&mut self, folders: Vec<PathBuf>, depth: usize) -> Result<(), SourceError> {
+        let is = |path: &PathBuf, name: &str| path.ends_with(name);
+        let outs = folders.iter().any(|path| is(path, "outs"));
+        let samples = folders.iter().find(|path| is(path, "per_sample_outs"));
+        let mut multi = None;
+        let mut of_samples = false;
+        for below in &folders {
+            if outs && below.to_string_lossy().ends_with("_CS") {
+                let reason = "a working folder of Cell Ranger, whose results are in outs";
+                self.finds.pass_over(below, reason);
+                continue;
+            }
+            if depth >= DEEPEST {
+                let reason = format!("it lies deeper than {DEEPEST} folders; name it itself");
+                self.finds.pass_over(below, reason);
+                continue;
+            }
+            let before = self.finds.candidates.len();
+            self.folder(below, depth + 1)?;
+            let found = before..self.finds.candidates.len();
+            match is(below, "multi") {
+                true => multi = Some(found),
+                false => of_samples |= Some(below) == samples && !found.is_empty(),
+            }
+        }
+        // What Cell Ranger counted for all samples of a run together.
+        if let (Some(multi), true, Some(samples)) = (multi, of_samples, samples) {
+            for candidate in self.finds.candidates.drain(multi) {
+                self.finds.passed_over.push(super::PassedOver::new(
+                    candidate.path,
+                    format!(
+                        "all cells of a run, whose samples are in {}",
+                        samples.display()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, path: PathBuf, form: Form) {
+        self.finds.candidates.push(Candidate {
+            path,
+            form,
+            archived: false,
+        });
+    }
+
+    /// A file that is no matrix of Matrix Market.
+    fn file(&mut self, file: PathBuf) -> Result<(), SourceError> {
+        let content = match content_of(&file) {
+            Ok(content) => content,
+            Err(error) => {
+                let reason = crate::error::in_one_line(&error);
+                self.finds.pass_over(file, reason);
+                return Ok(());
+            }
+        };
+        match content {
+            Content::Hdf5 => match look_into_hdf5(&file, self.options)? {
+                Among::Input => self.take(file, Form::Hdf5),
+                Among::Foreign(what) => self.finds.pass_over(file, what),
+            },
+            Content::PackedHdf5 => self.finds.pass_over(
+                file,
+                "a gzip-compressed HDF5 file; unpack it to have it read: gunzip",
+            ),
+            Content::Archive => self.archive(&file)?,
+            Content::Packed(what) if is_packed_by_name(&file) => self.finds.pass_over(
+                file,
+                format!("{what}, which is not looked into; unpack it to have what is in it"),
+            ),
+            Content::Packed(_) | Content::Other => {}
+        }
+        Ok(())
+    }
+
+    fn archive(&mut self, file: &Path) -> Result<(), SourceError> {
+        let Some(files) = TextFile::all_in_archive(file)? else {
+            return Ok(());
+        };
+        if holds_tiledb(&files) {
+            let reason = "an archive of a TileDB-SOMA experiment or array; unpack it to have it read: tar xf";
+            self.finds.pass_over(file, reason);
+            return Ok(());
+        }
+        let finds = archive::finds(file, files, self.options)?;
+        if finds.candidates.is_empty() && finds.passed_over.is_empty() {
+            self.finds.pass_over(file, "an archive without a matrix");
+        }
+        self.finds.candidates.extend(finds.candidates);
+        self.finds.passed_over.extend(finds.passed_over);
+        Ok(())
+    }
+
+    /// Files and folders, sorted, without what is hidden.
+    fn listed(&mut self, folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), SourceError> {
+        let io = |e| Place::whole(folder).io("list", e);
+        let (mut files, mut folders) = (Vec::new(), Vec::new());
+        for entry in std::fs::read_dir(folder).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            self.looked_at += 1;
+            if self.looked_at > MOST_LOOKED_AT {
+                return Err(Place::whole(self.top).unsupported(
+                    format!("a folder of more than {MOST_LOOKED_AT} files"),
+                    "name the inputs one by one",
+                ));
+            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if is_hidden(&name) {
+                continue;
+            }
+            if path.is_dir() {
+                if !leads_back(folder, &path) {
+                    folders.push(path);
+                }
+            } else if path.is_file() {
+                files.push(path);
+            }
+        }
+        files.sort();
+        folders.sort();
+        Ok((files, folders))
+    }
+}
+
+/// Whether a folder is a link to one that it lies in.
+fn leads_back(folder: &Path, below: &Path) -> bool {
+    below.is_symlink()
+        && match (folder.canonicalize(), below.canonicalize()) {
+            (Ok(folder), Ok(below)) => folder.starts_with(below),
+            _ => false,
+        }
+}
+
+/// A folder that is one thing, of which nothing is read; as it is called.
+fn store(folder: &Path) -> Option<&'static str> {
+    let has = |name: &str| folder.join(name).exists();
+    if has("config.json") && has("cells.lance") {
+        return Some("a SLAF dataset");
+    }
+    if has(".zgroup") || has(".zarray") || has("zarr.json") {
+        return Some("a Zarr store, which is not read; write it as h5ad");
+    }
+    (has("_versions") && folder.extension().is_some_and(|e| e == "lance"))
+        .then_some("a Lance table")
+}
+
+fn is_packed_by_name(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_lowercase();
+    PACKED.iter().any(|ending| name.ends_with(ending))
+}

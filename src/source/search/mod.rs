@@ -1,0 +1,207 @@
+//! Which inputs a path holds, and what lies there besides.
+
+mod archive;
+mod copies;
+mod folder;
+mod samples;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use self::folder::Search;
+use super::error::Place;
+use super::soma::Found;
+use super::text::{Content, TextFile};
+use super::{Format, OpenOptions, SourceError, format, soma};
+
+/// Inputs that a message lists.
+const LISTED: usize = 20;
+
+/// What a path holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Discovered {
+    /// The inputs, sorted by path. One in an archive is named by its path in it, behind that of the
+    /// archive.
+    pub inputs: Vec<PathBuf>,
+    /// What looks like an input, and is none, or is the same as one.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// Something that is not read, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    pub path: PathBuf,
+    pub reason: String,
+}
+
+impl PassedOver {
+    fn new(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        PassedOver {
+            path: path.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// How an input is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Hdf5,
+    /// A Matrix Market file, or the folder or the archive with nothing but one.
+    Mtx,
+    Soma,
+}
+
+/// An input, unless it is another one once more.
+#[derive(Debug, Clone)]
+struct Candidate {
+    path: PathBuf,
+    form: Form,
+    /// It is in an archive.
+    archived: bool,
+}
+
+/// What was found until now.
+#[derive(Debug, Default)]
+struct Finds {
+    candidates: Vec<Candidate>,
+    passed_over: Vec<PassedOver>,
+}
+
+impl Finds {
+    fn pass_over(&mut self, path: impl Into<PathBuf>, reason: impl Into<String>) {
+        self.passed_over.push(PassedOver::new(path, reason));
+    }
+
+    /// Each input once.
+    fn discovered(mut self, root: &Path) -> Discovered {
+        samples::keep_the_best(root, &mut self);
+        copies::keep_one_of_each(root, &mut self);
+        let mut inputs: Vec<PathBuf> = self.candidates.into_iter().map(|c| c.path).collect();
+        inputs.sort();
+        self.passed_over.sort_by(|a, b| a.path.cmp(&b.path));
+        Discovered {
+            inputs,
+            passed_over: self.passed_over,
+        }
+    }
+}
+
+/// The inputs that a path holds; see [`discover`].
+///
+/// # Errors
+/// As [`discover`].
+pub fn inputs_of(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    Ok(discover(path, &OpenOptions::default())?.inputs)
+}
+
+/// The inputs that a path holds, and what is passed over there.
+///
+/// A file is itself, whatever it holds, unless it is an archive. A folder with one Matrix Market file
+/// and its lists is itself, too. Other folders, and archives, are searched: for matrices with lists of
+/// their own (prefixes, as in `GSM1_matrix.mtx.gz`), for HDF5 files that can be read, for SOMA
+/// experiments, and for archives.
+///
+/// What lies there more than once is one input: of the raw and the filtered matrix of a sample the
+/// filtered one, of an HDF5 file and a folder of the same name the file, and of what is in an archive
+/// and beside it what is beside it.
+///
+/// # Errors
+/// [`SourceError::Io`] for what is missing or cannot be listed, [`SourceError::UnknownFormat`] for
+/// a folder or an archive without any input; what makes an archive or an HDF5 file unreadable.
+pub fn discover(path: &Path, options: &OpenOptions) -> Result<Discovered, SourceError> {
+    let unknown = |found: String| SourceError::UnknownFormat {
+        path: path.to_path_buf(),
+        found,
+    };
+    if let Some(scheme) = path.to_str().and_then(soma::remote_scheme) {
+        return Err(unknown(format!(
+            "is not on this machine ({scheme}://…), and cannot be read from there yet; copy it here first"
+        )));
+    }
+    let itself = || Discovered {
+        inputs: vec![path.to_path_buf()],
+        passed_over: Vec::new(),
+    };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            let Some(found) = TextFile::find_in_archive(path)? else {
+                return Err(Place::whole(path).io("open", error));
+            };
+            if found.file.content() != Some(Content::Archive) {
+                return Ok(itself());
+            }
+            let files = found.file.all_within()?;
+            let finds = archive::finds(found.file.path(), files, options)?;
+            return something(finds.discovered(found.file.path()), path, NO_MATRIX);
+        }
+    };
+    if !metadata.is_dir() {
+        let Some(files) = TextFile::all_in_archive(path)? else {
+            return Ok(itself());
+        };
+        let finds = archive::finds(path, files, options)?;
+        return something(finds.discovered(path), path, NO_MATRIX);
+    }
+    if let Found::Other(what) = soma::look(path)? {
+        return Err(unknown(format::alone(&what)));
+    }
+    let discovered = Search::of(path, options)?.discovered(path);
+    something(
+        discovered,
+        path,
+        "is a folder without anything that can be read: no .h5ad, no .h5, no SOMA experiment and no .mtx with a list of cells (barcodes.tsv) of its own; name a matrix whose lists are elsewhere with --barcodes and --features",
+    )
+}
+
+const NO_MATRIX: &str = "is an archive without anything that can be read: no .h5ad, no .h5 and no .mtx with a list of cells (barcodes.tsv) of its own";
+
+/// What was found; an error where that is nothing.
+fn something(
+    discovered: Discovered,
+    path: &Path,
+    nothing: &str,
+) -> Result<Discovered, SourceError> {
+    if !discovered.inputs.is_empty() {
+        return Ok(discovered);
+    }
+    let mut found = nothing.to_string();
+    let passed_over = &discovered.passed_over;
+    for PassedOver { path, reason } in passed_over.iter().take(LISTED) {
+        found += &format!("; {} is passed over: {reason}", path.display());
+    }
+    if passed_over.len() > LISTED {
+        found += &format!("; and {} more", passed_over.len() - LISTED);
+    }
+    Err(SourceError::UnknownFormat {
+        path: path.to_path_buf(),
+        found,
+    })
+}
+
+/// The refusal of several inputs where one is wanted.
+pub(super) fn several(path: &Path, inputs: &[PathBuf]) -> SourceError {
+    let mut listed: Vec<String> = inputs
+        .iter()
+        .take(LISTED)
+        .map(|input| input.display().to_string())
+        .collect();
+    if inputs.len() > LISTED {
+        listed.push(format!("and {} more", inputs.len() - LISTED));
+    }
+    Place::whole(path).unsupported(
+        format!("{} inputs at once", inputs.len()),
+        format!("choose one: {}", listed.join(", ")),
+    )
+}
+
+/// The one input of a path, and its format.
+pub(super) fn only(path: &Path, options: &OpenOptions) -> Result<(PathBuf, Format), SourceError> {
+    let inputs = discover(path, options)?.inputs;
+    match &inputs[..] {
+        [input] => Ok((input.clone(), format::detect_one(input, options)?)),
+        _ => Err(several(path, &inputs)),
+    }
+}

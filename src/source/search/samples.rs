@@ -1,0 +1,236 @@
+//! Inputs that are one sample more than once: its raw and its filtered matrix, in HDF5 and in Matrix
+//! Market.
+//!
+//! Two inputs are the same sample if their paths are the same but for the words `raw` and `filtered`,
+//! and for what tells how they are written.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Candidate, Finds, Form, PassedOver};
+
+/// Which of a sample's cells there are, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cells {
+    Filtered,
+    /// Nothing is said.
+    Unsaid,
+    Raw,
+    /// Counts of probes rather than genes, of all cells.
+    Probes,
+}
+
+/// How a sample is written, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Written {
+    Hdf5,
+    Mtx,
+    /// In an archive.
+    Packed,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Sample {
+    /// Its path, without the words.
+    name: Vec<String>,
+    which: (Cells, Written),
+}
+
+/// Words in a name, and what they say.
+const WORDS: [(&str, Cells); 3] = [
+    ("filtered", Cells::Filtered),
+    ("unfiltered", Cells::Raw),
+    ("raw", Cells::Raw),
+];
+
+/// What Cell Ranger calls a matrix, in whatever form (`filtered_feature_bc_matrix.h5`,
+/// `raw_gene_bc_matrices/hg19`).
+const CELL_RANGER: &str = "_bc_matri";
+
+/// Endings of these names that say how they are written.
+const ENDINGS: [&str; 7] = [".gz", ".tar", ".tgz", ".h5", ".hdf5", "_h5", "_mex"];
+
+impl Sample {
+    fn of(root: &Path, candidate: &Candidate) -> Self {
+        let below = candidate.path.strip_prefix(root).unwrap_or(&candidate.path);
+        let mut name: Vec<String> = Vec::new();
+        let mut cells = Cells::Unsaid;
+        let mut is_cell_rangers = false;
+        for part in below.components() {
+            let part = part.as_os_str().to_string_lossy();
+            let (mut part, said) = without_word(&part);
+            cells = said.unwrap_or(cells);
+            if is_cell_rangers {
+                // The folder of a genome, or what is in the archive.
+                continue;
+            }
+            if part.contains(CELL_RANGER) {
+                is_cell_rangers = true;
+                while let Some(short) = ENDINGS.iter().find_map(|e| part.strip_suffix(e)) {
+                    part = short.to_string();
+                }
+                if part.contains("probe_bc_matrix") {
+                    part = part.replace("probe_bc_matrix", "feature_bc_matrix");
+                    cells = Cells::Probes;
+                }
+            }
+            name.push(part);
+        }
+        let is_plain = |last: &String| last == "matrix.mtx" || last == "matrix.mtx.gz";
+        if let Some(last) = name.last_mut().filter(|_| !is_cell_rangers) {
+            match candidate.form {
+                Form::Hdf5 => {
+                    let short = last.strip_suffix(".h5");
+                    *last = short.unwrap_or(last).to_string();
+                }
+                // Its folder is its name.
+                Form::Mtx if is_plain(last) => {
+                    name.pop();
+                }
+                Form::Mtx | Form::Soma => {}
+            }
+        }
+        let written = match (candidate.form, candidate.archived) {
+            (Form::Mtx | Form::Soma, false) => Written::Mtx,
+            (Form::Hdf5, false) => Written::Hdf5,
+            (_, true) => Written::Packed,
+        };
+        Sample {
+            name,
+            which: (cells, written),
+        }
+    }
+}
+
+/// A name without what it says of its cells.
+fn without_word(name: &str) -> (String, Option<Cells>) {
+    let separates = |byte: Option<&u8>| byte.is_none_or(|byte| b"_.-".contains(byte));
+    for (word, cells) in WORDS {
+        for (at, _) in name.match_indices(word) {
+            let before = at.checked_sub(1).and_then(|at| name.as_bytes().get(at));
+            let end = at + word.len();
+            if separates(before) && separates(name.as_bytes().get(end)) {
+                return (format!("{}*{}", &name[..at], &name[end..]), Some(cells));
+            }
+        }
+    }
+    (name.to_string(), None)
+}
+
+/// Keeps of each sample what is best of it.
+pub(super) fn keep_the_best(root: &Path, finds: &mut Finds) {
+    let mut samples: BTreeMap<Vec<String>, Vec<(Candidate, (Cells, Written))>> = BTreeMap::new();
+    for candidate in std::mem::take(&mut finds.candidates) {
+        let Sample { name, which } = Sample::of(root, &candidate);
+        samples.entry(name).or_default().push((candidate, which));
+    }
+    for mut sample in samples.into_values() {
+        // In a stable order: of several of a kind, such as genomes, all are kept.
+        sample.sort_by(|a, b| (a.1, &a.0.path).cmp(&(b.1, &b.0.path)));
+        let mut all = sample.into_iter();
+        let Some((best, which)) = all.next() else {
+            continue;
+        };
+        let taken = best.path.display().to_string();
+        finds.candidates.push(best);
+        for (candidate, other) in all {
+            if other == which {
+                finds.candidates.push(candidate);
+                continue;
+            }
+            let reason = match (other.0, which.0) {
+                (one, another) if one == another => format!("the same as {taken}, which is taken"),
+                (Cells::Probes, _) => {
+                    format!("it counts probes; {taken}, which counts genes, is taken")
+                }
+                _ => format!("the raw matrix of {taken}, which is taken"),
+            };
+            let passed_over = PassedOver::new(candidate.path, reason);
+            finds.passed_over.push(passed_over);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(paths: &[(&str, Form)]) -> Vec<String> {
+        let mut finds = Finds::default();
+        for (path, form) in paths {
+            finds.candidates.push(Candidate {
+                path: path.into(),
+                form: *form,
+                archived: path.contains(".tar"),
+            });
+        }
+        keep_the_best(Path::new("top"), &mut finds);
+        let kept = finds.candidates.iter();
+        kept.map(|kept| kept.path.display().to_string()).collect()
+    }
+
+    #[test]
+    fn raw_ones_are_those_of_the_same_sample() {
+        use Form::{Hdf5, Mtx};
+        for (paths, wanted) in [
+            (
+                &[
+                    ("filtered_feature_bc_matrix.h5", Hdf5),
+                    ("raw_feature_bc_matrix.h5", Hdf5),
+                    ("filtered_feature_bc_matrix", Mtx),
+                    ("raw_probe_bc_matrix.h5", Hdf5),
+                    ("filtered_feature_bc_matrix.tar.gz", Mtx),
+                ][..],
+                &["filtered_feature_bc_matrix.h5"][..],
+            ),
+            (
+                &[
+                    ("filtered_gene_bc_matrices/hg19", Mtx),
+                    ("filtered_gene_bc_matrices/mm10", Mtx),
+                    ("raw_gene_bc_matrices_h5.h5", Hdf5),
+                ],
+                &[
+                    "filtered_gene_bc_matrices/hg19",
+                    "filtered_gene_bc_matrices/mm10",
+                ],
+            ),
+            (
+                &[("Gene/raw", Mtx), ("Gene/filtered", Mtx)],
+                &["Gene/filtered"],
+            ),
+            (
+                &[
+                    ("counts_unfiltered/cells_x_genes.mtx", Mtx),
+                    ("counts_filtered/cells_x_genes.mtx", Mtx),
+                ],
+                &["counts_filtered/cells_x_genes.mtx"],
+            ),
+            (&[("a.h5", Hdf5), ("a", Mtx)], &["a.h5"]),
+            (
+                &[
+                    ("x_filtered_feature_bc_matrix.tar/filtered/matrix.mtx", Mtx),
+                    ("x_filtered_feature_bc_matrix.tar/raw/matrix.mtx", Mtx),
+                ],
+                &["x_filtered_feature_bc_matrix.tar/filtered/matrix.mtx"],
+            ),
+        ] {
+            assert_eq!(kept(paths), wanted);
+        }
+        for all in [
+            [
+                ("GSM1_filtered_feature_bc_matrix.h5", Hdf5),
+                ("GSM2_raw_feature_bc_matrix.h5", Hdf5),
+            ],
+            [
+                ("filtered_donor2.h5ad", Hdf5),
+                ("raw_counts_donor1.h5ad", Hdf5),
+            ],
+            [("a.h5", Hdf5), ("a/b.h5ad", Hdf5)],
+            [("a.h5", Hdf5), ("a.mtx", Mtx)],
+            [("drawn.h5", Hdf5), ("filtered.h5", Hdf5)],
+            [("a/filtered.h5", Hdf5), ("b/raw.h5", Hdf5)],
+        ] {
+            assert_eq!(kept(&all).len(), 2, "{all:?}");
+        }
+    }
+}
