@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::believed::BrokenJob;
 use super::config::FORMAT_VERSION;
 use super::{Checkpoint, DatasetConfig, DatasetError, Writer};
-use crate::store::{StoreError, replace_file_with};
+use crate::store::{StoreError, read_regular, replace_file_with};
 
 /// The name of the file.
 pub const CONFIG: &str = "config.json";
@@ -68,7 +68,7 @@ impl ConfigFile {
     /// the dataset beside it is as it was.
     pub fn read(folder: &Path) -> Result<Option<Self>, DatasetError> {
         let path = folder.join(CONFIG);
-        let bytes = match std::fs::read(&path) {
+        let bytes = match read_regular(&path, u64::MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {

@@ -34,7 +34,15 @@ impl LibHdf5 {
         ffi::register_filters(pipeline::undo_alone);
         // Locks of HDF5 fail on many network file systems, and a reader of finished files needs none.
         let file = hdf5::FileBuilder::new()
-            .with_fapl(|access| access.file_locking(false).mdc_config(&small_cache()))
+            .with_fapl(|access| {
+                // A copy has no name of its own, which other drivers ask for.
+                match at == path {
+                    true => access,
+                    false => access.stdio(),
+                }
+                .file_locking(false)
+                .mdc_config(&small_cache())
+            })
             .open(at)
             .map_err(|error| place.damaged(in_plain_words(&error.to_string())))?;
         Ok(LibHdf5 {

@@ -15,8 +15,8 @@ const TILEDB: [&str; 4] = [
     "__array_schema.tdb",
 ];
 
-/// What is found among the files of an archive, and of the archives in it.
-pub(super) fn finds(
+/// What is found among files of an archive, and of the archives in it.
+pub(super) fn finds_among(
     archive: &Path,
     files: Vec<TextFile>,
     options: &OpenOptions,
@@ -59,7 +59,16 @@ pub(super) fn finds(
             archived: true,
         });
     }
-    // An archive with nothing but one matrix is that matrix.
+    Ok(finds)
+}
+
+/// What is found in an archive: one with nothing but one matrix is that matrix.
+pub(super) fn finds_of(
+    archive: &Path,
+    files: Vec<TextFile>,
+    options: &OpenOptions,
+) -> Result<Finds, SourceError> {
+    let mut finds = finds_among(archive, files, options)?;
     if let [only] = &mut finds.candidates[..]
         && only.form == Form::Mtx
     {

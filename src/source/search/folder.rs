@@ -165,7 +165,7 @@ impl<'a> Search<'a> {
             self.finds.pass_over(file, reason);
             return Ok(());
         }
-        let finds = archive::finds(file, files, self.options)?;
+        let finds = archive::finds_of(file, files, self.options)?;
         if finds.candidates.is_empty() && finds.passed_over.is_empty() {
             self.finds.pass_over(file, "an archive without a matrix");
         }

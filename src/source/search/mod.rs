@@ -134,7 +134,7 @@ pub fn discover(path: &Path, options: &OpenOptions) -> Result<Discovered, Source
                 return Ok(itself());
             }
             let files = found.file.all_within()?;
-            let finds = archive::finds(found.file.path(), files, options)?;
+            let finds = archive::finds_among(found.file.path(), files, options)?;
             return something(finds.discovered(found.file.path()), path, NO_MATRIX);
         }
     };
@@ -142,7 +142,7 @@ pub fn discover(path: &Path, options: &OpenOptions) -> Result<Discovered, Source
         let Some(files) = TextFile::all_in_archive(path)? else {
             return Ok(itself());
         };
-        let finds = archive::finds(path, files, options)?;
+        let finds = archive::finds_of(path, files, options)?;
         return something(finds.discovered(path), path, NO_MATRIX);
     }
     if let Found::Other(what) = soma::look(path)? {
