@@ -39,7 +39,7 @@ pub(super) fn finds_among(
                 Among::Input => finds.candidates.push(Candidate {
                     path,
                     form: Form::Hdf5,
-                    archived: true,
+                    archive: Some(archive.to_path_buf()),
                 }),
                 Among::Foreign(what) => finds.pass_over(path, what),
             },
@@ -56,7 +56,7 @@ pub(super) fn finds_among(
         finds.candidates.push(Candidate {
             path,
             form: Form::Mtx,
-            archived: true,
+            archive: Some(archive.to_path_buf()),
         });
     }
     Ok(finds)

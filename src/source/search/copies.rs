@@ -20,17 +20,21 @@ pub(super) fn keep_one_of_each(root: &Path, finds: &mut Finds) {
     let mut candidates = std::mem::take(&mut finds.candidates);
     // What lies there itself is kept rather than a link to it, and both rather than an archive.
     candidates.sort_by_cached_key(|candidate| {
-        let is_link = !candidate.archived && !is_reached_directly(root, &candidate.path);
-        (candidate.archived, is_link, candidate.path.clone())
+        let archived = candidate.archive.is_some();
+        let is_link = !archived && !is_reached_directly(root, &candidate.path);
+        (archived, is_link, candidate.path.clone())
     });
-    let compares = candidates.iter().any(|candidate| candidate.archived);
+    // Only where there is an archive, and something beside it.
+    let mut archives = candidates.iter().map(|candidate| &candidate.archive);
+    let first = archives.next();
+    let compares = archives.any(|other| Some(other) != first);
     let mut kept: Vec<(Candidate, Option<Contents>)> = Vec::new();
     let mut by_inode: FxHashMap<(u64, u64), usize> = FxHashMap::default();
     let mut by_start: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
     for candidate in candidates {
-        let inode = match candidate.archived {
-            true => None,
-            false => inode(&candidate.path),
+        let inode = match candidate.archive {
+            Some(_) => None,
+            None => inode(&candidate.path),
         };
         // What cannot be read is for whoever opens it to say.
         let contents = match compares {
@@ -48,7 +52,9 @@ pub(super) fn keep_one_of_each(root: &Path, finds: &mut Finds) {
         let alike = alike.and_then(|start| by_start.get(&start));
         let is_same = |place: &&usize| {
             let (other, others) = &kept[**place];
-            candidate.archived
+            // Two of one archive are the author's, and may be refused, but not passed over.
+            candidate.archive.is_some()
+                && candidate.archive != other.archive
                 && candidate.form == other.form
                 && contents
                     .as_ref()

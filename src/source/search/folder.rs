@@ -123,7 +123,7 @@ impl<'a> Search<'a> {
         self.finds.candidates.push(Candidate {
             path,
             form,
-            archived: false,
+            archive: None,
         });
     }
 

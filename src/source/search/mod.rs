@@ -58,8 +58,8 @@ enum Form {
 struct Candidate {
     path: PathBuf,
     form: Form,
-    /// It is in an archive.
-    archived: bool,
+    /// The archive that it is in.
+    archive: Option<PathBuf>,
 }
 
 /// What was found until now.

@@ -90,7 +90,7 @@ impl Sample {
                 Form::Mtx | Form::Soma => {}
             }
         }
-        let written = match (candidate.form, candidate.archived) {
+        let written = match (candidate.form, candidate.archive.is_some()) {
             (Form::Mtx | Form::Soma, false) => Written::Mtx,
             (Form::Hdf5, false) => Written::Hdf5,
             (_, true) => Written::Packed,
@@ -161,7 +161,7 @@ mod tests {
             finds.candidates.push(Candidate {
                 path: path.into(),
                 form: *form,
-                archived: path.contains(".tar"),
+                archive: path.contains(".tar").then(|| "x.tar".into()),
             });
         }
         keep_the_best(Path::new("top"), &mut finds);
