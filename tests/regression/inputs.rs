@@ -408,6 +408,7 @@ fn r302_a_plain_matrix_does_not_hide_those_with_prefixes() {
     write_mtx(&at("f"), "GSM2_", "b", 10);
     let told = convert(&at("f"), &at("f.slaf"), &[]).succeeded().stderr;
     assert!(told.contains("f/GSM2_matrix.mtx"), "{told}");
+    assert_eq!(found(&at("f")), ["matrix.mtx", "GSM2_matrix.mtx"]);
     assert_eq!(named(&at("f.slaf")), values(&[("a", 1), ("b", 10)]));
     // One without a list of its own is no input, but said.
     std::fs::remove_file(at("f/GSM2_barcodes.tsv")).unwrap();

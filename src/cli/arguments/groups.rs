@@ -210,7 +210,8 @@ pub(in crate::cli) struct JoinArguments {
     #[arg(long, value_name = "KEY=VALUE")]
     pub add_column: Vec<String>,
 
-    /// What every cell's name begins with; {source} stands for the name of its input
+    /// What every cell's name begins with; {source} stands for the name of its input, without the ending
+    /// of a file (.h5ad, .mtx.gz)
     #[arg(long, value_name = "PREFIX")]
     pub cell_id_prefix: Option<String>,
 

@@ -21,7 +21,7 @@ const LISTED: usize = 20;
 /// What a path holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Discovered {
-    /// The inputs, sorted by path. One in an archive is named by its path in it, behind that of the
+    /// The inputs, sorted by path, a matrix without a prefix first. One in an archive is named by its path in it, behind that of the
     /// archive.
     pub inputs: Vec<PathBuf>,
     /// What looks like an input, and is none, or is the same as one.
@@ -79,12 +79,20 @@ impl Finds {
         samples::keep_the_best(root, &mut self);
         copies::keep_one_of_each(root, &mut self);
         let mut inputs: Vec<PathBuf> = self.candidates.into_iter().map(|c| c.path).collect();
-        inputs.sort();
+        inputs.sort_by(|a, b| rank(a).cmp(rank(b)));
         self.passed_over.sort_by(|a, b| a.path.cmp(&b.path));
         Discovered {
             inputs,
             passed_over: self.passed_over,
         }
+    }
+}
+
+/// By what an input is sorted: the matrix without a prefix comes before those with one.
+fn rank(path: &Path) -> &Path {
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some("matrix.mtx" | "matrix.mtx.gz") => path.parent().unwrap_or(path),
+        _ => path,
     }
 }
 
