@@ -7,9 +7,7 @@ use super::convert::give_up_on_stuck_files;
 use super::found::Found;
 use super::settings::Settings;
 use crate::error::Error;
-use crate::source::{
-    Inputs, MainMatrix, Names, OpenOptions, RawUse, Selection, detect, inputs_of,
-};
+use crate::source::{Inputs, MainMatrix, Names, OpenOptions, RawUse, Selection, detect, inputs_of};
 use crate::store::read_text;
 
 /// The inputs.
