@@ -132,6 +132,7 @@ fn of_dataset(error: &DatasetError) -> ExitCode {
         DatasetError::NotADataset { .. }
         | DatasetError::Config { .. }
         | DatasetError::Newer { .. }
+        | DatasetError::BrokenJob { .. }
         | DatasetError::InProgress { .. }
         | DatasetError::CannotContinue { .. }
         | DatasetError::MissingVersion { .. } => ExitCode::Refused,

@@ -32,7 +32,7 @@ impl Checkpoint {
     /// A checkpoint that was read.
     ///
     /// # Errors
-    /// Where it is another than was written, or of a newer version, or contradicts itself.
+    /// Where it is another than was written, or of another version, or contradicts itself.
     pub(super) fn believed(mut value: Map<String, Value>) -> Result<Self, BrokenJob> {
         let job = value.get("job").and_then(Value::as_str).map(JobId::of_text);
         let broken = |problem: String| BrokenJob {
@@ -46,21 +46,22 @@ impl Checkpoint {
                 "it was written by a newer slaf (its plan is of version {version}): update slaf"
             )));
         }
+        if version < u64::from(PLAN_VERSION) {
+            return Err(broken(format!(
+                "it was written by an older slaf (its plan is of version {version}), which this one cannot go on with"
+            )));
+        }
         let found = value.shift_remove(DIGEST);
         let value = Value::Object(value);
-        let current = version == u64::from(PLAN_VERSION);
-        // Older versions had no digest; they are another job in any case.
-        if current {
-            let wanted = digest(&value).map_err(|error| broken(error.to_string()))?;
-            if found.as_ref().and_then(Value::as_str) != Some(&wanted) {
-                return Err(broken(
-                    "it is not what was written (its digest differs)".into(),
-                ));
-            }
+        let wanted = digest(&value).map_err(|error| broken(error.to_string()))?;
+        if found.as_ref().and_then(Value::as_str) != Some(&wanted) {
+            return Err(broken(
+                "it is not what was written (its digest differs)".into(),
+            ));
         }
         let checkpoint: Checkpoint =
             serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
-        if current && checkpoint.plan.job_id() != checkpoint.job {
+        if checkpoint.plan.job_id() != checkpoint.job {
             return Err(broken("its plan is not that of its job".into()));
         }
         match checkpoint.contradiction() {

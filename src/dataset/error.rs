@@ -20,6 +20,9 @@ pub enum DatasetError {
     /// config.json is of a format that this program does not know.
     #[error("{path} was written by a newer slaf (its format is version {version}); update slaf")]
     Newer { path: PathBuf, version: String },
+    /// The dataset is not complete, and what is said of the job that makes it cannot be believed.
+    #[error("{path}: the record of the unfinished job cannot be used: {problem}")]
+    BrokenJob { path: PathBuf, problem: String },
     /// The dataset is not complete yet.
     #[error(
         "{path} is not complete: its conversion is in progress or was interrupted; run the same convert command again to finish it"

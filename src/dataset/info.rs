@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::open::read_config;
-use super::{Checkpoint, Dataset, DatasetConfig, DatasetError, SourceNote, Status};
+use super::{CONFIG, Checkpoint, Dataset, DatasetConfig, DatasetError, SourceNote, Status};
 use crate::plan::Dtypes;
 use crate::table::TableName;
 
@@ -64,6 +64,12 @@ impl Info {
     /// Describes the dataset in a folder.
     pub async fn of(path: &Path) -> Result<Self, DatasetError> {
         let file = read_config(path)?;
+        if let (None, Some(broken)) = (&file.dataset, &file.broken) {
+            return Err(DatasetError::BrokenJob {
+                path: path.join(CONFIG),
+                problem: broken.problem.clone(),
+            });
+        }
         let mut info = match &file.dataset {
             Some(config) => Info::complete(path, config),
             None => Info::unfinished(path, file.checkpoint.as_ref()),

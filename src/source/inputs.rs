@@ -189,14 +189,26 @@ impl Inputs {
             Some(place) => open[place..].rotate_left(1),
             None => open.push((number, source.clone())),
         }
-        let oldest = (open.len() > MOST_OPEN).then(|| open.remove(0));
-        // Closing it takes a while.
+        // What is held for one input is held for several as far as the memory allows.
+        let most = match &self.inputs[number] {
+            Input::Path(slot) => slot.options.memory / 8,
+            Input::Open(_) => u64::MAX,
+        };
+        let mut held = 0u64;
+        let kept = open.iter().rev().take_while(|(_, source)| {
+            held = held.saturating_add(source.held_bytes());
+            held <= most
+        });
+        let kept = kept.count().clamp(1, MOST_OPEN);
+        let older = open.len().saturating_sub(kept);
+        let older: Vec<_> = open.drain(..older).collect();
+        // Closing them takes a while.
         drop(open);
-        if let Some((number, source)) = oldest
-            && let Input::Path(slot) = &self.inputs[number]
-        {
+        for (number, source) in older {
             drop(source);
-            slot.forget();
+            if let Input::Path(slot) = &self.inputs[number] {
+                slot.forget();
+            }
         }
     }
 }

@@ -138,6 +138,11 @@ pub trait CellSource: Send + Sync {
         visit: &mut dyn FnMut(&Numbers),
     ) -> Result<(), SourceError>;
 
+    /// Bytes of memory that it holds as long as it is open, which another opening would read again.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
+
     /// The rows of a range in chunks, in order. Chunks come unread, so that any thread may read any
     /// of them. A matrix that must be prepared is, if it was not yet.
     fn chunks(

@@ -100,6 +100,10 @@ impl CellSource for H5adSource {
         }
     }
 
+    fn held_bytes(&self) -> u64 {
+        self.file.held_bytes()
+    }
+
     fn uns(&self) -> Result<Uns, SourceError> {
         UnsReader::read(&self.file, "uns", &self.selection, &self.moved)
     }

@@ -187,6 +187,11 @@ impl Hdf5File {
             .too_large(what, all, all.saturating_mul(5)))
     }
 
+    /// Bytes of all lists that are held.
+    pub fn held_bytes(&self) -> u64 {
+        self.texts.held.load(Ordering::Relaxed)
+    }
+
     /// So many bytes are not held any more.
     pub fn let_go(&self, bytes: u64) {
         self.texts.held.fetch_sub(bytes, Ordering::Relaxed);

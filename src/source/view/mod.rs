@@ -97,6 +97,10 @@ impl<V: View> CellSource for V {
         self.inner().assume_unsorted();
     }
 
+    fn held_bytes(&self) -> u64 {
+        self.inner().held_bytes()
+    }
+
     fn entries_at_most(&self, matrix: &MatrixName) -> Option<u64> {
         self.inner().entries_at_most(matrix)
     }

@@ -297,6 +297,10 @@ impl CellSource for Subset {
         self.source.assume_unsorted();
     }
 
+    fn held_bytes(&self) -> u64 {
+        self.source.held_bytes()
+    }
+
     fn offsets(
         &self,
         matrix: &MatrixName,
