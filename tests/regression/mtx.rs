@@ -369,12 +369,20 @@ fn r252_two_generations_in_a_folder() {
     second
         .iter_mut()
         .for_each(|entry| entry.1 = entry.1.replace('g', "h"));
-    assert_eq!(folder.converted(&["m/matrix.mtx"], &[]).0, second);
-    let message = folder.refused(&["m"], &[]);
-    assert!(
-        message.contains("matrix.mtx and matrix.mtx.gz"),
-        "{message}"
-    );
+    // The other may be the same unpacked, beside older lists: its lists must be named.
+    let message = folder.refused(&["m/matrix.mtx"], &[]);
+    for mention in ["two generations", "--barcodes"] {
+        assert!(message.contains(mention), "{message}");
+    }
+    let [cells, features] = ["barcodes.tsv", "genes.tsv"].map(|name| folder.path("m").join(name));
+    let flags = [
+        "--barcodes",
+        cells.to_str().unwrap(),
+        "--features",
+        features.to_str().unwrap(),
+    ];
+    assert_eq!(folder.converted(&["m/matrix.mtx"], &flags).0, second);
+    assert_eq!(folder.converted(&["m"], &[]).0, wanted(1, "c"));
     // A list that is missing is not replaced by one of the other generation.
     std::fs::remove_file(folder.path("m/barcodes.tsv.gz")).unwrap();
     let message = folder.refused(&["m/matrix.mtx.gz"], &[]);

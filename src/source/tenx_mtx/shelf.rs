@@ -183,6 +183,11 @@ impl Shelf {
 
     /// The list that is named after a matrix, of its generation; or why it cannot be told.
     fn own(&self, matrix: &str, kind: Kind) -> Result<Option<&str>, String> {
+        if self.is_twin(matrix) {
+            return Err(format!(
+                "there are lists of two generations, and {matrix} may be {matrix}.gz unpacked"
+            ));
+        }
         let prefixes = stem(matrix).map(prefixes).unwrap_or_default();
         for prefix in prefixes {
             let there = self.under(matrix, &prefix, kind);
@@ -312,6 +317,20 @@ impl Shelf {
             (Some(one), Some(other)) => one.has_text_of(other).unwrap_or(false),
             _ => false,
         }
+    }
+
+    /// Whether a matrix is not compressed, and lies beside one of the same name that is, with lists of
+    /// both generations: it may be of either.
+    fn is_twin(&self, matrix: &str) -> bool {
+        let prefixes = stem(matrix).map(prefixes).unwrap_or_default();
+        let mut lists = prefixes
+            .iter()
+            .map(|prefix| self.under(matrix, prefix, Kind::Cells));
+        let lists = lists.find(|lists| !lists.is_empty()).unwrap_or_default();
+        !is_compressed(matrix)
+            && self.files.contains_key(&format!("{matrix}.gz"))
+            && lists.iter().any(|list| is_compressed(list))
+            && lists.iter().any(|list| !is_compressed(list))
     }
 }
 
@@ -444,8 +463,11 @@ mod tests {
             lists(&two, "matrix.mtx.gz"),
             both("barcodes.tsv.gz", "features.tsv.gz")
         );
-        assert_eq!(lists(&two, "matrix.mtx"), both("barcodes.tsv", "genes.tsv"));
-        assert_eq!(two.matrices(), ["matrix.mtx", "matrix.mtx.gz"]);
+        // The other one may be the compressed one unpacked, to which the other lists do not belong.
+        for kind in [Kind::Cells, Kind::Features] {
+            assert!(why(&two, "matrix.mtx", kind).contains("two generations"));
+        }
+        assert_eq!(two.matrices(), ["matrix.mtx.gz"]);
         // A list of the other generation does not stand in for one that is missing.
         let one = shelf(&["matrix.mtx", "genes.tsv", "barcodes.tsv", "matrix.mtx.gz"]);
         assert!(why(&one, "matrix.mtx.gz", Kind::Cells).contains("belongs to matrix.mtx"));
