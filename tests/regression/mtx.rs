@@ -382,7 +382,9 @@ fn r252_two_generations_in_a_folder() {
         features.to_str().unwrap(),
     ];
     assert_eq!(folder.converted(&["m/matrix.mtx"], &flags).0, second);
-    assert_eq!(folder.converted(&["m"], &[]).0, wanted(1, "c"));
+    let (found, said) = folder.converted(&["m"], &[]);
+    assert_eq!(found, wanted(1, "c"));
+    assert!(said.contains("matrix.mtx.gz unpacked"), "{said}");
     // A list that is missing is not replaced by one of the other generation.
     std::fs::remove_file(folder.path("m/barcodes.tsv.gz")).unwrap();
     let message = folder.refused(&["m/matrix.mtx.gz"], &[]);

@@ -23,25 +23,25 @@ pub(super) struct Choice {
 /// file in an archive. Folders are not searched.
 pub(super) fn choices(path: &Path) -> Result<Vec<Choice>, SourceError> {
     type Placed<'a> = &'a dyn Fn(&str) -> PathBuf;
-    let whole = |shelf: Shelf, place: Placed<'_>| -> Result<Vec<Choice>, SourceError> {
+    let whole = |shelf: Shelf, place: Placed<'_>| -> Vec<Choice> {
         let shelf = Arc::new(shelf);
-        let matrices = told_apart(path, shelf.matrices())?.into_iter();
+        let matrices = shelf.matrices().into_iter();
         let choice = |matrix: String| Choice {
             input: place(&matrix),
             shelf: shelf.clone(),
             matrix,
         };
-        Ok(matrices.map(choice).collect())
+        matrices.map(choice).collect()
     };
     let mut found = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            whole(Shelf::of_folder(path)?, &|matrix| path.join(matrix))?
+            whole(Shelf::of_folder(path)?, &|matrix| path.join(matrix))
         }
         Ok(_) => match TextFile::all_in_archive(path)? {
             Some(files) => {
                 let mut found = Vec::new();
                 for (folder, shelf) in Shelf::of_archive(files) {
-                    found.extend(whole(shelf, &|matrix| path.join(&folder).join(matrix))?);
+                    found.extend(whole(shelf, &|matrix| path.join(&folder).join(matrix)));
                 }
                 found
             }
@@ -96,22 +96,21 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn add(&mut self, place: &Path, shelf: &Shelf) -> Result<(), SourceError> {
+    fn add(&mut self, place: &Path, shelf: &Shelf) {
         let Matrices { taken, passed_over } = shelf.look();
-        let taken = told_apart(place, taken)?.into_iter();
-        self.taken.extend(taken.map(|name| place.join(name)));
+        self.taken
+            .extend(taken.into_iter().map(|name| place.join(name)));
         for (name, reason) in passed_over {
             let path = place.join(name);
             self.passed_over.push(PassedOver { path, reason });
         }
-        Ok(())
     }
 }
 
 /// The matrices that lie in a folder.
 pub(crate) fn matrices_in(folder: &Path) -> Result<Found, SourceError> {
     let mut found = Found::default();
-    found.add(folder, &Shelf::of_folder(folder)?)?;
+    found.add(folder, &Shelf::of_folder(folder)?);
     Ok(found)
 }
 
@@ -122,7 +121,7 @@ pub(crate) fn matrices_in_archive(
 ) -> Result<Found, SourceError> {
     let mut found = Found::default();
     for (folder, shelf) in Shelf::of_archive(files) {
-        found.add(&archive.join(folder), &shelf)?;
+        found.add(&archive.join(folder), &shelf);
     }
     Ok(found)
 }
@@ -142,17 +141,4 @@ pub(crate) fn matrix_and_cells(path: &Path) -> Result<Vec<TextFile>, SourceError
     Ok(files
         .filter_map(|name| choice.shelf.file(name).cloned())
         .collect())
-}
-
-/// The same matrices, unless one of them lies there compressed and not: then it may be one of two
-/// generations, or the same once more, and its cells must not be there twice.
-fn told_apart(place: &Path, matrices: Vec<String>) -> Result<Vec<String>, SourceError> {
-    let twin = |name: &&String| matrices.contains(&format!("{name}.gz"));
-    match matrices.iter().find(twin) {
-        None => Ok(matrices),
-        Some(name) => Err(Place::whole(place).unsupported(
-            format!("{name} and {name}.gz side by side, each with lists of its own,"),
-            "name the matrix that is meant",
-        )),
-    }
 }
