@@ -147,6 +147,7 @@ fn chunk(order: &Order) -> CellChunk {
         indptr,
         genes: Numbers::Int32(genes),
         values: Numbers::Float32(values),
+        strays: 0,
     }
 }
 
@@ -204,6 +205,7 @@ fn unite() -> Outcome<Kernel> {
         indptr: whole.indptr.iter().map(|end| end.div_ceil(2)).collect(),
         genes: Numbers::Int32(genes.iter().copied().step_by(2).collect()),
         values: Numbers::Float32(values.iter().copied().step_by(2).collect()),
+        strays: 0,
     };
     let gene_hashes = hashes(rows::GENES);
     let cells = hashes(whole.indptr.len() - 1);

@@ -64,6 +64,7 @@ impl ColumnMap<'_> {
                 .collect(),
             genes: Numbers::UInt32(kept.iter().map(|&entry| places[entry]).collect()),
             values: taken(&chunk.values, &kept),
+            strays: chunk.strays,
         }))
     }
 }

@@ -55,7 +55,11 @@ impl CooBatch {
             return Ok(batch);
         }
         if let Some(expanded) = expand(chunk, cell_hashes, spec) {
-            return Ok(CooBatch::from(chunk, expanded, entries, Tidied::default()));
+            let tidied = Tidied {
+                strays: chunk.strays,
+                ..Tidied::default()
+            };
+            return Ok(CooBatch::from(chunk, expanded, entries, tidied));
         }
         let genes = checked_columns(chunk, spec)?;
         // Where entries are added up, their sums are what must fit.

@@ -40,4 +40,15 @@ pub enum ChunkError {
         cell: u64,
         gene: i64,
     },
+    /// Entries of one cell and gene are added up, and no number is their exact sum.
+    #[error(
+        "{path}: {matrix}: the entries of cell {cell}, gene {gene} have no exact sum in float64; add up \
+         duplicate entries before (X.sum_duplicates() in Python)"
+    )]
+    SumInexact {
+        path: PathBuf,
+        matrix: String,
+        cell: u64,
+        gene: i64,
+    },
 }

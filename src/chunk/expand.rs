@@ -182,6 +182,7 @@ mod tests {
             indptr,
             genes: Numbers::Int32(genes),
             values: Numbers::Float32(values),
+            strays: 0,
         }
     }
 

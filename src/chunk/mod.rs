@@ -10,6 +10,7 @@ mod layers;
 mod narrow;
 mod spec;
 mod stats;
+mod sum;
 mod tidy;
 
 pub use columns::ColumnMap;

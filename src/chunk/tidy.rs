@@ -1,8 +1,8 @@
 //! Rows as a table wants them: genes ascending, one entry a gene, no zeros.
 
-use half::f16;
 use serde::{Deserialize, Serialize};
 
+use super::sum::{NoSum, Sum, Truth};
 use super::{ChunkError, CooSpec};
 use crate::source::{CellChunk, Numbers};
 
@@ -18,6 +18,9 @@ pub struct Tidied {
     /// Entries of genes that the dataset lacks, which were left out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
+    /// Entries whose cell or gene is none of the input's obs or var, and which were left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub strays: u64,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -31,69 +34,7 @@ impl Tidied {
         self.merged += other.merged;
         self.sorted_cells += other.sorted_cells;
         self.dropped += other.dropped;
-    }
-}
-
-/// A value that can be added to another entry of the same cell and gene the way readers of its
-/// format do: whole numbers exactly, floats in their own precision, booleans by "or".
-trait Sum: Copy {
-    type Total: Copy;
-    fn widen(self) -> Self::Total;
-    fn add(total: Self::Total, value: Self) -> Option<Self::Total>;
-    fn is_zero(total: Self::Total) -> bool;
-}
-
-macro_rules! sum_integers {
-    ($($type:ty => $total:ty),*) => {$(
-        impl Sum for $type {
-            type Total = $total;
-            fn widen(self) -> $total {
-                self.into()
-            }
-            fn add(total: $total, value: Self) -> Option<$total> {
-                total.checked_add(value.into())
-            }
-            fn is_zero(total: $total) -> bool {
-                total == 0
-            }
-        }
-    )*};
-}
-
-macro_rules! sum_floats {
-    ($($type:ty: $zero:expr),*) => {$(
-        impl Sum for $type {
-            type Total = $type;
-            fn widen(self) -> $type {
-                self
-            }
-            fn add(total: $type, value: Self) -> Option<$type> {
-                Some(total + value)
-            }
-            fn is_zero(total: $type) -> bool {
-                total == $zero
-            }
-        }
-    )*};
-}
-
-sum_integers!(i8 => i64, i16 => i64, i32 => i64, i64 => i64, u8 => i64, u16 => i64, u32 => i64, u64 => u64);
-sum_floats!(f16: f16::ZERO, f32: 0.0, f64: 0.0);
-
-/// A boolean's byte.
-#[derive(Clone, Copy)]
-struct Truth(u8);
-
-impl Sum for Truth {
-    type Total = u8;
-    fn widen(self) -> u8 {
-        self.0
-    }
-    fn add(total: u8, value: Self) -> Option<u8> {
-        Some(total | value.0)
-    }
-    fn is_zero(total: u8) -> bool {
-        total == 0
+        self.strays += other.strays;
     }
 }
 
@@ -109,7 +50,10 @@ pub(super) fn tidy(
         spec,
         indptr: vec![0],
         kept: Vec::with_capacity(genes.len()),
-        tidied: Tidied::default(),
+        tidied: Tidied {
+            strays: chunk.strays,
+            ..Tidied::default()
+        },
     };
     let values = match &chunk.values {
         Numbers::Bool(v) => {
@@ -124,8 +68,8 @@ pub(super) fn tidy(
         Numbers::UInt16(v) => Numbers::Int64(rows.merge(v)?),
         Numbers::UInt32(v) => Numbers::Int64(rows.merge(v)?),
         Numbers::UInt64(v) => Numbers::UInt64(rows.merge(v)?),
-        Numbers::Float16(v) => Numbers::Float16(rows.merge(v)?),
-        Numbers::Float32(v) => Numbers::Float32(rows.merge(v)?),
+        Numbers::Float16(v) => Numbers::Float64(rows.merge(v)?),
+        Numbers::Float32(v) => Numbers::Float64(rows.merge(v)?),
         Numbers::Float64(v) => Numbers::Float64(rows.merge(v)?),
     };
     let tidied = rows.tidied;
@@ -134,6 +78,7 @@ pub(super) fn tidy(
         indptr: rows.indptr,
         genes: Numbers::Int64(rows.kept),
         values,
+        strays: chunk.strays,
     };
     Ok((chunk, tidied))
 }
@@ -159,22 +104,17 @@ impl Rows<'_> {
                 // Stable: entries of the same gene are added in the order of the input.
                 order.sort_by_key(|&entry| self.genes[entry]);
             }
-            let mut entries = order.iter().peekable();
-            while let Some(&entry) = entries.next() {
-                let gene = self.genes[entry];
-                let mut total = values[entry].widen();
-                while let Some(&&next) = entries.peek()
-                    && self.genes[next] == gene
-                {
-                    total = T::add(total, values[next]).ok_or_else(|| ChunkError::SumTooLarge {
-                        path: self.spec.path.clone(),
-                        matrix: self.spec.matrix.clone(),
-                        cell,
-                        gene,
-                    })?;
-                    self.tidied.merged += 1;
-                    entries.next();
-                }
+            let same_gene = |a: &usize, b: &usize| self.genes[*a] == self.genes[*b];
+            for entries in order.chunk_by(same_gene) {
+                let gene = self.genes[entries[0]];
+                let total = match entries {
+                    [only] => values[*only].widen(),
+                    several => {
+                        self.tidied.merged += several.len() as u64 - 1;
+                        T::sum(several.iter().map(|&entry| values[entry]))
+                            .map_err(|why| no_sum(why, self.spec, cell, gene))?
+                    }
+                };
                 if T::is_zero(total) {
                     self.tidied.zeros += 1;
                 } else {
@@ -185,5 +125,23 @@ impl Rows<'_> {
             self.indptr.push(totals.len());
         }
         Ok(totals)
+    }
+}
+
+fn no_sum(why: NoSum, spec: &CooSpec<'_>, cell: u64, gene: i64) -> ChunkError {
+    let (path, matrix) = (spec.path.clone(), spec.matrix.clone());
+    match why {
+        NoSum::TooLarge => ChunkError::SumTooLarge {
+            path,
+            matrix,
+            cell,
+            gene,
+        },
+        NoSum::Inexact => ChunkError::SumInexact {
+            path,
+            matrix,
+            cell,
+            gene,
+        },
     }
 }

@@ -13,7 +13,7 @@ use crate::dataset::{
     matrix_key, timestamp,
 };
 use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table};
-use crate::source::{ColumnKind, Inputs, Part};
+use crate::source::{ColumnKind, Inputs, Note, Part};
 use crate::table::TableName;
 
 /// What the tables of a dataset are once the job has committed them.
@@ -201,6 +201,20 @@ fn source_note(checkpoint: &Checkpoint, number: usize, input: &PlannedInput) -> 
         for (total, matrix) in totals.iter().zip(input.matrices(table)) {
             if !matrix.is_readable() {
                 continue;
+            }
+            if total.tidied.strays > 0 {
+                note.left_out.push(Note::new(
+                    &matrix.object,
+                    format!(
+                        "{} entries whose joinid obs or var does not have",
+                        total.tidied.strays
+                    ),
+                ));
+                note.warnings.push(format!(
+                    "{} entries of {} have a joinid that obs or var does not have, and were left out, as \
+                     axis_query does: a delete left them behind, or a part of obs or var is missing",
+                    total.tidied.strays, matrix.object
+                ));
             }
             note.digests.insert(matrix_key(&matrix.name), total.digest);
             if table == ShardTable::Expression {

@@ -30,6 +30,9 @@ pub struct CellChunk {
     pub genes: Numbers,
     /// The value of each entry.
     pub values: Numbers,
+    /// Entries that the input has between these cells, and that were passed over: their cell or gene
+    /// is none of its obs or var.
+    pub strays: u64,
 }
 
 impl CellChunk {
@@ -46,6 +49,7 @@ impl CellChunk {
     ///     indptr: vec![0, 2, 3],
     ///     genes: Numbers::Int32(vec![4, 1, 0]),
     ///     values: Numbers::UInt16(vec![7, 8, 9]),
+    ///     strays: 0,
     /// };
     /// let matrix = chunk.to_csr(5).unwrap();
     /// assert_eq!(matrix.shape(), (2, 5));
@@ -119,6 +123,7 @@ pub(crate) fn no_entries<'a>(cells: Range<u64>, budget: ChunkBudget) -> Chunks<'
                         cells: range,
                         genes: Numbers::UInt32(Vec::new()),
                         values: Numbers::Float32(Vec::new()),
+                        strays: 0,
                     })
                 }))
             }),

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Part;
+
 /// A refusal of an input, or of a part of it. Every variant names the file; where an object inside
 /// the file is to blame it is named too, else it is empty.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,82 @@ pub enum SourceError {
         needed: bytesize::ByteSize,
         advised: bytesize::ByteSize,
     },
+    /// A part of the input cannot be read, and the input can without it.
+    #[error("{failure}{} leave it out with {flag}", separator(.failure))]
+    Part {
+        failure: Box<SourceError>,
+        /// The flag that leaves it out.
+        flag: String,
+    },
+}
+
+/// An error may name one remedy already.
+fn separator(failure: &SourceError) -> &'static str {
+    match failure {
+        SourceError::Unsupported { .. } | SourceError::TooLarge { .. } => ", or",
+        _ => ";",
+    }
+}
+
+impl SourceError {
+    /// Names the flag that leaves a member of a part out, for what is wrong with the input. What the
+    /// system fails at, or another flag helps with, stays as it is.
+    pub(crate) fn or_skip(self, part: Part, name: &str) -> Self {
+        self.or_leave_out(&format!("{}:{name}", part.name()))
+    }
+
+    /// Likewise for all of a part.
+    pub(crate) fn or_skip_part(self, part: Part) -> Self {
+        self.or_leave_out(part.name())
+    }
+
+    fn or_leave_out(self, pattern: &str) -> Self {
+        let helped = |help: &str| help.contains("--skip");
+        match self {
+            SourceError::Unsupported { ref help, .. } if helped(help) => self,
+            failure @ (SourceError::Damaged { .. }
+            | SourceError::Unsupported { .. }
+            | SourceError::TooLarge { .. }) => SourceError::Part {
+                failure: Box::new(failure),
+                flag: format!("--skip {}", quoted(pattern)),
+            },
+            other => other,
+        }
+    }
+
+    /// What is wrong with an object, for a note on it; what the system fails at is given back.
+    pub(crate) fn reason(self, object: &str) -> Result<String, SourceError> {
+        let (found, reason) = match self {
+            SourceError::Damaged {
+                object, problem, ..
+            } => (object, problem),
+            SourceError::Unsupported { object, what, .. } => {
+                (object, format!("{what} cannot be read"))
+            }
+            SourceError::TooLarge {
+                object,
+                what,
+                needed,
+                ..
+            } => (object, format!("{what} needs {needed} of memory at once")),
+            SourceError::Part { failure, .. } => return failure.reason(object),
+            other => return Err(other),
+        };
+        match found.strip_prefix(object) {
+            Some("") => Ok(reason),
+            Some(rest) => Ok(format!("{}: {reason}", rest.trim_start_matches('/'))),
+            None => Ok(format!("{found}: {reason}")),
+        }
+    }
+}
+
+/// A word as shells take it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-+/:.,@%=".contains(c);
+    match word.chars().all(plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 /// A file, and the object in it, for messages; a file that is no container has none.
@@ -146,5 +224,37 @@ impl Place {
             path: self.path.clone(),
             source,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_cannot_be_read_can_be_left_out() {
+        let place = Place::new("a.h5ad".as_ref(), "layers/my layer/data");
+        let text = |error: SourceError| error.or_skip(Part::Layers, "my layer").to_string();
+        assert_eq!(
+            text(place.damaged("it is odd")),
+            "a.h5ad: layers/my layer/data: it is odd; leave it out with --skip 'layers:my layer'"
+        );
+        assert_eq!(
+            text(place.unsupported("a thing", "rewrite it")),
+            "a.h5ad: layers/my layer/data: a thing cannot be read; rewrite it, or leave it out with --skip 'layers:my layer'"
+        );
+        assert_eq!(quoted("obs:CD4+/CD8-"), "obs:CD4+/CD8-");
+        assert_eq!(quoted("obs:it's"), "'obs:it'\\''s'");
+        let io = place.io("read", io::Error::from(io::ErrorKind::PermissionDenied));
+        assert!(matches!(io.or_skip(Part::Obs, "x"), SourceError::Io { .. }));
+    }
+
+    #[test]
+    fn reasons_say_where_in_an_object() {
+        let place = Place::new("a.h5ad".as_ref(), "uns/x/codes");
+        let reason = |object: &str| place.damaged("it is odd").reason(object).unwrap();
+        assert_eq!(reason("uns/x/codes"), "it is odd");
+        assert_eq!(reason("uns/x"), "codes: it is odd");
+        assert_eq!(reason("uns/y"), "uns/x/codes: it is odd");
     }
 }

@@ -166,6 +166,13 @@ pub struct Unmatched {
 }
 
 impl Selection {
+    /// The pattern that leaves all of a part out, if one does.
+    pub(super) fn skips_all(&self, part: Part) -> Option<String> {
+        let all = |pattern: &&Pattern| pattern.part == part && pattern.name == "*";
+        let pattern = self.skip.iter().find(all)?;
+        Some(format!("--skip {}", pattern.part.name()))
+    }
+
     /// Why a member of a part is not converted; `None` where it is.
     ///
     /// ```

@@ -63,7 +63,7 @@ pub fn write_csr(
 
 /// Opens a file that was just written, to change it. Locks are left alone: a child that another test
 /// starts at this moment may hold the one of the writer for an instant.
-fn open_again(path: &Path) -> hdf5::File {
+pub fn open_again(path: &Path) -> hdf5::File {
     hdf5::FileBuilder::new()
         .with_fapl(|access| access.file_locking(false))
         .open_rw(path)
@@ -96,7 +96,8 @@ pub fn write_csc(
     }
 }
 
-/// Adds a list of texts to a file, and the group in which it lies if that is missing.
+/// Adds a list of texts to a file, and the group in which it lies if that is missing. In a frame it is
+/// listed as a column.
 pub fn add_texts(path: &Path, object: &str, rows: usize, text: impl Fn(usize) -> String) {
     let file = open_again(path);
     let (group, name) = object.rsplit_once('/').unwrap();
@@ -115,6 +116,17 @@ pub fn add_texts(path: &Path, object: &str, rows: usize, text: impl Fn(usize) ->
             .map(|row| text(row).parse().unwrap())
             .collect();
         dataset.write_slice(&texts, range).unwrap();
+    }
+    if let Ok(order) = group.attr("column-order") {
+        // An empty list has another type.
+        let mut columns = match order.size() {
+            0 => Vec::new(),
+            _ => order.read_raw::<VarLenUnicode>().unwrap(),
+        };
+        columns.push(name.parse().unwrap());
+        group.delete_attr("column-order").unwrap();
+        let order = group.new_attr_builder().with_data(&columns);
+        order.create("column-order").unwrap();
     }
 }
 
@@ -252,7 +264,7 @@ pub fn write_matrix(
     store(&x, "data", &data, &[data.len()], filters);
 }
 
-fn text_attribute(object: &hdf5::Location, name: &str, text: &str) {
+pub fn text_attribute(object: &hdf5::Location, name: &str, text: &str) {
     let text: VarLenUnicode = text.parse().unwrap();
     object
         .new_attr::<VarLenUnicode>()

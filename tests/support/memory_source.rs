@@ -158,6 +158,7 @@ impl CellSource for MemorySource {
                 indptr: indptr.iter().map(|offset| offset - indptr[0]).collect(),
                 genes: Numbers::Int32(self.genes[entries.clone()].to_vec()),
                 values: slice(&self.values, entries.clone()),
+                strays: 0,
             };
             Some(Ok(PendingChunk::new(
                 range,

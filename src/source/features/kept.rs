@@ -93,6 +93,7 @@ impl Kept {
             indptr,
             genes: Numbers::UInt32(genes),
             values: picked(&chunk.values, &taken),
+            strays: chunk.strays,
         })
     }
 
@@ -142,6 +143,7 @@ mod tests {
             indptr: vec![0, 2, 2, 5],
             genes: Numbers::Int16(vec![0, 3, 1, 2, 3]),
             values: Numbers::Float32(vec![1.0, 2.0, 3.0, 4.0, 5.0]),
+            strays: 0,
         }
     }
 

@@ -4,18 +4,26 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, StringArray};
 
-use crate::source::SourceError;
 use crate::source::error::Place;
 use crate::source::hdf5::{Hdf5File, NumberArray};
 use crate::source::number_column::text_of_numbers;
+use crate::source::{Numbers, SourceError};
 
 /// Categories are read when the first rows are, once.
 pub(super) struct Categories {
     pub file: Hdf5File,
     pub object: String,
     pub count: u64,
-    pub numbers: Option<NumberArray>,
+    /// `None` for texts.
+    pub numbers: Option<Stored>,
     pub read: OnceLock<Arc<StringArray>>,
+}
+
+/// Categories that are numbers.
+pub(super) enum Stored {
+    List(NumberArray),
+    /// A scalar: there is one.
+    One(Numbers),
 }
 
 impl Categories {
@@ -28,7 +36,8 @@ impl Categories {
             return Err(place.damaged(format!("it has {} categories", self.count)));
         }
         let categories = match &self.numbers {
-            Some(numbers) => text_of_numbers(&numbers.read(0..self.count)?),
+            Some(Stored::List(numbers)) => text_of_numbers(&numbers.read(0..self.count)?),
+            Some(Stored::One(number)) => text_of_numbers(number),
             None => self
                 .file
                 .list(&self.object, self.count, "a list of categories")?,

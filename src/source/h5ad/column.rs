@@ -7,12 +7,14 @@ use arrow::array::{Array, ArrayRef, DictionaryArray, Int32Array, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::Int32Type;
 
-use super::categories::Categories;
-use super::embedding::skip;
+use super::categories::{Categories, Stored};
 use crate::source::error::Place;
-use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray, check_readable};
+use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::number_column::arrow_numbers;
 use crate::source::{ColumnKind, Numbers, SourceError};
+
+/// A text that stands for all rows has no more bytes.
+const LONGEST_SCALAR: usize = 1 << 8;
 
 /// The member of a frame that holds categories, in files of anndata 0.7.
 pub(super) const CATEGORIES: &str = "__categories";
@@ -34,6 +36,9 @@ pub(super) enum Opened {
 }
 
 enum Values {
+    /// A scalar, which stands for all rows.
+    Text(String),
+    Number(Numbers),
     Texts {
         file: Hdf5File,
         object: String,
@@ -52,25 +57,45 @@ enum Values {
 
 struct Opener<'a> {
     file: &'a Hdf5File,
-    object: &'a str,
+    frame: &'a str,
+    /// The column in the frame, which may be a path in it.
+    name: &'a str,
+    object: String,
     rows: u64,
     place: Place,
 }
 
-impl ColumnReader {
-    /// Opens the member `object` of a frame with `rows` rows.
-    pub fn open(file: &Hdf5File, object: &str, rows: u64) -> Result<Opened, SourceError> {
-        let opener = Opener {
+impl<'a> Opener<'a> {
+    fn new(file: &'a Hdf5File, frame: &'a str, name: &'a str, rows: u64) -> Self {
+        let object = format!("{frame}/{name}");
+        Opener {
             file,
-            object,
+            frame,
+            name,
             rows,
-            place: file.place(object),
-        };
-        let opened = match file.kind(object)? {
+            place: file.place(&object),
+            object,
+        }
+    }
+}
+
+impl ColumnReader {
+    /// Opens the column `name` of a frame with `rows` rows.
+    pub fn open(
+        file: &Hdf5File,
+        frame: &str,
+        name: &str,
+        rows: u64,
+    ) -> Result<Opened, SourceError> {
+        let opener = Opener::new(file, frame, name, rows);
+        let opened = match file.kind(&opener.object)? {
             Kind::Dataset => opener.plain()?,
             Kind::Group => opener.group()?,
             Kind::Compound => Err("a compound type cannot be read as a column".to_string()),
-            Kind::Missing | Kind::Other => Err("it is neither a group nor a dataset".to_string()),
+            Kind::Missing => {
+                return Err(opener.place.damaged("it is missing, though it is listed"));
+            }
+            Kind::Other => Err("it is neither a group nor a dataset".to_string()),
         };
         Ok(match opened {
             Ok(values) => Opened::Column(ColumnReader {
@@ -85,29 +110,28 @@ impl ColumnReader {
     /// `None` where they are none: the object is missing, or has too few entries.
     pub fn with_categories(
         file: &Hdf5File,
-        object: &str,
+        frame: &str,
+        name: &str,
         categories: &str,
         rows: u64,
     ) -> Result<Option<Self>, SourceError> {
-        let opener = Opener {
-            file,
-            object,
-            rows,
-            place: file.place(object),
-        };
-        if file.kind("uns")? != Kind::Group || file.kind(categories)? != Kind::Dataset {
+        let opener = Opener::new(file, frame, name, rows);
+        if file.kind(categories)? != Kind::Dataset {
             return Ok(None);
         }
-        let header = file.array(object)?;
+        let header = file.array(&opener.object)?;
         let whole = matches!(header.element, Element::Number { number_type, .. } if number_type.is_integer());
-        if !whole || header.shape.len() != 1 || file.array(categories)?.shape.len() != 1 {
+        // A single category is a scalar.
+        if !whole || header.shape.len() != 1 || file.array(categories)?.shape.len() > 1 {
             return Ok(None);
         }
         let codes = opener.numbers("")?;
         let categories = opener.categories(categories.to_string())?;
         for start in (0..rows).step_by(1 << 16) {
             let block = codes.read(start..(start + (1 << 16)).min(rows))?.to_i64();
-            let known = |&code: &i64| u64::try_from(code + 1).is_ok_and(|c| c <= categories.count);
+            let known = |&code: &i64| {
+                code == -1 || u64::try_from(code).is_ok_and(|code| code < categories.count)
+            };
             if !block.is_ok_and(|block| block.iter().all(known)) {
                 return Ok(None);
             }
@@ -126,13 +150,15 @@ impl ColumnReader {
     pub fn read_numbers(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
         match &self.values {
             Values::Numbers { values, mask: None } => values.read(rows),
+            Values::Number(number) => Ok(number.picked(&rows.map(|_| 0).collect::<Vec<usize>>())),
             _ => Err(self.place.damaged("it is not of plain numbers")),
         }
     }
 
     pub fn kind(&self) -> ColumnKind {
         match &self.values {
-            Values::Texts { .. } => ColumnKind::Text,
+            Values::Number(number) => ColumnKind::Number(number.number_type()),
+            Values::Text(_) | Values::Texts { .. } => ColumnKind::Text,
             Values::Numbers { values, mask: None } => ColumnKind::Number(values.number_type()),
             Values::Numbers {
                 values,
@@ -150,6 +176,11 @@ impl ColumnReader {
     /// Likewise, with so many bytes of text at most where there is more than one row.
     pub fn read_within(&self, rows: Range<u64>, most: u64) -> Result<ArrayRef, SourceError> {
         match &self.values {
+            Values::Text(text) => {
+                let texts = rows.map(|_| text.as_str());
+                Ok(Arc::new(StringArray::from_iter_values(texts)))
+            }
+            Values::Number(_) => Ok(arrow_numbers(self.read_numbers(rows)?, None)),
             Values::Texts { file, object, mask } => {
                 let texts = if rows.is_empty() {
                     StringArray::from(Vec::<String>::new())
@@ -220,9 +251,12 @@ type Found = Result<Values, String>;
 
 impl Opener<'_> {
     fn plain(&self) -> Result<Found, SourceError> {
-        let header = self.file.array(self.object)?;
-        if self.file.attribute(self.object, "categories")?.is_some() {
+        let header = self.file.array(&self.object)?;
+        if self.file.attribute(&self.object, "categories")?.is_some() {
             return self.categorical_by_reference().map(Ok);
+        }
+        if header.shape.is_empty() {
+            return self.scalar(&header.element);
         }
         if header.shape.len() != 1 {
             return Ok(Err(format!("it has {} dimensions", header.shape.len())));
@@ -233,10 +267,10 @@ impl Opener<'_> {
         }
         match header.element {
             Element::Text => {
-                check_readable(&self.place, &header)?;
+                self.file.check_readable(&self.object, &header)?;
                 Ok(Ok(Values::Texts {
                     file: self.file.clone(),
-                    object: self.checked(self.object.to_string(), header.shape[0])?,
+                    object: self.checked(self.object.clone(), header.shape[0])?,
                     mask: None,
                 }))
             }
@@ -244,6 +278,27 @@ impl Opener<'_> {
                 values: self.numbers("")?,
                 mask: None,
             })),
+            Element::Other(what) => Ok(Err(format!("{what} cannot be read as a column"))),
+        }
+    }
+
+    /// A value that is stored once for all rows, which pandas repeats.
+    fn scalar(&self, element: &Element) -> Result<Found, SourceError> {
+        match element {
+            Element::Text => {
+                let texts = self.file.texts(&self.object, 0..1)?;
+                let text = texts.iter().flatten().next().unwrap_or_default();
+                if text.len() > LONGEST_SCALAR {
+                    let reason =
+                        "a text of more than 256 bytes, stored once for all rows, is no column";
+                    return Ok(Err(reason.into()));
+                }
+                Ok(Ok(Values::Text(text.to_string())))
+            }
+            Element::Number { .. } => self
+                .file
+                .flat_numbers(&self.object)
+                .map(|number| Ok(Values::Number(number))),
             Element::Other(what) => Ok(Err(format!("{what} cannot be read as a column"))),
         }
     }
@@ -258,7 +313,7 @@ impl Opener<'_> {
             Some("nullable-string-array") => {
                 let object = format!("{}/values", self.object);
                 let header = self.file.array(&object)?;
-                check_readable(&self.place, &header)?;
+                self.file.check_readable(&object, &header)?;
                 let rows = header.shape.first().copied().unwrap_or(0);
                 Ok(Ok(Values::Texts {
                     file: self.file.clone(),
@@ -277,21 +332,20 @@ impl Opener<'_> {
     }
 
     fn encoding(&self) -> Result<Option<String>, SourceError> {
-        self.file.text_attribute(self.object, "encoding-type")
+        self.file.text_attribute(&self.object, "encoding-type")
     }
 
     fn unknown(&self, encoding: &str) -> SourceError {
         self.place.unsupported(
             format!("a column of the unknown kind {encoding:?}"),
-            format!("leave it out with {}", skip(self.object)),
+            "rewrite the file with a current anndata",
         )
     }
 
     /// Categories beside the frame's columns, as anndata 0.7 wrote them. The attribute is a
     /// reference to them; they always lie in the same place.
     fn categorical_by_reference(&self) -> Result<Values, SourceError> {
-        let (frame, name) = self.object.rsplit_once('/').unwrap_or(("", self.object));
-        let object = format!("{frame}/{CATEGORIES}/{name}");
+        let object = format!("{}/{CATEGORIES}/{}", self.frame, self.name);
         if self.file.kind(&object)? != Kind::Dataset {
             return Err(self
                 .place
@@ -324,21 +378,24 @@ impl Opener<'_> {
         Ok(Values::Categorical {
             codes: self.numbers("/codes")?,
             categories: self.categories(object)?,
-            ordered: self.ordered(self.object)?,
+            ordered: self.ordered(&self.object)?,
         })
     }
 
     fn categories(&self, object: String) -> Result<Categories, SourceError> {
         let header = self.file.array(&object)?;
-        let [count] = header.shape[..] else {
-            return Err(self.place.damaged("its categories are not a list"));
+        let count = match header.shape[..] {
+            [] => 1,
+            [count] => count,
+            _ => return Err(self.place.damaged("its categories are not a list")),
         };
         let numbers = match header.element {
             Element::Text => {
-                check_readable(&self.place, &header)?;
+                self.file.check_readable(&object, &header)?;
                 None
             }
-            _ => Some(self.file.numbers(&object)?),
+            _ if header.shape.is_empty() => Some(Stored::One(self.file.flat_numbers(&object)?)),
+            _ => Some(Stored::List(self.file.numbers(&object)?)),
         };
         Ok(Categories {
             file: self.file.clone(),

@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use super::column::{ColumnReader, Opened};
-use super::frame::Members;
+use super::frame::UNLISTED;
 use super::matrix;
+use super::members::Members;
 use crate::source::error::Place;
 use crate::source::hdf5::matrix::StoredMatrix;
 use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
-use crate::source::{ChunkBudget, ColumnKind, Embedding, NumberType, Numbers, SourceError};
+use crate::source::{ChunkBudget, ColumnKind, Embedding, Note, NumberType, Numbers, SourceError};
 use crate::with_numbers;
 
 /// Numbers of an embedding for each row, at most. What is wider is no embedding, but a matrix of
@@ -22,6 +23,7 @@ pub(super) struct EmbeddingReader {
     number_type: NumberType,
     columns: Option<Vec<String>>,
     values: Values,
+    left_out: Vec<Note>,
 }
 
 enum Values {
@@ -81,6 +83,7 @@ impl EmbeddingReader {
                 number_type,
                 columns: None,
                 values: Values::Array(array),
+                left_out: Vec::new(),
             };
             return Ok(OpenedEmbedding::Embedding(reader, None));
         }
@@ -102,6 +105,7 @@ impl EmbeddingReader {
                     number_type: matrix.number_type(),
                     columns: None,
                     values: Values::Sparse(Box::new(matrix)),
+                    left_out: Vec::new(),
                 };
                 Ok(OpenedEmbedding::Embedding(
                     reader,
@@ -113,7 +117,7 @@ impl EmbeddingReader {
             )),
             other => Err(place.unsupported(
                 format!("an embedding of the kind {:?}", other.unwrap_or("")),
-                format!("leave it out with {}", skip(object)),
+                "rewrite the file with a current anndata",
             )),
         }
     }
@@ -123,10 +127,12 @@ impl EmbeddingReader {
         object: &str,
         rows: u64,
     ) -> Result<OpenedEmbedding, SourceError> {
-        let names = Members::of(file, object)?.columns;
+        let members = Members::of(file, object)?;
+        let names = members.columns;
+        let unlisted = members.unlisted.into_iter();
         let mut readers = Vec::new();
         for name in &names {
-            let column = match ColumnReader::open(file, &format!("{object}/{name}"), rows)? {
+            let column = match ColumnReader::open(file, object, name, rows)? {
                 Opened::Column(column) => column,
                 Opened::LeftOut(reason) => {
                     return Ok(OpenedEmbedding::LeftOut(format!(
@@ -158,11 +164,19 @@ impl EmbeddingReader {
             number_type,
             columns: Some(names),
             values: Values::Columns(readers),
+            left_out: unlisted
+                .map(|name| Note::new(format!("{object}/{name}"), UNLISTED))
+                .collect(),
         };
         Ok(OpenedEmbedding::Embedding(
             reader,
             Some("from a data frame"),
         ))
+    }
+
+    /// Members of a data frame that are none of its columns.
+    pub fn left_out(&self) -> &[Note] {
+        &self.left_out
     }
 
     pub fn described(&self, name: &str) -> Embedding {
@@ -218,7 +232,7 @@ impl EmbeddingReader {
                         if std::mem::replace(&mut filled[column], row + 1) == row + 1 {
                             return Err(self.place.unsupported(
                                 format!("a second entry for row {} and column {column}", rows.start + row),
-                                format!("leave it out with {}", skip(self.place.object())),
+                                "add up its duplicate entries (sum_duplicates() in Python)",
                             ));
                         }
                         let at = (row as usize * width + column) * size;
@@ -247,7 +261,7 @@ impl EmbeddingReader {
                             "the value in row {} of column {number}, which float64 does not hold,",
                             rows.start + row as u64
                         ),
-                        format!("leave it out with {}", skip(self.place.object())),
+                        "store its columns as one type",
                     )
                 })?);
             }
@@ -265,12 +279,4 @@ fn check_rows(place: &Place, found: u64, expected: u64) -> Result<(), SourceErro
         return Ok(());
     }
     Err(place.damaged(format!("it has {found} rows where {expected} are expected")))
-}
-
-/// The flag that leaves an object out.
-pub(super) fn skip(object: &str) -> String {
-    match object.rsplit_once('/') {
-        Some((part, name)) => format!("--skip {part}:{name}"),
-        None => format!("--skip {object}"),
-    }
 }

@@ -1,21 +1,30 @@
 //! Data frames: obs and var.
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
-use arrow::datatypes::{Field, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema};
 
-use super::column::{CATEGORIES, ColumnReader, Opened, TEXT_BYTES};
+use super::column::{ColumnReader, Opened, TEXT_BYTES};
+use super::members::Members;
+use crate::source::blocks::TooLong;
 use crate::source::error::Place;
-use crate::source::hdf5::{Attribute, Element, Hdf5File, Kind, NumberArray, check_readable};
+use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::number_column::text_of_numbers;
 use crate::source::{Column, Note, Part, Selection, SourceError};
+
+/// Where files before anndata 0.7 keep the categories of raw's genes.
+pub(super) const RAW_CATEGORIES: &str = "raw.cat";
+
+/// Why a member of a frame is no column.
+pub(super) const UNLISTED: &str = "column-order does not list it";
 
 /// A data frame whose index identifies its rows.
 pub(super) struct Frame {
     place: Place,
+    part: Part,
     rows: u64,
     index: Index,
     columns: Vec<(String, ColumnReader)>,
@@ -28,6 +37,8 @@ enum Index {
     /// The object that holds the texts, and which of them are missing: none may be.
     Texts(String, Option<NumberArray>),
     Numbers(NumberArray),
+    /// Categories.
+    Column(Box<ColumnReader>),
 }
 
 impl Frame {
@@ -40,9 +51,10 @@ impl Frame {
         selection: &Selection,
     ) -> Result<Self, SourceError> {
         let members = Members::of(file, object)?;
-        let (index, rows) = open_index(file, &format!("{object}/{}", members.index))?;
+        let (index, rows) = open_index(file, object, &members.index)?;
         let mut frame = Frame {
             place: file.place(object),
+            part,
             rows,
             index,
             columns: Vec::new(),
@@ -50,26 +62,51 @@ impl Frame {
             categories: Vec::new(),
             file: file.clone(),
         };
+        for name in members.unlisted {
+            let reason = selection.excludes(part, &name);
+            let reason = reason.unwrap_or_else(|| UNLISTED.into());
+            frame
+                .left_out
+                .push(Note::new(format!("{object}/{name}"), reason));
+        }
+        let elsewhere = members.compound.then(|| categories_of(object)).flatten();
         for name in members.columns {
-            let path = format!("{object}/{name}");
             if let Some(reason) = selection.excludes(part, &name) {
-                frame.left_out.push(Note::new(path, reason));
+                frame
+                    .left_out
+                    .push(Note::new(format!("{object}/{name}"), reason));
                 continue;
             }
-            let legacy = format!("uns/{name}_categories");
-            if members.compound
-                && let Some(column) = ColumnReader::with_categories(file, &path, &legacy, rows)?
-            {
-                frame.columns.push((name, column));
-                frame.categories.push(legacy);
-                continue;
-            }
-            match ColumnReader::open(file, &path, rows)? {
-                Opened::Column(column) => frame.columns.push((name, column)),
-                Opened::LeftOut(reason) => frame.left_out.push(Note::new(path, reason)),
-            }
+            let legacy = elsewhere.map(|group| format!("{group}/{name}_categories"));
+            frame
+                .open_column(object, &name, legacy)
+                .map_err(|error| error.or_skip(part, &name))?;
         }
         Ok(frame)
+    }
+
+    fn open_column(
+        &mut self,
+        object: &str,
+        name: &str,
+        legacy: Option<String>,
+    ) -> Result<(), SourceError> {
+        let (file, rows) = (&self.file, self.rows);
+        if let Some(legacy) = legacy
+            && let Some(column) = ColumnReader::with_categories(file, object, name, &legacy, rows)?
+        {
+            self.columns.push((name.to_string(), column));
+            self.categories.push(legacy);
+            return Ok(());
+        }
+        match ColumnReader::open(file, object, name, rows)? {
+            Opened::Column(column) => self.columns.push((name.to_string(), column)),
+            Opened::LeftOut(reason) => {
+                self.left_out
+                    .push(Note::new(format!("{object}/{name}"), reason));
+            }
+        }
+        Ok(())
     }
 
     /// Objects outside of the frame that hold categories of its columns, as before anndata 0.7.
@@ -108,7 +145,23 @@ impl Frame {
                 self.file.texts(object, rows)
             }
             Index::Numbers(array) => Ok(text_of_numbers(&array.read(rows)?)),
+            Index::Column(column) => {
+                let start = rows.start;
+                let names = column.read(rows)?;
+                if let Some(row) = (0..names.len()).find(|&row| names.is_null(row)) {
+                    return Err(self.unnamed(start + row as u64));
+                }
+                match cast(&names, &DataType::Utf8) {
+                    Ok(names) => Ok(names.as_string::<i32>().clone()),
+                    Err(error) => Err(self.place.damaged(error.to_string())),
+                }
+            }
         }
+    }
+
+    fn unnamed(&self, row: u64) -> SourceError {
+        self.place
+            .damaged(format!("row {row} has no name in the index"))
     }
 
     fn check_none_missing(
@@ -119,10 +172,7 @@ impl Frame {
         let start = rows.start;
         match missing.read(rows)?.to_i64() {
             Ok(flags) => match flags.iter().position(|&flag| flag != 0) {
-                Some(row) => Err(self.place.damaged(format!(
-                    "row {} has no name in the index",
-                    start + row as u64
-                ))),
+                Some(row) => Err(self.unnamed(start + row as u64)),
                 None => Ok(()),
             },
             Err(_) => Err(self.place.damaged("the mask of its index is not boolean")),
@@ -137,7 +187,12 @@ impl Frame {
         let single = rows.end - rows.start <= 1;
         let (mut left, mut together) = (TEXT_BYTES, 0u64);
         for (name, column) in &self.columns {
-            let array = column.read_within(rows.clone(), left)?;
+            let array = column.read_within(rows.clone(), left);
+            let array = array.map_err(|error| match error {
+                // Fewer rows may do.
+                error if error.is_too_long() && !single => error,
+                error => error.or_skip(self.part, name),
+            })?;
             if let Some(texts) = array.as_string_opt::<i32>() {
                 let bytes = texts.values().len() as u64;
                 left = left.saturating_sub(bytes);
@@ -157,119 +212,51 @@ impl Frame {
     }
 }
 
-/// The members of a frame: which is the index, and which are columns, in their order.
-pub(super) struct Members {
-    pub index: String,
-    pub columns: Vec<String>,
-    compound: bool,
+/// Where files before anndata 0.7 keep the categories of a frame's columns: those of raw are its own,
+/// whatever var has under the same names.
+fn categories_of(object: &str) -> Option<&'static str> {
+    match object {
+        "obs" | "var" => Some("uns"),
+        "raw.var" => Some(RAW_CATEGORIES),
+        _ => None,
+    }
 }
 
-impl Members {
-    /// Looks at the frame `object`.
-    pub fn of(file: &Hdf5File, object: &str) -> Result<Self, SourceError> {
-        let place = file.place(object);
-        let members = match file.kind(object)? {
-            Kind::Group => file.members(object)?,
-            Kind::Compound => {
-                let mut fields = file.members(object)?;
-                if fields.is_empty() {
-                    return Err(place.damaged("it has no fields"));
-                }
-                // anndata takes the first field as the index, whatever its name.
-                let index = fields.remove(0);
-                return Ok(Members {
-                    index,
-                    columns: fields,
-                    compound: true,
-                });
-            }
-            _ => return Err(place.damaged("it is not a group")),
+/// The rows of a frame, from the column `name`, which is its index.
+pub(super) fn rows_of(file: &Hdf5File, frame: &str, name: &str) -> Result<u64, SourceError> {
+    open_index(file, frame, name).map(|(_, rows)| rows)
+}
+
+fn open_index(file: &Hdf5File, frame: &str, name: &str) -> Result<(Index, u64), SourceError> {
+    let object = format!("{frame}/{name}");
+    let place = file.place(&object);
+    let kind = file.kind(&object)?;
+    // Categories: codes in a group or, in anndata 0.7, in a dataset.
+    let codes = match kind {
+        Kind::Group if file.kind(&format!("{object}/codes"))? == Kind::Dataset => {
+            Some(format!("{object}/codes"))
+        }
+        Kind::Dataset if file.attribute(&object, "categories")?.is_some() => Some(object.clone()),
+        _ => None,
+    };
+    if let Some(codes) = codes {
+        let rows = file.numbers(&codes)?.rows();
+        return match ColumnReader::open(file, frame, name, rows)? {
+            Opened::Column(column) => Ok((Index::Column(Box::new(column)), rows)),
+            Opened::LeftOut(reason) => Err(place.damaged(reason)),
         };
-        let members: HashSet<String> = members.into_iter().collect();
-        let index = index_name(file, object, &members, &place)?;
-        let columns = column_order(file, object, &index, members)?;
-        Ok(Members {
-            index,
-            columns,
-            compound: false,
-        })
     }
-
-    /// The rows of a frame, from its index.
-    pub fn rows(&self, file: &Hdf5File, object: &str) -> Result<u64, SourceError> {
-        open_index(file, &format!("{object}/{}", self.index)).map(|(_, rows)| rows)
-    }
-}
-
-/// The columns in the order of the writer; those it does not list come last, by name.
-fn column_order(
-    file: &Hdf5File,
-    object: &str,
-    index: &str,
-    members: HashSet<String>,
-) -> Result<Vec<String>, SourceError> {
-    let place = file.place(object);
-    let listed = match file.attribute(object, "column-order")? {
-        Some(Attribute::Texts(names)) => names,
-        Some(Attribute::Text(name)) => vec![name],
-        // An empty list has whatever type numpy gave it.
-        Some(Attribute::Number(numbers)) if numbers.is_empty() => Vec::new(),
-        Some(_) => return Err(place.damaged("its attribute \"column-order\" is not text")),
-        None => Vec::new(),
-    };
-    // An index that the writer lists is a column as well, of the same name.
-    let mut seen = HashSet::new();
-    let mut order = Vec::new();
-    for name in listed {
-        if !members.contains(&name) {
-            return Err(place.damaged(format!("its column {name:?} is missing")));
-        }
-        if seen.insert(name.clone()) {
-            order.push(name);
-        }
-    }
-    let mut unlisted: Vec<String> = members
-        .into_iter()
-        .filter(|name| !seen.contains(name) && name != index && name != CATEGORIES)
-        .collect();
-    unlisted.sort();
-    order.extend(unlisted);
-    Ok(order)
-}
-
-/// The name of the member that is the index.
-fn index_name(
-    file: &Hdf5File,
-    object: &str,
-    members: &HashSet<String>,
-    place: &Place,
-) -> Result<String, SourceError> {
-    let named = match file.attribute(object, "_index")? {
-        Some(attribute) => attribute.text().map(str::to_string),
-        None => ["_index", "index"]
-            .iter()
-            .find(|name| members.contains(**name))
-            .map(|name| name.to_string()),
-    };
-    match named {
-        Some(name) if members.contains(&name) => Ok(name),
-        Some(name) => Err(place.damaged(format!("its index {name:?} is missing"))),
-        None => Err(place.damaged("it has no index: the attribute \"_index\" is missing")),
-    }
-}
-
-fn open_index(file: &Hdf5File, object: &str) -> Result<(Index, u64), SourceError> {
-    let place = file.place(object);
-    let (texts, missing) = match file.kind(object)? {
-        Kind::Dataset => (object.to_string(), None),
+    let (texts, missing) = match kind {
+        Kind::Dataset => (object.clone(), None),
         // Nullable texts, of which an index uses the texts alone.
         Kind::Group if file.kind(&format!("{object}/values"))? == Kind::Dataset => {
             let mask = file.numbers(&format!("{object}/mask"))?;
             (format!("{object}/values"), Some(mask))
         }
+        Kind::Missing => return Err(place.damaged("it is missing: it is the index")),
         _ => {
             return Err(place.unsupported(
-                "an index that is neither a dataset nor nullable texts",
+                "an index that is neither a dataset, nor nullable texts, nor categories",
                 "rewrite the file with names of plain text",
             ));
         }
@@ -283,7 +270,12 @@ fn open_index(file: &Hdf5File, object: &str) -> Result<(Index, u64), SourceError
     };
     let index = match header.element {
         Element::Text => {
-            check_readable(&place, &header)?;
+            file.check_readable(&texts, &header)?;
+            if !file.texts_are_whole(&texts)? {
+                return Err(place.damaged(
+                    "a part of the names was never written, or their index of chunks is damaged",
+                ));
+            }
             Index::Texts(texts, missing)
         }
         _ => Index::Numbers(file.numbers(&texts)?),

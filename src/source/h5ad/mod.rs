@@ -11,6 +11,7 @@ mod contents;
 mod embedding;
 mod frame;
 mod matrix;
+mod members;
 mod raw_paths;
 mod uns;
 
@@ -28,8 +29,8 @@ use super::hdf5::Hdf5File;
 use super::hdf5::matrix::StoredMatrix;
 use super::raw;
 use super::{
-    Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, OpenOptions,
-    Selection, SourceError, Uns,
+    Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, OpenOptions, Part,
+    PendingChunk, Selection, SourceError, Uns,
 };
 
 /// An open h5ad file.
@@ -47,6 +48,8 @@ pub(super) struct H5adSource {
 
 /// A matrix, and where its genes are in var if their order is another.
 struct OpenMatrix {
+    /// The part whose member it is, if it can be left out.
+    part: Option<Part>,
     stored: StoredMatrix,
     genes: Option<Vec<u32>>,
 }
@@ -63,6 +66,18 @@ impl H5adSource {
         self.matrices
             .get(name)
             .ok_or_else(|| self.missing(&format!("{name:?}")))
+    }
+
+    /// What reading a matrix gives; a failure names the flag that leaves it out.
+    fn or_skip<T>(
+        &self,
+        name: &MatrixName,
+        read: Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
+        match self.matrices.get(name).and_then(|matrix| matrix.part) {
+            Some(part) => read.map_err(|error| error.or_skip(part, name.key())),
+            None => read,
+        }
     }
 
     fn missing(&self, what: &str) -> SourceError {
@@ -95,7 +110,13 @@ impl CellSource for H5adSource {
 
     fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
         match self.embeddings.get(&(axis, name.to_string())) {
-            Some(embedding) => embedding.read(rows),
+            Some(embedding) => embedding.read(rows).map_err(|error| {
+                let part = match axis {
+                    Axis::Cells => Part::Obsm,
+                    Axis::Genes => Part::Varm,
+                };
+                error.or_skip(part, name)
+            }),
             None => Err(self.missing(name)),
         }
     }
@@ -113,7 +134,7 @@ impl CellSource for H5adSource {
         matrix: &MatrixName,
         report: &(dyn Fn(u64) + Sync),
     ) -> Result<(), SourceError> {
-        self.matrix(matrix)?.stored.prepare(report)
+        self.or_skip(matrix, self.matrix(matrix)?.stored.prepare(report))
     }
 
     fn offsets(
@@ -121,7 +142,7 @@ impl CellSource for H5adSource {
         matrix: &MatrixName,
         rows: Range<u64>,
     ) -> Result<Option<Vec<u64>>, SourceError> {
-        self.matrix(matrix)?.stored.offsets(rows)
+        self.or_skip(matrix, self.matrix(matrix)?.stored.offsets(rows))
     }
 
     fn sample(
@@ -129,7 +150,7 @@ impl CellSource for H5adSource {
         matrix: &MatrixName,
         visit: &mut dyn FnMut(&Numbers),
     ) -> Result<(), SourceError> {
-        self.matrix(matrix)?.stored.sample(visit)
+        self.or_skip(matrix, self.matrix(matrix)?.stored.sample(visit))
     }
 
     fn chunks(
@@ -138,15 +159,24 @@ impl CellSource for H5adSource {
         rows: Range<u64>,
         budget: ChunkBudget,
     ) -> Result<Chunks<'_>, SourceError> {
-        let matrix = self.matrix(matrix)?;
-        let chunks = matrix.stored.chunks(rows, budget)?;
-        match &matrix.genes {
-            None => Ok(chunks),
-            Some(genes) => Ok(raw::with_genes_moved(
-                chunks,
-                genes,
-                self.file.place("raw/X"),
-            )),
-        }
+        let name = matrix;
+        let matrix = self.matrix(name)?;
+        let chunks = self.or_skip(name, matrix.stored.chunks(rows, budget))?;
+        let chunks = match &matrix.genes {
+            None => chunks,
+            Some(genes) => raw::with_genes_moved(chunks, genes, self.file.place("raw/X")),
+        };
+        let Some(part) = matrix.part else {
+            return Ok(chunks);
+        };
+        let key = name.key().to_string();
+        Ok(Box::new(chunks.map(move |pending| {
+            let pending = pending.map_err(|error| error.or_skip(part, &key))?;
+            let key = key.clone();
+            let (cells, entries) = (pending.cells.clone(), pending.entries);
+            Ok(PendingChunk::new(cells, entries, move || {
+                pending.read().map_err(|error| error.or_skip(part, &key))
+            }))
+        })))
     }
 }

@@ -1,4 +1,7 @@
 //! `uns`: nested groups of scalars, arrays and data frames, as JSON.
+//!
+//! Nothing in it ends a conversion: what cannot be read is left out by name, wherever it lies. Only
+//! what the system fails at is an error.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,9 +10,10 @@ use arrow::array::ArrayRef;
 use serde_json::{Map, Value};
 
 use super::column::{ColumnReader, Opened};
-use super::frame::Members;
+use super::frame::{UNLISTED, rows_of};
 use super::matrix::encoding;
-use crate::source::hdf5::{Element, Hdf5File, Kind, check_readable};
+use super::members::Members;
+use crate::source::hdf5::{Element, Hdf5File, Identity, Kind};
 use crate::source::json::{number_values, tree};
 use crate::source::json_room::JsonRoom;
 use crate::source::{Note, Part, Selection, SourceError, Uns};
@@ -23,6 +27,8 @@ pub(super) struct UnsReader<'a> {
     room: JsonRoom,
     /// Objects that are read as parts of something else.
     moved: &'a BTreeSet<String>,
+    /// The groups that hold what is read: a link to one of them leads in a circle.
+    open: Vec<Identity>,
     uns: Uns,
 }
 
@@ -41,17 +47,14 @@ impl<'a> UnsReader<'a> {
             file,
             room: JsonRoom::of(file.memory()),
             moved,
+            open: Vec::new(),
             uns: Uns::default(),
         };
-        match file.kind(object)? {
-            Kind::Group => {}
-            Kind::Missing => return Ok(reader.uns),
-            _ => {
-                reader.leave_out(object, "it is not a group".into());
-                return Ok(reader.uns);
-            }
-        }
-        for name in sorted_members(file, object)? {
+        let names = reader.members(object);
+        let Some(names) = reader.known(object, names)? else {
+            return Ok(reader.uns);
+        };
+        for name in names {
             let path = format!("{object}/{name}");
             if moved.contains(&path) {
                 continue;
@@ -69,24 +72,65 @@ impl<'a> UnsReader<'a> {
         self.uns.left_out.push(Note::new(object, reason));
     }
 
+    /// What was read of an object; `None` after it was noted as left out.
+    fn known<T>(
+        &mut self,
+        object: &str,
+        read: Result<Result<T, String>, SourceError>,
+    ) -> Result<Option<T>, SourceError> {
+        let reason = match read {
+            Ok(Ok(value)) => return Ok(Some(value)),
+            Ok(Err(reason)) => reason,
+            Err(error) => error.reason(object)?,
+        };
+        self.leave_out(object, reason);
+        Ok(None)
+    }
+
+    /// The members of uns itself.
+    fn members(&mut self, object: &str) -> Result<Result<Vec<String>, String>, SourceError> {
+        match self.file.kind(object)? {
+            Kind::Group => {}
+            Kind::Missing => return Ok(Ok(Vec::new())),
+            _ => return Ok(Err("it is not a group".into())),
+        }
+        self.open.push(self.file.identity("")?);
+        self.open.push(self.file.identity(object)?);
+        sorted_members(self.file, object).map(Ok)
+    }
+
     /// The value of an object; `None` after it was noted as left out.
     fn member(&mut self, object: &str, depth: usize) -> Result<Option<Value>, SourceError> {
+        let value = self.value(object, depth);
+        self.known(object, value)
+    }
+
+    fn value(&mut self, object: &str, depth: usize) -> Result<Read, SourceError> {
         if depth > DEEPEST {
-            self.leave_out(object, "it lies too deep".into());
-            return Ok(None);
+            return Ok(Err("it lies too deep".into()));
         }
-        let value = match self.file.kind(object)? {
-            Kind::Dataset => self.dataset(object)?,
-            Kind::Group => self.group(object, depth)?,
-            Kind::Compound => self.structured(object)?,
-            Kind::Missing | Kind::Other => Err("it is neither a group nor a dataset".into()),
-        };
-        match value {
-            Ok(value) => Ok(Some(value)),
-            Err(reason) => {
-                self.leave_out(object, reason);
-                Ok(None)
+        // Links may lead to the same object any number of times.
+        if let Err(reason) = self.room.take(1) {
+            return Ok(Err(reason));
+        }
+        match self.file.kind(object)? {
+            Kind::Dataset => self.dataset(object),
+            Kind::Group => {
+                let group = self.file.identity(object)?;
+                if self.open.contains(&group) {
+                    return Ok(Err("a link to a group that it lies in".into()));
+                }
+                self.open.push(group);
+                let value = self.group(object, depth);
+                self.open.pop();
+                value
             }
+            Kind::Compound => self.structured(object),
+            // The binding gives a name that is not valid UTF-8 with such characters.
+            Kind::Missing if object.contains('\u{fffd}') => {
+                Ok(Err("its name is not valid UTF-8".into()))
+            }
+            Kind::Missing | Kind::Other => Ok(Err("it is neither a group nor a dataset".into())),
         }
     }
 
@@ -110,7 +154,8 @@ impl<'a> UnsReader<'a> {
                 "categorical" | "nullable-integer" | "nullable-boolean" | "nullable-string-array",
             ) => {
                 let rows = self.rows_of_column(object)?;
-                self.column(object, rows)
+                let (parent, name) = object.rsplit_once('/').unwrap_or(("", object));
+                self.column(parent, name, rows)
             }
             Some(kind) => Ok(Err(format!("a {kind:?} has no form in JSON"))),
         }
@@ -133,17 +178,17 @@ impl<'a> UnsReader<'a> {
         Ok(0)
     }
 
-    fn column(&mut self, object: &str, rows: u64) -> Result<Read, SourceError> {
+    fn column(&mut self, frame: &str, name: &str, rows: u64) -> Result<Read, SourceError> {
         if let Err(reason) = self.room.take(rows) {
             return Ok(Err(reason));
         }
-        Ok(match ColumnReader::open(self.file, object, rows)? {
+        Ok(match ColumnReader::open(self.file, frame, name, rows)? {
             Opened::LeftOut(reason) => Err(reason),
             Opened::Column(column) => {
                 match self.room.list(0..rows, 1, |rows| column.read(rows))? {
                     Err(reason) => Err(reason),
                     Ok((values, not_finite)) => {
-                        self.note_not_finite(object, not_finite);
+                        self.note_not_finite(&format!("{frame}/{name}"), not_finite);
                         Ok(Value::Array(values))
                     }
                 }
@@ -153,16 +198,16 @@ impl<'a> UnsReader<'a> {
 
     fn frame(&mut self, object: &str) -> Result<Read, SourceError> {
         let members = Members::of(self.file, object)?;
-        let rows = members.rows(self.file, object)?;
+        let rows = rows_of(self.file, object, &members.index)?;
         let mut map = Map::new();
         for name in std::iter::once(&members.index).chain(&members.columns) {
-            let path = format!("{object}/{name}");
-            match self.column(&path, rows)? {
-                Ok(values) => {
-                    map.insert(name.clone(), values);
-                }
-                Err(reason) => self.leave_out(&path, reason),
+            let values = self.column(object, name, rows);
+            if let Some(values) = self.known(&format!("{object}/{name}"), values)? {
+                map.insert(name.clone(), values);
             }
+        }
+        for name in members.unlisted {
+            self.leave_out(&format!("{object}/{name}"), UNLISTED.into());
         }
         self.uns.converted.push(Note::new(
             object,
@@ -176,11 +221,9 @@ impl<'a> UnsReader<'a> {
         let mut map = Map::new();
         for field in self.file.members(object)? {
             let path = format!("{object}/{field}");
-            match self.dataset(&path)? {
-                Ok(values) => {
-                    map.insert(field, values);
-                }
-                Err(reason) => self.leave_out(&path, reason),
+            let values = self.dataset(&path);
+            if let Some(values) = self.known(&path, values)? {
+                map.insert(field, values);
             }
         }
         self.uns.converted.push(Note::new(
@@ -203,11 +246,7 @@ impl<'a> UnsReader<'a> {
         if encoding(self.file, object)?.as_deref() == Some("null") {
             return Ok(Ok(Value::Null));
         }
-        let header = match self.file.array(object) {
-            Ok(header) => header,
-            // An HDF5 dataset without a data space is how None used to be written.
-            Err(error) => return Ok(Err(error.to_string())),
-        };
+        let header = self.file.array(object)?;
         // All values, and all lists that hold them.
         let mut count = Some(1u64);
         let mut total = Some(0u64);
@@ -224,7 +263,7 @@ impl<'a> UnsReader<'a> {
         let shape: Vec<usize> = header.shape.iter().map(|&side| side as usize).collect();
         let values = match header.element {
             Element::Text => {
-                check_readable(&self.file.place(object), &header)?;
+                self.file.check_readable(object, &header)?;
                 // A scalar is one row.
                 let rows = header.shape.first().copied().unwrap_or(1);
                 let each = shape.iter().skip(1).product();

@@ -7,6 +7,7 @@ use std::path::Path;
 use arrow::array::StringArray;
 
 use super::ffi::{RawChunk, RawFilter, RawStorage};
+use super::heap::TextLayout;
 use crate::source::error::SourceError;
 use crate::source::{NumberType, Numbers};
 
@@ -20,6 +21,10 @@ pub(crate) enum Kind {
     Compound,
     Other,
 }
+
+/// What tells an object from all others of its file, whatever links lead to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity(pub [u8; 16]);
 
 /// The type of a dataset's elements.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,12 +70,20 @@ impl Attribute {
         }
     }
 
-    /// The whole numbers of a numeric attribute.
+    /// The whole numbers of a numeric attribute; writers in R store them as floats.
     pub fn integers(&self) -> Option<Vec<i64>> {
-        match self {
-            Attribute::Number(numbers) => numbers.to_i64().ok(),
-            _ => None,
+        /// All whole numbers up to here are numbers of float64.
+        const MOST: f64 = 9_007_199_254_740_992.0;
+        let Attribute::Number(numbers) = self else {
+            return None;
+        };
+        if let Ok(integers) = numbers.to_i64() {
+            return Some(integers);
         }
+        let floats = numbers.to_f64().ok()?;
+        let whole =
+            |float: f64| (float.fract() == 0.0 && float.abs() <= MOST).then_some(float as i64);
+        floats.into_iter().map(whole).collect()
     }
 }
 
@@ -84,12 +97,16 @@ pub(crate) trait Container: Send + Sync {
     fn members(&self, group: &str) -> Result<Vec<String>, SourceError>;
     /// What lies under a name; objects of other files are refused.
     fn kind(&self, object: &str) -> Result<Kind, SourceError>;
+    /// The object under a name, which must be there.
+    fn identity(&self, object: &str) -> Result<Identity, SourceError>;
     /// An attribute, if the object has it.
     fn attribute(&self, object: &str, name: &str) -> Result<Option<Attribute>, SourceError>;
     /// The header of a dataset.
     fn array(&self, object: &str) -> Result<ArrayHeader, SourceError>;
     /// The chunks of a chunked dataset that were ever written.
     fn chunks(&self, object: &str) -> Result<Vec<RawChunk>, SourceError>;
+    /// How texts are stored; `None` where that is not known, or they lie in the header.
+    fn text_layout(&self, object: &str) -> Result<Option<TextLayout>, SourceError>;
     /// Rows of text, or the one of a scalar; what was never written is the empty text. A row of an
     /// array of more dimensions is all its texts.
     fn texts(&self, object: &str, rows: Range<u64>) -> Result<StringArray, SourceError>;

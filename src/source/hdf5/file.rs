@@ -1,12 +1,14 @@
 //! An open HDF5 file and the resources with which it is read.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::array::check_readable;
-use super::container::{Container, Element};
+use super::container::{ArrayHeader, Container, Element};
+use super::heap::StoredTexts;
 use super::place::Placed;
 use super::texts::SharedTexts;
 use super::{NumberArray, Watched};
@@ -22,7 +24,12 @@ pub(crate) struct Hdf5File {
     pub(super) bytes: Arc<File>,
     turn: TurnOptions,
     pub(super) texts: Arc<SharedTexts>,
+    /// Lists of texts that are open, by their names.
+    stored: Arc<Mutex<BTreeMap<String, Option<Arc<StoredTexts>>>>>,
 }
+
+/// Lists of texts that are kept open.
+const OPEN_TEXTS: usize = 16;
 
 impl Hdf5File {
     /// Opens a file for reading, be it in an archive.
@@ -34,6 +41,7 @@ impl Hdf5File {
             bytes: placed.bytes,
             turn: TurnOptions::of(options),
             texts: Arc::new(texts),
+            stored: Arc::default(),
         })
     }
 
@@ -71,7 +79,7 @@ impl Hdf5File {
         else {
             return Err(place.damaged("it does not hold numbers"));
         };
-        check_readable(&place, &header)?;
+        self.check_readable(object, &header)?;
         let count = header
             .shape
             .iter()
@@ -88,6 +96,45 @@ impl Hdf5File {
             numbers.swap_bytes();
         }
         Ok(numbers)
+    }
+
+    /// Checks that what libhdf5 is to read is in this file, and of texts that their index of chunks
+    /// is in order.
+    pub fn check_readable(&self, object: &str, header: &ArrayHeader) -> Result<(), SourceError> {
+        check_readable(&self.place(object), header)?;
+        if header.element == Element::Text {
+            self.stored_texts(object)?;
+        }
+        Ok(())
+    }
+
+    /// Whether all texts of a list were written: others read as empty.
+    pub fn texts_are_whole(&self, object: &str) -> Result<bool, SourceError> {
+        let texts = self.stored_texts(object)?;
+        Ok(texts.is_none_or(|texts| texts.is_whole()))
+    }
+
+    fn stored_texts(&self, object: &str) -> Result<Option<Arc<StoredTexts>>, SourceError> {
+        let open = || self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = open().get(object) {
+            return Ok(known.clone());
+        }
+        let texts = StoredTexts::open(&self.container, &self.bytes, object, self.turn.memory)?;
+        let texts = texts.map(Arc::new);
+        let mut open = open();
+        if open.len() >= OPEN_TEXTS {
+            open.clear();
+        }
+        open.insert(object.to_string(), texts.clone());
+        Ok(texts)
+    }
+
+    /// Checks that texts lie where they are said to, so that libhdf5 allocates no more than they take.
+    pub(super) fn check_heap(&self, object: &str, rows: Range<u64>) -> Result<(), SourceError> {
+        match self.stored_texts(object)? {
+            Some(texts) => texts.check(rows),
+            None => Ok(()),
+        }
     }
 
     /// The text of an attribute; `None` where it is missing or no text.

@@ -9,9 +9,10 @@ use hdf5::plist::file_access::{
 };
 use hdf5_metno as hdf5;
 
-use super::container::{ArrayHeader, Attribute, Container, Element, Kind};
-use super::ffi::{self, Link, RawAttribute, TypeBits};
+use super::container::{ArrayHeader, Attribute, Container, Element, Identity, Kind};
+use super::ffi::{self, Class, Link, RawAttribute, TypeBits};
 use super::pipeline;
+use super::heap::TextLayout;
 use crate::source::error::{Place, SourceError};
 use crate::source::{NumberType, Numbers};
 
@@ -72,8 +73,8 @@ impl LibHdf5 {
         for (slash, _) in object.match_indices('/') {
             let parent = &object[..slash];
             match self.linked(parent)? {
-                Linked::Found(hdf5::LocationType::Group) => {}
-                Linked::Found(hdf5::LocationType::Dataset) => {
+                Linked::Found(Class::Group) => {}
+                Linked::Found(Class::Dataset) => {
                     return Ok(Some((parent, &object[slash + 1..])));
                 }
                 _ => return Ok(None),
@@ -102,18 +103,24 @@ impl LibHdf5 {
                 Link::Missing => return Ok(Linked::Missing),
                 Link::Inside => {}
                 Link::OtherFile => {
-                    return Err(place.unsupported(
-                        "a link to another file",
-                        "copy the object into this file (h5copy, or rewrite it with anndata)",
-                    ));
+                    return Err(place.unsupported(OTHER_FILE.0, OTHER_FILE.1));
                 }
             }
         }
         // A soft link whose target is missing exists, but leads nowhere.
-        match self.file.loc_type_by_name(object) {
-            Ok(kind) => Ok(Linked::Found(kind)),
-            Err(_) => Err(place.damaged("it cannot be opened: a damaged header or a broken link")),
+        let found = self.found(object)?;
+        match found.file == self.found("")?.file {
+            true => Ok(Linked::Found(found.class)),
+            false => Err(place.unsupported(OTHER_FILE.0, OTHER_FILE.1)),
         }
+    }
+
+    fn found(&self, object: &str) -> Result<ffi::Found, SourceError> {
+        let path = if object.is_empty() { "/" } else { object };
+        ffi::find(self.file.id(), path).map_err(|_| {
+            let problem = "it cannot be opened: a damaged header or a broken link";
+            self.place(object).damaged(problem)
+        })
     }
 }
 
@@ -134,8 +141,14 @@ fn small_cache() -> MetadataCacheConfig {
 
 enum Linked {
     Missing,
-    Found(hdf5::LocationType),
+    Found(Class),
 }
+
+/// What is not followed, and what to do.
+const OTHER_FILE: (&str, &str) = (
+    "a link to another file",
+    "copy the object into this file (h5copy, or rewrite it with anndata)",
+);
 
 /// The part of libhdf5's messages that helps a user.
 fn in_plain_words(message: &str) -> String {
@@ -236,9 +249,13 @@ impl Container for LibHdf5 {
         } else {
             self.file.group(group)
         };
-        opened
+        let names = opened
             .and_then(|group| group.member_names())
-            .map_err(|e| place.damaged(e.to_string()))
+            .map_err(|e| place.damaged(e.to_string()))?;
+        // The binding does not look whether they are UTF-8. Under the name that becomes of another
+        // there is nothing.
+        let known = |name: String| String::from_utf8_lossy(&name.into_bytes()).into_owned();
+        Ok(names.into_iter().map(known).collect())
     }
 
     fn kind(&self, object: &str) -> Result<Kind, SourceError> {
@@ -255,13 +272,15 @@ impl Container for LibHdf5 {
         }
         Ok(match self.linked(object)? {
             Linked::Missing => Kind::Missing,
-            Linked::Found(hdf5::LocationType::Group) => Kind::Group,
-            Linked::Found(hdf5::LocationType::Dataset) if self.fields(object)?.is_some() => {
-                Kind::Compound
-            }
-            Linked::Found(hdf5::LocationType::Dataset) => Kind::Dataset,
+            Linked::Found(Class::Group) => Kind::Group,
+            Linked::Found(Class::Dataset) if self.fields(object)?.is_some() => Kind::Compound,
+            Linked::Found(Class::Dataset) => Kind::Dataset,
             Linked::Found(_) => Kind::Other,
         })
+    }
+
+    fn identity(&self, object: &str) -> Result<Identity, SourceError> {
+        self.found(object).map(|found| Identity(found.token))
     }
 
     fn attribute(&self, object: &str, name: &str) -> Result<Option<Attribute>, SourceError> {
@@ -344,6 +363,31 @@ impl Container for LibHdf5 {
         let (dataset, _) = self.dataset(object)?;
         let rank = self.array(object)?.shape.len();
         ffi::chunks(&dataset, rank).map_err(|e| place.damaged(e))
+    }
+
+    fn text_layout(&self, object: &str) -> Result<Option<TextLayout>, SourceError> {
+        let (dataset, field) = self.dataset(object)?;
+        let layout = ffi::text_layout(&dataset, field);
+        let layout = layout.map_err(|e| self.place(object).damaged(e))?;
+        let parent = match field {
+            Some(field) => object
+                .strip_suffix(field)
+                .and_then(|parent| parent.strip_suffix('/'))
+                .unwrap_or(object),
+            None => object,
+        };
+        // Files with shorter addresses are read as they are.
+        let properties = self.file.create_plist();
+        let wide =
+            properties.is_ok_and(|properties| usize::from(properties.sizes().sizeof_addr) == 8);
+        Ok(layout
+            .filter(|_| wide)
+            .map(|(element, references)| TextLayout {
+                dataset: parent.to_string(),
+                element,
+                references,
+                base: self.file.userblock(),
+            }))
     }
 
     fn texts(&self, object: &str, rows: Range<u64>) -> Result<StringArray, SourceError> {

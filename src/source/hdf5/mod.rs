@@ -9,6 +9,7 @@ mod container;
 mod ffi;
 mod file;
 mod gate;
+mod heap;
 mod library;
 mod lz4;
 mod lzf;
@@ -18,8 +19,8 @@ mod place;
 mod texts;
 mod watch;
 
-pub(crate) use array::{NumberArray, check_readable};
-pub(crate) use container::{Attribute, Element, Kind};
+pub(crate) use array::NumberArray;
+pub(crate) use container::{Attribute, Element, Identity, Kind};
 pub(crate) use file::Hdf5File;
 pub(crate) use watch::Watched;
 pub use watch::watch;

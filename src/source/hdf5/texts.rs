@@ -60,6 +60,7 @@ impl Hdf5File {
         rows: Range<u64>,
         most: u64,
     ) -> Result<StringArray, SourceError> {
+        self.check_heap(object, rows.clone())?;
         // Arrow's texts have 32-bit offsets.
         let most = most.min(i32::MAX as u64);
         let single = rows.end - rows.start <= 1;

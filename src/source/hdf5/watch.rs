@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use arrow::array::StringArray;
 
-use super::container::{ArrayHeader, Attribute, Container, Kind};
+use super::container::{ArrayHeader, Attribute, Container, Identity, Kind};
 use super::ffi::RawChunk;
 use super::library::LibHdf5;
+use super::heap::TextLayout;
 use crate::source::SourceError;
 
 struct Call {
@@ -81,6 +82,10 @@ impl Container for Watched {
         self.watch(object, |container| container.kind(object))
     }
 
+    fn identity(&self, object: &str) -> Result<Identity, SourceError> {
+        self.watch(object, |container| container.identity(object))
+    }
+
     fn attribute(&self, object: &str, name: &str) -> Result<Option<Attribute>, SourceError> {
         self.watch(object, |container| container.attribute(object, name))
     }
@@ -91,6 +96,10 @@ impl Container for Watched {
 
     fn chunks(&self, object: &str) -> Result<Vec<RawChunk>, SourceError> {
         self.watch(object, |container| container.chunks(object))
+    }
+
+    fn text_layout(&self, object: &str) -> Result<Option<TextLayout>, SourceError> {
+        self.watch(object, |container| container.text_layout(object))
     }
 
     fn texts(&self, object: &str, rows: Range<u64>) -> Result<StringArray, SourceError> {

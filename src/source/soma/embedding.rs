@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::files::Folder;
 use super::joinids::Joinids;
-use super::matrix::{Axes, StoredMatrix};
+use super::matrix::{Axes, Columns, StoredMatrix};
 use super::object::{self, Kind};
 use super::tiledb::Array;
 use super::tiledb::fault::REWRITE;
@@ -62,13 +62,18 @@ impl EmbeddingReader {
         }
         let axes = Axes {
             rows: rows.clone(),
-            columns: Arc::new(Joinids::counted(width)),
+            columns: Columns::Counted(Arc::new(Joinids::counted(width))),
         };
         Ok(OpenedEmbedding::Embedding(Box::new(EmbeddingReader {
             place,
             matrix: StoredMatrix::of(array, axes)?,
             width,
         })))
+    }
+
+    /// Whether there may be entries of rows that nobody has, which are passed over.
+    pub fn may_have_strays(&self) -> bool {
+        self.matrix.may_have_strays()
     }
 
     pub fn described(&self, name: &str) -> Embedding {

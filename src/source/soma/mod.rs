@@ -60,6 +60,7 @@ pub(super) struct SomaSource {
 
 /// A matrix, and where its genes are in var if their order is another.
 struct OpenMatrix {
+    object: String,
     stored: StoredMatrix,
     genes: Option<Vec<u32>>,
 }

@@ -232,6 +232,7 @@ impl GenomesMatrix {
             indptr,
             genes: Numbers::UInt32(genes),
             values,
+            strays: 0,
         })
     }
 

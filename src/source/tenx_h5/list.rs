@@ -10,7 +10,7 @@ use super::layout::Groups;
 use crate::source::blocks::RowBlocks;
 use crate::source::error::Place;
 use crate::source::features::{FeatureList, OtherColumn, batch};
-use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray, check_readable};
+use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::lists::{CellList, read_features};
 use crate::source::number_column::arrow_numbers;
 use crate::source::text::TextFile;
@@ -94,7 +94,7 @@ fn check_texts(file: &Hdf5File, object: &str, count: u64) -> Result<(), SourceEr
     if header.element != Element::Text {
         return Err(place.damaged("it does not hold texts"));
     }
-    check_readable(&place, &header)?;
+    file.check_readable(object, &header)?;
     match header.shape[..] {
         [rows] if rows == count => Ok(()),
         _ => Err(place.damaged(format!(
@@ -239,7 +239,7 @@ impl ListReader<'_> {
             return self.texts(object, self.count);
         }
         let place = self.file.place(object);
-        check_readable(&place, &header)?;
+        self.file.check_readable(object, &header)?;
         let text = self.file.texts(object, 0..1)?;
         let bytes = (text.values().len() as u64 + 4).saturating_mul(self.count);
         if bytes > (self.file.memory() / 4).min(i32::MAX as u64) {

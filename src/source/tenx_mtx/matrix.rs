@@ -291,6 +291,7 @@ impl MtxMatrix {
             indptr: rows.indptr,
             genes: Numbers::UInt32(rows.genes),
             values: numbers(rows.values),
+            strays: 0,
         })
     }
 

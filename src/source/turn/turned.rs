@@ -185,6 +185,7 @@ impl Turned {
             indptr,
             genes: Numbers::UInt32(sorted),
             values,
+            strays: 0,
         })
     }
 }

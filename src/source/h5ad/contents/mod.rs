@@ -5,8 +5,9 @@ mod raw;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::embedding::{EmbeddingReader, OpenedEmbedding};
-use super::frame::Frame;
+use super::frame::{Frame, RAW_CATEGORIES};
 use super::matrix::{described, open};
+use super::members;
 use super::raw_paths::RawPaths;
 use super::{H5adSource, OpenMatrix};
 use crate::source::hdf5::matrix::StoredMatrix;
@@ -14,7 +15,7 @@ use crate::source::hdf5::{Hdf5File, Kind};
 use crate::source::raw::OTHER_GENES;
 use crate::source::{
     Axis, Description, Embedding, Format, MainMatrix, Matrix, MatrixName, Note, OpenOptions, Part,
-    SourceError,
+    RawUse, SourceError,
 };
 
 /// The main matrix of an AnnData.
@@ -45,7 +46,16 @@ pub(super) struct Contents<'a> {
 impl<'a> Contents<'a> {
     /// Opens everything that is wanted.
     pub fn read(file: &'a Hdf5File, options: &'a OpenOptions) -> Result<H5adSource, SourceError> {
-        let raw = RawPaths::find(file)?;
+        let mut left_out = Vec::new();
+        let raw = match RawPaths::find(file) {
+            Ok(raw) => raw,
+            // It is not asked for.
+            Err(error) if options.matrix != MainMatrix::Raw && options.raw == RawUse::LeaveOut => {
+                left_out.push(Note::new(RAW, error.reason(RAW)?));
+                None
+            }
+            Err(error) => return Err(error),
+        };
         let matrix = match &options.matrix {
             // Without a raw matrix, the layer of that name is meant.
             MainMatrix::Raw if raw.is_none() && has_layer(file, RAW)? => {
@@ -61,7 +71,7 @@ impl<'a> Contents<'a> {
             matrices: BTreeMap::new(),
             embeddings: BTreeMap::new(),
             converted: Vec::new(),
-            left_out: Vec::new(),
+            left_out,
             warnings: Vec::new(),
             moved: BTreeSet::new(),
         };
@@ -118,7 +128,9 @@ impl<'a> Contents<'a> {
             varm,
             obsp,
             varp,
-            uns: file.kind("uns")? == Kind::Group && !file.members("uns")?.is_empty(),
+            // What cannot be looked at is left out by whoever reads it.
+            uns: matches!(file.kind("uns"), Ok(Kind::Group))
+                && file.members("uns").is_ok_and(|members| !members.is_empty()),
             converted: contents.converted,
             left_out: contents.left_out,
             warnings: contents.warnings,
@@ -137,8 +149,21 @@ impl<'a> Contents<'a> {
 
     fn add(&mut self, name: MatrixName, object: &str, stored: StoredMatrix) -> Matrix {
         let matrix = described(name.clone(), object, &stored);
-        let genes = None;
-        self.matrices.insert(name, OpenMatrix { stored, genes });
+        // Which flag leaves it out; the raw matrix is only there because it was asked for.
+        let part = match &name {
+            MatrixName::Layer(_) if object.starts_with("layers/") || object == X => {
+                Some(Part::Layers)
+            }
+            MatrixName::Main | MatrixName::Layer(_) => None,
+            MatrixName::Obsp(_) => Some(Part::Obsp),
+            MatrixName::Varp(_) => Some(Part::Varp),
+        };
+        let opened = OpenMatrix {
+            part,
+            stored,
+            genes: None,
+        };
+        self.matrices.insert(name, opened);
         matrix
     }
 
@@ -178,30 +203,61 @@ impl<'a> Contents<'a> {
         if !matches!(self.file.kind(group)?, Kind::Group | Kind::Compound) {
             return Ok(Vec::new());
         }
-        let mut names = self.file.members(group)?;
-        names.sort();
-        Ok(names)
+        match group {
+            "" => self.file.members(group),
+            _ => members::matrices(self.file, group),
+        }
     }
 
     /// The members of a group that are wanted; the others are noted.
     fn wanted(&mut self, group: &str, part: Part) -> Result<Vec<String>, SourceError> {
+        let selection = &self.options.selection;
+        let names = match (self.names(group), selection.skips_all(part)) {
+            (Ok(names), _) => names,
+            (Err(_), Some(reason)) => {
+                self.left_out.push(Note::new(group, reason));
+                return Ok(Vec::new());
+            }
+            (Err(error), None) => return Err(error.or_skip_part(part)),
+        };
         let mut wanted = Vec::new();
-        for name in self.names(group)? {
-            match self.options.selection.excludes(part, &name) {
-                Some(reason) => {
-                    self.left_out
-                        .push(Note::new(format!("{group}/{name}"), reason));
-                }
+        for name in names {
+            let object = format!("{group}/{name}");
+            let reason = selection.excludes(part, &name);
+            let reason = match reason {
+                None if self.is_empty_group(&object) => Some("an empty group".into()),
+                reason => reason,
+            };
+            match reason {
+                Some(reason) => self.left_out.push(Note::new(object, reason)),
                 None => wanted.push(name),
             }
         }
         Ok(wanted)
     }
 
+    fn is_empty_group(&self, object: &str) -> bool {
+        matches!(self.file.kind(object), Ok(Kind::Group))
+            && self
+                .file
+                .members(object)
+                .is_ok_and(|members| members.is_empty())
+            && super::matrix::encoding(self.file, object).is_ok_and(|encoding| encoding.is_none())
+    }
+
+    /// Notes what is not asked for, whether or not it could be read.
     fn leave_out_members(&mut self, group: &str, reason: &str) -> Result<(), SourceError> {
-        for name in self.names(group)? {
-            self.left_out
-                .push(Note::new(format!("{group}/{name}"), reason));
+        match self.names(group) {
+            Ok(names) => {
+                let notes = names
+                    .into_iter()
+                    .map(|name| Note::new(format!("{group}/{name}"), reason));
+                self.left_out.extend(notes);
+            }
+            Err(error) => {
+                let reason = error.reason(group)?;
+                self.left_out.push(Note::new(group, reason));
+            }
         }
         Ok(())
     }
@@ -219,7 +275,8 @@ impl<'a> Contents<'a> {
                 if self.matrix == MainMatrix::Layer(name.clone()) {
                     continue;
                 }
-                let stored = open(self.file, &object, shape)?;
+                let stored = open(self.file, &object, shape)
+                    .map_err(|error| error.or_skip(Part::Layers, &name))?;
                 layers.push(self.add(MatrixName::Layer(name), &object, stored));
             }
         } else {
@@ -252,7 +309,8 @@ impl<'a> Contents<'a> {
         match reason {
             Some(reason) => self.left_out.push(Note::new(X, reason)),
             None => {
-                let stored = open(self.file, X, shape)?;
+                let stored =
+                    open(self.file, X, shape).map_err(|error| error.or_skip(Part::Layers, X))?;
                 self.converted.push(Note::new(X, "became the layer \"X\""));
                 layers.push(self.add(MatrixName::Layer(X.into()), X, stored));
             }
@@ -273,8 +331,11 @@ impl<'a> Contents<'a> {
         let mut embeddings = Vec::new();
         for name in self.wanted(group, part)? {
             let object = format!("{group}/{name}");
-            match EmbeddingReader::open(self.file, &object, rows)? {
+            let opened = EmbeddingReader::open(self.file, &object, rows)
+                .map_err(|error| error.or_skip(part, &name))?;
+            match opened {
                 OpenedEmbedding::Embedding(reader, how) => {
+                    self.left_out.extend_from_slice(reader.left_out());
                     if let Some(how) = how {
                         self.converted.push(Note::new(object, how));
                     }
@@ -301,7 +362,8 @@ impl<'a> Contents<'a> {
         let mut pairs = Vec::new();
         for name in self.wanted(group, part)? {
             let object = format!("{group}/{name}");
-            let stored = open(self.file, &object, [side, side])?;
+            let stored = open(self.file, &object, [side, side])
+                .map_err(|error| error.or_skip(part, &name))?;
             pairs.push(self.add(name_of(name), &object, stored));
         }
         Ok(pairs)
@@ -313,14 +375,24 @@ impl<'a> Contents<'a> {
         for name in ["connectivities", "distances"] {
             let object = format!("{NEIGHBORS}/{name}");
             let name = MatrixName::Obsp(name.to_string());
-            if self.matrices.contains_key(&name) || !is_matrix(self.file, &object)? {
+            // What cannot be looked at is left out with the rest of uns.
+            let found = is_matrix(self.file, &object).unwrap_or(false);
+            if !found || self.matrices.contains_key(&name) {
                 continue;
             }
             if let Some(reason) = self.options.selection.excludes(Part::Obsp, name.key()) {
                 self.left_out.push(Note::new(object, reason));
                 continue;
             }
-            let stored = open(self.file, &object, [cells, cells])?;
+            let stored = match open(self.file, &object, [cells, cells]) {
+                Ok(stored) => stored,
+                Err(error) => {
+                    let reason = error.reason(&object)?;
+                    self.left_out.push(Note::new(object.clone(), reason));
+                    self.moved.insert(object);
+                    continue;
+                }
+            };
             self.converted.push(Note::new(
                 object.clone(),
                 format!("became obsp/{}, as anndata reads it", name.key()),
@@ -333,9 +405,21 @@ impl<'a> Contents<'a> {
 
     /// Names what is no part of an AnnData.
     fn leave_out_rest(&mut self) -> Result<(), SourceError> {
-        const PARTS: [&str; 13] = [
-            X, "obs", "var", "layers", "obsm", "varm", "obsp", "varp", "uns", "raw", "raw.X",
-            "raw.var", "raw.varm",
+        const PARTS: [&str; 14] = [
+            X,
+            "obs",
+            "var",
+            "layers",
+            "obsm",
+            "varm",
+            "obsp",
+            "varp",
+            "uns",
+            "raw",
+            "raw.X",
+            "raw.var",
+            "raw.varm",
+            RAW_CATEGORIES,
         ];
         for member in self.names("")? {
             if !PARTS.contains(&member.as_str()) {
@@ -348,7 +432,7 @@ impl<'a> Contents<'a> {
 }
 
 fn has_layer(file: &Hdf5File, name: &str) -> Result<bool, SourceError> {
-    Ok(file.kind("layers")? == Kind::Group
+    Ok(matches!(file.kind("layers"), Ok(Kind::Group))
         && file.kind(&format!("layers/{name}"))? != Kind::Missing)
 }
 

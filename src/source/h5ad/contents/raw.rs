@@ -1,7 +1,8 @@
 //! What becomes of the raw matrix.
 
-use super::super::frame::Frame;
+use super::super::frame::{Frame, rows_of};
 use super::super::matrix::open;
+use super::super::members::Members;
 use super::{Contents, RAW};
 use crate::source::raw;
 use crate::source::{MainMatrix, Matrix, MatrixName, Note, Part, RawUse, SourceError};
@@ -54,17 +55,17 @@ impl Contents<'_> {
         }
         let Some(raw) = &self.raw else { return Ok(()) };
         let (x, raw_var) = (raw.x, raw.var);
-        let genes = Frame::open(self.file, raw_var, Part::Var, &self.options.selection)?.rows();
         // A raw matrix that cannot be read is not asked for here.
-        let Ok(raw) = open(self.file, x, [cells, genes]) else {
-            return Ok(());
+        let counts = || -> Result<bool, SourceError> {
+            let members = Members::of(self.file, raw_var)?;
+            let genes = rows_of(self.file, raw_var, &members.index)?;
+            let raw = open(self.file, x, [cells, genes])?;
+            raw::holds_counts(|visit| raw.sample(visit))
         };
         let Some(main) = self.matrices.get(&MatrixName::Main) else {
             return Ok(());
         };
-        if raw::holds_counts(|visit| raw.sample(visit))?
-            && !raw::holds_counts(|visit| main.stored.sample(visit))?
-        {
+        if counts().unwrap_or(false) && !raw::holds_counts(|visit| main.stored.sample(visit))? {
             self.warnings
                 .push(format!("{x} holds counts and X does not: {}", raw::ADVICE));
         }

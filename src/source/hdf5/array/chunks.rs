@@ -58,6 +58,20 @@ impl Chunked {
     }
 }
 
+/// Checks that no two chunks lie in the same place, as they do after one address was damaged.
+fn check_apart(entries: &[Entry]) -> Result<(), String> {
+    let mut places: Vec<(u64, u64)> = entries
+        .iter()
+        .map(|entry| (entry.address, u64::from(entry.size)))
+        .collect();
+    places.sort_unstable();
+    let mut pairs = places.iter().zip(places.iter().skip(1));
+    match pairs.find(|(a, b)| a.0.saturating_add(a.1) > b.0) {
+        Some((_, b)) => Err(format!("its index has two chunks at byte {}", b.0)),
+        None => Ok(()),
+    }
+}
+
 impl NumberArray {
     pub(super) fn chunked(
         &self,
@@ -95,12 +109,26 @@ impl NumberArray {
         let down = self.shape[0].div_ceil(chunk[0]);
         let mut entries = Vec::new();
         for raw in self.container.chunks(self.place.object())? {
-            let row = raw.offset[0] / chunk[0];
-            let column = raw.offset.get(1).map_or(0, |&first| first / chunk_width);
-            // Chunks outside the shape remain where an array was made smaller.
-            if row >= down || column >= across {
-                continue;
-            }
+            // libhdf5 removes the chunks of what it cuts off when an array is made smaller.
+            let first = raw.offset.first().copied().unwrap_or(0);
+            let left = raw
+                .offset
+                .get(1)
+                .map_or(Some(0), |left| left.checked_mul(self.unit));
+            let on_grid = |at: u64, side: u64| (at % side == 0).then_some(at / side);
+            let (row, column) = (
+                on_grid(first, chunk[0]),
+                left.and_then(|left| on_grid(left, chunk_width)),
+            );
+            let (Some(row), Some(column)) = (
+                row.filter(|&row| row < down),
+                column.filter(|&column| column < across),
+            ) else {
+                return Err(self.place.damaged(format!(
+                    "its index names a chunk at {:?}, where it can have none: the index is damaged",
+                    raw.offset
+                )));
+            };
             self.check_inside(raw.address, raw.size)?;
             if raw.size > chunk_bytes.saturating_mul(2).saturating_add(1 << 16) {
                 return Err(self
@@ -122,6 +150,7 @@ impl NumberArray {
         {
             return Err(self.place.damaged("its index names a chunk twice"));
         }
+        check_apart(&entries).map_err(|problem| self.place.damaged(problem))?;
         let bytes = |n: u64| {
             usize::try_from(n).map_err(|_| self.place.damaged("its chunks are absurdly large"))
         };

@@ -71,7 +71,7 @@ impl TextLengths {
             fill: vec![0; 8],
             text_size: None,
         };
-        let opened = NumberArray::with_header(container, file, object, &header, memory, 0);
+        let opened = NumberArray::with_header(container, file, object, &header, memory, 0, 1);
         Ok(match opened {
             // libhdf5 may still be able to read it.
             Err(SourceError::TooLarge { .. }) => TextLengths::Unknown,

@@ -42,6 +42,8 @@ pub(crate) struct NumberArray {
     swapped: bool,
     /// Bytes of a row of the array.
     row_bytes: usize,
+    /// Numbers that one element of the dataset is; see [`NumberArray::records`].
+    unit: u64,
     fill: Vec<u8>,
     storage: Storage,
     /// Bytes of decoded chunks that are kept.
@@ -59,9 +61,50 @@ impl NumberArray {
         memory: u64,
     ) -> Result<Self, SourceError> {
         let header = container.array(object)?;
-        Self::with_header(container, file, object, &header, memory, CACHE_BYTES)
+        Self::with_header(container, file, object, &header, memory, CACHE_BYTES, 1)
     }
 
+    /// The bytes of a dataset whose elements are records of so many: the rows of an array of bytes.
+    /// `None` where only libhdf5 reads it.
+    pub fn records(
+        container: &Arc<dyn Container>,
+        file: &Arc<File>,
+        object: &str,
+        bytes: u64,
+        memory: u64,
+    ) -> Result<Option<Self>, SourceError> {
+        let mut header = container.array(object)?;
+        let across = |sides: &[u64]| {
+            let mut sides = sides.iter().skip(1);
+            sides.try_fold(bytes, |width, &side| width.checked_mul(side))
+        };
+        let Some(width) = across(&header.shape) else {
+            return Ok(None);
+        };
+        if let RawStorage::Chunked { chunk, .. } = &mut header.storage {
+            let (Some(&first), Some(side), true) = (chunk.first(), across(chunk), chunk.len() <= 2)
+            else {
+                return Ok(None);
+            };
+            *chunk = vec![first, side];
+        }
+        header.shape = vec![header.shape.first().copied().unwrap_or(1), width];
+        header.fill = vec![0];
+        header.element = Element::Number {
+            number_type: NumberType::UInt8,
+            swapped: false,
+        };
+        match Self::with_header(container, file, object, &header, memory, 0, bytes) {
+            // libhdf5 may still be able to read it.
+            Err(SourceError::TooLarge { .. }) => Ok(None),
+            other => other.map(|array| match array.storage {
+                Storage::Library => None,
+                _ => Some(array),
+            }),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
     fn with_header(
         container: &Arc<dyn Container>,
         file: &Arc<File>,
@@ -69,6 +112,7 @@ impl NumberArray {
         header: &ArrayHeader,
         memory: u64,
         cache_bytes: usize,
+        unit: u64,
     ) -> Result<Self, SourceError> {
         let place = Place::new(container.path(), object);
         let Element::Number {
@@ -108,6 +152,7 @@ impl NumberArray {
             number_type,
             swapped,
             row_bytes,
+            unit,
             storage: Storage::Unwritten,
             fill: header.fill.clone(),
             shape: header.shape.clone(),
@@ -177,18 +222,15 @@ impl NumberArray {
         }
     }
 
-    /// Whether less than half of the chunks were ever written: a doubt about the shape.
-    pub fn is_mostly_unwritten(&self) -> bool {
+    /// Whether all of it was written: what was not reads as the fill value.
+    pub fn is_whole(&self) -> bool {
         match &self.storage {
-            Storage::Unwritten => self.rows() > 0,
+            Storage::Unwritten => self.rows() == 0 || self.row_bytes == 0,
             Storage::Chunked(chunked) => {
-                let total = self
-                    .rows()
-                    .div_ceil(chunked.rows)
-                    .saturating_mul(chunked.across);
-                chunked.written() < total / 2
+                let down = self.rows().div_ceil(chunked.rows);
+                chunked.written() == down.saturating_mul(chunked.across)
             }
-            _ => false,
+            Storage::Contiguous(_) | Storage::Library => true,
         }
     }
 
@@ -272,7 +314,7 @@ fn elsewhere(place: &Place, what: &'static str) -> SourceError {
 
 /// Checks that what libhdf5 is to read is in this file and that it knows the filters: its own
 /// messages would speak of missing folders.
-pub(crate) fn check_readable(place: &Place, header: &ArrayHeader) -> Result<(), SourceError> {
+pub(super) fn check_readable(place: &Place, header: &ArrayHeader) -> Result<(), SourceError> {
     if let RawStorage::Elsewhere(what) = header.storage {
         return Err(elsewhere(place, what));
     }

@@ -9,13 +9,14 @@ use hdf5_metno_sys::h5i::hid_t;
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
 use hdf5_metno_sys::h5t::{
     H5T_class_t, H5Tclose, H5Tcreate, H5Tget_array_dims2, H5Tget_array_ndims, H5Tget_class,
-    H5Tget_member_index, H5Tget_member_name, H5Tget_member_type, H5Tget_nmembers, H5Tget_size,
-    H5Tget_super, H5Tinsert,
+    H5Tget_member_index, H5Tget_member_name, H5Tget_member_offset, H5Tget_member_type,
+    H5Tget_nmembers, H5Tget_size, H5Tget_super, H5Tinsert, H5Tis_variable_str,
 };
 
 use super::rows::{Texts, slab, texts};
 use super::types::type_bits;
 use super::{Handle, TypeBits, c_string, check};
+use crate::source::hdf5::heap::REFERENCE;
 
 /// A field of a compound type.
 pub(in crate::source::hdf5) struct RawField {
@@ -75,6 +76,92 @@ pub(in crate::source::hdf5) fn field(dataset: &Handle, name: &str) -> Result<Raw
             })
         }
     })
+}
+
+/// How texts lie in each element of a dataset, or in a field of it: the bytes of an element as
+/// stored, and for texts of variable length the byte of the first reference and how many there are.
+/// `None` where that is not known.
+pub(in crate::source::hdf5) fn text_layout(
+    dataset: &Handle,
+    field: Option<&str>,
+) -> Result<Option<(u64, Option<(u64, u64)>)>, String> {
+    let field = field.map(c_string).transpose()?;
+    sync(|| {
+        // SAFETY: the types are open for the length of the calls.
+        unsafe {
+            let type_id = Handle::new(H5Dget_type(dataset.id), H5Tclose)?;
+            let Some(element) = stored_size(type_id.id)? else {
+                return Ok(None);
+            };
+            let Some(field) = field else {
+                return Ok(Some((element, references(type_id.id, 0, element))));
+            };
+            let index = check(H5Tget_member_index(type_id.id, field.as_ptr()))?;
+            let index = u32::try_from(index).map_err(|e| e.to_string())?;
+            let place = H5Tget_member_offset(type_id.id, index);
+            // What lies before the field may be longer, or shorter, in the file.
+            let (mut longer, mut shorter) = (0, 0);
+            for other in 0..u32::try_from(check(H5Tget_nmembers(type_id.id))?).unwrap_or(0) {
+                if H5Tget_member_offset(type_id.id, other) < place {
+                    let member = Handle::new(H5Tget_member_type(type_id.id, other), H5Tclose)?;
+                    longer += stored_size(member.id)?.unwrap_or(0);
+                    shorter += H5Tget_size(member.id) as u64;
+                }
+            }
+            let first = (place as u64 + longer).checked_sub(shorter);
+            let member = member_type(dataset, &field)?;
+            let stored = stored_size(member.id)?;
+            Ok(first
+                .zip(stored)
+                .map(|(first, stored)| (element, references(member.id, first, stored))))
+        }
+    })
+}
+
+/// The references among the bytes of a text type, or of an array of it.
+unsafe fn references(type_id: hid_t, first: u64, stored: u64) -> Option<(u64, u64)> {
+    // SAFETY: the caller holds the type open.
+    let bits = unsafe {
+        if H5Tget_class(type_id) == H5T_class_t::H5T_ARRAY {
+            type_bits(Handle::new(H5Tget_super(type_id), H5Tclose).ok()?.id)
+        } else {
+            type_bits(type_id)
+        }
+    };
+    matches!(bits, TypeBits::VariableText { .. }).then_some((first, stored / REFERENCE))
+}
+
+/// Bytes of an element in the file. libhdf5 tells those in memory, where what refers to a heap is a
+/// pointer. `None` for references to objects, of which some are stored in other ways.
+unsafe fn stored_size(type_id: hid_t) -> Result<Option<u64>, String> {
+    // SAFETY: the caller holds the type open; those of members are open for the length of the calls.
+    unsafe {
+        let size = H5Tget_size(type_id) as u64;
+        match H5Tget_class(type_id) {
+            H5T_class_t::H5T_STRING if H5Tis_variable_str(type_id) > 0 => Ok(Some(REFERENCE)),
+            H5T_class_t::H5T_VLEN => Ok(Some(REFERENCE)),
+            H5T_class_t::H5T_REFERENCE => Ok(None),
+            H5T_class_t::H5T_ARRAY => {
+                let element = Handle::new(H5Tget_super(type_id), H5Tclose)?;
+                let count = size / (H5Tget_size(element.id) as u64).max(1);
+                let stored = stored_size(element.id)?;
+                Ok(stored.and_then(|stored| stored.checked_mul(count)))
+            }
+            H5T_class_t::H5T_COMPOUND => {
+                let (mut stored, mut held) = (0u64, 0u64);
+                for index in 0..u32::try_from(check(H5Tget_nmembers(type_id))?).unwrap_or(0) {
+                    let member = Handle::new(H5Tget_member_type(type_id, index), H5Tclose)?;
+                    let Some(bytes) = stored_size(member.id)? else {
+                        return Ok(None);
+                    };
+                    stored += bytes;
+                    held += H5Tget_size(member.id) as u64;
+                }
+                Ok((size + stored).checked_sub(held))
+            }
+            _ => Ok(Some(size)),
+        }
+    }
 }
 
 fn member_type(dataset: &Handle, name: &CString) -> Result<Handle, String> {

@@ -20,7 +20,9 @@ use hdf5_metno_sys::h5::hsize_t;
 use hdf5_metno_sys::h5d::{H5Dclose, H5Dopen2};
 use hdf5_metno_sys::h5i::hid_t;
 use hdf5_metno_sys::h5l::{H5L_info2_t, H5L_type_t, H5Lexists, H5Lget_info2};
-use hdf5_metno_sys::h5o::{H5Oclose, H5Oopen};
+use hdf5_metno_sys::h5o::{
+    H5O_INFO_BASIC, H5O_info2_t, H5O_type_t, H5Oclose, H5Oget_info_by_name3, H5Oopen,
+};
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
 use hdf5_metno_sys::h5s::{
     H5Sget_simple_extent_dims, H5Sget_simple_extent_ndims, H5Sget_simple_extent_npoints,
@@ -28,7 +30,7 @@ use hdf5_metno_sys::h5s::{
 
 pub(super) use attribute::{RawAttribute, attribute};
 pub(super) use blosc::expand as expand_blosc;
-pub(super) use compound::{field, fields, read_field_bytes, read_field_texts};
+pub(super) use compound::{field, fields, read_field_bytes, read_field_texts, text_layout};
 pub(super) use filters::register_filters;
 pub(crate) use header::{RawChunk, RawFilter, RawStorage};
 pub(super) use header::{chunks, header};
@@ -104,6 +106,53 @@ pub(super) fn link(parent: hid_t, name: &str) -> Result<Link, String> {
             Ok(match info.type_ {
                 H5L_type_t::H5L_TYPE_HARD | H5L_type_t::H5L_TYPE_SOFT => Link::Inside,
                 _ => Link::OtherFile,
+            })
+        }
+    })
+}
+
+/// Whether an object is a group or a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Group,
+    Dataset,
+    Other,
+}
+
+/// An object to which a path of links leads.
+pub(super) struct Found {
+    pub class: Class,
+    /// The number of the file in which it is.
+    pub file: u64,
+    /// Its place in the file.
+    pub token: [u8; 16],
+}
+
+/// Follows a path to an object.
+pub(super) fn find(parent: hid_t, name: &str) -> Result<Found, String> {
+    let name = c_string(name)?;
+    sync(|| {
+        let mut info = std::mem::MaybeUninit::<H5O_info2_t>::zeroed();
+        // SAFETY: `name` is NUL-terminated, `info` is a plain struct that the call fills, of numbers
+        // only but for the type, which is filled, too, where the call succeeds; a token is 16 bytes of
+        // any value.
+        unsafe {
+            check(H5Oget_info_by_name3(
+                parent,
+                name.as_ptr(),
+                info.as_mut_ptr(),
+                H5O_INFO_BASIC,
+                H5P_DEFAULT,
+            ))?;
+            let info = info.assume_init();
+            Ok(Found {
+                class: match info.type_ {
+                    H5O_type_t::H5O_TYPE_GROUP => Class::Group,
+                    H5O_type_t::H5O_TYPE_DATASET => Class::Dataset,
+                    _ => Class::Other,
+                },
+                file: info.fileno,
+                token: ptr::from_ref(&info.token).cast::<[u8; 16]>().read(),
             })
         }
     })

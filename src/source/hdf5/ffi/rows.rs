@@ -13,7 +13,7 @@ use hdf5_metno_sys::h5t::{
     H5Tset_cset, H5Tset_size,
 };
 
-use super::types::type_bits;
+use super::types::{Padding, type_bits};
 use super::{Handle, TypeBits, check, extent};
 
 /// Texts as stored; `None` where a variable-length text was never written.
@@ -145,7 +145,7 @@ pub(super) unsafe fn texts(
                 check(H5Treclaim(memory_type.id, space.id, H5P_DEFAULT, buffer))?;
                 Ok(texts)
             }
-            TypeBits::FixedText { size, space_padded } => {
+            TypeBits::FixedText { size, padding } => {
                 let length = count
                     .checked_mul(size)
                     .ok_or("its texts are absurdly long")?;
@@ -157,7 +157,7 @@ pub(super) unsafe fn texts(
                 check(read(type_id.id, bytes.as_mut_ptr().cast()))?;
                 Ok(bytes
                     .chunks_exact(size.max(1))
-                    .map(|text| Some(trimmed(text, space_padded)))
+                    .map(|text| Some(trimmed(text, padding)))
                     .collect())
             }
             _ => Err("it does not hold text".into()),
@@ -165,15 +165,34 @@ pub(super) unsafe fn texts(
     }
 }
 
-fn trimmed(text: &[u8], space_padded: bool) -> Vec<u8> {
-    let end = if space_padded {
-        text.iter()
-            .rposition(|&byte| byte != b' ')
-            .map_or(0, |last| last + 1)
-    } else {
-        text.iter()
+fn trimmed(text: &[u8], padding: Padding) -> Vec<u8> {
+    let without = |pad: u8| {
+        let last = text.iter().rposition(|&byte| byte != pad);
+        last.map_or(0, |last| last + 1)
+    };
+    let end = match padding {
+        Padding::Spaces => without(b' '),
+        Padding::Nulls => without(0),
+        Padding::Terminated => text
+            .iter()
             .position(|&byte| byte == 0)
-            .unwrap_or(text.len())
+            .unwrap_or(text.len()),
     };
     text[..end].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_end_where_their_padding_begins() {
+        let text = |padding| trimmed(b"a\0b \0 \0\0", padding);
+        assert_eq!(text(Padding::Terminated), b"a");
+        assert_eq!(text(Padding::Nulls), b"a\0b \0 ");
+        assert_eq!(trimmed(b"a b  ", Padding::Spaces), b"a b");
+        for padding in [Padding::Terminated, Padding::Nulls, Padding::Spaces] {
+            assert_eq!(trimmed(b"", padding), b"");
+        }
+    }
 }

@@ -35,9 +35,19 @@ pub(crate) enum TypeBits {
     },
     FixedText {
         size: usize,
-        space_padded: bool,
+        padding: Padding,
     },
     Other(String),
+}
+
+/// What follows a text that is shorter than its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Padding {
+    /// A NUL, and then anything.
+    Terminated,
+    /// NULs to the end: those before others are part of the text.
+    Nulls,
+    Spaces,
 }
 
 /// Looks at a type that the caller holds open.
@@ -90,7 +100,11 @@ pub(super) fn type_bits(type_id: hid_t) -> TypeBits {
             },
             H5T_class_t::H5T_STRING => TypeBits::FixedText {
                 size,
-                space_padded: H5Tget_strpad(type_id) == H5T_str_t::H5T_STR_SPACEPAD,
+                padding: match H5Tget_strpad(type_id) {
+                    H5T_str_t::H5T_STR_SPACEPAD => Padding::Spaces,
+                    H5T_str_t::H5T_STR_NULLPAD => Padding::Nulls,
+                    _ => Padding::Terminated,
+                },
             },
             H5T_class_t::H5T_COMPOUND => TypeBits::Other("a compound type".into()),
             H5T_class_t::H5T_REFERENCE => TypeBits::Other("a reference type".into()),

@@ -61,15 +61,13 @@ impl CompressedMatrix {
                 data.rows()
             )));
         }
-        // No filter shrinks data by more than about a thousand times; a longer array is a damaged
-        // header, and reading its fill values would never end.
-        for array in [&indices, &data] {
-            if array.is_mostly_unwritten()
-                && array.rows() > array.file_length().saturating_mul(1100)
-            {
-                return Err(
-                    place.damaged(format!("{} entries cannot be in this file", array.rows()))
-                );
+        // HDF5 gives the fill value for what was never written. No writer leaves entries of a sparse
+        // matrix out, but a damaged index of chunks does.
+        for (array, name) in [(&indptr, "indptr"), (&indices, "indices"), (&data, "data")] {
+            if data.rows() > 0 && !array.is_whole() {
+                return Err(place.damaged(format!(
+                    "a part of {name} was never written, or its index of chunks is damaged"
+                )));
             }
         }
         let matrix = CompressedMatrix {
@@ -239,6 +237,7 @@ impl CompressedMatrix {
                 .collect(),
             genes: self.indices.read(first..last)?,
             values: self.data.read(first..last)?,
+            strays: 0,
         })
     }
 }

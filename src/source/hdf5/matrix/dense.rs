@@ -125,6 +125,7 @@ impl DenseMatrix {
             indptr: sparse.indptr,
             genes: Numbers::UInt32(sparse.genes),
             values: retyped(values, self.array.number_type()),
+            strays: 0,
         })
     }
 }

@@ -9,7 +9,7 @@ use super::embedding::{EmbeddingReader, OpenedEmbedding};
 use super::files::Folder;
 use super::frame::{Frame, IndexNames};
 use super::joinids::Joinids;
-use super::matrix::{Axes, StoredMatrix};
+use super::matrix::{Axes, Columns, StoredMatrix};
 use super::measurement::{self, Measurement, RAW};
 use super::object;
 use super::tiledb::group::Group;
@@ -25,6 +25,9 @@ const OBS_INDEX: IndexNames = IndexNames(&["obs_id"]);
 
 /// Where the names of genes are; the Census has them in `feature_id`.
 const VAR_INDEX: IndexNames = IndexNames(&["var_id", "feature_id"]);
+
+/// What becomes of entries that a delete left behind.
+const STRAYS: &str = "entries whose joinid obs or var does not have are left out, if there are any";
 
 /// Collects what an experiment holds.
 pub(super) struct Contents<'a> {
@@ -92,6 +95,9 @@ impl<'a> Contents<'a> {
         let Genes { var, own } = contents.genes(&chosen)?;
         let main = contents.main(&chosen)?;
         let layers = contents.layers(&main, own, &var)?;
+        for frame in [&obs, &var] {
+            contents.check_not_lost(frame)?;
+        }
         let obsm = contents.embeddings("obsm", Axis::Cells, true)?;
         let varm = contents.embeddings("varm", Axis::Genes, own)?;
         let obsp = contents.pairs("obsp", MatrixName::Obsp, true)?;
@@ -140,6 +146,23 @@ impl<'a> Contents<'a> {
         })
     }
 
+    /// Refuses a frame without rows beside matrices that were written: its data is missing, and all
+    /// entries would be left out.
+    fn check_not_lost(&self, frame: &Frame) -> Result<(), SourceError> {
+        let mut written = self
+            .matrices
+            .values()
+            .filter(|matrix| matrix.stored.is_written());
+        match written.next() {
+            Some(matrix) if frame.len() == 0 => Err(frame.place().damaged(format!(
+                "it has no rows, but the matrix {} was written: what was written of it is missing \
+                 (was the experiment copied only in part?)",
+                matrix.object
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// The genes of the main matrix.
     fn genes(&mut self, chosen: &str) -> Result<Genes, SourceError> {
         let selection = &self.options.selection;
@@ -162,14 +185,18 @@ impl<'a> Contents<'a> {
     fn axes(&self) -> Axes {
         Axes {
             rows: self.cells.clone(),
-            columns: self.genes.clone(),
+            columns: Columns::Joined(self.genes.clone()),
         }
     }
 
     fn add(&mut self, name: MatrixName, object: &str, stored: StoredMatrix) -> Matrix {
         let matrix = stored.described(name.clone(), object);
-        let genes = None;
-        self.matrices.insert(name, OpenMatrix { stored, genes });
+        let opened = OpenMatrix {
+            object: object.to_string(),
+            stored,
+            genes: None,
+        };
+        self.matrices.insert(name, opened);
         matrix
     }
 
@@ -273,6 +300,9 @@ impl<'a> Contents<'a> {
         for (name, folder) in self.fitting(part, of, fits)? {
             match EmbeddingReader::open(&folder, &rows)? {
                 OpenedEmbedding::Embedding(reader) => {
+                    if reader.may_have_strays() {
+                        self.converted.push(Note::new(folder.object(), STRAYS));
+                    }
                     embeddings.push(reader.described(&name));
                     self.embeddings.insert((axis, name), *reader);
                 }
@@ -299,7 +329,7 @@ impl<'a> Contents<'a> {
         for (name, folder) in self.fitting(part, of, fits)? {
             let axes = Axes {
                 rows: side.clone(),
-                columns: side.clone(),
+                columns: Columns::Joined(side.clone()),
             };
             let stored = StoredMatrix::open(&folder, axes)?;
             pairs.push(self.add(name_of(name), folder.object(), stored));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::frame::Frame;
-use super::super::matrix::{Axes, StoredMatrix};
+use super::super::matrix::{Axes, Columns, StoredMatrix};
 use super::super::measurement::RAW;
 use super::{Contents, VAR_INDEX};
 use crate::source::raw;
@@ -62,7 +62,7 @@ impl Contents<'_> {
             )?;
             let axes = Axes {
                 rows: self.cells.clone(),
-                columns: Arc::new(frame.joinids().clone()),
+                columns: Columns::Joined(Arc::new(frame.joinids().clone())),
             };
             let stored = StoredMatrix::open(folder, axes)?;
             self.converted
@@ -89,7 +89,7 @@ impl Contents<'_> {
         let frame = Frame::open(raw.var()?, &VAR_INDEX, Part::Var, &self.options.selection)?;
         let axes = Axes {
             rows: self.cells.clone(),
-            columns: Arc::new(frame.joinids().clone()),
+            columns: Columns::Joined(Arc::new(frame.joinids().clone())),
         };
         // A raw matrix that cannot be read is not asked for here.
         let Ok(stored) = StoredMatrix::open(folder, axes) else {

@@ -7,6 +7,7 @@ use bytemuck::Pod;
 use super::dense_array::DenseArray;
 use super::{Axes, number_attribute};
 use crate::source::chunk::EXPANDED_BYTES;
+use crate::source::soma::joinids::Joinids;
 use crate::source::soma::tiledb::Array;
 use crate::source::soma::tiledb::fault::Fault;
 use crate::source::{
@@ -31,7 +32,8 @@ impl DenseMatrix {
         number_attribute(&array.schema, &place)?;
         let memory = array.folder.memory();
         let array = DenseArray::open(array)?;
-        for (ids, length) in [&axes.rows, &axes.columns].into_iter().zip(array.shape()) {
+        let both: [&Joinids; 2] = [&axes.rows, axes.columns.joinids()];
+        for (ids, length) in both.into_iter().zip(array.shape()) {
             let last = ids.span(0..ids.len()).map_or(-1, |span| span[1]);
             if u64::try_from(last).is_ok_and(|last| last >= length) {
                 return Err(place.damaged(format!(
@@ -51,6 +53,11 @@ impl DenseMatrix {
         self.array.number_type()
     }
 
+    /// Whether anything was ever written.
+    pub fn is_written(&self) -> bool {
+        self.array.is_written()
+    }
+
     /// Shows rows from the whole length of the matrix.
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         let rows = self.axes.rows.len();
@@ -65,7 +72,7 @@ impl DenseMatrix {
 
     /// All values of a range of rows.
     pub fn dense_rows(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
-        let columns = self.axes.columns.len();
+        let columns = self.axes.columns.joinids().len();
         let length = (rows.end - rows.start).saturating_mul(columns);
         let too_large = || {
             Fault::TooLarge(length.saturating_mul(self.number_type().size() as u64))
@@ -79,7 +86,7 @@ impl DenseMatrix {
         let mut row_at = 0;
         for (row, height) in self.axes.rows.runs(rows) {
             let mut column_at = 0;
-            for (column, count) in self.axes.columns.runs(0..columns) {
+            for (column, count) in self.axes.columns.joinids().runs(0..columns) {
                 // Joinids are not negative.
                 let (row, column) = (row as u64, column as u64);
                 let mut block = self.array.read(row..row + height, column..column + count)?;
@@ -96,7 +103,7 @@ impl DenseMatrix {
     }
 
     pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
-        let columns = self.axes.columns.len();
+        let columns = self.axes.columns.joinids().len();
         let size = self.number_type().size() as u64;
         // As read, laid out, and as sparse rows, should no value be zero.
         let row = columns.saturating_mul(3 * size + 4 + EXPANDED_BYTES).max(1);
@@ -135,7 +142,7 @@ impl DenseMatrix {
 
     fn read(&self, rows: Range<u64>) -> Result<CellChunk, SourceError> {
         let dense = self.dense_rows(rows.clone())?;
-        let width = self.axes.columns.len() as usize;
+        let width = self.axes.columns.joinids().len() as usize;
         let height = (rows.end - rows.start) as usize;
         let mut sparse = Sparse {
             indptr: vec![0; height + 1],
@@ -153,6 +160,7 @@ impl DenseMatrix {
             indptr: sparse.indptr,
             genes: Numbers::UInt32(sparse.genes),
             values,
+            strays: 0,
         })
     }
 }

@@ -96,6 +96,11 @@ impl DenseArray {
         self.number_type
     }
 
+    /// Whether anything was ever written.
+    pub fn is_written(&self) -> bool {
+        !self.array.fragments.is_empty()
+    }
+
     pub fn place(&self) -> Place {
         self.array.place()
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytemuck::Pod;
 
+use super::strays::Strays;
 use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
 use crate::source::{CellChunk, NumberType, Numbers};
 use crate::with_numbers;
@@ -21,6 +22,8 @@ pub(super) struct Entries {
     pub dead: Option<Vec<bool>>,
     /// When its fragment was written.
     pub time: u64,
+    /// What was passed over.
+    pub strays: Strays,
 }
 
 /// Entries of one row that follow each other: tiles are sorted by row within a space tile, so there
@@ -120,6 +123,7 @@ pub(super) fn sort(
         indptr,
         genes: Numbers::UInt32(genes),
         values,
+        strays: 0,
     })
 }
 
@@ -182,6 +186,7 @@ mod tests {
                 times: None,
                 dead: None,
                 time: 0,
+                strays: Strays::default(),
             })
         };
         let tiles = [

@@ -7,6 +7,7 @@ mod entries;
 mod newest;
 mod position;
 mod sparse;
+mod strays;
 mod sum;
 
 use std::ops::Range;
@@ -30,7 +31,24 @@ use sparse::SparseMatrix;
 #[derive(Clone)]
 pub(super) struct Axes {
     pub rows: Arc<Joinids>,
-    pub columns: Arc<Joinids>,
+    pub columns: Columns,
+}
+
+/// The columns of a matrix.
+#[derive(Clone)]
+pub(super) enum Columns {
+    /// Those of a frame. Entries of others, which a deleted row leaves behind, are passed over.
+    Joined(Arc<Joinids>),
+    /// A list's numbers: an entry of another is damage.
+    Counted(Arc<Joinids>),
+}
+
+impl Columns {
+    pub fn joinids(&self) -> &Joinids {
+        match self {
+            Columns::Joined(joinids) | Columns::Counted(joinids) => joinids,
+        }
+    }
 }
 
 /// A matrix of an experiment.
@@ -75,6 +93,23 @@ impl StoredMatrix {
             StoredMatrix::Sparse(matrix) => matrix.number_type(),
             StoredMatrix::Dense(matrix) => matrix.number_type(),
             StoredMatrix::Absent => NumberType::Float32,
+        }
+    }
+
+    /// Whether anything was ever written.
+    pub fn is_written(&self) -> bool {
+        match self {
+            StoredMatrix::Sparse(matrix) => matrix.cells() > 0,
+            StoredMatrix::Dense(matrix) => matrix.is_written(),
+            StoredMatrix::Absent => false,
+        }
+    }
+
+    /// Whether there may be entries of rows that nobody has, which are passed over.
+    pub fn may_have_strays(&self) -> bool {
+        match self {
+            StoredMatrix::Sparse(matrix) => !matrix.is_settled(),
+            StoredMatrix::Dense(_) | StoredMatrix::Absent => false,
         }
     }
 

@@ -96,6 +96,7 @@ pub(super) fn sort(
                 .collect(),
         ),
         values,
+        strays: 0,
     })
 }
 
@@ -103,6 +104,7 @@ pub(super) fn sort(
 mod tests {
     use super::super::entries::Run;
     use super::super::sparse::Tile;
+    use super::super::strays::Strays;
     use super::*;
 
     #[test]
@@ -117,6 +119,7 @@ mod tests {
                 times: None,
                 dead,
                 time,
+                strays: Strays::default(),
             })
         };
         let shared = |fragment| {

@@ -9,18 +9,19 @@ use crate::source::soma::tiledb::whole_numbers;
 pub(super) enum Unplaced {
     /// It is not in the range that its tile spans.
     Outside,
-    /// There is no such row or column.
+    /// No row or column can have this joinid.
     Nobody(i64),
     Memory(Fault),
 }
 
-/// The positions of coordinates; those of dead cells may be any.
-pub(super) fn positions(
-    bytes: &[u8],
-    ids: &Joinids,
-    span: [i64; 2],
-    dead: Option<&[bool]>,
-) -> Result<Vec<u32>, Unplaced> {
+/// The positions of coordinates, and the cells that have none, with the joinid that nobody has.
+pub(super) struct Placed {
+    pub positions: Vec<u32>,
+    pub strays: Vec<(u32, i64)>,
+}
+
+/// The positions of coordinates.
+pub(super) fn positions(bytes: &[u8], ids: &Joinids, span: [i64; 2]) -> Result<Placed, Unplaced> {
     let mut positions: Vec<u32> = reserved(bytes.len() / 8).map_err(Unplaced::Memory)?;
     let length = span[1].wrapping_sub(span[0]);
     // Most tiles lie within one run of joinids, from which positions are counted.
@@ -38,19 +39,27 @@ pub(super) fn positions(
         }));
         return match any < 0 {
             true => Err(Unplaced::Outside),
-            false => Ok(positions),
+            false => Ok(Placed {
+                positions,
+                strays: Vec::new(),
+            }),
         };
     }
     let outside = |id: i64| id.wrapping_sub(span[0]) as u64 > length as u64;
     if whole_numbers(bytes).fold(false, |any, id| any | outside(id)) {
         return Err(Unplaced::Outside);
     }
-    for (cell, id) in whole_numbers(bytes).enumerate() {
+    let mut strays = Vec::new();
+    // A tile has fewer cells than 32 bits count.
+    for (cell, id) in (0u32..).zip(whole_numbers(bytes)) {
         match ids.position(id) {
             Some(position) => positions.push(position as u32),
-            None if dead.is_some_and(|dead| dead[cell]) => positions.push(Run::NO_ROW),
-            None => return Err(Unplaced::Nobody(id)),
+            None if id < 0 => return Err(Unplaced::Nobody(id)),
+            None => {
+                positions.push(Run::NO_ROW);
+                strays.push((cell, id));
+            }
         }
     }
-    Ok(positions)
+    Ok(Placed { positions, strays })
 }

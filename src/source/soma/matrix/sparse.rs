@@ -3,18 +3,21 @@
 //! A range of rows is in few of the tiles, which the R-tree tells; their cells are decoded and
 //! sorted into rows. Where several writes gave a cell, the newest counts (see [`super::newest`]).
 
+use std::iter::Peekable;
 use std::ops::Range;
+use std::slice::Iter;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cutter::Cutter;
 use super::entries::{Entries, Run};
-use super::position::{Unplaced, positions};
+use super::position::{Placed, Unplaced, positions};
+use super::strays::{self, Stray, Strays};
 use super::sum::{has_sum, sum_is_known};
-use super::{Axes, number_attribute};
+use super::{Axes, Columns as ColumnIds, number_attribute};
 use crate::source::error::Place;
 use crate::source::soma::joinids::Joinids;
 use crate::source::soma::tiledb::fault::{Fault, REWRITE};
-use crate::source::soma::tiledb::{Array, ColumnFile, Fragment, Lives, Scratch};
+use crate::source::soma::tiledb::{Array, ColumnFile, Fragment, Life, Lives, Scratch};
 use crate::source::{CellChunk, ChunkBudget, Chunks, NumberType, Numbers, SourceError};
 
 /// Tiles that are looked at for a sample of the values, and values of each.
@@ -30,6 +33,7 @@ pub(in crate::source::soma) struct SparseMatrix {
     /// Whether a cell may have been written several times.
     pub(super) rewritten: bool,
     exact: bool,
+    settled: bool,
     pub(super) memory: u64,
 }
 
@@ -95,7 +99,9 @@ impl SparseMatrix {
             .iter()
             .map(open)
             .collect::<Result<Vec<_>, _>>()?;
-        if u32::try_from(axes.rows.len()).is_err() || u32::try_from(axes.columns.len()).is_err() {
+        if u32::try_from(axes.rows.len()).is_err()
+            || u32::try_from(axes.columns.joinids().len()).is_err()
+        {
             return Err(place.unsupported(
                 "a matrix of more than 4,294,967,295 rows or columns",
                 REWRITE,
@@ -104,12 +110,17 @@ impl SparseMatrix {
         let timed = array.fragments.iter().any(|fragment| fragment.has_times);
         let rewritten = !array.schema.duplicates && (timed || meet(&array.fragments));
         let immortal = fragments.iter().all(|columns| columns.lives.is_immortal());
+        let settled = array
+            .fragments
+            .iter()
+            .all(|fragment| is_settled(fragment, &axes));
         Ok(SparseMatrix {
             axes,
             fragments,
             number_type,
             rewritten,
-            exact: immortal && !rewritten,
+            exact: immortal && !rewritten && settled,
+            settled,
             memory: array.folder.memory(),
             array,
         })
@@ -123,12 +134,18 @@ impl SparseMatrix {
         self.array.place()
     }
 
+    /// Whether all cells are known to have a row and a column.
+    pub fn is_settled(&self) -> bool {
+        self.settled
+    }
+
     /// Cells of all writes, whether or not they are still there.
     pub fn cells(&self) -> u64 {
         self.array.all_cells()
     }
 
-    /// Cells that are still there, where the headers tell: nothing was deleted or written again.
+    /// Cells that are still there, where the headers tell: nothing was deleted or written again, and
+    /// all have a row and a column.
     pub fn entries(&self) -> Option<u64> {
         self.exact.then(|| self.cells())
     }
@@ -143,12 +160,9 @@ impl SparseMatrix {
         };
         for (number, fragment) in self.array.fragments.iter().enumerate() {
             for (tile, [span, _]) in fragment.spans()?.iter().enumerate() {
-                // A tile of other rows is read with the nearest, so that what has no row is noticed.
+                // What has no row is read with the next, so that it is noticed.
                 let start = rows.below(span[0]).min(last);
-                let end = match span[1].checked_add(1) {
-                    Some(after) => rows.below(after).max(start + 1),
-                    None => rows.len(),
-                };
+                let end = (rows.below(span[1]) + 1).clamp(start + 1, rows.len());
                 tiles.push(Tile {
                     start,
                     end,
@@ -240,38 +254,108 @@ impl SparseMatrix {
         let mut read = |column: &ColumnFile, ids: &Joinids, span: [i64; 2]| {
             bytes.clear();
             column.read_fixed(tile.number, tile.cells, &mut buffer, &mut bytes, scratch)?;
-            positions(&bytes, ids, span, life.dead.as_deref()).map_err(|problem| match problem {
+            positions(&bytes, ids, span).map_err(|problem| match problem {
                 Unplaced::Outside => column.place().damaged(format!(
                     "a coordinate lies outside of its tile ({} to {})",
                     span[0], span[1]
                 )),
-                Unplaced::Nobody(id) => self.place().damaged(format!(
-                    "it has an entry for the joinid {id}, which obs or var does not have"
-                )),
+                Unplaced::Nobody(id) => self.nobody(id),
                 Unplaced::Memory(fault) => fault.at(&column.place()),
             })
         };
-        let row_positions = read(&columns.rows, &self.axes.rows, row_span)?;
-        let columns = read(&columns.columns, &self.axes.columns, column_span)?;
+        let mut row_places = read(&columns.rows, &self.axes.rows, row_span)?;
+        let column_places = read(&columns.columns, self.axes.columns.joinids(), column_span)?;
         scratch.give_buffers(buffer, bytes);
+        let strays = self.strays(tile, &mut row_places, &column_places, &life)?;
         let mut rows = Vec::new();
         // No older cell stands behind a dead one, unless cells were written again.
         match life.dead.take_if(|_| !self.rewritten) {
             Some(dead) => {
-                for (&row, dead) in row_positions.iter().zip(dead) {
+                for (&row, dead) in row_places.positions.iter().zip(dead) {
                     Run::push(&mut rows, if dead { Run::NO_ROW } else { row });
                 }
             }
-            None => Run::push_all(&mut rows, &row_positions),
+            None => Run::push_all(&mut rows, &row_places.positions),
         }
         Ok(Entries {
             rows,
-            columns,
+            columns: column_places.positions,
             values,
             times: life.times,
             dead: life.dead,
             time: fragment.time(),
+            strays,
         })
+    }
+
+    /// Takes the cells of a tile that have no row or no column out of its rows.
+    fn strays(
+        &self,
+        tile: &Tile,
+        rows: &mut Placed,
+        columns: &Placed,
+        life: &Life,
+    ) -> Result<Strays, SourceError> {
+        if rows.strays.is_empty() && columns.strays.is_empty() {
+            return Ok(Strays::default());
+        }
+        let dead = |cell: u32| life.dead.as_ref().is_some_and(|dead| dead[cell as usize]);
+        if let ColumnIds::Counted(_) = self.axes.columns
+            && let Some((_, id)) = columns.strays.iter().find(|(cell, _)| !dead(*cell))
+        {
+            return Err(self.nobody(*id));
+        }
+        let fragment = &self.array.fragments[tile.fragment];
+        let last = self.axes.rows.len().saturating_sub(1);
+        let (mut runs, mut dated) = (Vec::new(), Vec::new());
+        let mut by_row = rows.strays.iter().peekable();
+        let mut by_column = columns.strays.iter().peekable();
+        while let Some(cell) = [by_row.peek(), by_column.peek()]
+            .into_iter()
+            .flatten()
+            .map(|(cell, _)| *cell)
+            .min()
+        {
+            let nobody = |cells: &mut Peekable<Iter<'_, (u32, i64)>>| {
+                cells
+                    .next_if(|(other, _)| *other == cell)
+                    .map(|(_, id)| *id)
+            };
+            let (row, column) = (nobody(&mut by_row), nobody(&mut by_column));
+            let place = |placed: &Placed| i64::from(placed.positions[cell as usize]);
+            let at = [
+                row.map_or(place(rows), |id| !id),
+                column.map_or(place(columns), |id| !id),
+            ];
+            let counted_with = match row {
+                Some(id) => self.axes.rows.below(id).min(last) as u32,
+                None => rows.positions[cell as usize],
+            };
+            rows.positions[cell as usize] = Run::NO_ROW;
+            let times = life.times.as_ref();
+            if self.rewritten {
+                dated.push(Stray {
+                    row: counted_with,
+                    at,
+                    time: times.map_or(fragment.time(), |times| times[cell as usize]),
+                    fragment: tile.fragment as u32,
+                    cell,
+                    dead: dead(cell),
+                });
+            } else if !dead(cell) {
+                Run::push(&mut runs, counted_with);
+            }
+        }
+        Ok(match self.rewritten {
+            true => Strays::Dated(dated),
+            false => Strays::Counted(runs),
+        })
+    }
+
+    fn nobody(&self, id: i64) -> SourceError {
+        self.place().damaged(format!(
+            "it has an entry for the joinid {id}, which no row or column can have"
+        ))
     }
 
     /// Reads a slab: a range of rows from the tiles that have any of them.
@@ -295,7 +379,8 @@ impl SparseMatrix {
         } else {
             super::entries::sort(&rows, &entries, self.number_type)
         };
-        let chunk = read.map_err(|fault| fault.at(&self.place()))?;
+        let mut chunk = read.map_err(|fault| fault.at(&self.place()))?;
+        chunk.strays = strays::count(&rows, &entries);
         let bytes = (chunk.values.len() as u64).saturating_mul(self.entry_bytes());
         if bytes > self.memory {
             return Err(self.place().too_large(
@@ -331,6 +416,20 @@ impl SharedTile {
         *entries = Some(decoded.clone());
         Ok(decoded)
     }
+}
+
+/// Whether all cells of a fragment are known to have a row and a column: both axes have all joinids
+/// of the range in which it lies.
+fn is_settled(fragment: &Fragment, axes: &Axes) -> bool {
+    let Some([rows, columns]) = fragment.domain.as_deref() else {
+        return fragment.tiles == 0;
+    };
+    let all =
+        |ids: &Joinids, span: &[i64; 2]| match ids.position(span[0]).zip(ids.position(span[1])) {
+            Some((first, last)) => i64::try_from(last - first) == Ok(span[1] - span[0]),
+            None => false,
+        };
+    all(&axes.rows, rows) && all(axes.columns.joinids(), columns)
 }
 
 /// Whether two fragments may have the same cell.

@@ -22,7 +22,7 @@ mod tile;
 
 pub(super) use array::Array;
 pub(super) use column::{Cells, ColumnFile, DenseTiles};
-pub(super) use deletes::Lives;
+pub(super) use deletes::{Life, Lives};
 pub(super) use filter::Scratch;
 pub(super) use fragment::Fragment;
 pub(super) use schema::{Attribute, Schema};

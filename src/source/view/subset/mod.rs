@@ -448,5 +448,6 @@ fn selected(
             Some(_) => Numbers::UInt32(columns),
         },
         values: chunk.values.picked(&entries),
+        strays: chunk.strays,
     })
 }
