@@ -11,8 +11,8 @@ use hdf5_metno as hdf5;
 
 use super::container::{ArrayHeader, Attribute, Container, Element, Identity, Kind};
 use super::ffi::{self, Class, Link, RawAttribute, TypeBits};
-use super::pipeline;
 use super::heap::TextLayout;
+use super::pipeline;
 use crate::source::error::{Place, SourceError};
 use crate::source::{NumberType, Numbers};
 
