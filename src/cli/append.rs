@@ -10,13 +10,14 @@ use super::convert::{Run, give_up_on_stuck_files};
 use super::reading::{Reading, check_is_no_input, split, tell_unmatched};
 use super::report::Report;
 use super::settings::Settings;
+use super::versions::settle_versions;
 use super::signals::{Begun, end_when_asked};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ingest::{
     Appendable, Existing, Finished, IngestError, Job, RunOptions, check_apart, check_unlocked,
 };
-use crate::plan::{Plan, Widening};
+use crate::plan::{Plan, PlanOptions, VersionWish, Widening};
 use crate::progress::Event;
 use crate::source::Inputs;
 use crate::survey::Survey;
@@ -27,6 +28,7 @@ pub(super) struct Request {
     reading: Reading,
     dataset: PathBuf,
     settings: Settings,
+    wish: VersionWish,
     run: Run,
     verbosity: Verbosity,
 }
@@ -52,11 +54,13 @@ impl Request {
         }
         settings.plan = raw.joins.apply(settings.plan);
         settings.plan.widening = widening(raw.widen);
+        let wish = raw.joins.version_wish();
         let reading = raw.read.inputs(&raw.joins, &settings, paths, raw.inputs)?;
         Ok(Request {
             reading,
             dataset,
             settings,
+            wish,
             run: raw.run.checked(),
             verbosity,
         })
@@ -82,16 +86,20 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     found.tell(request.verbosity);
     let show = Show::of(request.settings.progress, request.verbosity);
     let bars = Bars::new(show);
-    let inputs = Inputs::of_paths(request.reading.inputs.clone());
-    let surveys = Survey::of_all(&inputs, request.settings.threads)?;
+    let mut inputs = Inputs::of_paths(request.reading.inputs.clone());
+    let mut surveys = Survey::of_all(&inputs, request.settings.threads)?;
     tell_unmatched(&inputs);
     for folder in [&request.dataset, &request.settings.scratch] {
         check_apart(folder, &inputs)?;
     }
+    let mut options = request.settings.plan.clone();
+    let dataset = Dataset::open(&request.dataset)?;
+    settle_versions(request.wish, &mut inputs, &mut surveys, &mut options, Some(&dataset))?;
     let append = Append {
         request,
         inputs: &inputs,
         surveys: &surveys,
+        options: &options,
         bars: &bars,
     };
     let mut attempts = 0;
@@ -114,6 +122,7 @@ struct Append<'a> {
     request: &'a Request,
     inputs: &'a Inputs,
     surveys: &'a [Survey],
+    options: &'a PlanOptions,
     bars: &'a Bars,
 }
 
@@ -131,7 +140,7 @@ impl Append<'_> {
     }
 
     fn plan(&self, dataset: &Dataset) -> Result<Plan, Error> {
-        let options = &self.request.settings.plan;
+        let options = self.options;
         let base = dataset.survey_now(self.surveys, options.gene_key.as_ref())?;
         Ok(Plan::append(self.inputs, self.surveys, options, &base)?)
     }

@@ -10,10 +10,11 @@ use super::bars::{Bars, Show};
 use super::reading::{Reading, check_is_no_input, split, tell_unmatched};
 use super::report::Report;
 use super::settings::Settings;
+use super::versions::settle_versions;
 use super::signals::{Begun, end_when_asked};
 use crate::error::{Error, ExitCode};
 use crate::ingest::{Earlier, Existing, Job, RunOptions, check_apart, check_output};
-use crate::plan::Plan;
+use crate::plan::{Plan, VersionWish};
 use crate::progress::Event;
 use crate::source::{self, Inputs};
 use crate::store::Wait;
@@ -47,6 +48,7 @@ pub(super) struct Request {
     reading: Reading,
     output: PathBuf,
     settings: Settings,
+    wish: VersionWish,
     existing: Existing,
     run: Run,
     verbosity: Verbosity,
@@ -63,11 +65,13 @@ impl Request {
             check_is_no_input(&output, "the output", usage)?;
         }
         settings.plan = raw.joins.apply(settings.plan);
+        let wish = raw.joins.version_wish();
         let reading = raw.read.inputs(&raw.joins, &settings, paths, raw.inputs)?;
         Ok(Request {
             reading,
             output,
             settings,
+            wish,
             existing: if raw.overwrite {
                 Existing::Replace
             } else {
@@ -109,13 +113,15 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     let found = &request.reading.found;
     found.tell(request.verbosity);
     let bars = Bars::new(Show::of(settings.progress, request.verbosity));
-    let inputs = Inputs::of_paths(request.reading.inputs.clone());
-    let surveys = Survey::of_all(&inputs, settings.threads)?;
+    let mut inputs = Inputs::of_paths(request.reading.inputs.clone());
+    let mut surveys = Survey::of_all(&inputs, settings.threads)?;
     tell_unmatched(&inputs);
     for folder in [&request.output, &settings.scratch] {
         check_apart(folder, &inputs)?;
     }
-    let plan = Plan::new(&inputs, &surveys, &settings.plan)?;
+    let mut options = settings.plan.clone();
+    settle_versions(request.wish, &mut inputs, &mut surveys, &mut options, None)?;
+    let plan = Plan::new(&inputs, &surveys, &options)?;
     drop(surveys);
     let options = RunOptions {
         threads: settings.threads,

@@ -9,7 +9,7 @@ use super::names::{Named, prefixes, tell_apart};
 use super::reading::Reading;
 use crate::error::Error;
 use crate::plan::{Duplicates, GeneKey, Join, PlanOptions};
-use crate::source::{OpenOptions, discover};
+use crate::source::{NameMap, OpenOptions, discover};
 use crate::store::read_text;
 
 impl From<JoinArgument> for Join {
@@ -92,12 +92,16 @@ impl JoinArguments {
             }
             add_columns.push((key.to_string(), value.to_string()));
         }
+        let gene_map = self.gene_map.as_deref();
+        let gene_map = gene_map.map(|file| NameMap::read(file, open.memory / 4));
+        let gene_map = gene_map.transpose()?;
         let inputs = named.into_iter().zip(prefixes);
         let inputs = inputs.map(|(input, cell_id_prefix)| {
             let open = OpenOptions {
                 source_name: input.name,
                 cell_id_prefix,
                 add_columns: add_columns.clone(),
+                gene_map: gene_map.clone(),
                 ..open.clone()
             };
             (input.path, open)

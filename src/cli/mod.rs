@@ -16,6 +16,7 @@ mod shell;
 mod signals;
 mod validate;
 mod verify;
+mod versions;
 
 use clap::Parser;
 use tracing_subscriber::filter::{LevelFilter, Targets};

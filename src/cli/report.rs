@@ -225,6 +225,9 @@ impl<'a> Report<'a> {
 /// How the genes of an input went together with those of the others.
 fn joined_genes(source: &SourceNote) -> Option<String> {
     let join = source.gene_join.as_ref()?;
+    if join.extra == 0 && join.missing == 0 {
+        return None;
+    }
     let all = HumanCount(join.genes);
     let shared = HumanCount(join.shared);
     let mut text = format!("{}: {shared} of {all} are shared", source.source_file);

@@ -11,6 +11,7 @@ use super::convert::give_up_on_stuck_files;
 use super::reading::{Reading, tell_unmatched};
 use super::report::print;
 use super::settings::Settings;
+use super::versions::settle_versions;
 use super::signals::{Begun, end_when_asked};
 use crate::dataset::Dataset;
 use crate::error::Error;
@@ -37,8 +38,11 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
     let bars = Bars::new(Show::of(settings.progress, verbosity));
     // What is no dataset is told before inputs are read.
     let against = raw.against.as_deref().map(Dataset::open).transpose()?;
-    let inputs = Inputs::of_paths(inputs);
-    let surveys = Survey::of_all(&inputs, settings.threads)?;
+    let mut inputs = Inputs::of_paths(inputs);
+    let mut surveys = Survey::of_all(&inputs, settings.threads)?;
+    let options = &mut settings.plan;
+    let dataset = against.as_ref();
+    settle_versions(raw.joins.version_wish(), &mut inputs, &mut surveys, options, dataset)?;
     tell_unmatched(&inputs);
     let base = match against {
         None => None,
@@ -138,6 +142,9 @@ fn text(comparison: &Comparison) -> String {
         }
     }
     let _ = writeln!(text, "genes are joined by {}", comparison.gene_key);
+    for proposal in &comparison.proposals {
+        let _ = writeln!(text, "with {proposal}");
+    }
     if let Some([cells, genes]) = comparison.result {
         let values = comparison.value_type.map(|t| format!(", values as {t}"));
         let _ = writeln!(

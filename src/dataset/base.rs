@@ -32,6 +32,15 @@ const OF_CELLS: [&str; 4] = [
 const OF_GENES: [&str; 2] = ["gene_id", "gene_integer_id"];
 
 impl Dataset {
+    /// Who the genes are by their identifiers or names, from code that is not asynchronous.
+    pub(crate) fn list_of_genes_now(&self) -> Result<GeneList, DatasetError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| StoreError::from_io("start threads to read", self.path(), source))?;
+        runtime.block_on(self.list_of_genes(&GeneKey::IdsOrNames))
+    }
+
     /// [`Dataset::survey`], from code that is not asynchronous.
     pub fn survey_now(
         &self,

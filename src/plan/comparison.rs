@@ -6,6 +6,7 @@ use rustc_hash::FxHashSet;
 use serde::Serialize;
 
 use super::join::described;
+use super::joined_genes::proposals;
 use super::kinds::united;
 use super::planner::Planner;
 use super::{BaseSurvey, GeneJoin, GeneKey, Plan, PlanError, PlanOptions};
@@ -22,6 +23,9 @@ pub struct Comparison {
     pub result: Option<[u64; 2]>,
     /// The type of the values that would be written.
     pub value_type: Option<ValueType>,
+    /// Options under which more genes would be shared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub proposals: Vec<String>,
     /// Why the inputs are refused, with what helps.
     pub refusal: Option<String>,
 }
@@ -83,6 +87,7 @@ impl Comparison {
         };
         let gene_key = planner.gene_key();
         let joined = planner.genes()?;
+        let proposals = proposals(&planner, &joined.joins);
         let genes = joined.joins.into_iter().zip(joined.warnings);
         let mut known = base.map_or_else(FxHashSet::default, |base| base.cells_again.clone());
         let first = first_columns(surveys, base);
@@ -119,6 +124,7 @@ impl Comparison {
             });
         }
         Ok(Comparison {
+            proposals,
             gene_key,
             inputs: compared,
             result: planned.as_ref().ok().map(|plan| [plan.cells, plan.genes]),

@@ -7,7 +7,9 @@ use super::genes::check_exact;
 use super::known_genes::{Grow, Joining, KnownGenes};
 use super::planner::Planner;
 use super::repeated_names::Trust;
-use super::{GeneIndex, GeneJoin, GeneKey, GeneList, GenePlan, Join, PlanError};
+use super::{
+    GeneIndex, GeneJoin, GeneKey, GeneList, GenePlan, IdVersions, Join, PlanError, PlanOptions,
+};
 use crate::survey::{STABLE_IDS, Survey};
 
 /// The genes of a dataset, and how those of each input are these.
@@ -130,7 +132,7 @@ impl Planner<'_> {
                 keys: (changed || by_ids).then_some(keys),
                 key,
                 learned_ids,
-                id_versions: self.options.id_versions,
+                id_versions: self.id_versions(),
             },
             joins: joined.joins,
             warnings: joined.warnings,
@@ -143,7 +145,15 @@ impl Planner<'_> {
     }
 
     pub(super) fn key_reader(&self, key: &GeneKey) -> KeyReader<'_> {
-        KeyReader::new(self.inputs, key.clone(), self.options.id_versions)
+        KeyReader::new(self.inputs, key.clone(), self.id_versions())
+    }
+
+    /// Whether versions of identifiers tell genes apart; once they did not, they never do.
+    fn id_versions(&self) -> IdVersions {
+        match self.base {
+            Some(base) if base.id_versions == IdVersions::Strip => IdVersions::Strip,
+            _ => self.options.id_versions,
+        }
     }
 
     fn digest(&self, key: &GeneKey, number: usize) -> Option<String> {
@@ -173,7 +183,7 @@ impl Planner<'_> {
             GeneKey::Column(_) => GeneList::of_column(keys.clone()),
             _ => GeneList::of_names(keys.clone(), Some(&base.gene_ids)),
         };
-        Ok(list.under(self.options.id_versions))
+        Ok(list.under(self.id_versions()))
     }
 
     /// By what genes are known: what was asked for, what the dataset's were, or what is usual.
@@ -206,6 +216,45 @@ impl Planner<'_> {
             _ => GeneKey::IdsOrNames,
         }
     }
+}
+
+/// Other options under which inputs would have more genes in common.
+pub(super) fn proposals(planner: &Planner<'_>, joins: &[GeneJoin]) -> Vec<String> {
+    let shared = |joins: &[GeneJoin]| joins.iter().map(|join| join.shared).sum::<u64>();
+    let versions = |survey: &Survey| survey.gene_lists.versions.iter().any(|of| of.with > 0);
+    let with = |change: &dyn Fn(&mut PlanOptions)| {
+        let mut options = planner.options.clone();
+        // What would be shared, not what would be added.
+        options.join = Join::Inner;
+        change(&mut options);
+        let other = Planner {
+            options: &options,
+            ..*planner
+        };
+        other.genes().map_or(0, |genes| shared(&genes.joins))
+    };
+    let now = with(&|_| ());
+    let complete = joins.iter().all(|join| join.extra + join.missing == 0);
+    if complete || planner.base.is_none() && joins.len() < 2 {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut propose = |flag: &str, then: u64| {
+        if then > now {
+            found.push(format!("{flag}: {} more genes would be shared", then - now));
+        }
+    };
+    if planner.id_versions() == IdVersions::Keep && planner.surveys.iter().any(versions) {
+        let strip = with(&|options| options.id_versions = IdVersions::Strip);
+        propose("--gene-id-version strip", strip);
+    }
+    if planner.options.gene_key.is_some() {
+        propose("no --gene-key", with(&|options| options.gene_key = None));
+    } else {
+        let by_name = with(&|options| options.gene_key = Some(GeneKey::Id));
+        propose("--gene-key gene_id", by_name);
+    }
+    found
 }
 
 /// What is gathered of all inputs.

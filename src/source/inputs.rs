@@ -116,6 +116,21 @@ impl Inputs {
         Ok(self.get(number)?.files())
     }
 
+    /// Changes how an input is opened from now on; one that came open stays as it is.
+    ///
+    /// # Panics
+    /// Where there is no such number.
+    pub fn change(&mut self, number: usize, change: impl FnOnce(&mut OpenOptions)) {
+        if let Input::Path(_, options, known) = &mut self.inputs[number] {
+            change(options);
+            *known = OnceLock::new();
+        }
+        let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(known, _)| *known != number);
+        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(&number);
+    }
+
     /// Keeps an input open from now on: it learned something that it must not forget.
     ///
     /// # Panics

@@ -45,6 +45,7 @@ pub use error::SourceError;
 pub use format::{Format, detect};
 pub use hdf5::watch;
 pub use inputs::Inputs;
+pub use lists::NameMap;
 pub use number::{NumberType, Numbers};
 pub use options::{GeneId, MainMatrix, Names, OpenOptions, Orientation, RawUse};
 pub use search::{Discovered, PassedOver, discover, inputs_of};
@@ -187,8 +188,12 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, S
         true => Box::new(view::Labelled::over(source, options)?),
     };
     let chosen = options.cells_where.is_some() || options.genes.is_some();
-    if chosen || options.limit.is_some() {
-        return Ok(Box::new(view::Subset::over(source, options)?));
+    let source = match chosen || options.limit.is_some() {
+        false => source,
+        true => Box::new(view::Subset::over(source, options)?),
+    };
+    if options.gene_map.is_some() || !options.strip_versions.is_empty() {
+        return Ok(Box::new(view::Identified::over(source, options)?));
     }
     Ok(source)
 }

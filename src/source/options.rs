@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::Place;
-use super::{Format, Selection, SourceError};
+use super::{Format, NameMap, Selection, SourceError};
 
 /// How an input is opened. The default reads everything that the format holds.
 ///
@@ -68,6 +68,12 @@ pub struct OpenOptions {
     /// The genes that are taken, by their names; all without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub genes: Option<Vec<String>>,
+    /// What the names of genes stand for, where an input does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gene_map: Option<NameMap>,
+    /// Columns of genes whose Ensembl identifiers lose their versions; `gene_id` stands for names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub strip_versions: Vec<String>,
 }
 
 impl OpenOptions {
@@ -165,6 +171,8 @@ impl Default for OpenOptions {
             cells_where: None,
             limit: None,
             genes: None,
+            gene_map: None,
+            strip_versions: Vec::new(),
             genomes: Vec::new(),
             feature_types: Vec::new(),
             gene_id: GeneId::default(),

@@ -50,6 +50,11 @@ impl<'a> StableId<'a> {
         })
     }
 
+    /// Whether it is a copy on Y of a gene of X.
+    pub fn is_copy(&self) -> bool {
+        !self.copy.is_empty()
+    }
+
     /// Whether it has a version.
     pub fn is_versioned(&self) -> bool {
         self.version.is_some()

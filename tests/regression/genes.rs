@@ -349,3 +349,198 @@ fn r316_genes_are_joined_by_identifier_where_they_have_one() {
     assert_eq!(named(&output), of(&[&wanted[..], &more].concat()));
     verified(&output, &[&inputs[..], &[e]].concat());
 }
+
+const VERSIONED: [&str; 4] = [
+    "ENSG00000000001.3",
+    "ENSG00000182378.15",
+    "ENSG00000182378.15_PAR_Y",
+    "RP11-34P13.7",
+];
+const PLAIN: [&str; 4] = [
+    "RP11-34P13.7",
+    "ENSG00000182378_PAR_Y",
+    "ENSG00000000001",
+    "ENSG00000182378",
+];
+
+/// What a dataset says of its genes in a column.
+fn genes_of(dataset: &Path, column: &str) -> Vec<Option<String>> {
+    texts(
+        table(dataset, TableName::Genes)
+            .column_by_name(column)
+            .unwrap(),
+    )
+}
+
+/// `ENSG….3` of one file and `ENSG…` of another were two genes in an outer join.
+#[test]
+fn versions_of_identifiers_do_not_double_genes() {
+    let folder = Folder::new();
+    let inputs = folder.paths(["a.h5ad", "b.h5ad"]);
+    h5ad(&inputs[0], "a", &VERSIONED, None, 1.0);
+    h5ad(&inputs[1], "b", &PLAIN, None, 11.0);
+    let [a, b] = &inputs[..] else { panic!() };
+    let output = folder.path("out.slaf");
+    let [one, x, y, clone] = [PLAIN[2], PLAIN[3], PLAIN[1], PLAIN[0]];
+    let of_a = [
+        ("a0", one, 1.0),
+        ("a0", x, 2.0),
+        ("a0", y, 3.0),
+        ("a0", clone, 4.0),
+    ];
+    let of_b = [
+        ("b0", clone, 11.0),
+        ("b0", y, 12.0),
+        ("b0", one, 13.0),
+        ("b0", x, 14.0),
+    ];
+    let wanted = of(&[of_a, of_b].concat());
+    for inputs in [[a, b], [b, a]] {
+        let inputs: Vec<PathBuf> = inputs.map(PathBuf::clone).to_vec();
+        for join in ["exact", "outer", "inner"] {
+            convert(&inputs, &output, &["--join", join, "--overwrite"]).succeeded();
+            assert_eq!(named(&output), wanted, "{join}");
+            verified(&output, &inputs);
+        }
+    }
+    let kept: Vec<_> = VERSIONED.iter().map(|id| Some(id.to_string())).collect();
+    convert(&inputs, &output, &["--overwrite"]).succeeded();
+    assert_eq!(genes_of(&output, "gene_id_version"), kept);
+    // Asked for, they are kept, and validate tells what they cost.
+    let keep = ["--join", "outer", "--gene-id-version", "keep"];
+    convert(&inputs, &output, &[&keep[..], &["--overwrite"]].concat()).succeeded();
+    assert_eq!(Dataset::open(&output).unwrap().config().n_genes, 7);
+    let (run, report) = validate(&inputs, &keep);
+    assert_eq!(run.code, Some(0), "{report}");
+    let proposal = report["proposals"][0].as_str().unwrap();
+    assert!(proposal.contains("--gene-id-version strip"), "{report}");
+    assert_eq!(report["inputs"][1]["genes"]["shared"], 1);
+    let (_, report) = validate(&inputs, &[]);
+    assert_eq!(report["inputs"][1]["genes"]["shared"], 4, "{report}");
+}
+
+/// The same in an append, whichever side has the versions; and for ever after.
+#[test]
+fn versions_of_identifiers_do_not_double_genes_in_an_append() {
+    let folder = Folder::new();
+    let inputs = folder.paths(["a.h5ad", "b.h5ad", "c.h5ad"]);
+    h5ad(&inputs[0], "a", &VERSIONED, None, 1.0);
+    h5ad(&inputs[1], "b", &PLAIN, None, 11.0);
+    h5ad(
+        &inputs[2],
+        "c",
+        &["ENSG00000000001.4", "ENSG00000000009.1"],
+        None,
+        21.0,
+    );
+    let output = folder.path("out.slaf");
+    for [first, second] in [[0, 1], [1, 0]] {
+        let [first, second] = [&inputs[first], &inputs[second]];
+        convert(&[first.clone()], &output, &["--overwrite"]).succeeded();
+        append(second, &output, &[]).succeeded();
+        append(&inputs[2], &output, &["--join", "outer"]).succeeded();
+        assert_eq!(Dataset::open(&output).unwrap().config().n_genes, 5);
+        let run = append(&inputs[2], &output, &["--gene-id-version", "keep"]).refused(3);
+        says(&run, &["without the versions"]);
+        verified(&output, &[first.clone(), second.clone(), inputs[2].clone()]);
+    }
+}
+
+/// The column gene_ids likewise; two genes never become one.
+#[test]
+fn versions_are_kept_where_two_genes_would_become_one() {
+    let folder = Folder::new();
+    let inputs = folder.paths(["a.h5ad", "b.h5ad", "c.h5ad"]);
+    let ids = ["ENSG00000000001.3", "ENSG00000000002.1"];
+    h5ad(&inputs[0], "a", &["g", "h"], Some(&ids), 1.0);
+    h5ad(
+        &inputs[1],
+        "b",
+        &["H", "G"],
+        Some(&["ENSG00000000002", "ENSG00000000001"]),
+        11.0,
+    );
+    let twice = ["ENSG00000000001.3", "ENSG00000000001.4"];
+    h5ad(&inputs[2], "c", &["g", "h"], Some(&twice), 21.0);
+    let output = folder.path("out.slaf");
+    convert(&inputs[..2], &output, &[]).succeeded();
+    let wanted = [
+        ("a0", "g", 1.0),
+        ("a0", "h", 2.0),
+        ("b0", "h", 11.0),
+        ("b0", "g", 12.0),
+    ];
+    assert_eq!(named(&output), of(&wanted));
+    let kept = ids.map(|id| Some(id.to_string()));
+    assert_eq!(genes_of(&output, "gene_ids_version"), kept);
+    verified(&output, &inputs[..2]);
+    let both = [inputs[1].clone(), inputs[2].clone()];
+    let outer = ["--join", "outer", "--overwrite"];
+    convert(&both, &output, &outer).succeeded();
+    assert_eq!(Dataset::open(&output).unwrap().config().n_genes, 4);
+    let strip = [&outer[..], &["--gene-id-version", "strip"]].concat();
+    let run = convert(&both, &output, &strip).refused(3);
+    says(&run, &["c.h5ad", twice[0], twice[1]]);
+}
+
+/// Names are mapped to identifiers, so that files with and without them are joined by these.
+#[test]
+fn a_gene_map_gives_identifiers_to_names() {
+    let folder = Folder::new();
+    let inputs = folder.paths(["a.h5ad", "b.h5ad"]);
+    h5ad(
+        &inputs[0],
+        "a",
+        &["g", "h", "i"],
+        Some(&["M1", "M2", "M3"]),
+        1.0,
+    );
+    h5ad(&inputs[1], "b", &["old", "g", "new"], None, 11.0);
+    let map = folder.path("map.tsv");
+    std::fs::write(&map, "old\tM2\ng\tM1\nx\tM7\n").unwrap();
+    let output = folder.path("out.slaf");
+    let flags = ["--join", "outer", "--gene-map", map.to_str().unwrap()];
+    let mut command = slaf(&["convert"]);
+    command.args(&inputs).arg(&output).args(flags);
+    let run = Run::of(&mut command).succeeded();
+    assert!(
+        run.stdout.contains("1 of 3 genes have no identifier in"),
+        "{}",
+        run.stdout
+    );
+    let wanted = [
+        ("a0", "g", 1.0),
+        ("a0", "h", 2.0),
+        ("a0", "i", 3.0),
+        ("b0", "h", 11.0),
+        ("b0", "g", 12.0),
+        ("b0", "new", 13.0),
+    ];
+    assert_eq!(named(&output), of(&wanted));
+    verified(&output, &inputs);
+    // The map is a part of the job.
+    std::fs::write(&map, "old\tM3\ng\tM1\n").unwrap();
+    let run = Run::of(
+        slaf(&["verify"])
+            .arg(&output)
+            .arg("--against")
+            .args(&inputs),
+    );
+    assert_ne!(run.code, Some(0));
+    assert!(run.stderr.contains("--gene-map"), "{}", run.stderr);
+    // A name of several identifiers is told, and joins nothing.
+    std::fs::write(&map, "old\tM2\ng\tM1\ng\tM9\n").unwrap();
+    let overwrite = [&flags[..], &["--overwrite"]].concat();
+    let run = convert(&inputs, &output, &overwrite).refused(3);
+    says(&run, &["\"g\"", "b.h5ad"]);
+    for (text, mention) in [("q\tM1\n", "none of whose genes"), ("q\n", "two columns")] {
+        std::fs::write(&map, text).unwrap();
+        let run = convert(&inputs, &output, &overwrite).refused(3);
+        says(&run, &[mention, "--gene-map"]);
+    }
+    let folder = folder.path("folder");
+    std::fs::create_dir(&folder).unwrap();
+    let flags = ["--gene-map", folder.to_str().unwrap()];
+    let run = convert(&inputs, &output, &flags).refused(3);
+    says(&run, &["regular file"]);
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{
-    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, JoinArgument,
+    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, GeneIdVersionArgument, JoinArgument,
     OrientationArgument, ProgressArgument, ValueTypeArgument,
 };
 use crate::source::Pattern;
@@ -189,9 +189,19 @@ pub(in crate::cli) struct JoinArguments {
     pub join: JoinArgument,
 
     /// The column of var by which genes are known ("gene_id" for their names) [default: gene_ids where
-    /// all inputs have it, else their names]
+    /// all inputs have it; where only some have, genes without are known by name]
     #[arg(long, value_name = "COLUMN")]
     pub gene_key: Option<String>,
+
+    /// Versions of Ensembl identifiers (ENSG00000141510.17): joined without them (strip), with them
+    /// (keep), or without where one input has none (auto); a column keeps what they were
+    #[arg(long, value_name = "WHAT", default_value = "auto")]
+    pub gene_id_version: GeneIdVersionArgument,
+
+    /// A file that gives genes of inputs without gene_ids their identifiers: two columns, name and
+    /// identifier, or GTF; may be gzip-compressed
+    #[arg(long, value_name = "FILE")]
+    pub gene_map: Option<PathBuf>,
 
     /// Columns, layers and embeddings of cells: likewise
     #[arg(long, default_value = "exact")]

@@ -11,7 +11,7 @@ pub(in crate::cli) use groups::{
     JoinArguments, ReadArguments, ResourceArguments, RunArguments, WriteArguments,
 };
 pub(in crate::cli) use values::{
-    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, JoinArgument,
+    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, GeneIdVersionArgument, JoinArgument,
     ProgressArgument, ValueTypeArgument,
 };
 

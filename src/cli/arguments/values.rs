@@ -83,6 +83,13 @@ impl From<OrientationArgument> for Orientation {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+pub(in crate::cli) enum GeneIdVersionArgument {
+    Auto,
+    Strip,
+    Keep,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub(in crate::cli) enum JoinArgument {
     Exact,
     Outer,

@@ -6,7 +6,10 @@
 
 mod cells;
 mod features;
+mod name_map;
 mod table;
 
 pub(super) use cells::CellList;
 pub(super) use features::read_features;
+pub(super) use name_map::Meaning;
+pub use name_map::NameMap;

@@ -1,6 +1,7 @@
 //! Inputs seen otherwise than they are: with other names, with columns of the user's, or only a part
 //! of their cells and genes.
 
+mod identified;
 mod labelled;
 mod subset;
 mod unique;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use arrow::array::{RecordBatch, StringArray};
 
+pub(super) use identified::Identified;
 pub(super) use labelled::Labelled;
 pub(super) use subset::Subset;
 pub(in crate::source) use unique::{UniqueNames, renamed, with_names};
