@@ -176,6 +176,9 @@ impl GeneIndex {
         let begins_the_same =
             list.len() <= self.len() && *list.keys() == self.list.keys().slice(0, list.len());
         let by_ids = self.key == GeneKey::IdsOrNames;
+        if *list == self.list || (!by_ids && begins_the_same && list.len() == self.len()) {
+            return Ok(GeneMap::Same);
+        }
         let places: Vec<u32> = if by_ids {
             let genes = (0..list.len()).zip(0u32..);
             let place = |(gene, here)| match (list.id(gene), begins_the_same) {

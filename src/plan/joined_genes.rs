@@ -31,6 +31,12 @@ impl Planner<'_> {
         let key = self.gene_key();
         let reader = self.key_reader(&key);
         let list_of = |number: usize| reader.keys(number, self.digest(&key, number).as_deref());
+        if let ([only], None) = (self.surveys, self.base) {
+            if let GeneKey::Column(_) = key {
+                list_of(0)?;
+            }
+            return Ok(self.of_one(key, only.description.genes));
+        }
         let mut known = KnownGenes::new(&key, self.trust());
         let (first, begin) = match self.base {
             Some(base) => {
@@ -138,6 +144,29 @@ impl Planner<'_> {
             warnings: joined.warnings,
             refusal: joined.refusal,
         })
+    }
+
+    /// The genes of a single input, which are joined with no others.
+    fn of_one(&self, key: GeneKey, count: u64) -> JoinedGenes {
+        JoinedGenes {
+            plan: GenePlan {
+                join: self.options.join,
+                key,
+                keys: None,
+                ids: None,
+                learned_ids: Default::default(),
+                id_versions: self.id_versions(),
+            },
+            count,
+            joins: vec![GeneJoin {
+                genes: count,
+                shared: count,
+                same_order: true,
+                ..GeneJoin::default()
+            }],
+            warnings: vec![Vec::new()],
+            refusal: None,
+        }
     }
 
     fn path(&self, number: usize) -> &Path {

@@ -71,7 +71,7 @@ pub(super) struct KnownGenes {
     by_id: HashMap<String, u32>,
     names: HashMap<String, Name>,
     lists: Vec<PathBuf>,
-    first: Option<GeneList>,
+    first: Option<(GeneList, Vec<RepeatedName>)>,
     /// Digests of the keys of all lists.
     seen: HashSet<u128>,
     /// A key that two genes of one list have, and that list.
@@ -99,13 +99,16 @@ impl KnownGenes {
     pub fn add(&mut self, new: &Joining<'_>) -> Added {
         let (list, number) = (new.list, self.lists.len());
         self.lists.push(new.path.to_path_buf());
+        if self.is_first_again(new) {
+            return self.add_again(list);
+        }
         let repeated = match self.key {
             GeneKey::Column(_) => HashMap::new(),
             _ => repeated(list, new.repeated, self.trust),
         };
         let mut refusal = self.repeats(list, number);
         let mut exempt = !self.seen.insert(digest(list));
-        let is_first = self.first.as_ref().is_some_and(|first| first == list);
+        let is_first = self.is_first(list);
         exempt |= number == 0;
         let places: Vec<u32> = match is_first {
             true => (0u32..).take(list.len()).collect(),
@@ -139,12 +142,37 @@ impl KnownGenes {
             refusal = refusal.or(found);
         }
         if self.first.is_none() {
-            self.first = Some(list.clone());
+            self.first = Some((list.clone(), new.repeated.to_vec()));
         }
         Added {
             join,
             refusal: refusal.filter(|_| number > 0),
             contradicted,
+        }
+    }
+
+    fn is_first(&self, list: &GeneList) -> bool {
+        let first = self.first.as_ref();
+        first.is_some_and(|(first, _)| first == list)
+    }
+
+    /// Whether a list is the first in all that it says.
+    fn is_first_again(&self, new: &Joining<'_>) -> bool {
+        let first = self.first.as_ref();
+        first.is_some_and(|(first, repeated)| first == new.list && repeated == new.repeated)
+    }
+
+    /// Joins the first list again: what it says is known.
+    fn add_again(&mut self, list: &GeneList) -> Added {
+        let known = self.genes.len();
+        for known in self.genes.iter_mut().take(list.len()) {
+            known.found += 1;
+        }
+        let places: Vec<u32> = (0u32..).take(list.len()).collect();
+        Added {
+            join: GeneJoin::of(list, &places, known, |place| self.genes[place].key.clone()),
+            refusal: None,
+            contradicted: None,
         }
     }
 
@@ -175,7 +203,7 @@ impl KnownGenes {
         if let (Some(key), None) = (&key, &self.twice) {
             self.twice = Some((key.clone(), number));
         }
-        if self.first.as_ref().is_none_or(|first| first == list) {
+        if self.first.is_none() || self.is_first(list) {
             return None;
         }
         let (key, of) = key.map(|key| (key, number)).or(self.twice.clone())?;
