@@ -10,8 +10,8 @@ use super::convert::{Run, give_up_on_stuck_files};
 use super::reading::{Reading, check_is_no_input, split, tell_unmatched};
 use super::report::Report;
 use super::settings::Settings;
-use super::versions::settle_versions;
 use super::signals::{Begun, end_when_asked};
+use super::versions::settle_versions;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ingest::{
@@ -94,7 +94,13 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     }
     let mut options = request.settings.plan.clone();
     let dataset = Dataset::open(&request.dataset)?;
-    settle_versions(request.wish, &mut inputs, &mut surveys, &mut options, Some(&dataset))?;
+    settle_versions(
+        request.wish,
+        &mut inputs,
+        &mut surveys,
+        &mut options,
+        Some(&dataset),
+    )?;
     let append = Append {
         request,
         inputs: &inputs,

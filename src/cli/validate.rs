@@ -11,8 +11,8 @@ use super::convert::give_up_on_stuck_files;
 use super::reading::{Reading, tell_unmatched};
 use super::report::print;
 use super::settings::Settings;
-use super::versions::settle_versions;
 use super::signals::{Begun, end_when_asked};
+use super::versions::settle_versions;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::plan::{Comparison, GeneJoin};
@@ -42,7 +42,13 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
     let mut surveys = Survey::of_all(&inputs, settings.threads)?;
     let options = &mut settings.plan;
     let dataset = against.as_ref();
-    settle_versions(raw.joins.version_wish(), &mut inputs, &mut surveys, options, dataset)?;
+    settle_versions(
+        raw.joins.version_wish(),
+        &mut inputs,
+        &mut surveys,
+        options,
+        dataset,
+    )?;
     tell_unmatched(&inputs);
     let base = match against {
         None => None,

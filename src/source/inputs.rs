@@ -121,9 +121,10 @@ impl Inputs {
     /// # Panics
     /// Where there is no such number.
     pub fn change(&mut self, number: usize, change: impl FnOnce(&mut OpenOptions)) {
-        if let Input::Path(_, options, known) = &mut self.inputs[number] {
-            change(options);
-            *known = OnceLock::new();
+        if let Input::Path(slot) = &mut self.inputs[number] {
+            change(&mut slot.options);
+            slot.known = OnceLock::new();
+            slot.source = Mutex::default();
         }
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
         open.retain(|(known, _)| *known != number);

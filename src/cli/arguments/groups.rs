@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{
-    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, GeneIdVersionArgument, JoinArgument,
-    OrientationArgument, ProgressArgument, ValueTypeArgument,
+    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, GeneIdVersionArgument,
+    JoinArgument, OrientationArgument, ProgressArgument, ValueTypeArgument,
 };
 use crate::source::Pattern;
 
