@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn files_are_listed_with_long_names() {
         let long = format!("{}/matrix.mtx", "d".repeat(200));
-        let record = format!(" path={long}\n");
+        let record = format!(" path={long}.gz\n");
         let pax = format!("{}{record}", record.len() + 3);
         let archive = [
             member("folder/", b'5', b""),
@@ -362,8 +362,39 @@ mod tests {
         );
         assert_eq!(archive[found[1].at as usize], 7);
         assert_eq!(found.len(), 3);
-        assert_eq!(found[2].name, long);
+        assert_eq!(found[2].name, format!("{long}.gz"));
         assert_eq!(archive[found[2].at as usize], b'x');
+    }
+
+    #[test]
+    fn what_comes_later_counts_and_links_are_followed() {
+        let mut link = member("b", b'1', b"");
+        link[157..160].copy_from_slice(b"./a");
+        link[148..156].copy_from_slice(b"        ");
+        let sum: u64 = link.iter().map(|&byte| u64::from(byte)).sum();
+        link[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        let first = member("a", b'0', b"first");
+        let later = member("./a", b'0', b"later");
+        let archive = [first.clone(), link.clone(), later].concat();
+        let found = list(&archive).unwrap();
+        let text = |member: &Member| &archive[member.at as usize..][..member.bytes as usize];
+        assert_eq!(found[0].name, "a");
+        assert_eq!(text(&found[0]), b"later");
+        assert_eq!(
+            (found[1].name.as_str(), text(&found[1])),
+            ("b", &b"first"[..])
+        );
+        assert!(list(&link).is_err(), "what it leads to is missing");
+        for kind in [b'S', b'M'] {
+            let message = list(&member("a", kind, b"")).unwrap_err().to_string();
+            assert!(message.contains("unpack"), "{message}");
+        }
+        let all = member("g", b'g', b"9 size=1\n");
+        assert!(list(&[all, first.clone()].concat()).is_err());
+        for damaged in [&b"9 size=x\n"[..], b"99 size=1\n", b"9 size=1 ", b"size"] {
+            let header = member("x", b'x', damaged);
+            assert!(list(&[header, first.clone()].concat()).is_err());
+        }
     }
 
     proptest! {
