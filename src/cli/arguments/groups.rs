@@ -161,7 +161,8 @@ pub(in crate::cli) struct ResourceArguments {
     #[arg(short = '@', long, env = "SLAF_THREADS", help_heading = "Resources")]
     pub threads: Option<usize>,
 
-    /// Folder for temporary files, which matrices sorted by gene need: about 12 bytes for each
+    /// Folder for temporary files, which HDF5 files in archives and matrices sorted by gene need: the
+    /// size of the file, or about 12 bytes for each
     /// non-zero [default: the system's]
     #[arg(long, env = "SLAF_SCRATCH_DIR", help_heading = "Resources")]
     pub scratch_dir: Option<PathBuf>,
