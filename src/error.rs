@@ -145,7 +145,7 @@ fn of_table(error: &TableError) -> ExitCode {
     match error {
         TableError::Store(error) => of_store(error),
         TableError::Lance { .. } | TableError::Arrow { .. } => ExitCode::Failed,
-        TableError::Taken { .. } => ExitCode::Refused,
+        TableError::Taken { .. } | TableError::Damaged { .. } => ExitCode::Refused,
     }
 }
 

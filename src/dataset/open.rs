@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, DatasetConfig, DatasetError};
-use crate::table::{TableFolder, TableName};
+use crate::table::{TableError, TableFolder, TableName};
 
 /// A complete dataset: config.json and the versions of the tables that it describes.
 #[derive(Debug, Clone)]
@@ -82,21 +82,21 @@ impl Dataset {
             .get(table.key())
             .map_or(table.folder(), String::as_str);
         let path = self.path.join(folder);
-        let uri = TableFolder::new(path.clone()).uri()?;
         let version = self.versions.get(table.key()).copied();
-        let builder = lance::dataset::builder::DatasetBuilder::from_uri(&uri);
-        let builder = match version {
-            Some(version) => builder.with_version(version),
-            None => builder,
+        let folder = TableFolder::new(path.clone());
+        let missing = |source| DatasetError::MissingVersion {
+            path: path.clone(),
+            version: version.unwrap_or(0),
+            source: Box::new(source),
         };
-        builder
-            .load()
-            .await
-            .map_err(|source| DatasetError::MissingVersion {
-                path,
-                version: version.unwrap_or(0),
-                source: Box::new(source),
-            })
+        if !folder.has(version)? {
+            let place = path.display().to_string();
+            return Err(missing(lance::Error::not_found(place)));
+        }
+        match folder.open(version).await {
+            Err(TableError::Lance { source, .. }) => Err(missing(*source)),
+            other => Ok(other?),
+        }
     }
 }
 

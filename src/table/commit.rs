@@ -8,14 +8,21 @@ use lance::Dataset;
 use lance::dataset::CommitBuilder;
 use lance::dataset::builder::DatasetBuilder;
 use lance::dataset::transaction::{Operation, TransactionBuilder};
-use lance_table::format::Fragment;
+use lance_table::format::{DataFile, Fragment};
 
-use super::{Layout, TableError};
+use super::blocks::checked;
+use super::guard::guarded;
+use super::{Layout, TableError, manifest};
 use crate::plan::JobId;
 use crate::store::{StoreError, sync_file, sync_folder};
 
 /// The property of a Lance transaction that names the job.
 pub const JOB_PROPERTY: &str = "slaf.job";
+
+/// Bytes that Lance keeps of what it read of files, for each table that is open; by default 1 GiB
+/// of what describes them, and 6 GiB of indices.
+const METADATA_CACHE: usize = 32 << 20;
+const INDEX_CACHE: usize = 1 << 20;
 
 /// The folder of one Lance table.
 #[derive(Debug, Clone)]
@@ -52,13 +59,11 @@ impl TableFolder {
     /// The newest version, if the table has one.
     pub async fn newest(&self) -> Result<Option<Dataset>, TableError> {
         // Lance cannot tell a table without versions from one whose files it cannot read.
-        if !self.path.join("_versions").is_dir() || self.manifests()?.is_empty() {
+        let manifests = self.manifests()?;
+        if manifests.is_empty() {
             return Ok(None);
         }
-        let opened = Dataset::open(&self.uri()?).await;
-        opened
-            .map(Some)
-            .map_err(|e| TableError::lance("open", &self.path, e))
+        self.open(None).await.map(Some)
     }
 
     /// The manifests, without the temporary files of killed commits.
@@ -71,9 +76,35 @@ impl TableFolder {
 
     /// The table in one of its versions.
     pub async fn at(&self, version: u64) -> Result<Dataset, TableError> {
-        let builder = DatasetBuilder::from_uri(self.uri()?).with_version(version);
-        let opened = builder.load().await;
-        opened.map_err(|e| TableError::lance("open", &self.path, e))
+        self.open(Some(version)).await
+    }
+
+    /// Whether there is a version, or any.
+    pub(crate) fn has(&self, version: Option<u64>) -> Result<bool, TableError> {
+        Ok(manifest::of_version(&self.manifests()?, version).is_some())
+    }
+
+    /// The table in one of its versions, or the newest.
+    pub(crate) async fn open(&self, version: Option<u64>) -> Result<Dataset, TableError> {
+        if let Some(manifest) = manifest::of_version(&self.manifests()?, version) {
+            manifest::check(manifest)?;
+        }
+        let builder = DatasetBuilder::from_uri(self.uri()?)
+            .with_metadata_cache_size_bytes(METADATA_CACHE)
+            .with_index_cache_size_bytes(INDEX_CACHE);
+        let builder = match version {
+            Some(version) => builder.with_version(version),
+            None => builder,
+        };
+        guarded("open", &self.path, builder.load()).await
+    }
+
+    /// Checks a data file of the table.
+    ///
+    /// # Errors
+    /// [`TableError::Damaged`] where it is missing, or not what was written.
+    pub(crate) fn check_file(&self, file: &DataFile) -> Result<(), TableError> {
+        checked(&self.path, file).map(|_| ())
     }
 
     /// The version that a job committed, if it did; durable when this returns. `before` is the
@@ -209,10 +240,8 @@ impl TableFolder {
 
     /// The job that made a version of the table.
     async fn owner_of(&self, table: &Dataset) -> Result<Option<String>, TableError> {
-        let transaction = table
-            .read_transaction()
-            .await
-            .map_err(|e| TableError::lance("read the history of", &self.path, e))?;
+        let transaction = table.read_transaction();
+        let transaction = guarded("read the history of", &self.path, transaction).await?;
         let properties = transaction.and_then(|transaction| transaction.transaction_properties);
         Ok(properties.and_then(|properties| properties.get(JOB_PROPERTY).cloned()))
     }

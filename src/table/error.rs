@@ -16,6 +16,9 @@ pub enum TableError {
         path: PathBuf,
         source: Box<lance::Error>,
     },
+    /// A file is not as it was written.
+    #[error("{path} is damaged: {problem}")]
+    Damaged { path: PathBuf, problem: String },
     /// Columns do not go together.
     #[error("cannot build rows of {path}")]
     Arrow {

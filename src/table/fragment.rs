@@ -10,10 +10,12 @@ use lance_io::object_store::ObjectStore;
 use lance_table::format::{DataFile, Fragment};
 use uuid::Uuid;
 
+use super::data_file::name_with_hash;
+use super::hashing::{HashingWriter, WrittenHash};
 use super::{Layout, TableError, TableFolder};
 use crate::plan::JobId;
 use crate::source::blocks::bytes_of;
-use crate::store::{sync_file, sync_folder};
+use crate::store::{Named, sync_file, sync_folder};
 
 /// Rows of a batch given to Lance at once; measured to be encoded fastest.
 const BATCH_ROWS: usize = 1 << 18;
@@ -35,6 +37,7 @@ pub struct FragmentWriter {
     layout: Layout,
     folder: PathBuf,
     name: String,
+    hash: WrittenHash,
     rows: u64,
 }
 
@@ -62,6 +65,8 @@ impl FragmentWriter {
             data_cache_bytes: Some(buffers),
             ..FileWriterOptions::default()
         };
+        let (output, hash) = HashingWriter::over(output);
+        let output = Box::new(output);
         let writer = create_writer(layout.files(), output, layout.lance().clone(), options);
         let writer = writer.map_err(lance)?;
         Ok(FragmentWriter {
@@ -69,6 +74,7 @@ impl FragmentWriter {
             layout: layout.clone(),
             folder: path.join("data"),
             name,
+            hash,
             rows: 0,
         })
     }
@@ -96,19 +102,23 @@ impl FragmentWriter {
         self.rows
     }
 
-    /// Ends the file and makes it durable. The fragment gets its number when it is committed.
+    /// Ends the file, names it after its bytes and makes it durable. The fragment gets its number
+    /// when it is committed.
     pub async fn finish(mut self) -> Result<Fragment, TableError> {
         let lance = |e| TableError::lance("write", &self.folder, e);
         let summary = self.writer.finish().await.map_err(lance)?;
         crate::failpoint::reach("data-file-written");
         // Lance does not sync local files.
         sync_file(&self.folder.join(&self.name))?;
+        let name = name_with_hash(&self.name, self.hash.digest());
+        std::fs::rename(self.folder.join(&self.name), self.folder.join(&name))
+            .named("rename", &self.folder.join(&self.name))?;
         sync_folder(&self.folder)?;
         crate::failpoint::reach("data-file-synced");
         let (fields, columns) = data_file_columns(self.layout.files(), self.layout.lance());
         let mut fragment = Fragment::new(0);
         fragment.files.push(DataFile::new(
-            self.name,
+            name,
             fields,
             columns,
             self.layout.files(),

@@ -1,14 +1,19 @@
 //! The Lance tables of a dataset: their schemas, and writing them so that nothing is visible before
 //! its commit.
 
+mod blocks;
 mod column;
 mod commit;
+mod data_file;
 mod embedding;
 mod error;
 mod ffi;
 mod fragment;
 mod frame;
+mod guard;
+mod hashing;
 mod layout;
+mod manifest;
 mod orphans;
 mod reader;
 mod row_digest;
@@ -22,7 +27,7 @@ pub use error::TableError;
 pub use fragment::FragmentWriter;
 pub use frame::{CellRows, GeneRows, plain_text};
 pub use layout::{Fit, Layout};
-pub use reader::RowReader;
+pub use reader::{RowReader, Wanted};
 pub use row_digest::row_digest;
 pub use rows::RowsWriter;
 pub use schema::{TableName, schema};

@@ -8,6 +8,7 @@ use lance::Dataset;
 use lance_table::format::Fragment;
 
 use super::commit::{is_manifest, names_in};
+use super::guard::guarded;
 use super::{TableError, TableFolder};
 use crate::plan::JobId;
 use crate::store::StoreError;
@@ -41,9 +42,10 @@ impl TableFolder {
         orphans.retain(|name| !known.contains(name));
         if !orphans.is_empty() {
             // Older versions may have had files that the newest no longer has.
-            let lance = |e| TableError::lance("read the history of", self.path(), e);
-            for version in newest.versions().await.map_err(lance)? {
-                if let Ok(older) = newest.checkout_version(version.version).await {
+            let history = "read the history of";
+            for version in guarded(history, self.path(), newest.versions()).await? {
+                let older = newest.checkout_version(version.version);
+                if let Ok(older) = guarded(history, self.path(), older).await {
                     known.extend(files_of(&older));
                 }
             }

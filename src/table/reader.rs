@@ -1,29 +1,43 @@
 //! Reading the rows of a table, in order and in bounded memory.
+//!
+//! Rows are read block by block, each as large as may be in memory at once; see [`super::blocks`].
+//! Of tables with very many columns, a block is read in groups of columns: what Lance does for a
+//! batch takes time by the square of the columns.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, Schema};
 use futures::TryStreamExt;
 use lance::Dataset;
 use lance::dataset::scanner::{DatasetRecordBatchStream, Scanner};
 use lance_table::format::Fragment;
 
-use super::{Layout, TableError, TableFolder};
+use super::blocks::{Weights, has_texts};
+use super::guard::Guard;
+use super::{TableError, TableFolder};
 
 /// Rows of a batch, and values in all of its columns together, at most.
 const BATCH_ROWS: usize = 1 << 16;
 const BATCH_VALUES: usize = 1 << 21;
 
-/// Rows of a batch with texts, and bytes in their files. Lance makes room for eight times as many
-/// when it reads long texts.
+/// Rows of a batch with texts, and what they take in memory.
 const TEXT_ROWS: usize = 1 << 12;
-const TEXT_BYTES: u64 = 1 << 18;
+const TEXT_BYTES: u64 = 2 << 20;
 
 /// Bytes of a batch, where some texts are much longer than others: Lance copies what it cuts by
 /// bytes.
 const BATCH_BYTES: u64 = 8 << 20;
+
+/// Bytes of a block in memory: rows of numbers are read fast if they are many.
+const BLOCK_BYTES: u64 = 32 << 20;
+
+/// Columns that are read at once.
+const GROUP: usize = 128;
 
 /// Batches that are decoded ahead, on however many processors.
 const BATCHES: usize = 2;
@@ -32,48 +46,39 @@ const BATCHES: usize = 2;
 /// the same.
 const AHEAD: u64 = 16 << 20;
 
-/// Rows that are read at once from a table with these columns.
-fn batch_rows(table: &Dataset) -> usize {
-    let schema = arrow::datatypes::Schema::from(table.schema());
-    let width = |field: &std::sync::Arc<arrow::datatypes::Field>| match field.data_type() {
-        DataType::FixedSizeList(_, width) => usize::try_from(*width).unwrap_or(1),
-        _ => 1,
-    };
-    let values: usize = schema.fields().iter().map(width).sum();
-    let most = match Layout::has_texts(&schema) {
-        true => text_rows(table),
-        false => BATCH_ROWS,
-    };
-    (BATCH_VALUES / values.max(1)).max(16).min(most)
-}
-
-/// Rows of a table with texts that are so long on average.
-fn text_rows(table: &Dataset) -> usize {
-    let (mut rows, mut bytes) = (0, 0);
-    for fragment in table.fragments().iter() {
-        rows += fragment.physical_rows.unwrap_or(0) as u64;
-        let files = fragment.files.iter();
-        let sizes = files.filter_map(|file| file.file_size_bytes.get());
-        bytes += sizes.map(u64::from).sum::<u64>();
-    }
-    let fitting = TEXT_BYTES / bytes.div_ceil(rows.max(1)).max(1);
-    usize::try_from(fitting).map_or(TEXT_ROWS, |rows| rows.clamp(1, TEXT_ROWS))
-}
-
-fn scanner(table: &Dataset) -> Scanner {
-    let mut scan = table.scan();
-    scan.scan_in_order(true);
-    scan.batch_size(batch_rows(table));
-    scan.batch_size_bytes(BATCH_BYTES);
-    scan.batch_readahead(BATCHES);
-    scan.io_buffer_size(AHEAD);
-    scan
-}
-
 /// Rows of a table, batch by batch.
 pub struct RowReader {
+    guard: Guard,
+    table: Dataset,
     path: PathBuf,
-    stream: DatasetRecordBatchStream,
+    /// The columns that are read.
+    schema: Arc<Schema>,
+    fragments: VecDeque<Part>,
+    /// The fragment that is being read.
+    open: Option<OpenPart>,
+    stream: Option<DatasetRecordBatchStream>,
+}
+
+/// Rows of a fragment, by their position in it; all, where their number is not known.
+struct Part {
+    fragment: Fragment,
+    rows: Option<Range<u64>>,
+}
+
+/// A fragment, and which of its rows come next.
+struct OpenPart {
+    fragment: Fragment,
+    rows: Range<u64>,
+    weights: Weights,
+}
+
+/// Which rows and columns of a table are read.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted<'a> {
+    /// The columns in this order; all without it.
+    pub columns: Option<&'a [&'a str]>,
+    /// A range of the rows; all without it.
+    pub rows: Option<Range<u64>>,
 }
 
 impl TableFolder {
@@ -84,20 +89,43 @@ impl TableFolder {
 }
 
 impl RowReader {
+    /// Some rows and columns of a table.
+    pub async fn of(table: &Dataset, path: &Path, wanted: Wanted<'_>) -> Result<Self, TableError> {
+        let schema = Schema::from(table.schema());
+        let schema = match wanted.columns {
+            None => schema,
+            Some(columns) => {
+                let columns = columns.iter().map(|name| schema.index_of(name));
+                let columns: Result<Vec<usize>, _> = columns.collect();
+                let projected = columns.and_then(|columns| schema.project(&columns));
+                projected.map_err(|source| TableError::Arrow {
+                    path: path.to_path_buf(),
+                    source,
+                })?
+            }
+        };
+        Ok(RowReader {
+            guard: Guard::new(),
+            fragments: parts(table, wanted.rows),
+            table: table.clone(),
+            path: path.to_path_buf(),
+            schema: Arc::new(schema),
+            open: None,
+            stream: None,
+        })
+    }
+
     /// The rows of a table, or a range of them.
     pub async fn over(
         table: &Dataset,
         path: &Path,
         rows: Option<Range<u64>>,
     ) -> Result<Self, TableError> {
-        let mut scan = scanner(table);
-        if let Some(rows) = rows {
-            let length = i64::try_from(rows.end - rows.start).unwrap_or(i64::MAX);
-            let start = i64::try_from(rows.start).unwrap_or(i64::MAX);
-            scan.limit(Some(length), Some(start))
-                .map_err(|e| TableError::lance("read", path, e))?;
-        }
-        Self::of_scan(scan, path).await
+        let wanted = Wanted {
+            rows,
+            ..Wanted::default()
+        };
+        Self::of(table, path, wanted).await
     }
 
     /// The rows of one fragment of a table.
@@ -106,9 +134,10 @@ impl RowReader {
         path: &Path,
         fragment: Fragment,
     ) -> Result<Self, TableError> {
-        let mut scan = scanner(table);
-        scan.with_fragments(vec![fragment]);
-        Self::of_scan(scan, path).await
+        let mut reader = Self::of(table, path, Wanted::default()).await?;
+        let rows = rows_of(&fragment).map(|rows| 0..rows);
+        reader.fragments = VecDeque::from([Part { fragment, rows }]);
+        Ok(reader)
     }
 
     /// All rows of a table, with some of its columns.
@@ -117,23 +146,191 @@ impl RowReader {
         path: &Path,
         columns: &[&str],
     ) -> Result<Self, TableError> {
-        let mut scan = scanner(table);
-        scan.project(columns)
-            .map_err(|e| TableError::lance("read", path, e))?;
-        Self::of_scan(scan, path).await
+        let wanted = Wanted {
+            columns: Some(columns),
+            ..Wanted::default()
+        };
+        Self::of(table, path, wanted).await
     }
 
-    async fn of_scan(scan: Scanner, path: &Path) -> Result<Self, TableError> {
-        let stream = scan.try_into_stream().await;
-        Ok(RowReader {
-            path: path.to_path_buf(),
-            stream: stream.map_err(|e| TableError::lance("read", path, e))?,
-        })
+    /// The columns of all batches.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
     }
 
     /// The next rows; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, TableError> {
-        let next = self.stream.try_next().await;
-        next.map_err(|e| TableError::lance("read", &self.path, e))
+        loop {
+            if let Some(stream) = &mut self.stream {
+                let next = self.guard.run("read", &self.path, stream.try_next()).await?;
+                if next.is_some() {
+                    return Ok(next);
+                }
+                self.stream = None;
+            }
+            let Some(OpenPart {
+                fragment,
+                rows,
+                weights,
+            }) = self.next_part()?
+            else {
+                return Ok(None);
+            };
+            let first = rows.start;
+            let end = weights.end(first, rows.end, BLOCK_BYTES);
+            rows.start = end;
+            let each = weights.bytes(&(first..end)).div_ceil((end - first).max(1));
+            let block = Block {
+                table: &self.table,
+                path: &self.path,
+                fragment: fragment.clone(),
+                // Of a fragment whose rows are not counted, all are one block.
+                rows: (end < UNKNOWN).then_some(first..end),
+                each,
+            };
+            if self.schema.fields().len() <= GROUP {
+                self.stream = Some(block.stream(&self.guard, &self.schema).await?);
+            } else if let Some(batch) = block.together(&self.guard, &self.schema).await? {
+                return Ok(Some(batch));
+            }
+        }
+    }
+
+    /// The fragment of which rows are left.
+    fn next_part(&mut self) -> Result<Option<&mut OpenPart>, TableError> {
+        while self.open.as_ref().is_none_or(|open| open.rows.is_empty()) {
+            let Some(Part { fragment, rows }) = self.fragments.pop_front() else {
+                return Ok(None);
+            };
+            let weights = Weights::of(&self.table, &self.path, &fragment, &self.schema)?;
+            self.open = Some(OpenPart {
+                rows: rows.unwrap_or(UNKNOWN - 1..UNKNOWN),
+                fragment,
+                weights,
+            });
+        }
+        Ok(self.open.as_mut())
+    }
+}
+
+/// Stands for the end of a fragment whose rows are not counted.
+const UNKNOWN: u64 = u64::MAX;
+
+/// The rows of a fragment that are not deleted, if the table knows how many they are.
+fn rows_of(fragment: &Fragment) -> Option<u64> {
+    let rows = fragment.physical_rows? as u64;
+    match &fragment.deletion_file {
+        None => Some(rows),
+        Some(deleted) => rows.checked_sub(deleted.num_deleted_rows? as u64),
+    }
+}
+
+/// The fragments, or the parts of them, that have some rows of a table.
+fn parts(table: &Dataset, wanted: Option<Range<u64>>) -> VecDeque<Part> {
+    let mut parts = VecDeque::new();
+    let mut before = 0u64;
+    for fragment in table.fragments().iter() {
+        let rows = match (rows_of(fragment), &wanted) {
+            (None, _) => None,
+            (Some(rows), None) => Some(0..rows),
+            (Some(rows), Some(wanted)) => {
+                let part = wanted.start.clamp(before, before + rows) - before
+                    ..wanted.end.clamp(before, before + rows) - before;
+                before += rows;
+                Some(part)
+            }
+        };
+        if rows.as_ref().is_none_or(|rows| !rows.is_empty()) {
+            let fragment = fragment.clone();
+            parts.push_back(Part { fragment, rows });
+        }
+    }
+    parts
+}
+
+/// Rows of a fragment that are read at once.
+struct Block<'a> {
+    table: &'a Dataset,
+    path: &'a Path,
+    fragment: Fragment,
+    rows: Option<Range<u64>>,
+    /// Bytes of a row in memory.
+    each: u64,
+}
+
+impl Block<'_> {
+    async fn stream(
+        &self,
+        guard: &Guard,
+        columns: &Schema,
+    ) -> Result<DatasetRecordBatchStream, TableError> {
+        let scan = self.scan(columns);
+        let scan = scan.map_err(|e| TableError::lance("read", self.path, e))?;
+        guard.run("read", self.path, scan.try_into_stream()).await
+    }
+
+    fn scan(&self, columns: &Schema) -> Result<Scanner, lance::Error> {
+        let mut scan = self.table.scan();
+        let names: Vec<&str> = columns.fields().iter().map(|f| f.name().as_str()).collect();
+        scan.project(&names)?;
+        scan.with_fragments(vec![self.fragment.clone()]);
+        if let Some(rows) = &self.rows {
+            let number = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
+            scan.limit(Some(number(rows.end - rows.start)), Some(number(rows.start)))?;
+        }
+        scan.scan_in_order(true);
+        scan.batch_size(self.batch_rows(columns));
+        scan.batch_size_bytes(BATCH_BYTES);
+        scan.batch_readahead(BATCHES);
+        scan.io_buffer_size(AHEAD);
+        Ok(scan)
+    }
+
+    /// Rows of a batch with these columns.
+    fn batch_rows(&self, columns: &Schema) -> usize {
+        let width = |field: &Arc<arrow::datatypes::Field>| match field.data_type() {
+            DataType::FixedSizeList(_, width) => usize::try_from(*width).unwrap_or(1),
+            _ => 1,
+        };
+        let values: usize = columns.fields().iter().map(width).sum();
+        let most = match has_texts(columns) {
+            true => usize::try_from(TEXT_BYTES / self.each.max(1))
+                .map_or(TEXT_ROWS, |rows| rows.clamp(1, TEXT_ROWS)),
+            false => BATCH_ROWS,
+        };
+        (BATCH_VALUES / values.max(1)).max(16).min(most)
+    }
+
+    /// All rows as one batch, read in groups of columns.
+    async fn together(
+        &self,
+        guard: &Guard,
+        columns: &Arc<Schema>,
+    ) -> Result<Option<RecordBatch>, TableError> {
+        let arrow = |source| TableError::Arrow {
+            path: self.path.to_path_buf(),
+            source,
+        };
+        let mut all: Vec<ArrayRef> = Vec::with_capacity(columns.fields().len());
+        for group in columns.fields().chunks(GROUP) {
+            let mut stream = self.stream(guard, &Schema::new(group.to_vec())).await?;
+            let mut batches = Vec::new();
+            while let Some(batch) = guard.run("read", self.path, stream.try_next()).await? {
+                batches.push(batch);
+            }
+            if batches.is_empty() {
+                return Ok(None);
+            }
+            for column in 0..group.len() {
+                let parts: Vec<_> = batches.iter().map(|b| b.column(column).as_ref()).collect();
+                all.push(match &parts[..] {
+                    [_] => batches[0].column(column).clone(),
+                    parts => concat(parts).map_err(arrow)?,
+                });
+            }
+        }
+        RecordBatch::try_new(columns.clone(), all)
+            .map(Some)
+            .map_err(arrow)
     }
 }
