@@ -166,7 +166,7 @@ fn spec<'a>(columns: ColumnMap<'a>, gene_hashes: &'a [IdHash]) -> CooSpec<'a> {
         cell_type: IdType::UInt32,
         gene_type: IdType::UInt16,
         value_type: ValueType::UInt16,
-        gene_hashes,
+        gene_hashes: gene_hashes.into(),
     }
 }
 

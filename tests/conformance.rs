@@ -108,7 +108,7 @@ fn read_matrix(
     // Digests are tried elsewhere.
     let hashes = vec![IdHash::of(""); columns as usize];
     let spec = CooSpec {
-        gene_hashes: &hashes,
+        gene_hashes: (&hashes).into(),
         path: description.path.clone(),
         matrix: matrix.object.clone(),
         first_cell: 0,
@@ -403,7 +403,7 @@ fn tidying_counts_what_it_drops() {
         let description = source.description();
         let gene_hashes = gene_hashes(source);
         let spec = CooSpec {
-            gene_hashes: &gene_hashes,
+            gene_hashes: (&gene_hashes).into(),
             path: description.path.clone(),
             matrix: "X".into(),
             first_cell: 0,
@@ -575,7 +575,7 @@ fn read_all(open: Open, path: &Path, options: &Options) -> Result<Triplets, Stri
     let cells = description.cells;
     let gene_hashes = gene_hashes(&*source);
     let spec = CooSpec {
-        gene_hashes: &gene_hashes,
+        gene_hashes: (&gene_hashes).into(),
         path: path.into(),
         matrix: "X".into(),
         first_cell: 0,

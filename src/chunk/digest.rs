@@ -92,6 +92,9 @@ impl From<Digest> for String {
 pub struct IdHash(u64);
 
 impl IdHash {
+    /// That of no cell and no gene.
+    pub(super) const NOBODY: IdHash = IdHash(0);
+
     /// Hashes an identifier.
     pub fn of(id: &str) -> Self {
         let hash = blake3::hash(id.as_bytes());

@@ -9,7 +9,7 @@ use arrow::datatypes::{
 };
 
 use super::narrow::{Column, IdColumn, Narrow, ascend};
-use super::{CooSpec, Digest, IdHash, ValueStats};
+use super::{ColumnHashes, CooSpec, Digest, IdHash, ValueStats};
 use crate::plan::IdType;
 use crate::source::CellChunk;
 use crate::survey::ValueType;
@@ -112,11 +112,11 @@ fn row_digest<G: IdColumn, V: Column>(
     cell: IdHash,
     genes: &[G],
     values: &[V],
-    hashes: &[IdHash],
+    hashes: ColumnHashes<'_>,
 ) -> Digest {
     let mut digest = Digest::default();
     for (&gene, &value) in genes.iter().zip(values) {
-        let gene = gene.try_into().map_or(hashes[0], |gene| hashes[gene]);
+        let gene = gene.try_into().map_or(IdHash::NOBODY, |gene| hashes.of(gene));
         digest.add_entry(cell, gene, value.into());
     }
     digest
@@ -165,7 +165,7 @@ mod tests {
             cell_type: IdType::UInt32,
             gene_type: IdType::UInt16,
             value_type: ValueType::UInt16,
-            gene_hashes,
+            gene_hashes: gene_hashes.into(),
         }
     }
 

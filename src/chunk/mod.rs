@@ -18,6 +18,6 @@ pub use coo::CooBatch;
 pub use digest::{Digest, IdHash};
 pub use error::ChunkError;
 pub use layers::LayersBatch;
-pub use spec::CooSpec;
+pub use spec::{ColumnHashes, CooSpec};
 pub use stats::ValueStats;
 pub use tidy::Tidied;

@@ -24,5 +24,33 @@ pub struct CooSpec<'a> {
     pub gene_type: IdType,
     pub value_type: ValueType,
     /// The hash of each gene's identifier, by its number in the dataset.
-    pub gene_hashes: &'a [IdHash],
+    pub gene_hashes: ColumnHashes<'a>,
+}
+
+/// The hashes of the identifiers of columns: of all, or of those from one on that an input has.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnHashes<'a> {
+    /// The number in the dataset of the first.
+    pub first: u32,
+    pub own: &'a [IdHash],
+}
+
+impl ColumnHashes<'_> {
+    /// The hash of a column by its number in the dataset.
+    pub(super) fn of(&self, column: usize) -> IdHash {
+        let place = column.wrapping_sub(self.first as usize);
+        self.own.get(place).copied().unwrap_or(IdHash::NOBODY)
+    }
+}
+
+impl<'a> From<&'a [IdHash]> for ColumnHashes<'a> {
+    fn from(own: &'a [IdHash]) -> Self {
+        ColumnHashes { first: 0, own }
+    }
+}
+
+impl<'a> From<&'a Vec<IdHash>> for ColumnHashes<'a> {
+    fn from(own: &'a Vec<IdHash>) -> Self {
+        Self::from(&own[..])
+    }
 }

@@ -17,6 +17,9 @@ use crate::progress::Event;
 use crate::source::{self, CellSource, OpenOptions};
 use crate::verify::{Against, Verification, verify};
 
+/// Bytes for the program, Lance and the tables, beside chunks of inputs.
+const READING: u64 = 192 << 20;
+
 /// Verifies a dataset and tells what is wrong with it.
 pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(), Error> {
     let memory = enough_memory(arguments.memory)?;
@@ -46,6 +49,7 @@ pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(
             source: &**source,
             number: *number,
             threads,
+            memory: memory.saturating_sub(READING) / 2,
         })
         .collect();
     let bars = Bars::new(Show::of(arguments.progress, verbosity));

@@ -110,6 +110,26 @@ fn file_of(job: &JobId) -> PathBuf {
     Path::new(CELL_HASHES).join(format!("{}.u64", job.short()))
 }
 
+/// The XXH3 hash of the bytes of a small file, in hexadecimal digits; `None` where it is missing.
+pub(crate) fn hash_of_file(path: &Path) -> Result<Option<String>, StoreError> {
+    let found = match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        other => other.named("open", path)?,
+    };
+    // A pipe would wait for somebody to write.
+    if !found.is_file() {
+        return Ok(Some("no file".into()));
+    }
+    let mut file = File::open(path).named("open", path)?;
+    let (mut digest, mut block) = (Xxh3::new(), vec![0; BLOCK]);
+    loop {
+        match file.read(&mut block).named("read", path)? {
+            0 => return Ok(Some(hex(&digest))),
+            bytes => digest.update(&block[..bytes]),
+        }
+    }
+}
+
 fn hex(digest: &Xxh3) -> String {
     format!("{:016x}", digest.digest())
 }

@@ -82,6 +82,9 @@ pub struct DatasetConfig {
     /// Files of the hashes of all cells' identifiers, in the order of the cells.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cell_hashes: Vec<CellHashes>,
+    /// The XXH3 hash of uns.json, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uns_xxh3: Option<String>,
     /// By what the genes of several inputs were joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gene_key: Option<GeneKey>,

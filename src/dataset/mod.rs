@@ -19,7 +19,7 @@ pub use believed::BrokenJob;
 pub use category_list::CategoryList;
 pub use cell_hashes::{CELL_HASHES, CellHashes};
 pub(crate) use cell_hashes::{
-    CellHashWriter, HashFile, IdHasher, remove_unnamed_hashes, unnamed_hashes,
+    CellHashWriter, HashFile, IdHasher, hash_of_file, remove_unnamed_hashes, unnamed_hashes,
 };
 pub(crate) use cell_ids::CellIds;
 pub use census::{Census, CensusRange, UNNAMED};

@@ -17,7 +17,7 @@ use super::genes::DatasetGenes;
 use super::tables::{Tables, TargetTable};
 use super::target::Target;
 use crate::chunk::Digest;
-use crate::dataset::{CellHashes, Checkpoint, ConfigFile, Dataset, DatasetConfig, UNS};
+use crate::dataset::{CellHashes, Checkpoint, ConfigFile, Dataset, DatasetConfig, UNS, hash_of_file};
 use crate::plan::{Described, Plan, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::{Inputs, SourceError};
@@ -48,6 +48,7 @@ impl Commit<'_> {
             },
             digests: before.map_or_else(BTreeMap::new, |before| before.digests.clone()),
             cell_hashes: self.hashes_before().to_vec(),
+            uns_xxh3: None,
         };
         for (&table, of_job) in self.tables {
             self.progress.report(Event::Committing { table });
@@ -69,7 +70,7 @@ impl Commit<'_> {
             let version = committed.version;
             tables.versions.insert(table.key().to_string(), version);
         }
-        self.write_uns()?;
+        tables.uns_xxh3 = self.write_uns()?;
         let dataset = describe(self.inputs, self.checkpoint, before, tables)?;
         // Genes, cells and what is neither were read since the first look; nothing is after this.
         self.check_inputs().map_err(IngestError::ChangedLate)?;
@@ -218,9 +219,10 @@ impl Commit<'_> {
 
     /// Writes what is neither a table nor a matrix: that of a single input as it is, that of several
     /// under their names. One input's is in memory at a time.
-    fn write_uns(&self) -> Result<(), IngestError> {
+    /// Returns the hash of the file.
+    fn write_uns(&self) -> Result<Option<String>, IngestError> {
         if !self.plan().uns {
-            return Ok(());
+            return Ok(None);
         }
         let path = self.target.folder().join(UNS);
         crate::failpoint::reach("before-uns");
@@ -253,7 +255,10 @@ impl Commit<'_> {
         });
         match unread {
             Some(error) => Err(error.into()),
-            None => Ok(written?),
+            None => {
+                written?;
+                Ok(hash_of_file(&path)?)
+            }
         }
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct CommittedTables {
     pub versions: BTreeMap<String, u64>,
     pub digests: BTreeMap<String, Digest>,
     pub cell_hashes: Vec<CellHashes>,
+    /// The hash of uns.json, if the job wrote it.
+    pub uns_xxh3: Option<String>,
 }
 
 /// Describes the dataset that a job has made, or appended to. `before` is what its config said
@@ -118,6 +120,7 @@ pub(super) fn describe(
             .chain(sources)
             .collect(),
         cell_hashes: committed.cell_hashes,
+        uns_xxh3: committed.uns_xxh3.or(old.uns_xxh3),
         column_notes: column_notes(plan, &old.column_notes),
         gene_key: plan.is_joined().then(|| plan.gene_plan.key.clone()),
         learned_gene_ids: {

@@ -10,9 +10,10 @@ use super::shard_writer::ShardWriter;
 use super::tables::Tables;
 use super::target::Target;
 use super::{IngestError, RunOptions};
-use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
+use crate::chunk::{ColumnHashes, ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
 use crate::plan::{GeneMap, Plan, ShardPart, ShardTable};
 use crate::progress::{Event, Progress};
+use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, ChunkBudget, Inputs, SourceError};
 
 /// Measured with chunks of a few kilobytes: the program, Lance and what the allocator keeps.
@@ -114,11 +115,13 @@ impl ShardRun<'_> {
             self.turn_matrices(plan, part, shard.table, &*source)?;
             let cells = match shard.table {
                 ShardTable::CellPairs => {
-                    // By their numbers in the dataset, of which only this input's are asked for.
-                    let before = plan.inputs[part.input].cells.start as usize;
-                    let mut cells = vec![IdHash::of(""); before];
-                    let own = source.cell_ids(0..source.description().cells)?;
-                    cells.extend(IdHash::of_all(&own));
+                    let mut cells = Vec::new();
+                    let mut blocks = RowBlocks::new(0..source.description().cells, 1);
+                    while let Some(rows) = blocks.next() {
+                        let ids = source.cell_ids(rows)?;
+                        blocks.held(ids.values().len() as u64);
+                        cells.extend(IdHash::of_all(&ids));
+                    }
                     cells
                 }
                 _ => Vec::new(),
@@ -238,33 +241,38 @@ impl ShardRun<'_> {
         let description = open.source.description();
         // Cells were counted to fit 32 bits.
         let first_cell = input.cells.start as u32;
+        // By their numbers in the dataset, of which only this input's are asked for.
+        let own_cells = ColumnHashes {
+            first: first_cell,
+            own: &open.cells,
+        };
         let (columns, genes, dataset_genes, column_hashes, first_row) = match table {
             ShardTable::Expression | ShardTable::Layers => (
                 ColumnMap::from(open.genes),
                 description.genes,
                 plan.genes,
-                &self.genes.hashes,
+                ColumnHashes::from(&self.genes.hashes),
                 input.cells.start,
             ),
             ShardTable::CellPairs if first_cell == 0 => (
                 ColumnMap::Same,
                 description.cells,
                 plan.cells,
-                &open.cells,
+                own_cells,
                 0,
             ),
             ShardTable::CellPairs => (
                 ColumnMap::Shifted(first_cell),
                 description.cells,
                 plan.cells,
-                &open.cells,
+                own_cells,
                 input.cells.start,
             ),
             ShardTable::GenePairs => (
                 ColumnMap::Same,
                 plan.genes,
                 plan.genes,
-                &self.genes.hashes,
+                ColumnHashes::from(&self.genes.hashes),
                 0,
             ),
         };

@@ -168,25 +168,13 @@ impl RowReader {
                 }
                 self.stream = None;
             }
-            let Some(OpenPart {
-                fragment,
-                rows,
-                weights,
-            }) = self.next_part()?
-            else {
+            let Some(block) = self.next_block()? else {
                 return Ok(None);
             };
-            let first = rows.start;
-            let end = weights.end(first, rows.end, BLOCK_BYTES);
-            rows.start = end;
-            let each = weights.bytes(&(first..end)).div_ceil((end - first).max(1));
             let block = Block {
                 table: &self.table,
                 path: &self.path,
-                fragment: fragment.clone(),
-                // Of a fragment whose rows are not counted, all are one block.
-                rows: (end < UNKNOWN).then_some(first..end),
-                each,
+                cut: block,
             };
             if self.schema.fields().len() <= GROUP {
                 self.stream = Some(block.stream(&self.guard, &self.schema).await?);
@@ -196,9 +184,26 @@ impl RowReader {
         }
     }
 
-    /// The fragment of which rows are left.
-    fn next_part(&mut self) -> Result<Option<&mut OpenPart>, TableError> {
-        while self.open.as_ref().is_none_or(|open| open.rows.is_empty()) {
+    /// The rows that are read next.
+    fn next_block(&mut self) -> Result<Option<Cut>, TableError> {
+        loop {
+            if let Some(OpenPart {
+                fragment,
+                rows,
+                weights,
+            }) = self.open.as_mut().filter(|open| !open.rows.is_empty())
+            {
+                let first = rows.start;
+                let end = weights.end(first, rows.end, BLOCK_BYTES);
+                rows.start = end;
+                let bytes = weights.bytes(&(first..end));
+                return Ok(Some(Cut {
+                    fragment: fragment.clone(),
+                    // Of a fragment whose rows are not counted, all are one block.
+                    rows: (end < UNKNOWN).then_some(first..end),
+                    each: bytes.div_ceil((end - first).max(1)),
+                }));
+            }
             let Some(Part { fragment, rows }) = self.fragments.pop_front() else {
                 return Ok(None);
             };
@@ -209,7 +214,6 @@ impl RowReader {
                 weights,
             });
         }
-        Ok(self.open.as_mut())
     }
 }
 
@@ -249,13 +253,17 @@ fn parts(table: &Dataset, wanted: Option<Range<u64>>) -> VecDeque<Part> {
 }
 
 /// Rows of a fragment that are read at once.
-struct Block<'a> {
-    table: &'a Dataset,
-    path: &'a Path,
+struct Cut {
     fragment: Fragment,
     rows: Option<Range<u64>>,
     /// Bytes of a row in memory.
     each: u64,
+}
+
+struct Block<'a> {
+    table: &'a Dataset,
+    path: &'a Path,
+    cut: Cut,
 }
 
 impl Block<'_> {
@@ -273,8 +281,8 @@ impl Block<'_> {
         let mut scan = self.table.scan();
         let names: Vec<&str> = columns.fields().iter().map(|f| f.name().as_str()).collect();
         scan.project(&names)?;
-        scan.with_fragments(vec![self.fragment.clone()]);
-        if let Some(rows) = &self.rows {
+        scan.with_fragments(vec![self.cut.fragment.clone()]);
+        if let Some(rows) = &self.cut.rows {
             let number = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
             scan.limit(Some(number(rows.end - rows.start)), Some(number(rows.start)))?;
         }
@@ -294,7 +302,7 @@ impl Block<'_> {
         };
         let values: usize = columns.fields().iter().map(width).sum();
         let most = match has_texts(columns) {
-            true => usize::try_from(TEXT_BYTES / self.each.max(1))
+            true => usize::try_from(TEXT_BYTES / self.cut.each.max(1))
                 .map_or(TEXT_ROWS, |rows| rows.clamp(1, TEXT_ROWS)),
             false => BATCH_ROWS,
         };

@@ -1,13 +1,15 @@
 //! Comparing a dataset with the inputs it was made from.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use arrow::array::{AsArray, Float64Array, UInt32Array};
+use arrow::array::{Array, AsArray, Float64Array, UInt32Array};
 use arrow::datatypes::{Float64Type, UInt32Type};
 use tokio::runtime::Handle;
 
 use super::columns::{self, Compared};
 use super::cursor::RowCursor;
+use super::entries::Rows;
 use super::files::Tables;
 use super::frames::Frames;
 use super::genes;
@@ -19,10 +21,13 @@ use crate::plan::{GeneMap, IdType, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::{Axis, CellSource, ChunkBudget, Matrix, OpenOptions, Part, PendingChunk};
 use crate::survey::ValueType;
-use crate::table::TableName;
+use crate::table::{RowReader, TableName, Wanted};
 
-/// Bytes of a chunk that is compared.
-const CHUNK: u64 = 8 << 20;
+/// Bytes of a chunk that is compared, and those that are in memory at once for each of its bytes:
+/// as it was read, as columns, and what the allocator keeps.
+const LARGEST_CHUNK: u64 = 8 << 20;
+const SMALLEST_CHUNK: u64 = 64 << 10;
+const COPIES: u64 = 4;
 
 /// An input of a dataset, opened as it was when it was converted.
 pub struct Against<'a> {
@@ -31,6 +36,8 @@ pub struct Against<'a> {
     pub number: usize,
     /// Threads that read it.
     pub threads: usize,
+    /// Bytes that chunks of it may take in memory, in all threads together.
+    pub memory: u64,
 }
 
 impl Dataset {
@@ -63,6 +70,8 @@ pub(super) struct Comparison<'a> {
     pub dataset: &'a Dataset,
     pub tables: &'a Tables,
     pub frames: &'a Frames,
+    /// Which rows the tables of non-zeros have.
+    pub rows: &'a BTreeMap<TableName, Rows>,
     pub progress: &'a dyn Progress,
     pub runtime: &'a Handle,
 }
@@ -210,7 +219,12 @@ impl Against<'_> {
             return Ok(());
         };
         let path = with.dataset.path().join(name.folder());
-        let Some(mut cursor) = RowCursor::open(with.runtime, open, &path, &column, first)? else {
+        let own = match (table, with.rows.get(&name)) {
+            (_, None) => return Ok(()),
+            (ShardTable::GenePairs, Some(all)) => 0..all.count,
+            (_, Some(all)) => all.of_source(self.number),
+        };
+        let Some(mut cursor) = RowCursor::open(with.runtime, open, &path, &column, own)? else {
             problems.add(Problem::new(
                 name.key(),
                 format!("the column {column} is missing"),
@@ -228,7 +242,6 @@ impl Against<'_> {
             ShardTable::CellPairs => with.frames.cells.len() as u64,
             _ => with.frames.genes.len() as u64,
         };
-        let hashes = vec![IdHash::of(""); usize::try_from(dataset_genes).unwrap_or(usize::MAX)];
         let spec = CooSpec {
             path: description.path.clone(),
             matrix: matrix.object.clone(),
@@ -239,12 +252,14 @@ impl Against<'_> {
             cell_type: IdType::UInt32,
             gene_type: IdType::UInt32,
             value_type: ValueType::Float64,
-            gene_hashes: &hashes,
+            // Digests are taken of what was written, not of this.
+            gene_hashes: (&[][..]).into(),
         };
         self.source.check_order(&matrix.name)?;
         self.source.prepare(&matrix.name, &|_| ())?;
+        let share = self.memory / (COPIES * (self.threads as u64 + 1));
         let budget = ChunkBudget {
-            bytes: CHUNK,
+            bytes: share.clamp(SMALLEST_CHUNK, LARGEST_CHUNK),
             cells: u64::MAX,
         };
         let chunks = self.source.chunks(&matrix.name, 0..rows, budget)?;
@@ -259,10 +274,10 @@ impl Against<'_> {
             table,
             source: self.source,
             first,
+            with,
         };
         in_order(self.threads, chunks, read, |(end, expected)| {
-            let found = cursor.until(first + end)?;
-            of.compare(&expected, &found, problems)?;
+            of.compare(&expected, &mut cursor, first + end, problems)?;
             let entries = expected.rows() as u64;
             with.progress.report(Event::Verified { entries });
             Ok(())
@@ -283,53 +298,46 @@ struct Matrices<'a> {
     table: ShardTable,
     source: &'a dyn CellSource,
     first: u64,
+    with: &'a Comparison<'a>,
 }
 
 impl Matrices<'_> {
+    /// Compares what a chunk has with the rows of the table before `end`, block by block.
     fn compare(
         &self,
         expected: &CooBatch,
-        found: &Found,
+        cursor: &mut RowCursor<'_>,
+        end: u64,
         problems: &mut Problems,
     ) -> Result<(), VerifyError> {
         let rows = expected.cell_ids.as_primitive::<UInt32Type>().values();
         let columns = expected.gene_ids.as_primitive::<UInt32Type>().values();
         let values = expected.values.as_primitive::<Float64Type>().values();
         let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
-        if rows[..] == found.rows[..]
-            && columns[..] == found.columns[..]
-            && values.iter().zip(&found.values).all(|(a, b)| same(*a, *b))
-        {
-            return Ok(());
-        }
+        let (missing, extra) = ("a missing value", "a value that the input lacks");
+        let mut e = 0;
         // Side by side, as two sorted lists.
-        let (mut e, mut f) = (0, 0);
-        while e < rows.len() || f < found.rows.len() {
-            let left = (e < rows.len()).then(|| (rows[e], columns[e]));
-            let right = (f < found.rows.len()).then(|| (found.rows[f], found.columns[f]));
-            match (left, right) {
-                (Some(a), Some(b)) if a == b => {
-                    if !same(values[e], found.values[f]) {
-                        self.note(a, "another value", values[e], found.values[f], problems)?;
-                    }
-                    (e, f) = (e + 1, f + 1);
-                }
-                (Some(a), b) if b.is_none_or(|b| a < b) => {
-                    self.note(a, "a missing value", values[e], 0.0, problems)?;
+        while let Some(found) = cursor.before(end)? {
+            for f in 0..found.rows.len() {
+                let right = (found.rows[f], found.columns[f]);
+                while e < rows.len() && (rows[e], columns[e]) < right {
+                    self.note((rows[e], columns[e]), missing, [values[e], 0.0], problems)?;
                     e += 1;
                 }
-                (_, Some(b)) => {
-                    self.note(
-                        b,
-                        "a value that the input lacks",
-                        0.0,
-                        found.values[f],
-                        problems,
-                    )?;
-                    f += 1;
+                if e == rows.len() || (rows[e], columns[e]) > right {
+                    self.note(right, extra, [0.0, found.values[f]], problems)?;
+                    continue;
                 }
-                _ => break,
+                if !same(values[e], found.values[f]) {
+                    let pair = [values[e], found.values[f]];
+                    self.note(right, "another value", pair, problems)?;
+                }
+                e += 1;
             }
+        }
+        while e < rows.len() {
+            self.note((rows[e], columns[e]), missing, [values[e], 0.0], problems)?;
+            e += 1;
         }
         Ok(())
     }
@@ -338,45 +346,50 @@ impl Matrices<'_> {
         &self,
         at: (u32, u32),
         what: &str,
-        expected: f64,
-        found: f64,
+        [expected, found]: [f64; 2],
         problems: &mut Problems,
     ) -> Result<(), VerifyError> {
-        let problem = Problem::new(&self.place, what).differing(expected, found);
-        let cell = |id: u32| {
-            let row = u64::from(id).saturating_sub(self.first);
-            let known = row < self.source.description().cells;
-            match known
-                .then(|| self.source.cell_ids(row..row + 1))
-                .transpose()?
-            {
-                Some(ids) => Ok::<_, VerifyError>(ids.value(0).to_string()),
-                None => Ok(id.to_string()),
-            }
+        problems.note(&self.place, what, |problem| {
+            let problem = problem.differing(expected, found);
+            Ok(match self.table {
+                ShardTable::Expression | ShardTable::Layers => {
+                    problem.at_cell(self.cell(at.0)?).at_gene(self.gene(at.1)?)
+                }
+                ShardTable::CellPairs => {
+                    problem.at_cell(format!("{} and {}", self.cell(at.0)?, self.cell(at.1)?))
+                }
+                ShardTable::GenePairs => {
+                    problem.at_gene(format!("{} and {}", self.gene(at.0)?, self.gene(at.1)?))
+                }
+            })
+        })
+    }
+
+    /// What a cell is called in the input.
+    fn cell(&self, id: u32) -> Result<String, VerifyError> {
+        let row = u64::from(id).checked_sub(self.first);
+        match row.filter(|&row| row < self.source.description().cells) {
+            Some(row) => Ok(self.source.cell_ids(row..row + 1)?.value(0).to_string()),
+            None => Ok(id.to_string()),
+        }
+    }
+
+    /// What a gene is called in the dataset, which has it at a place of its own.
+    fn gene(&self, id: u32) -> Result<String, VerifyError> {
+        let Some(table) = self.with.tables.get(&TableName::Genes) else {
+            return Ok(id.to_string());
         };
-        let gene = |id: u32| {
-            let row = u64::from(id);
-            let known = row < self.source.description().genes;
-            match known
-                .then(|| self.source.gene_ids(row..row + 1))
-                .transpose()?
-            {
-                Some(ids) => Ok::<_, VerifyError>(ids.value(0).to_string()),
-                None => Ok(id.to_string()),
-            }
+        let path = self.with.dataset.path().join(TableName::Genes.folder());
+        let wanted = Wanted {
+            columns: Some(&["gene_id"]),
+            rows: Some(u64::from(id)..u64::from(id) + 1),
         };
-        problems.add(match self.table {
-            ShardTable::Expression | ShardTable::Layers => {
-                problem.at_cell(cell(at.0)?).at_gene(gene(at.1)?)
-            }
-            ShardTable::CellPairs => {
-                problem.at_cell(format!("{} and {}", cell(at.0)?, cell(at.1)?))
-            }
-            ShardTable::GenePairs => {
-                problem.at_gene(format!("{} and {}", gene(at.0)?, gene(at.1)?))
-            }
-        });
-        Ok(())
+        let runtime = self.with.runtime;
+        let mut rows = runtime.block_on(RowReader::of(table, &path, wanted))?;
+        let batch = runtime.block_on(rows.next())?;
+        let names = batch.as_ref().and_then(|b| b.column(0).as_string_opt::<i32>());
+        let name = names.filter(|names| names.len() == 1 && names.is_valid(0));
+        Ok(name.map_or_else(|| id.to_string(), |names| names.value(0).to_string()))
     }
 }
 

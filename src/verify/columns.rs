@@ -168,12 +168,14 @@ impl Compared {
         let (expected, found) = (expected?, found?);
         let names = names.as_string::<i32>();
         for place_of in (0..same.len()).filter(|&row| !same.value(row)) {
-            let name = names.value(place_of / each);
-            let problem = Problem::new(&place, "another value")
-                .differing(expected.value(place_of), found.value(place_of));
-            problems.add(match self.axis {
-                Axis::Cells => problem.at_cell(name),
-                Axis::Genes => problem.at_gene(name),
+            problems.note_at(&place, "another value", |problem| {
+                let name = names.value(place_of / each);
+                let problem =
+                    problem.differing(expected.value(place_of), found.value(place_of));
+                match self.axis {
+                    Axis::Cells => problem.at_cell(name),
+                    Axis::Genes => problem.at_gene(name),
+                }
             });
         }
         Ok(())

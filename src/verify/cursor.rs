@@ -1,5 +1,6 @@
 //! Walking through the rows of one matrix in a table of non-zeros.
 
+use std::ops::Range;
 use std::path::Path;
 
 use arrow::array::{AsArray, Float64Array, RecordBatch, UInt32Array};
@@ -9,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::VerifyError;
 use super::against::{Found, nonzero};
-use crate::table::{RowReader, TableError};
+use crate::table::{RowReader, TableError, Wanted};
 
 /// Rows that were read but not yet given out.
 struct Block {
@@ -23,74 +24,67 @@ pub(super) struct RowCursor<'a> {
     runtime: &'a Handle,
     path: &'a Path,
     reader: RowReader,
-    column: usize,
     block: Option<Block>,
 }
 
 impl<'a> RowCursor<'a> {
-    /// Begins at a row of the matrix; `None` where the table lacks the column.
+    /// Begins at the first of some rows of the table; `None` where it lacks the column.
     pub fn open(
         runtime: &'a Handle,
         table: &lance::Dataset,
         path: &'a Path,
         column: &str,
-        first: u64,
+        rows: Range<u64>,
     ) -> Result<Option<Self>, VerifyError> {
         let fields = &table.schema().fields;
-        let Some(column) = fields.iter().position(|field| field.name == column) else {
+        let [row, gene, ..] = &fields[..] else {
             return Ok(None);
         };
-        let reader = runtime.block_on(RowReader::over(table, path, None))?;
-        let mut cursor = RowCursor {
+        if !fields.iter().skip(2).any(|field| field.name == column) {
+            return Ok(None);
+        }
+        let wanted = Wanted {
+            columns: Some(&[&row.name, &gene.name, column]),
+            rows: Some(rows),
+        };
+        Ok(Some(RowCursor {
             runtime,
             path,
-            reader,
-            column,
+            reader: runtime.block_on(RowReader::of(table, path, wanted))?,
             block: None,
-        };
-        if first > 0 {
-            cursor.until(first)?;
-        }
-        Ok(Some(cursor))
+        }))
     }
 
-    /// The rows from where the last call ended to a row of the matrix, without those that are zero.
-    pub fn until(&mut self, end: u64) -> Result<Found, VerifyError> {
-        let mut found = Found {
-            rows: Vec::new(),
-            columns: Vec::new(),
-            values: Vec::new(),
+    /// The next rows before a row of the matrix, as many as were read at once, without those that
+    /// are zero; `None` where all before it were given out.
+    pub fn before(&mut self, end: u64) -> Result<Option<Found>, VerifyError> {
+        let block = match self.block.take() {
+            Some(block) => block,
+            None => match self.runtime.block_on(self.reader.next())? {
+                Some(batch) => self.block_of(&batch)?,
+                None => return Ok(None),
+            },
         };
-        loop {
-            let block = match self.block.take() {
-                Some(block) => block,
-                None => match self.runtime.block_on(self.reader.next())? {
-                    Some(batch) => self.block_of(&batch)?,
-                    None => return Ok(found),
-                },
-            };
-            let before = block
-                .rows
-                .values()
-                .partition_point(|&row| u64::from(row) < end);
-            let part = nonzero(
-                &block.rows.slice(0, before),
-                &block.columns.slice(0, before),
-                &block.values.slice(0, before),
-            );
-            found.rows.extend(part.rows);
-            found.columns.extend(part.columns);
-            found.values.extend(part.values);
-            let rest = block.rows.len() - before;
-            if rest > 0 {
-                self.block = Some(Block {
-                    rows: block.rows.slice(before, rest),
-                    columns: block.columns.slice(before, rest),
-                    values: block.values.slice(before, rest),
-                });
-                return Ok(found);
-            }
+        let before = block
+            .rows
+            .values()
+            .partition_point(|&row| u64::from(row) < end);
+        let rest = block.rows.len() - before;
+        if rest > 0 {
+            self.block = Some(Block {
+                rows: block.rows.slice(before, rest),
+                columns: block.columns.slice(before, rest),
+                values: block.values.slice(before, rest),
+            });
         }
+        if before == 0 && rest > 0 {
+            return Ok(None);
+        }
+        Ok(Some(nonzero(
+            &block.rows.slice(0, before),
+            &block.columns.slice(0, before),
+            &block.values.slice(0, before),
+        )))
     }
 
     fn block_of(&self, batch: &RecordBatch) -> Result<Block, VerifyError> {
@@ -107,7 +101,7 @@ impl<'a> RowCursor<'a> {
             columns: column(1, &DataType::UInt32)?
                 .as_primitive::<UInt32Type>()
                 .clone(),
-            values: column(self.column, &DataType::Float64)?
+            values: column(2, &DataType::Float64)?
                 .as_primitive::<Float64Type>()
                 .clone(),
         })

@@ -1,5 +1,7 @@
 //! The tables of non-zeros: order, coordinates, digests.
 
+use std::ops::Range;
+
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, UInt32Type};
@@ -27,17 +29,47 @@ struct State {
     /// For each source, and in it for each matrix, what was found.
     digests: Vec<Vec<Digest>>,
     stats: ValueStats,
+    /// Rows of each source, and in it of each matrix those that are not zero.
+    rows_of: Vec<u64>,
+    non_zeros: Vec<Vec<u64>>,
     /// The next cell whose beginning is still to be checked.
     next_cell: usize,
+    /// The row of the table at which each source begins.
+    begins: Vec<u64>,
+}
+
+/// The rows of a table of non-zeros.
+pub(super) struct Rows {
+    pub count: u64,
+    /// The row at which each source of the dataset begins, as far as rows are in order.
+    pub begins: Vec<u64>,
+}
+
+impl Rows {
+    /// The rows of a source.
+    pub fn of_source(&self, number: usize) -> Range<u64> {
+        let begin = |number| self.begins.get(number).copied().unwrap_or(self.count);
+        begin(number)..begin(number + 1).max(begin(number))
+    }
+}
+
+impl State {
+    fn known(mut self, sources: usize) -> Rows {
+        self.begins.resize(sources.max(self.begins.len()), self.rows);
+        Rows {
+            count: self.rows,
+            begins: self.begins,
+        }
+    }
 }
 
 impl Check<'_> {
-    /// Reads the table and notes what is wrong. Returns the number of its rows.
+    /// Reads the table and notes what is wrong. Returns which rows there are.
     pub async fn run(
         &self,
         table: &lance::Dataset,
         problems: &mut Problems,
-    ) -> Result<u64, VerifyError> {
+    ) -> Result<Rows, VerifyError> {
         let name = TableName::from(self.table);
         let path = self.dataset.path().join(name.folder());
         let matrices = table.schema().fields.len().saturating_sub(2);
@@ -47,7 +79,10 @@ impl Check<'_> {
             last: None,
             digests: vec![vec![Digest::default(); matrices]; sources],
             stats: ValueStats::default(),
+            rows_of: vec![0; sources],
+            non_zeros: vec![vec![0; matrices]; sources],
             next_cell: 0,
+            begins: Vec::new(),
         };
         let mut rows = RowReader::over(table, &path, None).await?;
         loop {
@@ -60,12 +95,12 @@ impl Check<'_> {
                 Ok(None) => break,
                 Err(error) => {
                     problems.add(Problem::new(name.key(), crate::error::in_one_line(&error)));
-                    return Ok(state.rows);
+                    return Ok(state.known(sources));
                 }
             }
         }
         self.finish(table, &mut state, problems);
-        Ok(state.rows)
+        Ok(state.known(sources))
     }
 
     fn place(&self) -> &'static str {
@@ -118,12 +153,18 @@ impl Check<'_> {
                     .stats
                     .add(&ValueStats::of_values(&values[0][range.clone()]));
             }
+            let source = self.source_of(row as u64);
+            while state.begins.len() <= source {
+                state.begins.push(state.rows + range.start as u64);
+            }
+            state.rows_of[source] += run.len() as u64;
             let Some(&row_hash) = row_hashes.get(row) else {
                 continue;
             };
-            let source = self.source_of(row as u64);
             for (matrix, values) in values.iter().enumerate() {
                 let digest = &mut state.digests[source][matrix];
+                let non_zeros = values[range.clone()].iter().filter(|value| **value != 0.0);
+                state.non_zeros[source][matrix] += non_zeros.count() as u64;
                 for (&column, &value) in columns[range.clone()].iter().zip(&values[range.clone()]) {
                     if value != 0.0
                         && let Some(&column_hash) = column_hashes.get(column as usize)
@@ -176,12 +217,12 @@ impl Check<'_> {
                 } else {
                     "rows are not in order"
                 };
-                problems.add(self.at(Problem::new(self.place(), what), row, column));
+                problems.note_at(self.place(), what, |problem| self.at(problem, row, column));
             }
             state.last = Some(here);
             if row as usize >= most_rows || column as usize >= most_columns {
                 let what = "a row names a cell or a gene that does not exist";
-                problems.add(self.at(Problem::new(self.place(), what), row, column));
+                problems.note_at(self.place(), what, |problem| self.at(problem, row, column));
             }
         }
     }
@@ -192,8 +233,9 @@ impl Check<'_> {
         let end = (cell + 1).min(starts.len());
         for (cell, &start) in starts.iter().enumerate().take(end).skip(state.next_cell) {
             if u64::try_from(start) != Ok(at) {
-                let problem = Problem::new("cells", "cell_start_index");
-                problems.add(problem.at_cell(cell.to_string()).differing(at, start));
+                problems.note_at("cells", "cell_start_index", |problem| {
+                    problem.at_cell(cell.to_string()).differing(at, start)
+                });
             }
         }
         state.next_cell = state.next_cell.max(end);
@@ -220,6 +262,23 @@ impl Check<'_> {
                 config.metadata.expression_count,
             );
             self.statistics(&state.stats, problems);
+            if config.is_described() {
+                self.sums(&state.stats, problems);
+                for (source, &rows) in config.sources.iter().zip(&state.rows_of) {
+                    let what = format!("rows of {}", source.source_file);
+                    problems.expect(CONFIG, &what, rows, source.rows);
+                }
+            }
+        }
+        for (source, found) in config.sources.iter().zip(&state.non_zeros) {
+            for (field, &found) in table.schema().fields.iter().skip(2).zip(found) {
+                let key = self.key_of(&field.name);
+                let mut notes = source.layers.iter();
+                if let Some(note) = notes.find(|note| note.object == key) {
+                    let what = format!("rows of {key} of {}", source.source_file);
+                    problems.expect(CONFIG, &what, found, note.rows);
+                }
+            }
         }
         let fields = &table.schema().fields;
         for (source, found) in config.sources.iter().zip(&state.digests) {
@@ -239,10 +298,10 @@ impl Check<'_> {
         }
     }
 
-    /// The digest that was taken when a column was written.
-    fn written_digest(&self, source: &SourceNote, column: &str) -> Option<Digest> {
+    /// The key of the matrix that a column holds.
+    fn key_of(&self, column: &str) -> String {
         let part = match self.table {
-            ShardTable::Expression => return source.digests.get("expression").copied(),
+            ShardTable::Expression => return "expression".into(),
             ShardTable::Layers => crate::source::Part::Layers,
             ShardTable::CellPairs => crate::source::Part::Obsp,
             ShardTable::GenePairs => crate::source::Part::Varp,
@@ -250,16 +309,38 @@ impl Check<'_> {
         let notes = self.dataset.config().column_notes.iter();
         let mut renamed = notes.filter(|note| note.part == part && note.written_as == column);
         let name = renamed.next().map_or(column, |note| &note.column);
-        source
-            .digests
-            .get(&format!("{}/{name}", part.name()))
-            .copied()
+        format!("{}/{name}", part.name())
+    }
+
+    /// The digest that was taken when a column was written.
+    fn written_digest(&self, source: &SourceNote, column: &str) -> Option<Digest> {
+        source.digests.get(&self.key_of(column)).copied()
+    }
+
+    /// The sums of config.json, to which those of the next append will be added.
+    fn sums(&self, stats: &ValueStats, problems: &mut Problems) {
+        let Some(sums) = &self.dataset.config().sums else {
+            return;
+        };
+        problems.expect(CONFIG, "sums.rows", stats.rows, sums.rows);
+        problems.expect(CONFIG, "sums.non_finite", stats.non_finite, sums.non_finite);
+        for (what, expected, found) in [
+            ("sums.min", stats.min, sums.min),
+            ("sums.max", stats.max, sums.max),
+            ("sums.sum", stats.sum, sums.sum),
+            ("sums.sum_of_squares", stats.sum_of_squares, sums.sum_of_squares),
+        ] {
+            // Values of both signs may add up to next to nothing.
+            let scale = stats.sum_of_squares.sqrt() * (stats.rows as f64).sqrt();
+            if !close(expected, found) && (expected - found).abs() > 1e-9 * scale {
+                problems.add(Problem::new(CONFIG, what).differing(expected, found));
+            }
+        }
     }
 
     /// The statistics of config.json, as exactly as they can be added up in another order.
     fn statistics(&self, stats: &ValueStats, problems: &mut Problems) {
         let config = &self.dataset.config().metadata.expression_stats;
-        let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1e-300);
         for (what, expected, found) in [
             ("min_value", stats.min, config.min_value),
             ("max_value", stats.max, config.max_value),
@@ -271,4 +352,9 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Whether two sums may be of the same numbers, added up in another order.
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1e-300)
 }

@@ -2,19 +2,69 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use lance::Dataset as LanceTable;
 
 use super::{Problem, Problems, VerifyError};
-use crate::dataset::{CONFIG, Checkpoint, Dataset, UNS, unnamed_hashes};
+use crate::dataset::{
+    CONFIG, Checkpoint, ConfigFile, Dataset, UNS, hash_of_file, read_config, unnamed_hashes,
+};
 use crate::store::{Named, StoreError};
 use crate::table::{TableFolder, TableName};
 
 /// The tables that can be opened, in the version that config.json describes.
 pub(super) type Tables = BTreeMap<TableName, LanceTable>;
 
+/// How often a dataset that changes is looked at again, and after how long.
+const LOOKS: usize = 40;
+const BETWEEN: Duration = Duration::from_millis(25);
+
+/// A dataset as it is at one moment, whatever an append does meanwhile.
+pub(super) struct Snapshot {
+    pub dataset: Dataset,
+    pub tables: Tables,
+}
+
+/// Opens a dataset and checks its files. Before anything is said to be wrong, config.json is read
+/// again: an append may have begun, or ended, after it was read.
+pub(super) async fn snapshot(
+    path: &Path,
+    problems: &mut Problems,
+) -> Result<Snapshot, VerifyError> {
+    let mut looks = 0;
+    let mut read = read_bytes(path);
+    loop {
+        let dataset = Dataset::open(path)?;
+        let ConfigFile { checkpoint, .. } = read_config(path)?;
+        let mut found = Problems::default();
+        let checked = check(&dataset, checkpoint.as_ref(), &mut found).await;
+        let again = read_bytes(path);
+        // A file that is to become config.json is somebody's who is about to change it.
+        let changes = again != read || path.join(NEXT_CONFIG).exists();
+        looks += 1;
+        if changes && looks < LOOKS && (checked.is_err() || !found.is_empty()) {
+            std::thread::sleep(BETWEEN);
+            read = read_bytes(path);
+            continue;
+        }
+        problems.extend(found);
+        return Ok(Snapshot {
+            tables: checked?,
+            dataset,
+        });
+    }
+}
+
+/// What config.json becomes at once, once it is written.
+const NEXT_CONFIG: &str = ".config.json.tmp";
+
+fn read_bytes(path: &Path) -> Option<Vec<u8>> {
+    std::fs::read(path.join(CONFIG)).ok()
+}
+
 /// Opens the tables and checks their files.
-pub(super) async fn check(
+async fn check(
     dataset: &Dataset,
     checkpoint: Option<&Checkpoint>,
     problems: &mut Problems,
@@ -51,6 +101,9 @@ pub(super) async fn check(
 fn check_data_files(name: TableName, table: &LanceTable, folder: &Path, problems: &mut Problems) {
     let fragments = table.fragments();
     for file in fragments.iter().flat_map(|fragment| &fragment.files) {
+        if file.base_id.is_some() {
+            continue;
+        }
         let path = folder.join("data").join(&file.path);
         let place = format!("{}/data/{}", name.folder(), file.path);
         match (std::fs::metadata(&path), file.file_size_bytes.get()) {
@@ -59,7 +112,11 @@ fn check_data_files(name: TableName, table: &LanceTable, folder: &Path, problems
                 problems
                     .add(Problem::new(place, "its size in bytes").differing(expected, found.len()));
             }
-            _ => {}
+            _ => {
+                if let Err(error) = TableFolder::new(folder.to_path_buf()).check_file(file) {
+                    problems.add(Problem::new(place, crate::error::in_one_line(&error)));
+                }
+            }
         }
     }
 }
@@ -111,14 +168,17 @@ fn check_folder(
     if let Some(checkpoint) = checkpoint {
         tables.extend(TableName::of(&checkpoint.plan).map(|name| name.folder().to_string()));
     }
+    let last = config.jobs.last();
     for name in list(dataset.path())? {
         let known = tables.contains(&name) || name == CONFIG || name == UNS;
-        // What a job that is under way, or was killed, will clear up itself.
-        let of_job = checkpoint.is_some() && name.starts_with('.');
+        // What a job that is under way, or has just ended, or was killed, will clear up itself.
+        let of_last = last.is_some_and(|job| name.strip_prefix(".job-") == Some(job.short()));
+        let of_job = of_last || (checkpoint.is_some() && name.starts_with('.'));
         if !known && !of_job {
             problems.add(Problem::new(name, "nothing refers to it"));
         }
     }
+    check_uns(dataset, problems)?;
     // Those of a job that is under way are its own.
     if checkpoint.is_none() {
         for file in unnamed_hashes(dataset.path(), &config.cell_hashes)? {
@@ -127,6 +187,23 @@ fn check_folder(
                 "nothing refers to it",
             ));
         }
+    }
+    Ok(())
+}
+
+/// What is neither a table nor a matrix is what was written.
+fn check_uns(dataset: &Dataset, problems: &mut Problems) -> Result<(), VerifyError> {
+    let Some(expected) = &dataset.config().uns_xxh3 else {
+        return Ok(());
+    };
+    match hash_of_file(&dataset.path().join(UNS))? {
+        None => problems.add(Problem::new(UNS, "it is missing")),
+        Some(found) => problems.expect(
+            UNS,
+            "it is not what was written: the hash",
+            expected.clone(),
+            found,
+        ),
     }
     Ok(())
 }

@@ -115,7 +115,10 @@ async fn scan(
     let path = dataset.path().join(own.table.folder());
     let mut hashes = Vec::new();
     let mut digest = Digest::default();
-    let mut rows = RowReader::over(table, &path, None).await?;
+    let rows = RowReader::over(table, &path, None).await;
+    let Some(mut rows) = problems.unread(place, rows.map_err(VerifyError::from))? else {
+        return Ok(None);
+    };
     loop {
         let batch = match rows.next().await {
             Ok(Some(batch)) => batch,
@@ -138,8 +141,10 @@ async fn scan(
         };
         for (expected, &found) in (first..).zip(numbers.as_primitive::<Int64Type>().values()) {
             if u64::try_from(found) != Ok(expected) {
-                let what = format!("{} of row {expected}", own.number);
-                problems.add(Problem::new(place, what).differing(expected, found));
+                problems.note_at(place, own.number, |problem| {
+                    let what = format!("{} of row {expected}", own.number);
+                    Problem { what, ..problem }.differing(expected, found)
+                });
             }
         }
         hashes.extend(IdHash::of_all(ids));
@@ -177,12 +182,10 @@ fn check_source_files(dataset: &Dataset, batch: &RecordBatch, first: u64, proble
                 files.value(row)
             };
             if found != source.source_file {
-                let problem = Problem::new("cells", "source_file");
-                problems.add(
-                    problem
-                        .at_cell(cell.to_string())
-                        .differing(&source.source_file, found),
-                );
+                problems.note_at("cells", "source_file", |problem| {
+                    let problem = problem.at_cell(cell.to_string());
+                    problem.differing(&source.source_file, found)
+                });
             }
         }
     }

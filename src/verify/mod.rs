@@ -15,14 +15,15 @@ mod genes;
 mod ordered;
 mod problem;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use against::Against;
 use against::Comparison;
 pub use error::VerifyError;
+use files::Snapshot;
 pub use problem::{Problem, Problems};
 
-use crate::dataset::{ConfigFile, Dataset, read_config};
 use crate::plan::ShardTable;
 use crate::progress::Progress;
 use crate::table::TableName;
@@ -56,9 +57,8 @@ pub fn verify(
         .enable_all()
         .build()
         .map_err(|source| VerifyError::Threads { source })?;
-    let dataset = Dataset::open(path)?;
-    let ConfigFile { checkpoint, .. } = read_config(path)?;
     let mut problems = Problems::default();
+    let Snapshot { dataset, tables } = runtime.block_on(files::snapshot(path, &mut problems))?;
     let mut verification = Verification {
         cells: dataset.config().array_shape[0],
         genes: dataset.config().array_shape[1],
@@ -67,9 +67,9 @@ pub fn verify(
         inputs: against.len() as u64,
         problems: Problems::default(),
     };
-    let tables = runtime.block_on(files::check(&dataset, checkpoint.as_ref(), &mut problems))?;
     let frames = runtime.block_on(frames::check(&dataset, &tables, &mut problems))?;
     if let Some(frames) = &frames {
+        let mut rows = BTreeMap::new();
         for table in ShardTable::ALL {
             if let Some(open) = tables.get(&TableName::from(table)) {
                 let check = entries::Check {
@@ -78,18 +78,26 @@ pub fn verify(
                     table,
                     progress,
                 };
-                verification.rows += runtime.block_on(check.run(open, &mut problems))?;
+                let name = TableName::from(table);
+                let found = runtime.block_on(check.run(open, &mut problems));
+                if let Some(found) = problems.unread(name.key(), found)? {
+                    verification.rows += found.count;
+                    rows.insert(name, found);
+                }
             }
         }
         let comparison = Comparison {
             dataset: &dataset,
             tables: &tables,
             frames,
+            rows: &rows,
             progress,
             runtime: runtime.handle(),
         };
         for input in against {
-            input.check(&comparison, &mut problems)?;
+            let place = input.source.description().path.display().to_string();
+            let compared = input.check(&comparison, &mut problems);
+            problems.unread(&place, compared)?;
         }
     }
     verification.problems = problems;

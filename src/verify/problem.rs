@@ -1,6 +1,13 @@
 //! What is wrong with a dataset.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
+
 use serde::Serialize;
+
+use super::VerifyError;
+use crate::dataset::DatasetError;
+use crate::table::TableError;
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -66,8 +73,9 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Examples that are kept of each kind of problem at each place.
-const EXAMPLES: usize = 10;
+/// Examples that are kept of each kind of problem at each place, and of all together.
+const EXAMPLES: u64 = 10;
+const MOST: usize = 2000;
 
 /// All problems, of which a few of each kind are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -77,16 +85,57 @@ pub struct Problems {
     pub count: u64,
     #[serde(rename = "examples")]
     list: Vec<Problem>,
+    /// By place and kind, how many there are.
+    #[serde(skip)]
+    kinds: HashMap<String, HashMap<String, u64>>,
 }
 
 impl Problems {
     /// Notes a problem.
     pub fn add(&mut self, problem: Problem) {
-        self.count += 1;
-        let alike = |other: &&Problem| other.place == problem.place && other.what == problem.what;
-        if self.list.iter().filter(alike).count() < EXAMPLES {
+        if self.is_example(&problem.place, &problem.what) {
             self.list.push(problem);
         }
+    }
+
+    /// Notes a problem of a kind that there may be very many of: only for the few that are kept it
+    /// is asked what there is to be told.
+    pub fn note<E>(
+        &mut self,
+        place: &str,
+        what: &str,
+        details: impl FnOnce(Problem) -> Result<Problem, E>,
+    ) -> Result<(), E> {
+        if self.is_example(place, what) {
+            self.list.push(details(Problem::new(place, what))?);
+        }
+        Ok(())
+    }
+
+    /// Likewise where nothing can go wrong.
+    pub fn note_at(&mut self, place: &str, what: &str, details: impl FnOnce(Problem) -> Problem) {
+        let noted: Result<(), Infallible> = self.note(place, what, |problem| Ok(details(problem)));
+        let Ok(()) = noted;
+    }
+
+    /// Counts a problem. Whether it is to be kept.
+    fn is_example(&mut self, place: &str, what: &str) -> bool {
+        self.count += 1;
+        let known = self.kinds.get_mut(place).and_then(|kinds| kinds.get_mut(what));
+        let before = match known {
+            Some(count) => {
+                *count += 1;
+                *count - 1
+            }
+            // What is not kept needs no count of its own.
+            None if self.list.len() >= MOST => return false,
+            None => {
+                let kinds = self.kinds.entry(place.to_string()).or_default();
+                kinds.insert(what.to_string(), 1);
+                0
+            }
+        };
+        before < EXAMPLES && self.list.len() < MOST
     }
 
     /// Notes a problem unless two things are the same.
@@ -100,6 +149,36 @@ impl Problems {
         if expected != found {
             self.add(Problem::new(place, what).differing(expected, found));
         }
+    }
+
+    /// Notes what cannot be read as a problem of the dataset, and passes on other failures.
+    pub(super) fn unread<T>(
+        &mut self,
+        place: &str,
+        result: Result<T, VerifyError>,
+    ) -> Result<Option<T>, VerifyError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(
+                error @ (VerifyError::Table(
+                    TableError::Damaged { .. } | TableError::Lance { .. } | TableError::Arrow { .. },
+                )
+                | VerifyError::Dataset(DatasetError::Table(TableError::Damaged { .. }))),
+            ) => {
+                self.add(Problem::new(place, crate::error::in_one_line(&error)));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds others.
+    pub(super) fn extend(&mut self, others: Problems) {
+        let kept = others.list.len() as u64;
+        for problem in others.list {
+            self.add(problem);
+        }
+        self.count += others.count - kept;
     }
 
     /// Some of the problems, at least one of each kind.
@@ -128,5 +207,13 @@ mod tests {
         assert_eq!((problems.count, problems.examples().len()), (101, 11));
         let last = problems.examples().last().unwrap().to_string();
         assert_eq!(last, "cells: rows: expected 3, found 4");
+        let mut asked = 0;
+        for row in 0..1000 {
+            problems.note_at("layers", "another value", |problem| {
+                asked += 1;
+                problem.differing(row, 0)
+            });
+        }
+        assert_eq!((asked, problems.count), (10, 1101));
     }
 }
