@@ -1,1 +1,400 @@
 //! What verify must see, and in what time and memory.
+
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use arrow::datatypes::DataType;
+use serde_json::Value;
+use slaf::dataset::Dataset;
+use slaf::table::{RowReader, TableName, Wanted};
+
+use crate::support::dataset::{block_on, table};
+use crate::support::h5ad_writer::{add_texts, write_csr};
+use crate::support::program::{Run, slaf};
+use crate::support::repository;
+use crate::support::small::{Small, convert};
+
+fn verify(dataset: &Path, flags: &[&str]) -> Run {
+    Run::of(slaf(&["verify"]).arg(dataset).args(flags))
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn demo(folder: &Path) -> PathBuf {
+    let output = folder.join("demo.slaf");
+    let input = repository("fixtures/h5ad/demo.h5ad");
+    convert(&[input], &output, &[]).succeeded();
+    output
+}
+
+/// Two inputs with the same genes in another order, and more in the second.
+fn joined(folder: &Path) -> ([PathBuf; 2], [Small; 2], PathBuf) {
+    let small = |genes: &[&str], cells: Vec<Vec<(usize, f32)>>| Small {
+        genes: genes.iter().map(|gene| gene.to_string()).collect(),
+        cells,
+    };
+    let smalls = [
+        small(
+            &["GA", "GB", "GC"],
+            vec![vec![(0, 1.0), (2, 2.0)], vec![(1, 3.0)]],
+        ),
+        small(
+            &["GC", "GX", "GA", "GB"],
+            vec![
+                vec![(0, 4.0), (1, 5.0), (3, 6.0)],
+                vec![],
+                vec![(2, 7.0), (3, 8.0)],
+            ],
+        ),
+    ];
+    let inputs = ["a", "b"].map(|name| folder.join(format!("{name}.h5ad")));
+    for (input, (small, prefix)) in inputs.iter().zip(smalls.iter().zip(["a", "b"])) {
+        small.write(input, prefix);
+    }
+    let output = folder.join("joined.slaf");
+    convert(&inputs, &output, &["--join", "outer"]).succeeded();
+    (inputs, smalls, output)
+}
+
+// The name of a gene was looked up in the input by its place in the dataset.
+#[test]
+fn review_d2_a_difference_names_the_gene_of_a_joined_dataset() {
+    let folder = tempfile::tempdir().unwrap();
+    let (inputs, mut smalls, output) = joined(folder.path());
+    let against = ["--against", path(&inputs[0]), path(&inputs[1])];
+    let run = verify(&output, &against);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    smalls[1].cells[0][0].1 = 9.0;
+    smalls[1].cells[2].remove(0);
+    smalls[1].write(&inputs[1], "b");
+    let run = verify(&output, &against);
+    assert_eq!(run.code, Some(4), "{}{}", run.stdout, run.stderr);
+    for words in [
+        "cell b0, gene GC: another value: expected 9, found 4",
+        "cell b2, gene GA: a value that the input lacks: expected 0, found 7",
+    ] {
+        assert!(run.stdout.contains(words), "{words}: {}", run.stdout);
+    }
+    assert_eq!(run.stdout.lines().count(), 2, "{}", run.stdout);
+}
+
+// Identifiers were opened for each difference, of which ten are told.
+#[test]
+fn review_d2_a_file_that_differs_everywhere_comes_to_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.h5ad"), folder.path().join("out.slaf"));
+    write_csr(&input, 4_000, 100, 25, |entry| (entry % 7 + 1) as f32);
+    convert(std::slice::from_ref(&input), &output, &[]).succeeded();
+    std::fs::remove_file(&input).unwrap();
+    write_csr(&input, 4_000, 100, 25, |entry| (entry % 7 + 2) as f32);
+    let run = verify(&output, &["--json", "--against", path(&input)]);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    let found: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(found["problems"], 100_000);
+    assert_eq!(found["examples"].as_array().unwrap().len(), 10);
+}
+
+// All rows before an input were decoded, with all columns, and held.
+#[test]
+fn review_d1_of_a_table_only_the_rows_and_columns_that_are_wanted_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = demo(folder.path());
+    let dataset = Dataset::open(&output).unwrap();
+    let all = table(&output, TableName::Expression);
+    let read = |wanted: Wanted<'_>| {
+        block_on(async {
+            let table = dataset.table(TableName::Expression).await.unwrap();
+            let folder = output.join("expression.lance");
+            let mut rows = RowReader::of(&table, &folder, wanted).await.unwrap();
+            let mut batches = Vec::new();
+            while let Some(batch) = rows.next().await.unwrap() {
+                batches.push(batch);
+            }
+            arrow::compute::concat_batches(rows.schema(), &batches).unwrap()
+        })
+    };
+    let found = read(Wanted {
+        columns: Some(&["cell_integer_id", "value"]),
+        rows: Some(1000..1234),
+    });
+    assert_eq!(found.column(1), &all.column(2).slice(1000, 234));
+    assert_eq!(found.column(0), &all.column(0).slice(1000, 234));
+    assert_eq!(found.num_columns(), 2);
+}
+
+// Lance takes time by the square of the columns for each batch, of which there were more, too.
+#[test]
+fn hostile_10_very_many_columns_are_read_in_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.h5ad"), folder.path().join("out.slaf"));
+    let cells = 300;
+    write_csr(&input, cells, 20, 5, |entry| (entry % 7 + 1) as f32);
+    for column in 0..300 {
+        let text = |row: usize| format!("text {column} of {row}");
+        add_texts(&input, &format!("obs/c{column}"), cells, text);
+    }
+    convert(std::slice::from_ref(&input), &output, &[]).succeeded();
+    let dataset = Dataset::open(&output).unwrap();
+    block_on(async {
+        let table = dataset.table(TableName::Cells).await.unwrap();
+        let path = output.join("cells.lance");
+        let mut rows = RowReader::over(&table, &path, None).await.unwrap();
+        let (mut batches, mut found) = (0, 0);
+        while let Some(batch) = rows.next().await.unwrap() {
+            assert_eq!(batch.num_columns(), 304);
+            let texts = batch.column_by_name("c299").unwrap();
+            assert_eq!(texts.data_type(), &DataType::Utf8);
+            let texts = arrow::array::AsArray::as_string::<i32>(texts);
+            assert_eq!(texts.value(0), format!("text 299 of {found}"));
+            (batches, found) = (batches + 1, found + batch.num_rows());
+        }
+        assert_eq!(found, cells);
+        // There were 30 and more of so few rows.
+        assert!(batches <= 4, "{batches}");
+    });
+    let run = verify(&output, &["--against", path(&input)]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+}
+
+/// What the commands say of a damaged dataset: none of them panics, verify finds it not verified.
+fn all_commands_end(dataset: &Path, name: &str) {
+    let input = repository("fixtures/h5ad/demo.h5ad");
+    let flags = ["--cell-id-prefix", "z_", "--allow-duplicate-source"];
+    let runs = [
+        ("info", Run::of(slaf(&["info"]).arg(dataset))),
+        ("verify", verify(dataset, &[])),
+        (
+            "append",
+            Run::of(slaf(&["append", "-q"]).arg(&input).arg(dataset).args(flags)),
+        ),
+        (
+            "validate",
+            Run::of(slaf(&["validate"]).arg(&input).arg("--against").arg(dataset).args(flags)),
+        ),
+    ];
+    for (command, run) in runs {
+        let told = format!("{}{}", run.stdout, run.stderr);
+        assert!(!told.contains("panicked"), "{name}, {command}: {told}");
+        let codes: &[i32] = match command {
+            "verify" => &[4],
+            // It reads no data file.
+            "info" => &[0, 1, 3],
+            _ => &[1, 3],
+        };
+        let code = run.code.unwrap_or(-1);
+        assert!(codes.contains(&code), "{name}, {command}: {code} {told}");
+        assert!(
+            code == 0 || told.contains("cells.lance"),
+            "{name}, {command}: {told}"
+        );
+    }
+}
+
+fn only_file(folder: &Path) -> PathBuf {
+    let mut files = std::fs::read_dir(folder).unwrap();
+    files.next().unwrap().unwrap().path()
+}
+
+// Lance slices manifests and pages by lengths that it reads from them.
+#[test]
+fn hostile_07_damaged_lance_files_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = demo(folder.path());
+    let manifest = only_file(&output.join("cells.lance/_versions"));
+    let whole = std::fs::read(&manifest).unwrap();
+    let length = whole.len();
+    std::fs::write(&manifest, &whole[..length - 100]).unwrap();
+    all_commands_end(&output, "a manifest that is cut");
+    let mut longer = whole.clone();
+    let at = u64::from_le_bytes(whole[length - 16..length - 8].try_into().unwrap()) as usize;
+    longer[at..at + 4].copy_from_slice(&0x7fff_ffffu32.to_le_bytes());
+    std::fs::write(&manifest, longer).unwrap();
+    all_commands_end(&output, "a manifest that tells a wrong length");
+    for (number, at) in (20..length - 16).step_by(length / 5).enumerate() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0xff;
+        std::fs::write(&manifest, flipped).unwrap();
+        let run = verify(&output, &[]);
+        assert!(
+            [Some(0), Some(3), Some(4)].contains(&run.code) && !run.stderr.contains("panicked"),
+            "flip {number}: {:?} {}{}",
+            run.code,
+            run.stdout,
+            run.stderr
+        );
+    }
+    std::fs::write(&manifest, &whole).unwrap();
+    let data = only_file(&output.join("cells.lance/data"));
+    let whole = std::fs::read(&data).unwrap();
+    for at in [10, whole.len() / 2, whole.len() - 60] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x40;
+        std::fs::write(&data, flipped).unwrap();
+        let run = verify(&output, &[]);
+        assert_eq!(run.code, Some(4), "{at}: {}{}", run.stdout, run.stderr);
+        let name = data.file_name().unwrap().to_str().unwrap();
+        assert!(run.stdout.contains(name), "{at}: {}", run.stdout);
+    }
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 0x40;
+    std::fs::write(&data, flipped).unwrap();
+    all_commands_end(&output, "a data file with another bit");
+}
+
+// The names of files of other programs tell no hash of their bytes.
+#[test]
+fn hostile_07_so_are_those_without_a_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = demo(folder.path());
+    let data = output.join("cells.lance/data");
+    let written = only_file(&data);
+    let manifest = only_file(&output.join("cells.lance/_versions"));
+    // Under a name of the same length, which the manifest is to hold.
+    let name = written.file_name().unwrap().to_str().unwrap().to_string();
+    let other = name.replace('-', "_");
+    let bytes = std::fs::read(&manifest).unwrap();
+    let replaced = replace_all(&bytes, name.as_bytes(), other.as_bytes());
+    assert_ne!(bytes, replaced, "the manifest holds the name");
+    std::fs::write(&manifest, replaced).unwrap();
+    let whole = std::fs::read(&written).unwrap();
+    std::fs::remove_file(&written).unwrap();
+    let renamed = data.join(&other);
+    std::fs::write(&renamed, &whole).unwrap();
+    let run = verify(&output, &[]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let footer = whole.len() - 40;
+    // Places in the footer, then bytes all over the file.
+    let places = (0..40).step_by(3).map(|place| footer + place);
+    for at in places.chain((0..footer).step_by(footer / 12)) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0xff;
+        std::fs::write(&renamed, flipped).unwrap();
+        let run = verify(&output, &[]);
+        let told = format!("{}{}", run.stdout, run.stderr);
+        assert!(!told.contains("panicked"), "{at}: {told}");
+        // Some bytes are of no value.
+        assert!([Some(0), Some(4)].contains(&run.code), "{at}: {told}");
+    }
+}
+
+fn replace_all(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for at in 0..bytes.len().saturating_sub(from.len()) {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + from.len()].copy_from_slice(to);
+        }
+    }
+    bytes
+}
+
+// Nothing told what uns.json was.
+#[test]
+fn hostile_17_another_uns_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let input = repository("fixtures/h5ad/everything.h5ad");
+    convert(&[input], &output, &[]).succeeded();
+    let run = verify(&output, &[]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    std::fs::write(output.join("uns.json"), "{\"other\": 1}").unwrap();
+    let run = verify(&output, &[]);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert!(run.stdout.contains("uns.json: it is not what was written"));
+    std::fs::remove_file(output.join("uns.json")).unwrap();
+    let run = verify(&output, &[]);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert!(run.stdout.contains("uns.json: it is missing"));
+}
+
+// The sums and rows of config.json, which an append takes over, were compared with nothing.
+#[test]
+fn hostile_17_changed_sums_are_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let input = repository("fixtures/h5ad/everything.h5ad");
+    convert(&[input], &output, &[]).succeeded();
+    let config = output.join("config.json");
+    let whole = std::fs::read(&config).unwrap();
+    let json: Value = serde_json::from_slice(&whole).unwrap();
+    let number = |pointer: &str| json.pointer(pointer).unwrap().as_f64().unwrap();
+    for pointer in [
+        "/sums/rows",
+        "/sums/sum",
+        "/sums/sum_of_squares",
+        "/sums/max",
+        "/sources/0/rows",
+        "/sources/0/layers/0/rows",
+    ] {
+        let mut changed = json.clone();
+        let value = number(pointer) + 1.0;
+        *changed.pointer_mut(pointer).unwrap() = match pointer.ends_with("rows") {
+            true => (value as u64).into(),
+            false => value.into(),
+        };
+        std::fs::write(&config, serde_json::to_vec(&changed).unwrap()).unwrap();
+        let run = verify(&output, &[]);
+        assert_eq!(run.code, Some(4), "{pointer}: {}{}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("config.json: "), "{pointer}");
+    }
+}
+
+/// Runs a command until it passes a point, and leaves it there while something is looked at.
+fn held<T>(point: &str, mut command: std::process::Command, look: impl FnOnce() -> T) -> T {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("held");
+    let command = command.env("SLAF_HOLD_AT", point).env("SLAF_HOLD_FILE", &file);
+    let mut child: Child = command.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !file.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "{point} is not passed");
+        assert!(Instant::now() < deadline, "nothing happens");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let seen = look();
+    std::fs::remove_file(&file).unwrap();
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    seen
+}
+
+// config.json was read, then an append wrote its first record and folder, then the folder was listed.
+#[test]
+fn hostile_02_verify_sees_one_state_whatever_an_append_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let ([first, second], _, _) = joined(folder.path());
+    let output = folder.path().join("grows.slaf");
+    for point in [
+        "checkpoint-created",
+        "data-file-written",
+        "after-record",
+        "after-expression-commit",
+        "after-cells-commit",
+        "before-config",
+        "after-config",
+        "before-cleanup",
+        "after-cleanup",
+    ] {
+        convert(std::slice::from_ref(&second), &output, &["--overwrite"]).succeeded();
+        let mut append = slaf(&["append", "-q", "--join", "outer"]);
+        append.arg(&first).arg(&output);
+        let run = held(point, append, || verify(&output, &[]));
+        assert_eq!(run.code, Some(0), "{point}: {}{}", run.stdout, run.stderr);
+        let run = verify(&output, &[]);
+        assert_eq!(run.code, Some(0), "{point}: {}{}", run.stdout, run.stderr);
+    }
+    // And at any moment.
+    for _ in 0..6 {
+        convert(std::slice::from_ref(&second), &output, &["--overwrite"]).succeeded();
+        let mut append = slaf(&["append", "-q", "--join", "outer"]);
+        let mut append = append.arg(&first).arg(&output).spawn().unwrap();
+        while append.try_wait().unwrap().is_none() {
+            let run = verify(&output, &[]);
+            assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        }
+        let run = Run::from(append.wait_with_output().unwrap());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+    }
+}
