@@ -85,6 +85,53 @@ fn long_texts_are_held_in_small_blocks() {
     assert!(!uns.contains("log"), "what does not fit is left out");
 }
 
+/// The most memory that a command had, in bytes, as the system tells while it runs.
+fn watched(command: &mut std::process::Command) -> u64 {
+    let mut child = command.spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        peak = peak.max(kilobytes.unwrap_or(0) * 1024);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Run::from(child.wait_with_output().unwrap()).succeeded();
+    peak
+}
+
+/// All rows before an input were read and held before it was compared.
+#[test]
+fn a_large_input_before_another_is_not_held_by_verify() {
+    if !Path::new("/proc/self/status").exists() {
+        println!("skipped: this system does not tell a process's memory");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = [("large", 60_000), ("b", 500), ("c", 400)].map(|(name, cells)| {
+        let path = folder.path().join(format!("{name}.h5ad"));
+        write_csr(&path, cells, 3_000, 200, |entry| (entry % 11 + 1) as f32);
+        path
+    });
+    let output = folder.path().join("out.slaf");
+    let flags = ["--allow-duplicate-cells", "--allow-duplicate-source"];
+    let mut command = slaf(&["convert", "-q"]);
+    command.args(&inputs).arg("-o").arg(&output).args(flags);
+    Run::of(&mut command).succeeded();
+    let limit = (256u64 << 20) + (256 << 20) / 10;
+    for against in [&inputs[..0], &inputs[2..], &inputs[..]] {
+        let mut command = slaf(&["verify", "-q", "--threads", "2", "--memory", "256MiB"]);
+        command.arg(&output);
+        if !against.is_empty() {
+            command.arg("--against").args(against);
+        }
+        let found = watched(&mut command);
+        println!("{found} bytes against {} inputs", against.len());
+        assert!(found > 0 && found <= limit, "{found} bytes with 256MiB");
+    }
+}
+
 /// A folder with a sorted matrix and its lists.
 fn write_mtx(folder: &Path, cells: usize, genes: usize, per_cell: usize) {
     std::fs::create_dir(folder).unwrap();

@@ -14,11 +14,8 @@ use super::signals::{Begun, end_when_asked};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::progress::Event;
-use crate::source::{self, CellSource, OpenOptions};
-use crate::verify::{Against, Verification, verify};
-
-/// Bytes for the program, Lance and the tables, beside chunks of inputs.
-const READING: u64 = 192 << 20;
+use crate::source::{OpenOptions, discover};
+use crate::verify::{KnownInputs, Resources, Verification, verify};
 
 /// Verifies a dataset and tells what is wrong with it.
 pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(), Error> {
@@ -29,36 +26,34 @@ pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(
     end_when_asked(Begun::Nothing);
     let threads = threads_or_all(arguments.threads);
     let dataset = Dataset::open(&arguments.dataset)?;
-    let mut sources: Vec<(usize, Box<dyn CellSource>)> = Vec::new();
-    for path in &arguments.against {
-        let (number, open) = dataset.source_of(path)?;
-        let open = OpenOptions {
+    let mut known = KnownInputs::of(
+        &dataset,
+        OpenOptions {
             memory,
             threads,
             scratch: arguments
                 .scratch_dir
                 .clone()
                 .unwrap_or_else(std::env::temp_dir),
-            ..open
-        };
-        sources.push((number, source::open(path, &open)?));
-    }
-    let against: Vec<Against<'_>> = sources
-        .iter()
-        .map(|(number, source)| Against {
-            source: &**source,
-            number: *number,
-            threads,
-            memory: memory.saturating_sub(READING) / 2,
-        })
-        .collect();
-    let bars = Bars::new(Show::of(arguments.progress, verbosity));
-    let metadata = &dataset.config().metadata;
-    bars.begin(
-        "verifying",
-        metadata.expression_count * (1 + against.len() as u64),
+            ..OpenOptions::default()
+        },
     );
-    let verification = verify(&arguments.dataset, &against, &|event: Event<'_>| {
+    for path in &arguments.against {
+        // What a folder or an archive held when it was converted, or, in another place, holds now.
+        if !known.add_below(path) {
+            for found in discover(path, &known.discovery(path))?.inputs {
+                known.add(&found)?;
+            }
+        }
+    }
+    let against = known.into_inputs();
+    let resources = Resources { memory, threads };
+    let bars = Bars::new(Show::of(arguments.progress, verbosity));
+    let rows = dataset.config().metadata.expression_count;
+    // Its categories may be many, and it is opened again.
+    drop(dataset);
+    bars.begin("verifying", rows.saturating_mul(1 + against.len() as u64));
+    let verification = verify(&arguments.dataset, &against, resources, &|event: Event<'_>| {
         bars.show(event)
     })?;
     bars.clear();

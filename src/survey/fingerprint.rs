@@ -52,6 +52,11 @@ pub(super) struct Taken {
 type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
 
 impl Fingerprint {
+    /// Reads what identifies an input.
+    pub(crate) fn of(source: &dyn CellSource) -> Result<Self, SourceError> {
+        Ok(take(source)?.fingerprint)
+    }
+
     /// Checks that the files of an input have not been written to since it was surveyed.
     pub fn check_unchanged(&self, path: &Path, files: &[PathBuf]) -> Result<(), SourceError> {
         if size_and_time_of_all(files)? == (self.bytes, self.modified) {

@@ -1,7 +1,6 @@
 //! Comparing a dataset with the inputs it was made from.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use arrow::array::{Array, AsArray, Float64Array, UInt32Array};
 use arrow::datatypes::{Float64Type, UInt32Type};
@@ -19,7 +18,7 @@ use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash};
 use crate::dataset::{Dataset, SourceNote, UNS, matrix_key};
 use crate::plan::{GeneMap, IdType, ShardTable};
 use crate::progress::{Event, Progress};
-use crate::source::{Axis, CellSource, ChunkBudget, Matrix, OpenOptions, Part, PendingChunk};
+use crate::source::{Axis, CellSource, ChunkBudget, Matrix, Part, PendingChunk};
 use crate::survey::ValueType;
 use crate::table::{RowReader, TableName, Wanted};
 
@@ -30,7 +29,7 @@ const SMALLEST_CHUNK: u64 = 64 << 10;
 const COPIES: u64 = 4;
 
 /// An input of a dataset, opened as it was when it was converted.
-pub struct Against<'a> {
+pub(super) struct Against<'a> {
     pub source: &'a dyn CellSource,
     /// Which of the dataset's sources it is.
     pub number: usize,
@@ -38,31 +37,6 @@ pub struct Against<'a> {
     pub threads: usize,
     /// Bytes that chunks of it may take in memory, in all threads together.
     pub memory: u64,
-}
-
-impl Dataset {
-    /// Which of the dataset's sources an input is, and how it was opened.
-    ///
-    /// # Errors
-    /// [`VerifyError::UnknownInput`] where no source, or several, have its name.
-    pub fn source_of(&self, path: &Path) -> Result<(usize, OpenOptions), VerifyError> {
-        let sources = &self.config().sources;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut found = (0..)
-            .zip(sources)
-            .filter(|(_, source)| source.source_file == name || source.path == path);
-        match (found.next(), found.next()) {
-            (Some((number, source)), None) => Ok((number, source.open.clone())),
-            (None, _) if sources.len() == 1 => Ok((0, sources[0].open.clone())),
-            _ => {
-                let known = sources.iter().map(|source| source.source_file.as_str());
-                Err(VerifyError::UnknownInput {
-                    path: path.to_path_buf(),
-                    known: known.collect::<Vec<_>>().join(", "),
-                })
-            }
-        }
-    }
 }
 
 /// What a comparison works with.

@@ -12,21 +12,35 @@ mod error;
 mod files;
 mod frames;
 mod genes;
+mod known_inputs;
 mod ordered;
 mod problem;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use against::Against;
-use against::Comparison;
+use against::{Against, Comparison};
 pub use error::VerifyError;
 use files::Snapshot;
+pub use known_inputs::{KnownInput, KnownInputs};
 pub use problem::{Problem, Problems};
 
 use crate::plan::ShardTable;
 use crate::progress::Progress;
+use crate::source;
 use crate::table::TableName;
+
+/// Bytes for the program, Lance and the tables, beside chunks of inputs.
+const OWN_MEMORY: u64 = 192 << 20;
+
+/// What a verification may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Resources {
+    /// Bytes in all.
+    pub memory: u64,
+    /// Threads that read inputs.
+    pub threads: usize,
+}
 
 /// What a verification found.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -50,7 +64,8 @@ pub struct Verification {
 /// conversion. What is wrong with a dataset is no error, but a [`Problem`].
 pub fn verify(
     path: &Path,
-    against: &[Against<'_>],
+    against: &[KnownInput],
+    resources: Resources,
     progress: &dyn Progress,
 ) -> Result<Verification, VerifyError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -95,8 +110,16 @@ pub fn verify(
             runtime: runtime.handle(),
         };
         for input in against {
-            let place = input.source.description().path.display().to_string();
-            let compared = input.check(&comparison, &mut problems);
+            let place = input.path.display().to_string();
+            // One is open at a time.
+            let source = source::open(&input.path, &input.open)?;
+            let one = Against {
+                source: &*source,
+                number: input.number,
+                threads: resources.threads.max(1),
+                memory: resources.memory.saturating_sub(OWN_MEMORY) / 2,
+            };
+            let compared = one.check(&comparison, &mut problems);
             problems.unread(&place, compared)?;
         }
     }

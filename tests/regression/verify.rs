@@ -398,3 +398,63 @@ fn hostile_02_verify_sees_one_state_whatever_an_append_does() {
         assert_eq!(run.code, Some(0), "{}", run.stderr);
     }
 }
+
+/// Two matrices with lists of their own cells, and one list of features that is in no place where it
+/// would be looked for.
+fn matrices(folder: &Path) -> (PathBuf, PathBuf) {
+    let (inputs, features) = (folder.join("m"), folder.join("genes.txt"));
+    std::fs::create_dir_all(&inputs).unwrap();
+    let head = "%%MatrixMarket matrix coordinate integer general\n3 2 3\n";
+    for (name, cells, entries) in [
+        ("GSM1_x", "x1\nx2\n", "1 1 4\n3 1 5\n2 2 6\n"),
+        ("GSM2_y", "y1\ny2\n", "2 1 7\n1 2 8\n3 2 9\n"),
+    ] {
+        let file = |ending: &str| inputs.join(format!("{name}_{ending}"));
+        std::fs::write(file("matrix.mtx"), format!("{head}{entries}")).unwrap();
+        std::fs::write(file("barcodes.tsv"), cells).unwrap();
+    }
+    std::fs::write(&features, "E1\tG1\nE2\tG2\nE3\tG3\n").unwrap();
+    (inputs, features)
+}
+
+// Only a file that has the name of a source was one, with nothing of how it was opened.
+#[test]
+fn r90_a_folder_is_what_it_was_when_it_was_converted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (inputs, features) = matrices(folder.path());
+    let output = folder.path().join("out.slaf");
+    let flags = ["--features", path(&features)];
+    convert(std::slice::from_ref(&inputs), &output, &flags).succeeded();
+    let run = verify(&output, &["--json", "--against", path(&inputs)]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let found: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(found["inputs"], 2);
+    let matrix = inputs.join("GSM2_y_matrix.mtx");
+    let text = std::fs::read_to_string(&matrix).unwrap();
+    std::fs::write(&matrix, text.replace("1 2 8", "1 2 1")).unwrap();
+    let run = verify(&output, &["--against", path(&inputs)]);
+    assert_eq!(run.code, Some(4), "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout.contains("cell y2") && run.stdout.contains("expected 1, found 8"),
+        "{}",
+        run.stdout
+    );
+}
+
+// Inputs were known again by the names of their files.
+#[test]
+fn r90_an_input_in_another_place_is_known_by_its_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let (inputs, _, output) = joined(folder.path());
+    // The names of both are those of the other now.
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::rename(&inputs[0], elsewhere.join("b.h5ad")).unwrap();
+    std::fs::rename(&inputs[1], elsewhere.join("a.h5ad")).unwrap();
+    let run = verify(&output, &["--json", "--against", path(&elsewhere)]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let found: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(found["inputs"], 2);
+    let stranger = repository("fixtures/h5ad/demo.h5ad");
+    verify(&output, &["--against", path(&stranger)]).refused(3);
+}
