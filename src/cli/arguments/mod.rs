@@ -194,7 +194,8 @@ pub(in crate::cli) struct VerifyArguments {
     /// The dataset, a folder
     pub dataset: PathBuf,
 
-    /// Inputs that the dataset was made from, to be compared with it value by value
+    /// Inputs that the dataset was made from (files, folders or archives, wherever they are now), to
+    /// be compared with it value by value, as they were read then
     #[arg(long, value_name = "INPUT", num_args = 1..)]
     pub against: Vec<PathBuf>,
 
