@@ -145,11 +145,12 @@ impl<'a> KnownInputs<'a> {
         for list in [&mut open.barcodes, &mut open.features] {
             if let Some(named) = list
                 && !named.exists()
-                && let Some(folder) = path.parent()
                 && let Some(name) = named.file_name()
-                && folder.join(name).exists()
             {
-                *named = folder.join(name);
+                let mut beside = [path].into_iter().chain(path.parent());
+                if let Some(folder) = beside.find(|folder| folder.join(name).exists()) {
+                    *named = folder.join(name);
+                }
             }
         }
         open
