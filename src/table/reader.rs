@@ -33,8 +33,10 @@ const TEXT_BYTES: u64 = 2 << 20;
 /// bytes.
 const BATCH_BYTES: u64 = 8 << 20;
 
-/// Bytes of a block in memory: rows of numbers are read fast if they are many.
-const BLOCK_BYTES: u64 = 32 << 20;
+/// Bytes of a block in memory, and of one that is read in groups of columns: each group of each
+/// block is planned by Lance anew. What Lance and the allocator hold is several times as much.
+const BLOCK_BYTES: u64 = 8 << 20;
+const WIDE_BLOCK_BYTES: u64 = 32 << 20;
 
 /// Columns that are read at once.
 const GROUP: usize = 128;
@@ -194,7 +196,11 @@ impl RowReader {
             }) = self.open.as_mut().filter(|open| !open.rows.is_empty())
             {
                 let first = rows.start;
-                let end = weights.end(first, rows.end, BLOCK_BYTES);
+                let bytes = match self.schema.fields().len() <= GROUP {
+                    true => BLOCK_BYTES,
+                    false => WIDE_BLOCK_BYTES,
+                };
+                let end = weights.end(first, rows.end, bytes);
                 rows.start = end;
                 let bytes = weights.bytes(&(first..end));
                 return Ok(Some(Cut {

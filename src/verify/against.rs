@@ -24,7 +24,7 @@ use crate::table::{RowReader, TableName, Wanted};
 
 /// Bytes of a chunk that is compared, and those that are in memory at once for each of its bytes:
 /// as it was read, as columns, and what the allocator keeps.
-const LARGEST_CHUNK: u64 = 8 << 20;
+const LARGEST_CHUNK: u64 = 2 << 20;
 const SMALLEST_CHUNK: u64 = 64 << 10;
 const COPIES: u64 = 4;
 
