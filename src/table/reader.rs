@@ -4,7 +4,7 @@
 //! Of tables with very many columns, a block is read in groups of columns: what Lance does for a
 //! batch takes time by the square of the columns.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,7 +77,7 @@ struct OpenPart {
 /// Which rows and columns of a table are read.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted<'a> {
-    /// The columns in this order; all without it.
+    /// These columns, in the order of the table; all without it.
     pub columns: Option<&'a [&'a str]>,
     /// A range of the rows; all without it.
     pub rows: Option<Range<u64>>,
@@ -98,8 +98,11 @@ impl RowReader {
             None => schema,
             Some(columns) => {
                 let columns = columns.iter().map(|name| schema.index_of(name));
-                let columns: Result<Vec<usize>, _> = columns.collect();
-                let projected = columns.and_then(|columns| schema.project(&columns));
+                let columns: Result<BTreeSet<usize>, _> = columns.collect();
+                let projected = columns.and_then(|columns| {
+                    let columns: Vec<usize> = columns.into_iter().collect();
+                    schema.project(&columns)
+                });
                 projected.map_err(|source| TableError::Arrow {
                     path: path.to_path_buf(),
                     source,
@@ -285,8 +288,17 @@ impl Block<'_> {
 
     fn scan(&self, columns: &Schema) -> Result<Scanner, lance::Error> {
         let mut scan = self.table.scan();
-        let names: Vec<&str> = columns.fields().iter().map(|f| f.name().as_str()).collect();
-        scan.project(&names)?;
+        // By fields: Lance takes names for expressions, and `*` for all columns.
+        let all = self.table.schema();
+        if columns.fields().len() < all.fields.len() {
+            let names = columns.fields().iter().map(|field| field.name().as_str());
+            let names: HashSet<&str> = names.collect();
+            let fields = all.fields.iter().filter(|field| names.contains(field.name.as_str()));
+            scan.project_with_schema(&lance_core::datatypes::Schema {
+                fields: fields.cloned().collect(),
+                metadata: all.metadata.clone(),
+            })?;
+        }
         scan.with_fragments(vec![self.cut.fragment.clone()]);
         if let Some(rows) = &self.cut.rows {
             let number = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
