@@ -53,8 +53,9 @@ pub struct RowReader {
     guard: Guard,
     table: Dataset,
     path: PathBuf,
-    /// The columns that are read.
+    /// The columns that are read, and in which order they are given out, if in another.
     schema: Arc<Schema>,
+    order: Option<Vec<usize>>,
     fragments: VecDeque<Part>,
     /// The fragment that is being read.
     open: Option<OpenPart>,
@@ -77,7 +78,7 @@ struct OpenPart {
 /// Which rows and columns of a table are read.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted<'a> {
-    /// These columns, in the order of the table; all without it.
+    /// The columns in this order; all without it.
     pub columns: Option<&'a [&'a str]>,
     /// A range of the rows; all without it.
     pub rows: Option<Range<u64>>,
@@ -94,19 +95,22 @@ impl RowReader {
     /// Some rows and columns of a table.
     pub async fn of(table: &Dataset, path: &Path, wanted: Wanted<'_>) -> Result<Self, TableError> {
         let schema = Schema::from(table.schema());
-        let schema = match wanted.columns {
-            None => schema,
+        let (schema, order) = match wanted.columns {
+            None => (schema, None),
             Some(columns) => {
-                let columns = columns.iter().map(|name| schema.index_of(name));
-                let columns: Result<BTreeSet<usize>, _> = columns.collect();
-                let projected = columns.and_then(|columns| {
-                    let columns: Vec<usize> = columns.into_iter().collect();
-                    schema.project(&columns)
-                });
-                projected.map_err(|source| TableError::Arrow {
+                let arrow = |source| TableError::Arrow {
                     path: path.to_path_buf(),
                     source,
-                })?
+                };
+                let columns = columns.iter().map(|name| schema.index_of(name));
+                let columns: Vec<usize> = columns.collect::<Result<_, _>>().map_err(arrow)?;
+                // Lance gives them in the order of the table.
+                let sorted: BTreeSet<usize> = columns.iter().copied().collect();
+                let place = |column: &usize| sorted.range(..column).count();
+                let order: Vec<usize> = columns.iter().map(place).collect();
+                let sorted: Vec<usize> = sorted.iter().copied().collect();
+                let schema = schema.project(&sorted).map_err(arrow)?;
+                (schema, Some(order).filter(|_| columns != sorted))
             }
         };
         Ok(RowReader {
@@ -115,6 +119,7 @@ impl RowReader {
             table: table.clone(),
             path: path.to_path_buf(),
             schema: Arc::new(schema),
+            order,
             open: None,
             stream: None,
         })
@@ -158,13 +163,20 @@ impl RowReader {
         Self::of(table, path, wanted).await
     }
 
-    /// The columns of all batches.
-    pub fn schema(&self) -> &Arc<Schema> {
-        &self.schema
-    }
-
     /// The next rows; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, TableError> {
+        let next = self.next_as_read().await?;
+        let (Some(batch), Some(order)) = (&next, &self.order) else {
+            return Ok(next);
+        };
+        let arranged = batch.project(order).map_err(|source| TableError::Arrow {
+            path: self.path.clone(),
+            source,
+        });
+        arranged.map(Some)
+    }
+
+    async fn next_as_read(&mut self) -> Result<Option<RecordBatch>, TableError> {
         loop {
             if let Some(stream) = &mut self.stream {
                 let next = self.guard.run("read", &self.path, stream.try_next()).await?;
