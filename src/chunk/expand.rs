@@ -116,7 +116,9 @@ fn row_digest<G: IdColumn, V: Column>(
 ) -> Digest {
     let mut digest = Digest::default();
     for (&gene, &value) in genes.iter().zip(values) {
-        let gene = gene.try_into().map_or(IdHash::NOBODY, |gene| hashes.of(gene));
+        let gene = gene
+            .try_into()
+            .map_or(IdHash::NOBODY, |gene| hashes.of(gene));
         digest.add_entry(cell, gene, value.into());
     }
     digest

@@ -53,7 +53,9 @@ pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(
     // Its categories may be many, and it is opened again.
     drop(dataset);
     bars.begin("verifying", rows.saturating_mul(1 + against.len() as u64));
-    let verification = verify(&arguments.dataset, &against, resources, &|event: Event<'_>| {
+    let verification = verify(&arguments.dataset, &against, resources, &|event: Event<
+        '_,
+    >| {
         bars.show(event)
     })?;
     bars.clear();

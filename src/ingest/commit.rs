@@ -17,7 +17,9 @@ use super::genes::DatasetGenes;
 use super::tables::{Tables, TargetTable};
 use super::target::Target;
 use crate::chunk::Digest;
-use crate::dataset::{CellHashes, Checkpoint, ConfigFile, Dataset, DatasetConfig, UNS, hash_of_file};
+use crate::dataset::{
+    CellHashes, Checkpoint, ConfigFile, Dataset, DatasetConfig, UNS, hash_of_file,
+};
 use crate::plan::{Described, Plan, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::{Inputs, SourceError};

@@ -254,13 +254,9 @@ impl ShardRun<'_> {
                 ColumnHashes::from(&self.genes.hashes),
                 input.cells.start,
             ),
-            ShardTable::CellPairs if first_cell == 0 => (
-                ColumnMap::Same,
-                description.cells,
-                plan.cells,
-                own_cells,
-                0,
-            ),
+            ShardTable::CellPairs if first_cell == 0 => {
+                (ColumnMap::Same, description.cells, plan.cells, own_cells, 0)
+            }
             ShardTable::CellPairs => (
                 ColumnMap::Shifted(first_cell),
                 description.cells,

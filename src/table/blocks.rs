@@ -36,12 +36,18 @@ impl Weights {
         fragment: &Fragment,
         columns: &Schema,
     ) -> Result<Self, TableError> {
-        let fixed = columns.fields().iter().map(|field| width(field.data_type()));
+        let fixed = columns
+            .fields()
+            .iter()
+            .map(|field| width(field.data_type()));
         let mut weights = Weights {
             fixed: fixed.sum::<u64>().max(1),
             steps: Vec::new(),
         };
-        let texts = columns.fields().iter().filter(|field| is_text(field.data_type()));
+        let texts = columns
+            .fields()
+            .iter()
+            .filter(|field| is_text(field.data_type()));
         let texts: Vec<i32> = texts
             .filter_map(|field| table.schema().field(field.name()))
             .map(|field| field.id)
@@ -77,8 +83,13 @@ impl Weights {
         let (mut row, mut left) = (first, bytes as f64);
         let mut place = self.steps.partition_point(|(start, _)| *start <= first);
         while row < end {
-            let texts = place.checked_sub(1).map_or(0.0, |before| self.steps[before].1);
-            let until = self.steps.get(place).map_or(end, |(start, _)| end.min(*start));
+            let texts = place
+                .checked_sub(1)
+                .map_or(0.0, |before| self.steps[before].1);
+            let until = self
+                .steps
+                .get(place)
+                .map_or(end, |(start, _)| end.min(*start));
             let each = self.fixed as f64 + texts;
             let fitting = (left / each) as u64;
             if fitting < until - row {
@@ -97,7 +108,9 @@ impl Weights {
         let mut row = rows.start;
         let mut place = self.steps.partition_point(|(start, _)| *start <= row);
         while row < rows.end {
-            let texts = place.checked_sub(1).map_or(0.0, |before| self.steps[before].1);
+            let texts = place
+                .checked_sub(1)
+                .map_or(0.0, |before| self.steps[before].1);
             let next = self.steps.get(place).map_or(rows.end, |(start, _)| *start);
             let until = next.min(rows.end);
             bytes += (self.fixed as f64 + texts) * (until - row) as f64;
@@ -133,7 +146,8 @@ fn steps(mut changes: Vec<(u64, f64)>) -> Vec<(u64, f64)> {
 }
 
 fn is_text(data_type: &DataType) -> bool {
-    !matches!(data_type, DataType::FixedSizeList(..)) && data_type.primitive_width().is_none()
+    !matches!(data_type, DataType::FixedSizeList(..))
+        && data_type.primitive_width().is_none()
         && *data_type != DataType::Boolean
 }
 
@@ -149,7 +163,11 @@ fn width(data_type: &DataType) -> u64 {
 
 /// Whether a table has texts, whose length no type tells.
 pub(super) fn has_texts(columns: &Schema) -> bool {
-    Layout::has_texts(columns) || columns.fields().iter().any(|field| is_text(field.data_type()))
+    Layout::has_texts(columns)
+        || columns
+            .fields()
+            .iter()
+            .any(|field| is_text(field.data_type()))
 }
 
 /// A file as it was when it was checked.

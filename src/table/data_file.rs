@@ -77,7 +77,9 @@ pub(super) fn check(table: &Path, file: &DataFile) -> Result<Pages, TableError> 
     if let Some(expected) = file.file_size_bytes.get()
         && u64::from(expected) != length
     {
-        return Err(damaged(format!("it has {length} bytes instead of {expected}")));
+        return Err(damaged(format!(
+            "it has {length} bytes instead of {expected}"
+        )));
     }
     if let Some(expected) = hash_in(&file.path)
         && hash_of(&mut open).named("read", path)? != expected

@@ -15,7 +15,9 @@ const MAGIC: &[u8] = b"LANC";
 /// The version that the name of a manifest tells: versions count down in the names of 20 digits, so
 /// that the newest comes first.
 pub(super) fn version_of(name: &str) -> Option<u64> {
-    let number = name.strip_suffix(".manifest").filter(|_| is_manifest(name))?;
+    let number = name
+        .strip_suffix(".manifest")
+        .filter(|_| is_manifest(name))?;
     let number_of_name = number.parse::<u64>().ok()?;
     Some(match number.len() {
         20 => u64::MAX - number_of_name,
@@ -87,8 +89,15 @@ mod tests {
 
     #[test]
     fn the_newest_has_the_largest_number() {
-        let names = ["18446744073709551614", "18446744073709551613", "18446744073709551612"];
-        let paths: Vec<PathBuf> = names.iter().map(|n| format!("v/{n}.manifest").into()).collect();
+        let names = [
+            "18446744073709551614",
+            "18446744073709551613",
+            "18446744073709551612",
+        ];
+        let paths: Vec<PathBuf> = names
+            .iter()
+            .map(|n| format!("v/{n}.manifest").into())
+            .collect();
         assert_eq!(of_version(&paths, None), Some(&paths[2]));
         assert_eq!(of_version(&paths, Some(2)), Some(&paths[1]));
         assert_eq!(of_version(&paths, Some(4)), None);
@@ -113,7 +122,10 @@ mod tests {
         };
         assert!(result(&whole(3, 5)).is_ok());
         for (position, length) in [(3, 6), (3, u32::MAX), (4, 5), (10, 5), (u64::MAX, 5)] {
-            assert!(result(&whole(position, length)).is_err(), "{position} {length}");
+            assert!(
+                result(&whole(position, length)).is_err(),
+                "{position} {length}"
+            );
         }
         assert!(result(&whole(3, 5)[..20]).is_err());
         assert!(result(b"LANC").is_err());

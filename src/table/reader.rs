@@ -179,7 +179,10 @@ impl RowReader {
     async fn next_as_read(&mut self) -> Result<Option<RecordBatch>, TableError> {
         loop {
             if let Some(stream) = &mut self.stream {
-                let next = self.guard.run("read", &self.path, stream.try_next()).await?;
+                let next = self
+                    .guard
+                    .run("read", &self.path, stream.try_next())
+                    .await?;
                 if next.is_some() {
                     return Ok(next);
                 }
@@ -305,7 +308,10 @@ impl Block<'_> {
         if columns.fields().len() < all.fields.len() {
             let names = columns.fields().iter().map(|field| field.name().as_str());
             let names: HashSet<&str> = names.collect();
-            let fields = all.fields.iter().filter(|field| names.contains(field.name.as_str()));
+            let fields = all
+                .fields
+                .iter()
+                .filter(|field| names.contains(field.name.as_str()));
             scan.project_with_schema(&lance_core::datatypes::Schema {
                 fields: fields.cloned().collect(),
                 metadata: all.metadata.clone(),
@@ -314,7 +320,10 @@ impl Block<'_> {
         scan.with_fragments(vec![self.cut.fragment.clone()]);
         if let Some(rows) = &self.cut.rows {
             let number = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
-            scan.limit(Some(number(rows.end - rows.start)), Some(number(rows.start)))?;
+            scan.limit(
+                Some(number(rows.end - rows.start)),
+                Some(number(rows.start)),
+            )?;
         }
         scan.scan_in_order(true);
         scan.batch_size(self.batch_rows(columns));

@@ -361,7 +361,9 @@ impl Matrices<'_> {
         let runtime = self.with.runtime;
         let mut rows = runtime.block_on(RowReader::of(table, &path, wanted))?;
         let batch = runtime.block_on(rows.next())?;
-        let names = batch.as_ref().and_then(|b| b.column(0).as_string_opt::<i32>());
+        let names = batch
+            .as_ref()
+            .and_then(|b| b.column(0).as_string_opt::<i32>());
         let name = names.filter(|names| names.len() == 1 && names.is_valid(0));
         Ok(name.map_or_else(|| id.to_string(), |names| names.value(0).to_string()))
     }

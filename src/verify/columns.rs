@@ -170,8 +170,7 @@ impl Compared {
         for place_of in (0..same.len()).filter(|&row| !same.value(row)) {
             problems.note_at(&place, "another value", |problem| {
                 let name = names.value(place_of / each);
-                let problem =
-                    problem.differing(expected.value(place_of), found.value(place_of));
+                let problem = problem.differing(expected.value(place_of), found.value(place_of));
                 match self.axis {
                     Axis::Cells => problem.at_cell(name),
                     Axis::Genes => problem.at_gene(name),

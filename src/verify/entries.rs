@@ -55,7 +55,8 @@ impl Rows {
 
 impl State {
     fn known(mut self, sources: usize) -> Rows {
-        self.begins.resize(sources.max(self.begins.len()), self.rows);
+        self.begins
+            .resize(sources.max(self.begins.len()), self.rows);
         Rows {
             count: self.rows,
             begins: self.begins,
@@ -328,7 +329,11 @@ impl Check<'_> {
             ("sums.min", stats.min, sums.min),
             ("sums.max", stats.max, sums.max),
             ("sums.sum", stats.sum, sums.sum),
-            ("sums.sum_of_squares", stats.sum_of_squares, sums.sum_of_squares),
+            (
+                "sums.sum_of_squares",
+                stats.sum_of_squares,
+                sums.sum_of_squares,
+            ),
         ] {
             // Values of both signs may add up to next to nothing.
             let scale = stats.sum_of_squares.sqrt() * (stats.rows as f64).sqrt();

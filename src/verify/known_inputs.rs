@@ -32,7 +32,10 @@ impl<'a> KnownInputs<'a> {
         let sources = &dataset.config().sources;
         KnownInputs {
             sources,
-            paths: sources.iter().map(|source| absolute(&source.path)).collect(),
+            paths: sources
+                .iter()
+                .map(|source| absolute(&source.path))
+                .collect(),
             resources,
             found: Vec::new(),
         }
@@ -159,7 +162,10 @@ impl<'a> KnownInputs<'a> {
     /// The names of the sources, of which a few suffice.
     fn names(&self) -> String {
         const SHOWN: usize = 20;
-        let names = self.sources.iter().map(|source| source.source_file.as_str());
+        let names = self
+            .sources
+            .iter()
+            .map(|source| source.source_file.as_str());
         let mut names: Vec<&str> = names.take(SHOWN).collect();
         if self.sources.len() > SHOWN {
             names.push("…");

@@ -121,7 +121,10 @@ impl Problems {
     /// Counts a problem. Whether it is to be kept.
     fn is_example(&mut self, place: &str, what: &str) -> bool {
         self.count += 1;
-        let known = self.kinds.get_mut(place).and_then(|kinds| kinds.get_mut(what));
+        let known = self
+            .kinds
+            .get_mut(place)
+            .and_then(|kinds| kinds.get_mut(what));
         let before = match known {
             Some(count) => {
                 *count += 1;
@@ -161,7 +164,9 @@ impl Problems {
             Ok(value) => Ok(Some(value)),
             Err(
                 error @ (VerifyError::Table(
-                    TableError::Damaged { .. } | TableError::Lance { .. } | TableError::Arrow { .. },
+                    TableError::Damaged { .. }
+                    | TableError::Lance { .. }
+                    | TableError::Arrow { .. },
                 )
                 | VerifyError::Dataset(DatasetError::Table(TableError::Damaged { .. }))),
             ) => {

@@ -85,7 +85,10 @@ fn review_d2_a_difference_names_the_gene_of_a_joined_dataset() {
 #[test]
 fn review_d2_a_file_that_differs_everywhere_comes_to_an_end() {
     let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("in.h5ad"), folder.path().join("out.slaf"));
+    let (input, output) = (
+        folder.path().join("in.h5ad"),
+        folder.path().join("out.slaf"),
+    );
     write_csr(&input, 4_000, 100, 25, |entry| (entry % 7 + 1) as f32);
     convert(std::slice::from_ref(&input), &output, &[]).succeeded();
     std::fs::remove_file(&input).unwrap();
@@ -129,7 +132,10 @@ fn review_d1_of_a_table_only_the_rows_and_columns_that_are_wanted_are_read() {
 #[test]
 fn hostile_10_very_many_columns_are_read_in_groups() {
     let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("in.h5ad"), folder.path().join("out.slaf"));
+    let (input, output) = (
+        folder.path().join("in.h5ad"),
+        folder.path().join("out.slaf"),
+    );
     let cells = 400;
     write_csr(&input, cells, 200, 100, |entry| (entry % 7 + 1) as f32);
     for column in 0..300 {
@@ -172,7 +178,13 @@ fn all_commands_end(dataset: &Path, name: &str) {
         ),
         (
             "validate",
-            Run::of(slaf(&["validate"]).arg(&input).arg("--against").arg(dataset).args(flags)),
+            Run::of(
+                slaf(&["validate"])
+                    .arg(&input)
+                    .arg("--against")
+                    .arg(dataset)
+                    .args(flags),
+            ),
         ),
     ];
     for (command, run) in runs {
@@ -342,7 +354,9 @@ fn hostile_17_changed_sums_are_seen() {
 fn held<T>(point: &str, mut command: std::process::Command, look: impl FnOnce() -> T) -> T {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("held");
-    let command = command.env("SLAF_HOLD_AT", point).env("SLAF_HOLD_FILE", &file);
+    let command = command
+        .env("SLAF_HOLD_AT", point)
+        .env("SLAF_HOLD_FILE", &file);
     let mut child: Child = command.spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(120);
     while !file.exists() {
