@@ -167,6 +167,7 @@ fn spec<'a>(columns: ColumnMap<'a>, gene_hashes: &'a [IdHash]) -> CooSpec<'a> {
         gene_type: IdType::UInt16,
         value_type: ValueType::UInt16,
         gene_hashes: gene_hashes.into(),
+        identities: None,
     }
 }
 

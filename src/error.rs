@@ -89,6 +89,8 @@ fn of_ingest(error: &IngestError) -> ExitCode {
         | IngestError::Chunk(_)
         | IngestError::NoType { .. }
         | IngestError::SameContent { .. }
+        | IngestError::MixedScales { .. }
+        | IngestError::SameCounts { .. }
         | IngestError::Exists { .. }
         | IngestError::NotOurs { .. }
         | IngestError::Broken { .. }

@@ -109,6 +109,7 @@ fn read_matrix(
     let hashes = vec![IdHash::of(""); columns as usize];
     let spec = CooSpec {
         gene_hashes: (&hashes).into(),
+        identities: None,
         path: description.path.clone(),
         matrix: matrix.object.clone(),
         first_cell: 0,
@@ -404,6 +405,7 @@ fn tidying_counts_what_it_drops() {
         let gene_hashes = gene_hashes(source);
         let spec = CooSpec {
             gene_hashes: (&gene_hashes).into(),
+            identities: None,
             path: description.path.clone(),
             matrix: "X".into(),
             first_cell: 0,
@@ -576,6 +578,7 @@ fn read_all(open: Open, path: &Path, options: &Options) -> Result<Triplets, Stri
     let gene_hashes = gene_hashes(&*source);
     let spec = CooSpec {
         gene_hashes: (&gene_hashes).into(),
+        identities: None,
         path: path.into(),
         matrix: "X".into(),
         first_cell: 0,

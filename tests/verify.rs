@@ -260,10 +260,17 @@ fn files_that_are_cut_missing_or_strange() {
 
 #[test]
 fn hashes_of_other_cells() {
-    let file = |dataset: &Path| {
+    let files = |dataset: &Path, of_contents: bool| {
         let folder = std::fs::read_dir(dataset.join(CELL_HASHES)).unwrap();
-        folder.map(|file| file.unwrap().path()).next().unwrap()
+        let mut files = folder.map(|file| file.unwrap().path());
+        let is_of_contents = |path: &Path| path.to_string_lossy().ends_with(".contents.u64");
+        files
+            .find(|path| is_of_contents(path) == of_contents)
+            .unwrap()
     };
+    let file = |dataset: &Path| files(dataset, false);
+    let remove = |dataset: &Path| std::fs::remove_file(files(dataset, true)).unwrap();
+    finds(remove, &[".contents.u64", "it is missing"], &[]);
     let remove = |dataset: &Path| std::fs::remove_file(file(dataset)).unwrap();
     finds(remove, &["cells.lance/_hashes/", "it is missing"], &[]);
     let change = |dataset: &Path| {

@@ -22,6 +22,10 @@ pub struct CooBatch {
     pub counts: Vec<u32>,
     /// Statistics of each cell.
     pub stats: Vec<ValueStats>,
+    /// The hash of what each cell holds, where that was asked for.
+    pub contents: Vec<u64>,
+    /// Values that are not whole numbers.
+    pub fractions: u64,
     /// Entries of the chunk as stored.
     pub entries: u64,
     pub tidied: Tidied,
@@ -87,6 +91,8 @@ impl CooBatch {
             values: expanded.values,
             counts,
             stats: expanded.stats,
+            contents: expanded.contents,
+            fractions: expanded.fractions,
             entries,
             tidied,
             digest: expanded.digest,

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, PrimitiveArray};
+use arrow::array::{ArrayRef, PrimitiveArray, new_empty_array};
 use arrow::datatypes::{
-    ArrowPrimitiveType, Float32Type, Float64Type, Int32Type, UInt16Type, UInt32Type,
+    ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int32Type, UInt16Type, UInt32Type,
 };
 
+use super::contents::contents;
 use super::narrow::{Column, IdColumn, Narrow, ascend};
 use super::{ColumnHashes, CooSpec, Digest, IdHash, ValueStats};
 use crate::plan::IdType;
@@ -24,6 +25,8 @@ pub(super) struct Expanded {
     pub genes: ArrayRef,
     pub values: ArrayRef,
     pub stats: Vec<ValueStats>,
+    pub fractions: u64,
+    pub contents: Vec<u64>,
     pub digest: Digest,
 }
 
@@ -34,28 +37,20 @@ pub(super) fn expand(
     cell_hashes: &[IdHash],
     spec: &CooSpec<'_>,
 ) -> Option<Expanded> {
-    let (genes, values, stats, digest) = match spec.gene_type {
+    let mut expanded = match spec.gene_type {
         IdType::UInt16 => by_value::<UInt16Type>(chunk, cell_hashes, spec),
         IdType::UInt32 => by_value::<UInt32Type>(chunk, cell_hashes, spec),
         IdType::Int32 => by_value::<Int32Type>(chunk, cell_hashes, spec),
     }?;
-    let cells = match spec.cell_type {
+    expanded.cells = match spec.cell_type {
         IdType::UInt16 => cell_column::<UInt16Type>(chunk, spec),
         IdType::UInt32 => cell_column::<UInt32Type>(chunk, spec),
         IdType::Int32 => cell_column::<Int32Type>(chunk, spec),
     };
-    Some(Expanded {
-        cells,
-        genes,
-        values,
-        stats,
-        digest,
-    })
+    Some(expanded)
 }
 
-type Parts = (ArrayRef, ArrayRef, Vec<ValueStats>, Digest);
-
-fn by_value<G>(chunk: &CellChunk, cell_hashes: &[IdHash], spec: &CooSpec<'_>) -> Option<Parts>
+fn by_value<G>(chunk: &CellChunk, cell_hashes: &[IdHash], spec: &CooSpec<'_>) -> Option<Expanded>
 where
     G: ArrowPrimitiveType<Native: IdColumn>,
 {
@@ -68,11 +63,12 @@ where
     }
 }
 
+/// All columns but that of the cells.
 fn block_by_block<G, V>(
     chunk: &CellChunk,
     cell_hashes: &[IdHash],
     spec: &CooSpec<'_>,
-) -> Option<Parts>
+) -> Option<Expanded>
 where
     G: ArrowPrimitiveType<Native: IdColumn>,
     V: ArrowPrimitiveType<Native: Column>,
@@ -82,6 +78,7 @@ where
     let mut values: Vec<V::Native> = Vec::with_capacity(chunk.values.len());
     let mut stats = Vec::with_capacity(cell_hashes.len());
     let mut digest = Digest::default();
+    let (mut fractions, mut all_contents) = (0, Vec::new());
     let mut first = 0;
     while first + 1 < ends.len() {
         let mut last = first + 1;
@@ -94,17 +91,31 @@ where
         if !exist || !seen.exact || seen.zeros {
             return None;
         }
+        fractions += V::Native::fractions(&values[ends[first]..]);
         for (row, &cell) in ends[first..=last].windows(2).zip(&cell_hashes[first..]) {
             let (genes, values) = (&genes[row[0]..row[1]], &values[row[0]..row[1]]);
             if !ascend(genes) {
                 return None;
             }
-            stats.push(ValueStats::of_cell(values));
+            let of_cell = ValueStats::of_cell(values);
+            stats.push(of_cell);
+            if let Some(identities) = spec.identities {
+                all_contents.push(contents(genes, values, of_cell.sum, identities));
+            }
             digest.add(row_digest(cell, genes, values, spec.gene_hashes));
         }
         first = last;
     }
-    Some((column::<G>(genes), column::<V>(values), stats, digest))
+    Some(Expanded {
+        // Made when all is found to be well.
+        cells: new_empty_array(&DataType::UInt32),
+        genes: column::<G>(genes),
+        values: column::<V>(values),
+        stats,
+        fractions,
+        contents: all_contents,
+        digest,
+    })
 }
 
 /// The digest of a cell's rows. Genes must exist.
@@ -168,6 +179,7 @@ mod tests {
             gene_type: IdType::UInt16,
             value_type: ValueType::UInt16,
             gene_hashes: gene_hashes.into(),
+            identities: None,
         }
     }
 

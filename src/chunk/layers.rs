@@ -109,6 +109,8 @@ fn joined(mut batches: Vec<CooBatch>) -> Result<CooBatch, ArrowError> {
             .iter()
             .flat_map(|b| b.stats.iter().copied())
             .collect(),
+        contents: Vec::new(),
+        fractions: batches.iter().map(|batch| batch.fractions).sum(),
         entries: batches.iter().map(|batch| batch.entries).sum(),
         tidied: Default::default(),
         digest: Default::default(),
@@ -209,6 +211,8 @@ mod tests {
             values: Arc::new(Float32Array::from(values.to_vec())),
             counts: counts.to_vec(),
             stats: Vec::new(),
+            contents: Vec::new(),
+            fractions: 0,
             entries: values.len() as u64,
             tidied: Default::default(),
             digest: Default::default(),

@@ -2,6 +2,7 @@
 //! tidied, narrowed, digested.
 
 mod columns;
+mod contents;
 mod coo;
 mod digest;
 mod error;
@@ -14,6 +15,7 @@ mod sum;
 mod tidy;
 
 pub use columns::ColumnMap;
+pub use contents::{GeneIdentity, LEAST_COUNTS, NO_CONTENTS, contents_of_entries};
 pub use coo::CooBatch;
 pub use digest::{Digest, IdHash};
 pub use error::ChunkError;

@@ -181,6 +181,9 @@ pub(super) fn ascend<T: PartialOrd>(numbers: &[T]) -> bool {
 pub(super) trait Column: Copy + PartialOrd + Into<f64> + bytemuck::Zeroable {
     /// See [`narrow_values`].
     fn values(numbers: &Numbers, range: Range<usize>, to: &mut Vec<Self>) -> SeenValues;
+
+    /// How many values are not whole numbers; infinities and NaN are none.
+    fn fractions(values: &[Self]) -> u64;
 }
 
 /// A type of identifiers.
@@ -190,13 +193,34 @@ pub(super) trait IdColumn: Column + TryInto<usize> {
 }
 
 macro_rules! column {
-    ($($type:ty),*) => {$(
+    ($($type:ty: $fractions:expr),*) => {$(
         impl Column for $type {
             fn values(numbers: &Numbers, range: Range<usize>, to: &mut Vec<Self>) -> SeenValues {
                 crate::with_numbers!(numbers, values => narrow_values(&values[range], to))
             }
+
+            fn fractions(values: &[Self]) -> u64 {
+                let fractions: fn(&[$type]) -> u64 = $fractions;
+                fractions(values)
+            }
         }
     )*};
+}
+
+macro_rules! fractions {
+    ($float:ty, $whole:expr) => {
+        |values| {
+            // Behind this number the last bit stands for 1: a sum is rounded to a whole number.
+            // Rounding itself is no vector instruction everywhere.
+            const WHOLE: $float = $whole;
+            let fractions = values.iter().map(|value| {
+                let magnitude = value.abs();
+                let rounded = (magnitude + WHOLE) - WHOLE;
+                u32::from((magnitude < WHOLE) & (rounded != magnitude))
+            });
+            u64::from(fractions.sum::<u32>())
+        }
+    };
 }
 
 macro_rules! id_column {
@@ -222,7 +246,13 @@ macro_rules! id_column {
     )*};
 }
 
-column!(u16, u32, i32, f32, f64);
+column!(
+    u16: |_| 0,
+    u32: |_| 0,
+    i32: |_| 0,
+    f32: fractions!(f32, 8_388_608.0),
+    f64: fractions!(f64, 4_503_599_627_370_496.0)
+);
 id_column!(u16, u32, i32);
 
 #[cfg(test)]
@@ -314,6 +344,23 @@ mod tests {
             assert!(!Narrow::<u16>::narrow(value).1, "{value}");
             assert!(!Narrow::<u16>::narrow(-value).1, "-{value}");
         }
+    }
+
+    #[test]
+    fn fractions_are_counted() {
+        let values = [0.5, -1.5, 1.0, -2.0, 8_388_607.5, 8_388_609.0, 1e30, 0.0];
+        assert_eq!(f64::fractions(&values), 3);
+        let values = values.map(|value: f64| value as f32);
+        assert_eq!(f32::fractions(&values), 3);
+        let none = [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            4_503_599_627_370_497.0,
+        ];
+        assert_eq!(f64::fractions(&none), 0);
+        assert_eq!(f64::fractions(&[4_503_599_627_370_495.5, 1e-300]), 2);
+        assert_eq!(u16::fractions(&[1, 2]), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{ColumnMap, IdHash};
+use super::{ColumnMap, GeneIdentity, IdHash};
 use crate::plan::IdType;
 use crate::survey::ValueType;
 
@@ -25,6 +25,8 @@ pub struct CooSpec<'a> {
     pub value_type: ValueType,
     /// The hash of each gene's identifier, by its number in the dataset.
     pub gene_hashes: ColumnHashes<'a>,
+    /// What each gene is known by, likewise, where it is asked what cells hold.
+    pub identities: Option<&'a [GeneIdentity]>,
 }
 
 /// The hashes of the identifiers of columns: of all, or of those from one on that an input has.

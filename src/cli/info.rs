@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 
 use super::arguments::InfoArguments;
 use super::report::print;
-use crate::dataset::{Info, Status};
+use crate::dataset::{Info, SourceNote, Status};
 use crate::error::Error;
 use crate::ingest::IngestError;
 use crate::plan::Dtypes;
@@ -24,6 +24,17 @@ pub(super) fn run(arguments: &InfoArguments) -> Result<(), Error> {
         return print(&(serde_json::to_string_pretty(&info).map_err(std::io::Error::from)? + "\n"));
     }
     print(&text(&info))
+}
+
+/// On what scale the values of a source are, where it is told.
+fn scales(source: &SourceNote) -> String {
+    let layers = source.layers.iter();
+    let layers = layers.filter_map(|layer| Some(format!("{} is {}", layer.object, layer.scale?)));
+    let main = source.scale.map(|scale| scale.to_string());
+    main.into_iter()
+        .chain(layers)
+        .map(|scale| format!("; {scale}"))
+        .collect()
 }
 
 fn text(info: &Info) -> String {
@@ -129,10 +140,11 @@ fn text(info: &Info) -> String {
         line(
             "source",
             format!(
-                "{}: {} cells, {} non-zeros",
+                "{}: {} cells, {} non-zeros{}",
                 source.source_file,
                 HumanCount(source.cells),
-                HumanCount(source.rows)
+                HumanCount(source.rows),
+                scales(source)
             ),
         );
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::arguments::{JoinArgument, JoinArguments};
+use super::arguments::{DuplicateCountsArgument, JoinArgument, JoinArguments};
 use super::found::Found;
 use super::names::{Named, prefixes, tell_apart};
 use super::reading::Reading;
 use crate::error::Error;
-use crate::plan::{Duplicates, GeneKey, Join, PlanOptions};
+use crate::plan::{Duplicates, GeneKey, Join, MixedScales, PlanOptions, SameCounts};
 use crate::source::{NameMap, OpenOptions, discover};
 use crate::store::read_text;
 
@@ -43,6 +43,14 @@ impl JoinArguments {
             var_join: self.var_join.into(),
             duplicate_cells: duplicates(self.allow_duplicate_cells),
             duplicate_sources: duplicates(self.allow_duplicate_source),
+            mixed_scales: match self.allow_mixed_scales {
+                true => MixedScales::Allow,
+                false => MixedScales::Refuse,
+            },
+            same_counts: match self.duplicate_counts {
+                DuplicateCountsArgument::Warn => SameCounts::Warn,
+                DuplicateCountsArgument::Refuse => SameCounts::Refuse,
+            },
             ..options
         }
     }

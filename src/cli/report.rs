@@ -49,6 +49,16 @@ impl<'a> Report<'a> {
         print(&self.text())
     }
 
+    /// What this job read; what others told before is in config.json.
+    fn of_job(&self) -> Vec<&SourceNote> {
+        let dataset = &self.outcome.dataset;
+        let job = dataset.jobs.last();
+        let sources = dataset.sources.iter();
+        sources
+            .filter(|source| source.job.as_ref() == job)
+            .collect()
+    }
+
     fn text(&self) -> String {
         let dataset = &self.outcome.dataset;
         let stats = &dataset.metadata.expression_stats;
@@ -86,7 +96,7 @@ impl<'a> Report<'a> {
             line(
                 "values",
                 format!(
-                    "{} ({}; stored as {}), {} to {}, mean {:.4}",
+                    "{}, {} (the input has {}); {} to {}, mean {:.4}",
                     value.r#type,
                     value.reason,
                     value.stored,
@@ -95,6 +105,9 @@ impl<'a> Report<'a> {
                     stats.mean_value
                 ),
             );
+        }
+        for (label, scale) in scales(&self.of_job()) {
+            line(label, scale);
         }
         if stats.non_finite > 0 {
             line(
@@ -150,12 +163,7 @@ impl<'a> Report<'a> {
                 );
             }
         }
-        // Of what this job read; what others told before is in config.json.
-        let job = dataset.jobs.last();
-        let sources = dataset.sources.iter();
-        let sources: Vec<_> = sources
-            .filter(|source| source.job.as_ref() == job)
-            .collect();
+        let sources = self.of_job();
         for source in &sources {
             if let Some(genes) = joined_genes(source) {
                 line("genes", genes);
@@ -241,6 +249,30 @@ fn joined_genes(source: &SourceNote) -> Option<String> {
         text += &format!("; {} are added", HumanCount(join.extra));
     }
     Some(text)
+}
+
+/// On what scale values are: once for all sources, or for each where they differ.
+fn scales(sources: &[&SourceNote]) -> Vec<(&'static str, String)> {
+    let of = |source: &SourceNote| {
+        let layers = source.layers.iter();
+        let layers = layers.filter_map(|layer| Some((layer.object.clone(), layer.scale?)));
+        let main = source.scale.map(|scale| (source.matrix.clone(), scale));
+        let all = main.into_iter().chain(layers);
+        all.map(|(object, scale)| format!("{object} is {scale}"))
+            .collect::<Vec<_>>()
+    };
+    let all: Vec<Vec<String>> = sources.iter().map(|source| of(source)).collect();
+    if all.windows(2).all(|pair| pair[0] == pair[1]) {
+        let first = all.into_iter().next().unwrap_or_default();
+        return first.into_iter().map(|scale| ("scale", scale)).collect();
+    }
+    let named = sources.iter().zip(all);
+    named
+        .flat_map(|(source, scales)| {
+            let scales = scales.into_iter();
+            scales.map(|scale| ("scale", format!("{}: {scale}", source.source_file)))
+        })
+        .collect()
 }
 
 /// Prints; a reader that has gone away, such as `head`, is no failure.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use indicatif::HumanCount;
+use serde::Serialize;
 
 use super::append::widening;
 use super::arguments::{ValidateArguments, Verbosity};
@@ -15,7 +16,8 @@ use super::signals::{Begun, end_when_asked};
 use super::versions::settle_versions;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::plan::{Comparison, GeneJoin};
+use crate::ingest::DuplicateCounts;
+use crate::plan::{Comparison, GeneJoin, Plan, SameCounts};
 use crate::source::Inputs;
 use crate::survey::Survey;
 
@@ -50,21 +52,40 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
         dataset,
     )?;
     tell_unmatched(&inputs);
-    let base = match against {
+    let base = match &against {
         None => None,
         Some(dataset) => {
             let key = settings.plan.gene_key.as_ref();
             Some(dataset.survey_now(&surveys, key)?)
         }
     };
-    let comparison = Comparison::new(&inputs, &surveys, &settings.plan, base.as_ref())?;
+    let mut comparison = Comparison::new(&inputs, &surveys, &settings.plan, base.as_ref())?;
+    let mut duplicate_counts = Vec::new();
+    if comparison.refusal.is_none() && (surveys.len() > 1 || against.is_some()) {
+        let plan = match &base {
+            None => Plan::new(&inputs, &surveys, &settings.plan)?,
+            Some(base) => Plan::append(&inputs, &surveys, &settings.plan, base)?,
+        };
+        duplicate_counts =
+            DuplicateCounts::among(&inputs, &plan, against.as_ref(), settings.threads)?;
+        if let Some(found) = duplicate_counts.first()
+            && plan.same_counts == SameCounts::Refuse
+        {
+            comparison.result = None;
+            comparison.refusal = Some(format!("{}: {found}", found.path.display()));
+        }
+    }
     bars.clear();
+    let report = Report {
+        comparison: &comparison,
+        duplicate_counts: &duplicate_counts,
+    };
     if raw.resources.json {
         let json =
-            serde_json::to_string_pretty(&found.told(&comparison)).map_err(std::io::Error::from)?;
+            serde_json::to_string_pretty(&found.told(&report)).map_err(std::io::Error::from)?;
         print(&(json + "\n"))?;
     } else if verbosity != Verbosity::Quiet {
-        print(&text(&comparison))?;
+        print(&text(&report))?;
     }
     match comparison.refusal {
         None => Ok(()),
@@ -72,10 +93,21 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
     }
 }
 
+/// What is printed.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    comparison: &'a Comparison,
+    /// Cells that are there under other names.
+    duplicate_counts: &'a [DuplicateCounts],
+}
+
 /// A table with a line for each input, then what is to be told of each.
-fn text(comparison: &Comparison) -> String {
-    const HEAD: [&str; 9] = [
+fn text(report: &Report<'_>) -> String {
+    let comparison = report.comparison;
+    const HEAD: [&str; 10] = [
         "input", "cells", "known", "genes", "shared", "missing", "extra", "values", "entries",
+        "scale",
     ];
     let count = |number: u64| HumanCount(number).to_string();
     let mut rows = vec![HEAD.map(String::from)];
@@ -92,9 +124,10 @@ fn text(comparison: &Comparison) -> String {
             count(genes.extra),
             input.value_type.map_or_else(unknown, |t| t.to_string()),
             input.entries.map_or_else(unknown, count),
+            input.scale.to_string(),
         ]);
     }
-    let widths: [usize; 9] = std::array::from_fn(|column| {
+    let widths: [usize; 10] = std::array::from_fn(|column| {
         let lengths = rows.iter().map(|row| row[column].chars().count());
         lengths.max().unwrap_or(0)
     });
@@ -102,7 +135,7 @@ fn text(comparison: &Comparison) -> String {
     for row in &rows {
         let cells = row.iter().zip(widths).enumerate();
         let cells = cells.map(|(column, (cell, width))| match column {
-            0 => format!("{cell:<width$}"),
+            0 | 9 => format!("{cell:<width$}"),
             _ => format!("{cell:>width$}"),
         });
         // Writing to a string cannot fail.
@@ -139,6 +172,9 @@ fn text(comparison: &Comparison) -> String {
                 "{dropped} genes would be left out with their values"
             ));
         }
+        for (layer, scale) in &input.layer_scales {
+            line(format!("{layer} is {scale}"));
+        }
         for warning in &input.warnings {
             line(format!("warning: {warning}"));
         }
@@ -146,6 +182,10 @@ fn text(comparison: &Comparison) -> String {
             let repeated = count(input.repeated_cells);
             line(format!("{repeated} cells have the name of an earlier one"));
         }
+    }
+    for found in report.duplicate_counts {
+        let input = &comparison.inputs[found.input].source_file;
+        let _ = writeln!(text, "{input}: warning: {found}");
     }
     let _ = writeln!(text, "genes are joined by {}", comparison.gene_key);
     for proposal in &comparison.proposals {

@@ -9,12 +9,12 @@ use arrow::datatypes::{DataType, Schema};
 use rustc_hash::FxHashSet;
 
 use super::base_columns::{columns, embeddings, id_type, original, others, value_type};
-use super::{CellIds, ColumnNote, Dataset, DatasetError};
+use super::{CellIds, ColumnNote, Dataset, DatasetError, matrix_key};
 use crate::plan::{
     Base, BaseMatrix, BaseSource, BaseSurvey, Compression, Described, Dtypes, GeneKey, GeneList,
     IdType, PlannedColumn, Widening,
 };
-use crate::source::{ColumnKind, Part};
+use crate::source::{ColumnKind, MatrixName, Part};
 use crate::store::StoreError;
 use crate::survey::{STABLE_IDS, Survey, ValueType, id_hash};
 use crate::table::{RowReader, TableError, TableName};
@@ -89,6 +89,7 @@ impl Dataset {
                 true => Described::Whole,
                 false => Described::Partly,
             },
+            scale: None,
         };
         let [n_cells, n_genes] = self.config().array_shape;
         if [n_cells, n_genes] != [base.cells, base.genes] {
@@ -107,6 +108,17 @@ impl Dataset {
         let matrices = |name: TableName, part: Part| match tables.get(&name) {
             None => Ok((Vec::new(), None)),
             Some(table) => self.matrices(name, &Schema::from(table.schema()), part, notes),
+        };
+        let scale = match self.config().scale() {
+            Some(scale) => scale,
+            None => {
+                self.sampled_scale(expression, base.rows, value_type)
+                    .await?
+            }
+        };
+        let base = Base {
+            scale: Some(scale),
+            ..base
         };
         let (layers, layer_ids) = matrices(TableName::Layers, Part::Layers)?;
         let (obsp, pair_ids) = matrices(TableName::CellPairs, Part::Obsp)?;
@@ -220,6 +232,12 @@ impl Dataset {
                 name: original(part, field.name(), notes).0,
                 written_as: field.name().clone(),
                 value_type: value_type(field.data_type()).ok_or_else(|| refused(number))?,
+                scale: match part {
+                    Part::Layers => self.config().scale_of_layer(&matrix_key(&MatrixName::Layer(
+                        original(part, field.name(), notes).0,
+                    ))),
+                    _ => None,
+                },
             });
         }
         Ok((matrices, Some([rows, columns])))

@@ -1,32 +1,29 @@
-//! The hashes of the identifiers of all cells, kept in the folder of their table, so that an append
-//! finds out whether a dataset has its cells without reading millions of identifiers.
+//! The hashes of the identifiers of all cells, and of what they hold, kept in the folder of their
+//! table, so that an append finds out whether a dataset has its cells without reading all of them.
 //!
-//! A job that adds cells writes one file, which is never changed: the XXH3 hash of each identifier,
-//! 64 bits, little-endian. `config.json` tells the files in the order of their cells, each with the
-//! XXH3 hash of its bytes. They are a shortcut: where they do not cover all cells, or a file is not
-//! what config.json says, identifiers are read.
+//! A job that adds cells writes two files, which are never changed: the XXH3 hash of each identifier,
+//! and the hash of what each cell holds, 64 bits each, little-endian. `config.json` tells the files in
+//! the order of their cells, each with the XXH3 hash of its bytes. They are a shortcut: where they do
+//! not cover all cells, or a file is not what config.json says, identifiers and rows are read.
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufWriter, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, StringArray};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::hash_file::{self, HashFile, HashFileWriter, hex, read_hashes};
 use super::{Dataset, DatasetConfig};
+use crate::chunk::Digest;
 use crate::plan::JobId;
-use crate::store::{Named, StoreError, create_folder, remove_file, sync_folder};
+use crate::store::{Named, StoreError, create_folder, remove_file};
 use crate::survey::id_hash;
 
 /// The folder of the files, within the dataset. Lance leaves alone what it does not know.
 pub const CELL_HASHES: &str = "cells.lance/_hashes";
-
-/// Bytes that are read at once.
-const BLOCK: usize = 1 << 17;
-
-const EACH: usize = size_of::<u64>();
 
 /// The hashes of the cells that a job added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,15 +33,19 @@ pub struct CellHashes {
     pub cells: u64,
     /// The XXH3 hash of the file, in hexadecimal digits.
     pub xxh3: String,
+    /// The file of what the cells hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<ContentHashes>,
 }
 
-/// How a file was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HashFile {
-    Whole,
-    Missing,
-    /// Of another length, or with other bytes.
-    Changed,
+/// The hashes of what cells hold: of each, the sum over its genes and values, whatever its name; 0 of
+/// one whose values add up to less than ten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentHashes {
+    /// The XXH3 hash of the file, in hexadecimal digits.
+    pub xxh3: String,
+    /// The digest of the cells' rows: should it no longer be that, the hashes are void.
+    pub digest: Digest,
 }
 
 impl CellHashes {
@@ -53,14 +54,15 @@ impl CellHashes {
         file_of(&self.job)
     }
 
+    /// The file of what the cells hold, if there is one.
+    pub fn contents_file(&self) -> Option<PathBuf> {
+        self.contents.as_ref().map(|_| contents_file(&self.job))
+    }
+
     /// Whether the file is there in its length.
     pub(crate) fn is_there(&self, dataset: &Path) -> bool {
         let length = std::fs::metadata(dataset.join(self.file())).map(|file| file.len());
-        length.is_ok_and(|length| Some(length) == self.length())
-    }
-
-    fn length(&self) -> Option<u64> {
-        self.cells.checked_mul(EACH as u64)
+        length.is_ok_and(|length| Some(length) == hash_file::length(self.cells))
     }
 
     /// Reads the file and shows its hashes, block by block. Only once it was found whole is what
@@ -68,40 +70,23 @@ impl CellHashes {
     pub(crate) fn read(
         &self,
         dataset: &Path,
-        mut show: impl FnMut(&mut dyn Iterator<Item = u64>),
+        show: impl FnMut(&mut dyn Iterator<Item = u64>),
     ) -> Result<HashFile, StoreError> {
-        let path = dataset.join(self.file());
-        // Looked at before it is opened: a pipe would wait for somebody to write.
-        let found = match std::fs::metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(HashFile::Missing),
-            other => other.named("open", &path)?,
-        };
-        let length = found.len();
-        if !found.is_file() || Some(length) != self.length() {
-            return Ok(HashFile::Changed);
-        }
-        let mut file = File::open(&path).named("open", &path)?;
-        // Many appends are many small files.
-        let mut block = vec![0; usize::try_from(length).map_or(BLOCK, |length| length.min(BLOCK))];
-        let (mut left, mut digest) = (length, Xxh3::new());
-        while left > 0 {
-            let bytes = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
-            let bytes = &mut block[..bytes];
-            match file.read_exact(bytes) {
-                // It became shorter since it was looked at.
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                    return Ok(HashFile::Changed);
-                }
-                other => other.named("read", &path)?,
+        read_hashes(&dataset.join(self.file()), self.cells, &self.xxh3, show)
+    }
+
+    /// Likewise of what the cells hold.
+    pub(crate) fn read_contents(
+        &self,
+        dataset: &Path,
+        show: impl FnMut(&mut dyn Iterator<Item = u64>),
+    ) -> Result<HashFile, StoreError> {
+        match &self.contents {
+            None => Ok(HashFile::Missing),
+            Some(contents) => {
+                let path = dataset.join(contents_file(&self.job));
+                read_hashes(&path, self.cells, &contents.xxh3, show)
             }
-            digest.update(bytes);
-            let (hashes, _) = bytes.as_chunks();
-            show(&mut hashes.iter().copied().map(u64::from_le_bytes));
-            left -= bytes.len() as u64;
-        }
-        match hex(&digest) == self.xxh3 {
-            true => Ok(HashFile::Whole),
-            false => Ok(HashFile::Changed),
         }
     }
 }
@@ -121,7 +106,7 @@ pub(crate) fn hash_of_file(path: &Path) -> Result<Option<String>, StoreError> {
         return Ok(Some("no file".into()));
     }
     let mut file = File::open(path).named("open", path)?;
-    let (mut digest, mut block) = (Xxh3::new(), vec![0; BLOCK]);
+    let (mut digest, mut block) = (Xxh3::new(), vec![0; hash_file::BLOCK]);
     loop {
         match file.read(&mut block).named("read", path)? {
             0 => return Ok(Some(hex(&digest))),
@@ -130,8 +115,9 @@ pub(crate) fn hash_of_file(path: &Path) -> Result<Option<String>, StoreError> {
     }
 }
 
-fn hex(digest: &Xxh3) -> String {
-    format!("{:016x}", digest.digest())
+/// The file of what the cells of a job hold, within the dataset.
+pub(crate) fn contents_file(job: &JobId) -> PathBuf {
+    Path::new(CELL_HASHES).join(format!("{}.contents.u64", job.short()))
 }
 
 impl DatasetConfig {
@@ -141,6 +127,44 @@ impl DatasetConfig {
         let covered = files.try_fold(0u64, |sum, file| sum.checked_add(file.cells));
         let whole = self.is_described() && covered == Some(self.array_shape[0]);
         whole.then_some(&self.cell_hashes)
+    }
+
+    /// The digest of the rows of cells from `first` on, before `end`.
+    pub(crate) fn digest_of_cells(&self, first: u64, end: u64) -> Digest {
+        let sources = self.sources.iter();
+        let sources = sources.filter(|source| (first..end).contains(&source.first_cell));
+        let mut sum = Digest::default();
+        for digest in sources.filter_map(|source| source.digests.get("expression")) {
+            sum.add(*digest);
+        }
+        sum
+    }
+
+    /// Binds the hashes of what the cells of the last file hold to their rows.
+    pub(crate) fn digest_last_contents(&mut self) {
+        let Some(last) = self.cell_hashes.last() else {
+            return;
+        };
+        let first = self.array_shape[0].saturating_sub(last.cells);
+        let digest = self.digest_of_cells(first, u64::MAX);
+        let last = self.cell_hashes.last_mut();
+        if let Some(contents) = last.and_then(|last| last.contents.as_mut()) {
+            contents.digest = digest;
+        }
+    }
+
+    /// Whether these files tell of the rows that are there what each cell holds.
+    fn contents_are_told(&self, files: &[CellHashes]) -> bool {
+        let mut first = 0;
+        files.iter().all(|file| {
+            let end = first + file.cells;
+            // Inputs without cells stand at the end of others.
+            let digest = self.digest_of_cells(first, end);
+            first = end;
+            file.contents
+                .as_ref()
+                .is_some_and(|contents| contents.digest == digest)
+        })
     }
 }
 
@@ -163,70 +187,89 @@ impl Dataset {
     }
 }
 
+impl Dataset {
+    /// Whether files tell what all cells hold.
+    pub(crate) fn has_contents(&self, files: &[CellHashes]) -> Result<bool, StoreError> {
+        if !self.config().contents_are_told(files) {
+            return Ok(false);
+        }
+        for file in files {
+            if file.read_contents(self.path(), |_| ())? != HashFile::Whole {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Shows the hashes of what all cells hold, of files that were found to be whole.
+    pub(crate) fn read_contents(
+        &self,
+        files: &[CellHashes],
+        show: &mut dyn FnMut(&mut dyn Iterator<Item = u64>),
+    ) -> Result<(), StoreError> {
+        for file in files {
+            file.read_contents(self.path(), &mut *show)?;
+        }
+        Ok(())
+    }
+}
+
 /// Hashes identifiers one after the other, as they are in a file.
 #[derive(Default)]
 pub(crate) struct IdHasher {
-    bytes: Vec<u8>,
     digest: Xxh3,
     cells: u64,
 }
 
 impl IdHasher {
-    /// The bytes that stand for the next identifiers.
-    pub fn add(&mut self, ids: &StringArray) -> &[u8] {
-        let hashes = ids.iter().map(|id| id_hash(id.unwrap_or_default()));
-        self.bytes.clear();
-        self.bytes.extend(hashes.flat_map(u64::to_le_bytes));
-        self.digest.update(&self.bytes);
+    /// Adds the next identifiers.
+    pub fn add(&mut self, ids: &StringArray) {
+        for hash in hashes(ids) {
+            self.digest.update(&hash.to_le_bytes());
+        }
         self.cells += ids.len() as u64;
-        &self.bytes
     }
 
-    /// What config.json tells of the file that has all of them.
-    pub fn finish(self, job: &JobId) -> CellHashes {
-        CellHashes {
-            job: job.clone(),
-            cells: self.cells,
-            xxh3: hex(&self.digest),
-        }
+    /// Whether these are the cells of a file.
+    pub fn is_of(&self, file: &CellHashes) -> bool {
+        self.cells == file.cells && hex(&self.digest) == file.xxh3
     }
+}
+
+fn hashes(ids: &StringArray) -> impl Iterator<Item = u64> {
+    ids.iter().map(|id| id_hash(id.unwrap_or_default()))
 }
 
 /// Writes the file of a job.
 pub(crate) struct CellHashWriter {
     job: JobId,
-    path: PathBuf,
-    file: BufWriter<File>,
-    hasher: IdHasher,
+    file: HashFileWriter,
 }
 
 impl CellHashWriter {
     /// Begins the file anew, whatever an earlier run of the job wrote: nothing refers to it.
     pub fn create(dataset: &Path, job: &JobId) -> Result<Self, StoreError> {
         create_folder(&dataset.join(CELL_HASHES))?;
-        let path = dataset.join(file_of(job));
-        let file = File::create(&path).named("create", &path)?;
         Ok(CellHashWriter {
             job: job.clone(),
-            path,
-            file: BufWriter::new(file),
-            hasher: IdHasher::default(),
+            file: HashFileWriter::create(dataset.join(file_of(job)))?,
         })
     }
 
     /// Adds the next cells.
     pub fn add(&mut self, ids: &StringArray) -> Result<(), StoreError> {
-        let bytes = self.hasher.add(ids);
-        self.file.write_all(bytes).named("write", &self.path)
+        self.file.add(hashes(ids))
     }
 
     /// Ends the file, which is durable then.
     pub fn finish(self) -> Result<CellHashes, StoreError> {
-        let written = self.file.into_inner().map_err(|error| error.into_error());
-        let synced = written.and_then(|file| file.sync_all());
-        synced.named("write", &self.path)?;
-        sync_folder(self.path.parent().unwrap_or(&self.path))?;
-        Ok(self.hasher.finish(&self.job))
+        let (cells, xxh3) = self.file.finish()?;
+        Ok(CellHashes {
+            job: self.job,
+            cells,
+            xxh3,
+            contents: None,
+        })
     }
 }
 
@@ -240,7 +283,8 @@ pub(crate) fn unnamed_hashes(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.named("list", &folder)?,
     };
-    let named: HashSet<PathBuf> = named.iter().map(CellHashes::file).collect();
+    let files = |hashes: &CellHashes| [Some(hashes.file()), hashes.contents_file()];
+    let named: HashSet<PathBuf> = named.iter().flat_map(files).flatten().collect();
     let mut unnamed = Vec::new();
     for entry in entries {
         let file = Path::new(CELL_HASHES).join(entry.named("list", &folder)?.file_name());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Census, Writer};
 use crate::chunk::{Digest, Tidied, ValueStats};
 use crate::plan::{JobId, Plan, ShardTable};
-use crate::survey::ValueType;
+use crate::survey::{Scale, ScaleKind, ValueType, WrittenValues};
 
 /// A job under way: its plan and the records of its finished shards.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct ShardRecord {
     /// The file in the job's folder that holds the number of rows of each cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<CountsFile>,
+    /// The XXH3 hash of the file in the job's folder that tells what each cell holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<String>,
 }
 
 /// A file in the job's folder, and what it must be.
@@ -81,6 +84,12 @@ pub struct MatrixRecord {
     /// Entries as stored in the input.
     pub entries: u64,
     pub stats: ValueStats,
+    /// Values that are not whole numbers.
+    #[serde(default)]
+    pub fractions: u64,
+    /// The scale of values of which the survey did not tell, by a sample of the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
     pub tidied: Tidied,
     pub digest: Digest,
 }
@@ -92,6 +101,8 @@ impl MatrixRecord {
             value_type,
             entries: 0,
             stats: ValueStats::default(),
+            fractions: 0,
+            scale: None,
             tidied: Tidied::default(),
             digest: Digest::default(),
         }
@@ -101,8 +112,28 @@ impl MatrixRecord {
     pub fn add(&mut self, later: &MatrixRecord) {
         self.entries += later.entries;
         self.stats.add(&later.stats);
+        self.fractions += later.fractions;
+        self.scale = match (self.scale, later.scale) {
+            (Some(scale), Some(later)) => Some(scale.with(later)),
+            (scale, later) => scale.or(later),
+        };
         self.tidied.add(&later.tidied);
         self.digest.add(later.digest);
+    }
+
+    /// The scale of all values, of which a sample was on this one.
+    pub fn rechecked(&self, sampled: Scale) -> Scale {
+        let sampled = match sampled.kind {
+            ScaleKind::Unknown => self.scale.unwrap_or(sampled),
+            _ => sampled,
+        };
+        sampled.rechecked(&WrittenValues {
+            rows: self.stats.rows,
+            fractions: self.fractions,
+            non_finite: self.stats.non_finite,
+            min: self.stats.min,
+            max: self.stats.max,
+        })
     }
 }
 
@@ -126,6 +157,23 @@ impl Checkpoint {
         let mut records: Vec<_> = self.shards.iter().filter(of_table).collect();
         records.sort_by_key(|record| record.shard);
         records
+    }
+
+    /// For each input, what was written of each of its matrices of a table.
+    pub fn totals(&self, table: ShardTable) -> Vec<Vec<MatrixRecord>> {
+        let values = self.plan.values(table).into_iter();
+        let nothing: Vec<_> = values
+            .map(|value| MatrixRecord::new(value.value_type))
+            .collect();
+        let mut totals = vec![nothing; self.plan.inputs.len()];
+        for part in self.records(table).iter().flat_map(|record| &record.parts) {
+            if let Some(totals) = totals.get_mut(part.input) {
+                for (total, matrix) in totals.iter_mut().zip(&part.matrices) {
+                    total.add(matrix);
+                }
+            }
+        }
+        totals
     }
 
     /// The shards that are still to be written.

@@ -10,7 +10,7 @@ use super::{CategoryList, CellHashes, CensusRange};
 use crate::chunk::{Digest, Tidied, ValueStats};
 use crate::plan::{GeneJoin, GeneKey, IdVersions, JobId};
 use crate::source::{MatrixName, Note, OpenOptions, Part};
-use crate::survey::{Fingerprint, Repeats};
+use crate::survey::{Fingerprint, Repeats, Scale};
 
 /// The SLAF format version that is written.
 pub(super) const FORMAT_VERSION: &str = "0.5";
@@ -255,6 +255,9 @@ pub struct SourceNote {
     pub warnings: Vec<String>,
     pub repeated_cells: Repeats,
     pub repeated_genes: Repeats,
+    /// The scale of the matrix that became the expression table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
 }
 
 impl SourceNote {
@@ -280,19 +283,26 @@ impl SourceNote {
             warnings: Vec::new(),
             repeated_cells: Repeats::default(),
             repeated_genes: Repeats::default(),
+            scale: None,
         }
     }
 }
 
 /// A layer, or a matrix of pairs, as it was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerNote {
+    /// The key of its digest.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
     /// What it is called in the input.
     pub object: String,
     pub r#type: String,
     pub entries: u64,
     pub rows: u64,
     pub tidied: Tidied,
+    /// The scale of a layer's values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
 }
 
 /// The key of a matrix's digest: `expression`, `layers/NAME`, `obsp/NAME`, `varp/NAME`.

@@ -12,14 +12,17 @@ mod checkpoint;
 mod config;
 mod config_file;
 mod error;
+mod gene_identities;
+mod hash_file;
 mod info;
 mod open;
+mod scales;
 
 pub use believed::BrokenJob;
 pub use category_list::CategoryList;
-pub use cell_hashes::{CELL_HASHES, CellHashes};
+pub use cell_hashes::{CELL_HASHES, CellHashes, ContentHashes};
 pub(crate) use cell_hashes::{
-    CellHashWriter, HashFile, IdHasher, hash_of_file, remove_unnamed_hashes, unnamed_hashes,
+    CellHashWriter, IdHasher, contents_file, hash_of_file, remove_unnamed_hashes, unnamed_hashes,
 };
 pub(crate) use cell_ids::CellIds;
 pub use census::{Census, CensusRange, UNNAMED};
@@ -31,6 +34,8 @@ pub use config::{
 };
 pub use config_file::{CONFIG, ConfigFile, UNS};
 pub use error::DatasetError;
+pub(crate) use gene_identities::gene_identities;
+pub(crate) use hash_file::{HashFile, HashFileWriter, read_hashes};
 pub use info::{Info, Progress, TableInfo};
 pub use open::Dataset;
 pub(crate) use open::read_config;

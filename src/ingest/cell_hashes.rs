@@ -7,20 +7,27 @@ use arrow::array::Array;
 use super::IngestError;
 use super::commit::Commit;
 use super::tables::TargetTable;
+use super::target::Target;
 use crate::dataset::{CellHashWriter, CellHashes, CellIds};
 use crate::table::TableName;
 
-impl Commit<'_> {
+impl Target {
     /// The files that the dataset has before the job, if they have the hashes of all its cells.
-    /// Where they have not, or one is missing, the job's file has them.
+    /// Where they have not, or one is missing, the job's files have them.
     pub(super) fn hashes_before(&self) -> &[CellHashes] {
-        let before = self.target.before();
+        let before = self.before();
         let files = before.and_then(|before| before.config().hashes_of_all_cells());
         let mut missing = files.into_iter().flatten();
-        match missing.any(|hashes| !hashes.is_there(self.target.folder())) {
+        match missing.any(|hashes| !hashes.is_there(self.folder())) {
             true => &[],
             false => files.unwrap_or_default(),
         }
+    }
+}
+
+impl Commit<'_> {
+    fn hashes_before(&self) -> &[CellHashes] {
+        self.contents.files()
     }
 
     /// Begins the job's file, with the cells that are in no other.

@@ -12,13 +12,14 @@ use tokio::runtime::Handle;
 
 use super::IngestError;
 use super::base_rows;
+use super::contents::{self, ContentsBefore};
 use super::describe::{CommittedTables, describe};
 use super::genes::DatasetGenes;
 use super::tables::{Tables, TargetTable};
 use super::target::Target;
 use crate::chunk::Digest;
 use crate::dataset::{
-    CellHashes, Checkpoint, ConfigFile, Dataset, DatasetConfig, UNS, hash_of_file,
+    CellHashes, Checkpoint, ConfigFile, ContentHashes, Dataset, DatasetConfig, UNS, hash_of_file,
 };
 use crate::plan::{Described, Plan, ShardTable};
 use crate::progress::{Event, Progress};
@@ -33,6 +34,10 @@ pub(super) struct Commit<'a> {
     pub target: &'a Target,
     pub tables: &'a Tables,
     pub checkpoint: &'a Checkpoint,
+    /// What the cells hold that are there before.
+    pub contents: &'a ContentsBefore<'a>,
+    /// What was found to be said of each input.
+    pub warnings: &'a [Vec<String>],
     pub progress: &'a dyn Progress,
     pub runtime: &'a Handle,
 }
@@ -49,7 +54,8 @@ impl Commit<'_> {
                 None => BTreeMap::new(),
             },
             digests: before.map_or_else(BTreeMap::new, |before| before.digests.clone()),
-            cell_hashes: self.hashes_before().to_vec(),
+            cell_hashes: self.contents.files().to_vec(),
+            warnings: self.warnings.to_vec(),
             uns_xxh3: None,
         };
         for (&table, of_job) in self.tables {
@@ -72,8 +78,16 @@ impl Commit<'_> {
             let version = committed.version;
             tables.versions.insert(table.key().to_string(), version);
         }
+        if let Some(hashes) = tables.cell_hashes.last_mut() {
+            hashes.contents = Some(ContentHashes {
+                xxh3: contents::write(self.checkpoint, self.target, self.contents)?,
+                // Of rows that are described last.
+                digest: Digest::default(),
+            });
+        }
         tables.uns_xxh3 = self.write_uns()?;
-        let dataset = describe(self.inputs, self.checkpoint, before, tables)?;
+        let mut dataset = describe(self.inputs, self.checkpoint, before, tables)?;
+        dataset.digest_last_contents();
         // Genes, cells and what is neither were read since the first look; nothing is after this.
         self.check_inputs().map_err(IngestError::ChangedLate)?;
         crate::failpoint::reach("before-config");

@@ -12,7 +12,7 @@ use crate::dataset::{
     Keys, LayerNote, MatrixRecord, Metadata, MultiFile, SourceFile, SourceNote, ValueNote, Writer,
     matrix_key, timestamp,
 };
-use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table};
+use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table, not_counts};
 use crate::source::{ColumnKind, Inputs, Note, Part};
 use crate::table::TableName;
 
@@ -23,6 +23,8 @@ pub(super) struct CommittedTables {
     pub cell_hashes: Vec<CellHashes>,
     /// The hash of uns.json, if the job wrote it.
     pub uns_xxh3: Option<String>,
+    /// What is to be said of each input.
+    pub warnings: Vec<Vec<String>>,
 }
 
 /// Describes the dataset that a job has made, or appended to. `before` is what its config said
@@ -47,7 +49,13 @@ pub(super) fn describe(
     }
     let others = census.map_or(&[][..], |census| &census.ranges);
     let planned = plan.inputs.iter().enumerate();
-    let sources = planned.map(|(number, input)| source_note(checkpoint, number, input));
+    let totals = ShardTable::ALL.map(|table| checkpoint.totals(table));
+    let sources = planned.map(|(number, input)| {
+        let mut note = source_note(checkpoint, &totals, number, input);
+        let found = committed.warnings.get(number);
+        note.warnings.extend(found.cloned().unwrap_or_default());
+        note
+    });
     let others_sources = others.iter().map(SourceNote::of_another);
     let shape = [plan.cells, plan.genes];
     let now = timestamp();
@@ -165,7 +173,12 @@ fn files(old: Option<MultiFile>, others: &[CensusRange], plan: &Plan) -> MultiFi
 }
 
 /// What an input gave.
-fn source_note(checkpoint: &Checkpoint, number: usize, input: &PlannedInput) -> SourceNote {
+fn source_note(
+    checkpoint: &Checkpoint,
+    totals: &[Vec<Vec<MatrixRecord>>],
+    number: usize,
+    input: &PlannedInput,
+) -> SourceNote {
     let plan = &checkpoint.plan;
     let mut note = SourceNote {
         job: Some(checkpoint.job.clone()),
@@ -187,21 +200,11 @@ fn source_note(checkpoint: &Checkpoint, number: usize, input: &PlannedInput) -> 
         warnings: input.warnings.clone(),
         repeated_cells: input.repeated_cells.clone(),
         repeated_genes: input.repeated_genes.clone(),
+        scale: None,
     };
-    for table in ShardTable::ALL {
-        let values = plan.values(table);
-        let mut totals: Vec<MatrixRecord> = values
-            .iter()
-            .map(|value| MatrixRecord::new(value.value_type))
-            .collect();
-        let records = checkpoint.records(table).into_iter();
-        let parts = records.flat_map(|record| &record.parts);
-        for part in parts.filter(|part| part.input == number) {
-            for (total, matrix) in totals.iter_mut().zip(&part.matrices) {
-                total.add(matrix);
-            }
-        }
-        for (total, matrix) in totals.iter().zip(input.matrices(table)) {
+    for (table, totals) in ShardTable::ALL.into_iter().zip(totals) {
+        let matrices = totals[number].iter().zip(input.matrices(table));
+        for (place, (total, matrix)) in matrices.enumerate() {
             if !matrix.is_readable() {
                 continue;
             }
@@ -224,16 +227,27 @@ fn source_note(checkpoint: &Checkpoint, number: usize, input: &PlannedInput) -> 
                 note.entries = total.entries;
                 note.rows = total.stats.rows;
                 note.tidied = total.tidied;
+                note.scale = input.scale.map(|scale| total.rechecked(scale));
             } else {
+                let planned = match table {
+                    ShardTable::Layers => input.layer_scales.get(place),
+                    _ => None,
+                };
                 note.layers.push(LayerNote {
+                    key: matrix_key(&matrix.name),
                     object: matrix.object.clone(),
                     r#type: total.value_type.to_string(),
                     entries: total.entries,
                     rows: total.stats.rows,
                     tidied: total.tidied,
+                    scale: planned.map(|scale| total.rechecked(*scale)),
                 });
             }
         }
+    }
+    if let Some(scale) = &note.scale {
+        let warning = not_counts(&note.matrix, scale, &note.warnings);
+        note.warnings.extend(warning);
     }
     note
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::DuplicateCounts;
 use crate::chunk::ChunkError;
 use crate::dataset::{BrokenJob, CONFIG, DatasetError};
 use crate::plan::PlanError;
@@ -71,6 +72,17 @@ pub enum IngestError {
     /// no use, and the input knows it now.
     #[error("{source}")]
     OrderLost { input: usize, source: SourceError },
+    /// Cells hold what cells of another input, or of the dataset, hold.
+    #[error(
+        "{path}: {found}; nothing of the job is visible: use --duplicate-counts warn to take them, or leave the input out and add --no-resume"
+    )]
+    SameCounts {
+        path: PathBuf,
+        found: DuplicateCounts,
+    },
+    /// Values that would stand in one column turned out to be on different scales.
+    #[error("{refusal}, or leave the input out and add --no-resume; nothing of the job is visible")]
+    MixedScales { refusal: PlanError },
     /// A value does not fit the type that was forced, or any.
     #[error("{misfit}; {help}")]
     NoType {

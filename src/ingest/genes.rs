@@ -3,8 +3,9 @@
 use arrow::array::StringArray;
 
 use super::IngestError;
-use crate::chunk::IdHash;
-use crate::dataset::{Dataset, gene_hashes};
+use super::contents::identities;
+use crate::chunk::{GeneIdentity, IdHash};
+use crate::dataset::{Dataset, gene_hashes, gene_identities};
 use crate::plan::{GeneIndex, GeneList, GeneMap, GenePlan, Join, KeyReader, Plan, PlanError};
 use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, Inputs};
@@ -30,6 +31,8 @@ pub(super) struct DatasetGenes<'a> {
     pub described: Vec<Described>,
     /// The hash of each gene's identifier.
     pub hashes: Vec<IdHash>,
+    /// What each gene is known by, whatever the input.
+    pub identities: Vec<GeneIdentity>,
 }
 
 impl<'a> DatasetGenes<'a> {
@@ -54,6 +57,7 @@ impl<'a> DatasetGenes<'a> {
                     genes: Genes::All,
                 }],
                 hashes: hashes(&*first, &Genes::All)?,
+                identities: identities(&*first, &Genes::All)?,
             });
         }
         let GenePlan { keys: all, ids, .. } = &plan.gene_plan;
@@ -75,6 +79,10 @@ impl<'a> DatasetGenes<'a> {
         let mut all_described = Vec::new();
         let mut all_hashes = match before {
             Some(before) => runtime.block_on(gene_hashes(before))?,
+            None => Vec::new(),
+        };
+        let mut all_identities = match before {
+            Some(before) => runtime.block_on(gene_identities(before))?,
             None => Vec::new(),
         };
         // With an outer join later inputs add genes, after all that are there.
@@ -101,6 +109,7 @@ impl<'a> DatasetGenes<'a> {
                 }
             };
             all_hashes.extend(hashes(&*source, &new)?);
+            all_identities.extend(identities(&*source, &new)?);
             all_described.push(Described {
                 input: number,
                 genes: new,
@@ -111,6 +120,7 @@ impl<'a> DatasetGenes<'a> {
             keys,
             described: all_described,
             hashes: all_hashes,
+            identities: all_identities,
         })
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::IngestError;
 use super::commit::Commit;
+use super::contents::{self, ContentsBefore};
 use super::finished::{Finished, appended, summarise, tidy_up};
 use super::genes::DatasetGenes;
 use super::resumed::resume;
@@ -13,11 +14,14 @@ use super::tables::TargetTable;
 use super::target::{Earlier, Existing, Found, Target};
 use crate::chunk::{ChunkError, Digest};
 use crate::dataset::{Census, Checkpoint, Dataset, ShardRecord, Status, Writer, timestamp};
-use crate::plan::{Described, Duplicates, Plan, ShardTable, WIDEN, Widened, Widening};
+use crate::plan::{
+    self, Described, Duplicates, Plan, PlanError, SameCounts, ScaledMatrix, ShardTable, WIDEN,
+    Widened, Widening,
+};
 use crate::progress::{Event, Progress};
 use crate::source::Inputs;
 use crate::store::{Wait, create_folder, sync_folder};
-use crate::survey::ValueType;
+use crate::survey::{Scale, ValueType};
 use crate::table::TableName;
 
 /// How a job is run. None of it changes the dataset.
@@ -180,6 +184,9 @@ impl Job {
             });
         }
         check_contents(&checkpoint, target.before())?;
+        check_scales(&checkpoint)?;
+        let contents = ContentsBefore::of(&target, &genes.identities, &runtime)?;
+        let warnings = check_counts(&checkpoint, &target, inputs, &contents, &runtime)?;
         checkpoint.status = Status::Committing;
         target.save(&checkpoint)?;
         let tables = TargetTable::of_all(&target, &checkpoint.plan, checkpoint.census.as_ref());
@@ -190,6 +197,8 @@ impl Job {
             genes: &genes,
             target: &target,
             checkpoint: &checkpoint,
+            contents: &contents,
+            warnings: &warnings,
             progress,
             runtime: runtime.handle(),
         };
@@ -246,6 +255,79 @@ fn check_contents(checkpoint: &Checkpoint, before: Option<&Dataset>) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Refuses matrices of different scales once more, now that all of their values are known.
+fn check_scales(checkpoint: &Checkpoint) -> Result<(), IngestError> {
+    let plan = &checkpoint.plan;
+    let check = |before: Option<Scale>, object: &str, own: &[ScaledMatrix<'_>]| {
+        let mut same = vec![ScaledMatrix {
+            path: Path::new("the dataset"),
+            object,
+            scale: before.unwrap_or(Scale::UNKNOWN),
+        }];
+        same.extend_from_slice(own);
+        plan::check_scales(&same, plan.mixed_scales).map(|_| ())
+    };
+    let found = || -> Result<(), PlanError> {
+        let totals = checkpoint.totals(ShardTable::Expression);
+        let inputs = plan.inputs.iter().zip(&totals);
+        let main: Vec<ScaledMatrix<'_>> = inputs
+            .filter_map(|(input, totals)| {
+                Some(ScaledMatrix {
+                    path: &input.path,
+                    object: &input.main.object,
+                    scale: totals.first()?.rechecked(input.scale?),
+                })
+            })
+            .collect();
+        let before = plan.base.as_ref().and_then(|base| base.scale);
+        check(before, "expression", &main)?;
+        let totals = checkpoint.totals(ShardTable::Layers);
+        for (place, layer) in plan.layers.iter().enumerate() {
+            let inputs = plan.inputs.iter().zip(&totals);
+            let same: Vec<ScaledMatrix<'_>> = inputs
+                .filter_map(|(input, totals)| {
+                    Some(ScaledMatrix {
+                        path: &input.path,
+                        object: &input.layers.get(place)?.object,
+                        scale: totals
+                            .get(place)?
+                            .rechecked(*input.layer_scales.get(place)?),
+                    })
+                })
+                .collect();
+            check(layer.scale, &layer.name, &same)?;
+        }
+        Ok(())
+    };
+    found().map_err(|refusal| IngestError::MixedScales { refusal })
+}
+
+/// Finds cells that other inputs, or the dataset, have under other names: refuses them, or tells what
+/// is to be said of each input.
+fn check_counts(
+    checkpoint: &Checkpoint,
+    target: &Target,
+    inputs: &Inputs,
+    before: &ContentsBefore<'_>,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Vec<Vec<String>>, IngestError> {
+    let plan = &checkpoint.plan;
+    let mut warnings = vec![Vec::new(); plan.inputs.len()];
+    if !plan.is_joined() {
+        return Ok(warnings);
+    }
+    for found in contents::duplicates(checkpoint, target, inputs, before, runtime.handle())? {
+        if plan.same_counts == SameCounts::Refuse {
+            return Err(IngestError::SameCounts {
+                path: found.path.clone(),
+                found,
+            });
+        }
+        warnings[found.input].push(found.to_string());
+    }
+    Ok(warnings)
 }
 
 /// Writes the checkpoint, makes the folders and clears away what a dead run left half done.

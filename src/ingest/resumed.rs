@@ -1,6 +1,7 @@
 //! What an earlier run of a job left, and whether it is still what it was.
 
 use super::IngestError;
+use super::contents;
 use super::counts::open_sound;
 use super::target::Target;
 use crate::dataset::{Checkpoint, ShardRecord, Status};
@@ -17,6 +18,8 @@ pub(super) fn resume(
         input.path.clone_from(&today.path);
     }
     earlier.plan.duplicate_sources = plan.duplicate_sources;
+    earlier.plan.mixed_scales = plan.mixed_scales;
+    earlier.plan.same_counts = plan.same_counts;
     let mut kept = Vec::with_capacity(earlier.shards.len());
     for record in std::mem::take(&mut earlier.shards) {
         match check(&record, &earlier, target) {
@@ -40,6 +43,9 @@ fn check(record: &ShardRecord, earlier: &Checkpoint, target: &Target) -> Result<
     // What may be committed already cannot be written again.
     if earlier.status == Status::Committing {
         return Ok(());
+    }
+    if record.contents.is_some() {
+        contents::of_shard(record, earlier, target)?.check()?;
     }
     let table = earlier.plan.shards[record.shard].table;
     let data = target.table(table.into()).path().join("data");

@@ -4,11 +4,13 @@ use tokio::runtime::Handle;
 
 use super::IngestError;
 use super::batch::Batch;
+use super::contents::contents_name;
 use super::counts::CountsWriter;
+use super::scale_samples::ScaleSamples;
 use super::tables::{Tables, TargetTable};
 use super::target::Target;
-use crate::dataset::{MatrixRecord, PartRecord, ShardRecord};
-use crate::plan::{Plan, ShardTable};
+use crate::dataset::{HashFileWriter, MatrixRecord, PartRecord, ShardRecord};
+use crate::plan::{Plan, ShardPart, ShardTable};
 use crate::table::RowsWriter;
 
 /// Writes the rows of a shard, and what its record will say.
@@ -17,7 +19,11 @@ pub(super) struct ShardWriter {
     rows: RowsWriter,
     /// How many rows each cell has, for the table of cells.
     counts: Option<CountsWriter>,
+    /// What each cell holds.
+    contents: Option<HashFileWriter>,
     parts: Vec<PartRecord>,
+    /// Of the part that is written.
+    samples: Option<ScaleSamples>,
     written: u64,
 }
 
@@ -30,6 +36,13 @@ impl ShardWriter {
         shard: usize,
     ) -> Result<Self, IngestError> {
         let table = plan.shards[shard].table;
+        let contents = match table {
+            ShardTable::Expression => {
+                let path = target.job_folder().join(contents_name(shard));
+                Some(HashFileWriter::create(path)?)
+            }
+            _ => None,
+        };
         let counts = match table {
             ShardTable::Expression => Some(CountsWriter::create(&target.job_folder(), shard)?),
             _ => None,
@@ -40,21 +53,34 @@ impl ShardWriter {
             shard,
             rows: RowsWriter::new(folder.clone(), job, layout.clone(), plan.fragment_rows),
             counts,
+            contents,
             parts: Vec::new(),
+            samples: None,
             written: 0,
         })
     }
 
     /// What follows is of this input.
-    pub fn begin_part(&mut self, plan: &Plan, input: usize, table: ShardTable) {
+    pub fn begin_part(&mut self, plan: &Plan, part: &ShardPart, table: ShardTable) {
+        self.end_part();
+        self.samples = Some(ScaleSamples::of(plan, part, table));
         let values = plan.values(table);
         self.parts.push(PartRecord {
-            input,
+            input: part.input,
             matrices: values
                 .iter()
                 .map(|value| MatrixRecord::new(value.value_type))
                 .collect(),
         });
+    }
+
+    fn end_part(&mut self) {
+        let verdicts = self.samples.take().map(ScaleSamples::verdicts);
+        let records = self.parts.last_mut().map(|part| &mut part.matrices[..]);
+        let records = records.unwrap_or_default().iter_mut();
+        for (record, verdict) in records.zip(verdicts.unwrap_or_default()) {
+            record.scale = verdict;
+        }
     }
 
     /// Appends rows.
@@ -63,12 +89,19 @@ impl ShardWriter {
         if let Some(counts) = &mut self.counts {
             counts.write(batch.counts())?;
         }
+        if let (Some(contents), [batch]) = (&mut self.contents, batch.matrices()) {
+            contents.add(batch.contents.iter().copied())?;
+        }
+        if let Some(samples) = &mut self.samples {
+            samples.add(batch.matrices());
+        }
         let records = self.parts.last_mut().map(|part| &mut part.matrices[..]);
         let records = records.unwrap_or_default().iter_mut();
         for (record, batch) in records.zip(batch.matrices()) {
             for stats in &batch.stats {
                 record.stats.add(stats);
             }
+            record.fractions += batch.fractions;
             record.tidied.add(&batch.tidied);
             record.entries += batch.entries;
             record.digest.add(batch.digest);
@@ -82,9 +115,14 @@ impl ShardWriter {
     }
 
     /// Ends all files, which are durable then.
-    pub fn finish(self, runtime: &Handle) -> Result<ShardRecord, IngestError> {
+    pub fn finish(mut self, runtime: &Handle) -> Result<ShardRecord, IngestError> {
+        self.end_part();
         let fragments = runtime.block_on(self.rows.finish())?;
         let counts = self.counts.map(CountsWriter::finish).transpose()?;
+        let contents = match self.contents {
+            Some(contents) => Some(contents.finish()?.1),
+            None => None,
+        };
         crate::failpoint::reach("counts-written");
         Ok(ShardRecord {
             shard: self.shard,
@@ -92,6 +130,7 @@ impl ShardWriter {
             parts: self.parts,
             fragments,
             counts,
+            contents,
         })
     }
 }

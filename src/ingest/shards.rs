@@ -135,7 +135,7 @@ impl ShardRun<'_> {
                 genes: &genes,
                 cells,
             };
-            writer.begin_part(plan, part.input, shard.table);
+            writer.begin_part(plan, part, shard.table);
             writer =
                 self.write_part(&open, writer, threads, crews)
                     .map_err(|error| match error {
@@ -287,6 +287,10 @@ impl ShardRun<'_> {
                 gene_type,
                 value_type: value.value_type,
                 gene_hashes: column_hashes,
+                identities: match table {
+                    ShardTable::Expression => Some(&self.genes.identities),
+                    _ => None,
+                },
             };
             let mut parts = Vec::with_capacity(chunks.len());
             for chunk in chunks {

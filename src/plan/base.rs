@@ -11,7 +11,7 @@ use super::{
     Compression, Dtypes, GeneKey, IdType, IdVersions, PlannedColumn, PlannedEmbedding, Table,
     Widening,
 };
-use crate::survey::{Fingerprint, ValueType};
+use crate::survey::{Fingerprint, Scale, ValueType};
 
 /// What of the dataset is a part of the plan: should it no longer be so, the plan is void.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct Base {
     pub widening: Widening,
     /// Whether its config describes what is in it.
     pub described: Described,
+    /// The scale of its values, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
 }
 
 /// Whether the config of a dataset describes what is in its tables.
@@ -44,6 +47,8 @@ pub struct BaseMatrix {
     pub name: String,
     pub written_as: String,
     pub value_type: ValueType,
+    /// The scale of its values, where it is known.
+    pub scale: Option<Scale>,
 }
 
 /// An input that the dataset has already.

@@ -9,9 +9,11 @@ use super::join::described;
 use super::joined_genes::proposals;
 use super::kinds::united;
 use super::planner::Planner;
-use super::{BaseSurvey, GeneJoin, GeneKey, Plan, PlanError, PlanOptions};
+use super::{
+    BaseSurvey, GeneJoin, GeneKey, Plan, PlanError, PlanOptions, PlannedInput, not_counts,
+};
 use crate::source::{Column, ColumnKind, Format, Inputs};
-use crate::survey::{Survey, ValueType};
+use crate::survey::{Scale, Survey, ValueType};
 
 /// Inputs beside each other, and beside the dataset that they would be appended to.
 #[derive(Debug, Clone, Serialize)]
@@ -44,6 +46,10 @@ pub struct ComparedInput {
     pub warnings: Vec<String>,
     /// The narrowest type that is exact for a sample of the values.
     pub value_type: Option<ValueType>,
+    /// On what scale the values are, as far as a sample tells.
+    pub scale: Scale,
+    /// Likewise for each layer, by what it is called in the input.
+    pub layer_scales: Vec<(String, Scale)>,
     /// Cells whose identifier an earlier cell of the input has.
     pub repeated_cells: u64,
     /// Cells whose identifier the dataset or an earlier input has.
@@ -112,10 +118,16 @@ impl Comparison {
                 cells: description.cells,
                 entries: description.main.entries,
                 genes,
-                warnings: [&description.warnings[..], &warnings].concat(),
+                warnings: all_warnings(
+                    survey,
+                    &warnings,
+                    planned.as_ref().ok().map(|plan| &plan.inputs[number]),
+                ),
                 value_type: ValueType::ALL
                     .into_iter()
                     .find(|&value_type| survey.main.exact.contains(value_type)),
+                scale: survey.main.scale,
+                layer_scales: layer_scales(survey),
                 repeated_cells: survey.repeated_cells.count,
                 known_cells: known_cells as u64,
                 missing_columns: only(&first, &own),
@@ -132,6 +144,32 @@ impl Comparison {
             refusal: planned.err().map(|error| crate::error::in_one_line(&error)),
         })
     }
+}
+
+fn layer_scales(survey: &Survey) -> Vec<(String, Scale)> {
+    let layers = survey.description.layers.iter().zip(&survey.layers);
+    layers
+        .map(|(matrix, survey)| (matrix.object.clone(), survey.scale))
+        .collect()
+}
+
+/// What is to be said of an input and its genes, and of how it was planned.
+fn all_warnings(
+    survey: &Survey,
+    of_genes: &[String],
+    planned: Option<&PlannedInput>,
+) -> Vec<String> {
+    let mut warnings = match planned {
+        Some(planned) => planned.warnings.clone(),
+        None => [&survey.description.warnings[..], of_genes].concat(),
+    };
+    let scale = survey.main.scale;
+    warnings.extend(not_counts(
+        &survey.description.main.object,
+        &scale,
+        &warnings,
+    ));
+    warnings
 }
 
 fn columns_of(obs: &[Column], var: &[Column]) -> Vec<(String, ColumnKind)> {

@@ -15,7 +15,7 @@ use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{
     CellSource, Column, ColumnKind, Embedding, Layout, Matrix, MatrixName, NumberType,
 };
-use crate::survey::{FloatType, MatrixSurvey, ValueTypes};
+use crate::survey::{FloatType, MatrixSurvey};
 
 /// The columns of a dataset, and of inputs that are appended to it.
 ///
@@ -152,13 +152,8 @@ pub(super) fn matrices(
         number_type: NumberType::Float32,
         entries: Some(0),
     };
-    let survey = |_: &BaseMatrix| MatrixSurvey {
-        exact: ValueTypes::all(),
-        misfits: Default::default(),
-        expected_entries: 0,
-    };
     (
         of.iter().map(matrix).collect(),
-        of.iter().map(survey).collect(),
+        of.iter().map(|_| MatrixSurvey::of_nothing()).collect(),
     )
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::source::SourceError;
 use crate::source::blocks::TooLong;
-use crate::survey::ValueType;
+use crate::survey::{Scale, ValueType};
 
 /// A refusal to plan a job.
 #[derive(Debug, thiserror::Error)]
@@ -176,6 +176,16 @@ pub enum PlanError {
         "{path} is in the dataset already, as {first}; use --allow-duplicate-source to take it again"
     )]
     SourceAgain { path: PathBuf, first: PathBuf },
+    /// Values that would stand in one column are on different scales.
+    #[error(
+        "{path}: {object} is {scale}, but that of {first}; choose a matrix that is on the same scale with --matrix, leave out a layer with --skip, or use --allow-mixed-scales"
+    )]
+    ScalesDiffer {
+        path: PathBuf,
+        object: String,
+        scale: Scale,
+        first: String,
+    },
     /// There is nothing to convert.
     #[error("there is no input")]
     NoInput,

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::PlanError;
 use super::kinds::united;
 use crate::source::{Column, ColumnKind, Embedding, Layout, Matrix, NumberType};
-use crate::survey::{FloatType, MatrixSurvey, ValueTypes};
+use crate::survey::{FloatType, MatrixSurvey};
 
 /// A part of an input that is joined by name.
 pub(super) struct Part<'a, T> {
@@ -269,15 +269,12 @@ fn absent(like: &Matrix) -> Matrix {
 
 /// What the values of several matrices need.
 pub(super) fn together(surveys: &[&MatrixSurvey]) -> MatrixSurvey {
-    let mut all = MatrixSurvey {
-        exact: ValueTypes::all(),
-        misfits: Default::default(),
-        expected_entries: 0,
-    };
+    let mut all = MatrixSurvey::of_nothing();
     for survey in surveys {
         all.exact = all.exact & survey.exact;
         all.misfits.extend(survey.misfits.clone());
         all.expected_entries = all.expected_entries.saturating_add(survey.expected_entries);
+        all.scale = all.scale.with(survey.scale);
     }
     all
 }

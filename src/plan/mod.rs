@@ -25,6 +25,7 @@ mod options;
 mod planned_shards;
 mod planner;
 mod repeated_names;
+mod scales;
 mod shard;
 mod value;
 
@@ -34,7 +35,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::source::{Format, Matrix, Note, OpenOptions};
-use crate::survey::{Fingerprint, FloatType, Repeats};
+use crate::survey::{Fingerprint, FloatType, Repeats, Scale};
 
 pub use base::{Base, BaseMatrix, BaseSource, BaseSurvey, Described};
 pub use columns::{PlannedColumn, Table, data_type};
@@ -46,7 +47,8 @@ pub use gene_keys::gene_keys;
 pub use gene_list::{GeneList, IdVersions};
 pub use genes::{GeneIndex, GeneJoin, GeneKey, GeneMap, GenePlan, Join};
 pub use id_versions::{BaseGenes, VersionWish};
-pub use options::{Duplicates, PlanOptions, Widening};
+pub use options::{Duplicates, MixedScales, PlanOptions, SameCounts, Widening};
+pub(crate) use scales::{ScaledMatrix, check as check_scales, not_counts};
 pub use shard::{Shard, ShardPart, ShardTable};
 pub use value::{ValuePlan, WIDEN, Widened};
 
@@ -85,6 +87,12 @@ pub struct Plan {
     /// What is done about an input whose content turns out to be another's.
     #[serde(default)]
     pub duplicate_sources: Duplicates,
+    /// What is done about matrices whose scales turn out to differ.
+    #[serde(default, skip_serializing_if = "MixedScales::is_default")]
+    pub mixed_scales: MixedScales,
+    /// What is done about cells that turn out to be there under other names.
+    #[serde(default, skip_serializing_if = "SameCounts::is_default")]
+    pub same_counts: SameCounts,
     /// Whether there is anything unstructured.
     pub uns: bool,
     pub shards: Vec<Shard>,
@@ -96,6 +104,9 @@ pub struct PlannedLayer {
     pub name: String,
     pub written_as: String,
     pub value: ValuePlan,
+    /// The scale of the dataset's layer that it continues, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
 }
 
 /// An embedding and the column that it becomes.
@@ -147,6 +158,12 @@ pub struct PlannedInput {
     pub warnings: Vec<String>,
     pub repeated_cells: Repeats,
     pub repeated_genes: Repeats,
+    /// The scale of its main matrix, by a sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
+    /// For each layer of the plan, its scale.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layer_scales: Vec<Scale>,
 }
 
 impl PlannedInput {
@@ -199,13 +216,16 @@ pub(crate) const PLAN_VERSION: u32 = 6;
 
 impl Plan {
     /// The digest of everything that was decided before the first value was written: where inputs
-    /// lie, whether they may be alike, and a type that was widened later do not change it.
+    /// lie, whether they or their cells may be alike, or on different scales, and a type that was
+    /// widened later do not change it.
     pub fn job_id(&self) -> JobId {
         let mut identity = self.clone();
         for input in &mut identity.inputs {
             input.path = PathBuf::new();
         }
         identity.duplicate_sources = Duplicates::default();
+        identity.mixed_scales = MixedScales::default();
+        identity.same_counts = SameCounts::default();
         for value in identity.values_mut() {
             *value = value.as_guessed();
         }

@@ -27,6 +27,10 @@ pub struct PlanOptions {
     pub var_join: Join,
     pub duplicate_cells: Duplicates,
     pub duplicate_sources: Duplicates,
+    /// What is done about inputs whose values are on different scales.
+    pub mixed_scales: MixedScales,
+    /// What is done about cells that another input, or the dataset, has under other names.
+    pub same_counts: SameCounts,
     /// Of a dataset that is appended to.
     pub widening: Widening,
 }
@@ -50,6 +54,36 @@ pub enum Duplicates {
     Allow,
 }
 
+/// What to do about matrices of different scales that become one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MixedScales {
+    #[default]
+    Refuse,
+    Allow,
+}
+
+impl MixedScales {
+    pub(super) fn is_default(&self) -> bool {
+        *self == MixedScales::default()
+    }
+}
+
+/// What to do about cells that are there under other names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SameCounts {
+    #[default]
+    Warn,
+    Refuse,
+}
+
+impl SameCounts {
+    pub(super) fn is_default(&self) -> bool {
+        *self == SameCounts::default()
+    }
+}
+
 impl Default for PlanOptions {
     /// Narrow types, few fragments, and inputs that must be alike.
     fn default() -> Self {
@@ -65,6 +99,8 @@ impl Default for PlanOptions {
             var_join: Join::Exact,
             duplicate_cells: Duplicates::Refuse,
             duplicate_sources: Duplicates::Refuse,
+            mixed_scales: MixedScales::Refuse,
+            same_counts: SameCounts::Warn,
             widening: Widening::Refuse,
         }
     }

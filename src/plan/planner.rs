@@ -132,6 +132,7 @@ impl Planner<'_> {
                 name: joined.name.clone(),
                 written_as,
                 value,
+                scale: kept.and_then(|kept| kept.scale),
             });
         }
         let pairs = |matrices: &[JoinedMatrix], kept: &[BaseMatrix]| {
@@ -173,6 +174,8 @@ impl Planner<'_> {
             obsp: pairs(&obsp, self.base.map_or(&[][..], |base| &base.obsp))?,
             varp: pairs(&varp, &[])?,
             duplicate_sources: options.duplicate_sources,
+            mixed_scales: options.mixed_scales,
+            same_counts: options.same_counts,
             uns: self.base.is_none() && self.surveys.iter().any(|survey| survey.description.uns),
             obs: obs.columns,
             var: var.columns,
@@ -180,6 +183,8 @@ impl Planner<'_> {
             inputs: Vec::new(),
         };
         let mut next = first_cell;
+        let layer_names: Vec<String> = layers.iter().map(|layer| layer.name.clone()).collect();
+        let scale_warnings = self.check_scales(&layer_names)?;
         for (number, (survey, of_genes)) in self.surveys.iter().zip(of_genes).enumerate() {
             let (gene_join, gene_warnings) = of_genes;
             let of_input = |matrices: &[JoinedMatrix]| -> Vec<Matrix> {
@@ -206,9 +211,19 @@ impl Planner<'_> {
                 gene_list: gene_key.digest_in(&survey.gene_lists),
                 converted: [&description.converted[..], &survey.uns_converted].concat(),
                 left_out,
-                warnings: [&description.warnings[..], &gene_warnings].concat(),
+                warnings: [
+                    &description.warnings[..],
+                    &gene_warnings,
+                    &scale_warnings[number],
+                ]
+                .concat(),
                 repeated_cells: survey.repeated_cells.clone(),
                 repeated_genes: survey.repeated_genes.clone(),
+                scale: Some(survey.main.scale),
+                layer_scales: layer_names
+                    .iter()
+                    .map(|name| survey.scale_of_layer(name))
+                    .collect(),
             });
             next += description.cells;
         }

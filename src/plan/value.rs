@@ -181,8 +181,11 @@ impl ValuePlan {
             return "forced by --value-type".into();
         }
         match self.widened.last() {
-            Some(widened) => format!("{} did not fit {}", widened.because, widened.from),
-            None => "the narrowest type that is exact for every value".into(),
+            Some(widened) => format!(
+                "exact for every value: {} did not fit {}",
+                widened.because, widened.from
+            ),
+            None => "exact for every value".into(),
         }
     }
 }
@@ -220,7 +223,7 @@ mod tests {
         let survey = MatrixSurvey {
             exact: ValueTypes::exact_for(&sample),
             misfits: Default::default(),
-            expected_entries: 0,
+            ..MatrixSurvey::of_nothing()
         };
         let matrix = Matrix {
             name: MatrixName::Main,

@@ -21,6 +21,7 @@ mod number;
 mod number_column;
 mod options;
 mod raw;
+mod sampled_rows;
 mod search;
 mod selection;
 mod soma;
@@ -48,6 +49,8 @@ pub use inputs::Inputs;
 pub use lists::NameMap;
 pub use number::{NumberType, Numbers};
 pub use options::{GeneId, MainMatrix, Names, OpenOptions, Orientation, RawUse};
+pub(crate) use raw::tells_of_raw_counts;
+pub use sampled_rows::SampledRows;
 pub use search::{Discovered, PassedOver, discover, inputs_of};
 pub use selection::{Part, Pattern, PatternError, Seen, Selection, Unmatched};
 
@@ -142,6 +145,19 @@ pub trait CellSource: Send + Sync {
     /// Bytes of memory that it holds as long as it is open, which another opening would read again.
     fn held_bytes(&self) -> u64 {
         0
+    }
+
+    /// Shows rows from all over a matrix of cells × genes, whole ones where it lies row by row, for a
+    /// verdict on the scale of its values. Of a matrix that would have to be turned for it, what a
+    /// sample of entries has of some rows.
+    fn sample_rows(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(SampledRows<'_>),
+    ) -> Result<(), SourceError> {
+        sampled_rows::by_chunks(self.description(), matrix, visit, |rows, budget| {
+            self.chunks(matrix, rows, budget)
+        })
     }
 
     /// The rows of a range in chunks, in order. Chunks come unread, so that any thread may read any

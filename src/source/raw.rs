@@ -14,6 +14,11 @@ pub(super) const OTHER_GENES: &str = "it belongs to the genes of X, and those of
 pub(super) const ADVICE: &str =
     "use --matrix raw to convert the counts, or --raw-as-layer to keep both";
 
+/// Whether one of the warnings of an input tells that its raw matrix has the counts.
+pub(crate) fn tells_of_raw_counts(warnings: &[String]) -> bool {
+    warnings.iter().any(|warning| warning.ends_with(ADVICE))
+}
+
 /// For each gene of the raw matrix, its position among those of X; `None` where that is the same.
 ///
 /// # Errors

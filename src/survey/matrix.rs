@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{ValueType, ValueTypes, first_misfit};
-use crate::source::{CellSource, Matrix, Numbers, SourceError};
+use super::{LogBase, RowSample, Scale, ScaleKind, ValueType, ValueTypes, first_misfit, of_rows};
+use crate::source::{CellSource, Matrix, MatrixName, Numbers, SourceError};
 
 /// What a sample of a matrix tells.
 #[derive(Debug, Clone)]
@@ -14,18 +14,23 @@ pub struct MatrixSurvey {
     pub misfits: BTreeMap<ValueType, String>,
     /// How many entries the matrix has, estimated from the sample where only reading could tell.
     pub expected_entries: u64,
+    /// On what scale the values are, as far as a sample tells.
+    pub scale: Scale,
 }
 
 impl MatrixSurvey {
-    /// Looks at a matrix of `shape`, rows × columns.
+    /// Looks at a matrix of `shape`, rows × columns. `noted` is the base of a logarithm that the
+    /// input says was taken.
     pub(super) fn of(
         source: &dyn CellSource,
         matrix: &Matrix,
         shape: [u64; 2],
+        noted: Option<LogBase>,
     ) -> Result<Self, SourceError> {
         let mut exact = ValueTypes::all();
         let mut misfits = BTreeMap::new();
         let (mut seen, mut nonzero) = (0u64, 0u64);
+        let mut counts = true;
         source.sample(&matrix.name, &mut |numbers| {
             let fits = ValueTypes::exact_for(numbers);
             for value_type in ValueType::ALL {
@@ -39,7 +44,15 @@ impl MatrixSurvey {
             exact = exact & fits;
             seen += numbers.len() as u64;
             nonzero += count_nonzero(numbers);
+            counts = counts && are_counts(numbers, fits);
         })?;
+        let scale = match &matrix.name {
+            _ if nonzero == 0 => Scale::of(ScaleKind::Empty),
+            _ if counts => Scale::COUNTS,
+            MatrixName::Main | MatrixName::Layer(_) => scale_of(source, matrix, shape, noted)?,
+            // Weights and distances have none.
+            MatrixName::Obsp(_) | MatrixName::Varp(_) => Scale::UNKNOWN,
+        };
         let bound = || source.entries_at_most(&matrix.name);
         let expected_entries = matrix.entries.or_else(bound).unwrap_or_else(|| {
             let all = u128::from(shape[0]) * u128::from(shape[1]);
@@ -51,7 +64,49 @@ impl MatrixSurvey {
             exact,
             misfits,
             expected_entries,
+            scale,
         })
+    }
+
+    /// The survey of a matrix that has no entries.
+    pub(crate) fn of_nothing() -> Self {
+        MatrixSurvey {
+            exact: ValueTypes::all(),
+            misfits: BTreeMap::new(),
+            expected_entries: 0,
+            scale: Scale::of(ScaleKind::Empty),
+        }
+    }
+}
+
+/// Judges values that are no counts by some whole rows.
+fn scale_of(
+    source: &dyn CellSource,
+    matrix: &Matrix,
+    [rows, _]: [u64; 2],
+    noted: Option<LogBase>,
+) -> Result<Scale, SourceError> {
+    let mut sample = RowSample::default();
+    source.sample_rows(&matrix.name, &mut |shown| {
+        sample.add(shown, rows, matrix.entries);
+    })?;
+    let mut sample = sample.finished(matrix.entries);
+    sample.complete = sample.whole && sample.len() as u64 == rows;
+    Ok(of_rows(&sample, matrix.number_type, noted))
+}
+
+/// Whether numbers are whole and not negative, of which those are that fit this type or that.
+fn are_counts(numbers: &Numbers, fits: ValueTypes) -> bool {
+    if fits.contains(ValueType::UInt32) {
+        return true;
+    }
+    match numbers {
+        Numbers::Int64(values) => values.iter().all(|&value| value >= 0),
+        Numbers::UInt64(_) => true,
+        other => other.to_f64().is_ok_and(|values| {
+            let whole = |value: &f64| *value >= 0.0 && value.fract() == 0.0;
+            values.iter().all(whole)
+        }),
     }
 }
 

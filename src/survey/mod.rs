@@ -8,6 +8,7 @@ mod fingerprint;
 mod frames;
 mod gene_lists;
 mod matrix;
+mod scale;
 mod value;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +21,8 @@ pub(crate) use fingerprint::id_hash;
 pub use fingerprint::{Fingerprint, Repeats};
 pub use gene_lists::{GeneLists, STABLE_IDS, Versions};
 pub use matrix::MatrixSurvey;
+pub use scale::{Agreement, LogBase, Scale, ScaleKind, WrittenValues};
+pub(crate) use scale::{RowSample, of_rows};
 pub(crate) use value::first_misfit;
 pub use value::{ValueType, ValueTypes};
 
@@ -55,6 +58,13 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// The scale of a layer; of one that it lacks, that of no values.
+    pub fn scale_of_layer(&self, name: &str) -> Scale {
+        let mut layers = self.description.layers.iter().zip(&self.layers);
+        let found = layers.find(|(matrix, _)| matrix.name.key() == name);
+        found.map_or(Scale::of(ScaleKind::Empty), |(_, survey)| survey.scale)
+    }
+
     /// Looks at all inputs, on some threads.
     pub fn of_all(inputs: &Inputs, threads: usize) -> Result<Vec<Self>, SourceError> {
         let next = AtomicUsize::new(0);
@@ -106,10 +116,11 @@ impl Survey {
         };
         let matrices = |shape, list: &[_]| {
             list.iter()
-                .map(|matrix| MatrixSurvey::of(source, matrix, shape))
+                .map(|matrix| MatrixSurvey::of(source, matrix, shape, None))
                 .collect::<Result<Vec<_>, _>>()
         };
         let uns = source.uns()?;
+        let noted = uns.values.get("log1p").and_then(LogBase::noted);
         Ok(Survey {
             description: description.clone(),
             fingerprint: taken.fingerprint,
@@ -123,7 +134,7 @@ impl Survey {
                 versions: [taken.gene_versions, stable_ids.versions],
             },
             repeated_names: source.repeated_names()?,
-            main: MatrixSurvey::of(source, &description.main, [cells, genes])?,
+            main: MatrixSurvey::of(source, &description.main, [cells, genes], noted)?,
             layers: matrices([cells, genes], &description.layers)?,
             obsm: embeddings(Axis::Cells, cells, &description.obsm)?,
             varm: embeddings(Axis::Genes, genes, &description.varm)?,

@@ -228,6 +228,7 @@ impl Against<'_> {
             value_type: ValueType::Float64,
             // Digests are taken of what was written, not of this.
             gene_hashes: (&[][..]).into(),
+            identities: None,
         };
         self.source.check_order(&matrix.name)?;
         self.source.prepare(&matrix.name, &|_| ())?;

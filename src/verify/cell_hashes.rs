@@ -46,7 +46,7 @@ impl<'a> HashCheck<'a> {
                 return;
             }
             let hasher = std::mem::take(&mut self.hasher);
-            if hasher.finish(&file.job) != *file {
+            if !hasher.is_of(file) {
                 self.different.push(file);
             }
             (self.next, self.come) = (self.next + 1, 0);
@@ -56,6 +56,12 @@ impl<'a> HashCheck<'a> {
     /// Notes files that are not there, or have other hashes than the cells.
     pub fn finish(self, problems: &mut Problems) -> Result<(), VerifyError> {
         for file in self.files {
+            if let Some(contents) = file.contents_file()
+                && file.read_contents(self.dataset.path(), |_| ())? != HashFile::Whole
+            {
+                let what = "it is missing, or not what config.json says; remove it, and the next append writes it anew";
+                problems.add(Problem::new(contents.display().to_string(), what));
+            }
             let what = match file.read(self.dataset.path(), |_| ())? {
                 HashFile::Whole if self.different.contains(&file) => {
                     "it has not the hashes of its cells"

@@ -132,6 +132,8 @@ pub fn assert_no_orphans(dataset: &Path) {
     expected.extend(Some(uns).filter(|uns| dataset.join(uns).exists()));
     for hashes in &Dataset::open(dataset).unwrap().config().cell_hashes {
         expected.insert(hashes.file().display().to_string());
+        let contents = hashes.contents_file();
+        expected.extend(contents.map(|file| file.display().to_string()));
     }
     for name in tables_of(dataset) {
         let folder = name.folder();

@@ -3,6 +3,7 @@
 pub mod dataset;
 pub mod expectation;
 pub mod h5ad_writer;
+pub mod made_scales;
 pub mod memory_source;
 pub mod program;
 pub mod python;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{
-    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, GeneIdVersionArgument,
-    JoinArgument, OrientationArgument, ProgressArgument, ValueTypeArgument,
+    CompressionArgument, DtypesArgument, DuplicateCountsArgument, FormatArgument, GeneIdArgument,
+    GeneIdVersionArgument, JoinArgument, OrientationArgument, ProgressArgument, ValueTypeArgument,
 };
 use crate::source::Pattern;
 
@@ -233,4 +233,13 @@ pub(in crate::cli) struct JoinArguments {
     /// Take an input that is given twice
     #[arg(long)]
     pub allow_duplicate_source: bool,
+
+    /// Take inputs whose values, or layers, are on different scales, such as counts and logarithms
+    #[arg(long)]
+    pub allow_mixed_scales: bool,
+
+    /// What to do about cells with at least ten counts that another input, or the dataset, has under
+    /// another name
+    #[arg(long, value_name = "ACTION", default_value = "warn")]
+    pub duplicate_counts: DuplicateCountsArgument,
 }

@@ -11,8 +11,8 @@ pub(in crate::cli) use groups::{
     JoinArguments, ReadArguments, ResourceArguments, RunArguments, WriteArguments,
 };
 pub(in crate::cli) use values::{
-    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, GeneIdVersionArgument,
-    JoinArgument, ProgressArgument, ValueTypeArgument,
+    CompressionArgument, DtypesArgument, DuplicateCountsArgument, FormatArgument, GeneIdArgument,
+    GeneIdVersionArgument, JoinArgument, ProgressArgument, ValueTypeArgument,
 };
 
 /// Turn single-cell data into SLAF datasets: Lance tables that can be queried, appended to and

@@ -95,3 +95,11 @@ pub(in crate::cli) enum JoinArgument {
     Outer,
     Inner,
 }
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(in crate::cli) enum DuplicateCountsArgument {
+    /// Take them, and say so
+    Warn,
+    /// Refuse the input
+    Refuse,
+}

@@ -28,9 +28,10 @@ use self::uns::UnsReader;
 use super::hdf5::Hdf5File;
 use super::hdf5::matrix::StoredMatrix;
 use super::raw;
+use super::sampled_rows;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, OpenOptions, Part,
-    PendingChunk, Selection, SourceError, Uns,
+    PendingChunk, SampledRows, Selection, SourceError, Uns,
 };
 
 /// An open h5ad file.
@@ -151,6 +152,19 @@ impl CellSource for H5adSource {
         visit: &mut dyn FnMut(&Numbers),
     ) -> Result<(), SourceError> {
         self.or_skip(matrix, self.matrix(matrix)?.stored.sample(visit))
+    }
+
+    fn sample_rows(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(SampledRows<'_>),
+    ) -> Result<(), SourceError> {
+        match &self.matrix(matrix)?.stored {
+            StoredMatrix::Columns(columns) => self.or_skip(matrix, columns.sample_entries(visit)),
+            _ => sampled_rows::by_chunks(&self.description, matrix, visit, |rows, budget| {
+                self.chunks(matrix, rows, budget)
+            }),
+        }
     }
 
     fn chunks(

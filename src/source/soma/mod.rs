@@ -41,9 +41,10 @@ use self::tiledb::group::Group;
 use self::uns::UnsReader;
 use super::error::Place;
 use super::raw;
+use super::sampled_rows;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, OpenOptions,
-    Selection, SourceError, Uns,
+    SampledRows, Selection, SourceError, Uns,
 };
 
 /// An open experiment.
@@ -174,6 +175,17 @@ impl CellSource for SomaSource {
         visit: &mut dyn FnMut(&Numbers),
     ) -> Result<(), SourceError> {
         self.matrix(matrix)?.stored.sample(visit)
+    }
+
+    fn sample_rows(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(SampledRows<'_>),
+    ) -> Result<(), SourceError> {
+        // Whatever their order, rows of a range are found by the index.
+        sampled_rows::at_places(self.description.cells, visit, |rows, budget| {
+            self.chunks(matrix, rows, budget)
+        })
     }
 
     fn chunks(

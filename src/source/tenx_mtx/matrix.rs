@@ -15,7 +15,9 @@ use crate::source::error::Place;
 use crate::source::features::Kept;
 use crate::source::text::TextFile;
 use crate::source::turn::{TurnOptions, Turned};
-use crate::source::{CellChunk, ChunkBudget, Chunks, NumberType, Numbers, SourceError};
+use crate::source::{
+    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, SampledRows, SourceError,
+};
 
 /// Streams that are kept for whoever wants the cells that follow.
 const MOST_PARKED: usize = 4;
@@ -312,6 +314,21 @@ impl MtxMatrix {
         super::sample::pieces(&self.file, self.block, &mut |segment| {
             let (entries, _) = self.coordinates(std::slice::from_ref(segment))?;
             visit(&entries.values);
+            Ok(())
+        })
+    }
+
+    /// Shows entries with their cells.
+    pub fn sample_entries(
+        &self,
+        visit: &mut dyn FnMut(SampledRows<'_>),
+    ) -> Result<(), SourceError> {
+        super::sample::pieces(&self.file, self.block, &mut |segment| {
+            let (entries, _) = self.coordinates(std::slice::from_ref(segment))?;
+            visit(SampledRows::Entries {
+                rows: &entries.rows,
+                values: &entries.values,
+            });
             Ok(())
         })
     }

@@ -40,7 +40,7 @@ use super::text::TextFile;
 use super::turn::TurnOptions;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, MatrixName, Note,
-    Numbers, OpenOptions, RepeatedName, SourceError, Uns,
+    Numbers, OpenOptions, RepeatedName, SampledRows, SourceError, Uns,
 };
 
 pub(super) use choice::{matrices_in, matrices_in_archive, matrix_and_cells};
@@ -290,6 +290,14 @@ impl CellSource for TenxMtxSource {
         visit: &mut dyn FnMut(&Numbers),
     ) -> Result<(), SourceError> {
         self.main(matrix)?.sample(visit)
+    }
+
+    fn sample_rows(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(SampledRows<'_>),
+    ) -> Result<(), SourceError> {
+        self.main(matrix)?.sample_entries(visit)
     }
 
     fn chunks(

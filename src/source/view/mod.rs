@@ -18,7 +18,7 @@ pub(in crate::source) use unique::{UniqueNames, renamed, with_names};
 
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, RepeatedName,
-    SourceError, Uns,
+    SampledRows, SourceError, Uns,
 };
 
 /// An input that changes what another says of its cells and genes, and nothing of its matrices.
@@ -121,6 +121,14 @@ impl<V: View> CellSource for V {
         visit: &mut dyn FnMut(&Numbers),
     ) -> Result<(), SourceError> {
         self.inner().sample(matrix, visit)
+    }
+
+    fn sample_rows(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(SampledRows<'_>),
+    ) -> Result<(), SourceError> {
+        self.inner().sample_rows(matrix, visit)
     }
 
     fn chunks(

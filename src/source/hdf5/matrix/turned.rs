@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::CompressedMatrix;
 use crate::source::turn::{TurnOptions, Turned, Turner};
-use crate::source::{ChunkBudget, Chunks, NumberType, Numbers, SourceError};
+use crate::source::{ChunkBudget, Chunks, NumberType, Numbers, SampledRows, SourceError};
 
 /// A matrix that lies column after column. It is turned as a whole when its first rows are wanted.
 pub(crate) struct TurnedMatrix {
@@ -37,6 +37,19 @@ impl TurnedMatrix {
     /// Shows values from the whole length of the matrix.
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         self.columns.sample(visit)
+    }
+
+    /// Shows entries from the whole length of the matrix with their rows.
+    pub fn sample_entries(
+        &self,
+        visit: &mut dyn FnMut(SampledRows<'_>),
+    ) -> Result<(), SourceError> {
+        self.columns.sample_entries(&mut |rows, values| {
+            visit(SampledRows::Entries {
+                rows,
+                values: &values,
+            });
+        })
     }
 
     /// Turns the matrix, if that was not done yet.

@@ -18,7 +18,7 @@ use super::super::error::Place;
 use crate::source::blocks::RowBlocks;
 use crate::source::{
     Axis, CellChunk, CellSource, ChunkBudget, Chunks, Description, Layout, MatrixName, Note,
-    Numbers, OpenOptions, PendingChunk, RepeatedName, SourceError, Uns,
+    Numbers, OpenOptions, PendingChunk, RepeatedName, SampledRows, SourceError, Uns,
 };
 use kept::Kept;
 
@@ -364,6 +364,15 @@ impl CellSource for Subset {
             }
         }
         Ok(())
+    }
+
+    fn sample_rows(
+        &self,
+        matrix: &MatrixName,
+        visit: &mut dyn FnMut(SampledRows<'_>),
+    ) -> Result<(), SourceError> {
+        // With all of their genes, rows tell more.
+        self.source.sample_rows(matrix, visit)
     }
 
     fn chunks(

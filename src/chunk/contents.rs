@@ -1,0 +1,137 @@
+//! Hashes of what cells hold, by which a cell is known again under another name.
+//!
+//! A cell's hash is the sum of those of its entries, each of a gene's identity and a value: the order
+//! of the genes does not matter, nor which others a file lists. Names of cells take no part.
+//!
+//! The hashes are written into datasets and must stay as they are.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::narrow::{Column, IdColumn};
+
+/// What a gene is known by, whatever the file: the hash of its identifier without a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GeneIdentity(u64);
+
+impl GeneIdentity {
+    /// The identity of the gene of this identifier, or of this name where it has none.
+    pub fn of(id: &str) -> Self {
+        GeneIdentity(xxh3_64(without_version(id).as_bytes()))
+    }
+}
+
+/// An Ensembl identifier without its version.
+fn without_version(id: &str) -> &str {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match id.rsplit_once('.') {
+        Some((stem, version)) if stem.starts_with("ENS") && is_number(version) => stem,
+        _ => id,
+    }
+}
+
+/// Cells of less say nothing: many have the same few counts.
+pub const LEAST_COUNTS: f64 = 10.0;
+
+/// The hash of a cell that says nothing.
+pub const NO_CONTENTS: u64 = 0;
+
+/// The hash of the part of an entry that does not depend on the cell.
+#[inline]
+fn entry(gene: GeneIdentity, value: f64) -> u64 {
+    // Every NaN is the same value.
+    let bits = if value.is_nan() {
+        f64::NAN.to_bits()
+    } else {
+        value.to_bits()
+    };
+    let bits = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let left = gene.0 ^ bits.rotate_left(32);
+    let right = gene.0.wrapping_add(bits) ^ 0xd6e8_feb8_6659_fd93;
+    let product = u128::from(left) * u128::from(right);
+    (product as u64) ^ (product >> 64) as u64
+}
+
+/// The hash of what a cell holds, whose values add up to `sum`. Genes must exist.
+pub(super) fn contents<G: IdColumn, V: Column>(
+    genes: &[G],
+    values: &[V],
+    sum: f64,
+    identities: &[GeneIdentity],
+) -> u64 {
+    // Also where the sum is no number.
+    if !(sum >= LEAST_COUNTS) {
+        return NO_CONTENTS;
+    }
+    let entries = genes.iter().zip(values).map(|(&gene, &value)| {
+        let gene = gene
+            .try_into()
+            .map_or(identities[0], |gene| identities[gene]);
+        entry(gene, value.into())
+    });
+    entries.fold(0u64, u64::wrapping_add).max(1)
+}
+
+/// The hash of what a cell holds, as it is found in a dataset; `None` where a gene does not exist.
+pub fn contents_of_entries(entries: &[(u32, f64)], identities: &[GeneIdentity]) -> Option<u64> {
+    let finite = entries
+        .iter()
+        .map(|(_, value)| value)
+        .filter(|value| value.is_finite());
+    let sum: f64 = finite.sum();
+    let mut hash = 0u64;
+    for &(gene, value) in entries {
+        let gene = identities.get(gene as usize)?;
+        if value != 0.0 {
+            hash = hash.wrapping_add(entry(*gene, value));
+        }
+    }
+    Some(match sum >= LEAST_COUNTS {
+        true => hash.max(1),
+        false => NO_CONTENTS,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(entries: &[(u32, f64)]) -> u64 {
+        let ids = ["ENSG1.3", "ENSG2", "name", "other"].map(GeneIdentity::of);
+        let (genes, values): (Vec<u16>, Vec<f64>) = entries
+            .iter()
+            .map(|&(gene, value)| (gene as u16, value))
+            .unzip();
+        let sum = values.iter().sum();
+        let hash = contents(&genes, &values, sum, &ids);
+        assert_eq!(contents_of_entries(entries, &ids), Some(hash));
+        hash
+    }
+
+    #[test]
+    fn order_does_not_matter_and_all_else_does() {
+        let one = hash(&[(0, 5.0), (2, 7.0)]);
+        assert_eq!(one, hash(&[(2, 7.0), (0, 5.0)]));
+        for other in [
+            &[(0, 7.0), (2, 5.0)][..],
+            &[(1, 5.0), (2, 7.0)],
+            &[(0, 5.0), (2, 7.0), (3, 1.0)],
+            &[(0, 12.0)],
+        ] {
+            assert_ne!(one, hash(other));
+        }
+        assert_eq!(hash(&[(0, 5.0), (2, 4.0)]), NO_CONTENTS);
+    }
+
+    #[test]
+    fn versions_are_no_part_of_an_identity() {
+        assert_eq!(without_version("ENSG00000141510.17"), "ENSG00000141510");
+        assert_eq!(without_version("ENSG00000141510"), "ENSG00000141510");
+        assert_eq!(without_version("AC233755.1"), "AC233755.1");
+        assert_eq!(without_version("ENSG1."), "ENSG1.");
+    }
+
+    #[test]
+    fn it_stays_as_it_is() {
+        assert_eq!(hash(&[(0, 5.0), (2, 7.0)]), IT);
+    }
+}

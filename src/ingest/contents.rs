@@ -1,0 +1,319 @@
+//! The hashes of what cells hold, from the shards of a job to the dataset.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, UInt32Type};
+
+use super::IngestError;
+use super::duplicate_counts::{Compared, DuplicateCounts, NewContents};
+use super::genes::Genes;
+use super::target::Target;
+use crate::chunk::{GeneIdentity, NO_CONTENTS, contents_of_entries};
+use crate::dataset::{
+    CELL_HASHES, CellHashes, Checkpoint, Dataset, HashFile, HashFileWriter, ShardRecord,
+    contents_file, read_hashes,
+};
+use crate::plan::ShardTable;
+use crate::source::blocks::{RowBlocks, bytes_of};
+use crate::source::{CellSource, Inputs};
+use crate::store::create_folder;
+use crate::survey::STABLE_IDS;
+use crate::table::{RowReader, TableError, TableName};
+
+/// What some genes of an input are known by, in the order of the dataset: by the identifier that does
+/// not change, where a gene has one, else by its name.
+pub(super) fn identities(
+    source: &dyn CellSource,
+    genes: &Genes,
+) -> Result<Vec<GeneIdentity>, IngestError> {
+    let columns = &source.description().var;
+    let place = columns.iter().position(|column| column.name == STABLE_IDS);
+    let mut all = Vec::new();
+    let mut blocks = RowBlocks::new(0..source.description().genes, columns.len());
+    while let Some(rows) = blocks.next() {
+        let names = source.gene_ids(rows.clone())?;
+        blocks.held(names.values().len() as u64);
+        let stable = match place {
+            Some(place) => {
+                let var = source.var(rows)?;
+                blocks.held(bytes_of(var.columns()));
+                cast(var.column(place), &DataType::Utf8).ok()
+            }
+            None => None,
+        };
+        let stable = stable.as_ref().map(|column| column.as_string::<i32>());
+        for (row, name) in names.iter().enumerate() {
+            let stable = stable
+                .filter(|ids| ids.is_valid(row))
+                .map(|ids| ids.value(row));
+            let stable = stable.filter(|id| !id.is_empty());
+            all.push(GeneIdentity::of(stable.or(name).unwrap_or_default()));
+        }
+    }
+    Ok(match genes {
+        Genes::All => all,
+        Genes::These(genes) => genes.iter().map(|&gene| all[gene as usize]).collect(),
+    })
+}
+
+/// A file of hashes that a job wrote for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct JobFile {
+    pub path: PathBuf,
+    pub cells: u64,
+    pub xxh3: String,
+}
+
+impl JobFile {
+    /// Whether the file is what it was.
+    pub fn check(&self) -> Result<(), IngestError> {
+        self.read(&mut |_| ())
+    }
+
+    /// Shows all hashes.
+    pub fn read(
+        &self,
+        show: &mut dyn FnMut(&mut dyn Iterator<Item = u64>),
+    ) -> Result<(), IngestError> {
+        match read_hashes(&self.path, self.cells, &self.xxh3, show)? {
+            HashFile::Whole => Ok(()),
+            HashFile::Missing | HashFile::Changed => Err(IngestError::Counts {
+                path: self.path.clone(),
+                why: "it has not the hashes that were written into it".into(),
+            }),
+        }
+    }
+}
+
+/// What the cells hold that a dataset has before a job.
+pub(super) enum ContentsBefore<'a> {
+    /// There are none.
+    NoCells,
+    /// Files of the dataset tell.
+    Files(&'a Dataset, &'a [CellHashes]),
+    /// No file did: the rows were read.
+    Computed(JobFile),
+}
+
+impl<'a> ContentsBefore<'a> {
+    /// Finds out what the dataset tells, and reads its rows where it does not.
+    pub fn of(
+        target: &'a Target,
+        identities: &[GeneIdentity],
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<Self, IngestError> {
+        let Some(before) = target.before() else {
+            return Ok(ContentsBefore::NoCells);
+        };
+        let files = target.hashes_before();
+        if !files.is_empty() && before.has_contents(files)? {
+            return Ok(ContentsBefore::Files(before, files));
+        }
+        let path = target.job_folder().join("contents-before.u64");
+        let mut writer = HashFileWriter::create(path.clone())?;
+        let mut add = |hashes: &[u64]| Ok(writer.add(hashes.iter().copied())?);
+        runtime.block_on(of_rows(before, identities, &mut add))?;
+        let (cells, xxh3) = writer.finish()?;
+        Ok(ContentsBefore::Computed(JobFile { path, cells, xxh3 }))
+    }
+
+    /// The files of the dataset, if the job adds its own to them; else the job's have all cells.
+    pub fn files(&self) -> &[CellHashes] {
+        match self {
+            ContentsBefore::Files(_, files) => files,
+            ContentsBefore::NoCells | ContentsBefore::Computed(_) => &[],
+        }
+    }
+
+    /// Shows the hash of every cell.
+    pub fn read(
+        &self,
+        show: &mut dyn FnMut(&mut dyn Iterator<Item = u64>),
+    ) -> Result<(), IngestError> {
+        match self {
+            ContentsBefore::NoCells => Ok(()),
+            ContentsBefore::Computed(file) => file.read(show),
+            ContentsBefore::Files(before, files) => Ok(before.read_contents(files, show)?),
+        }
+    }
+}
+
+/// The hashes of the cells of all shards.
+fn shard_files(
+    checkpoint: &Checkpoint,
+    target: &Target,
+) -> impl Iterator<Item = Result<(usize, JobFile), IngestError>> {
+    let records = checkpoint.records(ShardTable::Expression).into_iter();
+    records.map(|record| Ok((record.shard, of_shard(record, checkpoint, target)?)))
+}
+
+/// The hashes of a shard's cells, as its record tells of them.
+pub(super) fn of_shard(
+    record: &ShardRecord,
+    checkpoint: &Checkpoint,
+    target: &Target,
+) -> Result<JobFile, IngestError> {
+    let path = target.job_folder().join(contents_name(record.shard));
+    let Some(xxh3) = record.contents.clone() else {
+        let why = "the record of its shard does not tell of it".into();
+        return Err(IngestError::Counts { path, why });
+    };
+    let parts = checkpoint.plan.shards[record.shard].parts.iter();
+    let cells = parts.map(|part| part.rows.end - part.rows.start).sum();
+    Ok(JobFile { path, cells, xxh3 })
+}
+
+/// The name of the file of a shard's hashes in the job's folder.
+pub(super) fn contents_name(shard: usize) -> String {
+    format!("contents-{shard}.u64")
+}
+
+/// Cells of the job that others of its inputs, or the dataset, have under other names.
+pub(super) fn duplicates(
+    checkpoint: &Checkpoint,
+    target: &Target,
+    inputs: &Inputs,
+    before: &ContentsBefore<'_>,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Vec<DuplicateCounts>, IngestError> {
+    let plan = &checkpoint.plan;
+    let first = plan.base.as_ref().map_or(0, |base| base.cells);
+    let mut new = NewContents::with_room(plan.cells.saturating_sub(first));
+    for file in shard_files(checkpoint, target) {
+        let (shard, file) = file?;
+        // Parts follow each other as the cells of the dataset do.
+        let mut parts = plan.shards[shard].parts.iter();
+        let first = parts.next().map_or(0, |part| {
+            plan.inputs[part.input].cells.start + part.rows.start
+        });
+        let mut next = first;
+        file.read(&mut |hashes| {
+            let mut count = 0;
+            new.add(next, &mut hashes.inspect(|_| count += 1));
+            next += count;
+        })?;
+    }
+    let sources = target.before().map(|before| &before.config().sources[..]);
+    let mut compared: Compared<'_> = new.compared(plan, sources.unwrap_or_default());
+    before.read(&mut |hashes| compared.add(hashes))?;
+    compared.named(inputs, target.before(), runtime)
+}
+
+/// Writes the job's file: of all cells that no other file has. Returns the hash of its bytes.
+pub(super) fn write(
+    checkpoint: &Checkpoint,
+    target: &Target,
+    before: &ContentsBefore<'_>,
+) -> Result<String, IngestError> {
+    create_folder(&target.folder().join(CELL_HASHES))?;
+    let mut writer = HashFileWriter::create(target.folder().join(contents_file(target.job())))?;
+    let mut written = Ok(());
+    let mut add = |hashes: &mut dyn Iterator<Item = u64>| {
+        if written.is_ok() {
+            written = writer.add(hashes);
+        }
+    };
+    if let ContentsBefore::Computed(file) = before {
+        file.read(&mut add)?;
+    }
+    for file in shard_files(checkpoint, target) {
+        file?.1.read(&mut add)?;
+    }
+    written?;
+    Ok(writer.finish()?.1)
+}
+
+/// Shows the hashes of what all cells of a dataset hold, by its rows.
+pub(super) async fn of_rows(
+    dataset: &Dataset,
+    identities: &[GeneIdentity],
+    add: &mut dyn FnMut(&[u64]) -> Result<(), IngestError>,
+) -> Result<(), IngestError> {
+    let path = dataset.path().join(TableName::Expression.folder());
+    let table = dataset.table(TableName::Expression).await?;
+    let mut rows = RowReader::over(&table, &path, None).await?;
+    let mut cells = CellsOfRows {
+        path: &path,
+        identities,
+        cells: dataset.config().array_shape[0],
+        cell: 0,
+        entries: Vec::new(),
+        hashes: Vec::new(),
+    };
+    while let Some(batch) = rows.next().await? {
+        cells.add(&batch)?;
+        add(&cells.hashes)?;
+        cells.hashes.clear();
+    }
+    cells.until(cells.cells)?;
+    add(&cells.hashes)
+}
+
+/// Cells, from rows in their order.
+struct CellsOfRows<'a> {
+    path: &'a Path,
+    identities: &'a [GeneIdentity],
+    cells: u64,
+    /// The cell whose rows come.
+    cell: u64,
+    entries: Vec<(u32, f64)>,
+    /// Of the cells before.
+    hashes: Vec<u64>,
+}
+
+impl CellsOfRows<'_> {
+    fn refused(&self, why: &str) -> IngestError {
+        IngestError::Dataset(crate::dataset::DatasetError::CannotContinue {
+            path: self.path.to_path_buf(),
+            why: why.into(),
+        })
+    }
+
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
+        let arrow = |source| TableError::Arrow {
+            path: self.path.to_path_buf(),
+            source,
+        };
+        let column = |number: usize, to: &DataType| cast(batch.column(number), to).map_err(arrow);
+        let (cells, genes) = (column(0, &DataType::UInt32)?, column(1, &DataType::UInt32)?);
+        let values = column(2, &DataType::Float64)?;
+        if cells.null_count() + genes.null_count() > 0 {
+            return Err(self.refused("an identifier is negative or missing"));
+        }
+        let cells = cells.as_primitive::<UInt32Type>().values();
+        let genes = genes.as_primitive::<UInt32Type>().values();
+        let values = values.as_primitive::<Float64Type>().values();
+        for ((&cell, &gene), &value) in cells.iter().zip(genes).zip(values) {
+            let cell = u64::from(cell);
+            if cell >= self.cells {
+                return Err(self.refused("a row names a cell that does not exist"));
+            }
+            if cell < self.cell {
+                return Err(self.refused("its rows are not in the order of the cells"));
+            }
+            if cell > self.cell {
+                self.until(cell)?;
+            }
+            self.entries.push((gene, value));
+        }
+        Ok(())
+    }
+
+    /// Ends all cells before this one.
+    fn until(&mut self, cell: u64) -> Result<(), IngestError> {
+        if cell <= self.cell {
+            return Ok(());
+        }
+        let hash = contents_of_entries(&self.entries, self.identities);
+        let hash = hash.ok_or_else(|| self.refused("a row names a gene that does not exist"))?;
+        self.entries.clear();
+        self.hashes.push(hash);
+        let without = usize::try_from(cell - self.cell - 1).unwrap_or(usize::MAX);
+        self.hashes
+            .extend(std::iter::repeat_n(NO_CONTENTS, without));
+        self.cell = cell;
+        Ok(())
+    }
+}

@@ -1,0 +1,277 @@
+//! The verdict on a sample of cells.
+
+use super::centred::is_scaled;
+use super::multiples::{Precision, Units};
+use super::transform::undone;
+use super::{LogBase, RowSample, Scale, ScaleKind};
+use crate::source::NumberType;
+
+/// Logarithms of more are of nothing that was ever counted.
+const GREATEST_LOG: f64 = 60.0;
+
+/// The scale of the values of these cells, which are stored in this type. `noted` is the base of a
+/// logarithm that the input says was taken: what arithmetic does not tell is at least that.
+pub(crate) fn of_rows(
+    sample: &RowSample,
+    number_type: NumberType,
+    noted: Option<LogBase>,
+) -> Scale {
+    let precision = match number_type {
+        NumberType::Float16 => Precision::HALF,
+        _ => Precision::SINGLE,
+    };
+    let mut values = sample.values().iter();
+    let finite = values.clone().filter(|value| value.is_finite()).count();
+    if finite == 0 {
+        return Scale::UNKNOWN;
+    }
+    if values.clone().any(|&value| value < 0.0) {
+        return match is_scaled(sample) {
+            true => Scale::of(ScaleKind::Scaled),
+            false => Scale::UNKNOWN,
+        };
+    }
+    if finite < sample.values().len() {
+        return Scale::UNKNOWN;
+    }
+    if values.all(|value| value.fract() == 0.0) {
+        return Scale::COUNTS;
+    }
+    let cells = Cells::of(sample);
+    if let Some(scale) = log_of_counts(&cells, precision) {
+        return scale;
+    }
+    let whole = || sample.whole.then_some(());
+    let found = whole().and_then(|()| by_sums(&cells, precision));
+    let found = found.or_else(|| by_units(&cells, precision));
+    let found = found.or_else(|| whole().and_then(|()| by_sums_above(&cells, precision)));
+    if let Some(scale) = found {
+        return scale;
+    }
+    match noted.filter(|_| cells.greatest <= GREATEST_LOG) {
+        Some(base) => normalized(Some(base), None),
+        None if is_of_fractions(&cells) => Scale::of(ScaleKind::Fractions),
+        None => Scale::UNKNOWN,
+    }
+}
+
+/// Cells with a value, of values above zero.
+struct Cells<'a> {
+    all: Vec<&'a [f64]>,
+    greatest: f64,
+}
+
+impl<'a> Cells<'a> {
+    fn of(sample: &'a RowSample) -> Self {
+        let values = sample.values().iter();
+        Cells {
+            all: sample.rows().filter(|cell| !cell.is_empty()).collect(),
+            greatest: values.copied().fold(0.0, f64::max),
+        }
+    }
+
+    /// The share of values of which this is true.
+    fn share(&self, fits: &dyn Fn(f64) -> bool) -> f64 {
+        let values = self.all.iter().copied().flatten();
+        let (all, fitting) = values.fold((0u64, 0u64), |(all, fitting), &value| {
+            (all + 1, fitting + u64::from(fits(value)))
+        });
+        fitting as f64 / all.max(1) as f64
+    }
+
+    /// What may have been done last.
+    fn transforms(&self) -> impl Iterator<Item = Option<LogBase>> + use<> {
+        let logs = (self.greatest <= GREATEST_LOG).then_some(LogBase::ALL);
+        let logs = logs.into_iter().flatten().map(Some);
+        logs.chain([None])
+    }
+
+    /// The values of each cell, turned back, in ascending order and without repeats.
+    fn distinct(&self, base: Option<LogBase>, precision: Precision) -> Vec<Vec<f64>> {
+        let distinct = |cell: &&[f64]| {
+            let mut values: Vec<f64> = cell.iter().map(|&value| undone(base, value)).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            values.dedup_by(|value, before| *value - *before <= precision.relative * *before);
+            values
+        };
+        self.all.iter().map(distinct).collect()
+    }
+}
+
+/// The logarithm of whole numbers.
+fn log_of_counts(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
+    let base = cells.transforms().flatten().find(|&base| {
+        let (mut ones, mut others) = (0u64, 0u64);
+        for value in cells.all.iter().copied().flatten() {
+            let count = base.undo(*value);
+            let off = (precision.relative * count).max(1e-4);
+            if count < 0.5 || (count - count.round()).abs() > off {
+                return false;
+            }
+            // What may be off by as much says nothing.
+            match count.round() == 1.0 {
+                _ if off > 0.1 => {}
+                true => ones += 1,
+                false => others += 1,
+            }
+        }
+        others >= 2 || ones >= 10
+    })?;
+    Some(Scale {
+        kind: ScaleKind::LogCounts,
+        base: Some(base),
+        target_sum: None,
+    })
+}
+
+/// Sums of cells that are one.
+struct Sums {
+    base: Option<LogBase>,
+    /// The sum in the middle.
+    median: f64,
+    /// The part of it in which nine of ten sums lie.
+    spread: f64,
+    least: f64,
+    greatest: f64,
+}
+
+impl Sums {
+    fn of(cells: &Cells<'_>, base: Option<LogBase>) -> Self {
+        let sum = |cell: &&[f64]| cell.iter().map(|&value| undone(base, value)).sum();
+        let mut sums: Vec<f64> = cells.all.iter().map(sum).collect();
+        sums.sort_unstable_by(f64::total_cmp);
+        let at = |part: f64| sums[((sums.len() - 1) as f64 * part).round() as usize];
+        let median = at(0.5);
+        Sums {
+            base,
+            median,
+            spread: (at(0.95) - at(0.05)) / median,
+            least: at(0.05),
+            greatest: at(1.0),
+        }
+    }
+
+    fn are_one(&self, precision: Precision) -> bool {
+        self.spread <= precision.sum
+    }
+
+    /// The power of ten that the sums are.
+    fn power(&self, precision: Precision) -> Option<f64> {
+        let power = 10f64.powf(self.median.log10().round());
+        ((self.median - power).abs() <= precision.sum * power).then_some(power)
+    }
+
+    /// The power of ten that the sums fall short of, by a few genes that were left out. Sums of many
+    /// numbers are close to each other by themselves, but not to these.
+    fn power_above(&self, precision: Precision) -> Option<f64> {
+        let above = |power: &f64| {
+            self.greatest <= (1.0 + precision.sum) * power
+                && self.greatest >= 0.97 * power
+                && self.least >= 0.8 * power
+        };
+        [1e4, 1e5, 1e6].into_iter().find(above)
+    }
+}
+
+/// Sums of cells, by what may have been done last.
+fn sums(cells: &Cells<'_>) -> impl Iterator<Item = Sums> {
+    let sums = cells.transforms().map(|base| Sums::of(cells, base));
+    sums.filter(|sums| sums.median.is_finite() && sums.spread.is_finite())
+}
+
+/// Cells whose values add up to the same.
+fn by_sums(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
+    let alike: Vec<Sums> = sums(cells).filter(|sums| sums.are_one(precision)).collect();
+    let found = match (&alike[..], cells.all.len()) {
+        ([], _) => return None,
+        ([one], 3..) => one,
+        // Cells that are all alike have one sum, whatever was done; so has a single cell.
+        (several, _) => only(
+            several
+                .iter()
+                .filter(|sums| sums.power(precision).is_some()),
+        )?,
+    };
+    let sum = match found.power(precision) {
+        Some(power) => power,
+        None => rounded(found.median),
+    };
+    Some(normalized(found.base, Some(sum)))
+}
+
+/// Cells whose values add up to a little less than the same, as genes were left out later.
+fn by_sums_above(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
+    if cells.all.len() < 8 {
+        return None;
+    }
+    let above = sums(cells).filter_map(|sums| Some((sums.base, sums.power_above(precision)?)));
+    let (base, power) = only(above)?;
+    Some(normalized(base, Some(power)))
+}
+
+/// What there is one of.
+fn only<T>(mut several: impl Iterator<Item = T>) -> Option<T> {
+    let first = several.next()?;
+    several.next().is_none().then_some(first)
+}
+
+/// Cells whose values are multiples of a unit.
+fn by_units(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
+    cells.transforms().find_map(|base| {
+        // What is left as it was in some cells was not divided in others.
+        if base.is_none() && cells.share(&|value| value.fract() == 0.0) >= 0.2 {
+            return None;
+        }
+        let distinct = cells.distinct(base, precision);
+        let units = Units::of(distinct.iter().map(Vec::as_slice), precision);
+        if !units.are_there() {
+            return None;
+        }
+        match (base, units.shared()) {
+            // Not divided by a number for each cell.
+            (None, Some(_)) => Some(Scale::of(ScaleKind::Fractions)),
+            _ => Some(normalized(base, units.target_sum())),
+        }
+    })
+}
+
+fn normalized(base: Option<LogBase>, target_sum: Option<f64>) -> Scale {
+    Scale {
+        kind: match base {
+            Some(_) => ScaleKind::LogNormalized,
+            None => ScaleKind::Normalized,
+        },
+        base,
+        target_sum,
+    }
+}
+
+/// A sum in six digits, of which more are not known.
+fn rounded(sum: f64) -> f64 {
+    let digits = 10f64.powf(5.0 - sum.log10().floor());
+    let rounded = (sum * digits).round() / digits;
+    match rounded.is_finite() {
+        true => rounded,
+        false => sum,
+    }
+}
+
+/// Whether values that are not whole are counts nevertheless: most are near a whole number, or a
+/// part of one, and some are more than any logarithm.
+fn is_of_fractions(cells: &Cells<'_>) -> bool {
+    let off = |value: f64| (value - value.round()).abs();
+    // Roots of counts have ones and twos among them.
+    if cells.share(&|value| off(value * value) < 1e-3) > 0.95 {
+        return false;
+    }
+    let whole = cells.share(&|value| off(value) < 1e-5);
+    if whole >= 0.2 {
+        return true;
+    }
+    // Reads that are shared evenly between a few genes.
+    if cells.share(&|value| off(value * 60.0) < 2e-3) >= 0.95 {
+        return true;
+    }
+    // Counts less what is thought to be contamination.
+    cells.share(&|value| off(value) < 0.1) >= 0.5 && cells.greatest > 12.0
+}

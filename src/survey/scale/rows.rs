@@ -1,0 +1,185 @@
+//! Some cells of a matrix, with all of their values, or with what was seen of them.
+
+use crate::source::{Numbers, SampledRows};
+
+/// Values that are kept at most.
+const MOST_VALUES: usize = 1 << 18;
+
+/// Cells of which values are kept, about, where these come one by one.
+const CELLS: u64 = 256;
+
+/// A sample of the values of a matrix, cell by cell. Zeros are left out.
+#[derive(Debug, Default)]
+pub(crate) struct RowSample {
+    ends: Vec<usize>,
+    values: Vec<f64>,
+    /// The gene of each value; empty where genes are not known.
+    genes: Vec<u32>,
+    /// Values that came one by one, with their cells.
+    entries: Vec<(u64, f64)>,
+    /// All that came one by one, kept or not.
+    seen: u64,
+    /// Whether all values of each cell are there.
+    pub whole: bool,
+    /// Whether all cells of the matrix are there.
+    pub complete: bool,
+}
+
+/// How much of a matrix entries are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    Piece,
+}
+
+impl RowSample {
+    /// Whether more is of no use.
+    pub fn is_full(&self) -> bool {
+        self.values.len() >= MOST_VALUES
+    }
+
+    /// Adds what a source shows of a matrix of so many rows and, where it is known, entries.
+    pub fn add(&mut self, shown: SampledRows<'_>, of: u64, entries: Option<u64>) {
+        match shown {
+            SampledRows::Rows(chunk) => {
+                let Ok(genes) = chunk.genes.to_i64() else {
+                    return;
+                };
+                let values = as_floats(&chunk.values);
+                for row in chunk.indptr.windows(2) {
+                    if self.is_full() {
+                        return;
+                    }
+                    for at in row[0]..row[1] {
+                        if values[at] != 0.0 {
+                            self.values.push(values[at]);
+                            self.genes
+                                .push(u32::try_from(genes[at]).unwrap_or(u32::MAX));
+                        }
+                    }
+                    self.ends.push(self.values.len());
+                }
+            }
+            SampledRows::Entries { rows, values } => {
+                let Ok(rows) = rows.to_i64() else { return };
+                let values = as_floats(values);
+                self.seen += values.len() as u64;
+                let part = match entries == Some(values.len() as u64) {
+                    true => Part::All,
+                    false => Part::Piece,
+                };
+                let rows = rows.into_iter().map(|row| row as u64);
+                self.add_entries(rows.zip(values).collect(), of, part);
+            }
+        }
+    }
+
+    fn add_entries(&mut self, entries: Vec<(u64, f64)>, of: u64, part: Part) {
+        let sorted = entries.windows(2).all(|pair| pair[0].0 <= pair[1].0);
+        let runs: Vec<&[(u64, f64)]> = entries.chunk_by(|a, b| a.0 == b.0).collect();
+        if sorted && part == Part::Piece && runs.len() >= 3 && entries.len() >= 2 * runs.len() {
+            // What lies cell by cell has all of each cell, but for those at the ends.
+            for run in &runs[1..runs.len() - 1] {
+                if self.is_full() {
+                    return;
+                }
+                let values = run.iter().map(|(_, value)| *value);
+                self.values.extend(values.filter(|value| *value != 0.0));
+                self.ends.push(self.values.len());
+            }
+            return;
+        }
+        let every = of.div_ceil(CELLS).max(1);
+        let room = MOST_VALUES.saturating_sub(self.entries.len());
+        let chosen = entries.into_iter().filter(|(row, _)| row % every == 0);
+        self.entries.extend(chosen.take(room));
+    }
+
+    /// The sample of a matrix of so many entries, when all was added.
+    pub fn finished(mut self, entries: Option<u64>) -> Self {
+        if self.entries.is_empty() {
+            self.whole = true;
+            return self;
+        }
+        if !self.ends.is_empty() {
+            // Cells that are whole tell more than parts of others.
+            self.entries.clear();
+            self.genes.clear();
+            self.whole = true;
+            return self;
+        }
+        let mut kept = std::mem::take(&mut self.entries);
+        self.whole = entries == Some(self.seen) && kept.len() < MOST_VALUES;
+        kept.sort_by_key(|(row, _)| *row);
+        for run in kept.chunk_by(|a, b| a.0 == b.0) {
+            let values = run.iter().map(|(_, value)| *value);
+            self.values.extend(values.filter(|value| *value != 0.0));
+            self.ends.push(self.values.len());
+        }
+        self
+    }
+
+    /// The values of each cell.
+    pub fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(|(start, &end)| &self.values[start..end])
+    }
+
+    /// How many cells there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// The gene of each value, where genes are known.
+    pub fn genes(&self) -> Option<&[u32]> {
+        (self.genes.len() == self.values.len()).then_some(&self.genes)
+    }
+}
+
+/// Numbers as floats, the nearest where there is no such float.
+fn as_floats(numbers: &Numbers) -> Vec<f64> {
+    match numbers {
+        Numbers::Int64(values) => values.iter().map(|&value| value as f64).collect(),
+        Numbers::UInt64(values) => values.iter().map(|&value| value as f64).collect(),
+        // All others are exact.
+        other => other.to_f64().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_become_rows() {
+        let (rows, values) = (
+            Numbers::Int32(vec![1, 0, 1, 0, 2]),
+            Numbers::Float32(vec![1.0, 2.0, 3.0, 0.0, 5.0]),
+        );
+        let mut sample = RowSample::default();
+        let (rows, values) = (&rows, &values);
+        sample.add(SampledRows::Entries { rows, values }, 3, Some(5));
+        let sample = sample.finished(Some(5));
+        assert!(sample.whole);
+        let found: Vec<Vec<f64>> = sample.rows().map(<[f64]>::to_vec).collect();
+        assert_eq!(found, [vec![2.0], vec![1.0, 3.0], vec![5.0]]);
+    }
+
+    #[test]
+    fn entries_by_cell_are_whole_cells_but_for_the_ends() {
+        let rows = Numbers::UInt32(vec![4, 4, 5, 5, 5, 6, 6]);
+        let values = Numbers::Float64(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        let mut sample = RowSample::default();
+        let (rows, values) = (&rows, &values);
+        sample.add(SampledRows::Entries { rows, values }, 9, None);
+        let sample = sample.finished(None);
+        assert!(sample.whole);
+        assert_eq!(sample.rows().collect::<Vec<_>>(), [&[3.0, 4.0, 5.0][..]]);
+    }
+}
