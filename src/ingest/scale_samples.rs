@@ -87,6 +87,7 @@ fn add_row(sample: &mut RowSample, batch: &CooBatch, start: usize, count: usize)
         indptr: vec![0, count],
         genes: Numbers::UInt32(genes.as_primitive::<UInt32Type>().values().to_vec()),
         values: Numbers::Float64(values.as_primitive::<Float64Type>().values().to_vec()),
+        strays: 0,
     };
     sample.add(SampledRows::Rows(&chunk), 0, None);
 }
