@@ -108,7 +108,7 @@ fn read(
         cell_type: IdType::UInt32,
         gene_type: IdType::UInt32,
         value_type: ValueType::Float64,
-        gene_hashes: &genes.hashes,
+        gene_hashes: (&genes.hashes).into(),
         identities: Some(&genes.identities),
     };
     source.prepare(&input.main.name, &|_| ())?;
