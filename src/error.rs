@@ -137,6 +137,8 @@ fn of_dataset(error: &DatasetError) -> ExitCode {
         | DatasetError::BrokenJob { .. }
         | DatasetError::InProgress { .. }
         | DatasetError::CannotContinue { .. }
+        | DatasetError::Changed { .. }
+        | DatasetError::Unacceptable { .. }
         | DatasetError::MissingVersion { .. } => ExitCode::Refused,
         DatasetError::Table(error) => of_table(error),
         DatasetError::Store(error) => of_store(error),

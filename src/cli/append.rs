@@ -135,7 +135,9 @@ struct Append<'a> {
 impl Append<'_> {
     /// Goes on with this append where it was begun earlier; else plans it for the dataset as it is.
     fn attempt(&self) -> Result<Finished, Error> {
-        let Appendable { earlier, now } = Appendable::open(&self.request.dataset)?;
+        let appendable = Appendable::open(&self.request.dataset)?;
+        appendable.check_rows()?;
+        let Appendable { earlier, now, .. } = appendable;
         if let Some((job, before)) = earlier
             && let Ok(plan) = self.plan(&before)
             && plan.job_id() == job

@@ -136,6 +136,12 @@ fn text(info: &Info) -> String {
         }
         line("", columns.join(", "));
     }
+    for change in &info.undescribed {
+        line(
+            "undescribed",
+            format!("{change} (slaf adopt describes it, and so does the next append)"),
+        );
+    }
     for source in &info.sources {
         line(
             "source",

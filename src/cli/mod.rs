@@ -1,5 +1,6 @@
 //! The command line: raw arguments become a checked request, and each command has a file.
 
+mod adopt;
 mod allocator;
 mod append;
 mod arguments;
@@ -64,6 +65,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
     match arguments.command {
         Command::Convert(raw) => convert::run(&convert::Request::check(*raw, verbosity)?),
         Command::Append(raw) => append::run(&append::Request::check(*raw, verbosity)?),
+        Command::Adopt(raw) => adopt::run(&raw, verbosity),
         Command::Validate(raw) => validate::run(*raw, verbosity),
         Command::Info(raw) => info::run(&raw),
         Command::Verify(raw) => verify::run(&raw, verbosity),

@@ -88,6 +88,9 @@ impl<'a> Report<'a> {
             if !rewritten.is_empty() {
                 line("rewritten", rewritten.join(", "));
             }
+            for adopted in &appended.adopted {
+                line("adopted", adopted.clone());
+            }
             for repaired in &appended.repaired {
                 line("repaired", repaired.clone());
             }

@@ -16,7 +16,7 @@ use super::signals::{Begun, end_when_asked};
 use super::versions::settle_versions;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::ingest::DuplicateCounts;
+use crate::ingest::{Appendable, DuplicateCounts};
 use crate::plan::{Comparison, GeneJoin, Plan, SameCounts};
 use crate::source::Inputs;
 use crate::survey::Survey;
@@ -40,6 +40,14 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
     let bars = Bars::new(Show::of(settings.progress, verbosity));
     // What is no dataset is told before inputs are read.
     let against = raw.against.as_deref().map(Dataset::open).transpose()?;
+    let against = match against {
+        None => None,
+        Some(dataset) => {
+            let appendable = Appendable::open(dataset.path())?;
+            appendable.check_rows()?;
+            Some(appendable.now)
+        }
+    };
     let mut inputs = Inputs::of_paths(inputs);
     let mut surveys = Survey::of_all(&inputs, settings.threads)?;
     let options = &mut settings.plan;

@@ -85,6 +85,9 @@ fn text(arguments: &VerifyArguments, verification: &Verification) -> String {
         let more = verification.problems.count - shown;
         let _ = writeln!(text, "and {} more of the same kinds", HumanCount(more));
     }
+    for undescribed in &verification.undescribed {
+        let _ = writeln!(text, "not described: {undescribed}");
+    }
     if verification.problems.is_empty() {
         let _ = writeln!(
             text,

@@ -12,7 +12,7 @@ use super::base_columns::{columns, embeddings, id_type, original, others, value_
 use super::{CellIds, ColumnNote, Dataset, DatasetError, matrix_key};
 use crate::plan::{
     Base, BaseMatrix, BaseSource, BaseSurvey, Compression, Described, Dtypes, GeneKey, GeneList,
-    IdType, PlannedColumn, Widening,
+    IdType, KnownValues, PlannedColumn, Widening,
 };
 use crate::source::{ColumnKind, MatrixName, Part};
 use crate::store::StoreError;
@@ -85,6 +85,7 @@ impl Dataset {
             genes: self.rows(genes, TableName::Genes).await?,
             rows: self.rows(expression, TableName::Expression).await?,
             widening: Widening::default(),
+            known: KnownValues::Keep,
             described: match self.config().is_described() && self.config().sums.is_some() {
                 true => Described::Whole,
                 false => Described::Partly,
@@ -130,8 +131,20 @@ impl Dataset {
         let obs = columns(&cells_schema, &OF_CELLS, Part::Obs, self);
         let obsm = embeddings(&cells_schema, Part::Obsm, notes);
         let varm = embeddings(&genes_schema, Part::Varm, notes);
+        let other_layers = match tables.get(&TableName::Layers) {
+            None => Vec::new(),
+            Some(table) => {
+                let schema = Schema::from(table.schema());
+                self.check_nullable(TableName::Layers, &schema, 2)?;
+                let is_layer = |name: &String| layers.iter().any(|l| l.written_as == *name);
+                let names = schema.fields().iter().skip(2).map(|field| field.name());
+                names.filter(|name| !is_layer(name)).cloned().collect()
+            }
+        };
         let sources = self.config().sources.iter();
         Ok(BaseSurvey {
+            other_layers,
+            of_others: self.names_of_others(),
             path: self.path().to_path_buf(),
             base,
             dtypes: match cell_type {
@@ -172,10 +185,34 @@ impl Dataset {
         })
     }
 
-    async fn rows(&self, table: &lance::Dataset, name: TableName) -> Result<u64, DatasetError> {
+    pub(super) async fn rows(
+        &self,
+        table: &lance::Dataset,
+        name: TableName,
+    ) -> Result<u64, DatasetError> {
         let count = table.count_rows(None).await;
         let path = self.path().join(name.folder());
         Ok(count.map_err(|e| TableError::lance("read", &path, e))? as u64)
+    }
+
+    /// What other programs added, by the names that inputs would have for it.
+    fn names_of_others(&self) -> Vec<String> {
+        let notes = &self.config().column_notes;
+        let mut names = Vec::new();
+        for (table, parts) in [
+            (TableName::Cells, &[Part::Obs, Part::Obsm][..]),
+            (TableName::Genes, &[Part::Var, Part::Varm]),
+            (TableName::Layers, &[Part::Layers]),
+            (TableName::CellPairs, &[Part::Obsp]),
+        ] {
+            for column in self.config().columns_of_others(table) {
+                for &part in parts {
+                    let name = original(part, &column, notes).0;
+                    names.push(format!("{}/{name}", part.name()));
+                }
+            }
+        }
+        names
     }
 
     fn cannot_continue(&self, table: TableName, why: String) -> DatasetError {
@@ -191,12 +228,13 @@ impl Dataset {
     ) -> Result<(IdType, IdType, ValueType), DatasetError> {
         let refused = |why: String| self.cannot_continue(TableName::Expression, why);
         let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-        if names != ["cell_integer_id", "gene_integer_id", "value"] {
+        if !names.starts_with(&["cell_integer_id", "gene_integer_id", "value"]) {
             return Err(refused(format!(
-                "its columns are {}; only cell_integer_id, gene_integer_id and value can be continued",
+                "its columns are {}; only cell_integer_id, gene_integer_id and value, in this order, can be continued",
                 names.join(", ")
             )));
         }
+        self.check_nullable(TableName::Expression, schema, 3)?;
         let unknown = |number: usize| {
             let field = schema.field(number);
             refused(format!("{} is {}", field.name(), field.data_type()))
@@ -209,7 +247,28 @@ impl Dataset {
         ))
     }
 
-    /// The matrices of a table of non-zeros, and the types of its identifiers.
+    /// Columns of others have no value in what is appended.
+    fn check_nullable(
+        &self,
+        name: TableName,
+        schema: &Schema,
+        own: usize,
+    ) -> Result<(), DatasetError> {
+        let mut others = schema.fields().iter().skip(own);
+        match others.find(|field| !field.is_nullable()) {
+            None => Ok(()),
+            Some(field) => {
+                let column = field.name();
+                let why = format!(
+                    "its column {column}, which another program added, takes no missing values; drop it with Lance"
+                );
+                Err(self.cannot_continue(name, why))
+            }
+        }
+    }
+
+    /// The matrices of a table of non-zeros, and the types of its identifiers. Columns of types that
+    /// no matrix has are not among them.
     fn matrices(
         &self,
         name: TableName,
@@ -226,21 +285,21 @@ impl Dataset {
         let [Some(rows), Some(columns)] = ids else {
             return Err(refused(usize::from(ids[0].is_some())));
         };
-        let mut matrices = Vec::new();
-        for (number, field) in schema.fields().iter().enumerate().skip(2) {
-            matrices.push(BaseMatrix {
+        let fields = schema.fields().iter().skip(2);
+        let matrices = fields.filter_map(|field| {
+            Some(BaseMatrix {
                 name: original(part, field.name(), notes).0,
                 written_as: field.name().clone(),
-                value_type: value_type(field.data_type()).ok_or_else(|| refused(number))?,
+                value_type: value_type(field.data_type())?,
                 scale: match part {
                     Part::Layers => self.config().scale_of_layer(&matrix_key(&MatrixName::Layer(
                         original(part, field.name(), notes).0,
                     ))),
                     _ => None,
                 },
-            });
-        }
-        Ok((matrices, Some([rows, columns])))
+            })
+        });
+        Ok((matrices.collect(), Some([rows, columns])))
     }
 
     /// What genes may be known by: their names, stable identifiers, and the column that was named.

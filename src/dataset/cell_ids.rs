@@ -23,6 +23,14 @@ impl CellIds {
         })
     }
 
+    /// Those of rows of which they are the first column.
+    pub fn of_rows(rows: RowReader, path: &Path) -> Self {
+        CellIds {
+            path: path.to_path_buf(),
+            rows,
+        }
+    }
+
     /// The next identifiers; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<StringArray>, DatasetError> {
         let batch = self.rows.next().await?;

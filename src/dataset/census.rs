@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt32Type};
+use arrow::datatypes::{DataType, Int64Type, UInt32Type};
 use serde::{Deserialize, Serialize};
 
 use super::base::texts;
@@ -14,7 +14,7 @@ use crate::chunk::{Digest, IdHash, ValueStats};
 use crate::table::{RowReader, TableError, TableName};
 
 /// What was found by reading the whole expression table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Census {
     pub stats: ValueStats,
     /// Ranges of cells, in order: all cells that no source of the config has.
@@ -40,40 +40,6 @@ pub struct CensusRange {
 pub const UNNAMED: &str = "original_data";
 
 impl Census {
-    /// Reads a dataset whole, in bounded memory beside 16 bytes a cell.
-    ///
-    /// # Errors
-    /// [`DatasetError::CannotContinue`] where rows are not in the order of cells, or name cells
-    /// or genes that are not there.
-    pub async fn take(dataset: &Dataset) -> Result<Self, DatasetError> {
-        let cells = CellList::read(dataset).await?;
-        let genes = gene_hashes(dataset).await?;
-        let path = dataset.path().join(TableName::Expression.folder());
-        let table = dataset.table(TableName::Expression).await?;
-        let mut count = Count {
-            path: path.clone(),
-            cells: &cells,
-            genes: &genes,
-            stats: ValueStats::default(),
-            ranges: cells.ranges.clone(),
-            next_cell: 0,
-            last_cell: 0,
-            wrong_starts: 0,
-            rows: 0,
-        };
-        let mut rows = RowReader::over(&table, &path, None).await?;
-        while let Some(batch) = rows.next().await? {
-            count.add(&batch)?;
-        }
-        count.starts_until(cells.hashes.len());
-        Ok(Census {
-            stats: count.stats,
-            ranges: count.ranges,
-            wrong_starts: count.wrong_starts,
-            names_sources: cells.names_sources,
-        })
-    }
-
     /// What a cell is said to come from.
     pub fn source_of(&self, cell: u64) -> &str {
         let after = self
@@ -87,34 +53,33 @@ impl Census {
 }
 
 /// The cells of a dataset.
-struct CellList {
-    hashes: Vec<IdHash>,
+pub(super) struct CellList {
     /// Empty where the column is missing.
-    starts: Vec<i64>,
-    ranges: Vec<CensusRange>,
-    names_sources: bool,
+    pub starts: Vec<i64>,
+    /// Those that no source has.
+    pub ranges: Vec<CensusRange>,
+    pub names_sources: bool,
 }
 
 impl CellList {
-    async fn read(dataset: &Dataset) -> Result<Self, DatasetError> {
+    /// Reads the table of cells, of which the first are told of by sources.
+    pub async fn read(dataset: &Dataset, told: u64, ascending: bool) -> Result<Self, DatasetError> {
         let path = dataset.path().join(TableName::Cells.folder());
         let table = dataset.table(TableName::Cells).await?;
         let has = |name: &str| table.schema().field(name).is_some();
-        let mut columns = vec!["cell_id"];
+        let mut columns = vec!["cell_integer_id"];
         let optional = ["cell_start_index", "source_file"];
         columns.extend(optional.into_iter().filter(|name| has(name)));
         let mut list = CellList {
-            hashes: Vec::new(),
             starts: Vec::new(),
             ranges: Vec::new(),
             names_sources: has("source_file"),
         };
-        let sources = dataset.config().sources.iter();
-        let told = sources.map(|s| s.first_cell + s.cells).max().unwrap_or(0);
-        let mut rows = RowReader::of_columns(&table, &path, &columns).await?;
+        let mut cell = 0;
+        let mut rows = dataset
+            .in_order(TableName::Cells, &columns, ascending)
+            .await?;
         while let Some(batch) = rows.next().await? {
-            let first = list.hashes.len() as u64;
-            list.hashes.extend(IdHash::of_all(&texts(&path, &batch)?));
             if let Some(starts) = batch.column_by_name("cell_start_index") {
                 let starts = cast(starts, &DataType::Int64).map_err(arrow_at(&path))?;
                 list.starts
@@ -126,11 +91,11 @@ impl CellList {
             };
             let names = names.as_ref().map(|names| names.as_string::<i32>());
             for row in 0..batch.num_rows() {
-                let cell = first + row as u64;
                 if cell >= told {
                     let name = names.filter(|names| names.is_valid(row));
                     list.belongs(cell, name.map_or(UNNAMED, |names| names.value(row)));
                 }
+                cell += 1;
             }
         }
         Ok(list)
@@ -169,95 +134,6 @@ pub(crate) async fn gene_hashes(dataset: &Dataset) -> Result<Vec<IdHash>, Datase
     Ok(hashes)
 }
 
-/// What is known after the rows so far.
-struct Count<'a> {
-    path: PathBuf,
-    cells: &'a CellList,
-    genes: &'a [IdHash],
-    stats: ValueStats,
-    ranges: Vec<CensusRange>,
-    /// The next cell whose beginning is still to be checked.
-    next_cell: usize,
-    last_cell: u32,
-    wrong_starts: u64,
-    rows: u64,
-}
-
-impl Count<'_> {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), DatasetError> {
-        let refused = |path: &PathBuf, why: &str| DatasetError::CannotContinue {
-            path: path.clone(),
-            why: why.into(),
-        };
-        let ids = |column: &ArrayRef| {
-            let ids = cast(column, &DataType::UInt32).ok();
-            ids.filter(|ids| ids.null_count() == 0)
-        };
-        let (Some(rows), Some(columns)) = (ids(batch.column(0)), ids(batch.column(1))) else {
-            return Err(refused(&self.path, "an identifier is negative or missing"));
-        };
-        let rows = rows.as_primitive::<UInt32Type>().values();
-        let columns = columns.as_primitive::<UInt32Type>().values();
-        let values = cast(batch.column(2), &DataType::Float64).map_err(arrow_at(&self.path))?;
-        let values = values.as_primitive::<Float64Type>().values();
-        let mut begin = 0;
-        for run in rows.chunk_by(|a, b| a == b) {
-            let range = begin..begin + run.len();
-            begin = range.end;
-            let cell = run[0];
-            if cell < self.last_cell {
-                let why = "its rows are not in the order of the cells";
-                return Err(refused(&self.path, why));
-            }
-            self.last_cell = cell;
-            let Some(&hash) = self.cells.hashes.get(cell as usize) else {
-                return Err(refused(
-                    &self.path,
-                    "a row names a cell that does not exist",
-                ));
-            };
-            self.starts_until(cell as usize + 1);
-            self.stats
-                .add(&ValueStats::of_values(&values[range.clone()]));
-            let after = self
-                .ranges
-                .partition_point(|r| r.first_cell <= u64::from(cell));
-            let place = after
-                .checked_sub(1)
-                .and_then(|place| self.ranges.get_mut(place));
-            let mut digest = Digest::default();
-            for (&gene, &value) in columns[range.clone()].iter().zip(&values[range.clone()]) {
-                let Some(&gene) = self.genes.get(gene as usize) else {
-                    return Err(refused(
-                        &self.path,
-                        "a row names a gene that does not exist",
-                    ));
-                };
-                if value != 0.0 {
-                    digest.add_entry(hash, gene, value);
-                }
-            }
-            if let Some(place) = place {
-                place.rows += run.len() as u64;
-                place.digest.add(digest);
-            }
-            self.rows += run.len() as u64;
-        }
-        Ok(())
-    }
-
-    /// The cells before `end` that were not seen yet begin at the row that comes next.
-    fn starts_until(&mut self, end: usize) {
-        while self.next_cell < end {
-            let start = self.cells.starts.get(self.next_cell);
-            if start.and_then(|&start| u64::try_from(start).ok()) != Some(self.rows) {
-                self.wrong_starts += 1;
-            }
-            self.next_cell += 1;
-        }
-    }
-}
-
 /// The row at which each cell of a dataset begins, cell after cell.
 pub(crate) struct Starts {
     path: PathBuf,
@@ -270,11 +146,17 @@ pub(crate) struct Starts {
 
 impl Starts {
     /// Begins with the first cell.
-    pub async fn of(dataset: &Dataset) -> Result<Self, DatasetError> {
+    pub async fn of(dataset: &Dataset, ascending: bool) -> Result<Self, DatasetError> {
         let path = dataset.path().join(TableName::Expression.folder());
-        let table = dataset.table(TableName::Expression).await?;
+        let columns = ["cell_integer_id", "gene_integer_id"];
+        let columns = match ascending {
+            true => &columns[..1],
+            false => &columns[..],
+        };
         Ok(Starts {
-            rows: RowReader::of_columns(&table, &path, &["cell_integer_id"]).await?,
+            rows: dataset
+                .in_order(TableName::Expression, columns, ascending)
+                .await?,
             path,
             batch: None,
             next_row: 0,

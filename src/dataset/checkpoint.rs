@@ -3,7 +3,7 @@
 use lance_table::format::Fragment;
 use serde::{Deserialize, Serialize};
 
-use super::{Census, Writer};
+use super::{Adoption, Census, DatasetConfig, Writer};
 use crate::chunk::{Digest, Tidied, ValueStats};
 use crate::plan::{JobId, Plan, ShardTable};
 use crate::survey::{Scale, ScaleKind, ValueType, WrittenValues};
@@ -25,6 +25,9 @@ pub struct Checkpoint {
     /// goes on must know: in a part of the rows alone it might not show.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsorted: Vec<usize>,
+    /// What other programs had done to the dataset that is appended to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<Box<Adoption>>,
     /// In the order in which they were finished.
     pub shards: Vec<ShardRecord>,
 }
@@ -146,6 +149,12 @@ impl ShardRecord {
 }
 
 impl Checkpoint {
+    /// What the job continues, where config.json says this.
+    pub fn continued<'a>(&'a self, recorded: &'a DatasetConfig) -> &'a DatasetConfig {
+        let adoption = self.adoption.as_ref();
+        adoption.map_or(recorded, |adoption| &adoption.config)
+    }
+
     /// The record of a shard, if it is finished.
     pub fn record(&self, shard: usize) -> Option<&ShardRecord> {
         self.shards.iter().find(|record| record.shard == shard)

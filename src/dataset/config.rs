@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::{CategoryList, CellHashes, CensusRange};
@@ -36,6 +36,12 @@ pub struct DatasetConfig {
     pub obs_dtypes: BTreeMap<String, ColumnDtype>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub var_dtypes: BTreeMap<String, ColumnDtype>,
+    /// Columns of obs and var that readers of the reference have listed, which they do once one of
+    /// them has added a column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obs: Option<Keys>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub var: Option<Keys>,
     /// Columns of the tables that hold layers, embeddings and pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<Keys>,
@@ -68,6 +74,10 @@ pub struct DatasetConfig {
     /// sources.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub digests: BTreeMap<String, Digest>,
+    /// For each table that other programs have added columns to, or made: the columns that are
+    /// theirs, which they may change and remove.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub added_columns: BTreeMap<String, Vec<String>>,
     /// The sums that the statistics are made of, to which those of an append are added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sums: Option<ValueStats>,
@@ -168,8 +178,48 @@ pub struct Keys {
     /// Those that the reference does not let its users change.
     pub immutable: Vec<String>,
     pub mutable: Vec<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "dimensions"
+    )]
     pub dimensions: BTreeMap<String, u64>,
+}
+
+/// slafdb leaves a list of names behind where it removed pairs; what it had is lost then.
+fn dimensions<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Found {
+        Dimensions(BTreeMap<String, u64>),
+        Others(serde::de::IgnoredAny),
+    }
+    Ok(match Found::deserialize(deserializer)? {
+        Found::Dimensions(dimensions) => dimensions,
+        Found::Others(_) => BTreeMap::new(),
+    })
+}
+
+impl Keys {
+    /// Enters a name that another program added, which it may change.
+    pub fn enter(&mut self, name: &str, dimension: Option<u64>) {
+        if !self.available.iter().any(|known| known == name) {
+            self.available.push(name.to_string());
+            self.mutable.push(name.to_string());
+        }
+        if let Some(dimension) = dimension {
+            self.dimensions.insert(name.to_string(), dimension);
+        }
+    }
+
+    /// Forgets a name.
+    pub fn remove(&mut self, name: &str) {
+        for list in [&mut self.available, &mut self.immutable, &mut self.mutable] {
+            list.retain(|known| known != name);
+        }
+        self.dimensions.remove(name);
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -38,6 +38,16 @@ pub enum DatasetError {
     /// The dataset is not such that rows can be appended to it exactly.
     #[error("{path}: nothing can be appended: {why}")]
     CannotContinue { path: PathBuf, why: String },
+    /// Another program has changed what config.json describes.
+    #[error(
+        "{path}: another program has changed known values: {what}; take them as they are with `slaf adopt {path} --accept-changes`, or restore the table's earlier version with Lance (`slaf verify {path}` checks what is described)"
+    )]
+    Changed { path: PathBuf, what: String },
+    /// Another program has left what no dataset can be.
+    #[error(
+        "{path} cannot be taken as it is: {why}; restore an earlier version of the table with Lance, or convert the inputs again"
+    )]
+    Unacceptable { path: PathBuf, why: String },
     #[error(transparent)]
     Table(#[from] TableError),
     #[error(transparent)]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::open::read_config;
-use super::{CONFIG, Checkpoint, Dataset, DatasetConfig, DatasetError, SourceNote, Status};
+use super::{
+    CONFIG, Checkpoint, Dataset, DatasetConfig, DatasetError, SourceNote, Status, TableChange,
+};
 use crate::plan::Dtypes;
 use crate::table::TableName;
 
@@ -30,6 +32,9 @@ pub struct Info {
     pub tables: Vec<TableInfo>,
     pub sources: Vec<SourceNote>,
     pub created_at: Option<String>,
+    /// What other programs have done to the tables since config.json described them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undescribed: Vec<TableChange>,
     /// What a job that is under way has done.
     pub in_progress: Option<Progress>,
 }
@@ -76,7 +81,15 @@ impl Info {
         };
         info.in_progress = file.checkpoint.as_ref().map(Progress::of);
         if file.dataset.is_some() {
-            let dataset = Dataset::open(path)?;
+            // What a job is about to commit is its own.
+            let dataset = match &info.in_progress {
+                Some(_) => Dataset::open(path)?,
+                None => {
+                    let (now, changes) = Dataset::open_newest(path).await?;
+                    info.undescribed = changes;
+                    now
+                }
+            };
             for table in dataset.tables() {
                 info.tables
                     .push(TableInfo::of(table, &dataset.table(table).await?).await?);
@@ -108,6 +121,7 @@ impl Info {
             tables: Vec::new(),
             sources: config.sources.clone(),
             created_at: Some(config.created_at.clone()).filter(|time| !time.is_empty()),
+            undescribed: Vec::new(),
             in_progress: None,
         }
     }
@@ -131,6 +145,7 @@ impl Info {
             tables: Vec::new(),
             sources: Vec::new(),
             created_at: None,
+            undescribed: Vec::new(),
             in_progress: None,
         }
     }

@@ -1,6 +1,7 @@
 //! A SLAF dataset on disk: its `config.json`, the checkpoint of a job that is writing it, and a
 //! summary of what it holds.
 
+mod adoption;
 mod base;
 mod base_columns;
 mod believed;
@@ -8,7 +9,9 @@ mod category_list;
 mod cell_hashes;
 mod cell_ids;
 mod census;
+mod changes;
 mod checkpoint;
+mod compared;
 mod config;
 mod config_file;
 mod error;
@@ -16,8 +19,12 @@ mod gene_identities;
 mod hash_file;
 mod info;
 mod open;
+mod order;
+mod recount;
 mod scales;
+mod tally;
 
+pub use adoption::Adoption;
 pub use believed::BrokenJob;
 pub use category_list::CategoryList;
 pub use cell_hashes::{CELL_HASHES, CellHashes, ContentHashes};
@@ -27,6 +34,7 @@ pub(crate) use cell_hashes::{
 pub(crate) use cell_ids::CellIds;
 pub use census::{Census, CensusRange, UNNAMED};
 pub(crate) use census::{Starts, gene_hashes};
+pub use changes::{AddedColumn, Known, TableChange};
 pub use checkpoint::{Checkpoint, CountsFile, MatrixRecord, PartRecord, ShardRecord, Status};
 pub use config::{
     ColumnDtype, ColumnNote, DatasetConfig, ExpressionStats, Keys, LayerNote, Metadata, MultiFile,
@@ -39,3 +47,4 @@ pub(crate) use hash_file::{HashFile, HashFileWriter, read_hashes};
 pub use info::{Info, Progress, TableInfo};
 pub use open::Dataset;
 pub(crate) use open::read_config;
+pub(crate) use tally::value_columns;

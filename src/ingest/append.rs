@@ -6,9 +6,10 @@ use std::path::Path;
 use super::IngestError;
 use super::target::{Earlier, Found, JOB_FOLDER, Target, job_folder};
 use crate::dataset::{
-    Checkpoint, ConfigFile, Dataset, DatasetConfig, read_config, remove_unnamed_hashes,
+    Adoption, Checkpoint, ConfigFile, Dataset, DatasetConfig, Known, TableChange, read_config,
+    remove_unnamed_hashes,
 };
-use crate::plan::{Base, Described, JobId, Plan};
+use crate::plan::{Base, Described, JobId, KnownValues, Plan};
 use crate::store::{FolderLock, Named, Wait, remove_folder, replace_file};
 use crate::table::{TableError, TableName};
 
@@ -61,8 +62,10 @@ pub struct Appendable {
     /// An append that is not finished, or not tidied up, and the dataset as it was before it. The
     /// same append is the one whose plan, made for that state, is the same.
     pub earlier: Option<(JobId, Dataset)>,
-    /// The dataset as it is.
+    /// The dataset as it is, with what other programs have done to it.
     pub now: Dataset,
+    /// What that is.
+    pub changes: Vec<TableChange>,
 }
 
 impl Appendable {
@@ -71,20 +74,55 @@ impl Appendable {
     /// # Errors
     /// Where there is no complete dataset.
     pub fn open(path: &Path) -> Result<Self, IngestError> {
-        let now = Dataset::open(path)?;
+        let described = Dataset::open(path)?;
         let file = read_config(path)?;
         if let Some(checkpoint) = file.checkpoint
-            && let Some(base) = checkpoint.plan.base
+            && let Some(base) = &checkpoint.plan.base
         {
             // What the unfinished job has committed is not looked at.
-            let before = Dataset::at(path, now.config().clone(), base.versions);
+            let config = checkpoint.continued(described.config()).clone();
+            let before = Dataset::at(path, config, base.versions.clone());
             return Ok(Appendable {
                 now: before.clone(),
                 earlier: Some((checkpoint.job, before)),
+                changes: Vec::new(),
             });
         }
-        let earlier = Self::untidied(path, now.config())?;
-        Ok(Appendable { earlier, now })
+        let runtime = runtime(1)?;
+        let changes = runtime.block_on(described.changes())?;
+        let now = runtime.block_on(described.with_changes(&changes))?;
+        let earlier = Self::untidied(path, described.config())?;
+        Ok(Appendable {
+            earlier,
+            now,
+            changes,
+        })
+    }
+
+    /// Refuses rows that are not those which config.json tells of, as far as their number tells.
+    ///
+    /// # Errors
+    /// [`crate::dataset::DatasetError::Changed`]
+    pub fn check_rows(&self) -> Result<(), IngestError> {
+        let runtime = runtime(1)?;
+        let of_frame =
+            |change: &TableChange| matches!(change.table, TableName::Cells | TableName::Genes);
+        let mut frames = self.changes.iter().filter(|change| of_frame(change));
+        if frames.any(|change| change.known != Known::Same) && self.now.config().is_described() {
+            let described = Dataset::open(self.now.path())?;
+            let frames = self.changes.iter().filter(|change| of_frame(change));
+            let frames: Vec<TableChange> = frames.cloned().collect();
+            runtime.block_on(Adoption::take(&described, &self.now, &frames))?;
+        }
+        Ok(())
+    }
+
+    /// Takes rows that config.json does not tell of as they are.
+    pub fn accept(&mut self) -> Result<(), IngestError> {
+        if self.earlier.is_none() {
+            self.now = runtime(1)?.block_on(self.now.with_shape_of_tables())?;
+        }
+        Ok(())
     }
 
     /// The last job, if its folder is still there.
@@ -123,10 +161,22 @@ impl Target {
         let lock = FolderLock::acquire(output, wait)?;
         // Looked at again: only what is locked stays as it is.
         let now = Dataset::open(output)?;
+        let recorded = now.config().clone();
         let file = read_config(output)?;
         let job = plan.job_id();
+        let now = match &file.checkpoint {
+            Some(checkpoint) => {
+                let config = checkpoint.continued(&recorded).clone();
+                Dataset::at(output, config, base.versions.clone())
+            }
+            None => {
+                let changes = runtime.block_on(now.changes())?;
+                runtime.block_on(now.with_changes(&changes))?
+            }
+        };
         let before = Dataset::at(output, now.config().clone(), base.versions.clone());
-        let target = Target::holding(output.to_path_buf(), job.clone(), vec![lock], Some(before));
+        let folder = output.to_path_buf();
+        let target = Target::holding(folder, job.clone(), lock, before, recorded.clone());
         let moved = || IngestError::Moved {
             path: output.to_path_buf(),
         };
@@ -149,15 +199,14 @@ impl Target {
             if resumes && target.is_unmoved(base, runtime)? {
                 return Ok((target, Found::Unfinished(Box::new(checkpoint))));
             }
-            target.take_back(&checkpoint, now.config(), runtime)?;
+            target.take_back(&checkpoint, &recorded, runtime)?;
             return Err(moved());
         }
-        if now.config().jobs.last() == Some(&job) && target.job_folder().is_dir() {
-            let dataset = Box::new(now.config().clone());
-            return Ok((target, Found::Complete(dataset)));
+        if recorded.jobs.last() == Some(&job) && target.job_folder().is_dir() {
+            return Ok((target, Found::Complete(Box::new(recorded))));
         }
-        target.tidy_after_others(now.config(), runtime)?;
-        if now.config().array_shape[0] != base.cells {
+        target.tidy_after_others(&recorded, runtime)?;
+        if base.known == KnownValues::Keep && now.config().array_shape[0] != base.cells {
             return Err(moved());
         }
         if base.described == Described::Whole && now.config().versions != base.versions {
@@ -252,7 +301,10 @@ impl Target {
                 continue;
             };
             let restored = runtime.block_on(self.table(name).undo(job, before))?;
-            if let Some(version) = config.versions.get_mut(name.key()) {
+            // What others have done is not described by that.
+            if let Some(version) = config.versions.get_mut(name.key())
+                && *version == before
+            {
                 *version = restored;
             }
         }
@@ -287,6 +339,14 @@ pub(super) fn give_up(
         remove_folder(&job_folder(folder, job))?;
     }
     Ok(())
+}
+
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, IngestError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|source| IngestError::Threads { source })
 }
 
 /// Finds out early, before inputs are read, whether another process has the dataset.

@@ -3,18 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::error::ArrowError;
 use lance_table::format::Fragment;
 
 use super::IngestError;
 use super::frame_writer::FrameWriter;
-use super::tables::TargetTable;
+use super::tables::{Lies, TargetTable};
 use super::target::Target;
 use crate::dataset::{Census, Dataset, Starts};
 use crate::plan::JobId;
-use crate::table::{FragmentWriter, RowReader, TableError, TableName};
+use crate::table::{FragmentWriter, RowReader, RowsWriter, TableError, TableName};
 
 fn arrow_at(path: &Path) -> impl Fn(ArrowError) -> TableError + '_ {
     |source| TableError::Arrow {
@@ -23,16 +24,32 @@ fn arrow_at(path: &Path) -> impl Fn(ArrowError) -> TableError + '_ {
     }
 }
 
-/// The rows of a version of a table of non-zeros in the columns of its new layout, fragment by
-/// fragment.
+/// The rows of a version of a table of non-zeros in the columns of its new layout: fragment by
+/// fragment, or, where they are to be put in order, in fragments of so many rows.
 pub(super) async fn entries(
+    name: TableName,
     table: &TargetTable,
     version: u64,
     job: &JobId,
+    fragment_rows: u64,
 ) -> Result<Vec<Fragment>, IngestError> {
     let path = table.folder.path();
     let before = table.folder.at(version).await?;
     let mut fragments = Vec::new();
+    if table.lies == Lies::InDisorder {
+        let mut rows = RowReader::sorted(&before, path, None, name.number_columns()).await?;
+        let columns = table.layout.arrow().clone();
+        let (folder, layout) = (table.folder.clone(), table.layout.clone());
+        let mut writer = RowsWriter::new(folder, job.clone(), layout, columns, fragment_rows);
+        while let Some(batch) = rows.next().await? {
+            let batch = table.layout.rows(&batch).map_err(arrow_at(path))?;
+            // A cell may go on in the next batch; to readers it makes no difference where a
+            // fragment ends.
+            let counts = runs(batch.column(0)).map_err(arrow_at(path))?;
+            writer.write(batch.columns().to_vec(), &counts).await?;
+        }
+        return Ok(writer.finish().await?);
+    }
     for fragment in before.fragments().iter() {
         let mut rows = RowReader::of_fragment(&before, path, fragment.clone()).await?;
         let mut writer = FragmentWriter::create(&table.folder, job, &table.layout).await?;
@@ -45,6 +62,14 @@ pub(super) async fn entries(
     Ok(fragments)
 }
 
+/// The rows of each cell.
+fn runs(cells: &ArrayRef) -> Result<Vec<u32>, ArrowError> {
+    let cells = cast(cells, &DataType::Int64)?;
+    let cells = cells.as_primitive::<Int64Type>().values();
+    let runs = cells.chunk_by(|a, b| a == b);
+    Ok(runs.map(|run| run.len() as u32).collect())
+}
+
 /// The rows of a version of the table of cells or genes in the columns of its new layout, with what
 /// another program left out or wrong put right.
 pub(super) async fn frame(
@@ -53,16 +78,20 @@ pub(super) async fn frame(
     name: TableName,
     table: &TargetTable,
     version: u64,
+    entries: Lies,
     writer: &mut FrameWriter<'_>,
 ) -> Result<(), IngestError> {
     let path = table.folder.path();
     let before = table.folder.at(version).await?;
     let census = census.filter(|_| name == TableName::Cells);
     let mut repairs = match (census, target.before()) {
-        (Some(census), Some(dataset)) => Some(Repairs::begin(census, dataset).await?),
+        (Some(census), Some(dataset)) => Some(Repairs::begin(census, dataset, entries).await?),
         _ => None,
     };
-    let mut rows = RowReader::over(&before, path, None).await?;
+    let mut rows = match table.lies {
+        Lies::InOrder => RowReader::over(&before, path, None).await?,
+        Lies::InDisorder => RowReader::sorted(&before, path, None, name.number_columns()).await?,
+    };
     while let Some(batch) = rows.next().await? {
         let batch = match &mut repairs {
             None => batch,
@@ -83,10 +112,14 @@ struct Repairs<'a> {
 }
 
 impl<'a> Repairs<'a> {
-    async fn begin(census: &'a Census, dataset: &Dataset) -> Result<Self, IngestError> {
+    async fn begin(
+        census: &'a Census,
+        dataset: &Dataset,
+        entries: Lies,
+    ) -> Result<Self, IngestError> {
         let starts = match census.wrong_starts {
             0 => None,
-            _ => Some(Starts::of(dataset).await?),
+            _ => Some(Starts::of(dataset, entries == Lies::InOrder).await?),
         };
         Ok(Repairs {
             census,

@@ -6,10 +6,10 @@ use arrow::array::Array;
 
 use super::IngestError;
 use super::commit::Commit;
-use super::tables::TargetTable;
+use super::tables::{Lies, TargetTable};
 use super::target::Target;
 use crate::dataset::{CellHashWriter, CellHashes, CellIds};
-use crate::table::TableName;
+use crate::table::{RowReader, TableName};
 
 impl Target {
     /// The files that the dataset has before the job, if they have the hashes of all its cells.
@@ -36,6 +36,19 @@ impl Commit<'_> {
         if let Some(before) = self.target.before()
             && self.hashes_before().is_empty()
         {
+            let of_cells = self.tables.get(&TableName::Cells);
+            if of_cells.is_some_and(|table| table.lies == Lies::InDisorder) {
+                let columns = ["cell_id", "cell_integer_id"];
+                let table = before.table(TableName::Cells).await?;
+                let path = before.path().join(TableName::Cells.folder());
+                let by = TableName::Cells.number_columns();
+                let rows = RowReader::sorted(&table, &path, Some(&columns), by).await?;
+                let mut ids = CellIds::of_rows(rows, &path);
+                while let Some(ids) = ids.next().await? {
+                    writer.add(&ids)?;
+                }
+                return Ok(writer);
+            }
             let table = before.table(TableName::Cells).await?;
             let path = before.path().join(TableName::Cells.folder());
             add_ids(&table, &path, 0, &mut writer).await?;

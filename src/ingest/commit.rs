@@ -61,7 +61,9 @@ impl Commit<'_> {
         for (&table, of_job) in self.tables {
             self.progress.report(Event::Committing { table });
             let committed = self.runtime.block_on(self.table(table, of_job))?;
-            if table == TableName::Cells {
+            // A job that adds no cells leaves whole hashes as they are.
+            let hashed = self.plan().inputs.is_empty() && !tables.cell_hashes.is_empty();
+            if table == TableName::Cells && !hashed {
                 tables.cell_hashes.push(match &committed.hashes {
                     Some(hashes) => hashes.clone(),
                     None => {
@@ -140,7 +142,8 @@ impl Commit<'_> {
         let (mut written, mut hashes) = (None, None);
         if let Some(shards) = shard_table(table) {
             if let Some(replaced) = of_job.replaced() {
-                fragments = base_rows::entries(of_job, replaced, job).await?;
+                let rows = self.plan().fragment_rows;
+                fragments = base_rows::entries(table, of_job, replaced, job, rows).await?;
             }
             fragments.extend(self.shards(shards));
         } else {

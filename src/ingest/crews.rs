@@ -29,7 +29,7 @@ impl ShardRun<'_> {
     /// Writes every shard that has no record yet, and records it in the checkpoint and on disk.
     pub fn write_missing(&self, checkpoint: &mut Checkpoint) -> Result<(), IngestError> {
         let plan = checkpoint.plan.clone();
-        let tables = TargetTable::of_all(self.target, &plan, checkpoint.census.as_ref());
+        let tables = TargetTable::of_all(self.target, checkpoint);
         let tables = self.runtime.block_on(tables)?;
         let missing = VecDeque::from(checkpoint.missing());
         let crews = self.crews(&plan, missing.len());

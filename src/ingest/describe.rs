@@ -78,6 +78,9 @@ pub(super) fn describe(
         n_cells: plan.cells,
         n_genes: plan.genes,
         tables,
+        obs: old.obs,
+        var: old.var,
+        added_columns: old.added_columns,
         optimizations: old.optimizations,
         metadata: Metadata::new(shape, &stats),
         obs_dtypes,
@@ -130,12 +133,18 @@ pub(super) fn describe(
         cell_hashes: committed.cell_hashes,
         uns_xxh3: committed.uns_xxh3.or(old.uns_xxh3),
         column_notes: column_notes(plan, &old.column_notes),
-        gene_key: plan.is_joined().then(|| plan.gene_plan.key.clone()),
+        gene_key: match plan.inputs.is_empty() {
+            true => old.gene_key,
+            false => plan.is_joined().then(|| plan.gene_plan.key.clone()),
+        },
         learned_gene_ids: {
             let learned = plan.gene_plan.learned_ids.clone();
             old.learned_gene_ids.into_iter().chain(learned).collect()
         },
-        gene_id_versions: plan.gene_plan.id_versions,
+        gene_id_versions: match plan.inputs.is_empty() {
+            true => old.gene_id_versions,
+            false => plan.gene_plan.id_versions,
+        },
         jobs: old
             .jobs
             .into_iter()

@@ -1,9 +1,9 @@
 //! The end of a job.
 
-use super::tables::Tables;
+use super::tables::{Lies, Tables};
 use super::target::Target;
 use super::{Appended, IngestError, Outcome};
-use crate::dataset::{Census, DatasetConfig, remove_unnamed_hashes};
+use crate::dataset::{Adoption, Census, DatasetConfig, remove_unnamed_hashes};
 use crate::plan::Plan;
 use crate::store::remove_folder;
 use crate::table::TableName;
@@ -63,11 +63,17 @@ pub(super) fn appended(
     dataset: &DatasetConfig,
     tables: Option<&Tables>,
     census: Option<&Census>,
+    adoption: Option<&Adoption>,
 ) -> Option<Appended> {
     let base = plan.base.as_ref()?;
     let rewritten = tables.into_iter().flatten();
     let rewritten = rewritten.filter(|(_, table)| table.replaced().is_some());
     let mut repaired = Vec::new();
+    for (name, table) in tables.into_iter().flatten() {
+        if table.lies == Lies::InDisorder {
+            repaired.push(format!("the order of the rows of {}", name.key()));
+        }
+    }
     if let Some(census) = census {
         if census.wrong_starts > 0 {
             let wrong = census.wrong_starts;
@@ -82,8 +88,9 @@ pub(super) fn appended(
     Some(Appended {
         cells: plan.cells - base.cells,
         genes: plan.genes - base.genes,
-        rows: dataset.metadata.expression_count - base.rows,
+        rows: dataset.metadata.expression_count.saturating_sub(base.rows),
         rewritten: rewritten.map(|(&name, _)| name).collect(),
+        adopted: adoption.map_or_else(Vec::new, |adoption| adoption.changes.clone()),
         repaired,
     })
 }

@@ -11,7 +11,7 @@ use super::commit::Commit;
 use super::counts::CountsReader;
 use super::frame_writer::{FrameWriter, Written};
 use super::genes::Genes;
-use super::tables::TargetTable;
+use super::tables::{Lies, TargetTable};
 use crate::plan::{PlannedEmbedding, ShardTable};
 use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{Axis, CellSource};
@@ -157,7 +157,10 @@ impl Commit<'_> {
         let mut writer = FrameWriter::new(table, &self.checkpoint.job);
         if let Some(replaced) = table.replaced() {
             let census = self.checkpoint.census.as_ref();
-            base_rows::frame(self.target, census, name, table, replaced, &mut writer).await?;
+            let expression = self.tables.get(&TableName::Expression);
+            let entries = expression.map_or(Lies::InOrder, |expression| expression.lies);
+            let into = &mut writer;
+            base_rows::frame(self.target, census, name, table, replaced, entries, into).await?;
         }
         Ok(writer)
     }

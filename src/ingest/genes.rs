@@ -43,10 +43,17 @@ impl<'a> DatasetGenes<'a> {
         before: Option<&Dataset>,
         runtime: &tokio::runtime::Runtime,
     ) -> Result<Self, IngestError> {
-        let first = inputs.get(0)?;
         let key = &plan.gene_plan.key;
         let versions = plan.gene_plan.id_versions;
         let keys = KeyReader::new(inputs, key.clone(), versions);
+        if plan.inputs.is_empty() {
+            return Ok(DatasetGenes {
+                index: None,
+                keys,
+                described: Vec::new(),
+                hashes: Vec::new(),
+            });
+        }
         let keys_of = |number: usize| keys.keys(number, plan.inputs[number].gene_list.as_deref());
         if !plan.is_joined() {
             return Ok(DatasetGenes {

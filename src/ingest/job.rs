@@ -13,16 +13,16 @@ use super::shards::{ShardRun, affordable_threads};
 use super::tables::TargetTable;
 use super::target::{Earlier, Existing, Found, Target};
 use crate::chunk::{ChunkError, Digest};
-use crate::dataset::{Census, Checkpoint, Dataset, ShardRecord, Status, Writer, timestamp};
+use crate::dataset::{Adoption, Checkpoint, Dataset, ShardRecord, Status, Writer, timestamp};
 use crate::plan::{
-    self, Described, Duplicates, Plan, PlanError, SameCounts, ScaledMatrix, ShardTable, WIDEN,
-    Widened, Widening,
+    self, Described, Duplicates, KnownValues, Plan, PlanError, SameCounts, ScaledMatrix,
+    ShardTable, WIDEN, Widened, Widening,
 };
 use crate::progress::{Event, Progress};
 use crate::source::Inputs;
 use crate::store::{Wait, create_folder, sync_folder};
 use crate::survey::{Scale, ValueType};
-use crate::table::TableName;
+use crate::table::{TableError, TableName};
 
 /// How a job is run. None of it changes the dataset.
 #[derive(Debug, Clone)]
@@ -123,7 +123,7 @@ impl Job {
         let job = plan.job_id();
         let mut checkpoint = match found {
             Found::Complete(dataset) => {
-                let appended = appended(&plan, &dataset, None, None);
+                let appended = appended(&plan, &dataset, None, None, None);
                 let outcome = summarise(&target, *dataset, &plan, appended, 0, &runtime)?;
                 return tidy_up(target, outcome, &runtime);
             }
@@ -136,6 +136,7 @@ impl Job {
                 plan,
                 census: None,
                 unsorted: inputs.unsorted(),
+                adoption: None,
                 shards: Vec::new(),
             },
         };
@@ -144,12 +145,10 @@ impl Job {
             .filter(|number| *number < inputs.len())
             .for_each(|number| inputs.assume_unsorted(number));
         let resumed = checkpoint.shards.len() as u64;
-        let before = target.before();
-        if let (Some(before), None) = (before, &checkpoint.census)
-            && checkpoint.plan.base.as_ref().map(|base| base.described) == Some(Described::Partly)
-        {
-            checkpoint.census = Some(runtime.block_on(Census::take(before))?);
+        if checkpoint.adoption.is_none() && checkpoint.census.is_none() {
+            adopt(&mut target, &mut checkpoint, &runtime)?;
         }
+        let before = target.before();
         let genes = DatasetGenes::of(inputs, &checkpoint.plan, before, &runtime)?;
         let run = ShardRun {
             inputs,
@@ -189,8 +188,7 @@ impl Job {
         let warnings = check_counts(&checkpoint, &target, inputs, &contents, &runtime)?;
         checkpoint.status = Status::Committing;
         target.save(&checkpoint)?;
-        let tables = TargetTable::of_all(&target, &checkpoint.plan, checkpoint.census.as_ref());
-        let tables = runtime.block_on(tables)?;
+        let tables = runtime.block_on(TargetTable::of_all(&target, &checkpoint))?;
         let commit = Commit {
             tables: &tables,
             inputs,
@@ -205,19 +203,52 @@ impl Job {
         let dataset = match commit.run() {
             // Of a new dataset nothing is visible yet.
             Err(changed @ IngestError::ChangedLate(_)) => {
-                if let Some(before) = target.before() {
-                    target.take_back(&checkpoint, before.config(), &runtime)?;
+                if let Some(recorded) = target.recorded() {
+                    target.take_back(&checkpoint, recorded, &runtime)?;
                 }
                 return Err(changed);
+            }
+            // Another program has committed meanwhile: the plan is void.
+            Err(IngestError::Table(TableError::Taken { .. })) if target.before().is_some() => {
+                return Err(IngestError::Moved {
+                    path: target.folder().to_path_buf(),
+                });
             }
             result => result?,
         };
         target.put_in_place()?;
         let (plan, census) = (&checkpoint.plan, checkpoint.census.as_ref());
-        let appended = appended(plan, &dataset, Some(&tables), census);
+        let adoption = checkpoint.adoption.as_deref();
+        let appended = appended(plan, &dataset, Some(&tables), census, adoption);
         let outcome = summarise(&target, dataset, plan, appended, resumed, &runtime)?;
         tidy_up(target, outcome, &runtime)
     }
+}
+
+/// Looks at what other programs have done to the dataset that is appended to, and takes it over.
+fn adopt(
+    target: &mut Target,
+    checkpoint: &mut Checkpoint,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<(), IngestError> {
+    let (Some(base), Some(now)) = (&checkpoint.plan.base, target.before()) else {
+        return Ok(());
+    };
+    let adoption = if base.known == KnownValues::Accept || base.described == Described::Partly {
+        let (adoption, census) = runtime.block_on(Adoption::recount(now, base.known))?;
+        checkpoint.census = Some(census);
+        adoption
+    } else {
+        let described = Dataset::open(target.folder())?;
+        let changes = runtime.block_on(described.changes())?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        runtime.block_on(Adoption::take(&described, now, &changes))?
+    };
+    target.adopt(adoption.config.clone());
+    checkpoint.adoption = Some(Box::new(adoption));
+    Ok(())
 }
 
 /// Refuses an input that has the cells, genes and values of another, or of one that the dataset has

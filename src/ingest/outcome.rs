@@ -15,6 +15,9 @@ pub struct Appended {
     pub rows: u64,
     /// Tables that were written anew.
     pub rewritten: Vec<TableName>,
+    /// What other programs had done to the dataset.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub adopted: Vec<String>,
     /// What another program had left wrong or out.
     pub repaired: Vec<String>,
 }

@@ -1,5 +1,7 @@
 //! Writing one shard.
 
+use std::sync::Arc;
+
 use tokio::runtime::Handle;
 
 use super::IngestError;
@@ -11,7 +13,7 @@ use super::tables::{Tables, TargetTable};
 use super::target::Target;
 use crate::dataset::{HashFileWriter, MatrixRecord, PartRecord, ShardRecord};
 use crate::plan::{Plan, ShardPart, ShardTable};
-use crate::table::RowsWriter;
+use crate::table::{RowsWriter, schema};
 
 /// Writes the rows of a shard, and what its record will say.
 pub(super) struct ShardWriter {
@@ -51,7 +53,13 @@ impl ShardWriter {
         let job = target.job().clone();
         Ok(ShardWriter {
             shard,
-            rows: RowsWriter::new(folder.clone(), job, layout.clone(), plan.fragment_rows),
+            rows: RowsWriter::new(
+                folder.clone(),
+                job,
+                layout.clone(),
+                Arc::new(schema(table.into(), plan)),
+                plan.fragment_rows,
+            ),
             counts,
             contents,
             parts: Vec::new(),

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::Schema;
 use lance_table::format::Fragment;
 
 use super::IngestError;
 use super::target::Target;
-use crate::dataset::Census;
-use crate::plan::Plan;
+use crate::dataset::Checkpoint;
 use crate::table::{Change, Fit, Layout, TableFolder, TableName, schema};
 
 /// A table, from before the job to after it.
@@ -20,6 +20,15 @@ pub(super) struct TargetTable {
     pub before: Option<u64>,
     /// Whether that version can be appended to.
     pub fit: Fit,
+    pub lies: Lies,
+}
+
+/// Whether the rows before the job are in the order of cells and genes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lies {
+    InOrder,
+    /// Another program wrote them in another order.
+    InDisorder,
 }
 
 /// All tables of a job.
@@ -27,26 +36,34 @@ pub(super) type Tables = BTreeMap<TableName, TargetTable>;
 
 impl TargetTable {
     /// The tables that a plan writes into.
-    pub async fn of_all(
-        target: &Target,
-        plan: &Plan,
-        census: Option<&Census>,
-    ) -> Result<Tables, IngestError> {
+    pub async fn of_all(target: &Target, checkpoint: &Checkpoint) -> Result<Tables, IngestError> {
         let mut tables = Tables::new();
-        for name in TableName::of(plan) {
-            tables.insert(name, Self::of(target, plan, census, name).await?);
+        let of_plan: Vec<TableName> = TableName::of(&checkpoint.plan).collect();
+        for &name in &of_plan {
+            tables.insert(name, Self::of(target, checkpoint, name).await?);
+        }
+        // Tables to which nothing is added may have to be put in order.
+        let adoption = checkpoint.adoption.as_ref();
+        let unordered = adoption.iter().flat_map(|adoption| &adoption.unordered);
+        for &name in unordered.filter(|name| !of_plan.contains(name)) {
+            tables.insert(name, Self::of(target, checkpoint, name).await?);
         }
         Ok(tables)
     }
 
     async fn of(
         target: &Target,
-        plan: &Plan,
-        census: Option<&Census>,
+        checkpoint: &Checkpoint,
         name: TableName,
     ) -> Result<Self, IngestError> {
+        let plan = &checkpoint.plan;
+        let census = checkpoint.census.as_ref();
         let folder = target.table(name);
-        let wanted = schema(name, plan);
+        // What the plan does not have stays as it is.
+        let wanted = match TableName::of(plan).any(|of_plan| of_plan == name) {
+            true => schema(name, plan),
+            false => Schema::empty(),
+        };
         let versions = plan.base.as_ref().map(|base| &base.versions);
         let before = versions.and_then(|versions| versions.get(name.key()).copied());
         let Some(version) = before else {
@@ -55,6 +72,7 @@ impl TargetTable {
                 folder,
                 before,
                 fit: Fit::AsItIs,
+                lies: Lies::InOrder,
             });
         };
         let table = folder.at(version).await?;
@@ -62,11 +80,20 @@ impl TargetTable {
         if name == TableName::Cells && census.is_some_and(|census| census.wrong_starts > 0) {
             fit = Fit::Anew;
         }
+        let adoption = checkpoint.adoption.as_ref();
+        let lies = match adoption.is_some_and(|adoption| adoption.unordered.contains(&name)) {
+            true => Lies::InDisorder,
+            false => Lies::InOrder,
+        };
+        if lies == Lies::InDisorder {
+            fit = Fit::Anew;
+        }
         Ok(TargetTable {
             folder,
             layout,
             before,
             fit,
+            lies,
         })
     }
 

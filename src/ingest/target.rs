@@ -42,6 +42,8 @@ pub(super) struct Target {
     locks: Vec<FolderLock>,
     /// The dataset that is appended to, as it was before.
     before: Option<Dataset>,
+    /// What config.json says of it until the commit.
+    recorded: Option<DatasetConfig>,
 }
 
 /// How far an earlier run of the job got.
@@ -159,19 +161,29 @@ fn has_job_folder(folder: &Path) -> Result<bool, IngestError> {
 }
 
 impl Target {
-    /// A folder whose locks are held.
+    /// A dataset whose lock is held.
     pub fn holding(
         folder: PathBuf,
         job: JobId,
-        locks: Vec<FolderLock>,
-        before: Option<Dataset>,
+        lock: FolderLock,
+        before: Dataset,
+        recorded: DatasetConfig,
     ) -> Self {
         Target {
             output: folder.clone(),
             build: folder,
             job,
-            locks,
-            before,
+            locks: vec![lock],
+            before: Some(before),
+            recorded: Some(recorded),
+        }
+    }
+
+    /// The job continues this, which is not what config.json says.
+    pub fn adopt(&mut self, config: DatasetConfig) {
+        if let Some(before) = &mut self.before {
+            let versions = before.versions().clone();
+            *before = Dataset::at(&self.build, config, versions);
         }
     }
 
@@ -209,6 +221,7 @@ impl Target {
             job: job.clone(),
             locks,
             before: None,
+            recorded: None,
         };
         if target.locks.is_empty() || target.replaces() {
             create_folder(&target.build)?;
@@ -262,7 +275,7 @@ impl Target {
     /// Records how far the job is, beside the dataset that is appended to.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), IngestError> {
         let file = ConfigFile {
-            dataset: self.before.as_ref().map(|before| before.config().clone()),
+            dataset: self.recorded.clone(),
             checkpoint: Some(checkpoint.clone()),
             broken: None,
         };
@@ -272,6 +285,11 @@ impl Target {
     /// The dataset that is appended to, as it was before the job.
     pub fn before(&self) -> Option<&Dataset> {
         self.before.as_ref()
+    }
+
+    /// What config.json says of that dataset until the commit.
+    pub fn recorded(&self) -> Option<&DatasetConfig> {
+        self.recorded.as_ref()
     }
 
     /// The job that has hold of the target.
@@ -305,8 +323,8 @@ impl Target {
         checkpoint: &Checkpoint,
         runtime: &tokio::runtime::Runtime,
     ) -> Result<(), IngestError> {
-        if let Some(before) = &self.before {
-            give_up(&self.build, Some(&checkpoint.job), before.config().clone())?;
+        if let Some(recorded) = &self.recorded {
+            give_up(&self.build, Some(&checkpoint.job), recorded.clone())?;
             return self.remove_orphans(&[], runtime);
         }
         self.discard()?;

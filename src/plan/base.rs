@@ -29,6 +29,26 @@ pub struct Base {
     /// The scale of its values, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
+    /// What is done where another program has changed what the config describes.
+    #[serde(default, skip_serializing_if = "KnownValues::are_kept")]
+    pub known: KnownValues,
+}
+
+/// What is done about known values that another program has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KnownValues {
+    /// They must be what they were.
+    #[default]
+    Keep,
+    /// They are taken as they are, and described anew.
+    Accept,
+}
+
+impl KnownValues {
+    fn are_kept(&self) -> bool {
+        *self == KnownValues::Keep
+    }
 }
 
 /// Whether the config of a dataset describes what is in its tables.
@@ -89,6 +109,11 @@ pub struct BaseSurvey {
     /// Columns of cells and of genes of types that no input has: they stay, and what is appended
     /// has no value in them.
     pub other_columns: [Vec<String>; 2],
+    /// Likewise of layers.
+    pub other_layers: Vec<String>,
+    /// Columns, embeddings, layers and pairs that other programs added, by what inputs would call
+    /// them: no input need have them.
+    pub of_others: Vec<String>,
     pub layers: Vec<BaseMatrix>,
     pub obsp: Vec<BaseMatrix>,
     pub sources: Vec<BaseSource>,

@@ -28,8 +28,13 @@ fn matrix_names(
 }
 
 /// The columns that layers become.
-pub(super) fn layer_names(layers: &[JoinedMatrix], kept: &[BaseMatrix]) -> Vec<String> {
-    let own = ["cell_integer_id", "gene_integer_id"];
+pub(super) fn layer_names(
+    layers: &[JoinedMatrix],
+    kept: &[BaseMatrix],
+    others: &[String],
+) -> Vec<String> {
+    let own = ["cell_integer_id", "gene_integer_id"].into_iter();
+    let own: Vec<&str> = own.chain(others.iter().map(String::as_str)).collect();
     matrix_names(layers, kept, "_layer", &own)
 }
 

@@ -28,8 +28,10 @@ pub(super) enum Take {
 
 /// What is joined, and how.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rule {
+pub(super) struct Rule<'a> {
     pub take: Take,
+    /// What no input need have, as PART/NAME: other programs added it to the dataset.
+    pub optional: &'a [String],
     /// What it is called in messages.
     pub part: &'static str,
     /// The option that chooses another join, and what it takes if it is inner.
@@ -39,7 +41,7 @@ pub(super) struct Rule {
     pub always: &'static [&'static str],
 }
 
-impl Rule {
+impl Rule<'_> {
     /// For each name of the joined part, its member in each input.
     pub fn apply<'a, T: Copy>(
         &self,
@@ -49,11 +51,16 @@ impl Rule {
         for input in &inputs[1..] {
             let has = |name: &str| input.members.iter().any(|(other, _)| *other == name);
             let always = |name: &&str| self.always.contains(name);
+            let optional = |name: &&str| {
+                let name = format!("{}/{name}", self.part);
+                self.take == Take::Same && self.optional.contains(&name)
+            };
             let own = input.members.iter().map(|(name, _)| *name);
             let own: Vec<&str> = own.filter(|name| !names.contains(name)).collect();
             let (taken, extra): (Vec<&str>, Vec<&str>) = own.into_iter().partition(always);
             let missing = names.iter().copied().filter(|name| !has(name));
-            let missing: Vec<&str> = missing.filter(|name| !always(name)).collect();
+            let missing = missing.filter(|name| !always(name) && !optional(name));
+            let missing: Vec<&str> = missing.collect();
             names.extend(taken);
             match self.take {
                 Take::Same if missing.is_empty() && extra.is_empty() => {}
@@ -289,6 +296,7 @@ mod tests {
     ) -> Result<Vec<(String, ColumnKind)>, String> {
         let rule = Rule {
             take,
+            optional: &[],
             part: "obs",
             flag: "obs-join",
             inner: "what all have",

@@ -31,7 +31,7 @@ impl Planner<'_> {
         }
     }
 
-    fn rule(&self, part: &'static str, join: Join, flag: &'static str) -> Rule {
+    fn rule(&self, part: &'static str, join: Join, flag: &'static str) -> Rule<'_> {
         let take = match join {
             Join::Exact => Take::Same,
             Join::Outer => Take::All,
@@ -41,6 +41,7 @@ impl Planner<'_> {
         let inner = self.inner();
         Rule {
             take,
+            optional: self.base.map_or(&[], |base| &base.of_others),
             part,
             flag,
             inner,

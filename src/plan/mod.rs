@@ -3,6 +3,7 @@
 //! A [`Plan`] is plain data. Besides the inputs it is all that a worker needs, and its digest, the
 //! [`JobId`], is how a job is known again after a crash.
 
+mod adopted;
 mod base;
 mod cells;
 mod columns;
@@ -37,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::source::{Format, Matrix, Note, OpenOptions};
 use crate::survey::{Fingerprint, FloatType, Repeats, Scale};
 
-pub use base::{Base, BaseMatrix, BaseSource, BaseSurvey, Described};
+pub use base::{Base, BaseMatrix, BaseSource, BaseSurvey, Described, KnownValues};
 pub use columns::{PlannedColumn, Table, data_type};
 pub use comparison::{Clash, ComparedInput, Comparison};
 pub use dtypes::{Compression, Dtypes, IdType};

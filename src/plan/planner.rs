@@ -121,7 +121,9 @@ impl Planner<'_> {
 
         let kept_layers = self.base.map_or(&[][..], |base| &base.layers);
         let mut planned_layers = Vec::new();
-        for (joined, written_as) in layers.iter().zip(extras::layer_names(&layers, kept_layers)) {
+        let other_layers = self.base.map_or(&[][..], |base| &base.other_layers);
+        let names = extras::layer_names(&layers, kept_layers, other_layers);
+        for (joined, written_as) in layers.iter().zip(names) {
             let kept = kept_layers.iter().find(|kept| kept.name == joined.name);
             let matrix = &joined.matrices[0];
             let value = match kept {

@@ -109,6 +109,19 @@ impl ValuePlan {
         }
     }
 
+    /// The type of a matrix of a dataset to which nothing is added.
+    pub(super) fn kept(has: ValueType) -> Self {
+        ValuePlan {
+            value_type: has,
+            guess: has,
+            forced: false,
+            stored: NumberType::Float32,
+            candidates: vec![has],
+            exact: ValueTypes::all(),
+            widened: Vec::new(),
+        }
+    }
+
     fn choose(
         path: &Path,
         candidates: &[ValueType],

@@ -74,6 +74,17 @@ impl TableFolder {
         Ok(names.iter().map(|name| folder.join(name)).collect())
     }
 
+    /// Whether a version is still there: other programs may have removed old ones.
+    pub fn has(&self, version: u64) -> Result<bool, TableError> {
+        let names = [
+            format!("{:020}.manifest", u64::MAX - version),
+            format!("{version}.manifest"),
+        ];
+        let manifests = self.manifests()?;
+        let mut manifests = manifests.iter().filter_map(|path| path.file_name());
+        Ok(manifests.any(|found| names.iter().any(|name| found == name.as_str())))
+    }
+
     /// The table in one of its versions.
     pub async fn at(&self, version: u64) -> Result<Dataset, TableError> {
         self.open(Some(version)).await
@@ -127,6 +138,14 @@ impl TableFolder {
         if self.owner_of(&newest).await?.as_deref() == Some(job.as_str()) {
             self.sync_versions()?;
             return Ok(Some(version));
+        }
+        // Another program may have come after the job.
+        if let Some(own) = before.map(|before| before + 1)
+            && own < version
+            && self.has(own)?
+            && self.owner_of(&self.at(own).await?).await?.as_deref() == Some(job.as_str())
+        {
+            return Ok(Some(own));
         }
         Err(TableError::Taken {
             path: self.path.clone(),
@@ -224,16 +243,18 @@ impl TableFolder {
         match self.owner_of(&newest).await? {
             Some(owner) if owner == undone(job) => Ok(version),
             Some(owner) if owner == job.as_str() => {
-                let change = Change::Restore(version, before);
+                // What was before the job, whoever made it.
+                let change = Change::Restore(version, version - 1);
                 self.commit(job, change, Vec::new()).await
             }
             // Another program came after; it matters only if the job had come before it.
+            _ if !self.has(before + 1)? => Ok(before),
             _ => match self.owner_of(&self.at(before + 1).await?).await? {
                 Some(owner) if owner == job.as_str() => Err(TableError::Taken {
                     path: self.path.clone(),
                     version,
                 }),
-                _ => Ok(version),
+                _ => Ok(before),
             },
         }
     }

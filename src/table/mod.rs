@@ -19,6 +19,7 @@ mod reader;
 mod row_digest;
 mod rows;
 mod schema;
+mod sorted;
 
 pub use column::planned_columns;
 pub use commit::{Change, JOB_PROPERTY, TableFolder};

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Schema};
+use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
 use lance::Dataset;
 use lance::dataset::scanner::{DatasetRecordBatchStream, Scanner};
@@ -161,6 +162,24 @@ impl RowReader {
             ..Wanted::default()
         };
         Self::of(table, path, wanted).await
+    }
+
+    /// Rows that come in another order.
+    pub(super) fn of_stream(
+        table: &Dataset,
+        path: &Path,
+        stream: SendableRecordBatchStream,
+    ) -> Self {
+        RowReader {
+            guard: Guard::new(),
+            fragments: VecDeque::new(),
+            table: table.clone(),
+            path: path.to_path_buf(),
+            schema: stream.schema(),
+            order: None,
+            open: None,
+            stream: Some(DatasetRecordBatchStream::new(stream)),
+        }
     }
 
     /// The next rows; `None` after the last.

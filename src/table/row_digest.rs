@@ -2,12 +2,17 @@
 //!
 //! A row's bytes are, for each column that is not missing: the name of the column and the value,
 //! each with its length in front. Values of whole-number types are written alike, whatever their
-//! width; so are those of float types. The digest is written into datasets and must stay as it is.
+//! width; so are those of float types. Other programs may add columns of any type: what is neither
+//! number, text nor list of numbers is written as its text. The digest is written into datasets and
+//! must stay as it is.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::{can_cast_types, cast};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, UInt64Type};
 use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::chunk::Digest;
 
@@ -30,6 +35,11 @@ pub fn row_digest(batch: &RecordBatch) -> Result<Digest, ArrowError> {
         digest.add(Digest::of_bytes(&bytes));
     }
     Ok(digest)
+}
+
+/// Texts are not made of bytes that are none.
+fn is_bytes(kind: &DataType) -> bool {
+    kind.is_binary() || matches!(kind, DataType::FixedSizeBinary(_))
 }
 
 fn push(bytes: &mut Vec<u8>, value: &[u8]) {
@@ -62,10 +72,26 @@ impl Values {
             kind if kind.is_unsigned_integer() => DataType::UInt64,
             kind if kind.is_signed_integer() => DataType::Int64,
             kind if kind.is_floating() => DataType::Float64,
+            kind if kind.is_nested() || is_bytes(kind) => return Self::displayed(column),
+            kind if !can_cast_types(kind, &DataType::Utf8) => return Self::displayed(column),
             _ => DataType::Utf8,
         };
         Ok(Values {
             column: cast(column, &wide)?,
+            list: None,
+        })
+    }
+
+    /// A column as the texts of its values.
+    fn displayed(column: &ArrayRef) -> Result<Self, ArrowError> {
+        let formatter = ArrayFormatter::try_new(column, &FormatOptions::new())?;
+        let text = |row: usize| match column.is_null(row) {
+            true => Ok(None),
+            false => formatter.value(row).try_to_string().map(Some),
+        };
+        let texts: Result<StringArray, _> = (0..column.len()).map(text).collect();
+        Ok(Values {
+            column: Arc::new(texts?),
             list: None,
         })
     }
@@ -78,7 +104,10 @@ impl Values {
         if let Some((numbers, width)) = &self.list {
             bytes.extend_from_slice(&(*width as u64).to_le_bytes());
             for item in row * width..(row + 1) * width {
-                numbers.push(item, bytes);
+                match numbers.is_missing(item) {
+                    true => push(bytes, &[]),
+                    false => numbers.push(item, bytes),
+                }
             }
             return;
         }
@@ -115,9 +144,7 @@ impl Values {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{Float32Array, Float64Array, Int32Array, Int64Array, StringArray};
+    use arrow::array::{Float32Array, Float64Array, Int32Array, Int64Array};
 
     use super::*;
 
@@ -161,5 +188,33 @@ mod tests {
         sum.add(halves[1]);
         assert_eq!(sum, digest(vec![("e", all)]));
         assert_ne!(sum, digest(vec![("e", lists(vec![2.0, 1.0, 3.0, 4.0]))]));
+    }
+
+    #[test]
+    fn columns_of_any_type_are_digested() {
+        use arrow::array::{BinaryArray, ListArray, StructArray};
+        use arrow::datatypes::{Field, Fields, Int32Type};
+        let lists = |last| -> ArrayRef {
+            let rows = vec![Some(vec![Some(1), None]), None, Some(vec![Some(last)])];
+            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(rows))
+        };
+        assert_eq!(digest(vec![("l", lists(2))]), digest(vec![("l", lists(2))]));
+        assert_ne!(digest(vec![("l", lists(2))]), digest(vec![("l", lists(3))]));
+        let bytes = |last: u8| -> ArrayRef {
+            Arc::new(BinaryArray::from_vec(vec![&[0xff, last], &[][..]]))
+        };
+        assert_ne!(
+            digest(vec![("b", bytes(0x80))]),
+            digest(vec![("b", bytes(0x81))])
+        );
+        let structs = |last| -> ArrayRef {
+            let numbers: ArrayRef = Arc::new(Int32Array::from(vec![1, last]));
+            let fields = Fields::from(vec![Field::new("n", DataType::Int32, true)]);
+            Arc::new(StructArray::new(fields, vec![numbers], None))
+        };
+        assert_ne!(
+            digest(vec![("s", structs(1))]),
+            digest(vec![("s", structs(2))])
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Rows of one shard of a table of non-zeros.
 
 use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use lance_table::format::Fragment;
 
 use super::{FragmentWriter, Layout, TableError, TableFolder};
@@ -12,6 +13,8 @@ pub struct RowsWriter {
     table: TableFolder,
     job: JobId,
     layout: Layout,
+    /// The columns that are written; the table may have more.
+    columns: SchemaRef,
     fragment_rows: u64,
     open: Option<FragmentWriter>,
     finished: Vec<Fragment>,
@@ -19,11 +22,18 @@ pub struct RowsWriter {
 
 impl RowsWriter {
     /// A writer that has written nothing, and no file, yet.
-    pub fn new(table: TableFolder, job: JobId, layout: Layout, fragment_rows: u64) -> Self {
+    pub fn new(
+        table: TableFolder,
+        job: JobId,
+        layout: Layout,
+        columns: SchemaRef,
+        fragment_rows: u64,
+    ) -> Self {
         RowsWriter {
             table,
             job,
             layout,
+            columns,
             fragment_rows,
             open: None,
             finished: Vec::new(),
@@ -36,13 +46,12 @@ impl RowsWriter {
         columns: Vec<ArrayRef>,
         counts: &[u32],
     ) -> Result<(), TableError> {
-        let rows =
-            RecordBatch::try_new(self.layout.arrow().clone(), columns).map_err(|source| {
-                TableError::Arrow {
-                    path: self.table.path().to_path_buf(),
-                    source,
-                }
-            })?;
+        let rows = RecordBatch::try_new(self.columns.clone(), columns);
+        let rows = rows.and_then(|rows| self.layout.rows(&rows));
+        let rows = rows.map_err(|source| TableError::Arrow {
+            path: self.table.path().to_path_buf(),
+            source,
+        })?;
         let mut start = 0;
         let mut cells = counts.iter().copied().peekable();
         while start < rows.num_rows() {

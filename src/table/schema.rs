@@ -55,6 +55,32 @@ impl TableName {
         }
     }
 
+    /// The columns of whole numbers that tell where a row stands.
+    pub fn number_columns(self) -> &'static [&'static str] {
+        match self {
+            TableName::Expression | TableName::Layers => &["cell_integer_id", "gene_integer_id"],
+            TableName::GenePairs => &["gene_integer_id_i", "gene_integer_id_j"],
+            TableName::CellPairs => &["cell_integer_id_i", "cell_integer_id_j"],
+            TableName::Genes => &["gene_integer_id"],
+            TableName::Cells => &["cell_integer_id"],
+        }
+    }
+
+    /// The columns that every such table has.
+    pub fn own_columns(self) -> &'static [&'static str] {
+        match self {
+            TableName::Expression => &["cell_integer_id", "gene_integer_id", "value"],
+            TableName::Genes => &["gene_id", "gene_integer_id"],
+            TableName::Cells => &[
+                "cell_id",
+                "cell_integer_id",
+                "source_file",
+                "cell_start_index",
+            ],
+            other => other.number_columns(),
+        }
+    }
+
     /// The folder of the table.
     pub fn folder(self) -> &'static str {
         match self {

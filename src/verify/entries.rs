@@ -1,15 +1,16 @@
 //! The tables of non-zeros: order, coordinates, digests.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, UInt32Type};
 
 use super::frames::Frames;
 use super::{Problem, Problems, VerifyError};
 use crate::chunk::{Digest, IdHash, ValueStats};
-use crate::dataset::{CONFIG, Dataset, SourceNote};
+use crate::dataset::{CONFIG, Dataset, SourceNote, value_columns};
 use crate::plan::ShardTable;
 use crate::progress::{Event, Progress};
 use crate::table::{RowReader, TableName};
@@ -73,7 +74,12 @@ impl Check<'_> {
     ) -> Result<Rows, VerifyError> {
         let name = TableName::from(self.table);
         let path = self.dataset.path().join(name.folder());
-        let matrices = table.schema().fields.len().saturating_sub(2);
+        // Columns of types that no matrix has are not ours to check.
+        let schema = arrow::datatypes::Schema::from(table.schema());
+        let columns = value_columns(name, &schema);
+        let matrices = columns.len();
+        let numbers = name.number_columns().iter().copied();
+        let read: Vec<&str> = numbers.chain(columns.iter().map(String::as_str)).collect();
         let sources = self.dataset.config().sources.len().max(1);
         let mut state = State {
             rows: 0,
@@ -85,7 +91,7 @@ impl Check<'_> {
             next_cell: 0,
             begins: Vec::new(),
         };
-        let mut rows = RowReader::over(table, &path, None).await?;
+        let mut rows = RowReader::of_columns(table, &path, &read).await?;
         loop {
             match rows.next().await {
                 Ok(Some(batch)) => {
@@ -100,7 +106,7 @@ impl Check<'_> {
                 }
             }
         }
-        self.finish(table, &mut state, problems);
+        self.finish(&columns, &mut state, problems);
         Ok(state.known(sources))
     }
 
@@ -135,6 +141,18 @@ impl Check<'_> {
         let values: Vec<ArrayRef> = batch.columns()[2..]
             .iter()
             .filter_map(|column| cast(column, &DataType::Float64).ok())
+            .collect();
+        // What other programs left out is not there: a zero.
+        let values: Vec<ArrayRef> = values
+            .iter()
+            .map(|column| match column.null_count() {
+                0 => column.clone(),
+                _ => {
+                    let numbers = column.as_primitive::<Float64Type>().iter();
+                    let numbers = numbers.map(Option::unwrap_or_default);
+                    Arc::new(Float64Array::from_iter_values(numbers))
+                }
+            })
             .collect();
         let values: Vec<&[f64]> = values
             .iter()
@@ -180,7 +198,13 @@ impl Check<'_> {
             let source = sources.get(self.source_of(u64::from(rows[row])));
             source.is_some_and(|source| source.job.is_some())
         };
-        let mut all = 0..batch.num_rows();
+        // Other programs write rows for what is zero.
+        let added = &self.dataset.config().added_columns;
+        let rows_of_others = added.contains_key(self.place());
+        let mut all = match rows_of_others {
+            true => 0..0,
+            false => 0..batch.num_rows(),
+        };
         let is_zero = |row: &usize| values.iter().all(|column| column[*row] == 0.0);
         let zero = all.find(|row| is_zero(row) && ours(*row));
         if let Some(row) = zero {
@@ -252,7 +276,7 @@ impl Check<'_> {
             .saturating_sub(1)
     }
 
-    fn finish(&self, table: &lance::Dataset, state: &mut State, problems: &mut Problems) {
+    fn finish(&self, columns: &[String], state: &mut State, problems: &mut Problems) {
         let config = self.dataset.config();
         if self.table == ShardTable::Expression {
             self.beginnings(usize::MAX - 1, state.rows, state, problems);
@@ -272,8 +296,8 @@ impl Check<'_> {
             }
         }
         for (source, found) in config.sources.iter().zip(&state.non_zeros) {
-            for (field, &found) in table.schema().fields.iter().skip(2).zip(found) {
-                let key = self.key_of(&field.name);
+            for (column, &found) in columns.iter().zip(found) {
+                let key = self.key_of(column);
                 let mut notes = source.layers.iter();
                 if let Some(note) = notes.find(|note| note.object == key) {
                     let what = format!("rows of {key} of {}", source.source_file);
@@ -281,14 +305,12 @@ impl Check<'_> {
                 }
             }
         }
-        let fields = &table.schema().fields;
         for (source, found) in config.sources.iter().zip(&state.digests) {
-            for (field, found) in fields.iter().skip(2).zip(found) {
-                let Some(expected) = self.written_digest(source, &field.name) else {
+            for (column, found) in columns.iter().zip(found) {
+                let Some(expected) = self.written_digest(source, column) else {
                     continue;
                 };
                 if expected != *found {
-                    let column = &field.name;
                     let what = format!(
                         "{column} of {} is not what was written: the digest",
                         source.source_file
@@ -301,16 +323,7 @@ impl Check<'_> {
 
     /// The key of the matrix that a column holds.
     fn key_of(&self, column: &str) -> String {
-        let part = match self.table {
-            ShardTable::Expression => return "expression".into(),
-            ShardTable::Layers => crate::source::Part::Layers,
-            ShardTable::CellPairs => crate::source::Part::Obsp,
-            ShardTable::GenePairs => crate::source::Part::Varp,
-        };
-        let notes = self.dataset.config().column_notes.iter();
-        let mut renamed = notes.filter(|note| note.part == part && note.written_as == column);
-        let name = renamed.next().map_or(column, |note| &note.column);
-        format!("{}/{name}", part.name())
+        self.dataset.config().digest_key(self.table.into(), column)
     }
 
     /// The digest that was taken when a column was written.

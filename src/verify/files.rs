@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lance::Dataset as LanceTable;
 
+use super::changed::{self, Changed};
 use super::{Problem, Problems, VerifyError};
 use crate::dataset::{
     CONFIG, Checkpoint, ConfigFile, Dataset, UNS, hash_of_file, read_config, unnamed_hashes,
@@ -24,6 +25,8 @@ const BETWEEN: Duration = Duration::from_millis(25);
 pub(super) struct Snapshot {
     pub dataset: Dataset,
     pub tables: Tables,
+    /// What other programs have added since, in words.
+    pub undescribed: Vec<String>,
 }
 
 /// Opens a dataset and checks its files. Before anything is said to be wrong, config.json is read
@@ -36,9 +39,28 @@ pub(super) async fn snapshot(
     let mut read = read_bytes(path);
     loop {
         let dataset = Dataset::open(path)?;
-        let ConfigFile { checkpoint, .. } = read_config(path)?;
+        let ConfigFile {
+            checkpoint, broken, ..
+        } = read_config(path)?;
         let mut found = Problems::default();
-        let checked = check(&dataset, checkpoint.as_ref(), &mut found).await;
+        let mut changed = Changed::nothing(dataset);
+        // What a job is about to commit is its own.
+        if checkpoint.is_none() && broken.is_none() {
+            match changed::check(&changed.described, &mut found).await {
+                Ok(found) => changed = found,
+                // Where a table cannot be read, that is told below.
+                Err(error) => {
+                    let message = crate::error::in_one_line(&error);
+                    found.add(Problem::new("tables", message));
+                }
+            }
+        }
+        let Changed {
+            described: dataset,
+            undescribed,
+            made,
+        } = changed;
+        let checked = check(&dataset, checkpoint.as_ref(), &made, &mut found).await;
         let again = read_bytes(path);
         // A file that is to become config.json is somebody's who is about to change it.
         let changes = again != read || path.join(NEXT_CONFIG).exists();
@@ -52,6 +74,7 @@ pub(super) async fn snapshot(
         return Ok(Snapshot {
             tables: checked?,
             dataset,
+            undescribed,
         });
     }
 }
@@ -67,6 +90,7 @@ fn read_bytes(path: &Path) -> Option<Vec<u8>> {
 async fn check(
     dataset: &Dataset,
     checkpoint: Option<&Checkpoint>,
+    made: &[TableName],
     problems: &mut Problems,
 ) -> Result<Tables, VerifyError> {
     let mut tables = Tables::new();
@@ -94,7 +118,7 @@ async fn check(
         check_data_files(name, table, &folder, problems);
         check_versions(dataset, name, &folder, checkpoint, problems).await?;
     }
-    check_folder(dataset, checkpoint, problems)?;
+    check_folder(dataset, checkpoint, made, problems)?;
     Ok(tables)
 }
 
@@ -121,7 +145,7 @@ fn check_data_files(name: TableName, table: &LanceTable, folder: &Path, problems
     }
 }
 
-/// The newest version is the one that config.json describes, unless an append is under way.
+/// Nothing lies beside the versions, unless an append is under way.
 async fn check_versions(
     dataset: &Dataset,
     name: TableName,
@@ -130,21 +154,8 @@ async fn check_versions(
     problems: &mut Problems,
 ) -> Result<(), VerifyError> {
     let config = dataset.config();
-    let described = config.versions.get(name.key());
-    let Some(&described) = described.filter(|_| config.is_described()) else {
+    if !config.is_described() {
         return Ok(());
-    };
-    let newest = TableFolder::new(folder.to_path_buf()).newest().await;
-    match newest {
-        Ok(Some(newest)) if newest.version().version != described && checkpoint.is_none() => {
-            let what = "config.json does not describe the newest version: another program wrote it, or an append was interrupted";
-            problems
-                .add(Problem::new(name.key(), what).differing(described, newest.version().version));
-        }
-        Ok(_) => {}
-        Err(error) => {
-            problems.add(Problem::new(name.key(), crate::error::in_one_line(&error)));
-        }
     }
     // Those of a job that is under way are its own.
     if checkpoint.is_none() {
@@ -160,10 +171,12 @@ async fn check_versions(
 fn check_folder(
     dataset: &Dataset,
     checkpoint: Option<&Checkpoint>,
+    made: &[TableName],
     problems: &mut Problems,
 ) -> Result<(), VerifyError> {
     let config = dataset.config();
     let mut tables: BTreeSet<String> = config.tables.values().cloned().collect();
+    tables.extend(made.iter().map(|name| name.folder().to_string()));
     // An append may be making others.
     if let Some(checkpoint) = checkpoint {
         tables.extend(TableName::of(&checkpoint.plan).map(|name| name.folder().to_string()));

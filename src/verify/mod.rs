@@ -5,6 +5,7 @@
 
 mod against;
 mod cell_hashes;
+mod changed;
 mod columns;
 mod cursor;
 mod entries;
@@ -53,6 +54,9 @@ pub struct Verification {
     pub digests: bool,
     /// The inputs that were compared.
     pub inputs: u64,
+    /// What other programs have added since the dataset was described, of which nothing is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undescribed: Vec<String>,
     #[serde(flatten)]
     pub problems: Problems,
 }
@@ -73,13 +77,18 @@ pub fn verify(
         .build()
         .map_err(|source| VerifyError::Threads { source })?;
     let mut problems = Problems::default();
-    let Snapshot { dataset, tables } = runtime.block_on(files::snapshot(path, &mut problems))?;
+    let Snapshot {
+        dataset,
+        tables,
+        undescribed,
+    } = runtime.block_on(files::snapshot(path, &mut problems))?;
     let mut verification = Verification {
         cells: dataset.config().array_shape[0],
         genes: dataset.config().array_shape[1],
         rows: 0,
         digests: !dataset.config().digests.is_empty(),
         inputs: against.len() as u64,
+        undescribed,
         problems: Problems::default(),
     };
     let frames = runtime.block_on(frames::check(&dataset, &tables, &mut problems))?;

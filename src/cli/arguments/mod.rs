@@ -61,6 +61,8 @@ pub(in crate::cli) enum Command {
     Convert(Box<ConvertArguments>),
     /// Append files to a dataset that others may be reading, or finish an interrupted append
     Append(Box<AppendArguments>),
+    /// Describe a dataset as other programs have left it: their columns, versions and tables
+    Adopt(AdoptArguments),
     /// Look at inputs as convert and append would, and tell how they go together
     Validate(Box<ValidateArguments>),
     /// Describe a dataset, complete or not
@@ -144,6 +146,51 @@ pub(in crate::cli) struct AppendArguments {
 
     #[command(flatten)]
     pub run: RunArguments,
+}
+
+/// slafdb and Lance write into the tables of a dataset. What they add becomes a part of what
+/// config.json describes, and append does so by itself. Where they have changed values that were
+/// described, adopt exits with 3 and says which; --accept-changes describes the dataset anew.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct AdoptArguments {
+    /// The dataset, a folder
+    pub dataset: PathBuf,
+
+    /// Take values that were described as they are now: all digests, sums, hashes and counts of rows
+    /// are taken anew, where cells begin is put right
+    #[arg(long)]
+    pub accept_changes: bool,
+
+    /// Discard the unfinished work of an earlier run instead of going on with it
+    #[arg(long)]
+    pub no_resume: bool,
+
+    /// Wait while another process is writing the dataset, instead of failing at once
+    #[arg(long)]
+    pub wait: bool,
+
+    /// Memory that it may take, such as 512MiB or 2G
+    #[arg(
+        long,
+        env = "SLAF_MEMORY",
+        default_value = "512MiB",
+        help_heading = "Resources"
+    )]
+    pub memory: bytesize::ByteSize,
+
+    /// Threads in all; 0 is one for each processor
+    #[arg(
+        short = '@',
+        long,
+        env = "SLAF_THREADS",
+        default_value = "0",
+        help_heading = "Resources"
+    )]
+    pub threads: usize,
+
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Exits with 3 where convert, or append, would refuse the inputs with the same options.

@@ -1,0 +1,317 @@
+//! What other programs have done to the tables since config.json described them, as far as their
+//! manifests tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::datatypes::{DataType, Schema};
+use lance_core::datatypes::Field;
+use serde::Serialize;
+
+use super::{Dataset, DatasetConfig, DatasetError, Keys};
+use crate::table::{TableFolder, TableName};
+
+/// A table whose newest version is not the one that config.json describes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableChange {
+    pub table: TableName,
+    /// `None` where config.json does not describe the table at all.
+    pub described: Option<u64>,
+    pub newest: u64,
+    pub added: Vec<AddedColumn>,
+    /// Columns of other programs that have other values now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+    pub known: Known,
+}
+
+/// A column that another program added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AddedColumn {
+    pub name: String,
+    /// Numbers of its lists, if it is one of embeddings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<u64>,
+}
+
+/// What manifests tell of the rows and columns that config.json describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Known {
+    /// They lie in the same files.
+    Same,
+    /// Their files were written anew: only reading tells whether they are the same.
+    Rewritten,
+    /// Likewise, and the version that is described was removed.
+    Gone,
+    /// There are none: another program made the table.
+    Nothing,
+}
+
+impl std::fmt::Display for TableChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (table, newest) = (self.table.key(), self.newest);
+        write!(f, "{table}: version {newest} is the newest, ")?;
+        match self.described {
+            Some(described) => write!(f, "{described} is described")?,
+            None => write!(f, "none is described")?,
+        }
+        let added = self.added.iter().map(|column| column.name.clone());
+        for (what, names) in [
+            ("new columns", added.collect::<Vec<_>>()),
+            ("columns with new values", self.changed.clone()),
+            ("columns that are gone", self.removed.clone()),
+        ] {
+            if !names.is_empty() {
+                write!(f, "; {what}: {}", names.join(", "))?;
+            }
+        }
+        match self.known {
+            Known::Rewritten | Known::Gone => write!(f, "; its files were written anew"),
+            Known::Same | Known::Nothing => Ok(()),
+        }
+    }
+}
+
+impl DatasetConfig {
+    /// Columns of a table that other programs may change: those that they added, and those that the
+    /// reference lists as mutable.
+    pub(super) fn columns_of_others(&self, table: TableName) -> BTreeSet<String> {
+        let added = self.added_columns.get(table.key()).into_iter().flatten();
+        let listed = match table {
+            TableName::Expression => [None, None],
+            TableName::Cells => [self.obs.as_ref(), self.obsm.as_ref()],
+            TableName::Genes => [self.var.as_ref(), self.varm.as_ref()],
+            TableName::Layers => [self.layers.as_ref(), None],
+            TableName::CellPairs => [self.obsp.as_ref(), None],
+            TableName::GenePairs => [self.varp.as_ref(), None],
+        };
+        let listed = listed.into_iter().flatten().flat_map(|keys| &keys.mutable);
+        let own = table.own_columns();
+        let all = added.chain(listed).cloned();
+        all.filter(|name| !own.contains(&name.as_str())).collect()
+    }
+
+    /// The list that a column of a table is in.
+    fn keys_mut(&mut self, table: TableName, width: Option<u64>) -> Option<&mut Option<Keys>> {
+        Some(match (table, width) {
+            (TableName::Expression, _) => return None,
+            (TableName::Cells, None) => &mut self.obs,
+            (TableName::Cells, Some(_)) => &mut self.obsm,
+            (TableName::Genes, None) => &mut self.var,
+            (TableName::Genes, Some(_)) => &mut self.varm,
+            (TableName::Layers, _) => &mut self.layers,
+            (TableName::CellPairs, _) => &mut self.obsp,
+            (TableName::GenePairs, _) => &mut self.varp,
+        })
+    }
+
+    /// Enters columns that another program added to a table.
+    pub(super) fn enter_columns(&mut self, table: TableName, columns: &[AddedColumn]) {
+        let [cells, genes] = self.array_shape;
+        for column in columns {
+            let dimension = match table {
+                TableName::CellPairs => Some(cells),
+                TableName::GenePairs => Some(genes),
+                _ => column.width,
+            };
+            if let Some(keys) = self.keys_mut(table, column.width) {
+                let keys = keys.get_or_insert_default();
+                keys.enter(&column.name, dimension);
+            }
+        }
+    }
+
+    /// Takes over what manifests tell: versions, tables and names of columns.
+    fn take_over(&mut self, change: &TableChange, schema: &Schema) {
+        let table = change.table;
+        let folder = table.folder().to_string();
+        self.tables.entry(table.key().into()).or_insert(folder);
+        self.enter_columns(table, &change.added);
+        for name in &change.removed {
+            for width in [None, Some(0)] {
+                if let Some(Some(keys)) = self.keys_mut(table, width) {
+                    keys.remove(name);
+                }
+            }
+        }
+        let names: BTreeSet<&String> = schema.fields().iter().map(|field| field.name()).collect();
+        let mut of_others = self.columns_of_others(table);
+        of_others.extend(change.added.iter().map(|column| column.name.clone()));
+        of_others.retain(|name| names.contains(name));
+        if !of_others.is_empty() || change.known == Known::Nothing || !change.removed.is_empty() {
+            let added = of_others.into_iter().collect();
+            self.added_columns.insert(table.key().into(), added);
+        }
+    }
+}
+
+/// Where the values of some columns lie: for each fragment its rows, and for each column its file.
+type Places = Vec<(String, Vec<Option<String>>)>;
+
+fn places(table: &lance::Dataset, columns: &[String]) -> Places {
+    fn numbers(field: &Field, found: &mut Vec<i32>) {
+        found.push(field.id);
+        field
+            .children
+            .iter()
+            .for_each(|child| numbers(child, found));
+    }
+    let mut ids = Vec::new();
+    for column in columns {
+        match table.schema().field(column) {
+            Some(field) => numbers(field, &mut ids),
+            None => ids.push(i32::MIN),
+        }
+    }
+    let fragments = table.fragments().iter();
+    let of_fragment = fragments.map(|fragment| {
+        let rows = format!(
+            "{} {:?} {:?} {:?}",
+            fragment.id, fragment.physical_rows, fragment.deletion_file, fragment.overlays
+        );
+        let file = |id: &i32| {
+            let mut files = fragment.files.iter();
+            let file = files.find(|file| file.fields.contains(id))?;
+            Some(format!("{id} {}", file.path))
+        };
+        (rows, ids.iter().map(file).collect())
+    });
+    of_fragment.collect()
+}
+
+fn added(schema: &Schema, than: &BTreeSet<String>) -> Vec<AddedColumn> {
+    let fields = schema.fields().iter();
+    let new = fields.filter(|field| !than.contains(field.name()));
+    new.map(|field| AddedColumn {
+        name: field.name().clone(),
+        width: width(field.data_type()),
+    })
+    .collect()
+}
+
+/// Numbers of a list of embeddings.
+pub(super) fn width(data_type: &DataType) -> Option<u64> {
+    match data_type {
+        DataType::FixedSizeList(_, width) => u64::try_from(*width).ok(),
+        _ => None,
+    }
+}
+
+pub(super) fn names_of(table: &lance::Dataset) -> BTreeSet<String> {
+    let fields = table.schema().fields.iter();
+    fields.map(|field| field.name.clone()).collect()
+}
+
+impl Dataset {
+    /// The tables that another program has changed, or made, since config.json described them.
+    pub async fn changes(&self) -> Result<Vec<TableChange>, DatasetError> {
+        let mut changes = Vec::new();
+        for table in TableName::IN_COMMIT_ORDER {
+            let folder = TableFolder::new(self.path().join(table.folder()));
+            let described = self.versions().get(table.key()).copied();
+            let named = self.config().tables.contains_key(table.key());
+            // Where no version is described, the newest is what is read.
+            if described.is_none() && named && !self.config().is_described() {
+                continue;
+            }
+            let Some(newest) = folder.newest().await? else {
+                continue;
+            };
+            if described != Some(newest.version().version) {
+                changes.push(self.change(table, &folder, described, &newest).await?);
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn change(
+        &self,
+        table: TableName,
+        folder: &TableFolder,
+        described: Option<u64>,
+        newest: &lance::Dataset,
+    ) -> Result<TableChange, DatasetError> {
+        let schema = Schema::from(newest.schema());
+        let own = table.own_columns().iter().map(|name| name.to_string());
+        let mut change = TableChange {
+            table,
+            described,
+            newest: newest.version().version,
+            added: Vec::new(),
+            changed: Vec::new(),
+            removed: Vec::new(),
+            known: Known::Nothing,
+        };
+        let Some(version) = described else {
+            change.added = added(&schema, &own.collect());
+            return Ok(change);
+        };
+        if !folder.has(version)? {
+            change.known = Known::Gone;
+            return Ok(change);
+        }
+        let before = folder.at(version).await?;
+        let (had, has) = (names_of(&before), names_of(newest));
+        let of_others = self.config().columns_of_others(table);
+        change.added = added(&schema, &had);
+        change.removed = had.difference(&has).cloned().collect();
+        let is_moved = |name: &&String| {
+            let column = std::slice::from_ref(*name);
+            places(&before, column) != places(newest, column)
+        };
+        let both = had
+            .intersection(&has)
+            .filter(|name| of_others.contains(*name));
+        change.changed = both.filter(is_moved).cloned().collect();
+        let known: Vec<String> = had.difference(&of_others).cloned().collect();
+        change.known = match places(&before, &known) == places(newest, &known) {
+            true => Known::Same,
+            false => Known::Rewritten,
+        };
+        if change.known == Known::Rewritten {
+            // Whether they have new values cannot be told from where they lie.
+            change.changed.clear();
+        }
+        Ok(change)
+    }
+
+    /// The dataset with what others have done to it: their newest versions, and the names of their
+    /// columns. What is in these is not looked at.
+    pub async fn with_changes(&self, changes: &[TableChange]) -> Result<Dataset, DatasetError> {
+        let mut config = self.config().clone();
+        let mut versions: BTreeMap<String, u64> = self.versions().clone();
+        for change in changes {
+            let folder = TableFolder::new(self.path().join(change.table.folder()));
+            let newest = folder.at(change.newest).await?;
+            config.take_over(change, &Schema::from(newest.schema()));
+            if config.is_described() {
+                let key = change.table.key().to_string();
+                config.versions.insert(key.clone(), change.newest);
+                versions.insert(key, change.newest);
+            }
+        }
+        Ok(Dataset::at(self.path(), config, versions))
+    }
+
+    /// The dataset with as many cells and genes as its tables have.
+    pub async fn with_shape_of_tables(&self) -> Result<Dataset, DatasetError> {
+        let mut config = self.config().clone();
+        for (place, name) in [TableName::Cells, TableName::Genes].into_iter().enumerate() {
+            let rows = self.rows(&self.table(name).await?, name).await?;
+            config.array_shape[place] = rows;
+        }
+        Ok(Dataset::at(self.path(), config, self.versions().clone()))
+    }
+
+    /// Opens the dataset in a folder as it is now, with what other programs have done to it.
+    pub async fn open_newest(
+        path: &std::path::Path,
+    ) -> Result<(Dataset, Vec<TableChange>), DatasetError> {
+        let described = Dataset::open(path)?;
+        let changes = described.changes().await?;
+        let now = described.with_changes(&changes).await?;
+        Ok((now, changes))
+    }
+}

@@ -1,0 +1,66 @@
+//! What other programs have done to the tables since config.json described them.
+
+use crate::dataset::{Adoption, Dataset, DatasetError, Known};
+use crate::table::TableName;
+
+use super::{Problem, Problems};
+
+/// What there is beside what is described.
+pub(super) struct Changed {
+    /// The dataset as it is described, as far as that can still be read.
+    pub described: Dataset,
+    /// What is not described, in words.
+    pub undescribed: Vec<String>,
+    /// Tables that other programs made.
+    pub made: Vec<TableName>,
+}
+
+impl Changed {
+    /// A dataset of which no more is known.
+    pub fn nothing(described: Dataset) -> Self {
+        Changed {
+            described,
+            undescribed: Vec::new(),
+            made: Vec::new(),
+        }
+    }
+}
+
+/// Compares known values with those of the newest versions.
+pub(super) async fn check(
+    dataset: &Dataset,
+    problems: &mut Problems,
+) -> Result<Changed, DatasetError> {
+    let changes = dataset.changes().await?;
+    let mut config = dataset.config().clone();
+    let mut versions = dataset.versions().clone();
+    let mut made = Vec::new();
+    for change in &changes {
+        match change.known {
+            Known::Same | Known::Rewritten => {}
+            Known::Gone => {
+                // What is left to be read is the newest; it is compared below.
+                config.digests.remove(change.table.key());
+                versions.insert(change.table.key().into(), change.newest);
+            }
+            Known::Nothing => {
+                config.tables.remove(change.table.key());
+                made.push(change.table);
+            }
+        }
+    }
+    if !changes.is_empty() && config.is_described() {
+        let now = dataset.with_changes(&changes).await?;
+        let (_, different) = Adoption::compare(dataset, &now, &changes).await?;
+        for what in different {
+            let (place, what) = what.split_once(", ").unwrap_or(("tables", &what));
+            let what = format!("another program has changed known values: {what}");
+            problems.add(Problem::new(place, what));
+        }
+    }
+    Ok(Changed {
+        described: Dataset::at(dataset.path(), config, versions),
+        undescribed: changes.iter().map(|change| change.to_string()).collect(),
+        made,
+    })
+}
