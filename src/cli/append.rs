@@ -135,7 +135,7 @@ struct Append<'a> {
 impl Append<'_> {
     /// Goes on with this append where it was begun earlier; else plans it for the dataset as it is.
     fn attempt(&self) -> Result<Finished, Error> {
-        let appendable = Appendable::open(&self.request.dataset)?;
+        let mut appendable = Appendable::open(&self.request.dataset)?;
         appendable.check_rows()?;
         let Appendable { earlier, now, .. } = appendable;
         if let Some((job, before)) = earlier

@@ -43,7 +43,7 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
     let against = match against {
         None => None,
         Some(dataset) => {
-            let appendable = Appendable::open(dataset.path())?;
+            let mut appendable = Appendable::open(dataset.path())?;
             appendable.check_rows()?;
             Some(appendable.now)
         }

@@ -103,7 +103,7 @@ impl Appendable {
     ///
     /// # Errors
     /// [`crate::dataset::DatasetError::Changed`]
-    pub fn check_rows(&self) -> Result<(), IngestError> {
+    pub fn check_rows(&mut self) -> Result<(), IngestError> {
         let runtime = runtime(1)?;
         let of_frame =
             |change: &TableChange| matches!(change.table, TableName::Cells | TableName::Genes);
@@ -112,7 +112,19 @@ impl Appendable {
             let described = Dataset::open(self.now.path())?;
             let frames = self.changes.iter().filter(|change| of_frame(change));
             let frames: Vec<TableChange> = frames.cloned().collect();
-            runtime.block_on(Adoption::take(&described, &self.now, &frames))?;
+            let adoption = Adoption::take(&described, &self.now, &frames);
+            let adopted = runtime.block_on(adoption)?.config;
+            // Where the described version is gone, only this tells which columns are new.
+            let config = DatasetConfig {
+                obs: adopted.obs,
+                var: adopted.var,
+                obsm: adopted.obsm,
+                varm: adopted.varm,
+                added_columns: adopted.added_columns,
+                ..self.now.config().clone()
+            };
+            let versions = self.now.versions().clone();
+            self.now = Dataset::at(self.now.path(), config, versions);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ Actions of slafdb: obs, text, obsm, var, varm, layer, obsp, uns (a name each), f
 columns of obs that must be there). Of pylance: add (table, column, SQL), index (table, column), compact (table, rows of
 a fragment), clean (table), delete (table, condition), update (table, column, SQL, condition).
 """
-import sys, warnings
+import os, sys, warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -91,3 +91,6 @@ def by_pylance(action, dataset, table, *arguments):
 if __name__ == "__main__":
     action, dataset, *arguments = sys.argv[1:]
     by_slafdb(action, Path(dataset), *arguments) or by_pylance(action, Path(dataset), *arguments)
+    # Threads of Lance may abort an interpreter that ends in order.
+    sys.stdout.flush()
+    os._exit(0)

@@ -124,51 +124,42 @@ const HARMLESS: [(&str, &[&str], &str, &str); 11] = [
 fn what_others_add_is_adopted_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = folder.path().join("data.slaf");
-    for by in ["adopt", "append"] {
-        for (action, arguments, name, column) in HARMLESS {
-            begin(folder.path(), &[]);
-            if !other(&dataset, action, arguments) {
-                return;
-            }
-            undescribed(&dataset, if column.is_empty() { name } else { column });
-            let cells = match by {
-                "adopt" => {
-                    adopt(&dataset, &[]).succeeded();
-                    whole(&dataset);
-                    assert!(adopt(&dataset, &[]).succeeded().stdout.contains("nothing"));
-                    2 * CELLS
-                }
-                _ => 3 * CELLS,
-            };
-            append(&[input(folder.path(), 2)], &dataset, &[]).succeeded();
-            whole(&dataset);
-            let config = config(&dataset);
-            assert_eq!(config.n_cells, 3 * CELLS as u64);
-            assert_eq!(
-                config.jobs.len(),
-                if by == "adopt" { 4 } else { 3 },
-                "{cells}"
-            );
-            if !column.is_empty() {
-                assert_eq!(config.added_columns[name], [column], "{action}");
-                if name != "expression" {
-                    let lists = [&config.obs, &config.obsm, &config.var, &config.varm];
-                    let mut lists = lists.into_iter().flatten();
-                    assert!(lists.any(|keys| keys.mutable.contains(&column.to_string())));
-                }
-            }
-            match (name, column) {
-                (_, "") => {}
-                ("cells", column) => {
-                    assert_eq!(missing(&dataset, TableName::Cells, column), CELLS);
-                }
-                ("genes", column) => assert_eq!(missing(&dataset, TableName::Genes, column), 0),
-                (_, column) => {
-                    assert_eq!(missing(&dataset, TableName::Expression, column), 2 * CELLS);
-                }
-            }
-            std::fs::remove_dir_all(&dataset).unwrap();
+    for (number, (action, arguments, name, column)) in HARMLESS.into_iter().enumerate() {
+        let by = if number % 3 == 0 { "adopt" } else { "append" };
+        begin(folder.path(), &[]);
+        if !other(&dataset, action, arguments) {
+            return;
         }
+        undescribed(&dataset, if column.is_empty() { name } else { column });
+        if by == "adopt" {
+            adopt(&dataset, &[]).succeeded();
+            whole(&dataset);
+            assert!(adopt(&dataset, &[]).succeeded().stdout.contains("nothing"));
+        }
+        append(&[input(folder.path(), 2)], &dataset, &[]).succeeded();
+        whole(&dataset);
+        let config = config(&dataset);
+        assert_eq!(config.n_cells, 3 * CELLS as u64);
+        assert_eq!(config.jobs.len(), if by == "adopt" { 4 } else { 3 });
+        if !column.is_empty() {
+            assert_eq!(config.added_columns[name], [column], "{action}");
+            if name != "expression" {
+                let lists = [&config.obs, &config.obsm, &config.var, &config.varm];
+                let mut lists = lists.into_iter().flatten();
+                assert!(lists.any(|keys| keys.mutable.contains(&column.to_string())));
+            }
+        }
+        match (name, column) {
+            (_, "") => {}
+            ("cells", column) => {
+                assert_eq!(missing(&dataset, TableName::Cells, column), CELLS);
+            }
+            ("genes", column) => assert_eq!(missing(&dataset, TableName::Genes, column), 0),
+            (_, column) => {
+                assert_eq!(missing(&dataset, TableName::Expression, column), 2 * CELLS);
+            }
+        }
+        std::fs::remove_dir_all(&dataset).unwrap();
     }
 }
 
@@ -305,8 +296,10 @@ fn changed_values_are_refused_and_named_and_can_be_accepted() {
             let folder = format!("{}.lance, version", arguments[0]);
             for told in [told, &[&folder, "--accept-changes", "slaf verify"]].concat() {
                 assert!(refused.stderr.contains(told), "{told}: {}", refused.stderr);
-                assert!(told.contains("slaf") || run.stdout.contains(told) || told == folder);
             }
+        }
+        for told in told {
+            assert!(run.stdout.contains(told), "{told}: {}", run.stdout);
         }
         assert_eq!(Contents::of(&dataset), before);
         adopt(&dataset, &["--accept-changes"]).succeeded();
