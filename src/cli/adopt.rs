@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::allocator;
-use super::arguments::{AdoptArguments, Verbosity};
-use super::bars::Bars;
+use super::arguments::{AdoptArguments, ProgressArgument, Verbosity};
+use super::bars::{Bars, Show};
 use super::report::print;
 use super::settings::{enough_memory, threads_or_all};
 use crate::dataset::{Dataset, TableChange};
@@ -109,7 +109,7 @@ fn attempt<'a>(
         }
         None => plan(&now)?,
     };
-    let bars = Bars::new(verbosity);
+    let bars = Bars::new(Show::of(ProgressArgument::Auto, verbosity));
     let inputs = Inputs::of_paths([]);
     let job = Job::begin(plan, &arguments.dataset, options.clone())?;
     let finished = job.run(&inputs, &|event: Event<'_>| bars.show(event))?;

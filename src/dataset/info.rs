@@ -82,9 +82,9 @@ impl Info {
         info.in_progress = file.checkpoint.as_ref().map(Progress::of);
         if file.dataset.is_some() {
             // What a job is about to commit is its own.
-            let dataset = match &info.in_progress {
-                Some(_) => Dataset::open(path)?,
-                None => {
+            let dataset = match (&info.in_progress, &file.broken) {
+                (Some(_), _) | (_, Some(_)) => Dataset::open(path)?,
+                (None, None) => {
                     let (now, changes) = Dataset::open_newest(path).await?;
                     info.undescribed = changes;
                     now

@@ -89,7 +89,11 @@ impl Appendable {
             });
         }
         let runtime = runtime(1)?;
-        let changes = runtime.block_on(described.changes())?;
+        let changes = match file.broken {
+            // Nobody knows what is the job's.
+            Some(_) => Vec::new(),
+            None => runtime.block_on(described.changes())?,
+        };
         let now = runtime.block_on(described.with_changes(&changes))?;
         let earlier = Self::untidied(path, described.config())?;
         Ok(Appendable {
@@ -181,6 +185,8 @@ impl Target {
                 let config = checkpoint.continued(&recorded).clone();
                 Dataset::at(output, config, base.versions.clone())
             }
+            // Nobody knows what is the job's.
+            None if file.broken.is_some() => now,
             None => {
                 let changes = runtime.block_on(now.changes())?;
                 runtime.block_on(now.with_changes(&changes))?
@@ -198,9 +204,9 @@ impl Target {
                 return Err(IngestError::broken(output, broken));
             }
             if let Some(job) = &broken.job {
-                target.roll_back(job, &base.versions, now.config(), runtime)?;
+                target.roll_back(job, &base.versions, &recorded, runtime)?;
             } else {
-                give_up(output, None, now.config().clone())?;
+                give_up(output, None, recorded.clone())?;
             }
             return Err(moved());
         }

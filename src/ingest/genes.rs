@@ -56,6 +56,7 @@ impl<'a> DatasetGenes<'a> {
         }
         let keys_of = |number: usize| keys.keys(number, plan.inputs[number].gene_list.as_deref());
         if !plan.is_joined() {
+            let first = inputs.get(0)?;
             return Ok(DatasetGenes {
                 index: None,
                 keys,
