@@ -93,7 +93,7 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
         check_apart(folder, &inputs)?;
     }
     let mut options = request.settings.plan.clone();
-    let dataset = Dataset::open(&request.dataset)?;
+    let dataset = Appendable::open(&request.dataset)?.now;
     settle_versions(
         request.wish,
         &mut inputs,
