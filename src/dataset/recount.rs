@@ -9,7 +9,7 @@ use super::adoption::Identifiers;
 use super::census::CellList;
 use super::order::FrameOrder;
 use super::tally::{Counting, value_columns};
-use super::{Adoption, Census, Dataset, DatasetError, SourceNote};
+use super::{Adoption, Census, Dataset, DatasetError, SourceNote, UNS, hash_of_file};
 use crate::plan::KnownValues;
 use crate::table::TableName;
 
@@ -50,6 +50,7 @@ impl Adoption {
         }
         if known == KnownValues::Accept {
             config.cell_hashes.clear();
+            config.uns_xxh3 = hash_of_file(&now.path().join(UNS))?;
         }
         let identifiers = Identifiers::of(now, &unordered).await?;
         let told = config.sources.iter().map(|s| s.first_cell + s.cells).max();
