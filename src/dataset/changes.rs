@@ -248,7 +248,7 @@ impl Dataset {
             change.added = added(&schema, &own.collect());
             return Ok(change);
         };
-        if !folder.has(version)? {
+        if !folder.has(Some(version))? {
             change.known = Known::Gone;
             return Ok(change);
         }

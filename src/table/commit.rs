@@ -74,17 +74,6 @@ impl TableFolder {
         Ok(names.iter().map(|name| folder.join(name)).collect())
     }
 
-    /// Whether a version is still there: other programs may have removed old ones.
-    pub fn has(&self, version: u64) -> Result<bool, TableError> {
-        let names = [
-            format!("{:020}.manifest", u64::MAX - version),
-            format!("{version}.manifest"),
-        ];
-        let manifests = self.manifests()?;
-        let mut manifests = manifests.iter().filter_map(|path| path.file_name());
-        Ok(manifests.any(|found| names.iter().any(|name| found == name.as_str())))
-    }
-
     /// The table in one of its versions.
     pub async fn at(&self, version: u64) -> Result<Dataset, TableError> {
         self.open(Some(version)).await
@@ -142,7 +131,7 @@ impl TableFolder {
         // Another program may have come after the job.
         if let Some(own) = before.map(|before| before + 1)
             && own < version
-            && self.has(own)?
+            && self.has(Some(own))?
             && self.owner_of(&self.at(own).await?).await?.as_deref() == Some(job.as_str())
         {
             return Ok(Some(own));
@@ -248,7 +237,7 @@ impl TableFolder {
                 self.commit(job, change, Vec::new()).await
             }
             // Another program came after; it matters only if the job had come before it.
-            _ if !self.has(before + 1)? => Ok(before),
+            _ if !self.has(Some(before + 1))? => Ok(before),
             _ => match self.owner_of(&self.at(before + 1).await?).await? {
                 Some(owner) if owner == job.as_str() => Err(TableError::Taken {
                     path: self.path.clone(),
