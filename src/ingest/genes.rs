@@ -52,6 +52,10 @@ impl<'a> DatasetGenes<'a> {
                 keys,
                 described: Vec::new(),
                 hashes: Vec::new(),
+                identities: match before {
+                    Some(before) => runtime.block_on(gene_identities(before))?,
+                    None => Vec::new(),
+                },
             });
         }
         let keys_of = |number: usize| keys.keys(number, plan.inputs[number].gene_list.as_deref());

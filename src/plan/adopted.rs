@@ -19,6 +19,7 @@ impl Plan {
             name: matrix.name.clone(),
             written_as: matrix.written_as.clone(),
             value: ValuePlan::kept(matrix.value_type),
+            scale: matrix.scale,
         };
         Plan {
             plan_version: PLAN_VERSION,
@@ -52,6 +53,8 @@ impl Plan {
             obsp: base.obsp.iter().map(pairs).collect(),
             varp: Vec::new(),
             duplicate_sources: Duplicates::default(),
+            mixed_scales: Default::default(),
+            same_counts: Default::default(),
             uns: false,
             shards: Vec::new(),
         }
