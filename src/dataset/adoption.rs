@@ -316,8 +316,13 @@ impl Check<'_> {
         if !added.is_empty() {
             let config = &mut self.adoption.config;
             config.enter_columns(name, &added);
-            let names = added.into_iter().map(|column| column.name).collect();
-            config.added_columns.insert(name.key().into(), names);
+            let names = config.added_columns.entry(name.key().into()).or_default();
+            for column in added {
+                if !names.contains(&column.name) {
+                    names.push(column.name);
+                }
+            }
+            names.sort();
         }
     }
 

@@ -58,12 +58,12 @@ impl Commit<'_> {
             warnings: self.warnings.to_vec(),
             uns_xxh3: None,
         };
+        // A job that adds no cells leaves whole hashes as they are.
+        let keeps_hashes = self.plan().inputs.is_empty() && !tables.cell_hashes.is_empty();
         for (&table, of_job) in self.tables {
             self.progress.report(Event::Committing { table });
             let committed = self.runtime.block_on(self.table(table, of_job))?;
-            // A job that adds no cells leaves whole hashes as they are.
-            let hashed = self.plan().inputs.is_empty() && !tables.cell_hashes.is_empty();
-            if table == TableName::Cells && !hashed {
+            if table == TableName::Cells && !keeps_hashes {
                 tables.cell_hashes.push(match &committed.hashes {
                     Some(hashes) => hashes.clone(),
                     None => {
@@ -80,7 +80,7 @@ impl Commit<'_> {
             let version = committed.version;
             tables.versions.insert(table.key().to_string(), version);
         }
-        if let Some(hashes) = tables.cell_hashes.last_mut() {
+        if let Some(hashes) = tables.cell_hashes.last_mut().filter(|_| !keeps_hashes) {
             hashes.contents = Some(ContentHashes {
                 xxh3: contents::write(self.checkpoint, self.target, self.contents)?,
                 // Of rows that are described last.

@@ -36,6 +36,12 @@ pub(super) async fn check(
     let mut versions = dataset.versions().clone();
     let mut made = Vec::new();
     for change in &changes {
+        if change.described > Some(change.newest) {
+            let what = "the version that config.json describes is newer than the newest";
+            let described = change.described.unwrap_or_default();
+            let problem = Problem::new(change.table.key(), what);
+            problems.add(problem.differing(described, change.newest));
+        }
         match change.known {
             Known::Same | Known::Rewritten => {}
             Known::Gone => {
