@@ -117,6 +117,11 @@ pub fn add_texts(path: &Path, object: &str, rows: usize, text: impl Fn(usize) ->
             .collect();
         dataset.write_slice(&texts, range).unwrap();
     }
+    list_column(&group, name);
+}
+
+/// Adds a name to the columns that a frame lists; other groups have no list.
+fn list_column(group: &hdf5::Group, name: &str) {
     if let Ok(order) = group.attr("column-order") {
         // An empty list has another type.
         let mut columns = match order.size() {
@@ -134,14 +139,18 @@ pub fn add_texts(path: &Path, object: &str, rows: usize, text: impl Fn(usize) ->
 pub fn add_floats(path: &Path, object: &str, values: &[f64]) {
     let file = open_again(path);
     let (group, name) = object.rsplit_once('/').unwrap();
-    let builder = file.group(group).unwrap().new_dataset_builder();
+    let group = file.group(group).unwrap();
+    let builder = group.new_dataset_builder();
     builder.with_data(values).create(name).unwrap();
+    list_column(&group, name);
 }
 
 /// Adds a column with as many categories as rows, each row with one of its own.
 pub fn add_categories(path: &Path, object: &str, rows: usize, name: impl Fn(usize) -> String) {
     add_texts(path, &format!("{object}/categories"), rows, name);
     let file = open_again(path);
+    let (frame, column) = object.rsplit_once('/').unwrap();
+    list_column(&file.group(frame).unwrap(), column);
     let group = file.group(object).unwrap();
     text_attribute(&group, "encoding-type", "categorical");
     text_attribute(&group, "encoding-version", "0.2.0");
