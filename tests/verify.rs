@@ -332,7 +332,11 @@ fn a_stale_config() {
         &["cells: rows: expected 199, found 200"],
         &[],
     );
-    finds(edit("/versions/expression", 7.into()), &["version 7"], &[]);
+    finds(
+        edit("/versions/expression", 7.into()),
+        &["newer than the newest: expected 7, found 1"],
+        &[],
+    );
     finds(
         edit("/sources/0/source_file", "x".into()),
         &["source_file: expected x"],
@@ -347,7 +351,7 @@ fn a_stale_config() {
     };
     finds(
         newer,
-        &["config.json does not describe the newest version"],
+        &["another program has changed known values", "genes"],
         &[],
     );
 }

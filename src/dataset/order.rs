@@ -84,7 +84,7 @@ pub(super) fn listed(numbers: &[u64]) -> String {
 
 impl Dataset {
     /// The rows of a table in the order of their numbers, whether they lie in it or not.
-    pub(super) async fn in_order(
+    pub(crate) async fn in_order(
         &self,
         name: TableName,
         columns: &[&str],

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Float64Type, UInt32Type};
 use super::IngestError;
 use super::duplicate_counts::{Compared, DuplicateCounts, NewContents};
 use super::genes::Genes;
+use super::tables::Lies;
 use super::target::Target;
 use crate::chunk::{GeneIdentity, NO_CONTENTS, contents_of_entries};
 use crate::dataset::{
@@ -20,7 +21,7 @@ use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{CellSource, Inputs};
 use crate::store::create_folder;
 use crate::survey::STABLE_IDS;
-use crate::table::{RowReader, TableError, TableName};
+use crate::table::{TableError, TableName};
 
 /// What some genes of an input are known by, in the order of the dataset: by the identifier that does
 /// not change, where a gene has one, else by its name.
@@ -101,6 +102,7 @@ impl<'a> ContentsBefore<'a> {
     /// Finds out what the dataset tells, and reads its rows where it does not.
     pub fn of(
         target: &'a Target,
+        order: Lies,
         identities: &[GeneIdentity],
         runtime: &tokio::runtime::Runtime,
     ) -> Result<Self, IngestError> {
@@ -114,7 +116,7 @@ impl<'a> ContentsBefore<'a> {
         let path = target.job_folder().join("contents-before.u64");
         let mut writer = HashFileWriter::create(path.clone())?;
         let mut add = |hashes: &[u64]| Ok(writer.add(hashes.iter().copied())?);
-        runtime.block_on(of_rows(before, identities, &mut add))?;
+        runtime.block_on(of_rows(before, order, identities, &mut add))?;
         let (cells, xxh3) = writer.finish()?;
         Ok(ContentsBefore::Computed(JobFile { path, cells, xxh3 }))
     }
@@ -225,15 +227,19 @@ pub(super) fn write(
     Ok(writer.finish()?.1)
 }
 
-/// Shows the hashes of what all cells of a dataset hold, by its rows.
+/// Shows the hashes of what all cells of a dataset hold, by its rows, which lie in this order.
 pub(super) async fn of_rows(
     dataset: &Dataset,
+    order: Lies,
     identities: &[GeneIdentity],
     add: &mut dyn FnMut(&[u64]) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
     let path = dataset.path().join(TableName::Expression.folder());
-    let table = dataset.table(TableName::Expression).await?;
-    let mut rows = RowReader::over(&table, &path, None).await?;
+    let columns = ["cell_integer_id", "gene_integer_id", "value"];
+    let ascending = order == Lies::InOrder;
+    let mut rows = dataset
+        .in_order(TableName::Expression, &columns, ascending)
+        .await?;
     let mut cells = CellsOfRows {
         path: &path,
         identities,

@@ -7,6 +7,7 @@ use super::IngestError;
 use super::contents::of_rows;
 use super::duplicate_counts::{DuplicateCounts, NewContents};
 use super::genes::DatasetGenes;
+use super::tables::Lies;
 use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash};
 use crate::dataset::Dataset;
 use crate::plan::{IdType, Plan};
@@ -44,7 +45,12 @@ impl DuplicateCounts {
                         compared.add(&mut hashes.iter().copied());
                         Ok(())
                     };
-                    runtime.block_on(of_rows(before, &genes.identities, &mut add))?;
+                    runtime.block_on(of_rows(
+                        before,
+                        Lies::InOrder,
+                        &genes.identities,
+                        &mut add,
+                    ))?;
                 }
             }
         }

@@ -10,7 +10,7 @@ use super::finished::{Finished, appended, summarise, tidy_up};
 use super::genes::DatasetGenes;
 use super::resumed::resume;
 use super::shards::{ShardRun, affordable_threads};
-use super::tables::TargetTable;
+use super::tables::{Lies, TargetTable};
 use super::target::{Earlier, Existing, Found, Target};
 use crate::chunk::{ChunkError, Digest};
 use crate::dataset::{Adoption, Checkpoint, Dataset, ShardRecord, Status, Writer, timestamp};
@@ -184,7 +184,8 @@ impl Job {
         }
         check_contents(&checkpoint, target.before())?;
         check_scales(&checkpoint)?;
-        let contents = ContentsBefore::of(&target, &genes.identities, &runtime)?;
+        let order = Lies::of(TableName::Expression, checkpoint.adoption.as_deref());
+        let contents = ContentsBefore::of(&target, order, &genes.identities, &runtime)?;
         let warnings = check_counts(&checkpoint, &target, inputs, &contents, &runtime)?;
         checkpoint.status = Status::Committing;
         target.save(&checkpoint)?;

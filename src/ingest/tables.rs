@@ -7,7 +7,7 @@ use lance_table::format::Fragment;
 
 use super::IngestError;
 use super::target::Target;
-use crate::dataset::Checkpoint;
+use crate::dataset::{Adoption, Checkpoint};
 use crate::table::{Change, Fit, Layout, TableFolder, TableName, schema};
 
 /// A table, from before the job to after it.
@@ -31,6 +31,16 @@ pub(super) enum Lies {
     InDisorder,
 }
 
+impl Lies {
+    /// How the rows of a table lie, by what is known of other programs' changes.
+    pub fn of(table: TableName, adoption: Option<&Adoption>) -> Self {
+        match adoption.is_some_and(|adoption| adoption.unordered.contains(&table)) {
+            true => Lies::InDisorder,
+            false => Lies::InOrder,
+        }
+    }
+}
+
 /// All tables of a job.
 pub(super) type Tables = BTreeMap<TableName, TargetTable>;
 
@@ -43,7 +53,7 @@ impl TargetTable {
             tables.insert(name, Self::of(target, checkpoint, name).await?);
         }
         // Tables to which nothing is added may have to be put in order.
-        let adoption = checkpoint.adoption.as_ref();
+        let adoption = checkpoint.adoption.as_deref();
         let unordered = adoption.iter().flat_map(|adoption| &adoption.unordered);
         for &name in unordered.filter(|name| !of_plan.contains(name)) {
             tables.insert(name, Self::of(target, checkpoint, name).await?);
@@ -80,11 +90,8 @@ impl TargetTable {
         if name == TableName::Cells && census.is_some_and(|census| census.wrong_starts > 0) {
             fit = Fit::Anew;
         }
-        let adoption = checkpoint.adoption.as_ref();
-        let lies = match adoption.is_some_and(|adoption| adoption.unordered.contains(&name)) {
-            true => Lies::InDisorder,
-            false => Lies::InOrder,
-        };
+        let adoption = checkpoint.adoption.as_deref();
+        let lies = Lies::of(name, adoption);
         if lies == Lies::InDisorder {
             fit = Fit::Anew;
         }
