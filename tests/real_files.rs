@@ -93,6 +93,7 @@ fn real_lone_matrices() {
     let mut pairs = Vec::new();
     for file in entries(&group) {
         let [features, cells] = sides(&file);
+        let is_square = features == cells;
         for (kind, count) in [("cells", cells), ("features", features)] {
             let lines: String = (0..count).map(|line| format!("{kind}{line}\n")).collect();
             std::fs::write(list(&file, kind), lines).unwrap();
@@ -100,12 +101,16 @@ fn real_lone_matrices() {
         let name = format!("mtx_lone/{}", file.file_name().unwrap().to_string_lossy());
         let output = folder.path().join(name.replace('/', "."));
         let [cells, features] = ["cells", "features"].map(|kind| list(&file, kind));
-        let flags = [
+        let mut flags = vec![
             "--barcodes",
             cells.to_str().unwrap(),
             "--features",
             features.to_str().unwrap(),
         ];
+        // Neither its sizes nor its name tell what the rows are.
+        if is_square {
+            flags.extend(["--orientation", "genes-by-cells"]);
+        }
         if converted(&name, &file, &output, &flags) {
             pairs.push((file, output));
         }

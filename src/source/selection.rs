@@ -181,6 +181,7 @@ impl Selection {
     /// let selection = Selection {
     ///     skip: vec!["obsm:X_*".parse()?],
     ///     only: vec!["layers:counts".parse()?],
+    ///     ..Selection::default()
     /// };
     /// assert!(selection.excludes(Part::Obsm, "X_pca").is_some());
     /// assert!(selection.excludes(Part::Layers, "counts").is_none());
