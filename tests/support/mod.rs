@@ -18,7 +18,7 @@ pub fn repository(path: &str) -> PathBuf {
 }
 
 /// The folder with files of other people, beside the repository; `None`, with a printed reason,
-/// where it is absent.
+/// where it is absent. In CI it must be there.
 pub fn shared(what: &str) -> Option<PathBuf> {
     let root = match std::env::var_os("SLAF_SHARED") {
         Some(root) => PathBuf::from(root),
@@ -28,11 +28,17 @@ pub fn shared(what: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!(
-        "skipped: there is no {} (SLAF_SHARED names the folder)",
+    skipped(&format!(
+        "there is no {} (SLAF_SHARED names the folder)",
         path.display()
-    );
+    ));
     None
+}
+
+/// Says why a test is left out. In CI nothing may be.
+pub fn skipped(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "needed in CI: {why}");
+    println!("skipped: {why}");
 }
 
 /// The files and folders of a folder of fixtures that have an expectation beside them, in order.

@@ -11,7 +11,7 @@ fn interpreter() -> Option<PathBuf> {
     match std::env::var_os("SLAF_PYTHON") {
         Some(python) => Some(python.into()),
         None => {
-            println!("skipped: SLAF_PYTHON does not name a Python with fixtures/requirements.txt");
+            super::skipped("SLAF_PYTHON does not name a Python with fixtures/requirements.txt");
             None
         }
     }
