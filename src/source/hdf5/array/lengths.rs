@@ -16,6 +16,9 @@ const REFERENCE: usize = 16;
 /// Rows that are looked at together.
 const ROWS: u64 = 1 << 15;
 
+/// Bytes of references that are read together.
+const BLOCK: u64 = 1 << 20;
+
 /// Chunks of references up to this size are worth keeping.
 const KEPT: u64 = 1 << 20;
 
@@ -108,8 +111,10 @@ impl TextLengths {
             TextLengths::Variable(array) => array,
         };
         let end = rows.end.min(array.rows());
-        for start in (rows.start..end).step_by(ROWS as usize) {
-            let block = start..(start + ROWS).min(end);
+        // Of rows with many texts each, fewer are read together.
+        let step = (BLOCK / (array.row_bytes as u64).max(1)).clamp(1, ROWS);
+        for start in (rows.start..end).step_by(step as usize) {
+            let block = start..(start + step).min(end);
             let mut bytes = vec![0; (block.end - block.start) as usize * array.row_bytes];
             array.fill_rows(block, &mut bytes)?;
             for row in bytes.chunks_exact(array.row_bytes.max(1)) {
