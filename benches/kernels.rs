@@ -13,7 +13,7 @@ use std::path::Path;
 use divan::counter::ItemsCount;
 use slaf::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
 use slaf::plan::IdType;
-use slaf::source::{self, CellChunk, ChunkBudget, MatrixName, Numbers, OpenOptions};
+use slaf::source::{self, ChunkBudget, CsrChunk, MatrixName, Numbers, OpenOptions};
 use slaf::survey::ValueType;
 
 #[path = "measured/rows.rs"]
@@ -129,7 +129,7 @@ enum Genes {
 }
 
 /// Cells of made-up counts, as anndata stores them.
-fn chunk(order: &Order) -> CellChunk {
+fn chunk(order: &Order) -> CsrChunk {
     let rows = Maker::new().batch();
     let mut indptr = vec![0];
     indptr.extend((1..rows.cells.len()).filter(|&row| rows.cells[row] != rows.cells[row - 1]));
@@ -142,11 +142,11 @@ fn chunk(order: &Order) -> CellChunk {
             values[row[0]..row[1]].reverse();
         }
     }
-    CellChunk {
-        cells: 0..indptr.len() as u64 - 1,
+    CsrChunk {
+        rows: 0..indptr.len() as u64 - 1,
         indptr,
-        genes: Numbers::Int32(genes),
-        values: Numbers::Float32(values),
+        indices: Numbers::Int32(genes),
+        data: Numbers::Float32(values),
         strays: 0,
     }
 }
@@ -198,14 +198,14 @@ fn expand(value_type: ValueType, gene_type: IdType, order: Order, genes: Genes) 
 /// Two layers of which the second lacks every other entry.
 fn unite() -> Outcome<Kernel> {
     let whole = chunk(&Order::Sorted);
-    let (Numbers::Int32(genes), Numbers::Float32(values)) = (&whole.genes, &whole.values) else {
+    let (Numbers::Int32(genes), Numbers::Float32(values)) = (&whole.indices, &whole.data) else {
         return Err("the chunk has other types".into());
     };
-    let half = CellChunk {
-        cells: whole.cells.clone(),
+    let half = CsrChunk {
+        rows: whole.rows.clone(),
         indptr: whole.indptr.iter().map(|end| end.div_ceil(2)).collect(),
-        genes: Numbers::Int32(genes.iter().copied().step_by(2).collect()),
-        values: Numbers::Float32(values.iter().copied().step_by(2).collect()),
+        indices: Numbers::Int32(genes.iter().copied().step_by(2).collect()),
+        data: Numbers::Float32(values.iter().copied().step_by(2).collect()),
         strays: 0,
     };
     let gene_hashes = hashes(rows::GENES);
@@ -234,10 +234,10 @@ fn read(name: &str) -> Outcome<Kernel> {
         cells: u64::MAX,
     };
     Ok(Box::new(move || {
-        let cells = source.description().cells;
+        let cells = source.description().n_obs;
         let mut entries = 0;
-        for chunk in source.chunks(&MatrixName::Main, 0..cells, budget)? {
-            entries += chunk?.read()?.values.len();
+        for chunk in source.chunks(&MatrixName::X, 0..cells, budget)? {
+            entries += chunk?.read()?.data.len();
         }
         Ok(entries)
     }))

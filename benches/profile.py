@@ -20,7 +20,7 @@ KINDS = [
     ("inflate", r"deflate|inflate|build_decode_table|crc32|adler"),
     ("parse text", r"tenx_mtx|source::text|memchr"),
     ("check, narrow, expand, digest", r"slaf::chunk|blake3"),
-    ("turn", r"source::turn"),
+    ("turn", r"source::transpose"),
     ("read chunks", r"slaf::source|hdf5|^H5|^_?H5"),
     ("encode", r"lance|fsst|ZSTD|HUF_|FSE_|LZ4|bitpack|arrow"),
     ("copy and fill", r"memmove|memcpy|memset"),

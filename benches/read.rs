@@ -28,12 +28,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let clock = clock::Clock::start()?;
     let source = source::open(input.as_ref(), &OpenOptions::default())?;
     let description = source.description();
-    source.prepare(&MatrixName::Main, &|_| ())?;
+    source.prepare(&MatrixName::X, &|_| ())?;
     let budget = ChunkBudget {
         bytes: 16 << 20,
         cells: u64::MAX,
     };
-    let chunks = Mutex::new(source.chunks(&MatrixName::Main, 0..description.cells, budget)?);
+    let chunks = Mutex::new(source.chunks(&MatrixName::X, 0..description.n_obs, budget)?);
     let work = || -> Result<u64, SourceError> {
         let mut entries = 0;
         loop {
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let Ok(Some(chunk)) = next else {
                 return Ok(entries);
             };
-            entries += chunk?.read()?.values.len() as u64;
+            entries += chunk?.read()?.data.len() as u64;
         }
     };
     let entries = std::thread::scope(|scope| {
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map(|entries| entries.unwrap_or(Ok(0)))
             .sum::<Result<u64, SourceError>>()
     })?;
-    let cells = source.obs(0..description.cells.min(1 << 16))?.num_rows();
+    let cells = source.obs(0..description.n_obs.min(1 << 16))?.num_rows();
     let outcome = clock.stop(json!({"non_zeros": entries, "cells": cells}))?;
     println!("{outcome}");
     Ok(())

@@ -13,7 +13,7 @@
 //! | [`source`] | the chunked readers: one trait, one folder a format |
 //! | [`survey`] | one look at each input: sizes, identifiers, a sample of the values |
 //! | [`plan`] | every decision of a job, as plain data |
-//! | [`chunk`] | chunks checked, tidied, narrowed and expanded into rows |
+//! | [`chunk`] | chunks checked, canonicalized, narrowed and expanded into rows |
 //! | [`table`] | schemas and Lance data files of each table, and their commits |
 //! | [`dataset`] | config.json, the checkpoint in it, opening a dataset |
 //! | [`progress`] | what a job tells while it runs |

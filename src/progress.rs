@@ -15,8 +15,8 @@ pub enum Event<'a> {
     /// So many more stored entries were read and written.
     Written { entries: u64 },
     /// So many more entries were laid down of a matrix that lies in the order of its columns and
-    /// must be turned before it can be written.
-    Turned { matrix: &'a str, entries: u64 },
+    /// must be transposed before it can be written.
+    Transposed { matrix: &'a str, entries: u64 },
     /// A value did not fit: all values of its matrix are written again in a wider type.
     Widened {
         matrix: &'a str,

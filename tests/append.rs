@@ -359,7 +359,7 @@ fn everything_again_and_again() {
     let config = config(&dataset);
     assert_eq!(config.array_shape[0], 24);
     assert!(config.varp.is_some(), "the first input's stay");
-    let pairs = table(&dataset, TableName::CellPairs);
+    let pairs = table(&dataset, TableName::Obsp);
     let [i, j] = [0, 1].map(|column| integers(pairs.column(column)));
     let third = i.len() / 3;
     for begin in [third, 2 * third] {

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Int32Type};
 use slaf::chunk::{ColumnMap, CooBatch, CooSpec, IdHash};
 use slaf::plan::IdType;
 use slaf::source::{
-    self, Axis, CellChunk, CellSource, ChunkBudget, ColumnKind, Format, Layout, Matrix, MatrixName,
+    self, Axis, CellSource, ChunkBudget, ColumnKind, CsrChunk, Format, Layout, Matrix, MatrixName,
     OpenOptions, SourceError,
 };
 use slaf::survey::{Survey, ValueType};
@@ -83,17 +83,17 @@ const EVERYTHING: ChunkBudget = ChunkBudget {
 };
 
 fn gene_hashes(source: &dyn CellSource) -> Vec<IdHash> {
-    IdHash::of_all(&source.gene_ids(0..source.description().genes).unwrap())
+    IdHash::of_all(&source.var_names(0..source.description().n_vars).unwrap())
 }
 
-fn cell_hashes(source: &dyn CellSource, chunk: &CellChunk) -> Vec<IdHash> {
-    IdHash::of_all(&source.cell_ids(chunk.cells.clone()).unwrap())
+fn cell_hashes(source: &dyn CellSource, chunk: &CsrChunk) -> Vec<IdHash> {
+    IdHash::of_all(&source.obs_names(chunk.rows.clone()).unwrap())
 }
 
 /// Reads a range of cells as rows whose values are float64, which all fixtures fit.
 fn read(source: &dyn CellSource, cells: Range<u64>, budget: ChunkBudget) -> Triplets {
     let description = source.description();
-    read_matrix(source, &description.main, description.genes, cells, budget)
+    read_matrix(source, &description.x, description.n_vars, cells, budget)
 }
 
 /// Likewise of any matrix, which has so many columns.
@@ -124,12 +124,12 @@ fn read_matrix(
     let mut rows = Vec::new();
     for chunk in source.chunks(&matrix.name, cells.clone(), budget).unwrap() {
         let chunk = chunk.unwrap();
-        assert_eq!(chunk.cells.start, next, "chunks follow each other");
-        assert!(chunk.cells.end > next && chunk.cells.end - next <= budget.cells);
-        next = chunk.cells.end;
-        let range = chunk.cells.clone();
+        assert_eq!(chunk.rows.start, next, "chunks follow each other");
+        assert!(chunk.rows.end > next && chunk.rows.end - next <= budget.cells);
+        next = chunk.rows.end;
+        let range = chunk.rows.clone();
         let chunk = chunk.read().unwrap();
-        assert_eq!(chunk.cells, range);
+        assert_eq!(chunk.rows, range);
         assert_eq!(chunk.indptr.len() as u64, range.end - range.start + 1);
         let row_hashes = vec![IdHash::of(""); chunk.indptr.len() - 1];
         let batch = CooBatch::new(&chunk, &row_hashes, &spec).unwrap();
@@ -147,8 +147,8 @@ fn read_matrix(
 fn headers_are_what_anndata_says() {
     on_every_fixture(|source, expected| {
         let description = source.description();
-        assert_eq!([description.cells, description.genes], expected.shape);
-        let matrix = &description.main;
+        assert_eq!([description.n_obs, description.n_vars], expected.shape);
+        let matrix = &description.x;
         let layout = match expected.x.layout.as_str() {
             "csr" => Layout::Csr,
             "csc" => Layout::Csc,
@@ -194,8 +194,8 @@ fn identifiers_in_any_range() {
         let genes = expected.genes();
         type Ids<'a> = &'a dyn Fn(Range<u64>) -> Result<arrow::array::StringArray, SourceError>;
         let lists: [(Ids<'_>, &[String]); 2] = [
-            (&|range| source.cell_ids(range), &cells),
-            (&|range| source.gene_ids(range), &genes),
+            (&|range| source.obs_names(range), &cells),
+            (&|range| source.var_names(range), &genes),
         ];
         for (ids, names) in lists {
             let count = names.len() as u64;
@@ -258,8 +258,8 @@ fn the_same_rows_for_any_range() {
 fn offsets_count_what_chunks_store() {
     on_every_fixture(|source, expected| {
         let count = expected.shape[0];
-        let Some(offsets) = source.offsets(&MatrixName::Main, 0..count).unwrap() else {
-            let layout = source.description().main.layout;
+        let Some(offsets) = source.offsets(&MatrixName::X, 0..count).unwrap() else {
+            let layout = source.description().x.layout;
             // What is left of a matrix of which features are dropped, only reading can tell.
             let dropped = expected.x.entries.is_some();
             assert!(matches!(layout, Layout::Dense | Layout::Csc | Layout::Coo) || dropped);
@@ -267,18 +267,14 @@ fn offsets_count_what_chunks_store() {
         };
         assert_eq!((offsets[0], offsets[count as usize]), (0, expected.stored));
         for chunk in source
-            .chunks(
-                &MatrixName::Main,
-                0..count,
-                ChunkBudget { bytes: 1, cells: 2 },
-            )
+            .chunks(&MatrixName::X, 0..count, ChunkBudget { bytes: 1, cells: 2 })
             .unwrap()
         {
             let chunk = chunk.unwrap();
-            let cells = chunk.cells.clone();
+            let cells = chunk.rows.clone();
             let stored = offsets[cells.end as usize] - offsets[cells.start as usize];
             assert_eq!(chunk.entries, stored);
-            assert_eq!(chunk.read().unwrap().values.len() as u64, stored);
+            assert_eq!(chunk.read().unwrap().data.len() as u64, stored);
         }
     });
 }
@@ -374,29 +370,26 @@ fn chunks_are_matrices() {
             return;
         }
         let [cells, genes] = expected.shape;
-        for chunk in source
-            .chunks(&MatrixName::Main, 0..cells, EVERYTHING)
-            .unwrap()
-        {
+        for chunk in source.chunks(&MatrixName::X, 0..cells, EVERYTHING).unwrap() {
             let chunk = chunk.unwrap().read().unwrap();
             let matrix = chunk.to_csr(genes as usize).unwrap();
             let mut rows = Triplets::new();
-            for (cell, row) in (chunk.cells.start..).zip(matrix.outer_iterator()) {
+            for (cell, row) in (chunk.rows.start..).zip(matrix.outer_iterator()) {
                 let entries = row.iter().filter(|(_, value)| **value != 0.0);
                 rows.extend(entries.map(|(gene, &value)| (cell, gene as u64, value)));
             }
             let wanted: Triplets = expected
                 .triplets()
                 .into_iter()
-                .filter(|row| chunk.cells.contains(&row.0))
+                .filter(|row| chunk.rows.contains(&row.0))
                 .collect();
-            assert!(same(&rows, &wanted), "cells {:?}", chunk.cells);
+            assert!(same(&rows, &wanted), "cells {:?}", chunk.rows);
         }
     });
 }
 
 #[test]
-fn tidying_counts_what_it_drops() {
+fn canonicalizing_counts_what_it_drops() {
     on_every_fixture(|source, expected| {
         let Some(zeros) = expected.explicit_zeros else {
             return;
@@ -409,23 +402,23 @@ fn tidying_counts_what_it_drops() {
             path: description.path.clone(),
             matrix: "X".into(),
             first_cell: 0,
-            genes: description.genes,
+            genes: description.n_vars,
             columns: ColumnMap::Same,
-            dataset_genes: description.genes,
+            dataset_genes: description.n_vars,
             cell_type: IdType::Int32,
             gene_type: IdType::Int32,
             value_type: ValueType::Float64,
         };
         let (mut rows, mut dropped, mut merged) = (0, 0, 0);
         for chunk in source
-            .chunks(&MatrixName::Main, 0..expected.shape[0], EVERYTHING)
+            .chunks(&MatrixName::X, 0..expected.shape[0], EVERYTHING)
             .unwrap()
         {
             let chunk = chunk.unwrap().read().unwrap();
             let batch = CooBatch::new(&chunk, &cell_hashes(source, &chunk), &spec).unwrap();
             rows += batch.rows() as u64;
-            dropped += batch.tidied.zeros;
-            merged += batch.tidied.merged;
+            dropped += batch.canonicalized.zeros;
+            merged += batch.canonicalized.merged;
         }
         assert_eq!(merged, expected.duplicates);
         assert_eq!(rows + dropped + merged, expected.stored);
@@ -574,7 +567,7 @@ fn read_all(open: Open, path: &Path, options: &Options) -> Result<Triplets, Stri
     let text = |error: SourceError| error.to_string();
     Survey::of(&*source).map_err(text)?;
     let description = source.description();
-    let cells = description.cells;
+    let cells = description.n_obs;
     let gene_hashes = gene_hashes(&*source);
     let spec = CooSpec {
         gene_hashes: (&gene_hashes).into(),
@@ -582,16 +575,16 @@ fn read_all(open: Open, path: &Path, options: &Options) -> Result<Triplets, Stri
         path: path.into(),
         matrix: "X".into(),
         first_cell: 0,
-        genes: description.genes,
+        genes: description.n_vars,
         columns: ColumnMap::Same,
-        dataset_genes: description.genes,
+        dataset_genes: description.n_vars,
         cell_type: IdType::UInt32,
         gene_type: IdType::UInt32,
         value_type: ValueType::Float64,
     };
     let mut rows = Vec::new();
     for chunk in source
-        .chunks(&MatrixName::Main, 0..cells, EVERYTHING)
+        .chunks(&MatrixName::X, 0..cells, EVERYTHING)
         .map_err(text)?
     {
         let chunk = chunk.map_err(text)?.read().map_err(text)?;

@@ -33,7 +33,7 @@ fn ten_times_the_cells_need_no_more_memory() {
     });
 }
 
-/// A matrix sorted by gene is turned in a temporary file, whatever its size.
+/// A matrix sorted by gene is transposed in a temporary file, whatever its size.
 #[test]
 fn nor_if_they_are_sorted_by_gene() {
     compare("h5ad", [20_000, 200_000], |path, cells| {

@@ -207,7 +207,7 @@ fn everything_twice() {
 }
 
 fn rows_of_pairs(dataset: &Path) -> Vec<(i64, i64)> {
-    let batch = table(dataset, TableName::CellPairs);
+    let batch = table(dataset, TableName::Obsp);
     let [i, j] = [batch.column(0), batch.column(1)].map(integers);
     i.into_iter().zip(j).collect()
 }

@@ -535,7 +535,7 @@ fn measurements_and_layers_can_be_chosen() {
     };
     let source = slaf::source::open(&target, &options).unwrap();
     let description = source.description();
-    assert_eq!(description.main.object, "ms/RNA/X/raw_counts");
+    assert_eq!(description.x.object, "ms/RNA/X/raw_counts");
     let layers: Vec<&str> = description
         .layers
         .iter()

@@ -123,7 +123,7 @@ fn text_matrices_too() {
     write("barcodes.tsv", "a\nb\nc\nd\n");
     write("genes.tsv", "E0\tx\nE1\ty\nE2\tz\n");
     let head = "%%MatrixMarket matrix coordinate integer general";
-    // Not sorted by cell: it must be turned.
+    // Not sorted by cell: it must be transposed.
     let entries = "1 4 7\n1 1 1\n2 2 2\n3 3 3\n3 1 4\n2 4 5\n";
     write("matrix.mtx", &format!("{head}\n3 4 6\n{entries}"));
     let part = folder.path().join("part.slaf");

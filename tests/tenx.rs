@@ -251,12 +251,12 @@ fn ids(input: &Path) -> Vec<Option<String>> {
         ..OpenOptions::default()
     };
     let source = source::open(input, &options).unwrap();
-    let ids = source.cell_ids(0..source.description().cells).unwrap();
+    let ids = source.obs_names(0..source.description().n_obs).unwrap();
     ids.iter().map(|id| id.map(str::to_string)).collect()
 }
 
 /// Disorder that begins long after what is looked at when a file is opened: what was written is
-/// discarded, and the matrix is turned.
+/// discarded, and the matrix is transposed.
 #[test]
 fn disorder_that_shows_late() {
     let folder = tempfile::tempdir().unwrap();

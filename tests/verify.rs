@@ -161,13 +161,13 @@ fn a_missing_and_a_doubled_row() {
         &["a row is doubled"],
         &["a value that the input lacks"],
     );
-    let turned = |dataset: &Path| {
+    let transposed = |dataset: &Path| {
         rewrite(dataset, TableName::Expression, |batch| {
             let count = batch.num_rows() as u64;
             rows(&batch, (0..count).rev())
         });
     };
-    finds(turned, &["rows are not in order"], &[]);
+    finds(transposed, &["rows are not in order"], &[]);
     let cell = |dataset: &Path| {
         rewrite(dataset, TableName::Cells, |batch| {
             let count = batch.num_rows() as u64;

@@ -2,7 +2,7 @@
 
 use super::{ChunkError, CooSpec};
 use crate::plan::GeneMap;
-use crate::source::{CellChunk, Numbers};
+use crate::source::{CsrChunk, Numbers};
 use crate::with_numbers;
 
 /// Where the columns of an input's matrix are in the dataset.
@@ -33,9 +33,9 @@ impl ColumnMap<'_> {
     /// itself.
     pub(super) fn applied(
         &self,
-        chunk: &CellChunk,
+        chunk: &CsrChunk,
         spec: &CooSpec<'_>,
-    ) -> Result<Option<CellChunk>, ChunkError> {
+    ) -> Result<Option<CsrChunk>, ChunkError> {
         if let ColumnMap::Same = self {
             return Ok(None);
         }
@@ -48,8 +48,8 @@ impl ColumnMap<'_> {
         };
         let places: Vec<u32> = columns.into_iter().map(place).collect();
         if !places.contains(&Self::DROPPED) {
-            return Ok(Some(CellChunk {
-                genes: Numbers::UInt32(places),
+            return Ok(Some(CsrChunk {
+                indices: Numbers::UInt32(places),
                 ..chunk.clone()
             }));
         }
@@ -57,13 +57,13 @@ impl ColumnMap<'_> {
             .filter(|&entry| places[entry] != Self::DROPPED)
             .collect();
         let ends = chunk.indptr.iter();
-        Ok(Some(CellChunk {
-            cells: chunk.cells.clone(),
+        Ok(Some(CsrChunk {
+            rows: chunk.rows.clone(),
             indptr: ends
                 .map(|&end| kept.partition_point(|&entry| entry < end))
                 .collect(),
-            genes: Numbers::UInt32(kept.iter().map(|&entry| places[entry]).collect()),
-            values: taken(&chunk.values, &kept),
+            indices: Numbers::UInt32(kept.iter().map(|&entry| places[entry]).collect()),
+            data: taken(&chunk.data, &kept),
             strays: chunk.strays,
         }))
     }

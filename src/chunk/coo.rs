@@ -2,11 +2,11 @@
 
 use arrow::array::{Array, ArrayRef};
 
+use super::canonical::{Canonicalized, canonicalize};
 use super::expand::{Expanded, expand};
 use super::narrow::ascend;
-use super::tidy::{Tidied, tidy};
 use super::{ChunkError, ColumnMap, CooSpec, Digest, IdHash, ValueStats};
-use crate::source::CellChunk;
+use crate::source::CsrChunk;
 use crate::survey::{ValueTypes, first_misfit};
 
 /// Rows of the expression table for a range of cells: cells ascend, genes ascend within a cell, no
@@ -28,7 +28,7 @@ pub struct CooBatch {
     pub fractions: u64,
     /// Entries of the chunk as stored.
     pub entries: u64,
-    pub tidied: Tidied,
+    pub canonicalized: Canonicalized,
     pub digest: Digest,
 }
 
@@ -39,11 +39,11 @@ impl CooBatch {
     /// [`ChunkError`] naming cell and gene: a gene that does not exist, a value that the planned
     /// type does not hold exactly, a sum that no type holds.
     pub fn new(
-        chunk: &CellChunk,
+        chunk: &CsrChunk,
         cell_hashes: &[IdHash],
         spec: &CooSpec<'_>,
     ) -> Result<Self, ChunkError> {
-        let entries = chunk.values.len() as u64;
+        let entries = chunk.data.len() as u64;
         let moved = spec.columns.applied(chunk, spec)?;
         if let Some(moved) = &moved {
             // Rows that are out of order now were not so in the input.
@@ -54,16 +54,16 @@ impl CooBatch {
             };
             let mut batch = CooBatch::new(moved, cell_hashes, &here)?;
             batch.entries = entries;
-            batch.tidied.sorted_cells = 0;
-            batch.tidied.dropped = entries - moved.values.len() as u64;
+            batch.canonicalized.sorted_cells = 0;
+            batch.canonicalized.dropped = entries - moved.data.len() as u64;
             return Ok(batch);
         }
         if let Some(expanded) = expand(chunk, cell_hashes, spec) {
-            let tidied = Tidied {
+            let canonicalized = Canonicalized {
                 strays: chunk.strays,
-                ..Tidied::default()
+                ..Canonicalized::default()
             };
-            return Ok(CooBatch::from(chunk, expanded, entries, tidied));
+            return Ok(CooBatch::from(chunk, expanded, entries, canonicalized));
         }
         let genes = checked_columns(chunk, spec)?;
         // Where entries are added up, their sums are what must fit.
@@ -73,15 +73,20 @@ impl CooBatch {
         {
             return Err(misfit);
         }
-        let (tidied_chunk, tidied) = tidy(chunk, &genes, spec)?;
-        match expand(&tidied_chunk, cell_hashes, spec) {
-            Some(expanded) => Ok(CooBatch::from(&tidied_chunk, expanded, entries, tidied)),
-            None => Err(misfit(&tidied_chunk, spec)
-                .expect("a tidied chunk has no zeros and ascending genes")),
+        let (canonical, canonicalized) = canonicalize(chunk, &genes, spec)?;
+        match expand(&canonical, cell_hashes, spec) {
+            Some(expanded) => Ok(CooBatch::from(&canonical, expanded, entries, canonicalized)),
+            None => Err(misfit(&canonical, spec)
+                .expect("a canonicalized chunk has no zeros and ascending genes")),
         }
     }
 
-    fn from(chunk: &CellChunk, expanded: Expanded, entries: u64, tidied: Tidied) -> Self {
+    fn from(
+        chunk: &CsrChunk,
+        expanded: Expanded,
+        entries: u64,
+        canonicalized: Canonicalized,
+    ) -> Self {
         // A cell has at most as many rows as there are genes, which fit 32 bits by the plan.
         let counts = chunk.indptr.windows(2);
         let counts = counts.map(|row| (row[1] - row[0]) as u32).collect();
@@ -94,7 +99,7 @@ impl CooBatch {
             contents: expanded.contents,
             fractions: expanded.fractions,
             entries,
-            tidied,
+            canonicalized,
             digest: expanded.digest,
         }
     }
@@ -107,7 +112,7 @@ impl CooBatch {
 
 /// The positions of the genes, or the first that does not exist.
 pub(super) fn checked_columns(
-    chunk: &CellChunk,
+    chunk: &CsrChunk,
     spec: &CooSpec<'_>,
 ) -> Result<Vec<i64>, ChunkError> {
     let out_of_range = |entry: usize, gene: String| ChunkError::GeneOutOfRange {
@@ -118,7 +123,7 @@ pub(super) fn checked_columns(
         genes: spec.genes,
     };
     let genes = chunk
-        .genes
+        .indices
         .to_i64()
         .map_err(|entry| out_of_range(entry, "a number of more than 63 bits".into()))?;
     let bad = |gene: i64| u64::try_from(gene).map_or(true, |gene| gene >= spec.genes);
@@ -129,15 +134,15 @@ pub(super) fn checked_columns(
 }
 
 /// The cell, by its position in the input, to which an entry of the chunk belongs.
-fn cell_of(chunk: &CellChunk, entry: usize) -> u64 {
-    chunk.cells.start
+fn cell_of(chunk: &CsrChunk, entry: usize) -> u64 {
+    chunk.rows.start
         + (chunk.indptr.partition_point(|&start| start <= entry) as u64).saturating_sub(1)
 }
 
 /// The first value that the planned type does not hold.
-fn misfit(chunk: &CellChunk, spec: &CooSpec<'_>) -> Option<ChunkError> {
-    let (entry, value) = first_misfit(&chunk.values, spec.value_type)?;
-    let genes = chunk.genes.to_i64().unwrap_or_default();
+fn misfit(chunk: &CsrChunk, spec: &CooSpec<'_>) -> Option<ChunkError> {
+    let (entry, value) = first_misfit(&chunk.data, spec.value_type)?;
+    let genes = chunk.indices.to_i64().unwrap_or_default();
     Some(ChunkError::Misfit {
         path: spec.path.clone(),
         matrix: spec.matrix.clone(),
@@ -148,6 +153,6 @@ fn misfit(chunk: &CellChunk, spec: &CooSpec<'_>) -> Option<ChunkError> {
             .unwrap_or(0),
         value,
         planned: spec.value_type,
-        exact: ValueTypes::exact_for(&chunk.values),
+        exact: ValueTypes::exact_for(&chunk.data),
     })
 }

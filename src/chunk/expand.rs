@@ -1,4 +1,4 @@
-//! Chunks that are tidy become columns: checked, narrowed, counted and digested block by block, so
+//! Chunks in canonical form become columns: checked, narrowed, counted and digested block by block, so
 //! that what one step has touched is still in the processor's cache for the next.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::contents::contents;
 use super::narrow::{Column, IdColumn, Narrow, ascend};
 use super::{ColumnHashes, CooSpec, Digest, IdHash, ValueStats};
 use crate::plan::IdType;
-use crate::source::CellChunk;
+use crate::source::CsrChunk;
 use crate::survey::ValueType;
 
 /// Entries of a block, unless a single cell has more. With up to 16 bytes each before and after,
@@ -33,7 +33,7 @@ pub(super) struct Expanded {
 /// The columns of a chunk; `None` if some gene does not exist, genes do not ascend in every cell, a
 /// value is zero, or the planned type does not hold one. Who is told so looks for the culprit.
 pub(super) fn expand(
-    chunk: &CellChunk,
+    chunk: &CsrChunk,
     cell_hashes: &[IdHash],
     spec: &CooSpec<'_>,
 ) -> Option<Expanded> {
@@ -50,7 +50,7 @@ pub(super) fn expand(
     Some(expanded)
 }
 
-fn by_value<G>(chunk: &CellChunk, cell_hashes: &[IdHash], spec: &CooSpec<'_>) -> Option<Expanded>
+fn by_value<G>(chunk: &CsrChunk, cell_hashes: &[IdHash], spec: &CooSpec<'_>) -> Option<Expanded>
 where
     G: ArrowPrimitiveType<Native: IdColumn>,
 {
@@ -65,7 +65,7 @@ where
 
 /// All columns but that of the cells.
 fn block_by_block<G, V>(
-    chunk: &CellChunk,
+    chunk: &CsrChunk,
     cell_hashes: &[IdHash],
     spec: &CooSpec<'_>,
 ) -> Option<Expanded>
@@ -74,8 +74,8 @@ where
     V: ArrowPrimitiveType<Native: Column>,
 {
     let ends = &chunk.indptr;
-    let mut genes: Vec<G::Native> = Vec::with_capacity(chunk.genes.len());
-    let mut values: Vec<V::Native> = Vec::with_capacity(chunk.values.len());
+    let mut genes: Vec<G::Native> = Vec::with_capacity(chunk.indices.len());
+    let mut values: Vec<V::Native> = Vec::with_capacity(chunk.data.len());
     let mut stats = Vec::with_capacity(cell_hashes.len());
     let mut digest = Digest::default();
     let (mut fractions, mut all_contents) = (0, Vec::new());
@@ -86,8 +86,8 @@ where
             last += 1;
         }
         let block = ends[first]..ends[last];
-        let exist = G::Native::genes(&chunk.genes, block.clone(), spec.genes, &mut genes);
-        let seen = V::Native::values(&chunk.values, block, &mut values);
+        let exist = G::Native::genes(&chunk.indices, block.clone(), spec.genes, &mut genes);
+        let seen = V::Native::values(&chunk.data, block, &mut values);
         if !exist || !seen.exact || seen.zeros {
             return None;
         }
@@ -140,13 +140,13 @@ fn column<T: ArrowPrimitiveType>(values: Vec<T::Native>) -> ArrayRef {
 }
 
 /// Each cell's identifier as often as it has rows.
-fn cell_column<T: ArrowPrimitiveType>(chunk: &CellChunk, spec: &CooSpec<'_>) -> ArrayRef
+fn cell_column<T: ArrowPrimitiveType>(chunk: &CsrChunk, spec: &CooSpec<'_>) -> ArrayRef
 where
     u64: Narrow<T::Native>,
 {
     let rows = chunk.indptr.last().copied().unwrap_or(0);
     let mut ids = Vec::with_capacity(rows);
-    let first = spec.first_cell + chunk.cells.start;
+    let first = spec.first_cell + chunk.rows.start;
     for (cell, row) in (first..).zip(chunk.indptr.windows(2)) {
         let (id, fits) = Narrow::<T::Native>::narrow(cell);
         debug_assert!(fits, "the plan counts cells before it chooses this type");
@@ -184,18 +184,18 @@ mod tests {
     }
 
     /// Cells with so many entries each, from the first gene on.
-    fn chunk(first: u64, sizes: &[usize]) -> CellChunk {
+    fn chunk(first: u64, sizes: &[usize]) -> CsrChunk {
         let (mut indptr, mut genes, mut values) = (vec![0], Vec::new(), Vec::new());
         for (&size, cell) in sizes.iter().zip(first..) {
             genes.extend(0..i32::try_from(size).unwrap());
             values.extend((0..size).map(|gene| ((gene as u64 + cell) % 7 + 1) as f32));
             indptr.push(genes.len());
         }
-        CellChunk {
-            cells: first..first + sizes.len() as u64,
+        CsrChunk {
+            rows: first..first + sizes.len() as u64,
             indptr,
-            genes: Numbers::Int32(genes),
-            values: Numbers::Float32(values),
+            indices: Numbers::Int32(genes),
+            data: Numbers::Float32(values),
             strays: 0,
         }
     }
@@ -233,7 +233,7 @@ mod tests {
         let wrong = |gene: Option<i32>, value: Option<f32>| {
             let mut chunk = chunk(0, &sizes);
             let (Numbers::Int32(genes), Numbers::Float32(values)) =
-                (&mut chunk.genes, &mut chunk.values)
+                (&mut chunk.indices, &mut chunk.data)
             else {
                 unreachable!("made so")
             };

@@ -23,7 +23,7 @@ pub struct LayersBatch {
     pub values: Vec<ArrayRef>,
     /// Rows of each cell.
     pub counts: Vec<u32>,
-    /// Rows of each layer as they were given: what was tidied, its entries and its digest.
+    /// Rows of each layer as they were given: what was canonicalized, its entries and its digest.
     pub layers: Vec<CooBatch>,
 }
 
@@ -112,11 +112,11 @@ fn joined(mut batches: Vec<CooBatch>) -> Result<CooBatch, ArrowError> {
         contents: Vec::new(),
         fractions: batches.iter().map(|batch| batch.fractions).sum(),
         entries: batches.iter().map(|batch| batch.entries).sum(),
-        tidied: Default::default(),
+        canonicalized: Default::default(),
         digest: Default::default(),
     };
     for batch in &batches {
-        all.tidied.add(&batch.tidied);
+        all.canonicalized.add(&batch.canonicalized);
         all.digest.add(batch.digest);
     }
     Ok(all)
@@ -214,7 +214,7 @@ mod tests {
             contents: Vec::new(),
             fractions: 0,
             entries: values.len() as u64,
-            tidied: Default::default(),
+            canonicalized: Default::default(),
             digest: Default::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! From chunks as they were read to rows of the expression table and the table of layers: checked,
-//! tidied, narrowed, digested.
+//! canonicalized, narrowed, digested.
 
+mod canonical;
 mod columns;
 mod contents;
 mod coo;
@@ -12,8 +13,8 @@ mod narrow;
 mod spec;
 mod stats;
 mod sum;
-mod tidy;
 
+pub use canonical::Canonicalized;
 pub use columns::ColumnMap;
 pub use contents::{GeneIdentity, LEAST_COUNTS, NO_CONTENTS, contents_of_entries};
 pub use coo::CooBatch;
@@ -22,4 +23,3 @@ pub use error::ChunkError;
 pub use layers::LayersBatch;
 pub use spec::{ColumnHashes, CooSpec};
 pub use stats::ValueStats;
-pub use tidy::Tidied;

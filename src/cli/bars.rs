@@ -161,7 +161,7 @@ impl Bars {
             }
             Event::Verified { entries } => self.add(entries),
             Event::StartedOver { entries } => self.restart(entries),
-            Event::Turned { matrix, entries } => {
+            Event::Transposed { matrix, entries } => {
                 let phase = format!("turning {matrix}");
                 self.bar.set_message(phase.clone());
                 self.enter(&phase);

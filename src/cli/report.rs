@@ -171,20 +171,20 @@ impl<'a> Report<'a> {
             if let Some(genes) = joined_genes(source) {
                 line("genes", genes);
             }
-            let tidied = &source.tidied;
+            let canonicalized = &source.canonicalized;
             let notes = [
-                (tidied.zeros, "stored zeros were dropped"),
+                (canonicalized.zeros, "stored zeros were dropped"),
                 (
-                    tidied.merged,
+                    canonicalized.merged,
                     "duplicate entries were added to another of the same cell and gene",
                 ),
                 (
-                    tidied.sorted_cells,
+                    canonicalized.sorted_cells,
                     "cells had their genes out of order and were sorted",
                 ),
             ];
             for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
-                line("tidied", format!("{} {what}", HumanCount(count)));
+                line("canonicalized", format!("{} {what}", HumanCount(count)));
             }
             for (repeats, what) in [
                 (&source.repeated_cells, "cells"),
@@ -243,7 +243,7 @@ fn joined_genes(source: &SourceNote) -> Option<String> {
     let shared = HumanCount(join.shared);
     let mut text = format!("{}: {shared} of {all} are shared", source.source_file);
     if join.dropped > 0 {
-        let values = HumanCount(source.tidied.dropped);
+        let values = HumanCount(source.canonicalized.dropped);
         text += &format!(
             "; {} are left out with their {values} values",
             HumanCount(join.dropped)

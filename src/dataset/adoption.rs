@@ -68,8 +68,8 @@ impl Identifiers {
     /// Those of the rows, and of the columns, of the matrices of a table.
     pub fn of_table(&self, table: TableName) -> [&[IdHash]; 2] {
         match table {
-            TableName::CellPairs => [&self.cells, &self.cells],
-            TableName::GenePairs => [&self.genes, &self.genes],
+            TableName::Obsp => [&self.cells, &self.cells],
+            TableName::Varp => [&self.genes, &self.genes],
             _ => [&self.cells, &self.genes],
         }
     }
@@ -80,8 +80,8 @@ impl DatasetConfig {
     pub(crate) fn digest_key(&self, table: TableName, column: &str) -> String {
         let part = match table {
             TableName::Layers => Part::Layers,
-            TableName::CellPairs => Part::Obsp,
-            TableName::GenePairs => Part::Varp,
+            TableName::Obsp => Part::Obsp,
+            TableName::Varp => Part::Varp,
             _ => return "expression".into(),
         };
         let mut notes = self.column_notes.iter();

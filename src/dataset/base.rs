@@ -122,10 +122,10 @@ impl Dataset {
             ..base
         };
         let (layers, layer_ids) = matrices(TableName::Layers, Part::Layers)?;
-        let (obsp, pair_ids) = matrices(TableName::CellPairs, Part::Obsp)?;
+        let (obsp, pair_ids) = matrices(TableName::Obsp, Part::Obsp)?;
         if pair_ids.is_some_and(|ids| ids != [IdType::UInt32; 2]) {
             let why = "its identifiers are not uint32".to_string();
-            return Err(self.cannot_continue(TableName::CellPairs, why));
+            return Err(self.cannot_continue(TableName::Obsp, why));
         }
         let var = columns(&genes_schema, &OF_GENES, Part::Var, self);
         let obs = columns(&cells_schema, &OF_CELLS, Part::Obs, self);
@@ -203,7 +203,7 @@ impl Dataset {
             (TableName::Cells, &[Part::Obs, Part::Obsm][..]),
             (TableName::Genes, &[Part::Var, Part::Varm]),
             (TableName::Layers, &[Part::Layers]),
-            (TableName::CellPairs, &[Part::Obsp]),
+            (TableName::Obsp, &[Part::Obsp]),
         ] {
             for column in self.config().columns_of_others(table) {
                 for &part in parts {

@@ -84,8 +84,8 @@ impl DatasetConfig {
             TableName::Cells => [self.obs.as_ref(), self.obsm.as_ref()],
             TableName::Genes => [self.var.as_ref(), self.varm.as_ref()],
             TableName::Layers => [self.layers.as_ref(), None],
-            TableName::CellPairs => [self.obsp.as_ref(), None],
-            TableName::GenePairs => [self.varp.as_ref(), None],
+            TableName::Obsp => [self.obsp.as_ref(), None],
+            TableName::Varp => [self.varp.as_ref(), None],
         };
         let listed = listed.into_iter().flatten().flat_map(|keys| &keys.mutable);
         let own = table.own_columns();
@@ -102,8 +102,8 @@ impl DatasetConfig {
             (TableName::Genes, None) => &mut self.var,
             (TableName::Genes, Some(_)) => &mut self.varm,
             (TableName::Layers, _) => &mut self.layers,
-            (TableName::CellPairs, _) => &mut self.obsp,
-            (TableName::GenePairs, _) => &mut self.varp,
+            (TableName::Obsp, _) => &mut self.obsp,
+            (TableName::Varp, _) => &mut self.varp,
         })
     }
 
@@ -112,8 +112,8 @@ impl DatasetConfig {
         let [cells, genes] = self.array_shape;
         for column in columns {
             let dimension = match table {
-                TableName::CellPairs => Some(cells),
-                TableName::GenePairs => Some(genes),
+                TableName::Obsp => Some(cells),
+                TableName::Varp => Some(genes),
                 _ => column.width,
             };
             if let Some(keys) = self.keys_mut(table, column.width) {

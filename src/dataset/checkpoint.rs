@@ -3,8 +3,8 @@
 use lance_table::format::Fragment;
 use serde::{Deserialize, Serialize};
 
-use super::{Adoption, Census, DatasetConfig, Writer};
-use crate::chunk::{Digest, Tidied, ValueStats};
+use super::{Adoption, DatasetConfig, Recounted, Writer};
+use crate::chunk::{Canonicalized, Digest, ValueStats};
 use crate::plan::{JobId, Plan, ShardTable};
 use crate::survey::{Scale, ScaleKind, ValueType, WrittenValues};
 
@@ -20,7 +20,8 @@ pub struct Checkpoint {
     /// What the rows of the dataset that is appended to were found to be, where its config does
     /// not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub census: Option<Census>,
+    #[serde(rename = "census")]
+    pub recounted: Option<Recounted>,
     /// Inputs whose entries were found not to be sorted by cell, by their position in the plan. Whoever
     /// goes on must know: in a part of the rows alone it might not show.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -93,7 +94,8 @@ pub struct MatrixRecord {
     /// The scale of values of which the survey did not tell, by a sample of the rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
-    pub tidied: Tidied,
+    #[serde(rename = "tidied")]
+    pub canonicalized: Canonicalized,
     pub digest: Digest,
 }
 
@@ -106,7 +108,7 @@ impl MatrixRecord {
             stats: ValueStats::default(),
             fractions: 0,
             scale: None,
-            tidied: Tidied::default(),
+            canonicalized: Canonicalized::default(),
             digest: Digest::default(),
         }
     }
@@ -120,7 +122,7 @@ impl MatrixRecord {
             (Some(scale), Some(later)) => Some(scale.with(later)),
             (scale, later) => scale.or(later),
         };
-        self.tidied.add(&later.tidied);
+        self.canonicalized.add(&later.canonicalized);
         self.digest.add(later.digest);
     }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::{CategoryList, CellHashes, CensusRange};
-use crate::chunk::{Digest, Tidied, ValueStats};
+use super::{CategoryList, CellHashes, RecountedRange};
+use crate::chunk::{Canonicalized, Digest, ValueStats};
 use crate::plan::{GeneJoin, GeneKey, IdVersions, JobId};
 use crate::source::{MatrixName, Note, OpenOptions, Part};
 use crate::survey::{Fingerprint, Repeats, Scale};
@@ -290,7 +290,8 @@ pub struct SourceNote {
     /// Entries as stored in the input, and rows that were written for them.
     pub entries: u64,
     pub rows: u64,
-    pub tidied: Tidied,
+    #[serde(rename = "tidied")]
+    pub canonicalized: Canonicalized,
     /// The digest of each matrix; see [`matrix_key`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub digests: BTreeMap<String, Digest>,
@@ -312,7 +313,7 @@ pub struct SourceNote {
 
 impl SourceNote {
     /// Cells that another program wrote, as they were found.
-    pub fn of_another(range: &CensusRange) -> Self {
+    pub fn of_another(range: &RecountedRange) -> Self {
         SourceNote {
             job: None,
             path: PathBuf::from(&range.name),
@@ -325,7 +326,7 @@ impl SourceNote {
             gene_join: None,
             entries: range.rows,
             rows: range.rows,
-            tidied: Tidied::default(),
+            canonicalized: Canonicalized::default(),
             digests: BTreeMap::from([("expression".to_string(), range.digest)]),
             layers: Vec::new(),
             converted: Vec::new(),
@@ -349,7 +350,8 @@ pub struct LayerNote {
     pub r#type: String,
     pub entries: u64,
     pub rows: u64,
-    pub tidied: Tidied,
+    #[serde(rename = "tidied")]
+    pub canonicalized: Canonicalized,
     /// The scale of a layer's values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
@@ -358,7 +360,7 @@ pub struct LayerNote {
 /// The key of a matrix's digest: `expression`, `layers/NAME`, `obsp/NAME`, `varp/NAME`.
 pub fn matrix_key(name: &MatrixName) -> String {
     match name {
-        MatrixName::Main => "expression".into(),
+        MatrixName::X => "expression".into(),
         MatrixName::Layer(key) => format!("layers/{key}"),
         MatrixName::Obsp(key) => format!("obsp/{key}"),
         MatrixName::Varp(key) => format!("varp/{key}"),

@@ -8,7 +8,6 @@ mod believed;
 mod category_list;
 mod cell_hashes;
 mod cell_ids;
-mod census;
 mod changes;
 mod checkpoint;
 mod compared;
@@ -21,6 +20,7 @@ mod info;
 mod open;
 mod order;
 mod recount;
+mod recounted;
 mod scales;
 mod tally;
 
@@ -32,8 +32,6 @@ pub(crate) use cell_hashes::{
     CellHashWriter, IdHasher, contents_file, hash_of_file, remove_unnamed_hashes, unnamed_hashes,
 };
 pub(crate) use cell_ids::CellIds;
-pub use census::{Census, CensusRange, UNNAMED};
-pub(crate) use census::{Starts, gene_hashes};
 pub use changes::{AddedColumn, Known, TableChange};
 pub use checkpoint::{Checkpoint, CountsFile, MatrixRecord, PartRecord, ShardRecord, Status};
 pub use config::{
@@ -47,4 +45,6 @@ pub(crate) use hash_file::{HashFile, HashFileWriter, read_hashes};
 pub use info::{Info, Progress, TableInfo};
 pub use open::Dataset;
 pub(crate) use open::read_config;
+pub use recounted::{Recounted, RecountedRange, UNNAMED};
+pub(crate) use recounted::{Starts, gene_hashes};
 pub(crate) use tally::value_columns;

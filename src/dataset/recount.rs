@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use arrow::datatypes::Schema;
 
 use super::adoption::Identifiers;
-use super::census::CellList;
 use super::order::FrameOrder;
+use super::recounted::CellList;
 use super::tally::{Counting, value_columns};
-use super::{Adoption, Census, Dataset, DatasetError, SourceNote, UNS, hash_of_file};
+use super::{Adoption, Dataset, DatasetError, Recounted, SourceNote, UNS, hash_of_file};
 use crate::plan::KnownValues;
 use crate::table::TableName;
 
@@ -23,7 +23,7 @@ impl Adoption {
     pub async fn recount(
         now: &Dataset,
         known: KnownValues,
-    ) -> Result<(Self, Census), DatasetError> {
+    ) -> Result<(Self, Recounted), DatasetError> {
         let mut unordered = BTreeSet::new();
         let mut shape = now.config().array_shape;
         for (name, length) in [TableName::Cells, TableName::Genes]
@@ -59,11 +59,11 @@ impl Adoption {
         let of_sources = config.sources.iter().map(|source| source.first_cell);
         let of_ranges = cells.ranges.iter().map(|range| range.first_cell);
         let first_cells: Vec<u64> = of_sources.chain(of_ranges).collect();
-        let mut census = Census {
+        let mut recounted = Recounted {
             ranges: cells.ranges.clone(),
             wrong_starts: 0,
             names_sources: cells.names_sources,
-            ..Census::default()
+            ..Recounted::default()
         };
         let mut different = Vec::new();
         for name in now.tables() {
@@ -91,13 +91,13 @@ impl Adoption {
                 unordered.insert(name);
             }
             if of_expression {
-                census.stats = tally.stats;
-                census.wrong_starts = match cells.starts.is_empty() {
+                recounted.stats = tally.stats;
+                recounted.wrong_starts = match cells.starts.is_empty() {
                     true => shape[0],
                     false => tally.wrong_starts,
                 };
                 let new = tally.sources.iter().skip(config.sources.len());
-                for (range, found) in census.ranges.iter_mut().zip(new) {
+                for (range, found) in recounted.ranges.iter_mut().zip(new) {
                     range.rows = found.rows;
                     range.digest = found.digests[0];
                 }
@@ -128,7 +128,7 @@ impl Adoption {
             unordered,
             changes: Vec::new(),
         };
-        Ok((adoption, census))
+        Ok((adoption, recounted))
     }
 }
 

@@ -165,7 +165,7 @@ impl Counting<'_> {
                     .add(&ValueStats::of_values(&values[range.clone()]));
             }
             let source = match self.table {
-                TableName::GenePairs => 0,
+                TableName::Varp => 0,
                 _ => {
                     let cell = u64::from(run[0]);
                     let after = self.sources.partition_point(|&first| first <= cell);

@@ -59,7 +59,7 @@ const BEFORE: &str = "before.json";
 /// ```
 #[derive(Debug)]
 pub struct Appendable {
-    /// An append that is not finished, or not tidied up, and the dataset as it was before it. The
+    /// An append that is not finished, or not cleaned up, and the dataset as it was before it. The
     /// same append is the one whose plan, made for that state, is the same.
     pub earlier: Option<(JobId, Dataset)>,
     /// The dataset as it is, with what other programs have done to it.
@@ -95,7 +95,7 @@ impl Appendable {
             None => runtime.block_on(described.changes())?,
         };
         let now = runtime.block_on(described.with_changes(&changes))?;
-        let earlier = Self::untidied(path, described.config())?;
+        let earlier = Self::uncleaned(path, described.config())?;
         Ok(Appendable {
             earlier,
             now,
@@ -142,7 +142,7 @@ impl Appendable {
     }
 
     /// The last job, if its folder is still there.
-    fn untidied(
+    fn uncleaned(
         path: &Path,
         config: &DatasetConfig,
     ) -> Result<Option<(JobId, Dataset)>, IngestError> {
@@ -223,7 +223,7 @@ impl Target {
         if recorded.jobs.last() == Some(&job) && target.job_folder().is_dir() {
             return Ok((target, Found::Complete(Box::new(recorded))));
         }
-        target.tidy_after_others(&recorded, runtime)?;
+        target.clean_up_after_others(&recorded, runtime)?;
         if base.known == KnownValues::Keep && now.config().array_shape[0] != base.cells {
             return Err(moved());
         }
@@ -236,8 +236,8 @@ impl Target {
         Ok((target, Found::Nothing))
     }
 
-    /// Removes what other jobs did not come to tidy up: none of them is alive.
-    fn tidy_after_others(
+    /// Removes what other jobs did not come to clean up: none of them is alive.
+    fn clean_up_after_others(
         &self,
         config: &DatasetConfig,
         runtime: &tokio::runtime::Runtime,

@@ -13,7 +13,7 @@ use super::IngestError;
 use super::frame_writer::FrameWriter;
 use super::tables::{Lies, TargetTable};
 use super::target::Target;
-use crate::dataset::{Census, Dataset, Starts};
+use crate::dataset::{Dataset, Recounted, Starts};
 use crate::plan::JobId;
 use crate::table::{FragmentWriter, RowReader, RowsWriter, TableError, TableName};
 
@@ -74,7 +74,7 @@ fn runs(cells: &ArrayRef) -> Result<Vec<u32>, ArrowError> {
 /// another program left out or wrong put right.
 pub(super) async fn frame(
     target: &Target,
-    census: Option<&Census>,
+    recounted: Option<&Recounted>,
     name: TableName,
     table: &TargetTable,
     version: u64,
@@ -83,9 +83,11 @@ pub(super) async fn frame(
 ) -> Result<(), IngestError> {
     let path = table.folder.path();
     let before = table.folder.at(version).await?;
-    let census = census.filter(|_| name == TableName::Cells);
-    let mut repairs = match (census, target.before()) {
-        (Some(census), Some(dataset)) => Some(Repairs::begin(census, dataset, entries).await?),
+    let recounted = recounted.filter(|_| name == TableName::Cells);
+    let mut repairs = match (recounted, target.before()) {
+        (Some(recounted), Some(dataset)) => {
+            Some(Repairs::begin(recounted, dataset, entries).await?)
+        }
         _ => None,
     };
     let mut rows = match table.lies {
@@ -105,7 +107,7 @@ pub(super) async fn frame(
 
 /// Puts right what other programs left in the table of cells, from its first row on.
 struct Repairs<'a> {
-    census: &'a Census,
+    recounted: &'a Recounted,
     /// Where cells begin, if that is to be put right.
     starts: Option<Starts>,
     next_cell: u64,
@@ -113,16 +115,16 @@ struct Repairs<'a> {
 
 impl<'a> Repairs<'a> {
     async fn begin(
-        census: &'a Census,
+        recounted: &'a Recounted,
         dataset: &Dataset,
         entries: Lies,
     ) -> Result<Self, IngestError> {
-        let starts = match census.wrong_starts {
+        let starts = match recounted.wrong_starts {
             0 => None,
             _ => Some(Starts::of(dataset, entries == Lies::InOrder).await?),
         };
         Ok(Repairs {
-            census,
+            recounted,
             starts,
             next_cell: 0,
         })
@@ -137,8 +139,8 @@ impl<'a> Repairs<'a> {
         let cells = self.next_cell..self.next_cell + rows;
         self.next_cell = cells.end;
         let mut batch = batch.clone();
-        if !self.census.names_sources {
-            let names = cells.map(|cell| self.census.source_of(cell));
+        if !self.recounted.names_sources {
+            let names = cells.map(|cell| self.recounted.source_of(cell));
             let names: ArrayRef = Arc::new(StringArray::from_iter_values(names));
             batch = with_column(&batch, "source_file", names).map_err(arrow_at(path))?;
         }

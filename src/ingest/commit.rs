@@ -126,8 +126,8 @@ impl Commit<'_> {
             TableName::Expression => ("before-expression-commit", "after-expression-commit"),
             TableName::Layers => ("before-layers-commit", "after-layers-commit"),
             TableName::Genes => ("before-genes-commit", "after-genes-commit"),
-            TableName::GenePairs => ("before-gene-pairs-commit", "after-gene-pairs-commit"),
-            TableName::CellPairs => ("before-cell-pairs-commit", "after-cell-pairs-commit"),
+            TableName::Varp => ("before-gene-pairs-commit", "after-gene-pairs-commit"),
+            TableName::Obsp => ("before-cell-pairs-commit", "after-cell-pairs-commit"),
             TableName::Cells => ("before-cells-commit", "after-cells-commit"),
         };
         // A commit that was killed may have landed.

@@ -32,9 +32,9 @@ pub(super) fn identities(
     let columns = &source.description().var;
     let place = columns.iter().position(|column| column.name == STABLE_IDS);
     let mut all = Vec::new();
-    let mut blocks = RowBlocks::new(0..source.description().genes, columns.len());
+    let mut blocks = RowBlocks::new(0..source.description().n_vars, columns.len());
     while let Some(rows) = blocks.next() {
-        let names = source.gene_ids(rows.clone())?;
+        let names = source.var_names(rows.clone())?;
         blocks.held(names.values().len() as u64);
         let stable = match place {
             Some(place) => {

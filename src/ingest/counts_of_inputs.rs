@@ -108,7 +108,7 @@ fn read(
         path: input.path.clone(),
         matrix: input.main.object.clone(),
         first_cell: 0,
-        genes: description.genes,
+        genes: description.n_vars,
         columns: ColumnMap::from(&map),
         dataset_genes: plan.genes,
         cell_type: IdType::UInt32,
@@ -122,12 +122,12 @@ fn read(
         bytes: CHUNK,
         cells: u64::MAX,
     };
-    for chunk in source.chunks(&input.main.name, 0..description.cells, budget)? {
+    for chunk in source.chunks(&input.main.name, 0..description.n_obs, budget)? {
         let chunk = chunk?.read()?;
         // Names take no part.
         let names = vec![IdHash::of(""); chunk.indptr.len() - 1];
         let batch = CooBatch::new(&chunk, &names, &spec)?;
-        let first = input.cells.start + chunk.cells.start;
+        let first = input.cells.start + chunk.rows.start;
         let mut new = new.lock().unwrap_or_else(PoisonError::into_inner);
         new.add(first, &mut batch.contents.iter().copied());
     }

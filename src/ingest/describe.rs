@@ -6,10 +6,10 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int32Type;
 
 use super::IngestError;
-use crate::chunk::{Digest, Tidied};
+use crate::chunk::{Canonicalized, Digest};
 use crate::dataset::{
-    CategoryList, CellHashes, CensusRange, Checkpoint, ColumnDtype, ColumnNote, DatasetConfig,
-    Keys, LayerNote, MatrixRecord, Metadata, MultiFile, SourceFile, SourceNote, ValueNote, Writer,
+    CategoryList, CellHashes, Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote,
+    MatrixRecord, Metadata, MultiFile, RecountedRange, SourceFile, SourceNote, ValueNote, Writer,
     matrix_key, timestamp,
 };
 use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table, not_counts};
@@ -37,9 +37,9 @@ pub(super) fn describe(
 ) -> Result<DatasetConfig, IngestError> {
     let plan = &checkpoint.plan;
     let old = before.cloned().unwrap_or_default();
-    let census = checkpoint.census.as_ref();
-    let mut stats = match census {
-        Some(census) => census.stats,
+    let recounted = checkpoint.recounted.as_ref();
+    let mut stats = match recounted {
+        Some(recounted) => recounted.stats,
         None => old.sums.unwrap_or_default(),
     };
     for record in checkpoint.records(ShardTable::Expression) {
@@ -47,7 +47,7 @@ pub(super) fn describe(
             stats.add(&matrix.stats);
         }
     }
-    let others = census.map_or(&[][..], |census| &census.ranges);
+    let others = recounted.map_or(&[][..], |recounted| &recounted.ranges);
     let planned = plan.inputs.iter().enumerate();
     let totals = ShardTable::ALL.map(|table| checkpoint.totals(table));
     let sources = planned.map(|(number, input)| {
@@ -155,7 +155,7 @@ pub(super) fn describe(
 }
 
 /// The files that the dataset was made of, in the form of the reference.
-fn files(old: Option<MultiFile>, others: &[CensusRange], plan: &Plan) -> MultiFile {
+fn files(old: Option<MultiFile>, others: &[RecountedRange], plan: &Plan) -> MultiFile {
     let mut files = old.map_or_else(Vec::new, |old| old.source_files);
     // The reference leaves out those of datasets that it made of one file.
     let listed = files.iter().map(|file| file.n_cells).sum::<u64>();
@@ -201,7 +201,7 @@ fn source_note(
         gene_join: plan.is_joined().then(|| input.gene_join.clone()),
         entries: 0,
         rows: 0,
-        tidied: Tidied::default(),
+        canonicalized: Canonicalized::default(),
         digests: BTreeMap::new(),
         layers: Vec::new(),
         converted: input.converted.clone(),
@@ -217,25 +217,25 @@ fn source_note(
             if !matrix.is_readable() {
                 continue;
             }
-            if total.tidied.strays > 0 {
+            if total.canonicalized.strays > 0 {
                 note.left_out.push(Note::new(
                     &matrix.object,
                     format!(
                         "{} entries whose joinid obs or var does not have",
-                        total.tidied.strays
+                        total.canonicalized.strays
                     ),
                 ));
                 note.warnings.push(format!(
                     "{} entries of {} have a joinid that obs or var does not have, and were left out, as \
                      axis_query does: a delete left them behind, or a part of obs or var is missing",
-                    total.tidied.strays, matrix.object
+                    total.canonicalized.strays, matrix.object
                 ));
             }
             note.digests.insert(matrix_key(&matrix.name), total.digest);
             if table == ShardTable::Expression {
                 note.entries = total.entries;
                 note.rows = total.stats.rows;
-                note.tidied = total.tidied;
+                note.canonicalized = total.canonicalized;
                 note.scale = input.scale.map(|scale| total.rechecked(scale));
             } else {
                 let planned = match table {
@@ -248,7 +248,7 @@ fn source_note(
                     r#type: total.value_type.to_string(),
                     entries: total.entries,
                     rows: total.stats.rows,
-                    tidied: total.tidied,
+                    canonicalized: total.canonicalized,
                     scale: planned.map(|scale| total.rechecked(*scale)),
                 });
             }

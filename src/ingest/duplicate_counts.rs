@@ -175,7 +175,7 @@ impl Compared<'_> {
     ) -> Result<Vec<DuplicateCounts>, IngestError> {
         let name = |input: usize, cell: u64| -> Result<String, IngestError> {
             let own = cell - self.plan.inputs[input].cells.start;
-            let ids = inputs.get(input)?.cell_ids(own..own + 1)?;
+            let ids = inputs.get(input)?.obs_names(own..own + 1)?;
             Ok(ids.value(0).to_string())
         };
         let mut all = Vec::new();

@@ -3,7 +3,7 @@
 use super::tables::{Lies, Tables};
 use super::target::Target;
 use super::{Appended, IngestError, Outcome};
-use crate::dataset::{Adoption, Census, DatasetConfig, remove_unnamed_hashes};
+use crate::dataset::{Adoption, DatasetConfig, Recounted, remove_unnamed_hashes};
 use crate::plan::Plan;
 use crate::store::remove_folder;
 use crate::table::TableName;
@@ -57,12 +57,12 @@ pub(super) fn summarise(
     })
 }
 
-/// What a plan appends; `tables` and `census` are known of a job that was not complete before.
+/// What a plan appends; `tables` and `recounted` are known of a job that was not complete before.
 pub(super) fn appended(
     plan: &Plan,
     dataset: &DatasetConfig,
     tables: Option<&Tables>,
-    census: Option<&Census>,
+    recounted: Option<&Recounted>,
     adoption: Option<&Adoption>,
 ) -> Option<Appended> {
     let base = plan.base.as_ref()?;
@@ -74,14 +74,14 @@ pub(super) fn appended(
             repaired.push(format!("the order of the rows of {}", name.key()));
         }
     }
-    if let Some(census) = census {
-        if census.wrong_starts > 0 {
-            let wrong = census.wrong_starts;
+    if let Some(recounted) = recounted {
+        if recounted.wrong_starts > 0 {
+            let wrong = recounted.wrong_starts;
             repaired.push(format!(
                 "cell_start_index, which was wrong for {wrong} cells"
             ));
         }
-        if !census.names_sources {
+        if !recounted.names_sources {
             repaired.push("source_file, which was missing".into());
         }
     }
@@ -96,7 +96,7 @@ pub(super) fn appended(
 }
 
 /// Removes what the complete dataset does not need.
-pub(super) fn tidy_up(
+pub(super) fn clean_up(
     mut target: Target,
     outcome: Outcome,
     runtime: &tokio::runtime::Runtime,

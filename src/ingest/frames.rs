@@ -60,12 +60,12 @@ impl Commit<'_> {
         for described in &self.genes.described {
             let source = self.inputs.get(described.input)?;
             let values = width(plan.var.len(), &plan.varm);
-            let mut blocks = RowBlocks::new(0..source.description().genes, values);
+            let mut blocks = RowBlocks::new(0..source.description().n_vars, values);
             let read = |rows: Range<u64>| -> Result<_, IngestError> {
                 Ok(GeneRows {
                     var: planned_columns(&source.var(rows.clone())?, &plan.var)
                         .map_err(|e| self.arrow(TableName::Genes, e))?,
-                    gene_ids: source.gene_ids(rows.clone())?,
+                    gene_ids: source.var_names(rows.clone())?,
                     ids: 0..(rows.end - rows.start) as i64,
                     varm: self.embeddings(&*source, Axis::Genes, &plan.varm, &rows)?,
                 })
@@ -111,7 +111,7 @@ impl Commit<'_> {
                     let obs = planned_columns(&source.obs(rows.clone())?, &plan.obs);
                     Ok((
                         obs.map_err(|e| self.arrow(TableName::Cells, e))?,
-                        source.cell_ids(rows.clone())?,
+                        source.obs_names(rows.clone())?,
                         self.embeddings(&*source, Axis::Cells, &plan.obsm, &rows)?,
                     ))
                 };
@@ -156,11 +156,11 @@ impl Commit<'_> {
     ) -> Result<FrameWriter<'s>, IngestError> {
         let mut writer = FrameWriter::new(table, &self.checkpoint.job);
         if let Some(replaced) = table.replaced() {
-            let census = self.checkpoint.census.as_ref();
+            let recounted = self.checkpoint.recounted.as_ref();
             let expression = self.tables.get(&TableName::Expression);
             let entries = expression.map_or(Lies::InOrder, |expression| expression.lies);
             let into = &mut writer;
-            base_rows::frame(self.target, census, name, table, replaced, entries, into).await?;
+            base_rows::frame(self.target, recounted, name, table, replaced, entries, into).await?;
         }
         Ok(writer)
     }

@@ -151,8 +151,8 @@ impl<'a> DatasetGenes<'a> {
 
 fn hashes(source: &dyn CellSource, genes: &Genes) -> Result<Vec<IdHash>, PlanError> {
     let mut all = Vec::new();
-    let mut blocks = RowBlocks::new(0..source.description().genes, 1);
-    while let Some((_, ids)) = blocks.read(|rows| source.gene_ids(rows))? {
+    let mut blocks = RowBlocks::new(0..source.description().n_vars, 1);
+    while let Some((_, ids)) = blocks.read(|rows| source.var_names(rows))? {
         blocks.held(ids.values().len() as u64);
         all.extend(IdHash::of_all(&ids));
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::IngestError;
 use super::commit::Commit;
 use super::contents::{self, ContentsBefore};
-use super::finished::{Finished, appended, summarise, tidy_up};
+use super::finished::{Finished, appended, clean_up, summarise};
 use super::genes::DatasetGenes;
 use super::resumed::resume;
 use super::shards::{ShardRun, affordable_threads};
@@ -125,7 +125,7 @@ impl Job {
             Found::Complete(dataset) => {
                 let appended = appended(&plan, &dataset, None, None, None);
                 let outcome = summarise(&target, *dataset, &plan, appended, 0, &runtime)?;
-                return tidy_up(target, outcome, &runtime);
+                return clean_up(target, outcome, &runtime);
             }
             Found::Unfinished(earlier) => resume(*earlier, &plan, &target)?,
             Found::Nothing => Checkpoint {
@@ -134,7 +134,7 @@ impl Job {
                 started: timestamp(),
                 writer: Writer::this(),
                 plan,
-                census: None,
+                recounted: None,
                 unsorted: inputs.unsorted(),
                 adoption: None,
                 shards: Vec::new(),
@@ -145,7 +145,7 @@ impl Job {
             .filter(|number| *number < inputs.len())
             .for_each(|number| inputs.assume_unsorted(number));
         let resumed = checkpoint.shards.len() as u64;
-        if checkpoint.adoption.is_none() && checkpoint.census.is_none() {
+        if checkpoint.adoption.is_none() && checkpoint.recounted.is_none() {
             adopt(&mut target, &mut checkpoint, &runtime)?;
         }
         let before = target.before();
@@ -218,11 +218,11 @@ impl Job {
             result => result?,
         };
         target.put_in_place()?;
-        let (plan, census) = (&checkpoint.plan, checkpoint.census.as_ref());
+        let (plan, recounted) = (&checkpoint.plan, checkpoint.recounted.as_ref());
         let adoption = checkpoint.adoption.as_deref();
-        let appended = appended(plan, &dataset, Some(&tables), census, adoption);
+        let appended = appended(plan, &dataset, Some(&tables), recounted, adoption);
         let outcome = summarise(&target, dataset, plan, appended, resumed, &runtime)?;
-        tidy_up(target, outcome, &runtime)
+        clean_up(target, outcome, &runtime)
     }
 }
 
@@ -236,8 +236,8 @@ fn adopt(
         return Ok(());
     };
     let adoption = if base.known == KnownValues::Accept || base.described == Described::Partly {
-        let (adoption, census) = runtime.block_on(Adoption::recount(now, base.known))?;
-        checkpoint.census = Some(census);
+        let (adoption, recounted) = runtime.block_on(Adoption::recount(now, base.known))?;
+        checkpoint.recounted = Some(recounted);
         adoption
     } else {
         let described = Dataset::open(target.folder())?;
@@ -421,7 +421,7 @@ fn write_and_widen(
 }
 
 /// Discards what was written of an input, because its matrix turned out not to lie in the order of its
-/// cells. The input knows that now, and will turn it; what was written of others stays.
+/// cells. The input knows that now, and will transpose it; what was written of others stays.
 fn start_over(
     run: &ShardRun<'_>,
     checkpoint: &mut Checkpoint,
@@ -433,7 +433,7 @@ fn start_over(
     checkpoint.shards.retain(|record| !concerned(record));
     checkpoint.unsorted.push(number);
     run.inputs.assume_unsorted(number);
-    // Turned once, it must stay so.
+    // Transposed once, it must stay so.
     run.inputs.keep(number)?;
     let input = &checkpoint.plan.inputs[number];
     tracing::info!(

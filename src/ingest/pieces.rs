@@ -36,12 +36,12 @@ pub(super) fn pieces<'a>(
         };
         return Ok(Box::new(chunks.map(|chunk| {
             chunk.map(|chunk| Piece {
-                rows: chunk.cells.clone(),
+                rows: chunk.rows.clone(),
                 matrices: vec![vec![chunk]],
             })
         })));
     }
-    let cutter = Cutter {
+    let pieces = SideBySide {
         source,
         matrices,
         rows,
@@ -51,11 +51,11 @@ pub(super) fn pieces<'a>(
             ..budget
         },
     };
-    Ok(Box::new(cutter))
+    Ok(Box::new(pieces))
 }
 
 /// Cuts several matrices at the same rows: where the first of them has used up its share.
-struct Cutter<'a> {
+struct SideBySide<'a> {
     source: &'a dyn CellSource,
     matrices: &'a [Matrix],
     /// Rows that are still to be cut.
@@ -63,7 +63,7 @@ struct Cutter<'a> {
     budget: ChunkBudget,
 }
 
-impl<'a> Cutter<'a> {
+impl<'a> SideBySide<'a> {
     fn chunks(
         &self,
         matrix: &MatrixName,
@@ -84,7 +84,7 @@ impl<'a> Cutter<'a> {
             // A chunk that ends later than another matrix's is cut anew below.
             let mut chunks = self.chunks(&matrix.name, end, self.budget)?;
             let chunk = chunks.next().transpose()?;
-            end = chunk.as_ref().map_or(end, |chunk| chunk.cells.end.min(end));
+            end = chunk.as_ref().map_or(end, |chunk| chunk.rows.end.min(end));
             first.push(chunk);
         }
         let mut matrices = Vec::with_capacity(first.len());
@@ -94,7 +94,7 @@ impl<'a> Cutter<'a> {
                     let rows = self.rows.start..end;
                     no_entries(rows, EVERYTHING).collect::<Result<_, _>>()?
                 }
-                Some(chunk) if chunk.cells.end == end => vec![chunk],
+                Some(chunk) if chunk.rows.end == end => vec![chunk],
                 _ => self
                     .chunks(&matrix.name, end, self.budget)?
                     .collect::<Result<_, _>>()?,
@@ -106,7 +106,7 @@ impl<'a> Cutter<'a> {
     }
 }
 
-impl<'a> Iterator for Cutter<'a> {
+impl<'a> Iterator for SideBySide<'a> {
     type Item = Result<Piece<'a>, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {

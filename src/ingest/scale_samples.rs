@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Float64Type, UInt32Type};
 
 use crate::chunk::CooBatch;
 use crate::plan::{Plan, ShardPart, ShardTable};
-use crate::source::{CellChunk, NumberType, Numbers, SampledRows};
+use crate::source::{CsrChunk, NumberType, Numbers, SampledRows};
 use crate::survey::{RowSample, Scale, ScaleKind, of_rows};
 
 /// Rows of a part that are kept, about.
@@ -33,7 +33,7 @@ impl ScaleSamples {
             let scale = match table {
                 ShardTable::Expression => input.scale.as_ref(),
                 ShardTable::Layers => input.layer_scales.get(place),
-                ShardTable::CellPairs | ShardTable::GenePairs => None,
+                ShardTable::Obsp | ShardTable::Varp => None,
             };
             scale.is_some_and(|scale| scale.kind == ScaleKind::Unknown)
         };
@@ -82,11 +82,11 @@ fn add_row(sample: &mut RowSample, batch: &CooBatch, start: usize, count: usize)
     let (Ok(genes), Ok(values)) = (genes, values) else {
         return;
     };
-    let chunk = CellChunk {
-        cells: 0..1,
+    let chunk = CsrChunk {
+        rows: 0..1,
         indptr: vec![0, count],
-        genes: Numbers::UInt32(genes.as_primitive::<UInt32Type>().values().to_vec()),
-        values: Numbers::Float64(values.as_primitive::<Float64Type>().values().to_vec()),
+        indices: Numbers::UInt32(genes.as_primitive::<UInt32Type>().values().to_vec()),
+        data: Numbers::Float64(values.as_primitive::<Float64Type>().values().to_vec()),
         strays: 0,
     };
     sample.add(SampledRows::Rows(&chunk), 0, None);

@@ -110,7 +110,7 @@ impl ShardWriter {
                 record.stats.add(stats);
             }
             record.fractions += batch.fractions;
-            record.tidied.add(&batch.tidied);
+            record.canonicalized.add(&batch.canonicalized);
             record.entries += batch.entries;
             record.digest.add(batch.digest);
         }

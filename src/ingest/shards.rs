@@ -61,9 +61,9 @@ struct OpenPart<'a> {
 }
 
 impl ShardRun<'_> {
-    /// Turns the matrices of missing shards that lie in the order of their columns, of the inputs
+    /// Transposes the matrices of missing shards that lie in the order of their columns, of the inputs
     /// that are open all the time.
-    pub fn turn_matrices(
+    pub fn transpose_matrices(
         &self,
         plan: &Plan,
         part: &ShardPart,
@@ -73,7 +73,7 @@ impl ShardRun<'_> {
         for matrix in plan.inputs[part.input].matrices(table) {
             let report = |entries| {
                 let matrix = &matrix.object;
-                self.progress.report(Event::Turned { matrix, entries });
+                self.progress.report(Event::Transposed { matrix, entries });
             };
             if matrix.is_readable() {
                 source.prepare(&matrix.name, &report)?;
@@ -112,13 +112,13 @@ impl ShardRun<'_> {
         let mut writer = Box::new(ShardWriter::begin(self.target, tables, plan, number)?);
         for part in &shard.parts {
             let source = self.inputs.get(part.input)?;
-            self.turn_matrices(plan, part, shard.table, &*source)?;
+            self.transpose_matrices(plan, part, shard.table, &*source)?;
             let cells = match shard.table {
-                ShardTable::CellPairs => {
+                ShardTable::Obsp => {
                     let mut cells = Vec::new();
-                    let mut blocks = RowBlocks::new(0..source.description().cells, 1);
+                    let mut blocks = RowBlocks::new(0..source.description().n_obs, 1);
                     while let Some(rows) = blocks.next() {
-                        let ids = source.cell_ids(rows)?;
+                        let ids = source.obs_names(rows)?;
                         blocks.held(ids.values().len() as u64);
                         cells.extend(IdHash::of_all(&ids));
                     }
@@ -234,8 +234,8 @@ impl ShardRun<'_> {
         let input = &plan.inputs[open.part.input];
         let matrices = input.matrices(table);
         let ids = match table {
-            ShardTable::GenePairs => open.source.gene_ids(piece.rows.clone())?,
-            _ => open.source.cell_ids(piece.rows.clone())?,
+            ShardTable::Varp => open.source.var_names(piece.rows.clone())?,
+            _ => open.source.obs_names(piece.rows.clone())?,
         };
         let row_hashes = IdHash::of_all(&ids);
         let description = open.source.description();
@@ -249,22 +249,22 @@ impl ShardRun<'_> {
         let (columns, genes, dataset_genes, column_hashes, first_row) = match table {
             ShardTable::Expression | ShardTable::Layers => (
                 ColumnMap::from(open.genes),
-                description.genes,
+                description.n_vars,
                 plan.genes,
                 ColumnHashes::from(&self.genes.hashes),
                 input.cells.start,
             ),
-            ShardTable::CellPairs if first_cell == 0 => {
-                (ColumnMap::Same, description.cells, plan.cells, own_cells, 0)
+            ShardTable::Obsp if first_cell == 0 => {
+                (ColumnMap::Same, description.n_obs, plan.cells, own_cells, 0)
             }
-            ShardTable::CellPairs => (
+            ShardTable::Obsp => (
                 ColumnMap::Shifted(first_cell),
-                description.cells,
+                description.n_obs,
                 plan.cells,
                 own_cells,
                 input.cells.start,
             ),
-            ShardTable::GenePairs => (
+            ShardTable::Varp => (
                 ColumnMap::Same,
                 plan.genes,
                 plan.genes,
@@ -295,7 +295,7 @@ impl ShardRun<'_> {
             let mut parts = Vec::with_capacity(chunks.len());
             for chunk in chunks {
                 let chunk = chunk.read()?;
-                let first = (chunk.cells.start - piece.rows.start) as usize;
+                let first = (chunk.rows.start - piece.rows.start) as usize;
                 let hashes = &row_hashes[first..first + chunk.indptr.len() - 1];
                 parts.push(CooBatch::new(&chunk, hashes, &spec)?);
             }

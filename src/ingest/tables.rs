@@ -67,7 +67,7 @@ impl TargetTable {
         name: TableName,
     ) -> Result<Self, IngestError> {
         let plan = &checkpoint.plan;
-        let census = checkpoint.census.as_ref();
+        let recounted = checkpoint.recounted.as_ref();
         let folder = target.table(name);
         // What the plan does not have stays as it is.
         let wanted = match TableName::of(plan).any(|of_plan| of_plan == name) {
@@ -87,7 +87,8 @@ impl TargetTable {
         };
         let table = folder.at(version).await?;
         let (layout, mut fit) = Layout::extended(folder.path(), &table, &wanted)?;
-        if name == TableName::Cells && census.is_some_and(|census| census.wrong_starts > 0) {
+        if name == TableName::Cells && recounted.is_some_and(|recounted| recounted.wrong_starts > 0)
+        {
             fit = Fit::Anew;
         }
         let adoption = checkpoint.adoption.as_deref();

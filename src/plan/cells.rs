@@ -21,7 +21,7 @@ impl<'a> Content<'a> {
     fn of(survey: &'a Survey) -> Self {
         Content {
             path: &survey.description.path,
-            matrix: &survey.description.main.object,
+            matrix: &survey.description.x.object,
             fingerprint: &survey.fingerprint,
         }
     }
@@ -126,7 +126,7 @@ pub(super) fn check_against(
         let count = survey.cell_hashes.iter().filter(again).count() as u64;
         if let Some(row) = survey.cell_hashes.iter().position(|hash| again(&hash)) {
             let row = row as u64;
-            let ids = inputs.get(number)?.cell_ids(row..row + 1)?;
+            let ids = inputs.get(number)?.obs_names(row..row + 1)?;
             return Err(PlanError::CellsTwice {
                 path: survey.description.path.clone(),
                 first: base.path.clone(),
@@ -167,6 +167,6 @@ pub(super) fn check_cells(inputs: &Inputs, surveys: &[Survey]) -> Result<(), Pla
         path: path(second).to_path_buf(),
         first: path(first).to_path_buf(),
         count: counts[second],
-        example: source.cell_ids(row..row + 1)?.value(0).to_string(),
+        example: source.obs_names(row..row + 1)?.value(0).to_string(),
     })
 }

@@ -115,8 +115,8 @@ impl Comparison {
                 path: description.path.clone(),
                 source_file: inputs.options(number).name_of(&description.path),
                 format: description.format,
-                cells: description.cells,
-                entries: description.main.entries,
+                cells: description.n_obs,
+                entries: description.x.entries,
                 genes,
                 warnings: all_warnings(
                     survey,
@@ -164,11 +164,7 @@ fn all_warnings(
         None => [&survey.description.warnings[..], of_genes].concat(),
     };
     let scale = survey.main.scale;
-    warnings.extend(not_counts(
-        &survey.description.main.object,
-        &scale,
-        &warnings,
-    ));
+    warnings.extend(not_counts(&survey.description.x.object, &scale, &warnings));
     warnings
 }
 

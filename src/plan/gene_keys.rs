@@ -16,7 +16,7 @@ use crate::survey::{GeneLists, STABLE_IDS};
 /// Who the genes of an input are, in their order.
 pub fn gene_keys(source: &dyn CellSource, key: &GeneKey) -> Result<GeneList, PlanError> {
     let description = source.description();
-    let (path, genes) = (&description.path, description.genes);
+    let (path, genes) = (&description.path, description.n_vars);
     if let GeneKey::Column(name) = key {
         let Some(place) = place_of(&description.var, name) else {
             return Err(PlanError::NoGeneKey {
@@ -33,7 +33,7 @@ pub fn gene_keys(source: &dyn CellSource, key: &GeneKey) -> Result<GeneList, Pla
     let mut names = Vec::new();
     let mut blocks = RowBlocks::new(0..genes, 1);
     while let Some(rows) = blocks.next() {
-        let block = source.gene_ids(rows)?;
+        let block = source.var_names(rows)?;
         blocks.held(block.values().len() as u64);
         names.extend(
             block
@@ -62,7 +62,7 @@ fn column(
 ) -> Result<Vec<Option<String>>, PlanError> {
     let description = source.description();
     let mut all = Vec::new();
-    let mut blocks = RowBlocks::new(0..description.genes, description.var.len());
+    let mut blocks = RowBlocks::new(0..description.n_vars, description.var.len());
     while let Some(rows) = blocks.next() {
         let var = source.var(rows.clone())?;
         let texts = texts(&description.path, name, rows, var.column(place))?;

@@ -35,7 +35,7 @@ impl Planner<'_> {
             if let GeneKey::Column(_) = key {
                 list_of(0)?;
             }
-            return Ok(self.of_one(key, only.description.genes));
+            return Ok(self.of_one(key, only.description.n_vars));
         }
         let mut known = KnownGenes::new(&key, self.trust());
         let (first, begin) = match self.base {

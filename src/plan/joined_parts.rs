@@ -147,8 +147,8 @@ impl Planner<'_> {
             let source = self.inputs.get(number)?;
             let description = source.description();
             let rows = match table {
-                Table::Obs => description.cells,
-                Table::Var => description.genes,
+                Table::Obs => description.n_obs,
+                Table::Var => description.n_vars,
             };
             let read = |source: &dyn crate::source::CellSource, rows| match table {
                 Table::Obs => Ok(source.obs(rows)?),

@@ -173,8 +173,8 @@ impl PlannedInput {
         match table {
             ShardTable::Expression => std::slice::from_ref(&self.main),
             ShardTable::Layers => &self.layers,
-            ShardTable::CellPairs => &self.obsp,
-            ShardTable::GenePairs => &self.varp,
+            ShardTable::Obsp => &self.obsp,
+            ShardTable::Varp => &self.varp,
         }
     }
 }
@@ -256,8 +256,8 @@ impl Plan {
         match table {
             ShardTable::Expression => vec![&self.value],
             ShardTable::Layers => self.layers.iter().map(|layer| &layer.value).collect(),
-            ShardTable::CellPairs => of_pairs(&self.obsp),
-            ShardTable::GenePairs => of_pairs(&self.varp),
+            ShardTable::Obsp => of_pairs(&self.obsp),
+            ShardTable::Varp => of_pairs(&self.varp),
         }
     }
 
@@ -266,8 +266,8 @@ impl Plan {
         match table {
             ShardTable::Expression => Some(&mut self.value),
             ShardTable::Layers => self.layers.get_mut(matrix).map(|layer| &mut layer.value),
-            ShardTable::CellPairs => self.obsp.get_mut(matrix).map(|pairs| &mut pairs.value),
-            ShardTable::GenePairs => self.varp.get_mut(matrix).map(|pairs| &mut pairs.value),
+            ShardTable::Obsp => self.obsp.get_mut(matrix).map(|pairs| &mut pairs.value),
+            ShardTable::Varp => self.varp.get_mut(matrix).map(|pairs| &mut pairs.value),
         }
     }
 
@@ -277,10 +277,10 @@ impl Plan {
         match table {
             ShardTable::Expression => [self.cell_type, self.gene_type],
             ShardTable::Layers => self.layer_ids.unwrap_or([self.cell_type, self.gene_type]),
-            ShardTable::CellPairs => [IdType::UInt32; 2],
+            ShardTable::Obsp => [IdType::UInt32; 2],
             // As the reference has them, whatever the types of the expression table.
-            ShardTable::GenePairs if self.genes <= 1 << 16 => [IdType::UInt16; 2],
-            ShardTable::GenePairs => [IdType::UInt32; 2],
+            ShardTable::Varp if self.genes <= 1 << 16 => [IdType::UInt16; 2],
+            ShardTable::Varp => [IdType::UInt32; 2],
         }
     }
 

@@ -1,41 +1,44 @@
 //! The shards of a plan.
 
 use super::planner::Planner;
-use super::shard::{Cut, Cutter};
+use super::shard::{Cut, ShardPartitioner};
 use super::{Plan, PlanError, Shard, ShardTable};
 use crate::source::{Matrix, MatrixName};
 
 impl Planner<'_> {
     /// The shards of all tables of the inputs.
     pub(super) fn shards(&self, plan: &Plan) -> Result<Vec<Shard>, PlanError> {
-        let mut cutters: Vec<Cutter> = Vec::new();
+        let mut cutters: Vec<ShardPartitioner> = Vec::new();
         for table in ShardTable::ALL {
             let entries = (0..self.surveys.len()).map(|number| self.entries(plan, number, table));
             let entries = entries.fold(0, u64::saturating_add);
-            cutters.push(Cutter::new(table, entries, plan.fragment_rows));
+            cutters.push(ShardPartitioner::new(table, entries, plan.fragment_rows));
         }
         for number in 0..self.surveys.len() {
             let source = self.inputs.get(number)?;
             let description = source.description();
-            for (cutter, table) in cutters.iter_mut().zip(ShardTable::ALL) {
+            for (partitioner, table) in cutters.iter_mut().zip(ShardTable::ALL) {
                 let matrices: Vec<&Matrix> = plan.inputs[number].matrices(table).iter().collect();
                 if matrices.is_empty() {
                     continue;
                 }
                 let there = |matrix: &&&Matrix| matrix.is_readable();
-                cutter.add_input(&Cut {
+                partitioner.add_input(&Cut {
                     source: &*source,
                     input: number,
                     matrices: matrices.iter().filter(there).copied().collect(),
                     rows: match table {
-                        ShardTable::GenePairs => description.genes,
-                        _ => description.cells,
+                        ShardTable::Varp => description.n_vars,
+                        _ => description.n_obs,
                     },
                     entries: self.entries(plan, number, table),
                 })?;
             }
         }
-        Ok(cutters.into_iter().flat_map(Cutter::finish).collect())
+        Ok(cutters
+            .into_iter()
+            .flat_map(ShardPartitioner::finish)
+            .collect())
     }
 
     /// Entries of all matrices of a table in one input, as expected.
@@ -53,7 +56,7 @@ impl Planner<'_> {
                 Some(surveys[place].expected_entries)
             });
             match name {
-                MatrixName::Main => survey.main.expected_entries,
+                MatrixName::X => survey.main.expected_entries,
                 _ => found.unwrap_or(0),
             }
         };

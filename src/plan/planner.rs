@@ -83,7 +83,7 @@ impl Planner<'_> {
             }
         }
         let first_cell = self.base.map_or(0, |base| base.base.cells);
-        let cells = self.surveys.iter().map(|survey| survey.description.cells);
+        let cells = self.surveys.iter().map(|survey| survey.description.n_obs);
         let cells = cells.fold(first_cell, u64::saturating_add);
         let cell_type = options.dtypes.cell_type(path, cells)?;
         let joined = self.genes()?;
@@ -204,11 +204,11 @@ impl Planner<'_> {
                 format: description.format,
                 open: self.inputs.options(number),
                 fingerprint: survey.fingerprint.clone(),
-                main: description.main.clone(),
+                main: description.x.clone(),
                 layers: of_input(&layers),
                 obsp: of_input(&obsp),
                 varp: of_input(&varp),
-                cells: next..next + description.cells,
+                cells: next..next + description.n_obs,
                 gene_join,
                 gene_list: gene_key.digest_in(&survey.gene_lists),
                 converted: [&description.converted[..], &survey.uns_converted].concat(),
@@ -227,7 +227,7 @@ impl Planner<'_> {
                     .map(|name| survey.scale_of_layer(name))
                     .collect(),
             });
-            next += description.cells;
+            next += description.n_obs;
         }
         plan.shards = self.shards(&plan)?;
         Ok(plan)
@@ -258,7 +258,7 @@ impl Planner<'_> {
             |survey: &&Survey| widest.is_some_and(|widest| !survey.main.exact.contains(widest));
         let named = self.surveys.iter().find(stands_in_the_way);
         let described = &named.unwrap_or(&self.surveys[0]).description;
-        let (path, main) = (&described.path, &described.main);
+        let (path, main) = (&described.path, &described.x);
         match self.base {
             None => ValuePlan::new(path, dtypes, forced, main, &survey),
             Some(base) => ValuePlan::continued(

@@ -71,7 +71,7 @@ impl Planner<'_> {
             main.push((None, "expression".to_string(), base.base.scale));
         }
         for (number, survey) in self.surveys.iter().enumerate() {
-            let object = survey.description.main.object.clone();
+            let object = survey.description.x.object.clone();
             main.push((Some(number), object, Some(survey.main.scale)));
         }
         self.check_one(&main, &mut warnings)?;

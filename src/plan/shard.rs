@@ -34,9 +34,11 @@ pub enum ShardTable {
     /// The non-zeros of any layer.
     Layers,
     /// The non-zeros of any matrix of cells × cells.
-    CellPairs,
+    #[serde(rename = "cellpairs")]
+    Obsp,
     /// The non-zeros of any matrix of genes × genes.
-    GenePairs,
+    #[serde(rename = "genepairs")]
+    Varp,
 }
 
 impl ShardTable {
@@ -44,8 +46,8 @@ impl ShardTable {
     pub const ALL: [ShardTable; 4] = [
         ShardTable::Expression,
         ShardTable::Layers,
-        ShardTable::CellPairs,
-        ShardTable::GenePairs,
+        ShardTable::Obsp,
+        ShardTable::Varp,
     ];
 }
 
@@ -69,7 +71,7 @@ pub(super) struct Cut<'a> {
 /// Cuts the rows of one table into shards of about equal numbers of entries, at most a fragment's
 /// each where rows allow it. The cut depends on the inputs and this number alone, never on who will
 /// write.
-pub(super) struct Cutter {
+pub(super) struct ShardPartitioner {
     table: ShardTable,
     most: u64,
     even: u64,
@@ -78,11 +80,11 @@ pub(super) struct Cutter {
     shards: Vec<Shard>,
 }
 
-impl Cutter {
-    /// A cutter for a table with so many entries in all.
+impl ShardPartitioner {
+    /// A partitioner for a table with so many entries in all.
     pub fn new(table: ShardTable, entries: u64, fragment_rows: u64) -> Self {
         let most = fragment_rows.max(entries / MOST_SHARDS).max(1);
-        Cutter {
+        ShardPartitioner {
             table,
             most,
             even: entries.div_ceil(entries.div_ceil(most).max(1)),
@@ -173,13 +175,13 @@ mod tests {
             most in 1u64..200,
         ) {
             let total: u64 = inputs.iter().flatten().sum();
-            let mut cutter = Cutter::new(ShardTable::Layers, total, most);
+            let mut partitioner = ShardPartitioner::new(ShardTable::Layers, total, most);
             for (input, rows) in inputs.iter().enumerate() {
                 for (row, &entries) in (0..).zip(rows) {
-                    cutter.add(input, row, entries);
+                    partitioner.add(input, row, entries);
                 }
             }
-            let shards = cutter.finish();
+            let shards = partitioner.finish();
             let covered: Vec<(usize, u64)> = shards
                 .iter()
                 .flat_map(|shard| &shard.parts)

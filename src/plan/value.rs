@@ -239,7 +239,7 @@ mod tests {
             ..MatrixSurvey::of_nothing()
         };
         let matrix = Matrix {
-            name: MatrixName::Main,
+            name: MatrixName::X,
             object: "X".into(),
             layout: Layout::Csr,
             number_type: sample.number_type(),

@@ -21,30 +21,30 @@ pub(crate) const EXPANDED_BYTES: u64 = 16;
 /// The entries of a range of cells as compressed sparse rows, in the types of the input: neither
 /// sorted, nor checked against the number of genes, nor free of zeros or duplicates.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CellChunk {
+pub struct CsrChunk {
     /// The cells, by their position in the input.
-    pub cells: Range<u64>,
-    /// `cells.len() + 1` positions in `genes` and `values`, from 0, never decreasing.
+    pub rows: Range<u64>,
+    /// `rows.len() + 1` positions in `indices` and `data`, from 0, never decreasing.
     pub indptr: Vec<usize>,
     /// The position of each entry's gene in the input.
-    pub genes: Numbers,
+    pub indices: Numbers,
     /// The value of each entry.
-    pub values: Numbers,
+    pub data: Numbers,
     /// Entries that the input has between these cells, and that were passed over: their cell or gene
     /// is none of its obs or var.
     pub strays: u64,
 }
 
-impl CellChunk {
+impl CsrChunk {
     /// The chunk as a matrix of cells × `genes` in compressed sparse rows, sorted by gene.
     ///
     /// `None` where that would not be the same matrix: an entry lies outside of it, there are two
     /// for one cell and gene, or a value is not exact in float64.
     ///
     /// ```
-    /// use slaf::source::{CellChunk, Numbers};
+    /// use slaf::source::{CsrChunk, Numbers};
     ///
-    /// let chunk = CellChunk {
+    /// let chunk = CsrChunk {
     ///     cells: 10..12,
     ///     indptr: vec![0, 2, 3],
     ///     genes: Numbers::Int32(vec![4, 1, 0]),
@@ -57,12 +57,12 @@ impl CellChunk {
     /// assert!(chunk.to_csr(4).is_none());
     /// ```
     pub fn to_csr(&self, genes: usize) -> Option<CsMat<f64>> {
-        let positions = self.genes.to_i64().ok()?;
+        let positions = self.indices.to_i64().ok()?;
         let positions: Vec<usize> = positions
             .into_iter()
             .map(|gene| usize::try_from(gene).ok().filter(|&gene| gene < genes))
             .collect::<Option<_>>()?;
-        let values = self.values.to_f64().ok()?;
+        let values = self.data.to_f64().ok()?;
         let shape = (self.indptr.len() - 1, genes);
         let matrix =
             CsMat::new_from_unsorted(shape, self.indptr.clone(), positions, values).ok()?;
@@ -73,12 +73,12 @@ impl CellChunk {
     }
 }
 
-type ReadChunk<'a> = Box<dyn FnOnce() -> Result<CellChunk, SourceError> + Send + 'a>;
+type ReadChunk<'a> = Box<dyn FnOnce() -> Result<CsrChunk, SourceError> + Send + 'a>;
 
 /// A chunk that is cut but not yet read.
 pub struct PendingChunk<'a> {
     /// The cells, by their position in the input.
-    pub cells: Range<u64>,
+    pub rows: Range<u64>,
     /// Stored entries: exact for sparse input, the upper bound for dense input.
     pub entries: u64,
     read: ReadChunk<'a>,
@@ -89,17 +89,17 @@ impl<'a> PendingChunk<'a> {
     pub fn new(
         cells: Range<u64>,
         entries: u64,
-        read: impl FnOnce() -> Result<CellChunk, SourceError> + Send + 'a,
+        read: impl FnOnce() -> Result<CsrChunk, SourceError> + Send + 'a,
     ) -> Self {
         PendingChunk {
-            cells,
+            rows: cells,
             entries,
             read: Box::new(read),
         }
     }
 
     /// Reads and decompresses the chunk on this thread.
-    pub fn read(self) -> Result<CellChunk, SourceError> {
+    pub fn read(self) -> Result<CsrChunk, SourceError> {
         (self.read)()
     }
 }
@@ -118,11 +118,11 @@ pub(crate) fn no_entries<'a>(cells: Range<u64>, budget: ChunkBudget) -> Chunks<'
                 let cells = start..(start + step).min(cells.end);
                 let range = cells.clone();
                 Ok(PendingChunk::new(cells, 0, move || {
-                    Ok(CellChunk {
+                    Ok(CsrChunk {
                         indptr: vec![0; (range.end - range.start) as usize + 1],
-                        cells: range,
-                        genes: Numbers::UInt32(Vec::new()),
-                        values: Numbers::Float32(Vec::new()),
+                        rows: range,
+                        indices: Numbers::UInt32(Vec::new()),
+                        data: Numbers::Float32(Vec::new()),
                         strays: 0,
                     })
                 }))

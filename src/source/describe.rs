@@ -13,11 +13,11 @@ pub struct Description {
     pub path: PathBuf,
     pub format: Format,
     /// Rows of obs and of every matrix.
-    pub cells: u64,
+    pub n_obs: u64,
     /// Rows of var and columns of every matrix.
-    pub genes: u64,
+    pub n_vars: u64,
     /// The matrix that becomes the expression table.
-    pub main: Matrix,
+    pub x: Matrix,
     /// Other matrices of cells × genes.
     pub layers: Vec<Matrix>,
     /// Columns of the cells, without the index.
@@ -45,7 +45,8 @@ pub struct Description {
 #[serde(rename_all = "lowercase")]
 pub enum MatrixName {
     /// The one that becomes the expression table.
-    Main,
+    #[serde(rename = "main")]
+    X,
     Layer(String),
     Obsp(String),
     Varp(String),
@@ -55,7 +56,7 @@ impl MatrixName {
     /// The name among matrices of its kind; that of the main matrix is empty.
     pub fn key(&self) -> &str {
         match self {
-            MatrixName::Main => "",
+            MatrixName::X => "",
             MatrixName::Layer(key) | MatrixName::Obsp(key) | MatrixName::Varp(key) => key,
         }
     }
@@ -78,7 +79,7 @@ impl Matrix {
     /// Whether the input can be asked for it: a main matrix that is absent is empty, another is
     /// one that only other inputs have.
     pub fn is_readable(&self) -> bool {
-        self.layout != Layout::Absent || self.name == MatrixName::Main
+        self.layout != Layout::Absent || self.name == MatrixName::X
     }
 }
 

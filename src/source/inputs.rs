@@ -263,7 +263,7 @@ mod tests {
         let paths = (0..6).map(|_| (demo.clone(), OpenOptions::default()));
         let inputs = Inputs::of_paths(paths.chain([("missing".into(), OpenOptions::default())]));
         for number in [0, 1, 2, 3, 4, 5, 0] {
-            assert_eq!(inputs.get(number).unwrap().description().cells, 200);
+            assert_eq!(inputs.get(number).unwrap().description().n_obs, 200);
         }
         assert_eq!(inputs.open.lock().unwrap().len(), MOST_OPEN);
         assert!(inputs.get(6).is_err());
@@ -298,8 +298,8 @@ mod tests {
         };
         // As if it were being opened.
         let opening = slot.source();
-        assert_eq!(inputs.get(1).unwrap().description().cells, 200);
+        assert_eq!(inputs.get(1).unwrap().description().n_obs, 200);
         drop(opening);
-        assert_eq!(inputs.get(0).unwrap().description().cells, 200);
+        assert_eq!(inputs.get(0).unwrap().description().n_obs, 200);
     }
 }

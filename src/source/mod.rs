@@ -29,7 +29,7 @@ pub(crate) mod stable_id;
 mod tenx_h5;
 mod tenx_mtx;
 mod text;
-mod turn;
+mod transpose;
 mod view;
 
 use std::ops::Range;
@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::{RecordBatch, StringArray};
 
-pub use chunk::{CellChunk, ChunkBudget, Chunks, PendingChunk};
+pub use chunk::{ChunkBudget, Chunks, CsrChunk, PendingChunk};
 pub use describe::{
     Axis, Column, ColumnKind, Description, Embedding, Layout, Matrix, MatrixName, Note,
     RepeatedName, Uns,
@@ -70,13 +70,13 @@ pub trait CellSource: Send + Sync {
     }
 
     /// The identifiers of a range of cells.
-    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError>;
+    fn obs_names(&self, cells: Range<u64>) -> Result<StringArray, SourceError>;
 
     /// The identifiers of a range of genes.
-    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError>;
+    fn var_names(&self, genes: Range<u64>) -> Result<StringArray, SourceError>;
 
     /// The genes whose name in the file several have (or had, before some were left out), where
-    /// [`CellSource::gene_ids`] gives each a name of its own: the suffix that tells them apart is
+    /// [`CellSource::var_names`] gives each a name of its own: the suffix that tells them apart is
     /// given by their places in this file, and means nothing in another.
     fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
         Ok(Vec::new())
@@ -97,9 +97,9 @@ pub trait CellSource: Send + Sync {
     fn uns(&self) -> Result<Uns, SourceError>;
 
     /// Does what must be done before a matrix can be read in the order of its rows: one that lies
-    /// in the order of its columns is turned. Does nothing for others, or a second time.
+    /// in the order of its columns is transposed. Does nothing for others, or a second time.
     ///
-    /// `report` is told how many more entries were turned, on any thread.
+    /// `report` is told how many more entries were transposed, on any thread.
     fn prepare(
         &self,
         _matrix: &MatrixName,
@@ -148,7 +148,7 @@ pub trait CellSource: Send + Sync {
     }
 
     /// Shows rows from all over a matrix of cells × genes, whole ones where it lies row by row, for a
-    /// verdict on the scale of its values. Of a matrix that would have to be turned for it, what a
+    /// verdict on the scale of its values. Of a matrix that would have to be transposed for it, what a
     /// sample of entries has of some rows.
     fn sample_rows(
         &self,

@@ -234,7 +234,7 @@ impl Numbers {
         with_numbers!(self, v => bytemuck::cast_slice_mut(v))
     }
 
-    /// Turns numbers of the other byte order into this machine's.
+    /// Swaps numbers of the other byte order to this machine's.
     pub fn swap_bytes(&mut self) {
         let size = self.number_type().size();
         let bytes = self.as_bytes_mut();

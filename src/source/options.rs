@@ -22,7 +22,7 @@ pub struct OpenOptions {
     /// Threads that a reader may start for work of its own.
     #[serde(skip, default = "one_thread")]
     pub threads: usize,
-    /// Where matrices are turned that lie in the order of genes.
+    /// Where matrices are transposed that lie in the order of genes.
     #[serde(skip, default = "std::env::temp_dir")]
     pub scratch: PathBuf,
     /// The measurement that is read, in a format that has several; without it `RNA`, or the only one.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use arrow::array::{Array, StringArray};
 
 use super::error::Place;
-use super::{CellChunk, Chunks, Numbers, PendingChunk, SourceError};
+use super::{Chunks, CsrChunk, Numbers, PendingChunk, SourceError};
 
 /// Why parts that belong to var's genes are not converted beside the raw matrix.
 pub(super) const OTHER_GENES: &str = "it belongs to the genes of X, and those of raw are others";
@@ -62,18 +62,18 @@ pub(super) fn with_genes_moved<'a>(
     Box::new(chunks.map(move |pending| {
         let pending = pending?;
         let place = place.clone();
-        let (cells, entries) = (pending.cells.clone(), pending.entries);
+        let (cells, entries) = (pending.rows.clone(), pending.entries);
         Ok(PendingChunk::new(cells, entries, move || {
             let chunk = pending.read()?;
-            let moved = chunk.genes.to_i64().ok().and_then(|positions| {
+            let moved = chunk.indices.to_i64().ok().and_then(|positions| {
                 positions
                     .into_iter()
                     .map(|position| genes.get(usize::try_from(position).ok()?).copied())
                     .collect::<Option<Vec<u32>>>()
             });
             match moved {
-                Some(moved) => Ok(CellChunk {
-                    genes: Numbers::UInt32(moved),
+                Some(moved) => Ok(CsrChunk {
+                    indices: Numbers::UInt32(moved),
                     ..chunk
                 }),
                 None => {

@@ -2,15 +2,13 @@
 
 use std::ops::Range;
 
-use super::{
-    CellChunk, ChunkBudget, Chunks, Description, Layout, MatrixName, Numbers, SourceError,
-};
+use super::{ChunkBudget, Chunks, CsrChunk, Description, Layout, MatrixName, Numbers, SourceError};
 
 /// What is shown of a matrix, of which rows are wanted.
 #[derive(Debug, Clone, Copy)]
 pub enum SampledRows<'a> {
     /// Whole rows.
-    Rows(&'a CellChunk),
+    Rows(&'a CsrChunk),
     /// Entries as they lie, each with the position of its row.
     Entries {
         rows: &'a Numbers,
@@ -35,10 +33,10 @@ pub(super) fn by_chunks<'a>(
     visit: &mut dyn FnMut(SampledRows<'_>),
     chunks: impl Fn(Range<u64>, ChunkBudget) -> Result<Chunks<'a>, SourceError>,
 ) -> Result<(), SourceError> {
-    let mut all = std::iter::once(&description.main).chain(&description.layers);
+    let mut all = std::iter::once(&description.x).chain(&description.layers);
     let layout = all.find(|known| known.name == *matrix).map(|m| m.layout);
     match layout {
-        Some(Layout::Csr | Layout::Dense) => at_places(description.cells, visit, chunks),
+        Some(Layout::Csr | Layout::Dense) => at_places(description.n_obs, visit, chunks),
         _ => Ok(()),
     }
 }

@@ -119,15 +119,15 @@ pub(crate) fn id_hash(id: &str) -> u64 {
 /// Reads all identifiers once.
 pub(super) fn take(source: &dyn CellSource) -> Result<Taken, SourceError> {
     let description = source.description();
-    let (cells, genes) = (description.cells, description.genes);
+    let (cells, genes) = (description.n_obs, description.n_vars);
     let (bytes, modified) = size_and_time_of_all(&source.files())?;
     let (mut digest, mut gene_ids) = (ListDigest::default(), ListDigest::default());
     digest.begin(cells);
     let (repeated_cells, cell_hashes) =
-        look_through(cells, &|rows| source.cell_ids(rows), |id| digest.add(id))?;
+        look_through(cells, &|rows| source.obs_names(rows), |id| digest.add(id))?;
     digest.begin(genes);
     let mut gene_versions = Versions::default();
-    let (repeated_genes, _) = look_through(genes, &|rows| source.gene_ids(rows), |id| {
+    let (repeated_genes, _) = look_through(genes, &|rows| source.var_names(rows), |id| {
         digest.add(id);
         gene_ids.add(id);
         gene_versions.add(id);
@@ -138,7 +138,7 @@ pub(super) fn take(source: &dyn CellSource) -> Result<Taken, SourceError> {
             modified,
             cells,
             genes,
-            entries: description.main.entries,
+            entries: description.x.entries,
             ids: digest.finish(),
         },
         repeated_cells,

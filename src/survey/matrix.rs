@@ -49,7 +49,7 @@ impl MatrixSurvey {
         let scale = match &matrix.name {
             _ if nonzero == 0 => Scale::of(ScaleKind::Empty),
             _ if counts => Scale::COUNTS,
-            MatrixName::Main | MatrixName::Layer(_) => scale_of(source, matrix, shape, noted)?,
+            MatrixName::X | MatrixName::Layer(_) => scale_of(source, matrix, shape, noted)?,
             // Weights and distances have none.
             MatrixName::Obsp(_) | MatrixName::Varp(_) => Scale::UNKNOWN,
         };

@@ -108,7 +108,7 @@ impl Survey {
         let description = source.description();
         let taken = fingerprint::take(source)?;
         let stable_ids = frames::check(source)?;
-        let (cells, genes) = (description.cells, description.genes);
+        let (cells, genes) = (description.n_obs, description.n_vars);
         let embeddings = |axis, rows, list: &[_]| {
             list.iter()
                 .map(|embedding| exact::of_embedding(source, axis, rows, embedding))
@@ -134,7 +134,7 @@ impl Survey {
                 versions: [taken.gene_versions, stable_ids.versions],
             },
             repeated_names: source.repeated_names()?,
-            main: MatrixSurvey::of(source, &description.main, [cells, genes], noted)?,
+            main: MatrixSurvey::of(source, &description.x, [cells, genes], noted)?,
             layers: matrices([cells, genes], &description.layers)?,
             obsm: embeddings(Axis::Cells, cells, &description.obsm)?,
             varm: embeddings(Axis::Genes, genes, &description.varm)?,

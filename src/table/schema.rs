@@ -25,9 +25,9 @@ pub enum TableName {
     Layers,
     Genes,
     /// Matrices of genes × genes.
-    GenePairs,
+    Varp,
     /// Matrices of cells × cells.
-    CellPairs,
+    Obsp,
     Cells,
 }
 
@@ -38,8 +38,8 @@ impl TableName {
         TableName::Expression,
         TableName::Layers,
         TableName::Genes,
-        TableName::GenePairs,
-        TableName::CellPairs,
+        TableName::Varp,
+        TableName::Obsp,
         TableName::Cells,
     ];
 
@@ -49,8 +49,8 @@ impl TableName {
             TableName::Expression => "expression",
             TableName::Layers => "layers",
             TableName::Genes => "genes",
-            TableName::GenePairs => "genesxgenes",
-            TableName::CellPairs => "cellsxcells",
+            TableName::Varp => "genesxgenes",
+            TableName::Obsp => "cellsxcells",
             TableName::Cells => "cells",
         }
     }
@@ -59,8 +59,8 @@ impl TableName {
     pub fn number_columns(self) -> &'static [&'static str] {
         match self {
             TableName::Expression | TableName::Layers => &["cell_integer_id", "gene_integer_id"],
-            TableName::GenePairs => &["gene_integer_id_i", "gene_integer_id_j"],
-            TableName::CellPairs => &["cell_integer_id_i", "cell_integer_id_j"],
+            TableName::Varp => &["gene_integer_id_i", "gene_integer_id_j"],
+            TableName::Obsp => &["cell_integer_id_i", "cell_integer_id_j"],
             TableName::Genes => &["gene_integer_id"],
             TableName::Cells => &["cell_integer_id"],
         }
@@ -87,8 +87,8 @@ impl TableName {
             TableName::Expression => "expression.lance",
             TableName::Layers => "layers.lance",
             TableName::Genes => "genes.lance",
-            TableName::GenePairs => "genesxgenes.lance",
-            TableName::CellPairs => "cellsxcells.lance",
+            TableName::Varp => "genesxgenes.lance",
+            TableName::Obsp => "cellsxcells.lance",
             TableName::Cells => "cells.lance",
         }
     }
@@ -100,8 +100,8 @@ impl TableName {
             .filter(|table| match table {
                 TableName::Expression | TableName::Genes | TableName::Cells => true,
                 TableName::Layers => !plan.layers.is_empty(),
-                TableName::GenePairs => !plan.varp.is_empty(),
-                TableName::CellPairs => !plan.obsp.is_empty(),
+                TableName::Varp => !plan.varp.is_empty(),
+                TableName::Obsp => !plan.obsp.is_empty(),
             })
     }
 }
@@ -111,8 +111,8 @@ impl From<ShardTable> for TableName {
         match table {
             ShardTable::Expression => TableName::Expression,
             ShardTable::Layers => TableName::Layers,
-            ShardTable::CellPairs => TableName::CellPairs,
-            ShardTable::GenePairs => TableName::GenePairs,
+            ShardTable::Obsp => TableName::Obsp,
+            ShardTable::Varp => TableName::Varp,
         }
     }
 }
@@ -122,8 +122,8 @@ pub fn schema(table: TableName, plan: &Plan) -> Schema {
     match table {
         TableName::Expression => entries(plan, ShardTable::Expression),
         TableName::Layers => entries(plan, ShardTable::Layers),
-        TableName::CellPairs => entries(plan, ShardTable::CellPairs),
-        TableName::GenePairs => entries(plan, ShardTable::GenePairs),
+        TableName::Obsp => entries(plan, ShardTable::Obsp),
+        TableName::Varp => entries(plan, ShardTable::Varp),
         TableName::Genes => genes(plan),
         TableName::Cells => cells(plan),
     }
@@ -142,11 +142,11 @@ fn entries(plan: &Plan, table: ShardTable) -> Schema {
             ["cell_integer_id", "gene_integer_id"],
             plan.layers.iter().map(|l| l.written_as.as_str()).collect(),
         ),
-        ShardTable::CellPairs => (
+        ShardTable::Obsp => (
             ["cell_integer_id_i", "cell_integer_id_j"],
             plan.obsp.iter().map(|p| p.written_as.as_str()).collect(),
         ),
-        ShardTable::GenePairs => (
+        ShardTable::Varp => (
             ["gene_integer_id_i", "gene_integer_id_j"],
             plan.varp.iter().map(|p| p.written_as.as_str()).collect(),
         ),

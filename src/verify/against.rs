@@ -61,11 +61,11 @@ impl Against<'_> {
         let note = &with.dataset.config().sources[self.number];
         let place = description.path.display().to_string();
         let before = problems.count;
-        problems.expect(&place, "cells", note.cells, description.cells);
+        problems.expect(&place, "cells", note.cells, description.n_obs);
         let several = with.dataset.config().sources.len() > 1;
         if !several {
             let genes = with.frames.genes.len() as u64;
-            problems.expect(&place, "genes", genes, description.genes);
+            problems.expect(&place, "genes", genes, description.n_vars);
         }
         if problems.count > before {
             return Ok(());
@@ -82,12 +82,12 @@ impl Against<'_> {
             self.frame(with, note, Axis::Genes, problems)?;
         }
         self.uns(with, problems)?;
-        let main = std::slice::from_ref(&description.main);
+        let main = std::slice::from_ref(&description.x);
         for (table, matrices) in [
             (ShardTable::Expression, main),
             (ShardTable::Layers, &description.layers),
-            (ShardTable::CellPairs, &description.obsp),
-            (ShardTable::GenePairs, &description.varp),
+            (ShardTable::Obsp, &description.obsp),
+            (ShardTable::Varp, &description.varp),
         ] {
             // What the joins have left out is not there to be compared.
             let left_out = |matrix: &&Matrix| {
@@ -119,7 +119,7 @@ impl Against<'_> {
                 columns: columns::written(Part::Obs, &description.obs, notes),
                 embeddings: columns::written_embeddings(Part::Obsm, &description.obsm, notes),
                 first: note.first_cell,
-                rows: description.cells,
+                rows: description.n_obs,
                 axis,
                 several,
             },
@@ -129,7 +129,7 @@ impl Against<'_> {
                 columns: columns::written(Part::Var, &description.var, notes),
                 embeddings: columns::written_embeddings(Part::Varm, &description.varm, notes),
                 first: 0,
-                rows: description.genes,
+                rows: description.n_vars,
                 axis,
                 several,
             },
@@ -178,15 +178,15 @@ impl Against<'_> {
         let description = self.source.description();
         let name = TableName::from(table);
         let (rows, columns, first) = match table {
-            ShardTable::GenePairs => (description.genes, description.genes, 0),
-            ShardTable::CellPairs => (description.cells, description.cells, note.first_cell),
-            _ => (description.cells, description.genes, note.first_cell),
+            ShardTable::Varp => (description.n_vars, description.n_vars, 0),
+            ShardTable::Obsp => (description.n_obs, description.n_obs, note.first_cell),
+            _ => (description.n_obs, description.n_vars, note.first_cell),
         };
         let column = match table {
             ShardTable::Expression => "value".to_string(),
             ShardTable::Layers => columns::written_name(Part::Layers, matrix, with),
-            ShardTable::CellPairs => columns::written_name(Part::Obsp, matrix, with),
-            ShardTable::GenePairs => columns::written_name(Part::Varp, matrix, with),
+            ShardTable::Obsp => columns::written_name(Part::Obsp, matrix, with),
+            ShardTable::Varp => columns::written_name(Part::Varp, matrix, with),
         };
         let Some(open) = with.tables.get(&name) else {
             problems.add(Problem::new(name.key(), "the table is missing"));
@@ -195,7 +195,7 @@ impl Against<'_> {
         let path = with.dataset.path().join(name.folder());
         let own = match (table, with.rows.get(&name)) {
             (_, None) => return Ok(()),
-            (ShardTable::GenePairs, Some(all)) => 0..all.count,
+            (ShardTable::Varp, Some(all)) => 0..all.count,
             (_, Some(all)) => all.of_source(self.number),
         };
         let Some(mut cursor) = RowCursor::open(with.runtime, open, &path, &column, own)? else {
@@ -206,14 +206,14 @@ impl Against<'_> {
             return Ok(());
         };
         let map = match table {
-            ShardTable::CellPairs if first > 0 => {
+            ShardTable::Obsp if first > 0 => {
                 ColumnMap::Shifted(u32::try_from(first).unwrap_or(ColumnMap::DROPPED))
             }
             ShardTable::Expression | ShardTable::Layers => ColumnMap::from(genes),
             _ => ColumnMap::Same,
         };
         let dataset_genes = match table {
-            ShardTable::CellPairs => with.frames.cells.len() as u64,
+            ShardTable::Obsp => with.frames.cells.len() as u64,
             _ => with.frames.genes.len() as u64,
         };
         let spec = CooSpec {
@@ -242,7 +242,7 @@ impl Against<'_> {
             let chunk = chunk.read()?;
             let hashes = vec![IdHash::of(""); chunk.indptr.len() - 1];
             let batch = CooBatch::new(&chunk, &hashes, &spec)?;
-            Ok((chunk.cells.end, batch))
+            Ok((chunk.rows.end, batch))
         };
         let of = Matrices {
             place: format!("{}, {column}", name.key()),
@@ -330,10 +330,10 @@ impl Matrices<'_> {
                 ShardTable::Expression | ShardTable::Layers => {
                     problem.at_cell(self.cell(at.0)?).at_gene(self.gene(at.1)?)
                 }
-                ShardTable::CellPairs => {
+                ShardTable::Obsp => {
                     problem.at_cell(format!("{} and {}", self.cell(at.0)?, self.cell(at.1)?))
                 }
-                ShardTable::GenePairs => {
+                ShardTable::Varp => {
                     problem.at_gene(format!("{} and {}", self.gene(at.0)?, self.gene(at.1)?))
                 }
             })
@@ -343,8 +343,8 @@ impl Matrices<'_> {
     /// What a cell is called in the input.
     fn cell(&self, id: u32) -> Result<String, VerifyError> {
         let row = u64::from(id).checked_sub(self.first);
-        match row.filter(|&row| row < self.source.description().cells) {
-            Some(row) => Ok(self.source.cell_ids(row..row + 1)?.value(0).to_string()),
+        match row.filter(|&row| row < self.source.description().n_obs) {
+            Some(row) => Ok(self.source.obs_names(row..row + 1)?.value(0).to_string()),
             None => Ok(id.to_string()),
         }
     }

@@ -97,8 +97,8 @@ impl Compared {
             let rows = row..row + found.num_rows() as u64;
             row = rows.end;
             let (ids, frame) = match self.axis {
-                Axis::Cells => (source.cell_ids(rows.clone())?, source.obs(rows.clone())?),
-                Axis::Genes => (source.gene_ids(rows.clone())?, source.var(rows.clone())?),
+                Axis::Cells => (source.obs_names(rows.clone())?, source.obs(rows.clone())?),
+                Axis::Genes => (source.var_names(rows.clone())?, source.var(rows.clone())?),
             };
             let names: ArrayRef = std::sync::Arc::new(ids);
             self.column(self.id, &names, &names, &found, problems)

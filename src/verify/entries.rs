@@ -119,8 +119,8 @@ impl Check<'_> {
         let (cells, genes) = (&self.frames.cells[..], &self.frames.genes[..]);
         match self.table {
             ShardTable::Expression | ShardTable::Layers => (cells, genes),
-            ShardTable::CellPairs => (cells, cells),
-            ShardTable::GenePairs => (genes, genes),
+            ShardTable::Obsp => (cells, cells),
+            ShardTable::Varp => (genes, genes),
         }
     }
 
@@ -219,8 +219,8 @@ impl Check<'_> {
             ShardTable::Expression | ShardTable::Layers => {
                 problem.at_cell(row.to_string()).at_gene(column.to_string())
             }
-            ShardTable::CellPairs => problem.at_cell(format!("{row} and {column}")),
-            ShardTable::GenePairs => problem.at_gene(format!("{row} and {column}")),
+            ShardTable::Obsp => problem.at_cell(format!("{row} and {column}")),
+            ShardTable::Varp => problem.at_gene(format!("{row} and {column}")),
         }
     }
 
@@ -267,7 +267,7 @@ impl Check<'_> {
     }
 
     fn source_of(&self, row: u64) -> usize {
-        if self.table == ShardTable::GenePairs {
+        if self.table == ShardTable::Varp {
             return 0;
         }
         let sources = &self.dataset.config().sources;

@@ -33,15 +33,15 @@ const GENES: usize = 11;
 
 /// Writes cells of these numbers, called PREFIX0, PREFIX1, …; genes stand in another order if they
 /// are turned around.
-fn write(path: &Path, prefix: &str, cells: &[usize], turned: bool) -> PathBuf {
+fn write(path: &Path, prefix: &str, cells: &[usize], transposed: bool) -> PathBuf {
     let mut genes = names("g", GENES);
-    if turned {
+    if transposed {
         genes.reverse();
     }
     let mut entries = Vec::new();
     for (row, &number) in cells.iter().enumerate() {
         for (gene, value) in cell(number, GENES) {
-            let gene = if turned { GENES - 1 - gene } else { gene };
+            let gene = if transposed { GENES - 1 - gene } else { gene };
             entries.push((row, gene, value));
         }
     }

@@ -183,7 +183,7 @@ fn r267_nothing_shared_is_refused_and_what_is_dropped_is_told() {
     let config = Dataset::open(&output).unwrap().config().clone();
     let join = config.sources[1].gene_join.clone().unwrap();
     assert_eq!((join.shared, join.dropped), (1, 2));
-    assert_eq!(config.sources[1].tidied.dropped, 2);
+    assert_eq!(config.sources[1].canonicalized.dropped, 2);
     verified(&output, &[a.clone(), c.clone()]);
     // An outer join says how many are shared, and warns where these are few.
     let (run, report) = validate(&[a.clone(), c.clone()], &["--join", "outer"]);

@@ -550,7 +550,7 @@ fn hostile_04_entries_without_a_row_are_left_out_and_counted() {
     assert_eq!(triplets(&left), triplets(&whole));
     let config = Dataset::open(&left).unwrap().config().clone();
     let source = &config.sources[0];
-    assert_eq!(source.tidied.strays, 79);
+    assert_eq!(source.canonicalized.strays, 79);
     assert!(
         source
             .warnings
@@ -562,7 +562,7 @@ fn hostile_04_entries_without_a_row_are_left_out_and_counted() {
     let flags = ["--fragment-rows", "20"];
     Run::of(&mut convert(&path, &small, &flags)).succeeded();
     let config = Dataset::open(&small).unwrap().config().clone();
-    assert_eq!(config.sources[0].tidied.strays, 79);
+    assert_eq!(config.sources[0].canonicalized.strays, 79);
 }
 
 // float32 entries of one cell and gene were added in float32, in the order of the file.

@@ -277,7 +277,7 @@ fn r92_square_matrices() {
         message.contains("--orientation genes-by-cells"),
         "{message}"
     );
-    // Turned, a symmetric matrix is the same.
+    // Transposed, a symmetric matrix is the same.
     assert_eq!(folder.converted(&["same"], &[]).0.len(), 2);
     for (orientation, cells_by_genes) in [("cells-by-genes", true), ("genes-by-cells", false)] {
         for input in ["kb", "tenx", "any"] {
@@ -617,19 +617,19 @@ fn d4_a_resumed_run_knows_that_an_input_is_unsorted() {
         Run::of(&mut command)
     };
     let wanted = run("wanted.slaf", None).succeeded();
-    let turned = "is not in the order of its cells";
-    assert!(wanted.stderr.contains(turned), "{}", wanted.stderr);
+    let transposed = "is not in the order of its cells";
+    assert!(wanted.stderr.contains(transposed), "{}", wanted.stderr);
     // Four shards of others, eight of the last input, which are discarded, and three of it again.
     let killed = run("out.slaf", Some("after-record:15"));
     assert_eq!(killed.code, None);
-    assert!(killed.stderr.contains(turned), "{}", killed.stderr);
+    assert!(killed.stderr.contains(transposed), "{}", killed.stderr);
     let resumed = run("out.slaf", None).succeeded();
     assert!(
         resumed.stderr.contains("after 7 finished shards"),
         "{}",
         resumed.stderr
     );
-    assert!(!resumed.stderr.contains(turned), "{}", resumed.stderr);
+    assert!(!resumed.stderr.contains(transposed), "{}", resumed.stderr);
     let [output, wanted] = ["out.slaf", "wanted.slaf"].map(|name| folder.path(name));
     assert_eq!(triplets(&output), triplets(&wanted));
     assert_no_orphans(&output);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::Schema;
 use slaf::source::{
-    Axis, CellChunk, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix,
+    Axis, CellSource, ChunkBudget, Chunks, CsrChunk, Description, Format, Layout, Matrix,
     MatrixName, Numbers, PendingChunk, SourceError, Uns,
 };
 
@@ -35,10 +35,10 @@ impl MemorySource {
             description: Description {
                 path: PathBuf::from(file.path()),
                 format: Format::H5ad,
-                cells: rows.len() as u64,
-                genes,
-                main: Matrix {
-                    name: MatrixName::Main,
+                n_obs: rows.len() as u64,
+                n_vars: genes,
+                x: Matrix {
+                    name: MatrixName::X,
                     object: "X".into(),
                     layout: Layout::Csr,
                     number_type: values.number_type(),
@@ -93,11 +93,11 @@ impl CellSource for MemorySource {
         &self.description
     }
 
-    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+    fn obs_names(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
         Ok(names("c", cells))
     }
 
-    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+    fn var_names(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         Ok(names("g", genes))
     }
 
@@ -153,11 +153,11 @@ impl CellSource for MemorySource {
             start = end;
             let indptr = &self.indptr[range.start as usize..=range.end as usize];
             let entries = indptr[0]..indptr[indptr.len() - 1];
-            let chunk = CellChunk {
-                cells: range.clone(),
+            let chunk = CsrChunk {
+                rows: range.clone(),
                 indptr: indptr.iter().map(|offset| offset - indptr[0]).collect(),
-                genes: Numbers::Int32(self.genes[entries.clone()].to_vec()),
-                values: slice(&self.values, entries.clone()),
+                indices: Numbers::Int32(self.genes[entries.clone()].to_vec()),
+                data: slice(&self.values, entries.clone()),
                 strays: 0,
             };
             Some(Ok(PendingChunk::new(

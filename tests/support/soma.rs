@@ -88,9 +88,9 @@ fn matrix(source: &dyn CellSource, name: &MatrixName, rows: u64) -> Result<Value
     let mut entries = 0u64;
     for chunk in source.chunks(name, 0..rows, budget)? {
         let chunk = chunk?.read()?;
-        let (columns, values) = (chunk.genes.to_i64().unwrap(), wide(&chunk.values));
+        let (columns, values) = (chunk.indices.to_i64().unwrap(), wide(&chunk.data));
         entries += values.len() as u64;
-        for (row, ends) in chunk.cells.zip(chunk.indptr.windows(2)) {
+        for (row, ends) in chunk.rows.zip(chunk.indptr.windows(2)) {
             let mut row_entries: Vec<(i64, i64)> = (ends[0]..ends[1])
                 .map(|entry| (columns[entry], values[entry]))
                 .collect();
@@ -104,7 +104,7 @@ fn matrix(source: &dyn CellSource, name: &MatrixName, rows: u64) -> Result<Value
     }
     let description = source.description();
     let all = [&description.layers, &description.obsp, &description.varp];
-    let all = all.into_iter().flatten().chain([&description.main]);
+    let all = all.into_iter().flatten().chain([&description.x]);
     let mut number_type = all
         .filter(|matrix| matrix.name == *name)
         .map(|matrix| matrix.number_type);
@@ -228,19 +228,19 @@ pub fn found(path: &Path, options: &OpenOptions) -> Result<Value, SourceError> {
             .collect();
         json!({"rows": ids.len(), "ids": names(ids.iter().flatten()), "columns": columns})
     };
-    let (cells, genes) = (description.cells, description.genes);
+    let (cells, genes) = (description.n_obs, description.n_vars);
     let obs = frame(
-        source.cell_ids(0..cells)?,
+        source.obs_names(0..cells)?,
         source.obs(0..cells)?,
         &description.obs,
     );
     let var = frame(
-        source.gene_ids(0..genes)?,
+        source.var_names(0..genes)?,
         source.var(0..genes)?,
         &description.var,
     );
     let mut matrices = BTreeMap::new();
-    for main in [&description.main].into_iter().chain(&description.layers) {
+    for main in [&description.x].into_iter().chain(&description.layers) {
         if main.layout != source::Layout::Absent {
             matrices.insert(main.object.clone(), matrix(source, &main.name, cells)?);
         }

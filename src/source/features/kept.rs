@@ -1,7 +1,7 @@
 //! Which features are kept, and where they are among the genes.
 
 use crate::source::error::Place;
-use crate::source::{CellChunk, Numbers, SourceError};
+use crate::source::{CsrChunk, Numbers, SourceError};
 use crate::with_numbers;
 
 /// The position of a feature that is dropped.
@@ -59,7 +59,7 @@ impl Kept {
     }
 
     /// A chunk of features as one of genes.
-    pub fn apply(&self, chunk: CellChunk, place: &Place) -> Result<CellChunk, SourceError> {
+    pub fn apply(&self, chunk: CsrChunk, place: &Place) -> Result<CsrChunk, SourceError> {
         let Kept::Some(positions, _) = self else {
             return Ok(chunk);
         };
@@ -69,7 +69,7 @@ impl Kept {
                 positions.len()
             ))
         };
-        let features = chunk.genes.to_i64().map_err(|_| outside(&"no integer"))?;
+        let features = chunk.indices.to_i64().map_err(|_| outside(&"no integer"))?;
         let mut genes = Vec::with_capacity(features.len());
         let mut taken = Vec::with_capacity(features.len());
         let mut indptr = Vec::with_capacity(chunk.indptr.len());
@@ -88,11 +88,11 @@ impl Kept {
             }
             indptr.push(genes.len());
         }
-        Ok(CellChunk {
-            cells: chunk.cells,
+        Ok(CsrChunk {
+            rows: chunk.rows,
             indptr,
-            genes: Numbers::UInt32(genes),
-            values: picked(&chunk.values, &taken),
+            indices: Numbers::UInt32(genes),
+            data: picked(&chunk.data, &taken),
             strays: chunk.strays,
         })
     }
@@ -137,12 +137,12 @@ fn picked(numbers: &Numbers, places: &[usize]) -> Numbers {
 mod tests {
     use super::*;
 
-    fn chunk() -> CellChunk {
-        CellChunk {
-            cells: 5..8,
+    fn chunk() -> CsrChunk {
+        CsrChunk {
+            rows: 5..8,
             indptr: vec![0, 2, 2, 5],
-            genes: Numbers::Int16(vec![0, 3, 1, 2, 3]),
-            values: Numbers::Float32(vec![1.0, 2.0, 3.0, 4.0, 5.0]),
+            indices: Numbers::Int16(vec![0, 3, 1, 2, 3]),
+            data: Numbers::Float32(vec![1.0, 2.0, 3.0, 4.0, 5.0]),
             strays: 0,
         }
     }
@@ -154,8 +154,8 @@ mod tests {
         assert_eq!(kept.genes(), 3);
         let found = kept.apply(chunk(), &place).unwrap();
         assert_eq!(found.indptr, [0, 2, 2, 4]);
-        assert_eq!(found.genes, Numbers::UInt32(vec![0, 2, 1, 2]));
-        assert_eq!(found.values, Numbers::Float32(vec![1.0, 2.0, 4.0, 5.0]));
+        assert_eq!(found.indices, Numbers::UInt32(vec![0, 2, 1, 2]));
+        assert_eq!(found.data, Numbers::Float32(vec![1.0, 2.0, 4.0, 5.0]));
         let all = Kept::of(&[true; 4]);
         assert_eq!(all.apply(chunk(), &place).unwrap(), chunk());
     }

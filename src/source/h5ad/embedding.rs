@@ -216,14 +216,14 @@ impl EmbeddingReader {
         let size = self.number_type.size();
         for chunk in matrix.chunks(rows.clone(), budget)? {
             let chunk = chunk?.read()?;
-            let columns = chunk.genes.to_i64();
+            let columns = chunk.indices.to_i64();
             let columns = columns.map_err(|_| self.place.damaged("an index is absurdly large"))?;
             let out = numbers.as_bytes_mut();
             // The last row, counted from one, that had an entry in each column.
             let mut filled = vec![0u64; width];
-            with_numbers!(&chunk.values, values => {
+            with_numbers!(&chunk.data, values => {
                 let values: &[u8] = bytemuck::cast_slice(values);
-                for (row, ends) in (chunk.cells.start - rows.start..).zip(chunk.indptr.windows(2)) {
+                for (row, ends) in (chunk.rows.start - rows.start..).zip(chunk.indptr.windows(2)) {
                     for entry in ends[0]..ends[1] {
                         let column = usize::try_from(columns[entry]).ok().filter(|&c| c < width);
                         let column = column.ok_or_else(|| self.place.damaged(format!(

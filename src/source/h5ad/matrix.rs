@@ -1,6 +1,6 @@
 //! Matrices of an AnnData by their encoding.
 
-use crate::source::hdf5::matrix::{CompressedMatrix, DenseMatrix, StoredMatrix, TurnedMatrix};
+use crate::source::hdf5::matrix::{CompressedMatrix, DenseMatrix, StoredMatrix, TransposedMatrix};
 use crate::source::hdf5::{Attribute, Hdf5File, Kind};
 use crate::source::{Matrix, MatrixName, SourceError};
 
@@ -24,8 +24,8 @@ pub(super) fn open(
             Some("csc_matrix" | "csc") => {
                 check_shape(file, object, shape)?;
                 let columns = CompressedMatrix::open(file, object, shape[1])?;
-                let options = file.turn_options().clone();
-                Ok(StoredMatrix::Columns(TurnedMatrix::new(
+                let options = file.transpose_options().clone();
+                Ok(StoredMatrix::Columns(TransposedMatrix::new(
                     columns, shape, options,
                 )))
             }

@@ -93,11 +93,11 @@ impl CellSource for H5adSource {
         &self.description
     }
 
-    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+    fn obs_names(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
         self.obs.ids(cells)
     }
 
-    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+    fn var_names(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         self.var.ids(genes)
     }
 
@@ -187,7 +187,7 @@ impl CellSource for H5adSource {
         Ok(Box::new(chunks.map(move |pending| {
             let pending = pending.map_err(|error| error.or_skip(part, &key))?;
             let key = key.clone();
-            let (cells, entries) = (pending.cells.clone(), pending.entries);
+            let (cells, entries) = (pending.rows.clone(), pending.entries);
             Ok(PendingChunk::new(cells, entries, move || {
                 pending.read().map_err(|error| error.or_skip(part, &key))
             }))

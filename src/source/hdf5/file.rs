@@ -13,7 +13,7 @@ use super::place::Placed;
 use super::texts::SharedTexts;
 use super::{NumberArray, Watched};
 use crate::source::error::{Place, SourceError};
-use crate::source::turn::TurnOptions;
+use crate::source::transpose::TransposeOptions;
 use crate::source::{Numbers, OpenOptions};
 
 /// An open HDF5 file: its metadata as a [`Container`], its bytes, and what reading may take. Cheap
@@ -22,7 +22,7 @@ use crate::source::{Numbers, OpenOptions};
 pub(crate) struct Hdf5File {
     pub(super) container: Arc<dyn Container>,
     pub(super) bytes: Arc<File>,
-    turn: TurnOptions,
+    transpose: TransposeOptions,
     pub(super) texts: Arc<SharedTexts>,
     /// Lists of texts that are open, by their names.
     stored: Arc<Mutex<BTreeMap<String, Option<Arc<StoredTexts>>>>>,
@@ -39,7 +39,7 @@ impl Hdf5File {
         Ok(Hdf5File {
             container: Arc::new(Watched::open(path, &placed.path)?),
             bytes: placed.bytes,
-            turn: TurnOptions::of(options),
+            transpose: TransposeOptions::of(options),
             texts: Arc::new(texts),
             stored: Arc::default(),
         })
@@ -55,17 +55,17 @@ impl Hdf5File {
 
     /// Opens a dataset that must hold numbers in one or two dimensions.
     pub fn numbers(&self, object: &str) -> Result<NumberArray, SourceError> {
-        NumberArray::open(&self.container, &self.bytes, object, self.turn.memory)
+        NumberArray::open(&self.container, &self.bytes, object, self.transpose.memory)
     }
 
     /// Bytes that reading may hold in memory, in all threads together.
     pub fn memory(&self) -> u64 {
-        self.turn.memory
+        self.transpose.memory
     }
 
     /// The resources for turning a matrix.
-    pub fn turn_options(&self) -> &TurnOptions {
-        &self.turn
+    pub fn transpose_options(&self) -> &TransposeOptions {
+        &self.transpose
     }
 
     /// All numbers of a dataset of any shape, or the one of a scalar; for small ones.
@@ -119,7 +119,7 @@ impl Hdf5File {
         if let Some(known) = open().get(object) {
             return Ok(known.clone());
         }
-        let texts = StoredTexts::open(&self.container, &self.bytes, object, self.turn.memory)?;
+        let texts = StoredTexts::open(&self.container, &self.bytes, object, self.transpose.memory)?;
         let texts = texts.map(Arc::new);
         let mut open = open();
         if open.len() >= OPEN_TEXTS {

@@ -102,15 +102,14 @@ impl EmbeddingReader {
         };
         for chunk in self.matrix.chunks(rows.clone(), budget)? {
             let chunk = chunk?.read()?;
-            let Numbers::UInt32(columns) = &chunk.genes else {
+            let Numbers::UInt32(columns) = &chunk.indices else {
                 return Err(self.place.damaged("its columns are not counted in 32 bits"));
             };
-            let values: &[u8] =
-                with_numbers!(&chunk.values, values => bytemuck::cast_slice(values));
+            let values: &[u8] = with_numbers!(&chunk.data, values => bytemuck::cast_slice(values));
             let out = numbers.as_bytes_mut();
             // The last row, counted from one, that had an entry in each column.
             let mut filled = vec![0u64; width];
-            for (row, ends) in (chunk.cells.start - rows.start..).zip(chunk.indptr.windows(2)) {
+            for (row, ends) in (chunk.rows.start - rows.start..).zip(chunk.indptr.windows(2)) {
                 for entry in ends[0]..ends[1] {
                     let column = columns[entry] as usize;
                     if std::mem::replace(&mut filled[column], row + 1) == row + 1 {

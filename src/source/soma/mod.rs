@@ -127,11 +127,11 @@ impl CellSource for SomaSource {
         &self.description
     }
 
-    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+    fn obs_names(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
         self.obs.ids(cells)
     }
 
-    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+    fn var_names(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         self.var.ids(genes)
     }
 
@@ -183,7 +183,7 @@ impl CellSource for SomaSource {
         visit: &mut dyn FnMut(SampledRows<'_>),
     ) -> Result<(), SourceError> {
         // Whatever their order, rows of a range are found by the index.
-        sampled_rows::at_places(self.description.cells, visit, |rows, budget| {
+        sampled_rows::at_places(self.description.n_obs, visit, |rows, budget| {
             self.chunks(matrix, rows, budget)
         })
     }

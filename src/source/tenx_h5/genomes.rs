@@ -9,7 +9,7 @@ use crate::source::features::Kept;
 use crate::source::hdf5::matrix::CompressedMatrix;
 use crate::source::hdf5::{Hdf5File, Kind};
 use crate::source::{
-    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
 };
 use crate::with_numbers;
 
@@ -150,7 +150,7 @@ impl GenomesMatrix {
         }
         Ok(Box::new(chunks.map(move |pending| {
             let pending = pending?;
-            let (cells, entries) = (pending.cells.clone(), pending.entries);
+            let (cells, entries) = (pending.rows.clone(), pending.entries);
             Ok(PendingChunk::new(cells, entries, move || {
                 self.kept.apply(pending.read()?, &self.place)
             }))
@@ -194,14 +194,14 @@ impl GenomesMatrix {
     }
 
     /// Cells of all genomes, whose entries follow each other within a cell.
-    fn read_joined(&self, cells: Range<u64>) -> Result<CellChunk, SourceError> {
+    fn read_joined(&self, cells: Range<u64>) -> Result<CsrChunk, SourceError> {
         let mut parts = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             let chunk = part.matrix.chunks(cells.clone(), WHOLE).next();
             let chunk =
                 chunk.ok_or_else(|| self.place.damaged("it has fewer cells than it says"))?;
             let chunk = chunk?.read()?;
-            let genes = self.moved(&chunk.genes, part)?;
+            let genes = self.moved(&chunk.indices, part)?;
             parts.push((chunk, genes));
         }
         let mut indptr = vec![0];
@@ -222,16 +222,16 @@ impl GenomesMatrix {
         let mut at = 0;
         for (number, row) in places {
             let bytes =
-                with_numbers!(&parts[number].0.values, v => bytemuck::cast_slice::<_, u8>(&v[row]));
+                with_numbers!(&parts[number].0.data, v => bytemuck::cast_slice::<_, u8>(&v[row]));
             out[at..at + bytes.len()].copy_from_slice(bytes);
             at += bytes.len();
         }
         debug_assert_eq!(at, genes.len() * size);
-        Ok(CellChunk {
-            cells,
+        Ok(CsrChunk {
+            rows: cells,
             indptr,
-            genes: Numbers::UInt32(genes),
-            values,
+            indices: Numbers::UInt32(genes),
+            data: values,
             strays: 0,
         })
     }

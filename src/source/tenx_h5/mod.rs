@@ -63,10 +63,10 @@ impl TenxH5Source {
         let description = Description {
             path: path.to_path_buf(),
             format: Format::TenxH5,
-            cells: count,
-            genes: genes.count(),
-            main: Matrix {
-                name: MatrixName::Main,
+            n_obs: count,
+            n_vars: genes.count(),
+            x: Matrix {
+                name: MatrixName::X,
                 object: groups.object(),
                 // Columns of features × barcodes are rows of cells × genes.
                 layout: Layout::Csr,
@@ -102,7 +102,7 @@ impl TenxH5Source {
 
     fn main(&self, name: &MatrixName) -> Result<&GenomesMatrix, SourceError> {
         match name {
-            MatrixName::Main => Ok(&self.matrix),
+            MatrixName::X => Ok(&self.matrix),
             other => Err(self.missing(&format!("{other:?}"))),
         }
     }
@@ -122,11 +122,11 @@ impl CellSource for TenxH5Source {
         self.files.clone()
     }
 
-    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+    fn obs_names(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
         self.cells.ids(cells)
     }
 
-    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+    fn var_names(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         Ok(self.genes.ids(genes))
     }
 

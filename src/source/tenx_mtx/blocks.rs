@@ -82,7 +82,7 @@ impl Blocks {
         let input = file.open()?;
         let place = file.place();
         let (sender, receiver) = sync_channel(WAITING);
-        let cutter = Cutter {
+        let cutter = BlockCutter {
             input,
             place: place.clone(),
             size,
@@ -150,7 +150,7 @@ impl Blocks {
 }
 
 /// Cuts a text into blocks. Where the blocks end depends on the text alone.
-struct Cutter {
+struct BlockCutter {
     input: Box<dyn Read + Send>,
     place: Place,
     size: usize,
@@ -159,7 +159,7 @@ struct Cutter {
     next_line: u64,
 }
 
-impl Cutter {
+impl BlockCutter {
     /// Sends all blocks, and last an empty one or an error.
     fn run(mut self, sender: &SyncSender<Result<Block, SourceError>>) {
         loop {

@@ -5,19 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::blocks::{BLOCK, Blocks, Segment};
-use super::cutter::Cutter;
 use super::entries::{Bounds, Cell, Fault, Sink, parse};
 use super::header::{Field, Header, Symmetry};
+use super::line_chunker::LineChunker;
 use super::rows::Rows;
 use super::stream::{Stream, Tally};
 use super::value::Value;
 use crate::source::error::Place;
 use crate::source::features::Kept;
 use crate::source::text::TextFile;
-use crate::source::turn::{TurnOptions, Turned};
-use crate::source::{
-    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, SampledRows, SourceError,
-};
+use crate::source::transpose::{TransposeOptions, Transposed};
+use crate::source::{ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, SampledRows, SourceError};
 
 /// Streams that are kept for whoever wants the cells that follow.
 const MOST_PARKED: usize = 4;
@@ -36,13 +34,13 @@ pub(super) struct MtxMatrix {
     pub(super) order: Cell,
     pub(super) bounds: Bounds,
     pub(super) kept: Arc<Kept>,
-    pub(super) options: TurnOptions,
+    pub(super) options: TransposeOptions,
     block: usize,
     unsorted: AtomicBool,
     /// The whole file was looked through, and its entries are sorted.
     sorted: AtomicBool,
     parked: Mutex<Vec<Parked>>,
-    pub(super) turned: Mutex<Option<Arc<Turned>>>,
+    pub(super) transposed: Mutex<Option<Arc<Transposed>>>,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -56,7 +54,7 @@ impl MtxMatrix {
         header: Header,
         order: Cell,
         kept: Arc<Kept>,
-        options: TurnOptions,
+        options: TransposeOptions,
     ) -> Result<Self, SourceError> {
         let bounds = match order {
             Cell::First => Bounds {
@@ -86,7 +84,7 @@ impl MtxMatrix {
             unsorted: AtomicBool::new(header.symmetry != Symmetry::General),
             sorted: AtomicBool::new(false),
             parked: Mutex::default(),
-            turned: Mutex::default(),
+            transposed: Mutex::default(),
             header,
         })
     }
@@ -265,7 +263,7 @@ impl MtxMatrix {
         segments: &[Segment],
         entries: usize,
         tally: &Tally,
-    ) -> Result<CellChunk, SourceError> {
+    ) -> Result<CsrChunk, SourceError> {
         match self.header.field {
             Field::Integer => self.rows(cells, segments, entries, tally, Numbers::Int64),
             Field::Real => self.rows(cells, segments, entries, tally, Numbers::Float64),
@@ -280,7 +278,7 @@ impl MtxMatrix {
         entries: usize,
         tally: &Tally,
         numbers: impl Fn(Vec<V>) -> Numbers,
-    ) -> Result<CellChunk, SourceError> {
+    ) -> Result<CsrChunk, SourceError> {
         let mut rows = Rows::<V>::new(cells.clone(), entries, &self.kept);
         let mut count = 0;
         for segment in segments {
@@ -288,11 +286,11 @@ impl MtxMatrix {
         }
         rows.finish();
         self.check_count(tally.done(count))?;
-        Ok(CellChunk {
-            cells,
+        Ok(CsrChunk {
+            rows: cells,
             indptr: rows.indptr,
-            genes: Numbers::UInt32(rows.genes),
-            values: numbers(rows.values),
+            indices: Numbers::UInt32(rows.genes),
+            data: numbers(rows.values),
             strays: 0,
         })
     }
@@ -304,9 +302,9 @@ impl MtxMatrix {
         budget: ChunkBudget,
     ) -> Result<Chunks<'_>, SourceError> {
         if self.is_unsorted() {
-            return Ok(self.turn(&|_| ())?.chunks(cells, budget));
+            return Ok(self.transpose(&|_| ())?.chunks(cells, budget));
         }
-        Ok(Box::new(Cutter::new(self, cells, budget)))
+        Ok(Box::new(LineChunker::new(self, cells, budget)))
     }
 
     /// Shows values for a guess at their type.

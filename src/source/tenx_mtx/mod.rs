@@ -1,13 +1,13 @@
 //! Matrices of 10x Genomics and its kin in Matrix Market files, with a list of cells and one of
 //! features beside each.
 //!
-//! Cell Ranger sorts the entries by cell; such files are read in one pass. Others are turned.
+//! Cell Ranger sorts the entries by cell; such files are read in one pass. Others are transposed.
 
 mod blocks;
 mod choice;
-mod cutter;
 mod entries;
 mod header;
+mod line_chunker;
 mod matrix;
 mod names;
 mod orientation;
@@ -17,7 +17,7 @@ mod shelf;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod turned;
+mod transposed;
 mod value;
 mod whole;
 
@@ -37,7 +37,7 @@ use super::error::Place;
 use super::features::{Genes, batch};
 use super::lists::{CellList, read_features};
 use super::text::TextFile;
-use super::turn::TurnOptions;
+use super::transpose::TransposeOptions;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, MatrixName, Note,
     Numbers, OpenOptions, RepeatedName, SampledRows, SourceError, Uns,
@@ -102,16 +102,16 @@ impl TenxMtxSource {
         if let Some(split) = cells.split() {
             converted.push(Note::new(barcodes.name(), split));
         }
-        let turn = TurnOptions::of(options);
-        let matrix = MtxMatrix::new(file.clone(), header, order, genes.kept().clone(), turn)?;
+        let transpose = TransposeOptions::of(options);
+        let matrix = MtxMatrix::new(file.clone(), header, order, genes.kept().clone(), transpose)?;
         matrix.look(&first)?;
         let description = Description {
             path: choice.input.clone(),
             format: Format::TenxMtx,
-            cells: cells.count(),
-            genes: genes.count(),
-            main: Matrix {
-                name: MatrixName::Main,
+            n_obs: cells.count(),
+            n_vars: genes.count(),
+            x: Matrix {
+                name: MatrixName::X,
                 object: file.name(),
                 layout: Layout::Coo,
                 number_type: matrix.number_type(),
@@ -147,7 +147,7 @@ impl TenxMtxSource {
 
     fn main(&self, name: &MatrixName) -> Result<&MtxMatrix, SourceError> {
         match name {
-            MatrixName::Main => Ok(&self.matrix),
+            MatrixName::X => Ok(&self.matrix),
             other => Err(self.missing(&format!("{other:?}"))),
         }
     }
@@ -233,11 +233,11 @@ impl CellSource for TenxMtxSource {
         self.files.clone()
     }
 
-    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+    fn obs_names(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
         self.cells.ids(cells)
     }
 
-    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+    fn var_names(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         Ok(self.genes.ids(genes))
     }
 

@@ -53,7 +53,7 @@ impl Oriented<'_> {
 
     /// A matrix of as many cells as features.
     fn square(&self) -> Result<(Cell, Option<String>), SourceError> {
-        // Turned, it would be the same.
+        // Transposed, it would be the same.
         let all_the_same = self.header.symmetry == Symmetry::Symmetric || self.header.rows < 2;
         if all_the_same || self.header.entries == 0 {
             return Ok((Cell::Second, None));

@@ -12,8 +12,8 @@ use super::matrix::MtxMatrix;
 use super::{BLOCK, Blocks};
 use crate::source::features::Kept;
 use crate::source::text::TextFile;
-use crate::source::turn::TurnOptions;
-use crate::source::{CellChunk, ChunkBudget, Numbers, SourceError};
+use crate::source::transpose::TransposeOptions;
+use crate::source::{ChunkBudget, CsrChunk, Numbers, SourceError};
 
 const CELLS: u64 = 12;
 const FEATURES: u64 = 7;
@@ -23,7 +23,7 @@ type Entry = (u64, u32, i64);
 fn open(path: &Path, order: Cell, block: usize, kept: &[bool]) -> Result<MtxMatrix, SourceError> {
     let file = TextFile::new(path);
     let (header, _, _) = Blocks::open(&file, BLOCK)?;
-    let options = TurnOptions {
+    let options = TransposeOptions {
         memory: 64 << 20,
         threads: 2,
         scratch: std::env::temp_dir(),
@@ -31,12 +31,12 @@ fn open(path: &Path, order: Cell, block: usize, kept: &[bool]) -> Result<MtxMatr
     Ok(MtxMatrix::new(file, header, order, Arc::new(Kept::of(kept)), options)?.in_blocks_of(block))
 }
 
-fn entries_of(chunk: &CellChunk) -> Vec<Entry> {
-    let Numbers::UInt32(genes) = &chunk.genes else {
+fn entries_of(chunk: &CsrChunk) -> Vec<Entry> {
+    let Numbers::UInt32(genes) = &chunk.indices else {
         panic!("genes are 32 bits wide")
     };
-    let values = chunk.values.to_i64().unwrap();
-    let rows = chunk.cells.clone().zip(chunk.indptr.windows(2));
+    let values = chunk.data.to_i64().unwrap();
+    let rows = chunk.rows.clone().zip(chunk.indptr.windows(2));
     rows.flat_map(|(cell, ends)| {
         let row = ends[0]..ends[1];
         row.map(|at| (cell, genes[at], values[at]))
@@ -58,9 +58,9 @@ fn read(
         let mut next = range[0];
         for chunk in matrix.chunks(range[0]..range[1], budget)? {
             let chunk = chunk?;
-            assert_eq!(chunk.cells.start, next);
-            assert!(chunk.cells.end > next && chunk.cells.end - next <= budget.cells);
-            next = chunk.cells.end;
+            assert_eq!(chunk.rows.start, next);
+            assert!(chunk.rows.end > next && chunk.rows.end - next <= budget.cells);
+            next = chunk.rows.end;
             pending.push(chunk);
         }
         assert_eq!(next, range[1]);
@@ -68,10 +68,10 @@ fn read(
             pending.reverse();
         }
         for chunk in pending {
-            let cells = chunk.cells.clone();
+            let cells = chunk.rows.clone();
             let chunk = chunk.read()?;
             assert_eq!(
-                (chunk.cells.clone(), chunk.indptr.len() as u64),
+                (chunk.rows.clone(), chunk.indptr.len() as u64),
                 (cells.clone(), cells.end - cells.start + 1)
             );
             found.push((cells.start, entries_of(&chunk)));
@@ -412,16 +412,16 @@ fn fast(
                 },
             )? {
                 let chunk = chunk?.read()?;
-                let Numbers::UInt32(genes) = &chunk.genes else {
+                let Numbers::UInt32(genes) = &chunk.indices else {
                     panic!("genes are 32 bits wide")
                 };
-                let bits = |at: usize| match &chunk.values {
+                let bits = |at: usize| match &chunk.data {
                     Numbers::Int64(values) => values[at] as u64,
                     Numbers::Float64(values) => values[at].to_bits(),
                     Numbers::UInt8(values) => u64::from(values[at]),
                     other => panic!("{:?}", other.number_type()),
                 };
-                for (cell, ends) in chunk.cells.clone().zip(chunk.indptr.windows(2)) {
+                for (cell, ends) in chunk.rows.clone().zip(chunk.indptr.windows(2)) {
                     found.extend((ends[0]..ends[1]).map(|at| (cell, genes[at], bits(at))));
                 }
             }

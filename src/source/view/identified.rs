@@ -98,9 +98,9 @@ impl Identified {
             .into_iter()
             .map(|repeated| (repeated.gene, repeated.name))
             .collect();
-        let mut blocks = RowBlocks::new(0..self.description.genes, 1);
+        let mut blocks = RowBlocks::new(0..self.description.n_vars, 1);
         while let Some(rows) = blocks.next() {
-            let block = self.source.gene_ids(rows.clone())?;
+            let block = self.source.var_names(rows.clone())?;
             blocks.held(block.values().len() as u64);
             for (gene, name) in rows.zip(block.iter()) {
                 let name = name.unwrap_or_default();
@@ -174,11 +174,11 @@ impl View for Identified {
     }
 
     fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
-        self.source.cell_ids(cells)
+        self.source.obs_names(cells)
     }
 
     fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
-        let names = self.source.gene_ids(genes)?;
+        let names = self.source.var_names(genes)?;
         Ok(match self.strips(NAMES) {
             true => stripped(&names),
             false => names,
@@ -211,7 +211,7 @@ impl View for Identified {
                     *column = Arc::new(stripped(texts.as_string::<i32>()));
                     texts
                 }
-                None if name == NAMES => Arc::new(self.source.gene_ids(genes.clone())?),
+                None if name == NAMES => Arc::new(self.source.var_names(genes.clone())?),
                 None => continue,
             };
             if self.kept.contains(name) {

@@ -64,7 +64,7 @@ impl View for Labelled {
     }
 
     fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
-        let ids = self.source.cell_ids(cells)?;
+        let ids = self.source.obs_names(cells)?;
         if self.prefix.is_empty() {
             return Ok(ids);
         }

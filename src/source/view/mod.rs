@@ -30,7 +30,7 @@ pub(super) trait View: Send + Sync {
     fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError>;
 
     fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
-        self.inner().gene_ids(genes)
+        self.inner().var_names(genes)
     }
 
     fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
@@ -55,11 +55,11 @@ impl<V: View> CellSource for V {
         self.inner().files()
     }
 
-    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+    fn obs_names(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
         View::cell_ids(self, cells)
     }
 
-    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+    fn var_names(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         View::gene_ids(self, genes)
     }
 

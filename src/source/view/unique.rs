@@ -23,8 +23,8 @@ impl UniqueNames {
     /// Reads all names and finds new ones for those that repeat.
     pub fn over(source: Box<dyn CellSource>) -> Result<Self, SourceError> {
         let mut description = source.description().clone();
-        let cells = renamed(description.cells, &|rows| source.cell_ids(rows))?;
-        let genes = renamed(description.genes, &|rows| source.gene_ids(rows))?;
+        let cells = renamed(description.n_obs, &|rows| source.obs_names(rows))?;
+        let genes = renamed(description.n_vars, &|rows| source.var_names(rows))?;
         for (object, what, renamed) in [("obs", "cells", &cells), ("var", "genes", &genes)] {
             if let Some((row, name)) = renamed.iter().min_by_key(|(row, _)| **row) {
                 description.converted.push(Note::new(
@@ -58,9 +58,9 @@ fn before(
         return Ok(found);
     }
     let look = |visit: &mut dyn FnMut(u64, &str)| -> Result<(), SourceError> {
-        let mut blocks = RowBlocks::new(0..source.description().genes, 1);
+        let mut blocks = RowBlocks::new(0..source.description().n_vars, 1);
         while let Some(block) = blocks.next() {
-            let names = source.gene_ids(block.clone())?;
+            let names = source.var_names(block.clone())?;
             blocks.held(names.values().len() as u64);
             for (gene, name) in block.zip(names.iter()) {
                 visit(gene, name.unwrap_or_default());
@@ -168,12 +168,12 @@ impl View for UniqueNames {
     }
 
     fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
-        let ids = self.source.cell_ids(cells.clone())?;
+        let ids = self.source.obs_names(cells.clone())?;
         Ok(with_names(ids, cells, &self.cells))
     }
 
     fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
-        let ids = self.source.gene_ids(genes.clone())?;
+        let ids = self.source.var_names(genes.clone())?;
         Ok(with_names(ids, genes, &self.genes))
     }
 

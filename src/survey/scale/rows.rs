@@ -42,10 +42,10 @@ impl RowSample {
     pub fn add(&mut self, shown: SampledRows<'_>, of: u64, entries: Option<u64>) {
         match shown {
             SampledRows::Rows(chunk) => {
-                let Ok(genes) = chunk.genes.to_i64() else {
+                let Ok(genes) = chunk.indices.to_i64() else {
                     return;
                 };
-                let values = as_floats(&chunk.values);
+                let values = as_floats(&chunk.data);
                 for row in chunk.indptr.windows(2) {
                     if self.is_full() {
                         return;

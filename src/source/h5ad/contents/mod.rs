@@ -118,9 +118,9 @@ impl<'a> Contents<'a> {
         let description = Description {
             path: file.path().to_path_buf(),
             format: Format::H5ad,
-            cells: shape[0],
-            genes: shape[1],
-            main,
+            n_obs: shape[0],
+            n_vars: shape[1],
+            x: main,
             layers,
             obs: obs.columns(),
             var: var.columns(),
@@ -154,7 +154,7 @@ impl<'a> Contents<'a> {
             MatrixName::Layer(_) if object.starts_with("layers/") || object == X => {
                 Some(Part::Layers)
             }
-            MatrixName::Main | MatrixName::Layer(_) => None,
+            MatrixName::X | MatrixName::Layer(_) => None,
             MatrixName::Obsp(_) => Some(Part::Obsp),
             MatrixName::Varp(_) => Some(Part::Varp),
         };
@@ -195,7 +195,7 @@ impl<'a> Contents<'a> {
             }
         };
         let stored = open(file, &object, shape)?;
-        Ok(self.add(MatrixName::Main, &object, stored))
+        Ok(self.add(MatrixName::X, &object, stored))
     }
 
     /// The members of a group, sorted; none where it is missing.

@@ -62,7 +62,7 @@ impl Contents<'_> {
             let raw = open(self.file, x, [cells, genes])?;
             raw::holds_counts(|visit| raw.sample(visit))
         };
-        let Some(main) = self.matrices.get(&MatrixName::Main) else {
+        let Some(main) = self.matrices.get(&MatrixName::X) else {
             return Ok(());
         };
         if counts().unwrap_or(false) && !raw::holds_counts(|visit| main.stored.sample(visit))? {

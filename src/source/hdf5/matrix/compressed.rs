@@ -7,9 +7,9 @@ use super::pieces;
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::error::Place;
 use crate::source::hdf5::{Hdf5File, NumberArray};
-use crate::source::turn::Entries;
+use crate::source::transpose::Entries;
 use crate::source::{
-    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
 };
 
 /// Row pointers are read in blocks of this many.
@@ -173,7 +173,7 @@ impl CompressedMatrix {
 
     /// Chunks of `cells`; see [`crate::source::CellSource::chunks`].
     pub fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
-        Box::new(Cutter {
+        Box::new(RowChunker {
             matrix: self,
             read_to: cells.start,
             cells,
@@ -219,7 +219,7 @@ impl CompressedMatrix {
         stored as u64 + EXPANDED_BYTES
     }
 
-    fn read(&self, cells: Range<u64>, pointers: &[u64]) -> Result<CellChunk, SourceError> {
+    fn read(&self, cells: Range<u64>, pointers: &[u64]) -> Result<CsrChunk, SourceError> {
         let (first, last) = (pointers[0], pointers[pointers.len() - 1]);
         let bytes = (last - first).saturating_mul(self.bytes_per_entry());
         if bytes > self.memory {
@@ -229,21 +229,21 @@ impl CompressedMatrix {
                 bytes.saturating_mul(2),
             ));
         }
-        Ok(CellChunk {
-            cells,
+        Ok(CsrChunk {
+            rows: cells,
             indptr: pointers
                 .iter()
                 .map(|&pointer| (pointer - first) as usize)
                 .collect(),
-            genes: self.indices.read(first..last)?,
-            values: self.data.read(first..last)?,
+            indices: self.indices.read(first..last)?,
+            data: self.data.read(first..last)?,
             strays: 0,
         })
     }
 }
 
 /// Cuts a range of cells into chunks within the budget.
-struct Cutter<'a> {
+struct RowChunker<'a> {
     matrix: &'a CompressedMatrix,
     /// Cells that are still to be cut.
     cells: Range<u64>,
@@ -255,7 +255,7 @@ struct Cutter<'a> {
     failed: bool,
 }
 
-impl<'a> Cutter<'a> {
+impl<'a> RowChunker<'a> {
     fn refill(&mut self) -> Result<(), SourceError> {
         let end = self.cells.end.min(self.read_to + POINTERS);
         let pointers = self.matrix.offsets(self.read_to..end)?;
@@ -296,7 +296,7 @@ impl<'a> Cutter<'a> {
     }
 }
 
-impl<'a> Iterator for Cutter<'a> {
+impl<'a> Iterator for RowChunker<'a> {
     type Item = Result<PendingChunk<'a>, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -7,7 +7,7 @@ use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::error::Place;
 use crate::source::hdf5::{Hdf5File, NumberArray};
 use crate::source::{
-    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
 };
 use crate::with_numbers;
 
@@ -110,7 +110,7 @@ impl DenseMatrix {
         Ok(())
     }
 
-    fn read(&self, cells: Range<u64>) -> Result<CellChunk, SourceError> {
+    fn read(&self, cells: Range<u64>) -> Result<CsrChunk, SourceError> {
         let numbers = self.array.read(cells.clone())?;
         let width = usize::try_from(self.genes)
             .map_err(|_| self.place.damaged("it has absurdly many genes"))?;
@@ -120,11 +120,11 @@ impl DenseMatrix {
             genes: Vec::new(),
         };
         let values = with_numbers!(numbers, values => sparse.compress(&values, width).into());
-        Ok(CellChunk {
-            cells,
+        Ok(CsrChunk {
+            rows: cells,
             indptr: sparse.indptr,
-            genes: Numbers::UInt32(sparse.genes),
-            values: retyped(values, self.array.number_type()),
+            indices: Numbers::UInt32(sparse.genes),
+            data: retyped(values, self.array.number_type()),
             strays: 0,
         })
     }

@@ -3,14 +3,14 @@
 mod compressed;
 mod dense;
 mod pieces;
-mod turned;
+mod transposed;
 
 use std::ops::Range;
 
 pub(crate) use compressed::CompressedMatrix;
 pub(crate) use dense::DenseMatrix;
 use pieces::pieces;
-pub(crate) use turned::TurnedMatrix;
+pub(crate) use transposed::TransposedMatrix;
 
 use crate::source::chunk::no_entries;
 use crate::source::{ChunkBudget, Chunks, Layout, NumberType, Numbers, SourceError};
@@ -20,7 +20,7 @@ pub(crate) enum StoredMatrix {
     /// Row after row.
     Rows(CompressedMatrix),
     /// Column after column.
-    Columns(TurnedMatrix),
+    Columns(TransposedMatrix),
     Dense(DenseMatrix),
     Absent,
 }
@@ -58,7 +58,7 @@ impl StoredMatrix {
     /// See [`crate::source::CellSource::prepare`].
     pub fn prepare(&self, report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
         match self {
-            StoredMatrix::Columns(columns) => columns.turn(report).map(|_| ()),
+            StoredMatrix::Columns(columns) => columns.transpose(report).map(|_| ()),
             _ => Ok(()),
         }
     }

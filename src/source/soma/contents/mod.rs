@@ -23,7 +23,7 @@ use crate::source::{
 /// Where the names of cells are.
 const OBS_INDEX: IndexNames = IndexNames(&["obs_id"]);
 
-/// Where the names of genes are; the Census has them in `feature_id`.
+/// Where the names of genes are; the CELLxGENE Census has them in `feature_id`.
 const VAR_INDEX: IndexNames = IndexNames(&["var_id", "feature_id"]);
 
 /// What becomes of entries that a delete left behind.
@@ -70,7 +70,7 @@ impl<'a> Contents<'a> {
             _ => None,
         };
         let matrix = match &options.matrix {
-            // Without a raw matrix, the layer of that name is meant: the Census has one.
+            // Without a raw matrix, the layer of that name is meant: the CELLxGENE Census has one.
             MainMatrix::Raw
                 if raw.is_none() && measurement.layers().any(|(name, _)| name == RAW) =>
             {
@@ -119,9 +119,9 @@ impl<'a> Contents<'a> {
         let description = Description {
             path: experiment.folder.root().to_path_buf(),
             format: Format::Soma,
-            cells: obs.len(),
-            genes: var.len(),
-            main,
+            n_obs: obs.len(),
+            n_vars: var.len(),
+            x: main,
             layers,
             obs: obs.columns(),
             var: var.columns(),
@@ -231,7 +231,7 @@ impl<'a> Contents<'a> {
                 StoredMatrix::Absent,
             ),
         };
-        Ok(self.add(MatrixName::Main, &object, stored))
+        Ok(self.add(MatrixName::X, &object, stored))
     }
 
     /// The members of a group of the measurement that are wanted; the others are noted.

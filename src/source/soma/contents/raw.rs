@@ -95,7 +95,7 @@ impl Contents<'_> {
         let Ok(stored) = StoredMatrix::open(folder, axes) else {
             return Ok(());
         };
-        let Some(own) = self.matrices.get(&MatrixName::Main) else {
+        let Some(own) = self.matrices.get(&MatrixName::X) else {
             return Ok(());
         };
         if raw::holds_counts(|visit| stored.sample(visit))?

@@ -11,7 +11,7 @@ use crate::source::soma::joinids::Joinids;
 use crate::source::soma::tiledb::Array;
 use crate::source::soma::tiledb::fault::Fault;
 use crate::source::{
-    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
 };
 use crate::with_numbers;
 
@@ -140,7 +140,7 @@ impl DenseMatrix {
         }))
     }
 
-    fn read(&self, rows: Range<u64>) -> Result<CellChunk, SourceError> {
+    fn read(&self, rows: Range<u64>) -> Result<CsrChunk, SourceError> {
         let dense = self.dense_rows(rows.clone())?;
         let width = self.axes.columns.joinids().len() as usize;
         let height = (rows.end - rows.start) as usize;
@@ -155,11 +155,11 @@ impl DenseMatrix {
         });
         let too_large = || Fault::TooLarge(sparse.genes.len() as u64).at(&self.array.place());
         let values = values.ok_or_else(too_large)?;
-        Ok(CellChunk {
-            cells: rows,
+        Ok(CsrChunk {
+            rows: rows,
             indptr: sparse.indptr,
-            genes: Numbers::UInt32(sparse.genes),
-            values,
+            indices: Numbers::UInt32(sparse.genes),
+            data: values,
             strays: 0,
         })
     }

@@ -7,7 +7,7 @@ use bytemuck::Pod;
 
 use super::strays::Strays;
 use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
-use crate::source::{CellChunk, NumberType, Numbers};
+use crate::source::{CsrChunk, NumberType, Numbers};
 use crate::with_numbers;
 
 /// The entries of a tile by position.
@@ -79,7 +79,7 @@ pub(super) fn sort(
     rows: &Range<u64>,
     tiles: &[Arc<Entries>],
     number_type: NumberType,
-) -> Checked<CellChunk> {
+) -> Checked<CsrChunk> {
     // Rows are counted in 32 bits.
     let (start, height) = (rows.start as u32, (rows.end - rows.start) as u32);
     let mut indptr: Vec<usize> = reserved(height as usize + 1)?;
@@ -118,11 +118,11 @@ pub(super) fn sort(
             _ => scatter.run::<u64>(from, to),
         }
     }
-    Ok(CellChunk {
-        cells: rows.clone(),
+    Ok(CsrChunk {
+        rows: rows.clone(),
         indptr,
-        genes: Numbers::UInt32(genes),
-        values,
+        indices: Numbers::UInt32(genes),
+        data: values,
         strays: 0,
     })
 }
@@ -195,7 +195,7 @@ mod tests {
         ];
         let chunk = sort(&(5..8), &tiles, NumberType::Int16).unwrap();
         assert_eq!(chunk.indptr, [0, 3, 4, 5]);
-        assert_eq!(chunk.genes, Numbers::UInt32(vec![1, 9, 3, 8, 2]));
-        assert_eq!(chunk.values, Numbers::Int16(vec![2, 5, 8, 6, 3]));
+        assert_eq!(chunk.indices, Numbers::UInt32(vec![1, 9, 3, 8, 2]));
+        assert_eq!(chunk.data, Numbers::Int16(vec![2, 5, 8, 6, 3]));
     }
 }

@@ -1,6 +1,5 @@
 //! Arrays of two dimensions, read as rows: X and its layers, obsm, varm, obsp and varp.
 
-mod cutter;
 mod dense;
 mod dense_array;
 mod entries;
@@ -9,6 +8,7 @@ mod position;
 mod sparse;
 mod strays;
 mod sum;
+mod tile_chunker;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::entries::Entries;
 use super::sparse::SharedTile;
 use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
-use crate::source::{CellChunk, NumberType, Numbers};
+use crate::source::{CsrChunk, NumberType, Numbers};
 use crate::with_numbers;
 
 /// An entry, by what decides about it. Writes of the same millisecond count in the order of their
@@ -27,7 +27,7 @@ pub(super) fn sort(
     entries: &[Arc<Entries>],
     tiles: &[Arc<SharedTile>],
     number_type: NumberType,
-) -> Checked<CellChunk> {
+) -> Checked<CsrChunk> {
     // Rows are counted in 32 bits.
     let (start, height) = (rows.start as u32, (rows.end - rows.start) as u32);
     let inside = |row: u32| row.wrapping_sub(start) < height;
@@ -86,16 +86,16 @@ pub(super) fn sort(
         let cell = candidate.cell as usize;
         target.copy_from_slice(&from[cell * size..(cell + 1) * size]);
     }
-    Ok(CellChunk {
-        cells: rows.clone(),
+    Ok(CsrChunk {
+        rows: rows.clone(),
         indptr,
-        genes: Numbers::UInt32(
+        indices: Numbers::UInt32(
             candidates
                 .iter()
                 .map(|candidate| candidate.column)
                 .collect(),
         ),
-        values,
+        data: values,
         strays: 0,
     })
 }
@@ -144,6 +144,6 @@ mod tests {
         )
         .unwrap();
         assert_eq!(chunk.indptr, [0, 1, 2, 2]);
-        assert_eq!(chunk.values, Numbers::UInt8(vec![30, 21]));
+        assert_eq!(chunk.data, Numbers::UInt8(vec![30, 21]));
     }
 }

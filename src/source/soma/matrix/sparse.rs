@@ -8,17 +8,17 @@ use std::ops::Range;
 use std::slice::Iter;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::cutter::Cutter;
 use super::entries::{Entries, Run};
 use super::position::{Placed, Unplaced, positions};
 use super::strays::{self, Stray, Strays};
 use super::sum::{has_sum, sum_is_known};
+use super::tile_chunker::TileChunker;
 use super::{Axes, Columns as ColumnIds, number_attribute};
 use crate::source::error::Place;
 use crate::source::soma::joinids::Joinids;
 use crate::source::soma::tiledb::fault::{Fault, REWRITE};
 use crate::source::soma::tiledb::{Array, ColumnFile, Fragment, Life, Lives, Scratch};
-use crate::source::{CellChunk, ChunkBudget, Chunks, NumberType, Numbers, SourceError};
+use crate::source::{ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, SourceError};
 
 /// Tiles that are looked at for a sample of the values, and values of each.
 const SAMPLE_TILES: usize = 64;
@@ -183,7 +183,7 @@ impl SparseMatrix {
     }
 
     pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
-        Ok(Box::new(Cutter::new(self, rows, budget)?))
+        Ok(Box::new(TileChunker::new(self, rows, budget)?))
     }
 
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
@@ -363,7 +363,7 @@ impl SparseMatrix {
         &self,
         rows: Range<u64>,
         tiles: &[Arc<SharedTile>],
-    ) -> Result<CellChunk, SourceError> {
+    ) -> Result<CsrChunk, SourceError> {
         let mut scratch = self.scratch()?;
         let mut entries = Vec::with_capacity(tiles.len());
         for shared in tiles {
@@ -381,10 +381,10 @@ impl SparseMatrix {
         };
         let mut chunk = read.map_err(|fault| fault.at(&self.place()))?;
         chunk.strays = strays::count(&rows, &entries);
-        let bytes = (chunk.values.len() as u64).saturating_mul(self.entry_bytes());
+        let bytes = (chunk.data.len() as u64).saturating_mul(self.entry_bytes());
         if bytes > self.memory {
             return Err(self.place().too_large(
-                format!("row {} with its {} entries", rows.start, chunk.values.len()),
+                format!("row {} with its {} entries", rows.start, chunk.data.len()),
                 bytes,
                 bytes.saturating_mul(2),
             ));

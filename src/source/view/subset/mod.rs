@@ -17,7 +17,7 @@ use arrow::error::ArrowError;
 use super::super::error::Place;
 use crate::source::blocks::RowBlocks;
 use crate::source::{
-    Axis, CellChunk, CellSource, ChunkBudget, Chunks, Description, Layout, MatrixName, Note,
+    Axis, CellSource, ChunkBudget, Chunks, CsrChunk, Description, Layout, MatrixName, Note,
     Numbers, OpenOptions, PendingChunk, RepeatedName, SampledRows, SourceError, Uns,
 };
 use kept::Kept;
@@ -47,7 +47,7 @@ impl Subset {
     /// Where a condition cannot be understood, or none of the chosen genes is there.
     pub fn over(source: Box<dyn CellSource>, options: &OpenOptions) -> Result<Self, SourceError> {
         let mut description = source.description().clone();
-        let (all_cells, all_genes) = (description.cells, description.genes);
+        let (all_cells, all_genes) = (description.n_obs, description.n_vars);
         let mut cells = match &options.cells_where {
             Some(sql) => Kept::These(condition::satisfying(&*source, sql)?),
             None => Kept::First(all_cells),
@@ -62,8 +62,8 @@ impl Subset {
             Some(names) => chosen(&*source, names, &mut description)?,
             None => Kept::First(all_genes),
         };
-        description.cells = cells.len();
-        description.genes = genes.len();
+        description.n_obs = cells.len();
+        description.n_vars = genes.len();
         if cells.len() < all_cells {
             let how = format!(
                 "{} of {all_cells} cells, as --where and --limit ask",
@@ -75,7 +75,7 @@ impl Subset {
             let how = format!("{} of {all_genes} genes, as --genes asks", genes.len());
             description.converted.push(Note::new("var", how));
         }
-        let main = std::iter::once(&mut description.main);
+        let main = std::iter::once(&mut description.x);
         let pairs = description.obsp.iter_mut().chain(&mut description.varp);
         for matrix in main.chain(&mut description.layers).chain(pairs) {
             if matrix.layout != Layout::Absent {
@@ -177,8 +177,8 @@ fn chosen(
     let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
     let mut found: HashSet<String> = HashSet::new();
     let mut rows = Vec::new();
-    let mut blocks = RowBlocks::new(0..description.genes, 1);
-    while let Some((block, ids)) = blocks.read(|rows| source.gene_ids(rows))? {
+    let mut blocks = RowBlocks::new(0..description.n_vars, 1);
+    while let Some((block, ids)) = blocks.read(|rows| source.var_names(rows))? {
         blocks.held(ids.values().len() as u64);
         for (row, id) in block.zip(ids.iter()) {
             let id = id.unwrap_or_default();
@@ -210,7 +210,7 @@ fn chosen(
 /// What the rows and the columns of a matrix are.
 fn axes(matrix: &MatrixName) -> [Axis; 2] {
     match matrix {
-        MatrixName::Main | MatrixName::Layer(_) => [Axis::Cells, Axis::Genes],
+        MatrixName::X | MatrixName::Layer(_) => [Axis::Cells, Axis::Genes],
         MatrixName::Obsp(_) => [Axis::Cells, Axis::Cells],
         MatrixName::Varp(_) => [Axis::Genes, Axis::Genes],
     }
@@ -225,12 +225,12 @@ impl CellSource for Subset {
         self.source.files()
     }
 
-    fn cell_ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
-        self.ids(Axis::Cells, cells, |rows| self.source.cell_ids(rows))
+    fn obs_names(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
+        self.ids(Axis::Cells, cells, |rows| self.source.obs_names(rows))
     }
 
-    fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
-        self.ids(Axis::Genes, genes, |rows| self.source.gene_ids(rows))
+    fn var_names(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
+        self.ids(Axis::Genes, genes, |rows| self.source.var_names(rows))
     }
 
     fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
@@ -328,14 +328,14 @@ impl CellSource for Subset {
         let [rows, columns] = axes(matrix);
         let of = self.source.description();
         let pairs = of.obsp.iter().chain(&of.varp);
-        let mut all = std::iter::once(&of.main).chain(&of.layers).chain(pairs);
+        let mut all = std::iter::once(&of.x).chain(&of.layers).chain(pairs);
         let known = all.find(|known| known.name == *matrix)?.entries;
         let entries = known.or_else(|| self.source.entries_at_most(matrix))?;
         // What is to be expected of these rows and columns, were all alike, and a little more.
         let share = |axis: Axis| {
             let all = match axis {
-                Axis::Cells => of.cells,
-                Axis::Genes => of.genes,
+                Axis::Cells => of.n_obs,
+                Axis::Genes => of.n_vars,
             };
             self.kept(axis).len() as f64 / all.max(1) as f64
         };
@@ -349,9 +349,9 @@ impl CellSource for Subset {
     ) -> Result<(), SourceError> {
         let of = &self.description;
         let pairs = of.obsp.iter().chain(&of.varp);
-        let mut all = std::iter::once(&of.main).chain(&of.layers).chain(pairs);
+        let mut all = std::iter::once(&of.x).chain(&of.layers).chain(pairs);
         let layout = all.find(|known| known.name == *matrix).map(|m| m.layout);
-        // Others would have to be turned for it, or be read from their beginning.
+        // Others would have to be transposed for it, or be read from their beginning.
         if layout != Some(Layout::Csr) {
             return self.source.sample(matrix, visit);
         }
@@ -360,7 +360,7 @@ impl CellSource for Subset {
         for start in (0..rows).step_by(step as usize) {
             let here = start..(start + CELLS).min(rows);
             if let Some(chunk) = self.chunks(matrix, here, SAMPLE)?.next() {
-                visit(&chunk?.read()?.values);
+                visit(&chunk?.read()?.data);
             }
         }
         Ok(())
@@ -395,7 +395,7 @@ impl CellSource for Subset {
                 Ok(chunk) => chunk,
                 Err(error) => return Some(Err(error)),
             };
-            let positions = kept.before(chunk.cells.start)..kept.before(chunk.cells.end);
+            let positions = kept.before(chunk.rows.start)..kept.before(chunk.rows.end);
             if positions.is_empty() {
                 return None;
             }
@@ -413,23 +413,23 @@ impl CellSource for Subset {
 
 /// Of a chunk of the input, the rows that are kept, with the columns that are.
 fn selected(
-    chunk: &CellChunk,
+    chunk: &CsrChunk,
     kept: &Kept,
     positions: Range<u64>,
     places: Option<&[Option<u32>]>,
-) -> Result<CellChunk, String> {
+) -> Result<CsrChunk, String> {
     let mut indptr = vec![0];
     let mut entries: Vec<usize> = Vec::new();
     let mut columns: Vec<u32> = Vec::new();
     let genes = match places {
         None => None,
         Some(_) => {
-            let genes = chunk.genes.to_i64();
+            let genes = chunk.indices.to_i64();
             Some(genes.map_err(|at| format!("the column of entry {at} is no number of a column"))?)
         }
     };
     for position in positions.clone() {
-        let row = (kept.at(position) - chunk.cells.start) as usize;
+        let row = (kept.at(position) - chunk.rows.start) as usize;
         let range = chunk.indptr[row]..chunk.indptr[row + 1];
         match (&genes, places) {
             (Some(genes), Some(places)) => {
@@ -449,14 +449,14 @@ fn selected(
         }
         indptr.push(entries.len());
     }
-    Ok(CellChunk {
-        cells: positions,
+    Ok(CsrChunk {
+        rows: positions,
         indptr,
-        genes: match places {
-            None => chunk.genes.picked(&entries),
+        indices: match places {
+            None => chunk.indices.picked(&entries),
             Some(_) => Numbers::UInt32(columns),
         },
-        values: chunk.values.picked(&entries),
+        data: chunk.data.picked(&entries),
         strays: chunk.strays,
     })
 }

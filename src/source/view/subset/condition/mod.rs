@@ -70,7 +70,7 @@ fn find(
     let description = source.description();
     let condition = Condition::parse(&frame(source, 0..0)?, sql).map_err(refused)?;
     let mut kept = Vec::new();
-    let mut blocks = RowBlocks::new(0..description.cells, description.obs.len());
+    let mut blocks = RowBlocks::new(0..description.n_obs, description.obs.len());
     while let Some((rows, batch)) = blocks.read(|rows| frame(source, rows))? {
         let bytes = bytes_of(batch.columns());
         blocks.held(bytes);
@@ -104,7 +104,7 @@ fn frame(source: &dyn CellSource, cells: Range<u64>) -> Result<RecordBatch, Sour
     }
     if batch.column_by_name(CELL_ID).is_none() {
         fields.push(Arc::new(Field::new(CELL_ID, DataType::Utf8, true)));
-        columns.push(Arc::new(source.cell_ids(cells)?));
+        columns.push(Arc::new(source.obs_names(cells)?));
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(damaged)
 }

@@ -9,7 +9,7 @@ use crate::source::{ChunkBudget, PendingChunk, SourceError};
 
 /// Walks over the rows. Tiles that a cut goes through are kept until the slab that ends them is
 /// read, so that each is decoded once.
-pub(super) struct Cutter<'a> {
+pub(super) struct TileChunker<'a> {
     matrix: &'a SparseMatrix,
     /// Rows that are still to be cut.
     rows: Range<u64>,
@@ -22,7 +22,7 @@ pub(super) struct Cutter<'a> {
     failed: bool,
 }
 
-impl<'a> Cutter<'a> {
+impl<'a> TileChunker<'a> {
     pub fn new(
         matrix: &'a SparseMatrix,
         rows: Range<u64>,
@@ -33,7 +33,7 @@ impl<'a> Cutter<'a> {
         tiles.reverse();
         // As stored, as sorted and as expanded.
         let entry = matrix.entry_bytes() * 2 + EXPANDED_BYTES;
-        Ok(Cutter {
+        Ok(TileChunker {
             matrix,
             rows,
             later: tiles,
@@ -126,7 +126,7 @@ impl<'a> Cutter<'a> {
     }
 }
 
-impl<'a> Iterator for Cutter<'a> {
+impl<'a> Iterator for TileChunker<'a> {
     type Item = Result<PendingChunk<'a>, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {

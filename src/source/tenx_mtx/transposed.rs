@@ -1,4 +1,4 @@
-//! Turning matrices whose entries are not sorted by cell.
+//! Transposing matrices whose entries are not sorted by cell.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use super::header::{Field, Symmetry};
 use super::matrix::{MtxMatrix, lock};
 use super::rows::{Coordinates, Counterpart, Opposite};
 use super::value::Value;
-use crate::source::turn::{Entries, Turned, Turner};
+use crate::source::transpose::{Entries, ExternalTranspose, Transposed};
 use crate::source::{Numbers, SourceError};
 
 /// Text of an entry, as it mostly is.
@@ -19,19 +19,22 @@ impl MtxMatrix {
     /// See [`crate::source::CellSource::prepare`].
     pub fn prepare(&self, report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
         if self.is_unsorted() {
-            self.turn(report)?;
+            self.transpose(report)?;
         }
         Ok(())
     }
 
-    /// Turns the matrix, if that was not done yet.
-    pub(super) fn turn(&self, report: &(dyn Fn(u64) + Sync)) -> Result<Arc<Turned>, SourceError> {
-        // Held while the matrix is turned: who else wants it must wait.
-        let mut turned = lock(&self.turned);
-        if let Some(turned) = &*turned {
-            return Ok(turned.clone());
+    /// Transposes the matrix, if that was not done yet.
+    pub(super) fn transpose(
+        &self,
+        report: &(dyn Fn(u64) + Sync),
+    ) -> Result<Arc<Transposed>, SourceError> {
+        // Held while the matrix is transposed: who else wants it must wait.
+        let mut transposed = lock(&self.transposed);
+        if let Some(transposed) = &*transposed {
+            return Ok(transposed.clone());
         }
-        let turner = Turner::new(
+        let external = ExternalTranspose::new(
             self.place.clone(),
             [self.bounds.cells, self.kept.genes()],
             self.entries(),
@@ -43,9 +46,9 @@ impl MtxMatrix {
         let pieces = Pieces {
             first: Some(first),
             blocks,
-            bytes: (turner.block_entries().saturating_mul(ENTRY_TEXT)) as usize,
+            bytes: (external.block_entries().saturating_mul(ENTRY_TEXT)) as usize,
         };
-        turner.fill(pieces.map(|piece| {
+        external.fill(pieces.map(|piece| {
             piece.map(|segments| {
                 let total = total.clone();
                 move || {
@@ -57,7 +60,7 @@ impl MtxMatrix {
             })
         }))?;
         self.check_count(Some(total.load(Ordering::Relaxed)))?;
-        Ok(turned.insert(Arc::new(turner.finish())).clone())
+        Ok(transposed.insert(Arc::new(external.finish())).clone())
     }
 
     /// The entries of a text in any order, and how many lines they had.

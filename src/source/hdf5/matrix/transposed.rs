@@ -4,25 +4,25 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::CompressedMatrix;
-use crate::source::turn::{TurnOptions, Turned, Turner};
+use crate::source::transpose::{ExternalTranspose, TransposeOptions, Transposed};
 use crate::source::{ChunkBudget, Chunks, NumberType, Numbers, SampledRows, SourceError};
 
-/// A matrix that lies column after column. It is turned as a whole when its first rows are wanted.
-pub(crate) struct TurnedMatrix {
+/// A matrix that lies column after column. It is transposed as a whole when its first rows are wanted.
+pub(crate) struct TransposedMatrix {
     columns: CompressedMatrix,
     shape: [u64; 2],
-    options: TurnOptions,
-    turned: Mutex<Option<Arc<Turned>>>,
+    options: TransposeOptions,
+    transposed: Mutex<Option<Arc<Transposed>>>,
 }
 
-impl TurnedMatrix {
+impl TransposedMatrix {
     /// A matrix of `shape`, rows × columns, whose columns are compressed.
-    pub fn new(columns: CompressedMatrix, shape: [u64; 2], options: TurnOptions) -> Self {
-        TurnedMatrix {
+    pub fn new(columns: CompressedMatrix, shape: [u64; 2], options: TransposeOptions) -> Self {
+        TransposedMatrix {
             columns,
             shape,
             options,
-            turned: Mutex::new(None),
+            transposed: Mutex::new(None),
         }
     }
 
@@ -52,22 +52,25 @@ impl TurnedMatrix {
         })
     }
 
-    /// Turns the matrix, if that was not done yet.
-    pub fn turn(&self, report: &(dyn Fn(u64) + Sync)) -> Result<Arc<Turned>, SourceError> {
-        // Held while the matrix is turned: who else wants it must wait.
-        let mut turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turned) = &*turned {
-            return Ok(turned.clone());
+    /// Transposes the matrix, if that was not done yet.
+    pub fn transpose(&self, report: &(dyn Fn(u64) + Sync)) -> Result<Arc<Transposed>, SourceError> {
+        // Held while the matrix is transposed: who else wants it must wait.
+        let mut transposed = self
+            .transposed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(transposed) = &*transposed {
+            return Ok(transposed.clone());
         }
-        let turner = Turner::new(
+        let external = ExternalTranspose::new(
             self.columns.place().clone(),
             self.shape,
             self.columns.entries(),
             self.columns.number_type(),
             &self.options,
         )?;
-        let pieces = self.columns.pieces(turner.block_entries());
-        turner.fill(pieces.map(|piece| {
+        let pieces = self.columns.pieces(external.block_entries());
+        external.fill(pieces.map(|piece| {
             piece.map(|piece| {
                 move || {
                     report(piece.entries());
@@ -75,11 +78,11 @@ impl TurnedMatrix {
                 }
             })
         }))?;
-        Ok(turned.insert(Arc::new(turner.finish())).clone())
+        Ok(transposed.insert(Arc::new(external.finish())).clone())
     }
 
     /// Chunks of rows; see [`crate::source::CellSource::chunks`].
     pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
-        Ok(self.turn(&|_| ())?.chunks(rows, budget))
+        Ok(self.transpose(&|_| ())?.chunks(rows, budget))
     }
 }

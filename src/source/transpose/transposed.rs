@@ -1,4 +1,4 @@
-//! Reading a turned matrix.
+//! Reading a transposed matrix.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use super::block::{Parts, Piece, Written};
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::{
-    CellChunk, ChunkBudget, Chunks, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
 };
 
 /// A matrix whose entries can be read by rows.
-pub(crate) struct Turned {
+pub(crate) struct Transposed {
     pub(super) file: File,
     pub(super) scratch: PathBuf,
     pub(super) number_type: NumberType,
@@ -28,7 +28,7 @@ struct Cut {
     counts: Vec<u32>,
 }
 
-impl Turned {
+impl Transposed {
     /// Chunks of rows, in order; within a row, entries lie in the order in which they came.
     pub fn chunks<'a>(
         self: std::sync::Arc<Self>,
@@ -117,7 +117,7 @@ impl Turned {
     }
 
     /// Reads the rows of a cut and sorts their entries by row.
-    fn read(&self, cut: &Cut) -> io::Result<CellChunk> {
+    fn read(&self, cut: &Cut) -> io::Result<CsrChunk> {
         let mut indptr = Vec::with_capacity(cut.counts.len() + 1);
         let mut total = 0usize;
         indptr.push(0);
@@ -180,11 +180,11 @@ impl Turned {
                 ),
             }
         }
-        Ok(CellChunk {
-            cells: cut.rows.clone(),
+        Ok(CsrChunk {
+            rows: cut.rows.clone(),
             indptr,
-            genes: Numbers::UInt32(sorted),
-            values,
+            indices: Numbers::UInt32(sorted),
+            data: values,
             strays: 0,
         })
     }
@@ -215,18 +215,18 @@ fn place<const SIZE: usize>(
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Entries, TurnOptions, Turner};
+    use super::super::{Entries, ExternalTranspose, TransposeOptions};
     use crate::source::error::Place;
     use crate::source::{ChunkBudget, NumberType, Numbers};
 
-    fn turner(shape: [u64; 2], entries: u64) -> Turner {
-        let options = TurnOptions {
+    fn external(shape: [u64; 2], entries: u64) -> ExternalTranspose {
+        let options = TransposeOptions {
             memory: 1 << 20,
             threads: 2,
             scratch: std::env::temp_dir(),
         };
         let place = Place::new("x".as_ref(), "X");
-        Turner::new(place, shape, entries, NumberType::Int16, &options).unwrap()
+        ExternalTranspose::new(place, shape, entries, NumberType::Int16, &options).unwrap()
     }
 
     proptest! {
@@ -238,28 +238,28 @@ mod tests {
             bytes in 1u64..2000,
             cells in 1u64..20,
         ) {
-            let turner = turner([50, 9], guessed);
+            let external = external([50, 9], guessed);
             let pieces: Vec<_> = entries.chunks(cut).map(<[_]>::to_vec).collect();
-            turner.fill(pieces.into_iter().map(|piece| Ok(move || Ok(Entries {
+            external.fill(pieces.into_iter().map(|piece| Ok(move || Ok(Entries {
                 rows: Numbers::UInt32(piece.iter().map(|e| e.0).collect()),
                 columns: piece.iter().map(|e| e.1).collect(),
                 values: Numbers::Int16(piece.iter().map(|e| e.2).collect()),
             })))).unwrap();
-            let turned = std::sync::Arc::new(turner.finish());
+            let transposed = std::sync::Arc::new(external.finish());
             let mut expected: Vec<_> = entries.clone();
             expected.sort_by_key(|e| e.0);
             let mut found = Vec::new();
             let mut row = 3;
-            for chunk in turned.chunks(3..50, ChunkBudget { bytes, cells }) {
+            for chunk in transposed.chunks(3..50, ChunkBudget { bytes, cells }) {
                 let pending = chunk.unwrap();
-                prop_assert_eq!(pending.cells.start, row);
-                row = pending.cells.end;
+                prop_assert_eq!(pending.rows.start, row);
+                row = pending.rows.end;
                 let promised = pending.entries;
                 let chunk = pending.read().unwrap();
-                prop_assert!(chunk.cells.end - chunk.cells.start <= cells);
-                prop_assert_eq!(chunk.values.len() as u64, promised);
-                let (Numbers::UInt32(columns), Numbers::Int16(values)) = (&chunk.genes, &chunk.values) else { panic!() };
-                for (row, ends) in chunk.cells.clone().zip(chunk.indptr.windows(2)) {
+                prop_assert!(chunk.rows.end - chunk.rows.start <= cells);
+                prop_assert_eq!(chunk.data.len() as u64, promised);
+                let (Numbers::UInt32(columns), Numbers::Int16(values)) = (&chunk.indices, &chunk.data) else { panic!() };
+                for (row, ends) in chunk.rows.clone().zip(chunk.indptr.windows(2)) {
                     found.extend((ends[0]..ends[1]).map(|i| (row as u32, columns[i], values[i])));
                 }
             }
@@ -271,14 +271,14 @@ mod tests {
 
     #[test]
     fn rows_that_do_not_exist_are_refused() {
-        let turner = turner([5, 9], 1);
+        let external = external([5, 9], 1);
         let entries = |rows| Entries {
             rows,
             columns: vec![7],
             values: Numbers::Int16(vec![1]),
         };
         for rows in [Numbers::Int64(vec![-1]), Numbers::UInt8(vec![5])] {
-            let message = turner.lay(0, &entries(rows)).unwrap_err().to_string();
+            let message = external.lay(0, &entries(rows)).unwrap_err().to_string();
             assert!(message.contains("column 7"), "{message}");
         }
     }

@@ -15,7 +15,7 @@ const TEXT: u64 = 11;
 const CELL_BYTES: u64 = 64;
 
 /// Cuts a range of cells into chunks within the budget.
-pub(super) struct Cutter<'a> {
+pub(super) struct LineChunker<'a> {
     matrix: &'a MtxMatrix,
     stream: Option<Stream>,
     /// Cells that are still to be cut.
@@ -26,13 +26,13 @@ pub(super) struct Cutter<'a> {
     failed: bool,
 }
 
-impl<'a> Cutter<'a> {
+impl<'a> LineChunker<'a> {
     pub fn new(matrix: &'a MtxMatrix, cells: Range<u64>, budget: ChunkBudget) -> Self {
         let entry = TEXT + matrix.entry_bytes() + EXPANDED_BYTES;
         // However much is allowed: more at once is no faster, and takes memory.
         let most = budget.bytes.min(matrix.memory() / 4);
         let cells_that_fit = (budget.bytes / CELL_BYTES).clamp(1, 1 << 20);
-        Cutter {
+        LineChunker {
             matrix,
             stream: None,
             cells,
@@ -120,7 +120,7 @@ fn lines(segment: &Segment) -> usize {
     memchr::memchr_iter(b'\n', segment.text()).count()
 }
 
-impl<'a> Iterator for Cutter<'a> {
+impl<'a> Iterator for LineChunker<'a> {
     type Item = Result<PendingChunk<'a>, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -15,10 +15,10 @@ use crate::table::{RowReader, TableError, TableName};
 
 /// What was found by reading the whole expression table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Census {
+pub struct Recounted {
     pub stats: ValueStats,
     /// Ranges of cells, in order: all cells that no source of the config has.
-    pub ranges: Vec<CensusRange>,
+    pub ranges: Vec<RecountedRange>,
     /// Cells whose `cell_start_index` is missing or wrong.
     pub wrong_starts: u64,
     /// Whether the table of cells has the column `source_file`.
@@ -27,7 +27,7 @@ pub struct Census {
 
 /// Cells that came from one place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CensusRange {
+pub struct RecountedRange {
     /// What it is called in the column `source_file`.
     pub name: String,
     pub first_cell: u64,
@@ -39,7 +39,7 @@ pub struct CensusRange {
 /// What cells are said to come from that nothing else tells of; the reference's word.
 pub const UNNAMED: &str = "original_data";
 
-impl Census {
+impl Recounted {
     /// What a cell is said to come from.
     pub fn source_of(&self, cell: u64) -> &str {
         let after = self
@@ -57,7 +57,7 @@ pub(super) struct CellList {
     /// Empty where the column is missing.
     pub starts: Vec<i64>,
     /// Those that no source has.
-    pub ranges: Vec<CensusRange>,
+    pub ranges: Vec<RecountedRange>,
     pub names_sources: bool,
 }
 
@@ -104,7 +104,7 @@ impl CellList {
     fn belongs(&mut self, cell: u64, name: &str) {
         match self.ranges.last_mut() {
             Some(range) if range.name == name => range.cells += 1,
-            _ => self.ranges.push(CensusRange {
+            _ => self.ranges.push(RecountedRange {
                 name: name.to_string(),
                 first_cell: cell,
                 cells: 1,

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::sum::{NoSum, Sum, Truth};
 use super::{ChunkError, CooSpec};
-use crate::source::{CellChunk, Numbers};
+use crate::source::{CsrChunk, Numbers};
 
-/// What tidying changed.
+/// What bringing chunks into canonical form changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tidied {
+pub struct Canonicalized {
     /// Entries that were stored although they are zero (after adding up), and were dropped.
     pub zeros: u64,
     /// Entries that were added to another of the same cell and gene.
@@ -27,9 +27,9 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-impl Tidied {
+impl Canonicalized {
     /// Adds up.
-    pub fn add(&mut self, other: &Tidied) {
+    pub fn add(&mut self, other: &Canonicalized) {
         self.zeros += other.zeros;
         self.merged += other.merged;
         self.sorted_cells += other.sorted_cells;
@@ -39,23 +39,23 @@ impl Tidied {
 }
 
 /// Sorts, adds up and drops zeros, cell by cell. Genes must be in range already.
-pub(super) fn tidy(
-    chunk: &CellChunk,
+pub(super) fn canonicalize(
+    chunk: &CsrChunk,
     genes: &[i64],
     spec: &CooSpec<'_>,
-) -> Result<(CellChunk, Tidied), ChunkError> {
+) -> Result<(CsrChunk, Canonicalized), ChunkError> {
     let mut rows = Rows {
         chunk,
         genes,
         spec,
         indptr: vec![0],
         kept: Vec::with_capacity(genes.len()),
-        tidied: Tidied {
+        canonicalized: Canonicalized {
             strays: chunk.strays,
-            ..Tidied::default()
+            ..Canonicalized::default()
         },
     };
-    let values = match &chunk.values {
+    let values = match &chunk.data {
         Numbers::Bool(v) => {
             let truths: Vec<Truth> = v.iter().map(|&byte| Truth(byte)).collect();
             Numbers::Bool(rows.merge(&truths)?)
@@ -72,35 +72,35 @@ pub(super) fn tidy(
         Numbers::Float32(v) => Numbers::Float64(rows.merge(v)?),
         Numbers::Float64(v) => Numbers::Float64(rows.merge(v)?),
     };
-    let tidied = rows.tidied;
-    let chunk = CellChunk {
-        cells: chunk.cells.clone(),
+    let canonicalized = rows.canonicalized;
+    let chunk = CsrChunk {
+        rows: chunk.rows.clone(),
         indptr: rows.indptr,
-        genes: Numbers::Int64(rows.kept),
-        values,
+        indices: Numbers::Int64(rows.kept),
+        data: values,
         strays: chunk.strays,
     };
-    Ok((chunk, tidied))
+    Ok((chunk, canonicalized))
 }
 
 struct Rows<'a> {
-    chunk: &'a CellChunk,
+    chunk: &'a CsrChunk,
     genes: &'a [i64],
     spec: &'a CooSpec<'a>,
     indptr: Vec<usize>,
     kept: Vec<i64>,
-    tidied: Tidied,
+    canonicalized: Canonicalized,
 }
 
 impl Rows<'_> {
     fn merge<T: Sum>(&mut self, values: &[T]) -> Result<Vec<T::Total>, ChunkError> {
         let mut totals = Vec::with_capacity(values.len());
         let mut order: Vec<usize> = Vec::new();
-        for (cell, row) in (self.chunk.cells.start..).zip(self.chunk.indptr.windows(2)) {
+        for (cell, row) in (self.chunk.rows.start..).zip(self.chunk.indptr.windows(2)) {
             order.clear();
             order.extend(row[0]..row[1]);
             if !order.is_sorted_by_key(|&entry| self.genes[entry]) {
-                self.tidied.sorted_cells += 1;
+                self.canonicalized.sorted_cells += 1;
                 // Stable: entries of the same gene are added in the order of the input.
                 order.sort_by_key(|&entry| self.genes[entry]);
             }
@@ -110,13 +110,13 @@ impl Rows<'_> {
                 let total = match entries {
                     [only] => values[*only].widen(),
                     several => {
-                        self.tidied.merged += several.len() as u64 - 1;
+                        self.canonicalized.merged += several.len() as u64 - 1;
                         T::sum(several.iter().map(|&entry| values[entry]))
                             .map_err(|why| no_sum(why, self.spec, cell, gene))?
                     }
                 };
                 if T::is_zero(total) {
-                    self.tidied.zeros += 1;
+                    self.canonicalized.zeros += 1;
                 } else {
                     totals.push(total);
                     self.kept.push(gene);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::block::{Block, Parts, Written};
-use super::{Entries, TurnOptions, Turned};
+use super::{Entries, TransposeOptions, Transposed};
 use crate::source::error::Place;
 use crate::source::{NumberType, SourceError};
 
@@ -15,8 +15,8 @@ use crate::source::{NumberType, SourceError};
 const PART_ENTRIES: u64 = 300_000;
 const MOST_PARTS: u64 = 4096;
 
-/// A matrix that is being turned.
-pub(crate) struct Turner {
+/// A matrix that is being transposed.
+pub(crate) struct ExternalTranspose {
     place: Place,
     file: File,
     scratch: PathBuf,
@@ -29,7 +29,7 @@ pub(crate) struct Turner {
     blocks: Mutex<Vec<Written>>,
 }
 
-impl Turner {
+impl ExternalTranspose {
     /// Prepares for a matrix of `shape`, rows × columns, with about so many entries; `place` is for
     /// messages.
     pub fn new(
@@ -37,7 +37,7 @@ impl Turner {
         shape: [u64; 2],
         entries: u64,
         number_type: NumberType,
-        options: &TurnOptions,
+        options: &TransposeOptions,
     ) -> Result<Self, SourceError> {
         let most = u64::from(u32::MAX);
         if shape[0] > most || shape[1] > most {
@@ -55,7 +55,7 @@ impl Turner {
         let entry = 2 * (8 + number_type.size() as u64) + 12;
         let share = options.memory / 8 / options.threads as u64;
         let wanted = PART_ENTRIES.max(entries / MOST_PARTS);
-        Ok(Turner {
+        Ok(ExternalTranspose {
             place,
             file,
             scratch: options.scratch.clone(),
@@ -135,13 +135,13 @@ impl Turner {
     }
 
     /// All entries are laid down.
-    pub fn finish(self) -> Turned {
+    pub fn finish(self) -> Transposed {
         let mut blocks = self
             .blocks
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         blocks.sort_unstable_by_key(|block| block.number);
-        Turned {
+        Transposed {
             file: self.file,
             scratch: self.scratch,
             number_type: self.number_type,

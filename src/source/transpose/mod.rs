@@ -1,4 +1,4 @@
-//! Turning matrices that do not lie in the order of their rows.
+//! Transposing matrices that do not lie in the order of their rows.
 //!
 //! Entries come in any order and are laid down in a temporary file, block by block; within a block
 //! they are sorted by part, a range of rows. Afterwards the parts are read one by one: the pieces of
@@ -6,19 +6,19 @@
 //! whatever the matrix.
 
 mod block;
-mod turned;
-mod turner;
+mod external;
+mod transposed;
 
 use std::path::PathBuf;
 
 use super::{Numbers, OpenOptions};
 
-pub(crate) use turned::Turned;
-pub(crate) use turner::Turner;
+pub(crate) use external::ExternalTranspose;
+pub(crate) use transposed::Transposed;
 
 /// What turning may take.
 #[derive(Debug, Clone)]
-pub(crate) struct TurnOptions {
+pub(crate) struct TransposeOptions {
     /// Bytes that reading may hold in memory, in all threads together.
     pub memory: u64,
     pub threads: usize,
@@ -26,9 +26,9 @@ pub(crate) struct TurnOptions {
     pub scratch: PathBuf,
 }
 
-impl TurnOptions {
+impl TransposeOptions {
     pub fn of(options: &OpenOptions) -> Self {
-        TurnOptions {
+        TransposeOptions {
             memory: options.memory,
             threads: options.threads.max(1),
             scratch: options.scratch.clone(),
