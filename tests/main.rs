@@ -4,6 +4,7 @@ mod append;
 mod append_atomic;
 mod append_reference;
 mod conformance;
+mod golden;
 mod interop;
 mod known_cells;
 mod layouts;
