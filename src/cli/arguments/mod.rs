@@ -83,7 +83,7 @@ pub(in crate::cli) enum Command {
 pub(in crate::cli) struct ConvertArguments {
     /// The inputs (h5ad files, 10x H5 files, Matrix Market files, the folders or archives they are
     /// in), and last the output (unless -o names it)
-    #[arg(required = true, value_name = "INPUT… OUTPUT")]
+    #[arg(required_unless_present = "inputs", value_name = "INPUT… OUTPUT")]
     pub paths: Vec<PathBuf>,
 
     /// A file that names inputs, one a line, and after a tab what an input is called in the dataset
@@ -117,7 +117,7 @@ pub(in crate::cli) struct ConvertArguments {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AppendArguments {
     /// The inputs, and last the dataset (unless -o names it)
-    #[arg(required = true, value_name = "INPUT… DATASET")]
+    #[arg(required_unless_present = "inputs", value_name = "INPUT… DATASET")]
     pub paths: Vec<PathBuf>,
 
     /// A file that names inputs, one a line, and after a tab what an input is called in the dataset
