@@ -1,7 +1,8 @@
 //! Places at which tests make the process die.
 
 /// Every fail point, in the order in which a conversion passes them.
-pub const ALL: [&str; 26] = [
+pub const ALL: [&str; 27] = [
+    "input-opened",
     "checkpoint-created",
     "data-file-written",
     "data-file-synced",

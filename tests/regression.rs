@@ -10,6 +10,7 @@ mod h5ad;
 mod inputs;
 mod job;
 mod mtx;
+mod readers;
 mod scale;
 mod selection;
 mod verify;

@@ -104,7 +104,7 @@ impl IdVersions {
         for (number, columns) in counts.into_iter().enumerate() {
             if !columns.is_empty() {
                 inputs.change(number, |open| open.strip_versions = columns);
-                surveys[number] = Survey::of(&*inputs.get(number)?)?;
+                surveys[number] = Survey::of_input(inputs, number)?;
             }
         }
         Ok(IdVersions::Strip)

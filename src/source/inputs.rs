@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::SystemTime;
 
-use super::{CellSource, OpenOptions, SourceError, open};
+use super::error::Place;
+use super::{CellSource, OpenOptions, SourceError, Stamp, open};
 
 /// Inputs that are open at once, at most. A file is opened again when it is needed again.
 const MOST_OPEN: usize = 4;
+
+/// How often an input is opened whose files may have been written to while it was, before it is refused.
+const ATTEMPTS: usize = 3;
 
 /// The inputs of a job, by number.
 pub struct Inputs {
@@ -42,10 +47,12 @@ struct Known {
     /// How it is opened again: in the format that was found.
     options: OpenOptions,
     files: Vec<PathBuf>,
+    /// What the files were before anything was read of them.
+    stamp: Stamp,
 }
 
 impl Known {
-    fn of(path: &Path, options: &OpenOptions, source: &dyn CellSource) -> Self {
+    fn of(path: &Path, options: &OpenOptions, source: &dyn CellSource, stamp: Stamp) -> Self {
         let mut options = options.clone();
         // Of a folder, or an archive, the one input in it must be found again.
         if path.is_file() && source.description().path == path {
@@ -54,6 +61,7 @@ impl Known {
         Known {
             options,
             files: source.files(),
+            stamp,
         }
     }
 }
@@ -114,6 +122,18 @@ impl Inputs {
             return Ok(known.files.clone());
         }
         Ok(self.get(number)?.files())
+    }
+
+    /// What the files of an input were before anything was read of them; it is opened if it never was.
+    ///
+    /// # Panics
+    /// Where there is no such number.
+    pub(crate) fn stamp(&self, number: usize) -> Result<Stamp, SourceError> {
+        let source = self.get(number)?;
+        match &self.inputs[number] {
+            Input::Path(slot) if let Some(known) = slot.known.get() => Ok(known.stamp),
+            _ => Stamp::of(&source.files()),
+        }
     }
 
     /// Changes how an input is opened from now on; one that came open stays as it is.
@@ -235,11 +255,29 @@ impl Slot {
     }
 
     fn open(&self) -> Result<Arc<dyn CellSource>, SourceError> {
-        let again = self.known.get().map(|known| &known.options);
-        let source = open(&self.path, again.unwrap_or(&self.options))?;
-        self.known
-            .get_or_init(|| Known::of(&self.path, &self.options, &*source));
-        Ok(source.into())
+        if let Some(known) = self.known.get() {
+            return Ok(open(&self.path, &known.options)?.into());
+        }
+        // Which files there are is known when it is open only; what was read by then must be what they
+        // still hold. Clocks may differ: where they look changed, it is opened once more between two
+        // looks.
+        let mut before = None;
+        for _ in 0..ATTEMPTS {
+            let begun = SystemTime::now();
+            let source = open(&self.path, &self.options)?;
+            crate::failpoint::reach("input-opened");
+            let stamp = Stamp::of(&source.files())?;
+            if before == Some(stamp) || !stamp.may_be_later_than(begun) {
+                self.known
+                    .get_or_init(|| Known::of(&self.path, &self.options, &*source, stamp));
+                return Ok(source.into());
+            }
+            before = Some(stamp);
+            std::thread::sleep(Stamp::SLOW_CLOCK);
+        }
+        Err(Place::whole(&self.path).damaged(
+            "it is being written to by another program; run again when that has finished",
+        ))
     }
 
     /// Frees the place of a source that nobody holds any more. Where the input is just being opened, it

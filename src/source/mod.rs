@@ -26,6 +26,7 @@ mod search;
 mod selection;
 mod soma;
 pub(crate) mod stable_id;
+mod stamp;
 mod tenx_h5;
 mod tenx_mtx;
 mod text;
@@ -52,6 +53,7 @@ pub use options::{GeneId, MainMatrix, Names, OpenOptions, Orientation, RawUse};
 pub(crate) use raw::tells_of_raw_counts;
 pub use sampled_rows::SampledRows;
 pub use search::{Discovered, PassedOver, discover, inputs_of};
+pub(crate) use stamp::Stamp;
 pub use selection::{Part, Pattern, PatternError, Seen, Selection, Unmatched};
 
 /// The columns that keep names of genes, and the column `gene_ids`, with the versions that were taken

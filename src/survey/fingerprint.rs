@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use arrow::array::StringArray;
 use rustc_hash::FxHashSet;
@@ -11,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::gene_lists::{ListDigest, Versions};
 use crate::source::blocks::RowBlocks;
-use crate::source::{CellSource, SourceError};
+use crate::source::{CellSource, SourceError, Stamp};
 
 /// What an input must still be when a job goes on, and by which the same input is known again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,12 +53,16 @@ type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
 impl Fingerprint {
     /// Reads what identifies an input.
     pub(crate) fn of(source: &dyn CellSource) -> Result<Self, SourceError> {
-        Ok(take(source)?.fingerprint)
+        let stamp = Stamp::of(&source.files())?;
+        Ok(take(source, stamp)?.fingerprint)
     }
 
     /// Checks that the files of an input have not been written to since it was surveyed.
     pub fn check_unchanged(&self, path: &Path, files: &[PathBuf]) -> Result<(), SourceError> {
-        if size_and_time_of_all(files)? == (self.bytes, self.modified) {
+        let Stamp {
+            bytes, modified, ..
+        } = Stamp::of(files)?;
+        if (bytes, modified) == (self.bytes, self.modified) {
             return Ok(());
         }
         Err(SourceError::Damaged {
@@ -70,57 +73,15 @@ impl Fingerprint {
     }
 }
 
-/// Bytes of all files together, and nanoseconds since 1970 of the last modification of any.
-fn size_and_time_of_all(files: &[PathBuf]) -> Result<(u64, u64), SourceError> {
-    files
-        .iter()
-        .try_fold((0u64, 0u64), |(bytes, modified), file| {
-            let (size, time) = size_and_time(file)?;
-            Ok((bytes.saturating_add(size), modified.max(time)))
-        })
-}
-
-/// Bytes, and nanoseconds since 1970 of the last modification; of a folder, of all files in it.
-fn size_and_time(path: &Path) -> Result<(u64, u64), SourceError> {
-    let io = |source| SourceError::Io {
-        action: "open",
-        path: path.to_path_buf(),
-        source,
-    };
-    let metadata = std::fs::metadata(path).map_err(io)?;
-    let modified = metadata
-        .modified()
-        .ok()
-        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-        .and_then(|since| u64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0);
-    if !metadata.is_dir() {
-        return Ok((metadata.len(), modified));
-    }
-    let (mut bytes, mut latest) = (0u64, modified);
-    for entry in std::fs::read_dir(path).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        // A link may lead back to this folder.
-        if entry.file_type().map_err(io)?.is_symlink() {
-            continue;
-        }
-        let (size, modified) = size_and_time(&entry.path())?;
-        bytes = bytes.saturating_add(size);
-        latest = latest.max(modified);
-    }
-    Ok((bytes, latest))
-}
-
 /// The hash by which identifiers of cells are compared. It is never stored.
 pub(crate) fn id_hash(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }
 
-/// Reads all identifiers once.
-pub(super) fn take(source: &dyn CellSource) -> Result<Taken, SourceError> {
+/// Reads all identifiers once, of a source whose files had this stamp before.
+pub(super) fn take(source: &dyn CellSource, stamp: Stamp) -> Result<Taken, SourceError> {
     let description = source.description();
     let (cells, genes) = (description.n_obs, description.n_vars);
-    let (bytes, modified) = size_and_time_of_all(&source.files())?;
     let (mut digest, mut gene_ids) = (ListDigest::default(), ListDigest::default());
     digest.begin(cells);
     let (repeated_cells, cell_hashes) =
@@ -134,8 +95,8 @@ pub(super) fn take(source: &dyn CellSource) -> Result<Taken, SourceError> {
     })?;
     Ok(Taken {
         fingerprint: Fingerprint {
-            bytes,
-            modified,
+            bytes: stamp.bytes,
+            modified: stamp.modified,
             cells,
             genes,
             entries: description.x.entries,

@@ -14,7 +14,7 @@ mod value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::source::{Axis, CellSource, Description, Inputs, Note, RepeatedName, SourceError};
+use crate::source::{Axis, CellSource, Description, Inputs, Note, RepeatedName, SourceError, Stamp};
 
 pub use exact::FloatType;
 pub(crate) use fingerprint::id_hash;
@@ -75,7 +75,7 @@ impl Survey {
                 if number >= inputs.len() {
                     return Ok(());
                 }
-                let survey = inputs.get(number).and_then(|source| Survey::of(&*source));
+                let survey = Survey::of_input(inputs, number);
                 if survey.is_err() {
                     // The others need not go on.
                     next.store(inputs.len(), Ordering::Relaxed);
@@ -103,10 +103,21 @@ impl Survey {
         Ok(surveys.into_iter().map(|(_, survey)| survey).collect())
     }
 
+    /// Looks at one of several inputs: at what it was when it was opened for the first time.
+    pub(crate) fn of_input(inputs: &Inputs, number: usize) -> Result<Self, SourceError> {
+        let stamp = inputs.stamp(number)?;
+        Survey::since(&*inputs.get(number)?, stamp)
+    }
+
     /// Looks at an input.
     pub fn of(source: &dyn CellSource) -> Result<Self, SourceError> {
+        Survey::since(source, Stamp::of(&source.files())?)
+    }
+
+    /// Looks at an input whose files had this stamp before anything was read of them.
+    fn since(source: &dyn CellSource, stamp: Stamp) -> Result<Self, SourceError> {
         let description = source.description();
-        let taken = fingerprint::take(source)?;
+        let taken = fingerprint::take(source, stamp)?;
         let stable_ids = frames::check(source)?;
         let (cells, genes) = (description.n_obs, description.n_vars);
         let embeddings = |axis, rows, list: &[_]| {

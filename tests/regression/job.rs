@@ -52,13 +52,13 @@ fn tables(output: &Path) -> Vec<(TableName, RecordBatch)> {
 }
 
 /// A child that waits at a point of the program.
-struct Held {
+pub(super) struct Held {
     child: Child,
     file: PathBuf,
 }
 
 impl Held {
-    fn at(point: &str, command: &mut Command, folder: &Path) -> Self {
+    pub(super) fn at(point: &str, command: &mut Command, folder: &Path) -> Self {
         let file = folder.join(format!("held-{point}"));
         let command = command.env("SLAF_HOLD_AT", point);
         let mut child = command.env("SLAF_HOLD_FILE", &file).spawn().unwrap();
@@ -72,7 +72,7 @@ impl Held {
         Held { child, file }
     }
 
-    fn release(self) -> Run {
+    pub(super) fn release(self) -> Run {
         std::fs::remove_file(&self.file).unwrap();
         Run::from(self.child.wait_with_output().unwrap())
     }
