@@ -92,6 +92,7 @@ fn attempt<'a>(
         earlier,
         now,
         changes,
+        ..
     } = appendable;
     let earlier = earlier.and_then(|(job, before)| {
         let plan = plan(&before).ok()?;

@@ -137,6 +137,7 @@ impl Append<'_> {
     fn attempt(&self) -> Result<Finished, Error> {
         let mut appendable = Appendable::open(&self.request.dataset)?;
         appendable.check_rows()?;
+        appendable.check_earlier(self.request.run.earlier)?;
         let Appendable { earlier, now, .. } = appendable;
         if let Some((job, before)) = earlier
             && let Ok(plan) = self.plan(&before)

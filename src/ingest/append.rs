@@ -3,19 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::IngestError;
 use super::target::{Earlier, Found, JOB_FOLDER, Target, job_folder};
+use super::{IngestError, before};
 use crate::dataset::{
     Adoption, Checkpoint, ConfigFile, Dataset, DatasetConfig, Known, TableChange, read_config,
     remove_unnamed_hashes,
 };
 use crate::plan::{Base, Described, JobId, KnownValues, Plan};
-use crate::store::{FolderLock, Named, Wait, remove_folder, replace_file};
+use crate::store::{FolderLock, Named, Wait, remove_folder};
 use crate::table::{TableError, TableName};
-
-/// What the dataset was before a job, in the job's folder: once the job is complete, config.json no
-/// longer tells.
-const BEFORE: &str = "before.json";
 
 /// What an append may continue.
 ///
@@ -66,6 +62,8 @@ pub struct Appendable {
     pub now: Dataset,
     /// What that is.
     pub changes: Vec<TableChange>,
+    /// Why it is not known what it was before an append that is not tidied up.
+    broken: Option<IngestError>,
 }
 
 impl Appendable {
@@ -86,6 +84,7 @@ impl Appendable {
                 now: before.clone(),
                 earlier: Some((checkpoint.job, before)),
                 changes: Vec::new(),
+                broken: None,
             });
         }
         let runtime = runtime(1)?;
@@ -95,12 +94,27 @@ impl Appendable {
             None => runtime.block_on(described.changes())?,
         };
         let now = runtime.block_on(described.with_changes(&changes))?;
-        let earlier = Self::uncleaned(path, described.config())?;
+        let (earlier, broken) = match Self::uncleaned(path, described.config()) {
+            Ok(earlier) => (earlier, None),
+            Err(broken) => (None, Some(broken)),
+        };
         Ok(Appendable {
             earlier,
             now,
             changes,
+            broken,
         })
+    }
+
+    /// Refuses to go on where it is not known with what.
+    ///
+    /// # Errors
+    /// [`IngestError::Broken`], unless what was done earlier is to be discarded.
+    pub fn check_earlier(&mut self, earlier: Earlier) -> Result<(), IngestError> {
+        match self.broken.take() {
+            Some(broken) if earlier == Earlier::Resume => Err(broken),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses rows that are not those which config.json tells of, as far as their number tells.
@@ -149,18 +163,8 @@ impl Appendable {
         let Some(job) = config.jobs.last() else {
             return Ok(None);
         };
-        let before = job_folder(path, job).join(BEFORE);
-        let Ok(bytes) = std::fs::read(&before) else {
-            return Ok(None);
-        };
-        let (config, versions): (DatasetConfig, BTreeMap<String, u64>) =
-            serde_json::from_slice(&bytes).map_err(|source| {
-                crate::dataset::DatasetError::Config {
-                    path: before,
-                    source,
-                }
-            })?;
-        Ok(Some((job.clone(), Dataset::at(path, config, versions))))
+        let before = before::kept(path, &job_folder(path, job))?;
+        Ok(before.map(|before| (job.clone(), before)))
     }
 }
 
@@ -282,14 +286,7 @@ impl Target {
         let Some(before) = self.before() else {
             return Ok(());
         };
-        let path = self.job_folder().join(BEFORE);
-        let kept = (before.config(), before.versions());
-        let json =
-            serde_json::to_vec(&kept).map_err(|source| crate::dataset::DatasetError::Config {
-                path: path.clone(),
-                source,
-            })?;
-        Ok(replace_file(&path, &json)?)
+        before::keep(before, &self.job_folder())
     }
 
     /// Makes the dataset what it was before an append that is given up.

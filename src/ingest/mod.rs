@@ -7,6 +7,7 @@ mod apart;
 mod append;
 mod base_rows;
 mod batch;
+mod before;
 mod cell_hashes;
 mod commit;
 mod contents;

@@ -275,9 +275,8 @@ impl Slot {
             before = Some(stamp);
             std::thread::sleep(Stamp::SLOW_CLOCK);
         }
-        Err(Place::whole(&self.path).damaged(
-            "it is being written to by another program; run again when that has finished",
-        ))
+        Err(Place::whole(&self.path)
+            .damaged("it is being written to by another program; run again when that has finished"))
     }
 
     /// Frees the place of a source that nobody holds any more. Where the input is just being opened, it

@@ -53,8 +53,8 @@ pub use options::{GeneId, MainMatrix, Names, OpenOptions, Orientation, RawUse};
 pub(crate) use raw::tells_of_raw_counts;
 pub use sampled_rows::SampledRows;
 pub use search::{Discovered, PassedOver, discover, inputs_of};
-pub(crate) use stamp::Stamp;
 pub use selection::{Part, Pattern, PatternError, Seen, Selection, Unmatched};
+pub(crate) use stamp::Stamp;
 
 /// The columns that keep names of genes, and the column `gene_ids`, with the versions that were taken
 /// from them.

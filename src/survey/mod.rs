@@ -14,7 +14,9 @@ mod value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::source::{Axis, CellSource, Description, Inputs, Note, RepeatedName, SourceError, Stamp};
+use crate::source::{
+    Axis, CellSource, Description, Inputs, Note, RepeatedName, SourceError, Stamp,
+};
 
 pub use exact::FloatType;
 pub(crate) use fingerprint::id_hash;
