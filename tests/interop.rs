@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use slaf::dataset::Dataset;
 
 use crate::support::program::{Run, convert};
-use crate::support::{fixtures, python, repository, shared};
+use crate::support::{fixtures, python, repository};
 
 #[test]
 fn every_fixture_is_what_anndata_reads() {
@@ -64,9 +64,6 @@ fn battery(dataset: &Path, input: &Path) -> Option<(u64, u64)> {
 
 #[test]
 fn slafdb_reads_what_we_write() {
-    if shared("interop/slafdb_battery.py").is_none() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input.h5ad");
     if python::run("battery.py", [Path::new("--make"), &input]).is_none() {

@@ -54,7 +54,7 @@ fn nor_if_they_are_text() {
 #[test]
 fn long_texts_are_held_in_small_blocks() {
     if !Path::new("/proc/self/status").exists() {
-        println!("skipped: this system does not tell a process's memory");
+        crate::support::skipped("this system does not tell a process's memory");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -105,7 +105,7 @@ fn watched(command: &mut std::process::Command) -> u64 {
 #[test]
 fn a_large_input_before_another_is_not_held_by_verify() {
     if !Path::new("/proc/self/status").exists() {
-        println!("skipped: this system does not tell a process's memory");
+        crate::support::skipped("this system does not tell a process's memory");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -162,7 +162,7 @@ fn write_mtx(folder: &Path, cells: usize, genes: usize, per_cell: usize) {
 /// Compares the memory that few and many cells need.
 fn compare(ending: &str, cells: [usize; 2], write: impl Fn(&Path, usize)) {
     if !Path::new("/proc/self/status").exists() {
-        println!("skipped: this system does not tell a process's memory");
+        crate::support::skipped("this system does not tell a process's memory");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -317,7 +317,7 @@ fn a_full_disk_is_one_message_and_room_lets_it_go_on() {
         command.output().is_ok_and(|output| output.status.success())
     };
     if !mount("size=3m") {
-        println!("skipped: no right to mount a small file system");
+        crate::support::skipped("no right to mount a small file system");
         return;
     }
     let input = folder.path().join("input.h5ad");

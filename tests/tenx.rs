@@ -219,7 +219,7 @@ fn samples_of_a_series_by_prefix_and_in_an_archive() {
             .arg(".")
             .status();
         if !made.is_ok_and(|status| status.success()) {
-            println!("skipped: there is no tar");
+            crate::support::skipped("there is no tar");
             return;
         }
         let inputs = inputs_of(&archive).unwrap();

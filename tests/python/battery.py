@@ -7,8 +7,7 @@
     python tests/python/battery.py --reference OUT.slaf FILE.h5ad        # slafdb's own conversion, to compare with
 
 --check prints a line for every failing check, then `passed N of M`, and exits 0 whatever N is (--at-least N: exits 1
-below N). The battery is `interop/slafdb_battery.py` in the folder named by SLAF_SHARED (default: ../shared beside
-the repository).
+below N). The checks themselves are in slafdb_battery.py.
 """
 import argparse, importlib.util, os, sys, warnings
 from pathlib import Path
@@ -18,6 +17,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+
+from slafdb_battery import battery
 
 
 def make(path):
@@ -55,23 +56,11 @@ def reference(out, path):
     SLAFConverter().convert(str(path), str(out))
 
 
-def load_battery():
-    root = Path(__file__).resolve().parents[2]
-    shared = Path(os.environ.get("SLAF_SHARED") or root.parent / "shared")
-    path = shared / "interop" / "slafdb_battery.py"
-    if not path.exists():
-        sys.exit(f"no {path.name} in {path.parent}: set SLAF_SHARED")
-    spec = importlib.util.spec_from_file_location("slafdb_battery", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.battery
-
-
 def check(dataset, path, at_least):
     a = ad.read_h5ad(path)
     obs = {c: a.obs[c].astype(object) if isinstance(a.obs[c].dtype, pd.CategoricalDtype) else a.obs[c] for c in a.obs}
     loaders = importlib.util.find_spec("torch") is not None
-    results = load_battery()(str(dataset), a.X, list(a.obs_names), list(a.var_names), pd.DataFrame(obs), dict(a.layers), dict(a.obsm), dict(a.varm), ml=loaders)
+    results = battery(str(dataset), a.X, list(a.obs_names), list(a.var_names), pd.DataFrame(obs), dict(a.layers), dict(a.obsm), dict(a.varm), ml=loaders)
     if not loaders:
         print("without the 5 checks of the training loaders: torch is not installed")
     for name, result in results.items():

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::repository;
 
 /// The interpreter that has fixtures/requirements.txt installed; `None`, with a printed reason,
-/// where `SLAF_PYTHON` does not name one. In CI it always does.
+/// where `SLAF_PYTHON` does not name one. Where all tests are required it must.
 fn interpreter() -> Option<PathBuf> {
     match std::env::var_os("SLAF_PYTHON") {
         Some(python) => Some(python.into()),
