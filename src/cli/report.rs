@@ -184,7 +184,7 @@ impl<'a> Report<'a> {
                 ),
             ];
             for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
-                line("canonicalized", format!("{} {what}", HumanCount(count)));
+                line("canonical", format!("{} {what}", HumanCount(count)));
             }
             for (repeats, what) in [
                 (&source.repeated_cells, "cells"),

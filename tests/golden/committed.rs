@@ -43,11 +43,7 @@ fn old_datasets_open_verify_and_grow() {
         let [cells, _] = opened.config().array_shape;
         assert!(same(&triplets(&dataset), &expected));
         let names = tables_of(&dataset);
-        for name in [
-            TableName::Layers,
-            TableName::CellPairs,
-            TableName::GenePairs,
-        ] {
+        for name in [TableName::Layers, TableName::Obsp, TableName::Varp] {
             assert!(names.contains(&name), "{name:?}");
         }
         assert!(dataset.join("uns.json").exists());

@@ -18,8 +18,6 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from slafdb_battery import battery
-
 
 def make(path):
     """60 cells x 40 genes. What the battery's checks need: cell 3 has values (query_where), some values are above 2,
@@ -57,6 +55,8 @@ def reference(out, path):
 
 
 def check(dataset, path, at_least):
+    from slafdb_battery import battery
+
     a = ad.read_h5ad(path)
     obs = {c: a.obs[c].astype(object) if isinstance(a.obs[c].dtype, pd.CategoricalDtype) else a.obs[c] for c in a.obs}
     loaders = importlib.util.find_spec("torch") is not None
