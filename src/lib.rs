@@ -18,6 +18,7 @@
 //! | [`dataset`] | config.json, the checkpoint in it, opening a dataset |
 //! | [`progress`] | what a job tells while it runs |
 //! | [`ingest`] | running a plan: shards, checkpoint, commit, recovery |
+//! | [`converter`] | converting and appending in a few lines |
 //! | [`verify`] | reading a dataset again, and its inputs, and comparing |
 //! | [`cli`] | the command line, which uses nothing but the above |
 //!
@@ -29,7 +30,9 @@
 const _: () = assert!(usize::BITS == 64, "slaf needs a 64-bit machine");
 
 pub mod chunk;
+#[cfg(feature = "cli")]
 pub mod cli;
+pub mod converter;
 pub mod dataset;
 pub mod error;
 pub mod failpoint;
@@ -41,3 +44,7 @@ pub mod store;
 pub mod survey;
 pub mod table;
 pub mod verify;
+
+pub use converter::{Append, Converter, append};
+pub use error::Error;
+pub use plan::Join;

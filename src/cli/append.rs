@@ -3,24 +3,18 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::allocator;
 use super::arguments::{AppendArguments, Verbosity, WriteArguments};
 use super::bars::{Bars, Show};
-use super::convert::{Run, give_up_on_stuck_files};
-use super::reading::{Reading, check_is_no_input, split, tell_unmatched};
+use super::convert::{Run, give_up_on_stuck_files, shown};
+use super::reading::{Reading, check_is_no_input, split};
 use super::report::Report;
 use super::settings::Settings;
 use super::signals::{Begun, end_when_asked};
-use super::versions::settle_versions;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::ingest::{
-    Appendable, Existing, Finished, IngestError, Job, RunOptions, check_apart, check_unlocked,
-};
-use crate::plan::{Plan, PlanOptions, VersionWish, Widening};
-use crate::progress::Event;
+use crate::ingest::Conversion;
+use crate::plan::{VersionWish, Widening};
 use crate::source::Inputs;
-use crate::survey::Survey;
 
 /// A checked append.
 #[derive(Debug)]
@@ -32,9 +26,6 @@ pub(super) struct Request {
     run: Run,
     verbosity: Verbosity,
 }
-
-/// How often a plan is made anew because the dataset has changed meanwhile.
-const ATTEMPTS: usize = 10;
 
 impl Request {
     /// Checks the raw arguments.
@@ -79,99 +70,21 @@ pub(super) fn widening(allowed: bool) -> Widening {
 pub(super) fn run(request: &Request) -> Result<(), Error> {
     let started = Instant::now();
     Dataset::open(&request.dataset)?;
-    check_unlocked(&request.dataset, request.run.wait)?;
     give_up_on_stuck_files();
     end_when_asked(Begun::GoesOn);
-    let found = &request.reading.found;
+    let (settings, found) = (&request.settings, &request.reading.found);
     found.tell(request.verbosity);
-    let show = Show::of(request.settings.progress, request.verbosity);
-    let bars = Bars::new(show);
+    let bars = Bars::new(Show::of(settings.progress, request.verbosity));
     let mut inputs = Inputs::of_paths(request.reading.inputs.clone());
-    let mut surveys = Survey::of_all(&inputs, request.settings.threads)?;
-    tell_unmatched(&inputs);
-    for folder in [&request.dataset, &request.settings.scratch] {
-        check_apart(folder, &inputs)?;
-    }
-    let mut options = request.settings.plan.clone();
-    let dataset = Appendable::open(&request.dataset)?.now;
-    settle_versions(
-        request.wish,
-        &mut inputs,
-        &mut surveys,
-        &mut options,
-        Some(&dataset),
-    )?;
-    let append = Append {
-        request,
-        inputs: &inputs,
-        surveys: &surveys,
-        options: &options,
-        bars: &bars,
+    let conversion = Conversion {
+        plan: settings.plan.clone(),
+        versions: request.wish,
+        run: request.run.options(settings),
     };
-    let mut attempts = 0;
-    let finished = loop {
-        attempts += 1;
-        match append.attempt() {
-            Err(Error::Ingest(IngestError::Moved { .. })) if attempts < ATTEMPTS => {
-                tracing::info!("the dataset has changed: planning anew");
-            }
-            result => break result?,
-        }
-    };
+    let finished = conversion.append(&mut inputs, &request.dataset, &shown(&bars))?;
+    bars.clear();
     let report = Report::new(&request.dataset, finished.outcome(), started.elapsed());
     report.print(found, request.run.json, request.verbosity)?;
     // Last of all: until here, a run of the same command would take over.
     Ok(finished.close()?)
-}
-
-struct Append<'a> {
-    request: &'a Request,
-    inputs: &'a Inputs,
-    surveys: &'a [Survey],
-    options: &'a PlanOptions,
-    bars: &'a Bars,
-}
-
-impl Append<'_> {
-    /// Goes on with this append where it was begun earlier; else plans it for the dataset as it is.
-    fn attempt(&self) -> Result<Finished, Error> {
-        let mut appendable = Appendable::open(&self.request.dataset)?;
-        appendable.check_rows()?;
-        appendable.check_earlier(self.request.run.earlier)?;
-        let Appendable { earlier, now, .. } = appendable;
-        if let Some((job, before)) = earlier
-            && let Ok(plan) = self.plan(&before)
-            && plan.job_id() == job
-        {
-            return self.run(plan);
-        }
-        self.run(self.plan(&now)?)
-    }
-
-    fn plan(&self, dataset: &Dataset) -> Result<Plan, Error> {
-        let options = self.options;
-        let base = dataset.survey_now(self.surveys, options.gene_key.as_ref())?;
-        Ok(Plan::append(self.inputs, self.surveys, options, &base)?)
-    }
-
-    fn run(&self, plan: Plan) -> Result<Finished, Error> {
-        let settings = &self.request.settings;
-        let options = RunOptions {
-            threads: settings.threads,
-            memory: settings.memory,
-            chunk_cells: settings.chunk_cells,
-            existing: Existing::Refuse,
-            earlier: self.request.run.earlier,
-            wait: self.request.run.wait,
-        };
-        let bars = self.bars;
-        let job = Job::begin(plan, &self.request.dataset, options)?;
-        let show = |event: Event<'_>| {
-            allocator::give_back_between(&event);
-            bars.show(event);
-        };
-        let finished = job.run(self.inputs, &show)?;
-        bars.clear();
-        Ok(finished)
-    }
 }

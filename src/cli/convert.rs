@@ -7,18 +7,16 @@ use std::time::{Duration, Instant};
 use super::allocator;
 use super::arguments::{ConvertArguments, RunArguments, Verbosity};
 use super::bars::{Bars, Show};
-use super::reading::{Reading, check_is_no_input, split, tell_unmatched};
+use super::reading::{Reading, check_is_no_input, split};
 use super::report::Report;
 use super::settings::Settings;
 use super::signals::{Begun, end_when_asked};
-use super::versions::settle_versions;
 use crate::error::{Error, ExitCode};
-use crate::ingest::{Earlier, Existing, Job, RunOptions, check_apart, check_output};
-use crate::plan::{Plan, VersionWish};
+use crate::ingest::{Conversion, Earlier, Existing, RunOptions};
+use crate::plan::VersionWish;
 use crate::progress::Event;
 use crate::source::{self, Inputs};
 use crate::store::Wait;
-use crate::survey::Survey;
 
 /// How a job is run, as it was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +24,20 @@ pub(super) struct Run {
     pub earlier: Earlier,
     pub wait: Wait,
     pub json: bool,
+}
+
+impl Run {
+    /// How a job is run with these settings.
+    pub fn options(&self, settings: &Settings) -> RunOptions {
+        RunOptions {
+            threads: settings.threads,
+            memory: settings.memory,
+            chunk_cells: settings.chunk_cells,
+            earlier: self.earlier,
+            wait: self.wait,
+            ..RunOptions::default()
+        }
+    }
 }
 
 impl RunArguments {
@@ -108,38 +120,31 @@ fn watch_files() {
 pub(super) fn run(request: &Request) -> Result<(), Error> {
     let started = Instant::now();
     let settings = &request.settings;
-    check_output(&request.output, request.existing)?;
     end_when_asked(Begun::GoesOn);
     let found = &request.reading.found;
     found.tell(request.verbosity);
     let bars = Bars::new(Show::of(settings.progress, request.verbosity));
     let mut inputs = Inputs::of_paths(request.reading.inputs.clone());
-    let mut surveys = Survey::of_all(&inputs, settings.threads)?;
-    tell_unmatched(&inputs);
-    for folder in [&request.output, &settings.scratch] {
-        check_apart(folder, &inputs)?;
-    }
-    let mut options = settings.plan.clone();
-    settle_versions(request.wish, &mut inputs, &mut surveys, &mut options, None)?;
-    let plan = Plan::new(&inputs, &surveys, &options)?;
-    drop(surveys);
-    let options = RunOptions {
-        threads: settings.threads,
-        memory: settings.memory,
-        chunk_cells: settings.chunk_cells,
-        existing: request.existing,
-        earlier: request.run.earlier,
-        wait: request.run.wait,
+    let conversion = Conversion {
+        plan: settings.plan.clone(),
+        versions: request.wish,
+        run: RunOptions {
+            existing: request.existing,
+            ..request.run.options(settings)
+        },
     };
-    let job = Job::begin(plan, &request.output, options)?;
-    let show = |event: Event<'_>| {
-        allocator::give_back_between(&event);
-        bars.show(event);
-    };
-    let finished = job.run(&inputs, &show)?;
+    let finished = conversion.write(&mut inputs, &request.output, &shown(&bars))?;
     bars.clear();
     let report = Report::new(&request.output, finished.outcome(), started.elapsed());
     report.print(found, request.run.json, request.verbosity)?;
     // Last of all: until here, a run of the same command would take over.
     Ok(finished.close()?)
+}
+
+/// Shows what happens.
+pub(super) fn shown(bars: &Bars) -> impl Fn(Event<'_>) + Sync {
+    |event| {
+        allocator::give_back_between(&event);
+        bars.show(event);
+    }
 }

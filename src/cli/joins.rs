@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::arguments::{DuplicateCountsArgument, JoinArgument, JoinArguments};
+use super::arguments::{
+    DuplicateCountsArgument, GeneIdVersionArgument, JoinArgument, JoinArguments,
+};
 use super::found::Found;
-use super::names::{Named, prefixes, tell_apart};
 use super::reading::Reading;
 use crate::error::Error;
-use crate::plan::{Duplicates, GeneKey, Join, MixedScales, PlanOptions, SameCounts};
-use crate::source::{NameMap, OpenOptions, discover};
+use crate::plan::{Duplicates, GeneKey, Join, MixedScales, PlanOptions, SameCounts, VersionWish};
+use crate::source::{NameMap, NamedInput, OpenOptions, discover, prefixes, tell_apart};
 use crate::store::read_text;
 
 impl From<JoinArgument> for Join {
@@ -31,6 +32,15 @@ fn duplicates(allowed: bool) -> Duplicates {
 }
 
 impl JoinArguments {
+    /// What is said of the versions of identifiers.
+    pub fn version_wish(&self) -> VersionWish {
+        match self.gene_id_version {
+            GeneIdVersionArgument::Auto => VersionWish::Auto,
+            GeneIdVersionArgument::Strip => VersionWish::Strip,
+            GeneIdVersionArgument::Keep => VersionWish::Keep,
+        }
+    }
+
     /// The options of a plan with what these say of joins.
     pub fn apply(&self, options: PlanOptions) -> PlanOptions {
         PlanOptions {
@@ -63,7 +73,7 @@ impl JoinArguments {
         open: &OpenOptions,
     ) -> Result<Reading, Error> {
         let mut found = Found::default();
-        let mut named: Vec<Named> = Vec::new();
+        let mut named: Vec<NamedInput> = Vec::new();
         for path in paths {
             named.extend(expanded(&path, open, &mut found)?);
         }
@@ -122,7 +132,7 @@ impl JoinArguments {
 }
 
 /// The inputs that a path or a pattern stands for, sorted; a path that exists stands for itself.
-fn expanded(path: &Path, open: &OpenOptions, found: &mut Found) -> Result<Vec<Named>, Error> {
+fn expanded(path: &Path, open: &OpenOptions, found: &mut Found) -> Result<Vec<NamedInput>, Error> {
     let text = path.to_string_lossy();
     let mut paths = vec![path.to_path_buf()];
     if !path.exists() && text.contains(['*', '?', '[']) {
@@ -139,7 +149,7 @@ fn expanded(path: &Path, open: &OpenOptions, found: &mut Found) -> Result<Vec<Na
     let mut named = Vec::new();
     for path in paths {
         let discovered = discover(&path, open)?;
-        named.extend(discovered.inputs.iter().cloned().map(Named::found));
+        named.extend(discovered.inputs.iter().cloned().map(NamedInput::found));
         found.add(&path, discovered);
     }
     Ok(named)
@@ -149,7 +159,7 @@ fn expanded(path: &Path, open: &OpenOptions, found: &mut Found) -> Result<Vec<Na
 const LONGEST_LIST: u64 = 64 << 20;
 
 /// The inputs that a file names, relative to where the program runs.
-fn listed(list: &Path) -> Result<Vec<Named>, Error> {
+fn listed(list: &Path) -> Result<Vec<NamedInput>, Error> {
     let text = read_text(list, LONGEST_LIST).map_err(|error| {
         Error::Usage(format!("--inputs: cannot read {}: {error}", list.display()))
     })?;
@@ -157,12 +167,12 @@ fn listed(list: &Path) -> Result<Vec<Named>, Error> {
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     Ok(lines
         .map(|line| match line.split_once('\t') {
-            Some((path, name)) => Named {
+            Some((path, name)) => NamedInput {
                 path: path.into(),
                 name: Some(name.to_string()),
                 by_user: true,
             },
-            None => Named::found(line.into()),
+            None => NamedInput::found(line.into()),
         })
         .collect())
 }

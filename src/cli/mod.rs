@@ -9,7 +9,6 @@ mod convert;
 mod found;
 mod info;
 mod joins;
-mod names;
 mod reading;
 mod report;
 mod settings;
@@ -17,7 +16,6 @@ mod shell;
 mod signals;
 mod validate;
 mod verify;
-mod versions;
 
 use clap::Parser;
 use tracing_subscriber::filter::{LevelFilter, Targets};

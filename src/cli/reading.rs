@@ -7,7 +7,7 @@ use super::convert::give_up_on_stuck_files;
 use super::found::Found;
 use super::settings::Settings;
 use crate::error::Error;
-use crate::source::{Inputs, MainMatrix, Names, OpenOptions, RawUse, Selection, detect, inputs_of};
+use crate::source::{MainMatrix, Names, OpenOptions, RawUse, Selection, detect, inputs_of};
 use crate::store::read_text;
 
 /// The inputs.
@@ -104,16 +104,6 @@ fn gene_list(text: &str) -> Result<Vec<String>, Error> {
     match names.is_empty() {
         true => Err(Error::Usage(format!("--genes {text:?} names no gene"))),
         false => Ok(names),
-    }
-}
-
-/// Says which of `--skip` and `--only` chose nothing of all inputs, once they were surveyed.
-pub(super) fn tell_unmatched(inputs: &Inputs) {
-    if inputs.is_empty() {
-        return;
-    }
-    for unmatched in inputs.options(0).selection.unmatched() {
-        tracing::warn!("{unmatched}");
     }
 }
 

@@ -39,6 +39,23 @@ pub struct RunOptions {
     pub wait: Wait,
 }
 
+impl Default for RunOptions {
+    /// 512 MiB and as many threads as that suffices for; what is there is not replaced, an earlier run is
+    /// gone on with, and other processes are not waited for.
+    fn default() -> Self {
+        let memory = 512 << 20;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        RunOptions {
+            threads: affordable_threads(threads, memory),
+            memory,
+            chunk_cells: u64::MAX,
+            existing: Existing::Refuse,
+            earlier: Earlier::Resume,
+            wait: Wait::No,
+        }
+    }
+}
+
 /// Threads of the runtime at most: each holds memory of its own.
 const MOST_RUNTIME_THREADS: usize = 4;
 

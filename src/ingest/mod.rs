@@ -11,6 +11,7 @@ mod before;
 mod cell_hashes;
 mod commit;
 mod contents;
+mod conversion;
 mod counts;
 mod counts_of_inputs;
 mod crews;
@@ -34,6 +35,9 @@ mod target;
 
 pub use apart::check_apart;
 pub use append::{Appendable, check_unlocked};
+pub use conversion::Conversion;
+#[cfg(feature = "cli")]
+pub(crate) use conversion::{settle_versions, tell_unmatched};
 pub use duplicate_counts::DuplicateCounts;
 pub use error::IngestError;
 pub use finished::Finished;

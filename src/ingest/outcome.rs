@@ -23,6 +23,7 @@ pub struct Appended {
 }
 
 /// The result of a job, for summaries.
+#[must_use]
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
     /// The dataset as config.json describes it.
@@ -41,4 +42,21 @@ pub struct Outcome {
     /// Shards that an earlier run had written.
     pub resumed_shards: u64,
     pub shards: u64,
+}
+
+impl Outcome {
+    /// Cells of the whole dataset.
+    pub fn n_obs(&self) -> u64 {
+        self.dataset.array_shape[0]
+    }
+
+    /// Genes of the whole dataset.
+    pub fn n_vars(&self) -> u64 {
+        self.dataset.array_shape[1]
+    }
+
+    /// Rows of the expression table: non-zeros of the whole dataset.
+    pub fn nnz(&self) -> u64 {
+        self.dataset.metadata.expression_count
+    }
 }

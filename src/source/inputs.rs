@@ -15,6 +15,7 @@ const MOST_OPEN: usize = 4;
 const ATTEMPTS: usize = 3;
 
 /// The inputs of a job, by number.
+#[derive(Default)]
 pub struct Inputs {
     inputs: Vec<Input>,
     /// The inputs that are kept open for whoever needs them next, the one used last at the end.
@@ -69,28 +70,35 @@ impl Known {
 impl Inputs {
     /// Inputs that are opened when they are needed, each with its options.
     pub fn of_paths(paths: impl IntoIterator<Item = (PathBuf, OpenOptions)>) -> Self {
-        let slot = |(path, options)| Slot {
-            path,
-            options,
-            known: OnceLock::new(),
-            source: Mutex::default(),
-        };
-        let slots = paths.into_iter().map(slot);
-        Self::of(slots.map(|slot| Input::Path(Box::new(slot))).collect())
+        let mut inputs = Self::default();
+        for (path, options) in paths {
+            inputs.push_path(path, options);
+        }
+        inputs
     }
 
     /// Inputs that are open already.
     pub fn of_open(sources: impl IntoIterator<Item = Arc<dyn CellSource>>) -> Self {
-        Self::of(sources.into_iter().map(Input::Open).collect())
+        let mut inputs = Self::default();
+        for source in sources {
+            inputs.push_open(source);
+        }
+        inputs
     }
 
-    fn of(inputs: Vec<Input>) -> Self {
-        Inputs {
-            inputs,
-            open: Mutex::default(),
-            kept: Mutex::default(),
-            unsorted: Mutex::default(),
-        }
+    /// Adds an input that is opened when it is needed.
+    pub fn push_path(&mut self, path: PathBuf, options: OpenOptions) {
+        self.inputs.push(Input::Path(Box::new(Slot {
+            path,
+            options,
+            known: OnceLock::new(),
+            source: Mutex::default(),
+        })));
+    }
+
+    /// Adds an input that is open already.
+    pub fn push_open(&mut self, source: Arc<dyn CellSource>) {
+        self.inputs.push(Input::Open(source));
     }
 
     /// How many there are.

@@ -3,7 +3,7 @@
 use libdeflater::{DecompressionError, Decompressor};
 
 use super::bitshuffle::{Bitshuffle, Inner};
-use super::ffi::{self, RawFilter};
+use super::ffi::RawFilter;
 use super::{lz4, lzf};
 
 /// One filter, as its number in the HDF5 registry.
@@ -13,6 +13,7 @@ enum Filter {
     Shuffle { element: usize },
     Fletcher32,
     Lzf,
+    #[cfg(feature = "blosc")]
     Blosc,
     Lz4,
     Bitshuffle(Bitshuffle),
@@ -49,6 +50,7 @@ impl Pipeline {
                 }),
                 3 => Ok(Filter::Fletcher32),
                 32000 => Ok(Filter::Lzf),
+                #[cfg(feature = "blosc")]
                 32001 => Ok(Filter::Blosc),
                 32004 => Ok(Filter::Lz4),
                 32008 => Bitshuffle::new(&filter.parameters)
@@ -82,6 +84,7 @@ fn name(id: i32) -> String {
     let name = match id {
         4 => "szip",
         307 => "bzip2",
+        32001 => "blosc, which this build of slaf lacks",
         32008 => "bitshuffle",
         32013 => "zfp",
         32026 => "blosc2",
@@ -106,6 +109,7 @@ pub(super) fn undo_alone(id: i32, parameters: &[u32], stored: &[u8]) -> Option<V
         [Filter::Lz4] => big_endian(0)?,
         [Filter::Bitshuffle(filter)] if filter.inner != Inner::None => big_endian(0)?,
         [Filter::Bitshuffle(_)] => stored.len() as u64,
+        #[cfg(feature = "blosc")]
         [Filter::Blosc] => u32::from_le_bytes(stored.get(4..8)?.try_into().ok()?).into(),
         [Filter::Zstd] => zstd::zstd_safe::get_frame_content_size(stored).ok()??,
         _ => return None,
@@ -183,7 +187,8 @@ impl Undo {
             let written = match filter {
                 Filter::Deflate => inflate(deflate, stored, target)?,
                 Filter::Lzf => lzf::expand(stored, target)?,
-                Filter::Blosc => ffi::expand_blosc(stored, target)?,
+                #[cfg(feature = "blosc")]
+                Filter::Blosc => super::ffi::expand_blosc(stored, target)?,
                 Filter::Lz4 => lz4::expand(stored, target)?,
                 Filter::Zstd => expand_zstd(zstd, stored, target)?,
                 Filter::Bitshuffle(filter) => {

@@ -5,6 +5,7 @@
 //! are dropped.
 
 mod attribute;
+#[cfg(feature = "blosc")]
 mod blosc;
 mod compound;
 mod filters;
@@ -29,6 +30,7 @@ use hdf5_metno_sys::h5s::{
 };
 
 pub(super) use attribute::{RawAttribute, attribute};
+#[cfg(feature = "blosc")]
 pub(super) use blosc::expand as expand_blosc;
 pub(super) use compound::{field, fields, read_field_bytes, read_field_texts, text_layout};
 pub(super) use filters::register_filters;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// An input of the command line.
+/// An input and what it is called.
 #[derive(Debug)]
-pub(super) struct Named {
+pub(crate) struct NamedInput {
     pub path: PathBuf,
     /// What it is called, unless that is the name of its file.
     pub name: Option<String>,
@@ -13,9 +13,10 @@ pub(super) struct Named {
     pub by_user: bool,
 }
 
-impl Named {
+impl NamedInput {
+    /// An input that has its own name.
     pub fn found(path: PathBuf) -> Self {
-        Named {
+        NamedInput {
             path,
             name: None,
             by_user: false,
@@ -30,7 +31,7 @@ impl Named {
 }
 
 /// Names inputs whose file names do not tell them apart: as much of their paths as does.
-pub(super) fn tell_apart(named: &mut [Named]) {
+pub(crate) fn tell_apart(named: &mut [NamedInput]) {
     let ending = |path: &Path, parts: usize| -> PathBuf {
         let all: Vec<_> = path.components().collect();
         all[all.len().saturating_sub(parts)..].iter().collect()
@@ -45,7 +46,7 @@ pub(super) fn tell_apart(named: &mut [Named]) {
         }
     }
     for mut same in alike.into_values() {
-        let paths = |of: &[usize], named: &[Named]| -> BTreeSet<PathBuf> {
+        let paths = |of: &[usize], named: &[NamedInput]| -> BTreeSet<PathBuf> {
             of.iter().map(|&one| named[one].path.clone()).collect()
         };
         // The same file twice has no name that tells.
@@ -76,8 +77,8 @@ pub(super) fn tell_apart(named: &mut [Named]) {
 
 /// What the cells' names of each input begin with. In the template, `{source}` stands for the name of
 /// the input, without the ending that says how its file is written.
-pub(super) fn prefixes(named: &[Named], template: &str) -> Vec<String> {
-    let short = |input: &Named| match input.by_user {
+pub(crate) fn prefixes(named: &[NamedInput], template: &str) -> Vec<String> {
+    let short = |input: &NamedInput| match input.by_user {
         true => input.label(),
         false => without_ending(&input.label()).to_string(),
     };
@@ -85,7 +86,7 @@ pub(super) fn prefixes(named: &[Named], template: &str) -> Vec<String> {
     for input in named {
         sharing.entry(short(input)).or_default().insert(&input.path);
     }
-    let prefix = |input: &Named| {
+    let prefix = |input: &NamedInput| {
         let name = match short(input) {
             // Two files that differ in their endings only keep them.
             name if sharing[&name].len() > 1 => input.label(),
@@ -113,8 +114,8 @@ fn without_ending(name: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn named(paths: &[&str]) -> Vec<Named> {
-        paths.iter().map(|path| Named::found(path.into())).collect()
+    fn named(paths: &[&str]) -> Vec<NamedInput> {
+        paths.iter().map(|path| NamedInput::found(path.into())).collect()
     }
 
     fn names(paths: &[&str]) -> Vec<Option<String>> {
@@ -150,7 +151,7 @@ mod tests {
             ".h5",
             "notes.gz",
         ]);
-        inputs.push(Named {
+        inputs.push(NamedInput {
             path: "x".into(),
             name: Some("mine.h5".into()),
             by_user: true,

@@ -1,0 +1,225 @@
+//! Converting and appending, as a caller of the library writes it.
+
+mod append;
+mod given;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use append::{Append, append};
+use given::GivenInputs;
+
+use crate::error::Error;
+use crate::ingest::{Conversion, Earlier, Existing, Outcome, affordable_threads};
+use crate::plan::{Compression, Dtypes, Duplicates, GeneKey, Join, PlanOptions, VersionWish};
+use crate::progress::Event;
+use crate::source::{CellSource, OpenOptions};
+use crate::store::Wait;
+use crate::survey::ValueType;
+
+type OnProgress<'a> = Box<dyn Fn(Event<'_>) + Sync + 'a>;
+
+/// Turns inputs into a new dataset.
+///
+/// Nothing is read before [`Converter::write`]. A run that was interrupted is gone on with by the
+/// same conversion.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let output = folder.path().join("atlas.slaf");
+/// use slaf::{Converter, Join};
+///
+/// let summary = Converter::new()
+///     .input("fixtures/h5ad/demo.h5ad")
+///     .join(Join::Outer)
+///     .memory_limit(1 << 30)
+///     .write(&output)?;
+/// assert_eq!((summary.n_obs(), summary.n_vars()), (200, 300));
+/// # Ok::<(), slaf::Error>(())
+/// ```
+#[must_use = "nothing is read before `write`"]
+#[derive(Default)]
+pub struct Converter<'a> {
+    inputs: GivenInputs,
+    conversion: Conversion,
+    /// Threads that were asked for.
+    threads: Option<usize>,
+    on_progress: Option<OnProgress<'a>>,
+}
+
+impl<'a> Converter<'a> {
+    /// A conversion of no input yet, with the defaults of the command line.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file, or all inputs of a folder or an archive, in any format: the content decides.
+    pub fn input(mut self, path: impl Into<PathBuf>) -> Self {
+        self.inputs.path(path.into());
+        self
+    }
+
+    /// Adds one input with options of its own, which replace those of
+    /// [`Converter::open_options`]; memory and threads are those of the conversion.
+    pub fn input_with(mut self, path: impl Into<PathBuf>, options: OpenOptions) -> Self {
+        self.inputs.with(path.into(), options);
+        self
+    }
+
+    /// Adds an input that is open already, such as one in memory.
+    pub fn source(mut self, source: impl CellSource + 'static) -> Self {
+        self.inputs.open(Arc::new(source));
+        self
+    }
+
+    /// How inputs are opened that have no options of their own.
+    pub fn open_options(mut self, options: OpenOptions) -> Self {
+        self.inputs.defaults = options;
+        self
+    }
+
+    /// What the identifiers of the cells of inputs without options of their own begin with; `{source}`
+    /// stands for the name of the input, without the ending of its file.
+    pub fn cell_id_prefix(mut self, template: impl Into<String>) -> Self {
+        self.inputs.prefix = Some(template.into());
+        self
+    }
+
+    /// How the genes of several inputs are joined; by default they must be the same.
+    pub fn join(mut self, join: Join) -> Self {
+        self.conversion.plan.join = join;
+        self
+    }
+
+    /// How the columns of obs, layers and embeddings of several inputs are joined.
+    pub fn obs_join(mut self, join: Join) -> Self {
+        self.conversion.plan.obs_join = join;
+        self
+    }
+
+    /// How the columns of var of several inputs are joined.
+    pub fn var_join(mut self, join: Join) -> Self {
+        self.conversion.plan.var_join = join;
+        self
+    }
+
+    /// By what genes are joined; by default identifiers where all inputs have them, else names.
+    pub fn gene_key(mut self, key: GeneKey) -> Self {
+        self.conversion.plan.gene_key = Some(key);
+        self
+    }
+
+    /// Whether genes are joined without the versions of their identifiers (`ENSG….7`).
+    pub fn gene_id_versions(mut self, versions: VersionWish) -> Self {
+        self.conversion.versions = versions;
+        self
+    }
+
+    /// Allows cells that several inputs have.
+    pub fn allow_duplicate_cells(mut self) -> Self {
+        self.conversion.plan.duplicate_cells = Duplicates::Allow;
+        self
+    }
+
+    /// The types of the tables: the narrowest, or signed ones that every reader knows. Signed ones are
+    /// compressed as suits them.
+    pub fn dtypes(mut self, dtypes: Dtypes) -> Self {
+        self.conversion.plan.dtypes = dtypes;
+        self.conversion.plan.compression = dtypes.best_compression();
+        self
+    }
+
+    /// The type of the values; one that does not fit is refused. By default the narrowest.
+    pub fn value_type(mut self, value_type: ValueType) -> Self {
+        self.conversion.plan.value_type = Some(value_type);
+        self
+    }
+
+    /// How the columns of the tables of entries are compressed.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.conversion.plan.compression = compression;
+        self
+    }
+
+    /// Rows of a fragment of the expression table, at most; 100,000,000 by default.
+    pub fn fragment_rows(mut self, rows: u64) -> Self {
+        self.conversion.plan.fragment_rows = rows.max(1);
+        self
+    }
+
+    /// Everything else that a user may choose. Replaces what was chosen before.
+    pub fn plan_options(mut self, options: PlanOptions) -> Self {
+        self.conversion.plan = options;
+        self
+    }
+
+    /// Bytes of memory; 512 MiB by default, 256 MiB at least.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.conversion.run.memory = bytes.max(256 << 20);
+        self
+    }
+
+    /// Threads; one for each processor by default. Fewer are used where the memory does not suffice.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads.max(1));
+        self
+    }
+
+    /// Replaces a complete dataset, once the new one is complete.
+    pub fn overwrite(mut self) -> Self {
+        self.conversion.run.existing = Existing::Replace;
+        self
+    }
+
+    /// Discards what an earlier run has not completed.
+    pub fn no_resume(mut self) -> Self {
+        self.conversion.run.earlier = Earlier::Discard;
+        self
+    }
+
+    /// Waits while another process writes the output.
+    pub fn wait(mut self) -> Self {
+        self.conversion.run.wait = Wait::Yes;
+        self
+    }
+
+    /// Is told what happens: from any thread, often.
+    pub fn on_progress(mut self, listener: impl Fn(Event<'_>) + Sync + 'a) -> Self {
+        self.on_progress = Some(Box::new(listener));
+        self
+    }
+
+    /// Converts. Blocks until the dataset is complete; must not be called from asynchronous code.
+    ///
+    /// # Errors
+    /// An input is refused, inputs do not go together, or the output exists or cannot be written.
+    pub fn write(self, output: impl AsRef<Path>) -> Result<Outcome, Error> {
+        self.run(|conversion, inputs, progress| {
+            conversion.write(inputs, output.as_ref(), progress)
+        })
+    }
+
+    fn run(
+        mut self,
+        job: impl FnOnce(
+            &Conversion,
+            &mut crate::source::Inputs,
+            &dyn crate::progress::Progress,
+        ) -> Result<crate::ingest::Finished, crate::ingest::IngestError>,
+    ) -> Result<Outcome, Error> {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        let run = &mut self.conversion.run;
+        run.threads = affordable_threads(self.threads.unwrap_or_else(all), run.memory);
+        let mut inputs = self.inputs.inputs(run.memory, run.threads)?;
+        let listener = self.on_progress;
+        let progress = |event: Event<'_>| {
+            if let Some(listener) = &listener {
+                listener(event);
+            }
+        };
+        let finished = job(&self.conversion, &mut inputs, &progress)?;
+        let outcome = finished.outcome().clone();
+        finished.close()?;
+        Ok(outcome)
+    }
+}
