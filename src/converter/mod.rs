@@ -194,9 +194,7 @@ impl<'a> Converter<'a> {
     /// # Errors
     /// An input is refused, inputs do not go together, or the output exists or cannot be written.
     pub fn write(self, output: impl AsRef<Path>) -> Result<Outcome, Error> {
-        self.run(|conversion, inputs, progress| {
-            conversion.write(inputs, output.as_ref(), progress)
-        })
+        self.run(|conversion, inputs, progress| conversion.write(inputs, output.as_ref(), progress))
     }
 
     fn run(

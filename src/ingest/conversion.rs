@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::append::{Appendable, check_unlocked};
+use super::IngestError;
 use super::apart::check_apart;
+use super::append::{Appendable, check_unlocked};
 use super::finished::Finished;
 use super::job::{Job, RunOptions};
 use super::target::{Earlier, Existing, check_output};
-use super::IngestError;
 use crate::dataset::Dataset;
 use crate::plan::{BaseGenes, IdVersions, Plan, PlanOptions, VersionWish};
 use crate::progress::Progress;

@@ -115,7 +115,10 @@ mod tests {
     use super::*;
 
     fn named(paths: &[&str]) -> Vec<NamedInput> {
-        paths.iter().map(|path| NamedInput::found(path.into())).collect()
+        paths
+            .iter()
+            .map(|path| NamedInput::found(path.into()))
+            .collect()
     }
 
     fn names(paths: &[&str]) -> Vec<Option<String>> {

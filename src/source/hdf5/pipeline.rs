@@ -10,7 +10,9 @@ use super::{lz4, lzf};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Filter {
     Deflate,
-    Shuffle { element: usize },
+    Shuffle {
+        element: usize,
+    },
     Fletcher32,
     Lzf,
     #[cfg(feature = "blosc")]
