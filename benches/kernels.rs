@@ -236,7 +236,7 @@ fn read(name: &str) -> Outcome<Kernel> {
     Ok(Box::new(move || {
         let cells = source.description().n_obs;
         let mut entries = 0;
-        for chunk in source.chunks(&MatrixName::X, 0..cells, budget)? {
+        for chunk in source.matrix(&MatrixName::X)?.chunks(0..cells, budget)? {
             entries += chunk?.read()?.data.len();
         }
         Ok(entries)

@@ -28,12 +28,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let clock = clock::Clock::start()?;
     let source = source::open(input.as_ref(), &OpenOptions::default())?;
     let description = source.description();
-    source.prepare(&MatrixName::X, &|_| ())?;
+    source.matrix(&MatrixName::X)?.prepare(&|_| ())?;
     let budget = ChunkBudget {
         bytes: 16 << 20,
         cells: u64::MAX,
     };
-    let chunks = Mutex::new(source.chunks(&MatrixName::X, 0..description.n_obs, budget)?);
+    let chunks = Mutex::new(
+        source
+            .matrix(&MatrixName::X)?
+            .chunks(0..description.n_obs, budget)?,
+    );
     let work = || -> Result<u64, SourceError> {
         let mut entries = 0;
         loop {

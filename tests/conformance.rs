@@ -11,8 +11,8 @@ use arrow::datatypes::{DataType, Int32Type};
 use slaf::chunk::{ColumnMap, CooBatch, CooSpec, IdHash};
 use slaf::plan::IdType;
 use slaf::source::{
-    self, Axis, CellSource, ChunkBudget, ColumnKind, CsrChunk, Format, Layout, Matrix, MatrixName,
-    OpenOptions, SourceError,
+    self, Axis, CellSource, ChunkBudget, ColumnKind, CsrChunk, Format, Layout, MatrixDescription,
+    MatrixName, OpenOptions, SourceError,
 };
 use slaf::survey::{Survey, ValueType};
 
@@ -99,7 +99,7 @@ fn read(source: &dyn CellSource, cells: Range<u64>, budget: ChunkBudget) -> Trip
 /// Likewise of any matrix, which has so many columns.
 fn read_matrix(
     source: &dyn CellSource,
-    matrix: &Matrix,
+    matrix: &MatrixDescription,
     columns: u64,
     cells: Range<u64>,
     budget: ChunkBudget,
@@ -122,7 +122,12 @@ fn read_matrix(
     };
     let mut next = cells.start;
     let mut rows = Vec::new();
-    for chunk in source.chunks(&matrix.name, cells.clone(), budget).unwrap() {
+    for chunk in source
+        .matrix(&matrix.name)
+        .unwrap()
+        .chunks(cells.clone(), budget)
+        .unwrap()
+    {
         let chunk = chunk.unwrap();
         assert_eq!(chunk.rows.start, next, "chunks follow each other");
         assert!(chunk.rows.end > next && chunk.rows.end - next <= budget.cells);
@@ -163,7 +168,9 @@ fn headers_are_what_anndata_says() {
         match (layout, matrix.entries) {
             // Only reading tells which of several writes counts.
             (Layout::Coo, None) => {
-                assert!(source.entries_at_most(&matrix.name) >= Some(expected.stored));
+                assert!(
+                    source.matrix(&matrix.name).unwrap().entries_at_most() >= Some(expected.stored)
+                );
             }
             (Layout::Csr | Layout::Csc | Layout::Coo, entries) => {
                 let wanted = expected.x.entries.unwrap_or(expected.stored);
@@ -258,7 +265,12 @@ fn the_same_rows_for_any_range() {
 fn offsets_count_what_chunks_store() {
     on_every_fixture(|source, expected| {
         let count = expected.shape[0];
-        let Some(offsets) = source.offsets(&MatrixName::X, 0..count).unwrap() else {
+        let Some(offsets) = source
+            .matrix(&MatrixName::X)
+            .unwrap()
+            .offsets(0..count)
+            .unwrap()
+        else {
             let layout = source.description().x.layout;
             // What is left of a matrix of which features are dropped, only reading can tell.
             let dropped = expected.x.entries.is_some();
@@ -267,7 +279,9 @@ fn offsets_count_what_chunks_store() {
         };
         assert_eq!((offsets[0], offsets[count as usize]), (0, expected.stored));
         for chunk in source
-            .chunks(&MatrixName::X, 0..count, ChunkBudget { bytes: 1, cells: 2 })
+            .matrix(&MatrixName::X)
+            .unwrap()
+            .chunks(0..count, ChunkBudget { bytes: 1, cells: 2 })
             .unwrap()
         {
             let chunk = chunk.unwrap();
@@ -293,7 +307,11 @@ fn layers_and_pairs_are_what_anndata_says() {
             let names: Vec<&str> = matrices.iter().map(|matrix| matrix.name.key()).collect();
             assert_eq!(names, wanted.keys().map(String::as_str).collect::<Vec<_>>());
             for matrix in matrices {
-                source.prepare(&matrix.name, &|_| ()).unwrap();
+                source
+                    .matrix(&matrix.name)
+                    .unwrap()
+                    .prepare(&|_| ())
+                    .unwrap();
                 let wanted = entries(&wanted[matrix.name.key()]);
                 for (bytes, most) in [(u64::MAX, u64::MAX), (1, 1), (100, 3)] {
                     let budget = ChunkBudget { bytes, cells: most };
@@ -370,7 +388,12 @@ fn chunks_are_matrices() {
             return;
         }
         let [cells, genes] = expected.shape;
-        for chunk in source.chunks(&MatrixName::X, 0..cells, EVERYTHING).unwrap() {
+        for chunk in source
+            .matrix(&MatrixName::X)
+            .unwrap()
+            .chunks(0..cells, EVERYTHING)
+            .unwrap()
+        {
             let chunk = chunk.unwrap().read().unwrap();
             let matrix = chunk.to_csr(genes as usize).unwrap();
             let mut rows = Triplets::new();
@@ -411,7 +434,9 @@ fn canonicalizing_counts_what_it_drops() {
         };
         let (mut rows, mut dropped, mut merged) = (0, 0, 0);
         for chunk in source
-            .chunks(&MatrixName::X, 0..expected.shape[0], EVERYTHING)
+            .matrix(&MatrixName::X)
+            .unwrap()
+            .chunks(0..expected.shape[0], EVERYTHING)
             .unwrap()
         {
             let chunk = chunk.unwrap().read().unwrap();
@@ -583,10 +608,8 @@ fn read_all(open: Open, path: &Path, options: &Options) -> Result<Triplets, Stri
         value_type: ValueType::Float64,
     };
     let mut rows = Vec::new();
-    for chunk in source
-        .chunks(&MatrixName::X, 0..cells, EVERYTHING)
-        .map_err(text)?
-    {
+    let matrix = source.matrix(&MatrixName::X).map_err(text)?;
+    for chunk in matrix.chunks(0..cells, EVERYTHING).map_err(text)? {
         let chunk = chunk.map_err(text)?.read().map_err(text)?;
         let batch = CooBatch::new(&chunk, &cell_hashes(&*source, &chunk), &spec)
             .map_err(|error| error.to_string())?;

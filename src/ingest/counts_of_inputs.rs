@@ -117,12 +117,13 @@ fn read(
         gene_hashes: (&genes.hashes).into(),
         identities: Some(&genes.identities),
     };
-    source.prepare(&input.main.name, &|_| ())?;
+    let matrix = source.matrix(&input.main.name)?;
+    matrix.prepare(&|_| ())?;
     let budget = ChunkBudget {
         bytes: CHUNK,
         cells: u64::MAX,
     };
-    for chunk in source.chunks(&input.main.name, 0..description.n_obs, budget)? {
+    for chunk in matrix.chunks(0..description.n_obs, budget)? {
         let chunk = chunk?.read()?;
         // Names take no part.
         let names = vec![IdHash::of(""); chunk.indptr.len() - 1];

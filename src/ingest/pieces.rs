@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::source::chunk::no_entries;
 use crate::source::{
-    CellSource, ChunkBudget, Chunks, Matrix, MatrixName, PendingChunk, SourceError,
+    CellSource, ChunkBudget, Chunks, MatrixDescription, MatrixName, PendingChunk, SourceError,
 };
 
 const EVERYTHING: ChunkBudget = ChunkBudget {
@@ -25,13 +25,13 @@ pub(super) type Pieces<'a> = Box<dyn Iterator<Item = Result<Piece<'a>, SourceErr
 /// Cuts rows of matrices into pieces within the budget.
 pub(super) fn pieces<'a>(
     source: &'a dyn CellSource,
-    matrices: &'a [Matrix],
+    matrices: &'a [MatrixDescription],
     rows: Range<u64>,
     budget: ChunkBudget,
 ) -> Result<Pieces<'a>, SourceError> {
     if let [matrix] = matrices {
         let chunks = match matrix.is_readable() {
-            true => source.chunks(&matrix.name, rows, budget)?,
+            true => source.matrix(&matrix.name)?.chunks(rows, budget)?,
             false => no_entries(rows, budget),
         };
         return Ok(Box::new(chunks.map(|chunk| {
@@ -57,7 +57,7 @@ pub(super) fn pieces<'a>(
 /// Cuts several matrices at the same rows: where the first of them has used up its share.
 struct SideBySide<'a> {
     source: &'a dyn CellSource,
-    matrices: &'a [Matrix],
+    matrices: &'a [MatrixDescription],
     /// Rows that are still to be cut.
     rows: Range<u64>,
     budget: ChunkBudget,
@@ -70,7 +70,8 @@ impl<'a> SideBySide<'a> {
         end: u64,
         budget: ChunkBudget,
     ) -> Result<Chunks<'a>, SourceError> {
-        self.source.chunks(matrix, self.rows.start..end, budget)
+        let matrix = self.source.matrix(matrix)?;
+        matrix.chunks(self.rows.start..end, budget)
     }
 
     fn cut(&mut self) -> Result<Piece<'a>, SourceError> {

@@ -76,7 +76,7 @@ impl ShardRun<'_> {
                 self.progress.report(Event::Transposed { matrix, entries });
             };
             if matrix.is_readable() {
-                source.prepare(&matrix.name, &report)?;
+                source.matrix(&matrix.name)?.prepare(&report)?;
             }
         }
         Ok(())

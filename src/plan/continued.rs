@@ -13,7 +13,7 @@ use super::kinds::united;
 use super::{BaseMatrix, PlanError, PlannedColumn, PlannedEmbedding, Widening};
 use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{
-    CellSource, Column, ColumnKind, Embedding, Layout, Matrix, MatrixName, NumberType,
+    CellSource, Column, ColumnKind, Embedding, Layout, MatrixDescription, MatrixName, NumberType,
 };
 use crate::survey::{FloatType, MatrixSurvey};
 
@@ -144,8 +144,8 @@ pub(super) fn matrices(
     of: &[BaseMatrix],
     part: &str,
     name: impl Fn(String) -> MatrixName,
-) -> (Vec<Matrix>, Vec<MatrixSurvey>) {
-    let matrix = |base: &BaseMatrix| Matrix {
+) -> (Vec<MatrixDescription>, Vec<MatrixSurvey>) {
+    let matrix = |base: &BaseMatrix| MatrixDescription {
         name: name(base.name.clone()),
         object: format!("{part}/{}", base.name),
         layout: Layout::Absent,

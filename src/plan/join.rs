@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::PlanError;
 use super::kinds::united;
-use crate::source::{Column, ColumnKind, Embedding, Layout, Matrix, NumberType};
+use crate::source::{Column, ColumnKind, Embedding, Layout, MatrixDescription, NumberType};
 use crate::survey::{FloatType, MatrixSurvey};
 
 /// A part of an input that is joined by name.
@@ -227,15 +227,15 @@ pub(super) struct JoinedMatrix {
     pub name: String,
     pub survey: MatrixSurvey,
     /// For each input; an absent one where it lacks the matrix.
-    pub matrices: Vec<Matrix>,
+    pub matrices: Vec<MatrixDescription>,
 }
 
 /// Layers, or matrices of pairs, of all inputs.
 pub(super) fn matrices(
     rule: Rule,
-    inputs: &[(&Path, &[Matrix], &[MatrixSurvey])],
+    inputs: &[(&Path, &[MatrixDescription], &[MatrixSurvey])],
 ) -> Result<Vec<JoinedMatrix>, PlanError> {
-    let parts: Vec<Part<'_, (&Matrix, &MatrixSurvey)>> = inputs
+    let parts: Vec<Part<'_, (&MatrixDescription, &MatrixSurvey)>> = inputs
         .iter()
         .map(|(path, matrices, surveys)| Part {
             path,
@@ -264,8 +264,8 @@ pub(super) fn matrices(
 }
 
 /// A matrix without entries, for an input that lacks it.
-fn absent(like: &Matrix) -> Matrix {
-    Matrix {
+fn absent(like: &MatrixDescription) -> MatrixDescription {
+    MatrixDescription {
         name: like.name.clone(),
         object: like.object.clone(),
         layout: Layout::Absent,

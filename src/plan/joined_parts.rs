@@ -9,7 +9,7 @@ use super::{
     GeneKey, Join, PlanError, PlannedColumn, PlannedEmbedding, Table, Widening, columns, continued,
     extras,
 };
-use crate::source::{GENE_ID_VERSION, GENE_IDS_VERSION, Matrix, MatrixName};
+use crate::source::{GENE_ID_VERSION, GENE_IDS_VERSION, MatrixDescription, MatrixName};
 use crate::survey::{STABLE_IDS, Survey};
 
 /// Columns of genes that are kept if any input has them: the identifiers of the genes, and what
@@ -67,7 +67,12 @@ impl Planner<'_> {
         &'s self,
         part: &'static str,
         name: impl Fn(String) -> MatrixName,
-        of: impl Fn(&'s Survey) -> (&'s Vec<Matrix>, &'s Vec<crate::survey::MatrixSurvey>),
+        of: impl Fn(
+            &'s Survey,
+        ) -> (
+            &'s Vec<MatrixDescription>,
+            &'s Vec<crate::survey::MatrixSurvey>,
+        ),
     ) -> Result<Vec<JoinedMatrix>, PlanError> {
         let rule = self.rule(part, self.options.obs_join, "obs-join");
         let mut inputs = self.each(|survey| {

@@ -35,7 +35,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::{Format, Matrix, Note, OpenOptions};
+use crate::source::{Format, MatrixDescription, Note, OpenOptions};
 use crate::survey::{Fingerprint, FloatType, Repeats, Scale};
 
 pub use base::{Base, BaseMatrix, BaseSource, BaseSurvey, Described, KnownValues};
@@ -142,11 +142,11 @@ pub struct PlannedInput {
     pub open: OpenOptions,
     pub fingerprint: Fingerprint,
     /// The matrix that becomes the expression table.
-    pub main: Matrix,
+    pub main: MatrixDescription,
     /// For each layer of the plan, the matrix that it is made of; likewise for pairs.
-    pub layers: Vec<Matrix>,
-    pub obsp: Vec<Matrix>,
-    pub varp: Vec<Matrix>,
+    pub layers: Vec<MatrixDescription>,
+    pub obsp: Vec<MatrixDescription>,
+    pub varp: Vec<MatrixDescription>,
     /// Its cells in the dataset.
     pub cells: Range<u64>,
     /// How its genes are those of the inputs before it.
@@ -169,7 +169,7 @@ pub struct PlannedInput {
 
 impl PlannedInput {
     /// The matrices that a table is made of.
-    pub fn matrices(&self, table: ShardTable) -> &[Matrix] {
+    pub fn matrices(&self, table: ShardTable) -> &[MatrixDescription] {
         match table {
             ShardTable::Expression => std::slice::from_ref(&self.main),
             ShardTable::Layers => &self.layers,

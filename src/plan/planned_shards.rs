@@ -3,7 +3,7 @@
 use super::planner::Planner;
 use super::shard::{Cut, ShardPartitioner};
 use super::{Plan, PlanError, Shard, ShardTable};
-use crate::source::{Matrix, MatrixName};
+use crate::source::{MatrixDescription, MatrixName};
 
 impl Planner<'_> {
     /// The shards of all tables of the inputs.
@@ -18,11 +18,12 @@ impl Planner<'_> {
             let source = self.inputs.get(number)?;
             let description = source.description();
             for (partitioner, table) in cutters.iter_mut().zip(ShardTable::ALL) {
-                let matrices: Vec<&Matrix> = plan.inputs[number].matrices(table).iter().collect();
+                let matrices: Vec<&MatrixDescription> =
+                    plan.inputs[number].matrices(table).iter().collect();
                 if matrices.is_empty() {
                     continue;
                 }
-                let there = |matrix: &&&Matrix| matrix.is_readable();
+                let there = |matrix: &&&MatrixDescription| matrix.is_readable();
                 partitioner.add_input(&Cut {
                     source: &*source,
                     input: number,

@@ -7,7 +7,7 @@ use super::{
     Base, BaseMatrix, BaseSurvey, Duplicates, IdType, PLAN_VERSION, Plan, PlanError, PlanOptions,
     PlannedInput, PlannedLayer, PlannedPairs, Table, ValuePlan, Widening, cells, extras,
 };
-use crate::source::{Inputs, Matrix, MatrixName};
+use crate::source::{Inputs, MatrixDescription, MatrixName};
 use crate::survey::Survey;
 
 impl Plan {
@@ -189,7 +189,7 @@ impl Planner<'_> {
         let scale_warnings = self.check_scales(&layer_names)?;
         for (number, (survey, of_genes)) in self.surveys.iter().zip(of_genes).enumerate() {
             let (gene_join, gene_warnings) = of_genes;
-            let of_input = |matrices: &[JoinedMatrix]| -> Vec<Matrix> {
+            let of_input = |matrices: &[JoinedMatrix]| -> Vec<MatrixDescription> {
                 matrices
                     .iter()
                     .map(|joined| joined.matrices[number].clone())

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::{CellSource, Matrix, SourceError};
+use crate::source::{CellSource, MatrixDescription, SourceError};
 
 /// Rows of one table. Any worker may write it, at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ const BLOCK: u64 = 1 << 16;
 pub(super) struct Cut<'a> {
     pub source: &'a dyn CellSource,
     pub input: usize,
-    pub matrices: Vec<&'a Matrix>,
+    pub matrices: Vec<&'a MatrixDescription>,
     /// Rows of the matrices.
     pub rows: u64,
     /// Entries of all matrices, as expected.
@@ -101,7 +101,7 @@ impl ShardPartitioner {
             let mut counts = vec![0u64; (block.end - block.start) as usize];
             let mut known = true;
             for matrix in &cut.matrices {
-                let Some(offsets) = cut.source.offsets(&matrix.name, block.clone())? else {
+                let Some(offsets) = cut.source.matrix(&matrix.name)?.offsets(block.clone())? else {
                     known = false;
                     break;
                 };

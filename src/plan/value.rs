@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Dtypes, PlanError, Widening};
-use crate::source::{Matrix, NumberType};
+use crate::source::{MatrixDescription, NumberType};
 use crate::survey::{MatrixSurvey, ValueType, ValueTypes};
 
 /// How the type of the values was chosen.
@@ -40,7 +40,7 @@ impl ValuePlan {
         path: &Path,
         dtypes: Dtypes,
         forced: Option<ValueType>,
-        matrix: &Matrix,
+        matrix: &MatrixDescription,
         survey: &MatrixSurvey,
     ) -> Result<Self, PlanError> {
         let exact = survey.exact;
@@ -63,7 +63,7 @@ impl ValuePlan {
     /// The type of a matrix of pairs, which readers expect to be of floats.
     pub(super) fn of_pairs(
         path: &Path,
-        matrix: &Matrix,
+        matrix: &MatrixDescription,
         survey: &MatrixSurvey,
     ) -> Result<Self, PlanError> {
         Self::choose(path, &Self::OF_PAIRS, None, matrix, survey)
@@ -78,7 +78,7 @@ impl ValuePlan {
         has: ValueType,
         widening: Widening,
         family: &[ValueType],
-        matrix: &Matrix,
+        matrix: &MatrixDescription,
         survey: &MatrixSurvey,
     ) -> Result<Self, PlanError> {
         let mut wider = family.iter().copied();
@@ -126,7 +126,7 @@ impl ValuePlan {
         path: &Path,
         candidates: &[ValueType],
         forced: Option<ValueType>,
-        matrix: &Matrix,
+        matrix: &MatrixDescription,
         survey: &MatrixSurvey,
     ) -> Result<Self, PlanError> {
         let exact = survey.exact;
@@ -238,7 +238,7 @@ mod tests {
             misfits: Default::default(),
             ..MatrixSurvey::of_nothing()
         };
-        let matrix = Matrix {
+        let matrix = MatrixDescription {
             name: MatrixName::X,
             object: "X".into(),
             layout: Layout::Csr,

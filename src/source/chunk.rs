@@ -45,10 +45,10 @@ impl CsrChunk {
     /// use slaf::source::{CsrChunk, Numbers};
     ///
     /// let chunk = CsrChunk {
-    ///     cells: 10..12,
+    ///     rows: 10..12,
     ///     indptr: vec![0, 2, 3],
-    ///     genes: Numbers::Int32(vec![4, 1, 0]),
-    ///     values: Numbers::UInt16(vec![7, 8, 9]),
+    ///     indices: Numbers::Int32(vec![4, 1, 0]),
+    ///     data: Numbers::UInt16(vec![7, 8, 9]),
     ///     strays: 0,
     /// };
     /// let matrix = chunk.to_csr(5).unwrap();

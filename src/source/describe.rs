@@ -1,5 +1,6 @@
 //! What the headers of an input say.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,9 @@ pub struct Description {
     /// Rows of var and columns of every matrix.
     pub n_vars: u64,
     /// The matrix that becomes the expression table.
-    pub x: Matrix,
+    pub x: MatrixDescription,
     /// Other matrices of cells × genes.
-    pub layers: Vec<Matrix>,
+    pub layers: Vec<MatrixDescription>,
     /// Columns of the cells, without the index.
     pub obs: Vec<Column>,
     /// Columns of the genes, without the index.
@@ -28,8 +29,8 @@ pub struct Description {
     pub obsm: Vec<Embedding>,
     pub varm: Vec<Embedding>,
     /// Matrices of cells × cells, and of genes × genes.
-    pub obsp: Vec<Matrix>,
-    pub varp: Vec<Matrix>,
+    pub obsp: Vec<MatrixDescription>,
+    pub varp: Vec<MatrixDescription>,
     /// Whether there is anything unstructured; see [`super::CellSource::uns`].
     pub uns: bool,
     /// What is converted into something else than it is.
@@ -52,6 +53,14 @@ pub enum MatrixName {
     Varp(String),
 }
 
+impl Description {
+    /// All matrices: the main one, layers, and pairs of cells and of genes.
+    pub fn matrices(&self) -> impl Iterator<Item = &MatrixDescription> {
+        let pairs = self.obsp.iter().chain(&self.varp);
+        std::iter::once(&self.x).chain(&self.layers).chain(pairs)
+    }
+}
+
 impl MatrixName {
     /// The name among matrices of its kind; that of the main matrix is empty.
     pub fn key(&self) -> &str {
@@ -62,9 +71,21 @@ impl MatrixName {
     }
 }
 
-/// A matrix: cells × genes, cells × cells or genes × genes.
+impl fmt::Display for MatrixName {
+    /// As anndata calls it: `X`, `layers/counts`, `obsp/distances`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MatrixName::X => f.write_str("X"),
+            MatrixName::Layer(name) => write!(f, "layers/{name}"),
+            MatrixName::Obsp(name) => write!(f, "obsp/{name}"),
+            MatrixName::Varp(name) => write!(f, "varp/{name}"),
+        }
+    }
+}
+
+/// A matrix, as the headers describe it: cells × genes, cells × cells or genes × genes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Matrix {
+pub struct MatrixDescription {
     pub name: MatrixName,
     /// What it is called in the input, for messages: `X`, `layers/counts`.
     pub object: String,
@@ -75,7 +96,7 @@ pub struct Matrix {
     pub entries: Option<u64>,
 }
 
-impl Matrix {
+impl MatrixDescription {
     /// Whether the input can be asked for it: a main matrix that is absent is empty, another is
     /// one that only other inputs have.
     pub fn is_readable(&self) -> bool {

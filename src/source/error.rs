@@ -35,8 +35,8 @@ pub enum SourceError {
         help: String,
     },
     /// Entries were taken to be sorted by cell, and are not: what was read of this matrix is of no
-    /// use. The source knows it now: [`super::CellSource::prepare`] turns the matrix, and then
-    /// [`super::CellSource::chunks`] yields it from the start.
+    /// use. The source knows it now: [`super::Matrix::prepare`] turns the matrix, and then
+    /// [`super::Matrix::chunks`] yields it from the start.
     #[error("{}: its entries are not sorted by cell; it must be read from the start", place(.path, .object))]
     OrderLost { path: PathBuf, object: String },
     /// The folder for temporary files fails.
@@ -174,8 +174,21 @@ impl Place {
         }
     }
 
+    /// An object of the same file.
+    pub fn of(&self, object: impl Into<String>) -> Self {
+        Place {
+            path: self.path.clone(),
+            object: object.into(),
+        }
+    }
+
     pub fn object(&self) -> &str {
         &self.object
+    }
+
+    /// Refuses what was asked for without being in the description.
+    pub fn not_described(&self, what: impl std::fmt::Display) -> SourceError {
+        self.damaged(format!("{what} was asked for, but is not described"))
     }
 
     pub fn damaged(&self, problem: impl Into<String>) -> SourceError {

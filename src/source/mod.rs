@@ -17,6 +17,7 @@ mod inputs;
 mod json;
 mod json_room;
 mod lists;
+mod matrix;
 mod names;
 mod number;
 mod number_column;
@@ -41,7 +42,7 @@ use arrow::array::{RecordBatch, StringArray};
 
 pub use chunk::{ChunkBudget, Chunks, CsrChunk, PendingChunk};
 pub use describe::{
-    Axis, Column, ColumnKind, Description, Embedding, Layout, Matrix, MatrixName, Note,
+    Axis, Column, ColumnKind, Description, Embedding, Layout, MatrixDescription, MatrixName, Note,
     RepeatedName, Uns,
 };
 pub use error::SourceError;
@@ -49,6 +50,7 @@ pub use format::{Format, detect};
 pub use hdf5::watch;
 pub use inputs::Inputs;
 pub use lists::NameMap;
+pub use matrix::Matrix;
 pub(crate) use names::{NamedInput, prefixes, tell_apart};
 pub use number::{NumberType, Numbers};
 pub use options::{GeneId, MainMatrix, Names, OpenOptions, Orientation, RawUse};
@@ -63,7 +65,8 @@ pub(crate) use stamp::Stamp;
 pub const GENE_ID_VERSION: &str = "gene_id_version";
 pub const GENE_IDS_VERSION: &str = "gene_ids_version";
 
-/// An input of cells. Implementations are cheap to open and hold no more than headers.
+/// An input of cells: what it says of its cells and genes, and its matrices. Implementations are cheap
+/// to open and hold no more than headers.
 pub trait CellSource: Send + Sync {
     /// What the headers say: sizes, matrices, columns, and what will be left out.
     fn description(&self) -> &Description;
@@ -100,78 +103,20 @@ pub trait CellSource: Send + Sync {
     /// What is neither a table nor a matrix.
     fn uns(&self) -> Result<Uns, SourceError>;
 
-    /// Does what must be done before a matrix can be read in the order of its rows: one that lies
-    /// in the order of its columns is transposed. Does nothing for others, or a second time.
+    /// A matrix of the description.
     ///
-    /// `report` is told how many more entries were transposed, on any thread.
-    fn prepare(
-        &self,
-        _matrix: &MatrixName,
-        _report: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), SourceError> {
-        Ok(())
-    }
-
-    /// Finds out whether the entries of a matrix come in the order of its rows, where only reading it
-    /// through can tell. For whoever reads a part of the rows, in which nothing would be missed, or
-    /// cannot begin anew at [`SourceError::OrderLost`].
-    fn check_order(&self, _matrix: &MatrixName) -> Result<(), SourceError> {
-        Ok(())
-    }
+    /// # Errors
+    /// [`SourceError::Damaged`] for a name that the description does not list.
+    fn matrix(&self, name: &MatrixName) -> Result<&dyn Matrix, SourceError>;
 
     /// Takes no order of entries for granted from now on, as after [`SourceError::OrderLost`]: another
     /// process met with it.
     fn assume_unsorted(&self) {}
 
-    /// For each row of the range, and once more for its end, how many entries the matrix stores
-    /// before it; `None` where only reading the matrix could tell.
-    ///
-    /// Rows are cells, except in a matrix of genes × genes.
-    fn offsets(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-    ) -> Result<Option<Vec<u64>>, SourceError>;
-
-    /// The most entries that the matrix can have, where [`Matrix::entries`] is not known but a bound
-    /// is.
-    fn entries_at_most(&self, _matrix: &MatrixName) -> Option<u64> {
-        None
-    }
-
-    /// Shows values from all over the matrix, for a guess at their type.
-    fn sample(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(&Numbers),
-    ) -> Result<(), SourceError>;
-
     /// Bytes of memory that it holds as long as it is open, which another opening would read again.
     fn held_bytes(&self) -> u64 {
         0
     }
-
-    /// Shows rows from all over a matrix of cells × genes, whole ones where it lies row by row, for a
-    /// verdict on the scale of its values. Of a matrix that would have to be transposed for it, what a
-    /// sample of entries has of some rows.
-    fn sample_rows(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(SampledRows<'_>),
-    ) -> Result<(), SourceError> {
-        sampled_rows::by_chunks(self.description(), matrix, visit, |rows, budget| {
-            self.chunks(matrix, rows, budget)
-        })
-    }
-
-    /// The rows of a range in chunks, in order. Chunks come unread, so that any thread may read any
-    /// of them. A matrix that must be prepared is, if it was not yet.
-    fn chunks(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-        budget: ChunkBudget,
-    ) -> Result<Chunks<'_>, SourceError>;
 }
 
 /// Opens an input, whatever its format.

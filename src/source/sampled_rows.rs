@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{ChunkBudget, Chunks, CsrChunk, Description, Layout, MatrixName, Numbers, SourceError};
+use super::{ChunkBudget, Chunks, CsrChunk, Numbers, SourceError};
 
 /// What is shown of a matrix, of which rows are wanted.
 #[derive(Debug, Clone, Copy)]
@@ -25,21 +25,6 @@ const BUDGET: ChunkBudget = ChunkBudget {
     bytes: 2 << 20,
     cells: ROWS,
 };
-
-/// Shows chunks of a matrix that is stored row by row; nothing of another.
-pub(super) fn by_chunks<'a>(
-    description: &Description,
-    matrix: &MatrixName,
-    visit: &mut dyn FnMut(SampledRows<'_>),
-    chunks: impl Fn(Range<u64>, ChunkBudget) -> Result<Chunks<'a>, SourceError>,
-) -> Result<(), SourceError> {
-    let mut all = std::iter::once(&description.x).chain(&description.layers);
-    let layout = all.find(|known| known.name == *matrix).map(|m| m.layout);
-    match layout {
-        Some(Layout::Csr | Layout::Dense) => at_places(description.n_obs, visit, chunks),
-        _ => Ok(()),
-    }
-}
 
 /// Shows chunks of a matrix of so many rows.
 pub(super) fn at_places<'a>(

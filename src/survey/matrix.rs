@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{LogBase, RowSample, Scale, ScaleKind, ValueType, ValueTypes, first_misfit, of_rows};
-use crate::source::{CellSource, Matrix, MatrixName, Numbers, SourceError};
+use crate::source::{CellSource, Matrix, MatrixDescription, MatrixName, Numbers, SourceError};
 
 /// What a sample of a matrix tells.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ impl MatrixSurvey {
     /// input says was taken.
     pub(super) fn of(
         source: &dyn CellSource,
-        matrix: &Matrix,
+        matrix: &MatrixDescription,
         shape: [u64; 2],
         noted: Option<LogBase>,
     ) -> Result<Self, SourceError> {
@@ -31,7 +31,8 @@ impl MatrixSurvey {
         let mut misfits = BTreeMap::new();
         let (mut seen, mut nonzero) = (0u64, 0u64);
         let mut counts = true;
-        source.sample(&matrix.name, &mut |numbers| {
+        let stored = source.matrix(&matrix.name)?;
+        stored.sample(&mut |numbers| {
             let fits = ValueTypes::exact_for(numbers);
             for value_type in ValueType::ALL {
                 if exact.contains(value_type)
@@ -49,11 +50,11 @@ impl MatrixSurvey {
         let scale = match &matrix.name {
             _ if nonzero == 0 => Scale::of(ScaleKind::Empty),
             _ if counts => Scale::COUNTS,
-            MatrixName::X | MatrixName::Layer(_) => scale_of(source, matrix, shape, noted)?,
+            MatrixName::X | MatrixName::Layer(_) => scale_of(stored, matrix, shape, noted)?,
             // Weights and distances have none.
             MatrixName::Obsp(_) | MatrixName::Varp(_) => Scale::UNKNOWN,
         };
-        let bound = || source.entries_at_most(&matrix.name);
+        let bound = || stored.entries_at_most();
         let expected_entries = matrix.entries.or_else(bound).unwrap_or_else(|| {
             let all = u128::from(shape[0]) * u128::from(shape[1]);
             // A little more than the sample says, so that fragments seldom overflow.
@@ -81,13 +82,13 @@ impl MatrixSurvey {
 
 /// Judges values that are no counts by some whole rows.
 fn scale_of(
-    source: &dyn CellSource,
-    matrix: &Matrix,
+    stored: &dyn Matrix,
+    matrix: &MatrixDescription,
     [rows, _]: [u64; 2],
     noted: Option<LogBase>,
 ) -> Result<Scale, SourceError> {
     let mut sample = RowSample::default();
-    source.sample_rows(&matrix.name, &mut |shown| {
+    stored.sample_rows(&mut |shown| {
         sample.add(shown, rows, matrix.entries);
     })?;
     let mut sample = sample.finished(matrix.entries);

@@ -18,7 +18,7 @@ use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash};
 use crate::dataset::{Dataset, SourceNote, UNS, matrix_key};
 use crate::plan::{GeneMap, IdType, ShardTable};
 use crate::progress::{Event, Progress};
-use crate::source::{Axis, CellSource, ChunkBudget, Matrix, Part, PendingChunk};
+use crate::source::{Axis, CellSource, ChunkBudget, MatrixDescription, Part, PendingChunk};
 use crate::survey::ValueType;
 use crate::table::{RowReader, TableName, Wanted};
 
@@ -90,7 +90,7 @@ impl Against<'_> {
             (ShardTable::Varp, &description.varp),
         ] {
             // What the joins have left out is not there to be compared.
-            let left_out = |matrix: &&Matrix| {
+            let left_out = |matrix: &&MatrixDescription| {
                 let key = matrix_key(&matrix.name);
                 note.left_out.iter().any(|note| note.object == key)
             };
@@ -172,7 +172,7 @@ impl Against<'_> {
         note: &SourceNote,
         genes: &GeneMap,
         table: ShardTable,
-        matrix: &Matrix,
+        matrix: &MatrixDescription,
         problems: &mut Problems,
     ) -> Result<(), VerifyError> {
         let description = self.source.description();
@@ -230,14 +230,15 @@ impl Against<'_> {
             gene_hashes: (&[][..]).into(),
             identities: None,
         };
-        self.source.check_order(&matrix.name)?;
-        self.source.prepare(&matrix.name, &|_| ())?;
+        let stored = self.source.matrix(&matrix.name)?;
+        stored.check_order()?;
+        stored.prepare(&|_| ())?;
         let share = self.memory / (COPIES * (self.threads as u64 + 1));
         let budget = ChunkBudget {
             bytes: share.clamp(SMALLEST_CHUNK, LARGEST_CHUNK),
             cells: u64::MAX,
         };
-        let chunks = self.source.chunks(&matrix.name, 0..rows, budget)?;
+        let chunks = stored.chunks(0..rows, budget)?;
         let read = |chunk: PendingChunk<'_>| {
             let chunk = chunk.read()?;
             let hashes = vec![IdHash::of(""); chunk.indptr.len() - 1];

@@ -11,7 +11,7 @@ use super::against::Comparison;
 use super::{Problem, Problems, VerifyError};
 use crate::dataset::ColumnNote;
 use crate::plan::PlannedEmbedding;
-use crate::source::{Axis, CellSource, Column, Embedding, Matrix, Part};
+use crate::source::{Axis, CellSource, Column, Embedding, MatrixDescription, Part};
 use crate::survey::FloatType;
 use crate::table::{RowReader, TableError, TableName, embedding_column, plain_text};
 
@@ -68,7 +68,11 @@ pub(super) fn written_embeddings(
 }
 
 /// The column that holds a layer or a matrix of pairs.
-pub(super) fn written_name(part: Part, matrix: &Matrix, with: &Comparison<'_>) -> String {
+pub(super) fn written_name(
+    part: Part,
+    matrix: &MatrixDescription,
+    with: &Comparison<'_>,
+) -> String {
     renamed(part, matrix.name.key(), &with.dataset.config().column_notes).to_string()
 }
 

@@ -8,7 +8,7 @@ use arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::Schema;
 use slaf::source::{
     Axis, CellSource, ChunkBudget, Chunks, CsrChunk, Description, Format, Layout, Matrix,
-    MatrixName, Numbers, PendingChunk, SourceError, Uns,
+    MatrixDescription, MatrixName, Numbers, PendingChunk, SourceError, Uns,
 };
 
 /// A CSR matrix with cells c0, c1, … and genes g0, g1, … without columns.
@@ -37,7 +37,7 @@ impl MemorySource {
                 format: Format::H5ad,
                 n_obs: rows.len() as u64,
                 n_vars: genes,
-                x: Matrix {
+                x: MatrixDescription {
                     name: MatrixName::X,
                     object: "X".into(),
                     layout: Layout::Csr,
@@ -117,7 +117,17 @@ impl CellSource for MemorySource {
         Ok(Uns::default())
     }
 
-    fn offsets(&self, _: &MatrixName, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+    fn matrix(&self, _: &MatrixName) -> Result<&dyn Matrix, SourceError> {
+        Ok(self)
+    }
+}
+
+impl Matrix for MemorySource {
+    fn n_rows(&self) -> u64 {
+        self.description.n_obs
+    }
+
+    fn offsets(&self, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
         let range = cells.start as usize..=cells.end as usize;
         Ok(Some(
             self.indptr[range]
@@ -127,17 +137,12 @@ impl CellSource for MemorySource {
         ))
     }
 
-    fn sample(&self, _: &MatrixName, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         visit(&slice(&self.values, 0..self.sampled.min(self.values.len())));
         Ok(())
     }
 
-    fn chunks(
-        &self,
-        _: &MatrixName,
-        cells: Range<u64>,
-        budget: ChunkBudget,
-    ) -> Result<Chunks<'_>, SourceError> {
+    fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
         let mut start = cells.start;
         Ok(Box::new(std::iter::from_fn(move || {
             if start >= cells.end {

@@ -86,7 +86,7 @@ fn matrix(source: &dyn CellSource, name: &MatrixName, rows: u64) -> Result<Value
     };
     let mut hash = Sha256::new();
     let mut entries = 0u64;
-    for chunk in source.chunks(name, 0..rows, budget)? {
+    for chunk in source.matrix(name)?.chunks(0..rows, budget)? {
         let chunk = chunk?.read()?;
         let (columns, values) = (chunk.indices.to_i64().unwrap(), wide(&chunk.data));
         entries += values.len() as u64;

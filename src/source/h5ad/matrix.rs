@@ -2,7 +2,7 @@
 
 use crate::source::hdf5::matrix::{CompressedMatrix, DenseMatrix, StoredMatrix, TransposedMatrix};
 use crate::source::hdf5::{Attribute, Hdf5File, Kind};
-use crate::source::{Matrix, MatrixName, SourceError};
+use crate::source::{MatrixDescription, MatrixName, SourceError};
 
 /// Opens the matrix `object` of `shape`, rows × columns. A missing one is [`StoredMatrix::Absent`].
 pub(super) fn open(
@@ -40,8 +40,12 @@ pub(super) fn open(
 }
 
 /// A matrix as a description lists it.
-pub(super) fn described(name: MatrixName, object: &str, matrix: &StoredMatrix) -> Matrix {
-    Matrix {
+pub(super) fn described(
+    name: MatrixName,
+    object: &str,
+    matrix: &StoredMatrix,
+) -> MatrixDescription {
+    MatrixDescription {
         name,
         object: object.to_string(),
         layout: matrix.layout(),

@@ -41,10 +41,9 @@ use self::tiledb::group::Group;
 use self::uns::UnsReader;
 use super::error::Place;
 use super::raw;
-use super::sampled_rows;
 use super::{
-    Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, OpenOptions,
-    SampledRows, Selection, SourceError, Uns,
+    Axis, CellSource, ChunkBudget, Chunks, Description, Matrix, MatrixName, Numbers, OpenOptions,
+    Selection, SourceError, Uns,
 };
 
 /// An open experiment.
@@ -61,7 +60,8 @@ pub(super) struct SomaSource {
 
 /// A matrix, and where its genes are in var if their order is another.
 struct OpenMatrix {
-    object: String,
+    place: Place,
+    rows: u64,
     stored: StoredMatrix,
     genes: Option<Vec<u32>>,
 }
@@ -109,17 +109,6 @@ impl SomaSource {
             )),
         }
     }
-
-    fn matrix(&self, name: &MatrixName) -> Result<&OpenMatrix, SourceError> {
-        self.matrices
-            .get(name)
-            .ok_or_else(|| self.missing(&format!("{name:?}")))
-    }
-
-    fn missing(&self, what: &str) -> SourceError {
-        self.place
-            .damaged(format!("{what} was asked for, but is not described"))
-    }
 }
 
 impl CellSource for SomaSource {
@@ -146,7 +135,7 @@ impl CellSource for SomaSource {
     fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
         match self.embeddings.get(&(axis, name.to_string())) {
             Some(embedding) => embedding.read(rows),
-            None => Err(self.missing(name)),
+            None => Err(self.place.not_described(name)),
         }
     }
 
@@ -157,46 +146,36 @@ impl CellSource for SomaSource {
         }
     }
 
-    fn entries_at_most(&self, matrix: &MatrixName) -> Option<u64> {
-        self.matrices.get(matrix)?.stored.entries_at_most()
+    fn matrix(&self, name: &MatrixName) -> Result<&dyn Matrix, SourceError> {
+        match self.matrices.get(name) {
+            Some(matrix) => Ok(matrix),
+            None => Err(self.place.not_described(name)),
+        }
+    }
+}
+
+impl Matrix for OpenMatrix {
+    fn n_rows(&self) -> u64 {
+        self.rows
     }
 
-    fn offsets(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-    ) -> Result<Option<Vec<u64>>, SourceError> {
-        Ok(self.matrix(matrix)?.stored.offsets(rows))
+    fn offsets(&self, rows: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+        Ok(self.stored.offsets(rows))
     }
 
-    fn sample(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(&Numbers),
-    ) -> Result<(), SourceError> {
-        self.matrix(matrix)?.stored.sample(visit)
+    fn entries_at_most(&self) -> Option<u64> {
+        self.stored.entries_at_most()
     }
 
-    fn sample_rows(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(SampledRows<'_>),
-    ) -> Result<(), SourceError> {
-        // Whatever their order, rows of a range are found by the index.
-        sampled_rows::at_places(self.description.n_obs, visit, |rows, budget| {
-            self.chunks(matrix, rows, budget)
-        })
+    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        self.stored.sample(visit)
     }
 
-    fn chunks(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-        budget: ChunkBudget,
-    ) -> Result<Chunks<'_>, SourceError> {
-        let matrix = self.matrix(matrix)?;
-        let chunks = matrix.stored.chunks(rows, budget)?;
-        Ok(match &matrix.genes {
+    // Rows are sampled as they are read: whatever their order, the index finds those of a range.
+
+    fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+        let chunks = self.stored.chunks(rows, budget)?;
+        Ok(match &self.genes {
             None => chunks,
             Some(genes) => raw::with_genes_moved(chunks, genes, self.place.clone()),
         })

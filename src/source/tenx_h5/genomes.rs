@@ -9,7 +9,7 @@ use crate::source::features::Kept;
 use crate::source::hdf5::matrix::CompressedMatrix;
 use crate::source::hdf5::{Hdf5File, Kind};
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Numbers, PendingChunk, SourceError,
 };
 use crate::with_numbers;
 
@@ -102,14 +102,6 @@ impl GenomesMatrix {
         self.parts.iter().map(|part| part.matrix.entries()).sum()
     }
 
-    /// See [`crate::source::CellSource::offsets`].
-    pub fn offsets(&self, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
-        if !self.kept.is_all() {
-            return Ok(None);
-        }
-        self.all_offsets(cells).map(Some)
-    }
-
     fn all_offsets(&self, cells: Range<u64>) -> Result<Vec<u64>, SourceError> {
         let mut sums = self.parts[0].matrix.offsets(cells.clone())?;
         for part in &self.parts[1..] {
@@ -119,42 +111,6 @@ impl GenomesMatrix {
                 .for_each(|(sum, offset)| *sum += offset);
         }
         Ok(sums)
-    }
-
-    /// See [`crate::source::CellSource::sample`].
-    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
-        for part in &self.parts {
-            if self.kept.is_all() {
-                part.matrix.sample(visit)?;
-            } else {
-                part.matrix.sample_entries(&mut |features, values| {
-                    visit(&self.kept.values(features, values));
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// See [`crate::source::CellSource::chunks`].
-    pub fn chunks(
-        &self,
-        cells: Range<u64>,
-        budget: ChunkBudget,
-    ) -> Result<Chunks<'_>, SourceError> {
-        let chunks = match &self.parts[..] {
-            [part] => part.matrix.chunks(cells, budget),
-            _ => self.joined_chunks(cells, budget),
-        };
-        if self.kept.is_all() {
-            return Ok(chunks);
-        }
-        Ok(Box::new(chunks.map(move |pending| {
-            let pending = pending?;
-            let (cells, entries) = (pending.rows.clone(), pending.entries);
-            Ok(PendingChunk::new(cells, entries, move || {
-                self.kept.apply(pending.read()?, &self.place)
-            }))
-        })))
     }
 
     fn joined_chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
@@ -254,6 +210,49 @@ impl GenomesMatrix {
                 position.ok_or_else(outside)
             })
             .collect()
+    }
+}
+
+impl Matrix for GenomesMatrix {
+    fn n_rows(&self) -> u64 {
+        self.cells
+    }
+
+    fn offsets(&self, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+        if !self.kept.is_all() {
+            return Ok(None);
+        }
+        self.all_offsets(cells).map(Some)
+    }
+
+    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        for part in &self.parts {
+            if self.kept.is_all() {
+                part.matrix.sample(visit)?;
+            } else {
+                part.matrix.sample_entries(&mut |features, values| {
+                    visit(&self.kept.values(features, values));
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+        let chunks = match &self.parts[..] {
+            [part] => part.matrix.chunks(cells, budget),
+            _ => self.joined_chunks(cells, budget),
+        };
+        if self.kept.is_all() {
+            return Ok(chunks);
+        }
+        Ok(Box::new(chunks.map(move |pending| {
+            let pending = pending?;
+            let (cells, entries) = (pending.rows.clone(), pending.entries);
+            Ok(PendingChunk::new(cells, entries, move || {
+                self.kept.apply(pending.read()?, &self.place)
+            }))
+        })))
     }
 }
 

@@ -22,8 +22,8 @@ use super::features::Genes;
 use super::hdf5::Hdf5File;
 use super::text::holder_of;
 use super::{
-    Axis, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, MatrixName,
-    Numbers, OpenOptions, RepeatedName, SourceError, Uns,
+    Axis, CellSource, Description, Format, Layout, Matrix, MatrixDescription, MatrixName, Numbers,
+    OpenOptions, RepeatedName, SourceError, Uns,
 };
 
 pub(super) use layout::{Kind, kind_of};
@@ -65,7 +65,7 @@ impl TenxH5Source {
             format: Format::TenxH5,
             n_obs: count,
             n_vars: genes.count(),
-            x: Matrix {
+            x: MatrixDescription {
                 name: MatrixName::X,
                 object: groups.object(),
                 // Columns of features × barcodes are rows of cells × genes.
@@ -99,18 +99,6 @@ impl TenxH5Source {
             uns,
         })
     }
-
-    fn main(&self, name: &MatrixName) -> Result<&GenomesMatrix, SourceError> {
-        match name {
-            MatrixName::X => Ok(&self.matrix),
-            other => Err(self.missing(&format!("{other:?}"))),
-        }
-    }
-
-    fn missing(&self, what: &str) -> SourceError {
-        self.place
-            .damaged(format!("{what} was asked for, but is not described"))
-    }
 }
 
 impl CellSource for TenxH5Source {
@@ -143,35 +131,17 @@ impl CellSource for TenxH5Source {
     }
 
     fn embedding(&self, _: Axis, name: &str, _: Range<u64>) -> Result<Numbers, SourceError> {
-        Err(self.missing(name))
+        Err(self.place.not_described(name))
     }
 
     fn uns(&self) -> Result<Uns, SourceError> {
         Ok(self.uns.clone())
     }
 
-    fn offsets(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-    ) -> Result<Option<Vec<u64>>, SourceError> {
-        self.main(matrix)?.offsets(rows)
-    }
-
-    fn sample(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(&Numbers),
-    ) -> Result<(), SourceError> {
-        self.main(matrix)?.sample(visit)
-    }
-
-    fn chunks(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-        budget: ChunkBudget,
-    ) -> Result<Chunks<'_>, SourceError> {
-        self.main(matrix)?.chunks(rows, budget)
+    fn matrix(&self, name: &MatrixName) -> Result<&dyn Matrix, SourceError> {
+        match name {
+            MatrixName::X => Ok(&self.matrix),
+            other => Err(self.place.not_described(other)),
+        }
     }
 }

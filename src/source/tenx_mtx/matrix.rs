@@ -15,7 +15,9 @@ use crate::source::error::Place;
 use crate::source::features::Kept;
 use crate::source::text::TextFile;
 use crate::source::transpose::{TransposeOptions, Transposed};
-use crate::source::{ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, SampledRows, SourceError};
+use crate::source::{
+    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Numbers, SampledRows, SourceError,
+};
 
 /// Streams that are kept for whoever wants the cells that follow.
 const MOST_PARKED: usize = 4;
@@ -143,24 +145,6 @@ impl MtxMatrix {
             Err(SourceError::OrderLost { .. }) | Ok(_) => Ok(()),
             Err(error) => Err(error),
         }
-    }
-
-    /// Looks through the whole file, unless it is known already whether its entries are sorted.
-    pub fn check_order(&self) -> Result<(), SourceError> {
-        if self.is_unsorted() || self.sorted.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let looked = match self.header.field {
-            Field::Integer => self.look_through::<i64>(),
-            Field::Real => self.look_through::<f64>(),
-            Field::Pattern => self.look_through::<u8>(),
-        };
-        match looked {
-            Ok(()) => self.sorted.store(true, Ordering::Release),
-            Err(SourceError::OrderLost { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
     }
 
     fn look_through<V: Value>(&self) -> Result<(), SourceError> {
@@ -294,21 +278,44 @@ impl MtxMatrix {
             strays: 0,
         })
     }
+}
 
-    /// Chunks of cells; see [`crate::source::CellSource::chunks`].
-    pub fn chunks(
-        &self,
-        cells: Range<u64>,
-        budget: ChunkBudget,
-    ) -> Result<Chunks<'_>, SourceError> {
-        if self.is_unsorted() {
-            return Ok(self.transpose(&|_| ())?.chunks(cells, budget));
-        }
-        Ok(Box::new(LineChunker::new(self, cells, budget)))
+impl Matrix for MtxMatrix {
+    fn n_rows(&self) -> u64 {
+        self.cells()
     }
 
-    /// Shows values for a guess at their type.
-    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn prepare(&self, report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
+        if self.is_unsorted() {
+            self.transpose(report)?;
+        }
+        Ok(())
+    }
+
+    /// Looks through the whole file, unless it is known already whether its entries are sorted.
+    fn check_order(&self) -> Result<(), SourceError> {
+        if self.is_unsorted() || self.sorted.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let looked = match self.header.field {
+            Field::Integer => self.look_through::<i64>(),
+            Field::Real => self.look_through::<f64>(),
+            Field::Pattern => self.look_through::<u8>(),
+        };
+        match looked {
+            Ok(()) => self.sorted.store(true, Ordering::Release),
+            Err(SourceError::OrderLost { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Only reading the file tells.
+    fn offsets(&self, _: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+        Ok(None)
+    }
+
+    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         super::sample::pieces(&self.file, self.block, &mut |segment| {
             let (entries, _) = self.coordinates(std::slice::from_ref(segment))?;
             visit(&entries.values);
@@ -316,11 +323,7 @@ impl MtxMatrix {
         })
     }
 
-    /// Shows entries with their cells.
-    pub fn sample_entries(
-        &self,
-        visit: &mut dyn FnMut(SampledRows<'_>),
-    ) -> Result<(), SourceError> {
+    fn sample_rows(&self, visit: &mut dyn FnMut(SampledRows<'_>)) -> Result<(), SourceError> {
         super::sample::pieces(&self.file, self.block, &mut |segment| {
             let (entries, _) = self.coordinates(std::slice::from_ref(segment))?;
             visit(SampledRows::Entries {
@@ -329,6 +332,13 @@ impl MtxMatrix {
             });
             Ok(())
         })
+    }
+
+    fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+        if self.is_unsorted() {
+            return Ok(self.transpose(&|_| ())?.chunks(cells, budget));
+        }
+        Ok(Box::new(LineChunker::new(self, cells, budget)))
     }
 }
 

@@ -39,8 +39,8 @@ use super::lists::{CellList, read_features};
 use super::text::TextFile;
 use super::transpose::TransposeOptions;
 use super::{
-    Axis, CellSource, ChunkBudget, Chunks, Description, Format, Layout, Matrix, MatrixName, Note,
-    Numbers, OpenOptions, RepeatedName, SampledRows, SourceError, Uns,
+    Axis, CellSource, Description, Format, Layout, Matrix, MatrixDescription, MatrixName, Note,
+    Numbers, OpenOptions, RepeatedName, SourceError, Uns,
 };
 
 pub(super) use choice::{matrices_in, matrices_in_archive, matrix_and_cells};
@@ -110,7 +110,7 @@ impl TenxMtxSource {
             format: Format::TenxMtx,
             n_obs: cells.count(),
             n_vars: genes.count(),
-            x: Matrix {
+            x: MatrixDescription {
                 name: MatrixName::X,
                 object: file.name(),
                 layout: Layout::Coo,
@@ -143,18 +143,6 @@ impl TenxMtxSource {
             matrix,
             uns,
         })
-    }
-
-    fn main(&self, name: &MatrixName) -> Result<&MtxMatrix, SourceError> {
-        match name {
-            MatrixName::X => Ok(&self.matrix),
-            other => Err(self.missing(&format!("{other:?}"))),
-        }
-    }
-
-    fn missing(&self, what: &str) -> SourceError {
-        Place::whole(&self.description.path)
-            .damaged(format!("{what} was asked for, but is not described"))
     }
 }
 
@@ -257,55 +245,21 @@ impl CellSource for TenxMtxSource {
     }
 
     fn embedding(&self, _: Axis, name: &str, _: Range<u64>) -> Result<Numbers, SourceError> {
-        Err(self.missing(name))
+        Err(Place::whole(&self.description.path).not_described(name))
     }
 
     fn uns(&self) -> Result<Uns, SourceError> {
         Ok(self.uns.clone())
     }
 
-    fn prepare(
-        &self,
-        matrix: &MatrixName,
-        report: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), SourceError> {
-        self.main(matrix)?.prepare(report)
-    }
-
-    fn check_order(&self, matrix: &MatrixName) -> Result<(), SourceError> {
-        self.main(matrix)?.check_order()
+    fn matrix(&self, name: &MatrixName) -> Result<&dyn Matrix, SourceError> {
+        match name {
+            MatrixName::X => Ok(&self.matrix),
+            other => Err(Place::whole(&self.description.path).not_described(other)),
+        }
     }
 
     fn assume_unsorted(&self) {
         self.matrix.assume_unsorted();
-    }
-
-    fn offsets(&self, matrix: &MatrixName, _: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
-        self.main(matrix).map(|_| None)
-    }
-
-    fn sample(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(&Numbers),
-    ) -> Result<(), SourceError> {
-        self.main(matrix)?.sample(visit)
-    }
-
-    fn sample_rows(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(SampledRows<'_>),
-    ) -> Result<(), SourceError> {
-        self.main(matrix)?.sample_entries(visit)
-    }
-
-    fn chunks(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-        budget: ChunkBudget,
-    ) -> Result<Chunks<'_>, SourceError> {
-        self.main(matrix)?.chunks(rows, budget)
     }
 }

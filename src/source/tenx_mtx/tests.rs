@@ -13,7 +13,7 @@ use super::{BLOCK, Blocks};
 use crate::source::features::Kept;
 use crate::source::text::TextFile;
 use crate::source::transpose::TransposeOptions;
-use crate::source::{ChunkBudget, CsrChunk, Numbers, SourceError};
+use crate::source::{ChunkBudget, CsrChunk, Matrix, Numbers, SourceError};
 
 const CELLS: u64 = 12;
 const FEATURES: u64 = 7;

@@ -16,14 +16,6 @@ use crate::source::{Numbers, SourceError};
 const ENTRY_TEXT: u64 = 8;
 
 impl MtxMatrix {
-    /// See [`crate::source::CellSource::prepare`].
-    pub fn prepare(&self, report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
-        if self.is_unsorted() {
-            self.transpose(report)?;
-        }
-        Ok(())
-    }
-
     /// Transposes the matrix, if that was not done yet.
     pub(super) fn transpose(
         &self,

@@ -17,8 +17,7 @@ pub(super) use subset::Subset;
 pub(in crate::source) use unique::{UniqueNames, renamed, with_names};
 
 use super::{
-    Axis, CellSource, ChunkBudget, Chunks, Description, MatrixName, Numbers, RepeatedName,
-    SampledRows, SourceError, Uns,
+    Axis, CellSource, Description, Matrix, MatrixName, Numbers, RepeatedName, SourceError, Uns,
 };
 
 /// An input that changes what another says of its cells and genes, and nothing of its matrices.
@@ -83,16 +82,8 @@ impl<V: View> CellSource for V {
         self.inner().uns()
     }
 
-    fn prepare(
-        &self,
-        matrix: &MatrixName,
-        report: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), SourceError> {
-        self.inner().prepare(matrix, report)
-    }
-
-    fn check_order(&self, matrix: &MatrixName) -> Result<(), SourceError> {
-        self.inner().check_order(matrix)
+    fn matrix(&self, name: &MatrixName) -> Result<&dyn Matrix, SourceError> {
+        self.inner().matrix(name)
     }
 
     fn assume_unsorted(&self) {
@@ -101,42 +92,5 @@ impl<V: View> CellSource for V {
 
     fn held_bytes(&self) -> u64 {
         self.inner().held_bytes()
-    }
-
-    fn entries_at_most(&self, matrix: &MatrixName) -> Option<u64> {
-        self.inner().entries_at_most(matrix)
-    }
-
-    fn offsets(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-    ) -> Result<Option<Vec<u64>>, SourceError> {
-        self.inner().offsets(matrix, rows)
-    }
-
-    fn sample(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(&Numbers),
-    ) -> Result<(), SourceError> {
-        self.inner().sample(matrix, visit)
-    }
-
-    fn sample_rows(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(SampledRows<'_>),
-    ) -> Result<(), SourceError> {
-        self.inner().sample_rows(matrix, visit)
-    }
-
-    fn chunks(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-        budget: ChunkBudget,
-    ) -> Result<Chunks<'_>, SourceError> {
-        self.inner().chunks(matrix, rows, budget)
     }
 }

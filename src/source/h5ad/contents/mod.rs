@@ -4,18 +4,19 @@ mod raw;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::H5adSource;
 use super::embedding::{EmbeddingReader, OpenedEmbedding};
 use super::frame::{Frame, RAW_CATEGORIES};
 use super::matrix::{described, open};
 use super::members;
+use super::open_matrix::OpenMatrix;
 use super::raw_paths::RawPaths;
-use super::{H5adSource, OpenMatrix};
 use crate::source::hdf5::matrix::StoredMatrix;
 use crate::source::hdf5::{Hdf5File, Kind};
 use crate::source::raw::OTHER_GENES;
 use crate::source::{
-    Axis, Description, Embedding, Format, MainMatrix, Matrix, MatrixName, Note, OpenOptions, Part,
-    RawUse, SourceError,
+    Axis, Description, Embedding, Format, MainMatrix, MatrixDescription, MatrixName, Note,
+    OpenOptions, Part, RawUse, SourceError,
 };
 
 /// The main matrix of an AnnData.
@@ -147,7 +148,13 @@ impl<'a> Contents<'a> {
         })
     }
 
-    fn add(&mut self, name: MatrixName, object: &str, stored: StoredMatrix) -> Matrix {
+    fn add(
+        &mut self,
+        name: MatrixName,
+        object: &str,
+        rows: u64,
+        stored: StoredMatrix,
+    ) -> MatrixDescription {
         let matrix = described(name.clone(), object, &stored);
         // Which flag leaves it out; the raw matrix is only there because it was asked for.
         let part = match &name {
@@ -159,7 +166,9 @@ impl<'a> Contents<'a> {
             MatrixName::Varp(_) => Some(Part::Varp),
         };
         let opened = OpenMatrix {
-            part,
+            place: self.file.place(object),
+            rows,
+            member: part.map(|part| (part, name.key().to_string())),
             stored,
             genes: None,
         };
@@ -167,7 +176,7 @@ impl<'a> Contents<'a> {
         matrix
     }
 
-    fn main(&mut self, shape: [u64; 2]) -> Result<Matrix, SourceError> {
+    fn main(&mut self, shape: [u64; 2]) -> Result<MatrixDescription, SourceError> {
         let file = self.file;
         let object = match &self.matrix {
             MainMatrix::Own => X.to_string(),
@@ -195,7 +204,7 @@ impl<'a> Contents<'a> {
             }
         };
         let stored = open(file, &object, shape)?;
-        Ok(self.add(MatrixName::X, &object, stored))
+        Ok(self.add(MatrixName::X, &object, shape[0], stored))
     }
 
     /// The members of a group, sorted; none where it is missing.
@@ -267,7 +276,7 @@ impl<'a> Contents<'a> {
         shape: [u64; 2],
         same_genes: bool,
         var: &Frame,
-    ) -> Result<Vec<Matrix>, SourceError> {
+    ) -> Result<Vec<MatrixDescription>, SourceError> {
         let mut layers = Vec::new();
         if same_genes {
             for name in self.wanted("layers", Part::Layers)? {
@@ -277,7 +286,7 @@ impl<'a> Contents<'a> {
                 }
                 let stored = open(self.file, &object, shape)
                     .map_err(|error| error.or_skip(Part::Layers, &name))?;
-                layers.push(self.add(MatrixName::Layer(name), &object, stored));
+                layers.push(self.add(MatrixName::Layer(name), &object, shape[0], stored));
             }
         } else {
             self.leave_out_members("layers", OTHER_GENES)?;
@@ -297,7 +306,7 @@ impl<'a> Contents<'a> {
         &mut self,
         shape: [u64; 2],
         same_genes: bool,
-        layers: &mut Vec<Matrix>,
+        layers: &mut Vec<MatrixDescription>,
     ) -> Result<(), SourceError> {
         let reason = if !same_genes {
             Some(OTHER_GENES.to_string())
@@ -312,7 +321,7 @@ impl<'a> Contents<'a> {
                 let stored =
                     open(self.file, X, shape).map_err(|error| error.or_skip(Part::Layers, X))?;
                 self.converted.push(Note::new(X, "became the layer \"X\""));
-                layers.push(self.add(MatrixName::Layer(X.into()), X, stored));
+                layers.push(self.add(MatrixName::Layer(X.into()), X, shape[0], stored));
             }
         }
         Ok(())
@@ -353,7 +362,7 @@ impl<'a> Contents<'a> {
         group: &str,
         side: u64,
         name_of: fn(String) -> MatrixName,
-    ) -> Result<Vec<Matrix>, SourceError> {
+    ) -> Result<Vec<MatrixDescription>, SourceError> {
         let part = if group == "obsp" {
             Part::Obsp
         } else {
@@ -364,13 +373,13 @@ impl<'a> Contents<'a> {
             let object = format!("{group}/{name}");
             let stored = open(self.file, &object, [side, side])
                 .map_err(|error| error.or_skip(part, &name))?;
-            pairs.push(self.add(name_of(name), &object, stored));
+            pairs.push(self.add(name_of(name), &object, side, stored));
         }
         Ok(pairs)
     }
 
     /// Matrices of neighbours in their old place, which anndata moves to obsp when it reads them.
-    fn neighbors(&mut self, cells: u64) -> Result<Vec<Matrix>, SourceError> {
+    fn neighbors(&mut self, cells: u64) -> Result<Vec<MatrixDescription>, SourceError> {
         let mut pairs = Vec::new();
         for name in ["connectivities", "distances"] {
             let object = format!("{NEIGHBORS}/{name}");
@@ -397,7 +406,7 @@ impl<'a> Contents<'a> {
                 object.clone(),
                 format!("became obsp/{}, as anndata reads it", name.key()),
             ));
-            pairs.push(self.add(name, &object, stored));
+            pairs.push(self.add(name, &object, cells, stored));
             self.moved.insert(object);
         }
         Ok(pairs)

@@ -5,7 +5,7 @@ use super::super::matrix::open;
 use super::super::members::Members;
 use super::{Contents, RAW};
 use crate::source::raw;
-use crate::source::{MainMatrix, Matrix, MatrixName, Note, Part, RawUse, SourceError};
+use crate::source::{MainMatrix, MatrixDescription, MatrixName, Note, Part, RawUse, SourceError};
 
 impl Contents<'_> {
     /// The raw matrix, where it is not the main one.
@@ -13,7 +13,7 @@ impl Contents<'_> {
         &mut self,
         shape: [u64; 2],
         var: &Frame,
-        layers: &mut Vec<Matrix>,
+        layers: &mut Vec<MatrixDescription>,
     ) -> Result<(), SourceError> {
         let Some(paths) = &self.raw else {
             return Ok(());
@@ -41,7 +41,7 @@ impl Contents<'_> {
         let stored = open(self.file, x, shape)?;
         self.converted
             .push(Note::new(x, "became the layer \"raw\""));
-        layers.push(self.add(MatrixName::Layer(RAW.into()), x, stored));
+        layers.push(self.add(MatrixName::Layer(RAW.into()), x, shape[0], stored));
         if let Some(matrix) = self.matrices.get_mut(&MatrixName::Layer(RAW.into())) {
             matrix.genes = genes;
         }
@@ -49,7 +49,11 @@ impl Contents<'_> {
     }
 
     /// Warns where X was normalised and the raw matrix was not, which is what most users want.
-    pub fn warn_of_raw_counts(&mut self, main: &Matrix, cells: u64) -> Result<(), SourceError> {
+    pub fn warn_of_raw_counts(
+        &mut self,
+        main: &MatrixDescription,
+        cells: u64,
+    ) -> Result<(), SourceError> {
         if self.matrix != MainMatrix::Own || main.entries == Some(0) {
             return Ok(());
         }

@@ -171,7 +171,7 @@ impl CompressedMatrix {
         Ok(())
     }
 
-    /// Chunks of `cells`; see [`crate::source::CellSource::chunks`].
+    /// Chunks of `cells`; see [`crate::source::Matrix::chunks`].
     pub fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
         Box::new(RowChunker {
             matrix: self,

@@ -55,7 +55,7 @@ impl DenseMatrix {
         Ok(())
     }
 
-    /// Chunks of `cells`; see [`crate::source::CellSource::chunks`].
+    /// Chunks of `cells`; see [`crate::source::Matrix::chunks`].
     pub fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
         let step = self.rows_a_chunk(budget);
         let mut start = cells.start;

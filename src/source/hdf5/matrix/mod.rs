@@ -55,7 +55,7 @@ impl StoredMatrix {
         }
     }
 
-    /// See [`crate::source::CellSource::prepare`].
+    /// See [`crate::source::Matrix::prepare`].
     pub fn prepare(&self, report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
         match self {
             StoredMatrix::Columns(columns) => columns.transpose(report).map(|_| ()),
@@ -63,7 +63,7 @@ impl StoredMatrix {
         }
     }
 
-    /// See [`crate::source::CellSource::offsets`].
+    /// See [`crate::source::Matrix::offsets`].
     pub fn offsets(&self, rows: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
         match self {
             StoredMatrix::Rows(matrix) => matrix.offsets(rows).map(Some),
@@ -72,7 +72,7 @@ impl StoredMatrix {
         }
     }
 
-    /// See [`crate::source::CellSource::sample`].
+    /// See [`crate::source::Matrix::sample`].
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         match self {
             StoredMatrix::Rows(matrix) => matrix.sample(visit),
@@ -82,7 +82,7 @@ impl StoredMatrix {
         }
     }
 
-    /// See [`crate::source::CellSource::chunks`].
+    /// See [`crate::source::Matrix::chunks`].
     pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
         match self {
             StoredMatrix::Rows(matrix) => Ok(matrix.chunks(rows, budget)),

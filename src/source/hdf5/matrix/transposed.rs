@@ -81,7 +81,7 @@ impl TransposedMatrix {
         Ok(transposed.insert(Arc::new(external.finish())).clone())
     }
 
-    /// Chunks of rows; see [`crate::source::CellSource::chunks`].
+    /// Chunks of rows; see [`crate::source::Matrix::chunks`].
     pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
         Ok(self.transpose(&|_| ())?.chunks(rows, budget))
     }

@@ -14,10 +14,11 @@ use super::measurement::{self, Measurement, RAW};
 use super::object;
 use super::tiledb::group::Group;
 use super::{OpenMatrix, SomaSource};
+use crate::source::error::Place;
 use crate::source::raw::OTHER_GENES;
 use crate::source::{
-    Axis, Description, Embedding, Format, MainMatrix, Matrix, MatrixName, Note, OpenOptions, Part,
-    SourceError,
+    Axis, Description, Embedding, Format, MainMatrix, MatrixDescription, MatrixName, Note,
+    OpenOptions, Part, SourceError,
 };
 
 /// Where the names of cells are.
@@ -31,6 +32,7 @@ const STRAYS: &str = "entries whose joinid obs or var does not have are left out
 
 /// Collects what an experiment holds.
 pub(super) struct Contents<'a> {
+    experiment: Place,
     options: &'a OpenOptions,
     /// The main matrix that is meant.
     matrix: MainMatrix,
@@ -79,6 +81,7 @@ impl<'a> Contents<'a> {
             other => other.clone(),
         };
         let mut contents = Contents {
+            experiment: place.clone(),
             options,
             matrix,
             measurement,
@@ -157,7 +160,7 @@ impl<'a> Contents<'a> {
             Some(matrix) if frame.len() == 0 => Err(frame.place().damaged(format!(
                 "it has no rows, but the matrix {} was written: what was written of it is missing \
                  (was the experiment copied only in part?)",
-                matrix.object
+                matrix.place.object()
             ))),
             _ => Ok(()),
         }
@@ -189,10 +192,15 @@ impl<'a> Contents<'a> {
         }
     }
 
-    fn add(&mut self, name: MatrixName, object: &str, stored: StoredMatrix) -> Matrix {
+    fn add(&mut self, name: MatrixName, object: &str, stored: StoredMatrix) -> MatrixDescription {
         let matrix = stored.described(name.clone(), object);
+        let rows = match &name {
+            MatrixName::Varp(_) => &self.genes,
+            MatrixName::X | MatrixName::Layer(_) | MatrixName::Obsp(_) => &self.cells,
+        };
         let opened = OpenMatrix {
-            object: object.to_string(),
+            place: self.experiment.of(object),
+            rows: rows.len(),
             stored,
             genes: None,
         };
@@ -200,7 +208,7 @@ impl<'a> Contents<'a> {
         matrix
     }
 
-    fn main(&mut self, chosen: &str) -> Result<Matrix, SourceError> {
+    fn main(&mut self, chosen: &str) -> Result<MatrixDescription, SourceError> {
         let layer = match &self.matrix {
             MainMatrix::Own => self.measurement.own_layer()?,
             MainMatrix::Layer(name) => Some(self.measurement.chosen_layer(name)?),
@@ -269,10 +277,10 @@ impl<'a> Contents<'a> {
 
     fn layers(
         &mut self,
-        main: &Matrix,
+        main: &MatrixDescription,
         own: bool,
         var: &Frame,
-    ) -> Result<Vec<Matrix>, SourceError> {
+    ) -> Result<Vec<MatrixDescription>, SourceError> {
         let mut layers = Vec::new();
         for (name, folder) in self.fitting("X", Part::Layers, own)? {
             if folder.object() != main.object {
@@ -319,7 +327,7 @@ impl<'a> Contents<'a> {
         part: &str,
         name_of: fn(String) -> MatrixName,
         fits: bool,
-    ) -> Result<Vec<Matrix>, SourceError> {
+    ) -> Result<Vec<MatrixDescription>, SourceError> {
         let (of, side) = if part == "obsp" {
             (Part::Obsp, self.cells.clone())
         } else {

@@ -7,15 +7,15 @@ use super::super::matrix::{Axes, Columns, StoredMatrix};
 use super::super::measurement::RAW;
 use super::{Contents, VAR_INDEX};
 use crate::source::raw;
-use crate::source::{MainMatrix, Matrix, MatrixName, Note, Part, RawUse, SourceError};
+use crate::source::{MainMatrix, MatrixDescription, MatrixName, Note, Part, RawUse, SourceError};
 
 impl Contents<'_> {
     /// The raw matrix, where it is not the main one.
     pub fn raw_layer(
         &mut self,
-        main: &Matrix,
+        main: &MatrixDescription,
         var: &Frame,
-        layers: &mut Vec<Matrix>,
+        layers: &mut Vec<MatrixDescription>,
     ) -> Result<(), SourceError> {
         let Some(measurement) = self.raw.take() else {
             return Ok(());
@@ -78,7 +78,7 @@ impl Contents<'_> {
     }
 
     /// Warns where X was normalised and the raw matrix was not, which is what most users want.
-    pub fn warn_of_raw_counts(&mut self, main: &Matrix) -> Result<(), SourceError> {
+    pub fn warn_of_raw_counts(&mut self, main: &MatrixDescription) -> Result<(), SourceError> {
         if self.matrix != MainMatrix::Own || main.entries == Some(0) {
             return Ok(());
         }

@@ -21,7 +21,7 @@ use super::tiledb::{Array, Schema};
 use crate::source::chunk::no_entries;
 use crate::source::error::Place;
 use crate::source::{
-    ChunkBudget, Chunks, Layout, Matrix, MatrixName, NumberType, Numbers, SourceError,
+    ChunkBudget, Chunks, Layout, MatrixDescription, MatrixName, NumberType, Numbers, SourceError,
 };
 use dense::DenseMatrix;
 pub(super) use dense_array::DenseArray;
@@ -122,7 +122,7 @@ impl StoredMatrix {
         }
     }
 
-    /// See [`crate::source::CellSource::entries_at_most`].
+    /// See [`crate::source::Matrix::entries_at_most`].
     pub fn entries_at_most(&self) -> Option<u64> {
         match self {
             StoredMatrix::Sparse(matrix) => Some(matrix.cells()),
@@ -132,8 +132,8 @@ impl StoredMatrix {
     }
 
     /// The matrix as a description lists it.
-    pub fn described(&self, name: MatrixName, object: &str) -> Matrix {
-        Matrix {
+    pub fn described(&self, name: MatrixName, object: &str) -> MatrixDescription {
+        MatrixDescription {
             name,
             object: object.to_string(),
             layout: self.layout(),
@@ -142,7 +142,7 @@ impl StoredMatrix {
         }
     }
 
-    /// See [`crate::source::CellSource::offsets`].
+    /// See [`crate::source::Matrix::offsets`].
     pub fn offsets(&self, rows: Range<u64>) -> Option<Vec<u64>> {
         match self {
             StoredMatrix::Absent => Some(rows.chain([0]).map(|_| 0).collect()),
@@ -150,7 +150,7 @@ impl StoredMatrix {
         }
     }
 
-    /// See [`crate::source::CellSource::sample`].
+    /// See [`crate::source::Matrix::sample`].
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         match self {
             StoredMatrix::Sparse(matrix) => matrix.sample(visit),
@@ -159,7 +159,7 @@ impl StoredMatrix {
         }
     }
 
-    /// See [`crate::source::CellSource::chunks`].
+    /// See [`crate::source::Matrix::chunks`].
     pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
         match self {
             StoredMatrix::Sparse(matrix) => matrix.chunks(rows, budget),

@@ -84,6 +84,30 @@ impl Kept {
     }
 }
 
+/// The rows of an axis that are kept, and where each of its rows went.
+pub(super) struct KeptRows {
+    pub kept: Kept,
+    /// For each row its place among the kept ones; `None` where all are kept.
+    pub places: Option<Vec<Option<u32>>>,
+    all: u64,
+}
+
+impl KeptRows {
+    /// What is kept of so many rows.
+    pub fn new(kept: Kept, all: u64) -> Self {
+        KeptRows {
+            places: kept.places(all),
+            kept,
+            all,
+        }
+    }
+
+    /// How many of the rows are kept, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.kept.len() as f64 / self.all.max(1) as f64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,9 @@
 
 mod condition;
 mod kept;
+mod matrix;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,27 +18,19 @@ use arrow::error::ArrowError;
 use super::super::error::Place;
 use crate::source::blocks::RowBlocks;
 use crate::source::{
-    Axis, CellSource, ChunkBudget, Chunks, CsrChunk, Description, Layout, MatrixName, Note,
-    Numbers, OpenOptions, PendingChunk, RepeatedName, SampledRows, SourceError, Uns,
+    Axis, CellSource, Description, Layout, Matrix, MatrixName, Note, Numbers, OpenOptions,
+    RepeatedName, SourceError, Uns,
 };
-use kept::Kept;
-
-/// Values are sampled at so many places, from so many cells each.
-const PLACES: u64 = 32;
-const CELLS: u64 = 64;
-const SAMPLE: ChunkBudget = ChunkBudget {
-    bytes: 1 << 18,
-    cells: CELLS,
-};
+use kept::{Kept, KeptRows};
+use matrix::SubsetMatrix;
 
 /// An input of which some cells and genes are kept.
 pub(in crate::source) struct Subset {
-    source: Box<dyn CellSource>,
+    source: Arc<dyn CellSource>,
     description: Description,
-    cells: Kept,
-    genes: Kept,
-    /// For each cell and gene of the input its place among the kept ones; `None` for all of them.
-    places: [Option<Arc<Vec<Option<u32>>>>; 2],
+    cells: Arc<KeptRows>,
+    genes: Arc<KeptRows>,
+    matrices: BTreeMap<MatrixName, SubsetMatrix>,
 }
 
 impl Subset {
@@ -82,9 +75,19 @@ impl Subset {
                 matrix.entries = None;
             }
         }
+        let source: Arc<dyn CellSource> = source.into();
+        let cells = Arc::new(KeptRows::new(cells, all_cells));
+        let genes = Arc::new(KeptRows::new(genes, all_genes));
+        let matrices = source.description().matrices().map(|of| {
+            let [rows, columns] = axes(&of.name).map(|axis| match axis {
+                Axis::Cells => cells.clone(),
+                Axis::Genes => genes.clone(),
+            });
+            let matrix = SubsetMatrix::new(source.clone(), of, rows, columns);
+            (of.name.clone(), matrix)
+        });
         Ok(Subset {
-            places: [cells.places(all_cells), genes.places(all_genes)]
-                .map(|places| places.map(Arc::new)),
+            matrices: matrices.collect(),
             source,
             description,
             cells,
@@ -94,24 +97,8 @@ impl Subset {
 
     fn kept(&self, axis: Axis) -> &Kept {
         match axis {
-            Axis::Cells => &self.cells,
-            Axis::Genes => &self.genes,
-        }
-    }
-
-    fn places(&self, axis: Axis) -> Option<&Arc<Vec<Option<u32>>>> {
-        match axis {
-            Axis::Cells => self.places[0].as_ref(),
-            Axis::Genes => self.places[1].as_ref(),
-        }
-    }
-
-    /// Where not all rows are read, an entry that is out of order would be missed: it may come where
-    /// none that is kept is.
-    fn check_part(&self, matrix: &MatrixName) -> Result<(), SourceError> {
-        match self.places(axes(matrix)[0]) {
-            Some(_) => self.source.check_order(matrix),
-            None => Ok(()),
+            Axis::Cells => &self.cells.kept,
+            Axis::Genes => &self.genes.kept,
         }
     }
 
@@ -235,7 +222,7 @@ impl CellSource for Subset {
 
     fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
         let mut repeated = self.source.repeated_names()?;
-        if let Some(places) = self.places(Axis::Genes) {
+        if let Some(places) = &self.genes.places {
             repeated.retain_mut(|repeated| {
                 let place = usize::try_from(repeated.gene).ok();
                 let place = place.and_then(|gene| *places.get(gene)?);
@@ -280,17 +267,11 @@ impl CellSource for Subset {
         self.source.uns()
     }
 
-    fn prepare(
-        &self,
-        matrix: &MatrixName,
-        report: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), SourceError> {
-        self.check_part(matrix)?;
-        self.source.prepare(matrix, report)
-    }
-
-    fn check_order(&self, matrix: &MatrixName) -> Result<(), SourceError> {
-        self.source.check_order(matrix)
+    fn matrix(&self, name: &MatrixName) -> Result<&dyn Matrix, SourceError> {
+        match self.matrices.get(name) {
+            Some(matrix) => Ok(matrix),
+            None => Err(Place::whole(&self.description.path).not_described(name)),
+        }
     }
 
     fn assume_unsorted(&self) {
@@ -300,163 +281,4 @@ impl CellSource for Subset {
     fn held_bytes(&self) -> u64 {
         self.source.held_bytes()
     }
-
-    fn offsets(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-    ) -> Result<Option<Vec<u64>>, SourceError> {
-        let [axis, columns] = axes(matrix);
-        if self.places(columns).is_some() {
-            return Ok(None);
-        }
-        let mut offsets = vec![0];
-        let mut before = 0u64;
-        for stretch in self.kept(axis).stretches(rows) {
-            let Some(inner) = self.source.offsets(matrix, stretch.rows)? else {
-                return Ok(None);
-            };
-            for row in stretch.kept.into_iter().map(|row| row as usize) {
-                before = before.saturating_add(inner[row + 1].saturating_sub(inner[row]));
-                offsets.push(before);
-            }
-        }
-        Ok(Some(offsets))
-    }
-
-    fn entries_at_most(&self, matrix: &MatrixName) -> Option<u64> {
-        let [rows, columns] = axes(matrix);
-        let of = self.source.description();
-        let pairs = of.obsp.iter().chain(&of.varp);
-        let mut all = std::iter::once(&of.x).chain(&of.layers).chain(pairs);
-        let known = all.find(|known| known.name == *matrix)?.entries;
-        let entries = known.or_else(|| self.source.entries_at_most(matrix))?;
-        // What is to be expected of these rows and columns, were all alike, and a little more.
-        let share = |axis: Axis| {
-            let all = match axis {
-                Axis::Cells => of.n_obs,
-                Axis::Genes => of.n_vars,
-            };
-            self.kept(axis).len() as f64 / all.max(1) as f64
-        };
-        Some((entries as f64 * share(rows) * share(columns) * 1.125) as u64)
-    }
-
-    fn sample(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(&Numbers),
-    ) -> Result<(), SourceError> {
-        let of = &self.description;
-        let pairs = of.obsp.iter().chain(&of.varp);
-        let mut all = std::iter::once(&of.x).chain(&of.layers).chain(pairs);
-        let layout = all.find(|known| known.name == *matrix).map(|m| m.layout);
-        // Others would have to be transposed for it, or be read from their beginning.
-        if layout != Some(Layout::Csr) {
-            return self.source.sample(matrix, visit);
-        }
-        let rows = self.kept(axes(matrix)[0]).len();
-        let step = (rows / PLACES).max(CELLS);
-        for start in (0..rows).step_by(step as usize) {
-            let here = start..(start + CELLS).min(rows);
-            if let Some(chunk) = self.chunks(matrix, here, SAMPLE)?.next() {
-                visit(&chunk?.read()?.data);
-            }
-        }
-        Ok(())
-    }
-
-    fn sample_rows(
-        &self,
-        matrix: &MatrixName,
-        visit: &mut dyn FnMut(SampledRows<'_>),
-    ) -> Result<(), SourceError> {
-        // With all of their genes, rows tell more.
-        self.source.sample_rows(matrix, visit)
-    }
-
-    fn chunks(
-        &self,
-        matrix: &MatrixName,
-        rows: Range<u64>,
-        budget: ChunkBudget,
-    ) -> Result<Chunks<'_>, SourceError> {
-        let [axis, columns] = axes(matrix);
-        if rows.is_empty() {
-            return Ok(Box::new(std::iter::empty()));
-        }
-        let kept = self.kept(axis);
-        let all = kept.at(rows.start)..kept.at(rows.end - 1) + 1;
-        self.check_part(matrix)?;
-        let chunks = self.source.chunks(matrix, all, budget)?;
-        let object = format!("{matrix:?}");
-        Ok(Box::new(chunks.filter_map(move |chunk| {
-            let chunk = match chunk {
-                Ok(chunk) => chunk,
-                Err(error) => return Some(Err(error)),
-            };
-            let positions = kept.before(chunk.rows.start)..kept.before(chunk.rows.end);
-            if positions.is_empty() {
-                return None;
-            }
-            let places = self.places(columns).cloned();
-            let object = object.clone();
-            let (range, entries) = (positions.clone(), chunk.entries);
-            Some(Ok(PendingChunk::new(positions, entries, move || {
-                let chunk = chunk.read()?;
-                let selected = selected(&chunk, kept, range, places.as_deref().map(Vec::as_slice));
-                selected.map_err(|problem| self.damaged(&object, problem))
-            })))
-        })))
-    }
-}
-
-/// Of a chunk of the input, the rows that are kept, with the columns that are.
-fn selected(
-    chunk: &CsrChunk,
-    kept: &Kept,
-    positions: Range<u64>,
-    places: Option<&[Option<u32>]>,
-) -> Result<CsrChunk, String> {
-    let mut indptr = vec![0];
-    let mut entries: Vec<usize> = Vec::new();
-    let mut columns: Vec<u32> = Vec::new();
-    let genes = match places {
-        None => None,
-        Some(_) => {
-            let genes = chunk.indices.to_i64();
-            Some(genes.map_err(|at| format!("the column of entry {at} is no number of a column"))?)
-        }
-    };
-    for position in positions.clone() {
-        let row = (kept.at(position) - chunk.rows.start) as usize;
-        let range = chunk.indptr[row]..chunk.indptr[row + 1];
-        match (&genes, places) {
-            (Some(genes), Some(places)) => {
-                for entry in range {
-                    let gene = genes[entry];
-                    let place = usize::try_from(gene).ok().and_then(|gene| places.get(gene));
-                    let place = place.ok_or_else(|| {
-                        format!("an entry names the column {gene} of {}", places.len())
-                    })?;
-                    if let Some(place) = place {
-                        entries.push(entry);
-                        columns.push(*place);
-                    }
-                }
-            }
-            _ => entries.extend(range),
-        }
-        indptr.push(entries.len());
-    }
-    Ok(CsrChunk {
-        rows: positions,
-        indptr,
-        indices: match places {
-            None => chunk.indices.picked(&entries),
-            Some(_) => Numbers::UInt32(columns),
-        },
-        data: chunk.data.picked(&entries),
-        strays: chunk.strays,
-    })
 }

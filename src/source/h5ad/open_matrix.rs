@@ -1,0 +1,77 @@
+//! A matrix of an h5ad file.
+
+use std::ops::Range;
+
+use crate::source::error::Place;
+use crate::source::hdf5::matrix::StoredMatrix;
+use crate::source::raw;
+use crate::source::sampled_rows;
+use crate::source::{
+    ChunkBudget, Chunks, Matrix, Numbers, Part, PendingChunk, SampledRows, SourceError,
+};
+
+/// A matrix, and where its genes are in var if their order is another.
+pub(super) struct OpenMatrix {
+    pub place: Place,
+    pub rows: u64,
+    /// The part whose member it is, and its name there, if it can be left out.
+    pub member: Option<(Part, String)>,
+    pub stored: StoredMatrix,
+    pub genes: Option<Vec<u32>>,
+}
+
+impl OpenMatrix {
+    /// What reading gives; a failure names the flag that leaves the matrix out.
+    fn or_skip<T>(&self, read: Result<T, SourceError>) -> Result<T, SourceError> {
+        match &self.member {
+            Some((part, key)) => read.map_err(|error| error.or_skip(*part, key)),
+            None => read,
+        }
+    }
+}
+
+impl Matrix for OpenMatrix {
+    fn n_rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn prepare(&self, report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
+        self.or_skip(self.stored.prepare(report))
+    }
+
+    fn offsets(&self, rows: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+        self.or_skip(self.stored.offsets(rows))
+    }
+
+    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        self.or_skip(self.stored.sample(visit))
+    }
+
+    fn sample_rows(&self, visit: &mut dyn FnMut(SampledRows<'_>)) -> Result<(), SourceError> {
+        match &self.stored {
+            StoredMatrix::Columns(columns) => self.or_skip(columns.sample_entries(visit)),
+            StoredMatrix::Absent => Ok(()),
+            StoredMatrix::Rows(_) | StoredMatrix::Dense(_) => {
+                sampled_rows::at_places(self.rows, visit, |rows, budget| self.chunks(rows, budget))
+            }
+        }
+    }
+
+    fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+        let chunks = self.or_skip(self.stored.chunks(rows, budget))?;
+        let chunks = match &self.genes {
+            None => chunks,
+            Some(genes) => raw::with_genes_moved(chunks, genes, self.place.clone()),
+        };
+        let Some((part, key)) = &self.member else {
+            return Ok(chunks);
+        };
+        Ok(Box::new(chunks.map(move |pending| {
+            let pending = pending.map_err(|error| error.or_skip(*part, key))?;
+            let (rows, entries) = (pending.rows.clone(), pending.entries);
+            Ok(PendingChunk::new(rows, entries, move || {
+                pending.read().map_err(|error| error.or_skip(*part, key))
+            }))
+        })))
+    }
+}

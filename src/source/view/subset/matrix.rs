@@ -1,0 +1,199 @@
+//! Some rows and columns of a matrix.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::kept::{Kept, KeptRows};
+use crate::source::error::Place;
+use crate::source::{
+    CellSource, ChunkBudget, Chunks, CsrChunk, Layout, Matrix, MatrixDescription, Numbers,
+    PendingChunk, SampledRows, SourceError,
+};
+
+/// Values are sampled at so many places, from so many cells each.
+const PLACES: u64 = 32;
+const CELLS: u64 = 64;
+const SAMPLE: ChunkBudget = ChunkBudget {
+    bytes: 1 << 18,
+    cells: CELLS,
+};
+
+/// A matrix of which some rows and columns are kept.
+pub(super) struct SubsetMatrix {
+    source: Arc<dyn CellSource>,
+    /// What it is in the source.
+    of: MatrixDescription,
+    place: Place,
+    rows: Arc<KeptRows>,
+    columns: Arc<KeptRows>,
+}
+
+impl SubsetMatrix {
+    /// The kept rows and columns of a matrix of the source.
+    pub fn new(
+        source: Arc<dyn CellSource>,
+        of: &MatrixDescription,
+        rows: Arc<KeptRows>,
+        columns: Arc<KeptRows>,
+    ) -> Self {
+        SubsetMatrix {
+            place: Place::new(&source.description().path, &of.object),
+            of: of.clone(),
+            source,
+            rows,
+            columns,
+        }
+    }
+
+    fn inner(&self) -> Result<&dyn Matrix, SourceError> {
+        self.source.matrix(&self.of.name)
+    }
+
+    /// Where not all rows are read, an entry that is out of order would be missed: it may come where
+    /// none that is kept is.
+    fn check_part(&self) -> Result<(), SourceError> {
+        match self.rows.places {
+            Some(_) => self.check_order(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Matrix for SubsetMatrix {
+    fn n_rows(&self) -> u64 {
+        self.rows.kept.len()
+    }
+
+    fn prepare(&self, report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
+        self.check_part()?;
+        self.inner()?.prepare(report)
+    }
+
+    fn check_order(&self) -> Result<(), SourceError> {
+        self.inner()?.check_order()
+    }
+
+    fn offsets(&self, rows: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+        if self.columns.places.is_some() {
+            return Ok(None);
+        }
+        let inner = self.inner()?;
+        let mut offsets = vec![0];
+        let mut before = 0u64;
+        for stretch in self.rows.kept.stretches(rows) {
+            let Some(stored) = inner.offsets(stretch.rows)? else {
+                return Ok(None);
+            };
+            for row in stretch.kept.into_iter().map(|row| row as usize) {
+                before = before.saturating_add(stored[row + 1].saturating_sub(stored[row]));
+                offsets.push(before);
+            }
+        }
+        Ok(Some(offsets))
+    }
+
+    fn entries_at_most(&self) -> Option<u64> {
+        let bound = || self.inner().ok()?.entries_at_most();
+        let entries = self.of.entries.or_else(bound)?;
+        // What is to be expected of these rows and columns, were all alike, and a little more.
+        let share = self.rows.share() * self.columns.share();
+        Some((entries as f64 * share * 1.125) as u64)
+    }
+
+    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        // Others would have to be transposed for it, or be read from their beginning.
+        if self.of.layout != Layout::Csr {
+            return self.inner()?.sample(visit);
+        }
+        let rows = self.n_rows();
+        let step = (rows / PLACES).max(CELLS);
+        for start in (0..rows).step_by(step as usize) {
+            let here = start..(start + CELLS).min(rows);
+            if let Some(chunk) = self.chunks(here, SAMPLE)?.next() {
+                visit(&chunk?.read()?.data);
+            }
+        }
+        Ok(())
+    }
+
+    fn sample_rows(&self, visit: &mut dyn FnMut(SampledRows<'_>)) -> Result<(), SourceError> {
+        // With all of their genes, rows tell more.
+        self.inner()?.sample_rows(visit)
+    }
+
+    fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+        if rows.is_empty() {
+            return Ok(Box::new(std::iter::empty()));
+        }
+        let kept = &self.rows.kept;
+        let all = kept.at(rows.start)..kept.at(rows.end - 1) + 1;
+        self.check_part()?;
+        let chunks = self.inner()?.chunks(all, budget)?;
+        Ok(Box::new(chunks.filter_map(move |chunk| {
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(error) => return Some(Err(error)),
+            };
+            let positions = kept.before(chunk.rows.start)..kept.before(chunk.rows.end);
+            if positions.is_empty() {
+                return None;
+            }
+            let places = self.columns.places.as_deref();
+            let (range, entries) = (positions.clone(), chunk.entries);
+            Some(Ok(PendingChunk::new(positions, entries, move || {
+                let selected = selected(&chunk.read()?, kept, range, places);
+                selected.map_err(|problem| self.place.damaged(problem))
+            })))
+        })))
+    }
+}
+
+/// Of a chunk of the input, the rows that are kept, with the columns that are.
+fn selected(
+    chunk: &CsrChunk,
+    kept: &Kept,
+    positions: Range<u64>,
+    places: Option<&[Option<u32>]>,
+) -> Result<CsrChunk, String> {
+    let mut indptr = vec![0];
+    let mut entries: Vec<usize> = Vec::new();
+    let mut columns: Vec<u32> = Vec::new();
+    let genes = match places {
+        None => None,
+        Some(_) => {
+            let genes = chunk.indices.to_i64();
+            Some(genes.map_err(|at| format!("the column of entry {at} is no number of a column"))?)
+        }
+    };
+    for position in positions.clone() {
+        let row = (kept.at(position) - chunk.rows.start) as usize;
+        let range = chunk.indptr[row]..chunk.indptr[row + 1];
+        match (&genes, places) {
+            (Some(genes), Some(places)) => {
+                for entry in range {
+                    let gene = genes[entry];
+                    let place = usize::try_from(gene).ok().and_then(|gene| places.get(gene));
+                    let place = place.ok_or_else(|| {
+                        format!("an entry names the column {gene} of {}", places.len())
+                    })?;
+                    if let Some(place) = place {
+                        entries.push(entry);
+                        columns.push(*place);
+                    }
+                }
+            }
+            _ => entries.extend(range),
+        }
+        indptr.push(entries.len());
+    }
+    Ok(CsrChunk {
+        rows: positions,
+        indptr,
+        indices: match places {
+            None => chunk.indices.picked(&entries),
+            Some(_) => Numbers::UInt32(columns),
+        },
+        data: chunk.data.picked(&entries),
+        strays: chunk.strays,
+    })
+}
