@@ -1,4 +1,4 @@
-//! Rows of a frame, cut into blocks that can be held whole.
+//! Splits the rows of a data frame into blocks small enough to hold in memory.
 
 use std::ops::Range;
 
@@ -7,20 +7,21 @@ use arrow::datatypes::DataType;
 
 use super::SourceError;
 
-/// Rows of a block at most, and values in them.
+/// Maximum number of rows in a block, and of values.
 const ROWS: u64 = 1 << 15;
 const VALUES: u64 = 1 << 21;
 
-/// Rows of the first block, of which nothing is known, and fewest rows of a block for its values.
+/// Rows of the first block, when nothing is known about row sizes yet, and the lower limit that the
+/// number of values can push a block down to.
 const FIRST: u64 = 1 << 10;
 const FEWEST: u64 = 64;
 
-/// Bytes of a block, as far as earlier blocks tell.
+/// Target size of a block in bytes, estimated from earlier blocks.
 const BYTES: u64 = 4 << 20;
 
-/// Ranges that cover rows, in order. How long texts are, no header tells: the first block is small,
-/// and each next one is as long as the last one's bytes allow, of which [`RowBlocks::held`] must be
-/// told, but at most twice as long.
+/// Consecutive ranges that cover the rows. The headers do not give the length of text values, so
+/// the first block is small and each following one is sized by the bytes of the block before it, as
+/// reported through [`RowBlocks::held`], but grows at most twofold.
 pub(crate) struct RowBlocks {
     rows: Range<u64>,
     /// Rows of the last block.
@@ -30,7 +31,7 @@ pub(crate) struct RowBlocks {
 }
 
 impl RowBlocks {
-    /// Blocks of `rows`, each of so many values.
+    /// Splits `rows`, each of which has `values` values.
     pub fn new(rows: Range<u64>, values: usize) -> Self {
         let most = (VALUES / (values as u64).saturating_add(1)).clamp(FEWEST, ROWS);
         RowBlocks {
@@ -41,7 +42,8 @@ impl RowBlocks {
         }
     }
 
-    /// Blocks of fewer rows, where what was read is kept beside what is read.
+    /// Limits blocks to `rows` rows, for callers that keep earlier blocks next to the one being
+    /// read.
     pub fn at_most(self, rows: u64) -> Self {
         RowBlocks {
             step: self.step.min(rows),
@@ -50,7 +52,7 @@ impl RowBlocks {
         }
     }
 
-    /// The rows of the next block.
+    /// Returns the rows of the next block.
     pub fn next(&mut self) -> Option<Range<u64>> {
         let start = self.rows.start;
         let end = start.saturating_add(self.step).min(self.rows.end);
@@ -62,8 +64,8 @@ impl RowBlocks {
         Some(start..end)
     }
 
-    /// The next block and what `read` gives of it: of fewer rows, where it says that so many need too
-    /// much memory.
+    /// Returns the next block and what `read` returns for it. Retries with fewer rows if `read`
+    /// reports that this many need too much memory.
     pub fn read<T, E>(
         &mut self,
         mut read: impl FnMut(Range<u64>) -> Result<T, E>,
@@ -80,7 +82,8 @@ impl RowBlocks {
         Ok(None)
     }
 
-    /// Takes the last block back, whose rows come again in smaller blocks; a single row cannot be.
+    /// Takes back the last block so that its rows come again in smaller blocks. Returns `false` if
+    /// it was a single row, which cannot be split.
     fn shorten(&mut self) -> bool {
         if self.last <= 1 {
             return false;
@@ -90,7 +93,7 @@ impl RowBlocks {
         true
     }
 
-    /// Tells how many bytes the last block took.
+    /// Reports how many bytes the last block took.
     pub fn held(&mut self, bytes: u64) {
         let fitting = match bytes.div_ceil(self.last.max(1)) {
             0 => self.most,
@@ -100,9 +103,9 @@ impl RowBlocks {
     }
 }
 
-/// An error that may say that fewer rows can be read.
+/// An error that can mean that the block had too many rows.
 pub(crate) trait TooLong {
-    /// Whether it does.
+    /// Whether it does, so that retrying with fewer rows may succeed.
     fn is_too_long(&self) -> bool;
 }
 
@@ -112,7 +115,7 @@ impl TooLong for SourceError {
     }
 }
 
-/// Bytes of the rows of columns; categories are shared by all rows and do not count.
+/// Size in bytes of the rows of columns. Categories are shared by all rows and not counted.
 pub(crate) fn bytes_of<'a>(columns: impl IntoIterator<Item = &'a ArrayRef>) -> u64 {
     let bytes = |column: &ArrayRef| match column.data_type() {
         DataType::Dictionary(_, _) => {
@@ -121,7 +124,7 @@ pub(crate) fn bytes_of<'a>(columns: impl IntoIterator<Item = &'a ArrayRef>) -> u
         }
         _ => column.to_data().get_slice_memory_size(),
     };
-    // What cannot be counted is no text.
+    // Types whose size cannot be computed are not text, so they do not matter here.
     let all = columns.into_iter().map(|column| bytes(column).unwrap_or(0));
     all.fold(0, |sum, bytes| sum.saturating_add(bytes as u64))
 }
@@ -135,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// All blocks of rows of which row `i` takes `bytes(i)`.
+    /// Returns all blocks of rows when row `i` takes `bytes(i)`.
     fn cut(rows: Range<u64>, values: usize, bytes: impl Fn(u64) -> u64) -> Vec<Range<u64>> {
         let mut blocks = RowBlocks::new(rows, values);
         let mut all = Vec::new();
@@ -166,13 +169,13 @@ mod tests {
             let size = |rows: &Range<u64>| rows.clone().map(bytes).sum();
             blocks.iter().map(size).collect()
         };
-        // 2 KB a row are known after the first 1,024 rows.
+        // After the first 1,024 rows it is known that a row takes 2 KB.
         assert!(sizes(&|_| 2000).iter().all(|&bytes| bytes <= BYTES));
         let short = cut(0..400_000, 2, |_| 20);
         assert_eq!(short.iter().map(|r| r.end - r.start).max(), Some(ROWS));
         assert!(short.len() < 20, "{}", short.len());
-        // Rows that grow long after many short ones: the block in which they begin tells the mean of
-        // both, the next one how long they are.
+        // Rows that become long after many short ones: the block where they begin only shows the
+        // mean of both, the next one their actual length.
         let sizes = sizes(&|row| if row < 100_000 { 20 } else { 2000 });
         let large = sizes.iter().filter(|&&bytes| bytes > BYTES);
         assert!(large.clone().count() <= 2);
@@ -184,7 +187,7 @@ mod tests {
         let refused = || crate::source::error::Place::new("x".as_ref(), "obs").too_large("", 0, 0);
         let mut blocks = RowBlocks::new(0..5000, 1);
         let mut covered = Vec::new();
-        // From row 1000 on, no more than three rows can be read at once.
+        // From row 1000 on, at most three rows can be read at once.
         let read = |rows: Range<u64>| match rows.end > 1000 && rows.end - rows.start > 3 {
             true => Err(refused()),
             false => Ok(()),

@@ -1,4 +1,4 @@
-//! Chunks of cells, as a reader yields them.
+//! Chunks of rows, as readers return them.
 
 use std::ops::Range;
 
@@ -6,40 +6,41 @@ use sprs::CsMat;
 
 use super::{Numbers, SourceError};
 
-/// How large a chunk may be. A chunk has one cell at least, however many entries that has.
+/// Upper limits for the size of a chunk. A chunk always has at least one row, however many entries
+/// that row has.
 #[derive(Debug, Clone, Copy)]
 pub struct ChunkBudget {
-    /// Bytes of a chunk, as read and as later expanded into columns.
+    /// Bytes of a chunk, both as read and as later expanded into table columns.
     pub bytes: u64,
-    /// Cells of a chunk at most.
+    /// Maximum number of rows in a chunk.
     pub cells: u64,
 }
 
-/// Bytes that an entry of a matrix takes while it is expanded into columns of a table.
+/// Bytes per entry while a matrix is expanded into the columns of a table.
 pub(crate) const EXPANDED_BYTES: u64 = 16;
 
-/// The entries of a range of cells as compressed sparse rows, in the types of the input: neither
-/// sorted, nor checked against the number of genes, nor free of zeros or duplicates.
+/// The entries of a range of rows in CSR form, in the types of the input. They are not sorted, not
+/// checked against the number of columns, and may contain explicit zeros and duplicates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CsrChunk {
-    /// The cells, by their position in the input.
+    /// The rows, by their position in the input.
     pub rows: Range<u64>,
-    /// `rows.len() + 1` positions in `indices` and `data`, from 0, never decreasing.
+    /// `rows.len() + 1` offsets into `indices` and `data`, starting at 0 and never decreasing.
     pub indptr: Vec<usize>,
-    /// The position of each entry's gene in the input.
+    /// Column of each entry (the gene's position in the input, for X and layers).
     pub indices: Numbers,
-    /// The value of each entry.
+    /// Value of each entry.
     pub data: Numbers,
-    /// Entries that the input has between these cells, and that were passed over: their cell or gene
-    /// is none of its obs or var.
+    /// Number of entries of the input within these rows that were skipped because their row or
+    /// column is not in obs or var.
     pub strays: u64,
 }
 
 impl CsrChunk {
-    /// The chunk as a matrix of cells × `genes` in compressed sparse rows, sorted by gene.
+    /// Returns the chunk as a CSR matrix of cells × `genes`, sorted by gene.
     ///
-    /// `None` where that would not be the same matrix: an entry lies outside of it, there are two
-    /// for one cell and gene, or a value is not exact in float64.
+    /// Returns `None` if a `CsMat<f64>` cannot represent the chunk: an index is out of bounds, an
+    /// entry is duplicated, or a value is not exactly representable as `f64`.
     ///
     /// ```
     /// use slaf::source::{CsrChunk, Numbers};
@@ -75,17 +76,17 @@ impl CsrChunk {
 
 type ReadChunk<'a> = Box<dyn FnOnce() -> Result<CsrChunk, SourceError> + Send + 'a>;
 
-/// A chunk that is cut but not yet read.
+/// A chunk whose extent is known but which has not been read yet.
 pub struct PendingChunk<'a> {
-    /// The cells, by their position in the input.
+    /// The rows, by their position in the input.
     pub rows: Range<u64>,
-    /// Stored entries: exact for sparse input, the upper bound for dense input.
+    /// Number of stored entries: exact for sparse input, an upper bound for dense input.
     pub entries: u64,
     read: ReadChunk<'a>,
 }
 
 impl<'a> PendingChunk<'a> {
-    /// A chunk that `read` will read.
+    /// Creates a chunk that `read` will read.
     pub fn new(
         cells: Range<u64>,
         entries: u64,
@@ -98,16 +99,16 @@ impl<'a> PendingChunk<'a> {
         }
     }
 
-    /// Reads and decompresses the chunk on this thread.
+    /// Reads and decompresses the chunk on the current thread.
     pub fn read(self) -> Result<CsrChunk, SourceError> {
         (self.read)()
     }
 }
 
-/// Chunks of a range of cells, in order and without gaps.
+/// Chunks that cover a range of rows in order and without gaps.
 pub type Chunks<'a> = Box<dyn Iterator<Item = Result<PendingChunk<'a>, SourceError>> + Send + 'a>;
 
-/// Chunks of cells that have no entries.
+/// Chunks of rows that have no entries.
 pub(crate) fn no_entries<'a>(cells: Range<u64>, budget: ChunkBudget) -> Chunks<'a> {
     let step = budget.cells.clamp(1, 1 << 14);
     let starts = std::iter::successors(Some(cells.start), move |start| start.checked_add(step));

@@ -1,4 +1,4 @@
-//! What the headers of an input say.
+//! What the headers of an input say about it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,54 +7,60 @@ use serde::{Deserialize, Serialize};
 
 use super::{Format, NumberType, Part, Selection};
 
-/// An input as its headers describe it, without what its reader was told to leave out.
+/// Description of an input, taken from its headers, without the parts the reader was told to leave
+/// out.
 #[derive(Debug, Clone)]
 pub struct Description {
-    /// The file or folder.
+    /// Path of the file or folder.
     pub path: PathBuf,
+    /// Format of the input.
     pub format: Format,
-    /// Rows of obs and of every matrix.
+    /// Number of rows of obs, and of X and every layer.
     pub n_obs: u64,
-    /// Rows of var and columns of every matrix.
+    /// Number of rows of var, and of columns of X and every layer.
     pub n_vars: u64,
-    /// The matrix that becomes the expression table.
+    /// X, the matrix that becomes the expression table.
     pub x: MatrixDescription,
-    /// Other matrices of cells × genes.
+    /// Layers: other matrices of cells × genes.
     pub layers: Vec<MatrixDescription>,
-    /// Columns of the cells, without the index.
+    /// Columns of obs, without the index.
     pub obs: Vec<Column>,
-    /// Columns of the genes, without the index.
+    /// Columns of var, without the index.
     pub var: Vec<Column>,
-    /// Lists of numbers for each cell, and for each gene.
+    /// Embeddings of obsm: one row of numbers per cell.
     pub obsm: Vec<Embedding>,
+    /// Embeddings of varm: one row of numbers per gene.
     pub varm: Vec<Embedding>,
-    /// Matrices of cells × cells, and of genes × genes.
+    /// Pairwise matrices of cells × cells.
     pub obsp: Vec<MatrixDescription>,
     pub varp: Vec<MatrixDescription>,
-    /// Whether there is anything unstructured; see [`super::CellSource::uns`].
+    /// Whether the input has unstructured data; see [`super::CellSource::uns`].
     pub uns: bool,
-    /// What is converted into something else than it is.
+    /// Objects that are converted into something other than what the input holds.
     pub converted: Vec<Note>,
-    /// What the input holds and a conversion leaves out.
+    /// Objects of the input that a conversion leaves out.
     pub left_out: Vec<Note>,
     /// What a user should know before trusting the result.
     pub warnings: Vec<String>,
 }
 
-/// Which matrix of an input.
+/// Identifies a matrix of an input.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MatrixName {
-    /// The one that becomes the expression table.
+    /// X, the matrix that becomes the expression table.
     #[serde(rename = "main")]
     X,
+    /// A layer, by name.
     Layer(String),
+    /// A matrix of obsp (cells × cells), by name.
     Obsp(String),
+    /// A matrix of varp (genes × genes), by name.
     Varp(String),
 }
 
 impl Description {
-    /// All matrices: the main one, layers, and pairs of cells and of genes.
+    /// Iterates over all matrices: X, the layers, obsp and varp.
     pub fn matrices(&self) -> impl Iterator<Item = &MatrixDescription> {
         let pairs = self.obsp.iter().chain(&self.varp);
         std::iter::once(&self.x).chain(&self.layers).chain(pairs)
@@ -62,7 +68,7 @@ impl Description {
 }
 
 impl MatrixName {
-    /// The name among matrices of its kind; that of the main matrix is empty.
+    /// Returns the name among matrices of its kind; empty for X.
     pub fn key(&self) -> &str {
         match self {
             MatrixName::X => "",
@@ -72,7 +78,7 @@ impl MatrixName {
 }
 
 impl fmt::Display for MatrixName {
-    /// As anndata calls it: `X`, `layers/counts`, `obsp/distances`.
+    /// Formats the name the way anndata does: `X`, `layers/counts`, `obsp/distances`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MatrixName::X => f.write_str("X"),
@@ -83,96 +89,106 @@ impl fmt::Display for MatrixName {
     }
 }
 
-/// A matrix, as the headers describe it: cells × genes, cells × cells or genes × genes.
+/// Description of a matrix of cells × genes, cells × cells or genes × genes, taken from the
+/// headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatrixDescription {
     pub name: MatrixName,
-    /// What it is called in the input, for messages: `X`, `layers/counts`.
+    /// Its path in the input, for messages: `X`, `layers/counts`.
     pub object: String,
+    /// How the input stores it.
     pub layout: Layout,
-    /// The stored type of the values.
+    /// Stored type of the values.
     pub number_type: NumberType,
-    /// Stored entries; `None` for a dense matrix, whose zeros are not counted before it is read.
+    /// Number of stored entries; `None` for a dense matrix, whose non-zeros are not counted before
+    /// it is read.
     pub entries: Option<u64>,
 }
 
 impl MatrixDescription {
-    /// Whether the input can be asked for it: a main matrix that is absent is empty, another is
-    /// one that only other inputs have.
+    /// Whether it can be read from this input. An absent X reads as empty; any other absent matrix
+    /// is one that only other inputs have.
     pub fn is_readable(&self) -> bool {
         self.layout != Layout::Absent || self.name == MatrixName::X
     }
 }
 
-/// How a matrix lies in its input.
+/// How an input stores a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// Compressed sparse rows.
+    /// Compressed sparse rows, cell by cell.
     Csr,
-    /// Compressed sparse columns: gene after gene.
+    /// Compressed sparse columns, gene by gene.
     Csc,
-    /// Coordinates in any order.
+    /// Coordinates, in any order.
     Coo,
-    /// All values, cell after cell.
+    /// All values, cell by cell.
     Dense,
-    /// There is none: the input has cells and genes only.
+    /// There is no matrix: the input only has obs and var.
     Absent,
 }
 
-/// A list of `width` numbers for each cell or gene.
+/// An array with `width` numbers per cell or gene.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Embedding {
+    /// Name, such as `X_pca`.
     pub name: String,
+    /// Number of columns.
     pub width: u64,
-    /// The stored type of the numbers.
+    /// Stored type of the numbers.
     pub number_type: NumberType,
-    /// The names of the numbers, where the input has them.
+    /// Names of the columns, if the input has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
 }
 
-/// Cells or genes.
+/// An axis of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Axis {
+    /// The cells (obs).
     Cells,
+    /// The genes (var).
     Genes,
 }
 
 /// A column of obs or var.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
+    /// Name of the column.
     pub name: String,
+    /// Type of its values.
     pub kind: ColumnKind,
 }
 
-/// What a column holds.
+/// Type of the values of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnKind {
-    /// Text; may have missing values.
+    /// Text, possibly with missing values.
     Text,
-    /// Numbers or booleans without missing values, except a float's NaN.
+    /// Numbers or booleans without missing values, except NaN in floats.
     Number(NumberType),
     /// Numbers or booleans with missing values.
     Nullable(NumberType),
-    /// Categories, which are text, numbers or booleans; may have missing values.
+    /// Categories, which are text, numbers or booleans; possibly with missing values.
     Categorical { ordered: bool },
-    /// Nanoseconds since 1970; may have missing values.
+    /// Nanoseconds since 1970, possibly with missing values.
     Time,
 }
 
-/// An object of the input, and what is to be said of it: why it is left out, how it is converted.
+/// A remark on an object of the input, such as why it is left out or how it is converted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// Its path in the input.
+    /// Path of the object in the input.
     pub object: String,
+    /// The remark.
     pub reason: String,
 }
 
 impl Note {
-    /// A note on an object.
+    /// Creates a note on an object.
     pub fn new(object: impl Into<String>, reason: impl Into<String>) -> Self {
         Note {
             object: object.into(),
@@ -181,27 +197,28 @@ impl Note {
     }
 }
 
-/// A gene whose name is not its own.
+/// A gene whose name another gene has too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepeatedName {
-    /// Its position.
+    /// Position of the gene in var.
     pub gene: u64,
-    /// What the file calls it.
+    /// Its name in the file.
     pub name: String,
 }
 
-/// What an input holds besides tables and matrices, as JSON.
+/// Unstructured data of an input, as JSON.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Uns {
+    /// The values by key.
     pub values: serde_json::Map<String, serde_json::Value>,
-    /// What has no form in JSON.
+    /// Objects that JSON cannot represent.
     pub left_out: Vec<Note>,
-    /// What has one that is not quite the same, such as a missing number for NaN.
+    /// Objects that JSON cannot represent exactly, such as a NaN that becomes a missing number.
     pub converted: Vec<Note>,
 }
 
 impl Uns {
-    /// Without what is not wanted, which is noted.
+    /// Removes what the selection excludes and adds a note for each.
     pub(super) fn selected(mut self, selection: &Selection, left_out: &mut Vec<Note>) -> Self {
         self.values.retain(|key, _| {
             let reason = selection.excludes(Part::Uns, key);

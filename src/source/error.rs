@@ -1,32 +1,32 @@
-//! Why an input cannot be read.
+//! Errors that say why an input cannot be read.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Part;
 
-/// A refusal of an input, or of a part of it. Every variant names the file; where an object inside
-/// the file is to blame it is named too, else it is empty.
+/// Why an input, or a part of it, cannot be read. Every variant names the file, and the object
+/// inside the file that is to blame, if any; otherwise the object is empty.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The file cannot be opened or read by the operating system.
+    /// The operating system cannot open or read the file.
     #[error("cannot {action} {path}")]
     Io {
         action: &'static str,
         path: PathBuf,
         source: io::Error,
     },
-    /// The file is of no format that can be read.
+    /// The file has none of the supported formats.
     #[error("{path} {found}")]
     UnknownFormat { path: PathBuf, found: String },
-    /// The file is damaged or cut short, or contradicts itself.
+    /// The file is damaged, truncated or inconsistent.
     #[error("{}: {problem}", place(.path, .object))]
     Damaged {
         path: PathBuf,
         object: String,
         problem: String,
     },
-    /// The file is as its writer meant it, but holds something that is not read.
+    /// The file is valid but contains something that is not supported.
     #[error("{}: {what} cannot be read; {help}", place(.path, .object))]
     Unsupported {
         path: PathBuf,
@@ -34,17 +34,18 @@ pub enum SourceError {
         what: String,
         help: String,
     },
-    /// Entries were taken to be sorted by cell, and are not: what was read of this matrix is of no
-    /// use. The source knows it now: [`super::Matrix::prepare`] turns the matrix, and then
-    /// [`super::Matrix::chunks`] yields it from the start.
+    /// Entries were assumed to be sorted by cell but are not, so what was read of this matrix so
+    /// far is unusable. The source remembers this: [`super::Matrix::prepare`] transposes the
+    /// matrix, after which [`super::Matrix::chunks`] returns it from the start.
     #[error("{}: its entries are not sorted by cell; it must be read from the start", place(.path, .object))]
     OrderLost { path: PathBuf, object: String },
-    /// The folder for temporary files fails.
+    /// The folder for temporary files cannot be used.
     #[error(
         "cannot write or read a temporary file in {path}; choose another folder with --scratch-dir"
     )]
+    /// A temporary file could not be written or read.
     Scratch { path: PathBuf, source: io::Error },
-    /// Reading would need more memory than was granted.
+    /// Reading would need more memory than allowed.
     #[error(
         "{}: {what} needs {needed} of memory at once; grant more with --memory (at least {advised})",
         place(.path, .object)
@@ -56,7 +57,7 @@ pub enum SourceError {
         needed: bytesize::ByteSize,
         advised: bytesize::ByteSize,
     },
-    /// A part of the input cannot be read, and the input can without it.
+    /// A part of the input cannot be read, but the input can be read without it.
     #[error("{failure}{} leave it out with {flag}", separator(.failure))]
     Part {
         failure: Box<SourceError>,
@@ -65,7 +66,7 @@ pub enum SourceError {
     },
 }
 
-/// An error may name one remedy already.
+/// Joins the error to the flag; the error may already suggest a remedy.
 fn separator(failure: &SourceError) -> &'static str {
     match failure {
         SourceError::Unsupported { .. } | SourceError::TooLarge { .. } => ", or",
@@ -74,13 +75,13 @@ fn separator(failure: &SourceError) -> &'static str {
 }
 
 impl SourceError {
-    /// Names the flag that leaves a member of a part out, for what is wrong with the input. What the
-    /// system fails at, or another flag helps with, stays as it is.
+    /// Adds the flag that leaves out this member of a part, if the input is at fault. Errors of the
+    /// operating system, or those that another flag resolves, stay as they are.
     pub(crate) fn or_skip(self, part: Part, name: &str) -> Self {
         self.or_leave_out(&format!("{}:{name}", part.name()))
     }
 
-    /// Likewise for all of a part.
+    /// Likewise for a whole part.
     pub(crate) fn or_skip_part(self, part: Part) -> Self {
         self.or_leave_out(part.name())
     }
@@ -99,7 +100,8 @@ impl SourceError {
         }
     }
 
-    /// What is wrong with an object, for a note on it; what the system fails at is given back.
+    /// Returns what is wrong with an object, for a note on it. Errors of the operating system are
+    /// returned as `Err`.
     pub(crate) fn reason(self, object: &str) -> Result<String, SourceError> {
         let (found, reason) = match self {
             SourceError::Damaged {
@@ -125,7 +127,7 @@ impl SourceError {
     }
 }
 
-/// A word as shells take it.
+/// Quotes a word for the shell if necessary.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_-+/:.,@%=".contains(c);
     match word.chars().all(plain) {
@@ -134,7 +136,8 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// A file, and the object in it, for messages; a file that is no container has none.
+/// Formats a file and the object in it, for messages; the object is empty for files that are not
+/// containers.
 fn place(path: &Path, object: &str) -> String {
     match object {
         "" => path.display().to_string(),
@@ -142,7 +145,7 @@ fn place(path: &Path, object: &str) -> String {
     }
 }
 
-/// Builds errors that name one object of one file.
+/// Context for errors: an object of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     path: PathBuf,
@@ -157,12 +160,12 @@ impl Place {
         }
     }
 
-    /// A file as a whole.
+    /// The file as a whole.
     pub fn whole(path: &Path) -> Self {
         Place::new(path, "")
     }
 
-    /// A line of this place, counted from 1.
+    /// A line of this object, counted from 1.
     pub fn line(&self, number: u64) -> Self {
         let object = match self.object.as_str() {
             "" => format!("line {number}"),
@@ -174,7 +177,7 @@ impl Place {
         }
     }
 
-    /// An object of the same file.
+    /// Another object of the same file.
     pub fn of(&self, object: impl Into<String>) -> Self {
         Place {
             path: self.path.clone(),
@@ -186,7 +189,7 @@ impl Place {
         &self.object
     }
 
-    /// Refuses what was asked for without being in the description.
+    /// Error for an object that was requested but is not in the description.
     pub fn not_described(&self, what: impl std::fmt::Display) -> SourceError {
         self.damaged(format!("{what} was asked for, but is not described"))
     }

@@ -1,10 +1,10 @@
-//! HDF5 files that lie beside matrices of cells, and are none.
+//! HDF5 files that are found next to inputs but are not inputs themselves.
 
 use super::SourceError;
 use super::hdf5::{Hdf5File, Kind};
 use super::tenx_h5;
 
-/// What the groups at the root of such files are called, by what they are.
+/// Groups at the root of such files, by the kind of file.
 const FOREIGN: [(&str, &[&str]); 7] = [
     ("MuData (h5mu)", &["mod"]),
     ("a loom file", &["row_attrs", "col_attrs"]),
@@ -21,10 +21,10 @@ const FOREIGN: [(&str, &[&str]); 7] = [
     ("a posterior of CellBender", &["posterior_noise_log_prob"]),
 ];
 
-/// What AnnData is known by.
+/// Groups that identify AnnData.
 const ANNDATA: [&str; 3] = ["X", "obs", "var"];
 
-/// What a file is that is no input; `None` for one that is, or should be.
+/// Returns what a file is if it is not an input, and `None` if it is one or should be.
 pub(super) fn called(file: &Hdf5File) -> Result<Option<String>, SourceError> {
     let names = file.members("")?;
     let has = |name: &str| names.iter().any(|member| member == name);
@@ -33,7 +33,7 @@ pub(super) fn called(file: &Hdf5File) -> Result<Option<String>, SourceError> {
         .find(|(_, groups)| groups.iter().all(|group| has(group)))
         .map(|(what, _)| (*what).to_string());
     let kind = tenx_h5::kind_of(file)?;
-    // X of MuData is none, but other groups may be anything beside it.
+    // With `mod` it is MuData even if there is an X; AnnData may have any of the other groups too.
     let is_anndata = ANNDATA.iter().any(|name| has(name));
     Ok(match (called, kind) {
         (Some(what), _) if !is_anndata || has("mod") => Some(what),
@@ -50,12 +50,13 @@ pub(super) fn called(file: &Hdf5File) -> Result<Option<String>, SourceError> {
     })
 }
 
-/// Whether there is a group of 10x's name: its matrix is damaged.
+/// Whether there is a group with 10x's name, in which case the file is 10x HDF5 with a damaged
+/// matrix.
 fn is_10x(file: &Hdf5File) -> Result<bool, SourceError> {
     Ok(file.kind("matrix")? == Kind::Group)
 }
 
-/// A few names, in order.
+/// Lists a few of the names, sorted.
 fn some_of(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! Which format an input has, by its content.
+//! Detects the format of an input from its content.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -13,39 +13,40 @@ use super::text::{Content, HDF5_SIGNATURE, START, TextFile, first_bytes};
 use super::{OpenOptions, SourceError, foreign, search, soma, tenx_h5, tenx_mtx};
 use crate::store::open_regular;
 
-/// A format that can be read.
+/// A supported input format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// AnnData in HDF5.
     H5ad,
-    /// A matrix of 10x Genomics in HDF5.
+    /// 10x Genomics feature-barcode matrix in HDF5.
     #[serde(rename = "10x-h5")]
     TenxH5,
-    /// A Matrix Market file with its lists, as Cell Ranger writes them.
+    /// Matrix Market file with its barcodes and features files, as Cell Ranger writes them.
     #[serde(rename = "10x-mtx")]
     TenxMtx,
-    /// A TileDB-SOMA experiment, a folder.
+    /// TileDB-SOMA experiment, a folder.
     Soma,
 }
 
-/// Looks into an input and says which format it has.
+/// Detects the format of an input from its content.
 ///
 /// # Errors
-/// [`SourceError::Io`] for a missing or unreadable file, [`SourceError::UnknownFormat`] with what was
-/// found instead; of a folder or an archive with several inputs, a refusal that lists them.
+/// [`SourceError::Io`] for a missing or unreadable file; [`SourceError::UnknownFormat`], with what
+/// was found instead, if it is no supported format; for a folder or archive with several inputs, an
+/// error that lists them.
 pub fn detect(path: &Path) -> Result<Format, SourceError> {
     search::only(path, &OpenOptions::default()).map(|(_, format)| format)
 }
 
-/// The format of one input: a file, the folder of a matrix, or a file in an archive.
+/// Returns the format of a single input: a file, the folder of a matrix, or a file in an archive.
 pub(super) fn detect_one(path: &Path, options: &OpenOptions) -> Result<Format, SourceError> {
     let unknown = |found: String| SourceError::UnknownFormat {
         path: path.to_path_buf(),
         found,
     };
     let Ok(metadata) = std::fs::metadata(path) else {
-        // It was found in an archive.
+        // The path is inside an archive.
         let found = TextFile::find_in_archive(path)?;
         return match found.and_then(|found| found.file.content()) {
             Some(Content::Hdf5 | Content::PackedHdf5) => detect_hdf5(path, options),
@@ -107,15 +108,16 @@ fn detect_hdf5(path: &Path, options: &OpenOptions) -> Result<Format, SourceError
     }
 }
 
-/// What an HDF5 file is that lies among others.
+/// What an HDF5 file found among other files is.
 pub(super) enum Among {
+    /// An input, or a file that should be one.
     Input,
-    /// Something else, as it is called.
+    /// Something else, with what to call it.
     Foreign(String),
 }
 
-/// Looks into an HDF5 file that lies among others. One that should be an input, but cannot be read, is
-/// an input: whoever opens it says what is wrong.
+/// Inspects an HDF5 file found among other files. A file that looks like an input but cannot be
+/// read counts as an input, so that opening it reports what is wrong.
 pub(super) fn look_into_hdf5(path: &Path, options: &OpenOptions) -> Result<Among, SourceError> {
     let file = Hdf5File::open(path, options)?;
     Ok(match foreign::called(&file)? {
@@ -124,15 +126,15 @@ pub(super) fn look_into_hdf5(path: &Path, options: &OpenOptions) -> Result<Among
     })
 }
 
-/// Refuses an object of TileDB that is no experiment.
+/// Message for a TileDB object that is not a SOMA experiment.
 pub(super) fn alone(what: &str) -> String {
     format!("is {what}, which alone is no dataset; name the folder of its SOMAExperiment")
 }
 
-/// What a file of the system is.
+/// Returns what kind of content a file on disk has.
 ///
 /// # Errors
-/// Where it cannot be read, or is no regular file.
+/// If it cannot be read or is not a regular file.
 pub(super) fn content_of(path: &Path) -> Result<Content, SourceError> {
     let look = || -> std::io::Result<Content> {
         let mut file = open_regular(path)?;
@@ -148,7 +150,7 @@ pub(super) fn content_of(path: &Path) -> Result<Content, SourceError> {
     look().map_err(|e| Place::whole(path).io("open", e))
 }
 
-/// Whether the signature of HDF5 stands where a user block that is longer than [`START`] would end.
+/// Whether there is an HDF5 signature after a user block that is longer than [`START`].
 fn is_signed_behind(file: &mut File, length: u64) -> std::io::Result<bool> {
     let mut at = START as u64;
     while at + 8 <= length {
@@ -184,7 +186,7 @@ mod tests {
         assert!(message(b"PK\x03\x04").contains("zip archive"));
         assert_eq!(message(b" %%MatrixMarket matrix"), "TenxMtx");
         assert!(message(b"\x1f\x8b\x08").contains("cut short"));
-        // That it is HDF5, only the library can deny.
+        // Only the library can tell that it is not HDF5.
         assert!(message(b"\x89HDF\r\n\x1a\nrest").contains("/"));
     }
 
@@ -202,7 +204,7 @@ mod tests {
             assert_eq!(content(b"", at), Content::Hdf5);
             assert_ne!(content(b"", at + 512 + 1), Content::Hdf5);
         }
-        // What begins otherwise is something else, whatever it holds.
+        // Files that begin differently are something else, whatever they contain.
         for start in [
             &b"%%MatrixMarket matrix"[..],
             b"version https://git-lfs.github.com/spec/v1\n",

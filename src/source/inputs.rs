@@ -1,4 +1,4 @@
-//! Several inputs, of which only a few are open at a time.
+//! A set of inputs, only a few of which are open at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,27 +8,29 @@ use std::time::SystemTime;
 use super::error::Place;
 use super::{CellSource, OpenOptions, SourceError, Stamp, open};
 
-/// Inputs that are open at once, at most. A file is opened again when it is needed again.
+/// Maximum number of inputs open at once. A file that was closed is reopened when it is needed
+/// again.
 const MOST_OPEN: usize = 4;
 
-/// How often an input is opened whose files may have been written to while it was, before it is refused.
+/// How often to try to open an input whose files may have been modified meanwhile, before giving
+/// up.
 const ATTEMPTS: usize = 3;
 
 /// The inputs of a job, by number.
 #[derive(Default)]
 pub struct Inputs {
     inputs: Vec<Input>,
-    /// The inputs that are kept open for whoever needs them next, the one used last at the end.
+    /// Inputs that are kept open for the next caller, least recently used first.
     open: Mutex<Vec<(usize, Arc<dyn CellSource>)>>,
     kept: Mutex<BTreeMap<usize, Arc<dyn CellSource>>>,
-    /// Those whose entries are known to be unsorted: however often they are opened.
+    /// Inputs whose entries are known to be unsorted. Remembered here because they may be reopened.
     unsorted: Mutex<BTreeSet<usize>>,
 }
 
 enum Input {
-    /// A path.
+    /// A path to open when needed.
     Path(Box<Slot>),
-    /// One that the caller opened, and that stays open.
+    /// An input that the caller opened, and that stays open.
     Open(Arc<dyn CellSource>),
 }
 
@@ -36,26 +38,26 @@ enum Input {
 struct Slot {
     path: PathBuf,
     options: OpenOptions,
-    /// What its first opening told.
+    /// What the first opening found out.
     known: OnceLock<Known>,
-    /// The source, as long as anybody holds it: nobody else gets another one, which would not know what
-    /// this one has learned. Whoever opens it holds up those who need the same input, no others.
+    /// The source, as long as anyone holds it. Everyone shares it, because a second instance would
+    /// not know what this one has learned. Opening it blocks only those who need the same input.
     source: Mutex<Option<Weak<dyn CellSource>>>,
 }
 
-/// What need not be found out again about an input.
+/// What need not be determined again when an input is reopened.
 struct Known {
-    /// How it is opened again: in the format that was found.
+    /// Options for reopening, with the format that was detected.
     options: OpenOptions,
     files: Vec<PathBuf>,
-    /// What the files were before anything was read of them.
+    /// Stamp of the files before anything was read from them.
     stamp: Stamp,
 }
 
 impl Known {
     fn of(path: &Path, options: &OpenOptions, source: &dyn CellSource, stamp: Stamp) -> Self {
         let mut options = options.clone();
-        // Of a folder, or an archive, the one input in it must be found again.
+        // In a folder or archive, the one input has to be located again.
         if path.is_file() && source.description().path == path {
             options.format = Some(source.description().format);
         }
@@ -68,7 +70,7 @@ impl Known {
 }
 
 impl Inputs {
-    /// Inputs that are opened when they are needed, each with its options.
+    /// Creates inputs that are opened when needed, each with its options.
     pub fn of_paths(paths: impl IntoIterator<Item = (PathBuf, OpenOptions)>) -> Self {
         let mut inputs = Self::default();
         for (path, options) in paths {
@@ -77,7 +79,7 @@ impl Inputs {
         inputs
     }
 
-    /// Inputs that are open already.
+    /// Creates inputs from sources that are already open.
     pub fn of_open(sources: impl IntoIterator<Item = Arc<dyn CellSource>>) -> Self {
         let mut inputs = Self::default();
         for source in sources {
@@ -86,7 +88,7 @@ impl Inputs {
         inputs
     }
 
-    /// Adds an input that is opened when it is needed.
+    /// Adds an input that is opened when needed.
     pub fn push_path(&mut self, path: PathBuf, options: OpenOptions) {
         self.inputs.push(Input::Path(Box::new(Slot {
             path,
@@ -96,22 +98,26 @@ impl Inputs {
         })));
     }
 
-    /// Adds an input that is open already.
+    /// Adds a source that is already open.
     pub fn push_open(&mut self, source: Arc<dyn CellSource>) {
         self.inputs.push(Input::Open(source));
     }
 
-    /// How many there are.
+    /// Number of inputs.
     pub fn len(&self) -> usize {
         self.inputs.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no inputs.
     pub fn is_empty(&self) -> bool {
         self.inputs.is_empty()
     }
 
-    /// How an input is opened, by the caller's words; the defaults for one that came open.
+    /// Returns the options with which the caller asked to open an input; the defaults for a source
+    /// that was passed in open.
+    ///
+    /// # Panics
+    /// If there is no input with this number.
     pub fn options(&self, number: usize) -> OpenOptions {
         match &self.inputs[number] {
             Input::Path(slot) => slot.options.clone(),
@@ -119,10 +125,13 @@ impl Inputs {
         }
     }
 
-    /// The files that hold an input, which is opened if it never was.
+    /// Returns the files that an input consists of. Opens it if it has never been opened.
+    ///
+    /// # Errors
+    /// If the input cannot be opened.
     ///
     /// # Panics
-    /// Where there is no such number.
+    /// If there is no input with this number.
     pub fn files(&self, number: usize) -> Result<Vec<PathBuf>, SourceError> {
         if let Input::Path(slot) = &self.inputs[number]
             && let Some(known) = slot.known.get()
@@ -132,10 +141,11 @@ impl Inputs {
         Ok(self.get(number)?.files())
     }
 
-    /// What the files of an input were before anything was read of them; it is opened if it never was.
+    /// Returns the stamp of an input's files from before anything was read from them. Opens the
+    /// input if it has never been opened.
     ///
     /// # Panics
-    /// Where there is no such number.
+    /// If there is no input with this number.
     pub(crate) fn stamp(&self, number: usize) -> Result<Stamp, SourceError> {
         let source = self.get(number)?;
         match &self.inputs[number] {
@@ -144,10 +154,11 @@ impl Inputs {
         }
     }
 
-    /// Changes how an input is opened from now on; one that came open stays as it is.
+    /// Changes the options with which an input is opened from now on. Has no effect on a source
+    /// that was passed in open.
     ///
     /// # Panics
-    /// Where there is no such number.
+    /// If there is no input with this number.
     pub fn change(&mut self, number: usize, change: impl FnOnce(&mut OpenOptions)) {
         if let Input::Path(slot) = &mut self.inputs[number] {
             change(&mut slot.options);
@@ -160,10 +171,13 @@ impl Inputs {
         kept.remove(&number);
     }
 
-    /// Keeps an input open from now on: it learned something that it must not forget.
+    /// Keeps an input open from now on, because it has learned something that must not be lost.
+    ///
+    /// # Errors
+    /// If the input cannot be opened.
     ///
     /// # Panics
-    /// Where there is no such number.
+    /// If there is no input with this number.
     pub fn keep(&self, number: usize) -> Result<(), SourceError> {
         let source = self.get(number)?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,10 +185,10 @@ impl Inputs {
         Ok(())
     }
 
-    /// Takes the entries of an input for unsorted from now on; see [`CellSource::assume_unsorted`].
+    /// Treats the entries of an input as unsorted from now on; see [`CellSource::assume_unsorted`].
     ///
     /// # Panics
-    /// Where there is no such number.
+    /// If there is no input with this number.
     pub fn assume_unsorted(&self, number: usize) {
         self.unsorted_inputs().insert(number);
         let source = match &self.inputs[number] {
@@ -186,7 +200,7 @@ impl Inputs {
         }
     }
 
-    /// The inputs of which that is known, in order.
+    /// Returns the numbers of the inputs treated as unsorted, in ascending order.
     pub fn unsorted(&self) -> Vec<usize> {
         self.unsorted_inputs().iter().copied().collect()
     }
@@ -195,10 +209,13 @@ impl Inputs {
         self.unsorted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An input, which is opened if it is not open.
+    /// Returns an input, opening it if necessary.
+    ///
+    /// # Errors
+    /// If the input cannot be opened.
     ///
     /// # Panics
-    /// Where there is no such number.
+    /// If there is no input with this number.
     pub fn get(&self, number: usize) -> Result<Arc<dyn CellSource>, SourceError> {
         let slot = match &self.inputs[number] {
             Input::Open(source) => return Ok(source.clone()),
@@ -221,7 +238,7 @@ impl Inputs {
         Ok(source)
     }
 
-    /// Keeps an input open for a while; the one that was not used for the longest time is let go.
+    /// Keeps an input open for a while and closes the least recently used ones.
     fn used(&self, number: usize, source: &Arc<dyn CellSource>) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.contains_key(&number) {
@@ -233,7 +250,7 @@ impl Inputs {
             Some(place) => open[place..].rotate_left(1),
             None => open.push((number, source.clone())),
         }
-        // What is held for one input is held for several as far as the memory allows.
+        // The memory one input may hold is also the limit for all of them together.
         let most = match &self.inputs[number] {
             Input::Path(slot) => slot.options.memory / 8,
             Input::Open(_) => u64::MAX,
@@ -246,7 +263,7 @@ impl Inputs {
         let kept = kept.count().clamp(1, MOST_OPEN);
         let older = open.len().saturating_sub(kept);
         let older: Vec<_> = open.drain(..older).collect();
-        // Closing them takes a while.
+        // Closing them takes a while, so release the lock first.
         drop(open);
         for (number, source) in older {
             drop(source);
@@ -266,9 +283,9 @@ impl Slot {
         if let Some(known) = self.known.get() {
             return Ok(open(&self.path, &known.options)?.into());
         }
-        // Which files there are is known when it is open only; what was read by then must be what they
-        // still hold. Clocks may differ: where they look changed, it is opened once more between two
-        // looks.
+        // The list of files is only known once the input is open, and what was read until then must
+        // still be what the files hold. Clocks may differ, so if the files look modified the input
+        // is opened once more, with a stamp taken before and after.
         let mut before = None;
         for _ in 0..ATTEMPTS {
             let begun = SystemTime::now();
@@ -287,8 +304,8 @@ impl Slot {
             .damaged("it is being written to by another program; run again when that has finished"))
     }
 
-    /// Frees the place of a source that nobody holds any more. Where the input is just being opened, it
-    /// will be another one's.
+    /// Frees the slot of a source that nobody holds any more. If the input is being opened right
+    /// now, the slot belongs to the new source.
     fn forget(&self) {
         if let Ok(mut source) = self.source.try_lock()
             && source.as_ref().is_some_and(|held| held.strong_count() == 0)
@@ -341,7 +358,7 @@ mod tests {
         let Input::Path(slot) = &inputs.inputs[0] else {
             panic!("it is a path");
         };
-        // As if it were being opened.
+        // Simulates an opening in progress.
         let opening = slot.source();
         assert_eq!(inputs.get(1).unwrap().description().n_obs, 200);
         drop(opening);

@@ -1,4 +1,4 @@
-//! Values as JSON.
+//! Converts numbers and columns to JSON.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::source::Numbers;
 
-/// Numbers as JSON, and how many of them are not finite, which JSON cannot say: null.
+/// Converts numbers to JSON. Non-finite ones, which JSON cannot represent, become null; also
+/// returns their count.
 pub(super) fn number_values(numbers: &Numbers) -> (Vec<Value>, u64) {
     let mut not_finite = 0;
     let mut float = |value: f64| {
@@ -32,7 +33,8 @@ pub(super) fn number_values(numbers: &Numbers) -> (Vec<Value>, u64) {
     (values, not_finite)
 }
 
-/// A column as JSON; missing values are null. Also, how many numbers are not finite.
+/// Converts a column to JSON, with null for missing values. Also returns the number of non-finite
+/// numbers.
 pub(super) fn column_values(column: &ArrayRef) -> (Vec<Value>, u64) {
     let rows = 0..column.len();
     let mut not_finite = 0;
@@ -44,7 +46,7 @@ pub(super) fn column_values(column: &ArrayRef) -> (Vec<Value>, u64) {
         DataType::Timestamp(_, _) => DataType::Utf8,
         _ => DataType::Float64,
     };
-    // All of these casts are to a wider type of the same kind.
+    // All these casts are to a wider type of the same kind.
     let Ok(column) = cast(column, &wide) else {
         return (vec![Value::Null; rows.len()], 0);
     };
@@ -69,7 +71,7 @@ pub(super) fn column_values(column: &ArrayRef) -> (Vec<Value>, u64) {
     (values, not_finite)
 }
 
-/// Values of an array of any shape as nested lists; a scalar is itself.
+/// Arranges the values of an array of any shape as nested lists; a scalar stays as it is.
 pub(super) fn tree(values: Vec<Value>, shape: &[usize]) -> Value {
     fn level(values: &mut dyn Iterator<Item = Value>, shape: &[usize]) -> Value {
         match shape {

@@ -1,4 +1,4 @@
-//! What may be held of values that become JSON.
+//! Limits the memory for values that are converted to JSON.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use super::SourceError;
 use super::blocks::{RowBlocks, bytes_of};
 use super::json::column_values;
 
-/// Bytes of memory that a value takes as JSON, without the bytes of a text.
+/// Memory per JSON value in bytes, without the bytes of text.
 const VALUE_BYTES: u64 = 64;
 
-/// Rows that are read at once.
+/// Rows read at once.
 const ROWS: u64 = 1 << 12;
 
 /// The memory that is left for `uns.json`.
@@ -20,16 +20,17 @@ pub(super) struct JsonRoom {
     left: u64,
 }
 
-/// Values and how many of them are not finite, which JSON cannot say; or why there are none.
+/// Values together with the number of non-finite ones, which JSON cannot represent; or why there
+/// are none.
 pub(super) type Listed = Result<(Vec<Value>, u64), String>;
 
 impl JsonRoom {
-    /// A share of the memory that is granted.
+    /// Takes a fixed share of the memory allowed for reading.
     pub fn of(memory: u64) -> Self {
         JsonRoom { left: memory / 4 }
     }
 
-    /// Room for so many values.
+    /// Reserves memory for this many values.
     pub fn take(&mut self, values: u64) -> Result<(), String> {
         self.take_bytes(values.saturating_mul(VALUE_BYTES))
             .ok_or_else(|| {
@@ -39,7 +40,7 @@ impl JsonRoom {
             })
     }
 
-    /// Room for the texts among values.
+    /// Reserves memory for the text among the values.
     pub fn take_texts(&mut self, values: &[Value]) -> Result<(), String> {
         let texts = values.iter().filter_map(Value::as_str);
         let bytes = texts.fold(0u64, |sum, text| sum.saturating_add(text.len() as u64));
@@ -54,8 +55,8 @@ impl JsonRoom {
         Some(())
     }
 
-    /// All rows of a column, of which each has so many values, block by block. Room for the values
-    /// was taken.
+    /// Reads all rows of a column block by block, with `values` values per row. The memory for the
+    /// values must already have been reserved.
     pub fn list(
         &mut self,
         rows: Range<u64>,
@@ -68,7 +69,7 @@ impl JsonRoom {
             let column = match blocks.read(&read) {
                 Ok(Some((_, column))) => column,
                 Ok(None) => break,
-                // Nothing of uns is worth a failure.
+                // A problem with uns is never a reason to fail.
                 Err(too_large @ SourceError::TooLarge { .. }) => {
                     return Ok(Err(too_large.to_string()));
                 }

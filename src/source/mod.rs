@@ -1,8 +1,8 @@
-//! Inputs: one trait, [`CellSource`], implemented by a reader for each format. Nothing outside this
-//! room knows a format.
+//! Inputs: the trait [`CellSource`] and one reader per format that implements it. Code outside this
+//! module does not depend on any format.
 //!
-//! A reader describes its input from the headers alone and then streams chunks of cells, whose size
-//! is bounded in bytes, in the order of the cells.
+//! A reader describes its input from the headers alone and then streams chunks of cells, in order
+//! and bounded in bytes.
 
 pub(crate) mod blocks;
 pub(crate) mod chunk;
@@ -60,66 +60,68 @@ pub use search::{Discovered, PassedOver, discover, inputs_of};
 pub use selection::{Part, Pattern, PatternError, Seen, Selection, Unmatched};
 pub(crate) use stamp::Stamp;
 
-/// The columns that keep names of genes, and the column `gene_ids`, with the versions that were taken
-/// from them.
+/// Columns with the versions stripped from gene names, and from the column `gene_ids`.
 pub const GENE_ID_VERSION: &str = "gene_id_version";
+/// See [`GENE_ID_VERSION`].
 pub const GENE_IDS_VERSION: &str = "gene_ids_version";
 
-/// An input of cells: what it says of its cells and genes, and its matrices. Implementations are cheap
-/// to open and hold no more than headers.
+/// An input: its obs, var and other annotations, and access to its matrices. Implementations are
+/// cheap to open and hold only headers in memory.
 pub trait CellSource: Send + Sync {
-    /// What the headers say: sizes, matrices, columns, and what will be left out.
+    /// Returns what the headers say: dimensions, matrices, columns, and what will be left out.
     fn description(&self) -> &Description;
 
-    /// The files that hold the input, in a fixed order: it is what it was while they are.
+    /// Returns the files that make up the input, in a fixed order. The input is considered
+    /// unchanged as long as these files' sizes and modification times are.
     fn files(&self) -> Vec<PathBuf> {
         vec![text::holder_of(&self.description().path)]
     }
 
-    /// The identifiers of a range of cells.
+    /// Returns the identifiers of a range of cells.
     fn obs_names(&self, cells: Range<u64>) -> Result<StringArray, SourceError>;
 
-    /// The identifiers of a range of genes.
+    /// Returns the identifiers of a range of genes.
     fn var_names(&self, genes: Range<u64>) -> Result<StringArray, SourceError>;
 
-    /// The genes whose name in the file several have (or had, before some were left out), where
-    /// [`CellSource::var_names`] gives each a name of its own: the suffix that tells them apart is
-    /// given by their places in this file, and means nothing in another.
+    /// Returns the genes whose name in the file is not unique (or was not, before some genes were
+    /// left out) and to which [`CellSource::var_names`] gives a unique one. The suffix that
+    /// distinguishes them depends on their order in this file and means nothing in another file.
     fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
         Ok(Vec::new())
     }
 
-    /// The columns that describe a range of cells, as stored: categoricals as dictionaries,
-    /// missing values as nulls. The columns are those of [`Description::obs`], in that order.
+    /// Returns the obs columns of a range of cells as stored: categoricals as dictionaries, missing
+    /// values as nulls. The columns are those of [`Description::obs`], in that order.
     fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError>;
 
-    /// The columns that describe a range of genes; see [`CellSource::obs`].
+    /// Returns the var columns of a range of genes; see [`CellSource::obs`].
     fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError>;
 
-    /// The numbers of an embedding for a range of cells or genes: `rows.len() × width`, row after
-    /// row; zero where a sparse one has no entry.
+    /// Returns an embedding for a range of cells or genes: `rows.len() × width` numbers in
+    /// row-major order, with zeros where a sparse array has no entry.
     fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError>;
 
-    /// What is neither a table nor a matrix.
+    /// Returns everything that is neither a table nor a matrix.
     fn uns(&self) -> Result<Uns, SourceError>;
 
-    /// A matrix of the description.
+    /// Returns a matrix listed in the description.
     ///
     /// # Errors
-    /// [`SourceError::Damaged`] for a name that the description does not list.
+    /// [`SourceError::Damaged`] if the description does not list a matrix of this name.
     fn matrix(&self, name: &MatrixName) -> Result<&dyn Matrix, SourceError>;
 
-    /// Takes no order of entries for granted from now on, as after [`SourceError::OrderLost`]: another
-    /// process met with it.
+    /// Stops relying on the order of the entries from now on, as after [`SourceError::OrderLost`],
+    /// which another process encountered.
     fn assume_unsorted(&self) {}
 
-    /// Bytes of memory that it holds as long as it is open, which another opening would read again.
+    /// Memory in bytes that the source holds while it is open, and that reopening it would have to
+    /// read again.
     fn held_bytes(&self) -> u64 {
         0
     }
 }
 
-/// Opens an input, whatever its format.
+/// Opens an input of any format.
 ///
 /// ```no_run
 /// use slaf::source::{self, OpenOptions};
@@ -129,7 +131,7 @@ pub trait CellSource: Send + Sync {
 /// # Ok::<(), slaf::source::SourceError>(())
 /// ```
 ///
-/// A folder or an archive must hold one input; see [`inputs_of`].
+/// A folder or archive must contain exactly one input; see [`inputs_of`].
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
     let (path, format) = match options.format {
         Some(format) => (path.to_path_buf(), format),

@@ -1,20 +1,21 @@
-//! What inputs are called, and what their cells' names begin with.
+//! Names of inputs, and prefixes for their cells' identifiers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// An input and what it is called.
+/// An input and its name.
 #[derive(Debug)]
 pub(crate) struct NamedInput {
+    /// Path of the input.
     pub path: PathBuf,
-    /// What it is called, unless that is the name of its file.
+    /// Name of the input, if it differs from its file name.
     pub name: Option<String>,
-    /// The user named it so.
+    /// Whether the user chose the name.
     pub by_user: bool,
 }
 
 impl NamedInput {
-    /// An input that has its own name.
+    /// An input that is called by its file name.
     pub fn found(path: PathBuf) -> Self {
         NamedInput {
             path,
@@ -30,7 +31,8 @@ impl NamedInput {
     }
 }
 
-/// Names inputs whose file names do not tell them apart: as much of their paths as does.
+/// Gives inputs with the same file name distinct names: as many trailing parts of their paths as
+/// needed.
 pub(crate) fn tell_apart(named: &mut [NamedInput]) {
     let ending = |path: &Path, parts: usize| -> PathBuf {
         let all: Vec<_> = path.components().collect();
@@ -49,7 +51,7 @@ pub(crate) fn tell_apart(named: &mut [NamedInput]) {
         let paths = |of: &[usize], named: &[NamedInput]| -> BTreeSet<PathBuf> {
             of.iter().map(|&one| named[one].path.clone()).collect()
         };
-        // The same file twice has no name that tells.
+        // If the same file is given twice, no name can tell the two apart.
         if paths(&same, named).len() < 2 {
             continue;
         }
@@ -75,8 +77,8 @@ pub(crate) fn tell_apart(named: &mut [NamedInput]) {
     }
 }
 
-/// What the cells' names of each input begin with. In the template, `{source}` stands for the name of
-/// the input, without the ending that says how its file is written.
+/// Returns the prefix for the cell identifiers of each input. In the template, `{source}` stands
+/// for the name of the input without its file extension.
 pub(crate) fn prefixes(named: &[NamedInput], template: &str) -> Vec<String> {
     let short = |input: &NamedInput| match input.by_user {
         true => input.label(),
@@ -88,7 +90,7 @@ pub(crate) fn prefixes(named: &[NamedInput], template: &str) -> Vec<String> {
     }
     let prefix = |input: &NamedInput| {
         let name = match short(input) {
-            // Two files that differ in their endings only keep them.
+            // Files that differ only in their extension keep it.
             name if sharing[&name].len() > 1 => input.label(),
             name => name,
         };
@@ -97,7 +99,7 @@ pub(crate) fn prefixes(named: &[NamedInput], template: &str) -> Vec<String> {
     named.iter().map(prefix).collect()
 }
 
-/// A name without what says how its file is written.
+/// Strips file extensions from a name.
 fn without_ending(name: &str) -> &str {
     const ENDINGS: [&str; 9] = [
         ".h5ad", ".h5", ".hdf5", ".mtx", ".tar", ".tgz", ".loom", ".slaf", ".soma",

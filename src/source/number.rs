@@ -3,7 +3,7 @@
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-/// A number type of an input. Booleans are stored as bytes of 0 and 1.
+/// Number type of an input. Booleans are stored as bytes 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NumberType {
@@ -22,7 +22,7 @@ pub enum NumberType {
 }
 
 impl NumberType {
-    /// Bytes of one number.
+    /// Size of one number in bytes.
     pub fn size(self) -> usize {
         match self {
             NumberType::Bool | NumberType::Int8 | NumberType::UInt8 => 1,
@@ -32,7 +32,7 @@ impl NumberType {
         }
     }
 
-    /// Whether the type holds only whole numbers.
+    /// Whether the type holds only integers.
     pub fn is_integer(self) -> bool {
         !matches!(
             self,
@@ -60,7 +60,7 @@ impl std::fmt::Display for NumberType {
     }
 }
 
-/// A column of numbers in the type of the input, in the byte order of this machine.
+/// A column of numbers in the type of the input, in native byte order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Numbers {
     Bool(Vec<u8>),
@@ -77,7 +77,8 @@ pub enum Numbers {
     Float64(Vec<f64>),
 }
 
-/// Runs one expression for whatever type a [`Numbers`] holds: `with_numbers!(numbers, v => v.len())`.
+/// Evaluates one expression for whichever type a [`Numbers`] holds: `with_numbers!(numbers, v =>
+/// v.len())`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! with_numbers {
@@ -99,7 +100,7 @@ macro_rules! with_numbers {
     };
 }
 
-/// Numbers of a type that is only known now; `None` where `$made` is.
+/// Builds numbers of a type known only at run time; returns `None` if `$made` does.
 macro_rules! numbers_of {
     ($number_type:expr, $made:expr) => {
         Some(match $number_type {
@@ -119,7 +120,7 @@ macro_rules! numbers_of {
     };
 }
 
-/// An absurd length from a damaged file must end in an error, not in an abort.
+/// An absurd length from a damaged file must result in an error, not an abort.
 fn with_room<T>(len: usize) -> Option<Vec<T>> {
     let mut vector = Vec::new();
     vector.try_reserve_exact(len).ok()?;
@@ -140,18 +141,18 @@ fn copied<T: bytemuck::Pod>(bytes: &[u8]) -> Option<Vec<T>> {
 }
 
 impl Numbers {
-    /// `len` zeros, or `None` when the memory cannot be had.
+    /// Returns `len` zeros, or `None` if the memory cannot be allocated.
     pub fn zeroed(number_type: NumberType, len: usize) -> Option<Self> {
         numbers_of!(number_type, zeros(len))
     }
 
-    /// The numbers that bytes are, in this machine's order, or `None` when the memory cannot be had.
-    /// Bytes that are no whole number are left out.
+    /// Interprets bytes in native order as numbers; `None` if the memory cannot be allocated.
+    /// Trailing bytes that do not form a complete number are ignored.
     pub fn of_bytes(number_type: NumberType, bytes: &[u8]) -> Option<Self> {
         numbers_of!(number_type, copied(bytes))
     }
 
-    /// The type of these numbers.
+    /// Type of these numbers.
     pub fn number_type(&self) -> NumberType {
         match self {
             Numbers::Bool(_) => NumberType::Bool,
@@ -174,15 +175,15 @@ impl Numbers {
         with_numbers!(self, v => v.len())
     }
 
-    /// Whether there are none.
+    /// Whether there are no numbers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The numbers at these positions.
+    /// Returns the numbers at these positions.
     ///
     /// # Panics
-    /// Where there is no such position.
+    /// If a position is out of bounds.
     pub fn picked(&self, positions: &[usize]) -> Self {
         fn pick<T: Copy>(values: &[T], positions: &[usize]) -> Vec<T> {
             positions.iter().map(|&position| values[position]).collect()
@@ -206,7 +207,7 @@ impl Numbers {
     /// Appends numbers of the same type.
     ///
     /// # Panics
-    /// Where their type is another.
+    /// If the types differ.
     pub fn append(&mut self, other: Self) {
         match (self, other) {
             (Numbers::Bool(v), Numbers::Bool(w)) => v.extend(w),
@@ -229,12 +230,12 @@ impl Numbers {
         }
     }
 
-    /// The bytes of the numbers, to be filled by a reader.
+    /// The bytes of the numbers, for a reader to fill.
     pub fn as_bytes_mut(&mut self) -> &mut [u8] {
         with_numbers!(self, v => bytemuck::cast_slice_mut(v))
     }
 
-    /// Swaps numbers of the other byte order to this machine's.
+    /// Converts numbers from the opposite to the native byte order.
     pub fn swap_bytes(&mut self) {
         let size = self.number_type().size();
         let bytes = self.as_bytes_mut();
@@ -246,7 +247,8 @@ impl Numbers {
         }
     }
 
-    /// The numbers as `i64`, or the position of the first that is not a whole number in its range.
+    /// Converts the numbers to `i64`. On failure, returns the position of the first one that is not
+    /// an integer in the range of `i64`.
     pub fn to_i64(&self) -> Result<Vec<i64>, usize> {
         fn all<T: Copy>(v: &[T], convert: impl Fn(T) -> Option<i64>) -> Result<Vec<i64>, usize> {
             v.iter()
@@ -275,7 +277,8 @@ impl Numbers {
 }
 
 impl Numbers {
-    /// The numbers as `f64`, or the position of the first that is not exact in it.
+    /// Converts the numbers to `f64`. On failure, returns the position of the first one that `f64`
+    /// cannot represent exactly.
     pub fn to_f64(&self) -> Result<Vec<f64>, usize> {
         fn all<T: Copy>(v: &[T], convert: impl Fn(T) -> (f64, bool)) -> Result<Vec<f64>, usize> {
             v.iter()
@@ -293,7 +296,7 @@ impl Numbers {
             Numbers::Int32(v) => all(v, |x| (x.into(), true)),
             Numbers::UInt16(v) => all(v, |x| (x.into(), true)),
             Numbers::UInt32(v) => all(v, |x| (x.into(), true)),
-            // Back through a wider integer, which does not clamp.
+            // Convert back through a wider integer type, which does not clamp.
             Numbers::Int64(v) => all(v, |x| (x as f64, x as f64 as i128 == i128::from(x))),
             Numbers::UInt64(v) => all(v, |x| (x as f64, x as f64 as i128 == i128::from(x))),
             Numbers::Float16(v) => all(v, |x| (x.into(), true)),

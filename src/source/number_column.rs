@@ -1,4 +1,4 @@
-//! Numbers as Arrow columns, and as texts.
+//! Numbers as Arrow columns, and as text.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBu
     Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
 }
 
-/// A column of these numbers; booleans become booleans.
+/// Converts numbers to an Arrow column; booleans become Arrow booleans.
 pub(super) fn arrow_numbers(numbers: Numbers, nulls: Option<NullBuffer>) -> ArrayRef {
     match numbers {
         Numbers::Bool(v) => {
@@ -37,7 +37,7 @@ pub(super) fn arrow_numbers(numbers: Numbers, nulls: Option<NullBuffer>) -> Arra
     }
 }
 
-/// Numbers as Python writes them, which is how users of anndata name such categories and rows.
+/// Formats numbers the way Python does, which is how anndata users name such categories and rows.
 pub(super) fn text_of_numbers(numbers: &Numbers) -> StringArray {
     let mut texts = StringBuilder::new();
     let mut push = |text: String| texts.append_value(text);
@@ -55,7 +55,7 @@ pub(super) fn text_of_numbers(numbers: &Numbers) -> StringArray {
     texts.finish()
 }
 
-/// Rust's shortest text of a float with Python's words and exponents.
+/// Converts Rust's shortest representation of a float to Python's spelling and exponents.
 fn text_of_float(text: String) -> String {
     match text.as_str() {
         "NaN" => return "nan".into(),

@@ -1,4 +1,4 @@
-//! What of an input is read, and with what resources.
+//! Options that determine what is read from an input, and with what resources.
 
 use std::path::{Path, PathBuf};
 
@@ -7,77 +7,80 @@ use serde::{Deserialize, Serialize};
 use super::error::Place;
 use super::{Format, NameMap, Selection, SourceError};
 
-/// How an input is opened. The default reads everything that the format holds.
+/// How to open an input. By default, everything the format supports is read.
 ///
-/// Resources are no part of the serialised form, which plans and datasets keep.
+/// Resources are not part of the serialised form that plans and datasets store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OpenOptions {
-    /// Forces a format; without it the content decides, never the name of the file.
+    /// Forces a format; otherwise the content decides, never the file name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Bytes that reading may hold in memory, in all threads together.
+    /// Memory that reading may use, in bytes, for all threads together.
     #[serde(skip, default = "default_memory")]
     pub memory: u64,
-    /// Threads that a reader may start for work of its own.
+    /// Number of threads a reader may start for its own work.
     #[serde(skip, default = "one_thread")]
     pub threads: usize,
-    /// Where matrices are transposed that lie in the order of genes.
+    /// Folder for the temporary files of transposed (column-major) matrices.
     #[serde(skip, default = "std::env::temp_dir")]
     pub scratch: PathBuf,
-    /// The measurement that is read, in a format that has several; without it `RNA`, or the only one.
+    /// Measurement to read, for formats that have several; by default `RNA`, or the only one.
     pub measurement: Option<String>,
-    /// The matrix that becomes the expression table.
+    /// Matrix that becomes the expression table.
     pub matrix: MainMatrix,
-    /// What becomes of the raw matrix where it is not the main one.
+    /// What to do with the raw matrix if it is not the one converted to the expression table.
     pub raw: RawUse,
+    /// Parts of the input to convert.
     pub selection: Selection,
+    /// What to do with duplicate names.
     pub names: Names,
-    /// The genomes whose features are kept; all, where none is named.
+    /// Genomes whose features are kept; all if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub genomes: Vec<String>,
-    /// The types of features that are kept (`Gene Expression`, `Antibody Capture`, …); all, where
-    /// none is named.
+    /// Feature types that are kept (`Gene Expression`, `Antibody Capture`, …); all if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub feature_types: Vec<String>,
     /// What identifies a gene of a 10x matrix.
     pub gene_id: GeneId,
-    /// The list of cells of a matrix that has none beside it, and its list of features.
+    /// Barcodes file of a matrix that has none next to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub barcodes: Option<PathBuf>,
+    /// Features file of a matrix that has none next to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub features: Option<PathBuf>,
-    /// What the rows and columns of a Matrix Market file are, where neither sizes nor names tell.
+    /// What the rows and columns of a Matrix Market file are, if neither sizes nor names determine
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orientation: Option<Orientation>,
-    /// What the input is called in the dataset; its file name without it.
+    /// Name of the input in the dataset; its file name if `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_name: Option<String>,
-    /// What every cell's identifier begins with; `{source}` stands for the name of the input.
+    /// Prefix for the identifiers of all cells; `{source}` stands for the name of the input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cell_id_prefix: Option<String>,
-    /// Columns of obs with one text for all cells.
+    /// Columns to add to obs: name, and one text value for all cells.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub add_columns: Vec<(String, String)>,
-    /// A condition on the columns of cells, in SQL: others are left out.
+    /// Condition on the obs columns, in SQL; cells that do not match are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cells_where: Option<String>,
-    /// The cells that are taken at most, from the first on.
+    /// Maximum number of cells to take, counted from the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// The genes that are taken, by their names; all without it.
+    /// Genes to take, by name; all if `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub genes: Option<Vec<String>>,
-    /// What the names of genes stand for, where an input does not tell.
+    /// What gene names stand for, if the input does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gene_map: Option<NameMap>,
-    /// Columns of genes whose Ensembl identifiers lose their versions; `gene_id` stands for names.
+    /// Gene columns whose Ensembl identifiers lose their version; `gene_id` stands for the names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub strip_versions: Vec<String>,
 }
 
 impl OpenOptions {
-    /// What an input is called in the dataset.
+    /// Returns the name of an input in the dataset.
     pub fn name_of(&self, path: &Path) -> String {
         match &self.source_name {
             Some(name) => name.clone(),
@@ -89,10 +92,11 @@ impl OpenOptions {
     }
 }
 
-/// What becomes of names that several cells, or several genes, have.
+/// What to do with names that several cells, or several genes, share.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Names {
+    /// Keep them.
     #[default]
     AsTheyAre,
     /// All but the first get a suffix: `-1`, `-2` …
@@ -103,20 +107,20 @@ pub enum Names {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GeneId {
-    /// Its symbol, made unique as scanpy does it.
+    /// Its symbol, made unique the way scanpy does.
     #[default]
     Symbol,
-    /// Its identifier, which for genes is that of Ensembl.
+    /// Its identifier, which for genes is the Ensembl ID.
     Ensembl,
 }
 
-/// What the rows and the columns of a matrix are.
+/// What the rows and columns of a matrix are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Orientation {
-    /// As kallisto, alevin-fry and Parse Biosciences write.
+    /// Cells are rows, as in the output of kallisto, alevin-fry and Parse Biosciences.
     CellsByGenes,
-    /// As Cell Ranger and STARsolo write.
+    /// Genes are rows, as in the output of Cell Ranger and STARsolo.
     GenesByCells,
 }
 
@@ -133,27 +137,29 @@ impl std::fmt::Display for Orientation {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MainMatrix {
-    /// The format's own: X of an AnnData, the layer `data` (or the only one) of a measurement.
+    /// The default of the format: X of an AnnData, the layer `data` (or the only layer) of a
+    /// measurement.
     #[default]
     Own,
-    /// The raw matrix, with genes of its own.
+    /// The raw matrix, which has its own genes.
     Raw,
-    /// A layer, by its name.
+    /// A layer, by name.
     Layer(String),
 }
 
-/// What becomes of the raw matrix of an AnnData.
+/// What to do with the raw matrix of an AnnData.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RawUse {
+    /// Leave it out.
     #[default]
     LeaveOut,
-    /// It becomes the layer `raw`; its genes must be those of X.
+    /// Convert it to the layer `raw`; its genes must be those of X.
     Layer,
 }
 
 impl Default for OpenOptions {
-    /// Everything, with 512 MiB, one thread and the system's folder for temporary files.
+    /// Everything, with 512 MiB of memory, one thread and the system's folder for temporary files.
     fn default() -> Self {
         OpenOptions {
             format: None,
@@ -192,7 +198,7 @@ fn one_thread() -> usize {
 }
 
 impl OpenOptions {
-    /// Refuses what an input of a format has nothing of.
+    /// Rejects options that do not apply to the format.
     pub(super) fn check(&self, path: &Path, format: Format) -> Result<(), SourceError> {
         let place = Place::whole(path);
         let refused = |flag: &str, of: &str| {

@@ -1,4 +1,4 @@
-//! The raw matrix of an AnnData, whose genes may be others than those of X, or in another order.
+//! The raw matrix of an AnnData, whose genes may differ from those of X or be in another order.
 
 use std::collections::HashMap;
 
@@ -7,22 +7,22 @@ use arrow::array::{Array, StringArray};
 use super::error::Place;
 use super::{Chunks, CsrChunk, Numbers, PendingChunk, SourceError};
 
-/// Why parts that belong to var's genes are not converted beside the raw matrix.
+/// Why parts that belong to the genes of var are not converted together with the raw matrix.
 pub(super) const OTHER_GENES: &str = "it belongs to the genes of X, and those of raw are others";
 
-/// What may be done with the raw matrix, for whoever did not know of it.
+/// Advice on the raw matrix for users who may not know of it.
 pub(super) const ADVICE: &str =
     "use --matrix raw to convert the counts, or --raw-as-layer to keep both";
 
-/// Whether one of the warnings of an input tells that its raw matrix has the counts.
+/// Whether a warning of the input says that its raw matrix has the counts.
 pub(crate) fn tells_of_raw_counts(warnings: &[String]) -> bool {
     warnings.iter().any(|warning| warning.ends_with(ADVICE))
 }
 
-/// For each gene of the raw matrix, its position among those of X; `None` where that is the same.
+/// Returns, for each gene of the raw matrix, its position in X; `None` if the order is the same.
 ///
 /// # Errors
-/// Where the two do not have the same genes.
+/// If the two do not have the same genes.
 pub(super) fn positions(
     place: &Place,
     raw: &StringArray,
@@ -53,7 +53,7 @@ pub(super) fn positions(
     }
 }
 
-/// Chunks whose genes are renumbered.
+/// Renumbers the genes of chunks.
 pub(super) fn with_genes_moved<'a>(
     chunks: Chunks<'a>,
     genes: &'a [u32],
@@ -84,7 +84,7 @@ pub(super) fn with_genes_moved<'a>(
     }))
 }
 
-/// Whether a sample of values is of whole numbers from zero on, not all of them zero.
+/// Whether a sample of values consists of non-negative integers that are not all zero.
 pub(super) fn holds_counts(
     sample: impl FnOnce(&mut dyn FnMut(&Numbers)) -> Result<(), SourceError>,
 ) -> Result<bool, SourceError> {

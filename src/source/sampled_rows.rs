@@ -1,32 +1,32 @@
-//! Rows from all over a matrix.
+//! Samples rows from all over a matrix.
 
 use std::ops::Range;
 
 use super::{ChunkBudget, Chunks, CsrChunk, Numbers, SourceError};
 
-/// What is shown of a matrix, of which rows are wanted.
+/// Part of a matrix, as passed to a caller that wants to see some of its rows.
 #[derive(Debug, Clone, Copy)]
 pub enum SampledRows<'a> {
-    /// Whole rows.
+    /// Complete rows.
     Rows(&'a CsrChunk),
-    /// Entries as they lie, each with the position of its row.
+    /// Entries in storage order, with the row of each.
     Entries {
         rows: &'a Numbers,
         values: &'a Numbers,
     },
 }
 
-/// Places at which rows are read, and rows at each.
+/// Number of places at which to read, and rows at each of them.
 const PLACES: u64 = 8;
 const ROWS: u64 = 16;
 
-/// Rows at one place: less than chunks have where speed is wanted.
+/// Limits for the rows at one place: smaller than chunks that are read for speed.
 const BUDGET: ChunkBudget = ChunkBudget {
     bytes: 2 << 20,
     cells: ROWS,
 };
 
-/// Shows chunks of a matrix of so many rows.
+/// Visits chunks of a matrix with this many rows.
 pub(super) fn at_places<'a>(
     rows: u64,
     visit: &mut dyn FnMut(SampledRows<'_>),
@@ -41,7 +41,7 @@ pub(super) fn at_places<'a>(
     for place in 0..PLACES {
         let start = u128::from(rows - ROWS) * u128::from(place) / u128::from(PLACES - 1);
         let start = start as u64;
-        // What does not fit the budget is not needed.
+        // Rows beyond the budget are not needed.
         if let Some(chunk) = chunks(start..start + ROWS, BUDGET)?.next() {
             visit(SampledRows::Rows(&chunk?.read()?));
         }

@@ -1,4 +1,4 @@
-//! Which parts of an input are converted.
+//! Selects the parts of an input that are converted.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -6,17 +6,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// A part of an input whose members can be chosen.
+/// A part of an input whose members can be selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
+    /// Columns of obs.
     Obs,
+    /// Columns of var.
     Var,
+    /// Layers.
     Layers,
+    /// Embeddings of cells.
     Obsm,
+    /// Embeddings of genes.
     Varm,
+    /// Matrices of cells × cells.
     Obsp,
+    /// Matrices of genes × genes.
     Varp,
+    /// Unstructured data.
     Uns,
 }
 
@@ -33,7 +41,7 @@ impl Part {
         Part::Uns,
     ];
 
-    /// The name that users know.
+    /// Name of the part, as users know it.
     pub fn name(self) -> &'static str {
         match self {
             Part::Obs => "obs",
@@ -48,7 +56,7 @@ impl Part {
     }
 }
 
-/// `PART:NAME`, where `*` in the name stands for any text; `PART` alone means all of it.
+/// `PART:NAME`, where `*` in the name matches any text; `PART` alone selects the whole part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pattern {
@@ -56,7 +64,7 @@ pub struct Pattern {
     name: String,
 }
 
-/// A pattern that names no part.
+/// A pattern that does not begin with the name of a part.
 #[derive(Debug, thiserror::Error)]
 #[error("{text:?} chooses nothing: PART or PART:NAME is expected, with PART one of {parts}")]
 pub struct PatternError {
@@ -108,10 +116,10 @@ impl Pattern {
     }
 }
 
-/// Whether a text fits a pattern in which `*` stands for any text.
+/// Whether a text matches a pattern in which `*` stands for any text.
 fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
-    // Where to go on when what follows the last star does not fit.
+    // Where to resume if the text after the last star does not match.
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
         if pattern.get(p) == Some(&b'*') {
@@ -131,21 +139,23 @@ fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
     pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
-/// What is converted: of a part that `only` names, only what it names; of that, nothing that `skip`
-/// names. Parts that neither names are converted whole.
+/// Which members to convert: if `only` names a part, only the members it names; in any case without
+/// those that `skip` names. Parts that neither names are converted completely.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Selection {
+    /// Members to leave out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skip: Vec<Pattern>,
+    /// For the parts named here, the only members to convert.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<Pattern>,
-    /// The members that were asked about, of all inputs that this selection was given to.
+    /// Members that were looked up, in all inputs that this selection was passed to.
     #[serde(skip)]
     pub seen: Seen,
 }
 
-/// Members of inputs. It is no part of what a selection says.
+/// Members of inputs. They do not affect whether selections are equal.
 #[derive(Debug, Clone, Default)]
 pub struct Seen(Arc<Mutex<BTreeSet<(Part, String)>>>);
 
@@ -157,23 +167,26 @@ impl PartialEq for Seen {
 
 impl Eq for Seen {}
 
-/// A pattern that chose nothing, and what there was.
+/// A pattern that matched nothing, and what it could have matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unmatched {
+    /// The pattern, with its flag.
     pub pattern: String,
+    /// The part it names.
     pub part: Part,
+    /// Members the inputs have in this part.
     pub members: Vec<String>,
 }
 
 impl Selection {
-    /// The pattern that leaves all of a part out, if one does.
+    /// Returns the pattern that leaves out a whole part, if there is one.
     pub(super) fn skips_all(&self, part: Part) -> Option<String> {
         let all = |pattern: &&Pattern| pattern.part == part && pattern.name == "*";
         let pattern = self.skip.iter().find(all)?;
         Some(format!("--skip {}", pattern.part.name()))
     }
 
-    /// Why a member of a part is not converted; `None` where it is.
+    /// Returns why a member of a part is not converted, or `None` if it is.
     ///
     /// ```
     /// use slaf::source::{Part, Selection};
@@ -205,7 +218,7 @@ impl Selection {
         None
     }
 
-    /// The patterns that chose nothing of the inputs that were read.
+    /// Returns the patterns that matched nothing in the inputs that were read.
     pub fn unmatched(&self) -> Vec<Unmatched> {
         let seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
         let flags = [("--skip", &self.skip), ("--only", &self.only)];
@@ -278,7 +291,7 @@ mod tests {
             only: vec!["layers:counts".parse().unwrap()],
             ..Selection::default()
         };
-        // Clones go to each input.
+        // Each input gets a clone.
         let input = selection.clone();
         assert!(input.excludes(Part::Obs, "age").is_some());
         assert!(input.excludes(Part::Obs, "sex").is_none());

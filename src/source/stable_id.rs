@@ -1,27 +1,27 @@
-//! Stable identifiers of Ensembl and GENCODE, with a version or without.
+//! Stable identifiers of Ensembl and GENCODE, with or without version.
 //!
-//! `ENS`, letters for the species and the kind, digits; behind a dot the version, which changes with
-//! the annotation (`ENSMUSG00000051951.6`). GENCODE adds `_PAR_Y` to genes of the Y chromosome that
-//! it copied from X, and a second number to versions that were lifted to an older assembly
-//! (`ENSG00000223972.5_2`). Names of clones such as `RP11-34P13.7` and `AC000001.1` are no such
-//! identifiers: what is behind their dot is a part of the name.
+//! They consist of `ENS`, letters for species and type, and digits, followed by a dot and the
+//! version, which changes with the annotation (`ENSMUSG00000051951.6`). GENCODE appends `_PAR_Y` to
+//! genes of the Y chromosome that are copied from X, and a second number to versions lifted over to
+//! an older assembly (`ENSG00000223972.5_2`). Clone names such as `RP11-34P13.7` and `AC000001.1`
+//! are not stable identifiers: the number after their dot is part of the name.
 
 use std::borrow::Cow;
 
-/// What GENCODE adds to copies of genes.
+/// Suffix that GENCODE adds to copies of genes.
 const COPY: &str = "_PAR_Y";
 
-/// An identifier in its parts.
+/// A parsed identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StableId<'a> {
     base: &'a str,
     version: Option<&'a str>,
-    /// `_PAR_Y`, or nothing.
+    /// `_PAR_Y`, or empty.
     copy: &'a str,
 }
 
 impl<'a> StableId<'a> {
-    /// The parts of an identifier; `None` for every other text.
+    /// Parses an identifier; `None` for any other text.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (rest, copy) = match text.strip_suffix(COPY) {
             Some(rest) => (rest, &text[rest.len()..]),
@@ -34,7 +34,7 @@ impl<'a> StableId<'a> {
         let number = base.strip_prefix("ENS")?;
         let number = number.trim_start_matches(|letter: char| letter.is_ascii_uppercase());
         let kind = base[..base.len() - number.len()].chars().next_back();
-        // Genes, transcripts, proteins, exons; families and trees are none of them.
+        // Genes, transcripts, proteins and exons, but not gene families and gene trees.
         if !matches!(kind, Some('G' | 'T' | 'P' | 'E')) || base.len() - number.len() < 4 {
             return None;
         }
@@ -50,7 +50,7 @@ impl<'a> StableId<'a> {
         })
     }
 
-    /// Whether it is a copy on Y of a gene of X.
+    /// Whether it is the copy on Y of a gene on X.
     pub fn is_copy(&self) -> bool {
         !self.copy.is_empty()
     }
@@ -61,7 +61,7 @@ impl<'a> StableId<'a> {
     }
 }
 
-/// A text without its version, if it is a stable identifier that has one.
+/// Returns a text without its version if it is a stable identifier that has one.
 pub(crate) fn without_version(text: &str) -> Cow<'_, str> {
     match StableId::parse(text) {
         Some(id) if id.is_versioned() && id.copy.is_empty() => Cow::Borrowed(id.base),

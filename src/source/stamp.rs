@@ -1,4 +1,4 @@
-//! By what it is seen that files were written to.
+//! Detects modified files by their size and times.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -7,22 +7,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::SourceError;
 use super::error::Place;
 
-/// Size and time of files.
+/// Size and times of a set of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// Bytes of all together.
+    /// Total size in bytes.
     pub bytes: u64,
-    /// Nanoseconds since 1970 of the last modification of any.
+    /// Latest modification time (mtime), in nanoseconds since 1970.
     pub modified: u64,
-    /// Likewise of the last change of any by the clock of the file system, which no program sets.
+    /// Latest status change time (ctime), in nanoseconds since 1970. It is set by the file system's
+    /// clock and cannot be set by programs.
     changed: u64,
 }
 
 impl Stamp {
-    /// How much earlier than now a file system may say that it is.
+    /// How far the clock of a file system may lag behind the system clock.
     pub const SLOW_CLOCK: Duration = Duration::from_millis(20);
 
-    /// The stamp of files, and of all that is in folders.
+    /// Returns the stamp of files, including everything inside folders.
     pub fn of(files: &[PathBuf]) -> Result<Self, SourceError> {
         let mut stamp = Stamp {
             bytes: 0,
@@ -56,7 +57,8 @@ impl Stamp {
         Ok(())
     }
 
-    /// Whether the files may have been written to since a moment, by the clock of this machine.
+    /// Whether the files may have been written to after a moment given by the clock of this
+    /// machine.
     pub fn may_be_later_than(&self, moment: SystemTime) -> bool {
         let moment = moment.checked_sub(Self::SLOW_CLOCK).unwrap_or(UNIX_EPOCH);
         self.changed >= nanoseconds(moment)
@@ -88,7 +90,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         assert!(before.may_be_later_than(SystemTime::now() - hour));
         assert!(!before.may_be_later_than(SystemTime::now() + hour));
-        // The time of modification is whatever a program says.
+        // Programs can set the modification time to anything.
         let opened = std::fs::File::options().write(true).open(&file).unwrap();
         let modified = SystemTime::now() - 2 * hour;
         opened.set_modified(modified).unwrap();

@@ -14,23 +14,24 @@ use crate::source::error::Place;
 use crate::source::{ChunkBudget, Embedding, Numbers, SourceError};
 use crate::with_numbers;
 
-/// An embedding.
+/// An opened embedding.
 pub(super) struct EmbeddingReader {
     place: Place,
     matrix: StoredMatrix,
     width: u64,
 }
 
-/// What opening a member of obsm or varm gives.
+/// Result of opening a member of obsm or varm.
 pub(super) enum OpenedEmbedding {
     Embedding(Box<EmbeddingReader>),
     LeftOut(String),
 }
 
-/// Where versions before 1.15 of tiledbsoma kept the last column that is in use.
+/// Metadata key in which tiledbsoma versions before 1.15 store the last column in use.
 const LAST_COLUMN: &str = "soma_dim_1_domain_upper";
 
-/// An embedding is refused above this many columns: it is none, or its width is not known.
+/// Arrays with more columns than this are refused: either they are not embeddings or their width is
+/// unknown.
 const WIDEST: u64 = 1 << 20;
 
 impl EmbeddingReader {
@@ -71,7 +72,7 @@ impl EmbeddingReader {
         })))
     }
 
-    /// Whether there may be entries of rows that nobody has, which are passed over.
+    /// Whether there may be entries whose row is not in the frame, which are skipped.
     pub fn may_have_strays(&self) -> bool {
         self.matrix.may_have_strays()
     }
@@ -87,7 +88,7 @@ impl EmbeddingReader {
 
     /// See [`crate::source::CellSource::embedding`].
     pub fn read(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
-        // Not above the widest.
+        // At most `WIDEST`.
         let width = self.width as usize;
         let size = self.matrix.number_type().size();
         let length = usize::try_from(rows.end - rows.start)
@@ -107,7 +108,7 @@ impl EmbeddingReader {
             };
             let values: &[u8] = with_numbers!(&chunk.data, values => bytemuck::cast_slice(values));
             let out = numbers.as_bytes_mut();
-            // The last row, counted from one, that had an entry in each column.
+            // For each column, the last row with an entry, counted from one.
             let mut filled = vec![0u64; width];
             for (row, ends) in (chunk.rows.start - rows.start..).zip(chunk.indptr.windows(2)) {
                 for entry in ends[0]..ends[1] {
@@ -127,10 +128,11 @@ impl EmbeddingReader {
     }
 }
 
-/// The number of columns. The array says it from tiledbsoma 1.15 on, its metadata from 1.5 on; in
-/// older ones it ends with the last column that was written, so that zeros at the end of all rows
-/// are not seen. (tiledbsoma does not look at that metadata, and divides the number of cells by that
-/// of rows, which gives too few columns where cells are missing and it divides by chance.)
+/// Returns the number of columns. tiledbsoma stores it in the array since 1.15 and in its metadata
+/// since 1.5. Older arrays end at the last column that was written, so trailing columns of zeros
+/// are lost. (tiledbsoma itself ignores that metadata and divides the number of cells by the number
+/// of rows, which gives too few columns if cells are missing and the division happens to come out
+/// even.)
 fn width(array: &Array) -> u64 {
     let after = |last: i64| u64::try_from(last).map_or(0, |last| last.saturating_add(1));
     if let Some(current) = &array.schema.current_domain {
@@ -156,7 +158,7 @@ fn width(array: &Array) -> u64 {
     last.map_or(0, after)
 }
 
-/// The flag that leaves an object of a measurement out.
+/// Returns the flag that leaves out an object of a measurement.
 pub(super) fn skip(folder: &Folder) -> String {
     match folder.object().rsplit_once('/') {
         Some((parent, name)) => {

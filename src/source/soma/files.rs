@@ -1,4 +1,4 @@
-//! The folders of an experiment, through the one door to a file system or an object store.
+//! Folders of an experiment, accessed through one interface for file systems and object stores.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,26 +8,26 @@ use crate::source::SourceError;
 use crate::source::error::Place;
 use crate::store::{Files, LocalFiles};
 
-/// Whether a path names something that is not on this machine, and by which scheme.
+/// Returns the URI scheme if a path is not on this machine.
 pub(in crate::source) fn remote_scheme(path: &str) -> Option<&str> {
     let (scheme, _) = path.split_once("://")?;
     (scheme != "file").then_some(scheme)
 }
 
-/// A folder of an experiment: a group, an array, or a folder inside of one.
+/// A folder of an experiment: a group, an array, or a folder inside one.
 #[derive(Clone)]
 pub(super) struct Folder {
     files: Arc<dyn Files>,
     root: Arc<PathBuf>,
     path: String,
-    /// Its path from the experiment, for messages and users.
+    /// Path relative to the experiment, for messages and users.
     object: String,
-    /// Bytes that reading may hold in memory.
+    /// Memory that reading may use, in bytes.
     memory: u64,
 }
 
 impl Folder {
-    /// The folder of an experiment on this machine.
+    /// Opens the folder of an experiment on this machine.
     pub fn local(path: &Path, memory: u64) -> Result<Self, SourceError> {
         let place = Place::new(path, "/");
         let absolute = std::path::absolute(path).map_err(|error| place.io("open", error))?;
@@ -43,19 +43,22 @@ impl Folder {
         })
     }
 
+    /// Memory that reading may use, in bytes.
     pub fn memory(&self) -> u64 {
         self.memory
     }
 
+    /// Path relative to the experiment.
     pub fn object(&self) -> &str {
         &self.object
     }
 
+    /// Path of the experiment.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Builds errors that name this folder.
+    /// Returns the context for errors about this folder.
     pub fn place(&self) -> Place {
         let object = if self.object.is_empty() {
             "/"
@@ -78,12 +81,12 @@ impl Folder {
         }
     }
 
-    /// The folder `name` in this one.
+    /// Returns the folder `name` in this one.
     pub fn child(&self, name: &str) -> Self {
         self.named(format!("{}/{name}", self.path), name)
     }
 
-    /// The folder of a group's member `name`, whose URI the group stores.
+    /// Returns the folder of the group member `name`; `uri` is what the group stores for it.
     pub fn member(&self, name: &str, uri: &str, relative: bool) -> Result<Self, SourceError> {
         if relative {
             return Ok(self.named(format!("{}/{uri}", self.path), name));
@@ -106,14 +109,14 @@ impl Folder {
         format!("{}/{name}", self.path)
     }
 
-    /// The names in this folder, sorted; none where it does not exist.
+    /// Returns the names in this folder, sorted; empty if it does not exist.
     pub fn list(&self) -> Result<Vec<String>, SourceError> {
         self.files
             .list(&self.path)
             .map_err(|error| self.place().io("list", error))
     }
 
-    /// The place of a file of this folder.
+    /// Returns the context for errors about a file of this folder.
     pub fn place_of(&self, name: &str) -> Place {
         self.child(name).place()
     }
@@ -126,13 +129,14 @@ impl Folder {
         place.io("read", error)
     }
 
+    /// Returns the size of a file in bytes.
     pub fn size(&self, name: &str) -> Result<u64, SourceError> {
         self.files
             .size(&self.file(name))
             .map_err(|error| self.missing(name, error))
     }
 
-    /// Reads `length` bytes of a file from `at` on into a buffer, whose content is replaced.
+    /// Reads `length` bytes of a file from offset `at` into a buffer, replacing its content.
     pub fn read(
         &self,
         name: &str,
@@ -157,7 +161,7 @@ impl Folder {
             .map_err(|error| self.missing(name, error))
     }
 
-    /// The whole of a small file.
+    /// Reads a small file completely.
     pub fn read_all(&self, name: &str) -> Result<Vec<u8>, SourceError> {
         let size = self.size(name)?;
         let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! Data frames: obs, var, and those of uns.
+//! Data frames: obs, var, and those in uns.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,10 +18,10 @@ use super::rows::{JOINID, Rows};
 use crate::source::error::Place;
 use crate::source::{Column, ColumnKind, Note, Part, Selection, SourceError};
 
-/// The metadata in which tiledbsoma keeps the name that an index had, as JSON.
+/// Metadata key in which tiledbsoma stores the original name of the index, as JSON.
 const INDEX_NAME: &str = "soma_dataframe_original_index_name";
 
-/// A data frame.
+/// An opened data frame.
 pub(super) struct Frame {
     rows: Rows,
     index: Option<FrameColumn>,
@@ -30,11 +30,11 @@ pub(super) struct Frame {
     converted: Vec<Note>,
 }
 
-/// Where the names of rows may be, if the metadata does not say.
+/// Columns that may hold the row names if the metadata does not name one.
 pub(super) struct IndexNames(pub &'static [&'static str]);
 
 impl Frame {
-    /// Opens a frame and the headers of those of its columns that are wanted.
+    /// Opens a frame and the headers of those of its columns that are selected.
     pub fn open(
         folder: &Folder,
         names: &IndexNames,
@@ -46,8 +46,8 @@ impl Frame {
         })
     }
 
-    /// Opens a frame without the columns for which `excludes` gives a reason. `part` is what users
-    /// call the frame.
+    /// Opens a frame without the columns for which `excludes` returns a reason. `part` is what
+    /// users call the frame.
     pub fn with_columns(
         folder: &Folder,
         names: &IndexNames,
@@ -99,26 +99,32 @@ impl Frame {
         Ok(frame)
     }
 
+    /// Returns the context for errors about the frame.
     pub fn place(&self) -> Place {
         self.rows.array.place()
     }
 
+    /// Number of rows.
     pub fn len(&self) -> u64 {
         self.rows.joinids.len()
     }
 
+    /// Joinids of the rows.
     pub fn joinids(&self) -> &Joinids {
         &self.rows.joinids
     }
 
+    /// Columns that are left out, and why.
     pub fn left_out(&self) -> &[Note] {
         &self.left_out
     }
 
+    /// Columns that are converted, and how.
     pub fn converted(&self) -> &[Note] {
         &self.converted
     }
 
+    /// Returns the columns, without the index.
     pub fn columns(&self) -> Vec<Column> {
         let column = |column: &FrameColumn| Column {
             name: column.name().to_string(),
@@ -127,12 +133,12 @@ impl Frame {
         self.columns.iter().map(column).collect()
     }
 
-    /// The names of a range of rows.
+    /// Returns the names of a range of rows.
     pub fn ids(&self, rows: Range<u64>) -> Result<StringArray, SourceError> {
         let Some(index) = &self.index else {
             let mut ids = StringBuilder::new();
             for (first, count) in self.rows.joinids.runs(rows) {
-                // Runs end at the largest int64, if not before.
+                // Runs do not extend beyond the largest int64.
                 for step in 0..count as i64 {
                     ids.append_value((first + step).to_string());
                 }
@@ -152,7 +158,7 @@ impl Frame {
         }
         match index.kind() {
             ColumnKind::Text => Ok(names.as_string::<i32>().clone()),
-            // Numbers as Python writes them are Rust's, except floats, which name nothing.
+            // Rust formats numbers the way Python does, except floats, which never serve as names.
             _ => match cast(&names, &DataType::Utf8) {
                 Ok(texts) => Ok(texts.as_string::<i32>().clone()),
                 Err(error) => Err(self.place().damaged(error.to_string())),
@@ -160,7 +166,7 @@ impl Frame {
         }
     }
 
-    /// All columns of a range of rows.
+    /// Reads all columns of a range of rows.
     pub fn read(&self, rows: Range<u64>) -> Result<RecordBatch, SourceError> {
         let mut fields = Vec::with_capacity(self.columns.len());
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
@@ -183,12 +189,12 @@ impl Frame {
         self.index.iter().chain(&self.columns)
     }
 
-    /// The names of all columns, that of the index first, if it has one.
+    /// Returns the names of all columns, starting with the index if there is one.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.all().map(FrameColumn::name)
     }
 
-    /// All columns of a range of rows, in the order of [`Frame::names`].
+    /// Reads all columns of a range of rows, in the order of [`Frame::names`].
     pub fn read_with_index(&self, rows: Range<u64>) -> Result<Vec<ArrayRef>, SourceError> {
         let picked = self.rows.pick(rows.clone())?;
         self.all()
@@ -197,8 +203,8 @@ impl Frame {
     }
 }
 
-/// The column that has the names of rows; `None` where there is none. tiledbsoma writes its name
-/// into the metadata where the index had one, and otherwise calls it `obs_id` or `var_id`.
+/// Returns the column with the row names, or `None` if there is none. If the index had a name,
+/// tiledbsoma writes it to the metadata; otherwise it calls the column `obs_id` or `var_id`.
 fn index_name(rows: &Rows, names: &IndexNames) -> Result<Option<String>, SourceError> {
     let array = &rows.array;
     if let Some(value) = array.metadata.get(INDEX_NAME) {

@@ -23,16 +23,16 @@ pub(super) struct FrameColumn {
     attribute: Attribute,
     kind: ColumnKind,
     categories: Option<Arc<StringArray>>,
-    /// `None` in fragments that were written before there was the column.
+    /// `None` for fragments that were written before the column was added.
     files: Vec<Option<ColumnFile>>,
-    /// The way out of values that have no place in a table.
+    /// The flag that leaves the column out, for errors about values that no table can hold.
     skip: String,
 }
 
-/// What opening a column gives.
+/// Result of opening a column.
 pub(super) enum Opened {
     Column(Box<FrameColumn>),
-    /// It is of a kind that cannot be read; why.
+    /// The column has a type that cannot be read; the reason.
     LeftOut(String),
 }
 
@@ -114,7 +114,7 @@ impl FrameColumn {
         Ok(())
     }
 
-    /// Says how to leave the column out, where it is unsupported.
+    /// Adds to an `Unsupported` error how to leave the column out.
     fn with_skip(&self, error: SourceError) -> SourceError {
         match error {
             SourceError::Unsupported {
@@ -132,7 +132,7 @@ impl FrameColumn {
         }
     }
 
-    /// Whether any value was ever written as missing. Fragments count them.
+    /// Whether any value was ever written as missing. Fragments store the count.
     fn has_nulls(&self, rows: &Rows) -> Result<bool, SourceError> {
         if !self.attribute.nullable {
             return Ok(false);
@@ -156,16 +156,18 @@ impl FrameColumn {
         Ok(false)
     }
 
+    /// Name of the column.
     pub fn name(&self) -> &str {
         &self.attribute.name
     }
 
+    /// Type of the values.
     pub fn kind(&self) -> &ColumnKind {
         &self.kind
     }
 
-    /// Rows that were picked, in the Arrow type that keeps their meaning; `first` is the position of
-    /// the first of them, for messages.
+    /// Reads the picked rows into the Arrow type that preserves their meaning. `first` is the
+    /// position of the first one, for messages.
     pub fn read(&self, rows: &Rows, picked: &Picked, first: u64) -> Result<ArrayRef, SourceError> {
         let mut scratch = Scratch::new().map_err(|fault: Fault| fault.at(&self.place))?;
         let mut tiles = Vec::with_capacity(picked.tiles.len());
@@ -199,7 +201,7 @@ fn is_float(number_type: NumberType) -> bool {
     )
 }
 
-/// The decoded tiles of a column, and which of their cells are wanted.
+/// The decoded tiles of a column and which of their cells are wanted.
 struct Values<'a> {
     column: &'a FrameColumn,
     picked: &'a Picked,
@@ -207,7 +209,7 @@ struct Values<'a> {
 }
 
 impl Values<'_> {
-    /// The values one after another; `None` where missing.
+    /// Iterates over the values; `None` for missing ones.
     fn iter(&self) -> impl Iterator<Item = Option<&[u8]>> {
         let attribute = &self.column.attribute;
         let width = attribute.datatype.size();
@@ -238,7 +240,7 @@ impl Values<'_> {
         Ok(Arc::new(texts.finish()))
     }
 
-    /// The numbers, zeros where they are missing, and where they are.
+    /// Collects the numbers, with zeros in place of missing ones, and the mask of missing values.
     fn gather(
         &self,
         number_type: NumberType,
@@ -273,7 +275,7 @@ impl Values<'_> {
             let place = &self.column.place;
             return Err(place.damaged("it has missing values, where its headers count none"));
         }
-        // tiledbsoma writes a float's NaN as missing, and reads it as NaN.
+        // tiledbsoma writes NaN as missing, and reads it back as NaN.
         for row in (0..nulls.len()).filter(|&row| nulls.is_null(row)) {
             match &mut numbers {
                 Numbers::Float16(v) => v[row] = half::f16::NAN,
@@ -340,7 +342,7 @@ impl Values<'_> {
             None => vec![true; times.len()],
         };
         for (row, (time, valid)) in times.iter_mut().zip(&mut valid).enumerate() {
-            // The smallest number is pandas' "not a time".
+            // The smallest int64 is pandas' "not a time" (NaT).
             *valid &= *time != i64::MIN;
             if !*valid {
                 continue;

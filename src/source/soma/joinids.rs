@@ -1,36 +1,36 @@
-//! Which position each joinid has. A joinid names a row or column of every array of an experiment;
-//! where cells were deleted there are holes between them.
+//! Mapping between joinids and positions. A joinid identifies a row or column in every array of an
+//! experiment. Joinids have gaps where cells were deleted.
 
 use std::ops::Range;
 
-/// Joinids in ascending order, as runs without holes.
+/// Joinids in ascending order, stored as runs without gaps.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Joinids {
     runs: Vec<Run>,
     length: u64,
 }
 
-/// The first joinid of a run, and its position.
+/// First joinid of a run, and its position.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Run {
     id: i64,
     position: u64,
 }
 
-/// A joinid that is not larger than the one before.
+/// A joinid that is not larger than its predecessor.
 #[derive(Debug, PartialEq)]
 pub(super) struct OutOfOrder(pub i64);
 
 impl Joinids {
-    /// The joinids from 0 on.
+    /// Creates the joinids `0..length`.
     pub fn counted(length: u64) -> Self {
         let mut joinids = Joinids::default();
-        // Lengths of arrays are far below what int64 holds; of others there is none.
+        // Array lengths are far below `i64::MAX`, so this cannot fail.
         let _ = joinids.push(0, length.min(i64::MAX as u64));
         joinids
     }
 
-    /// Adds `count` joinids from `first` on, which must be larger than all before.
+    /// Appends `count` joinids starting at `first`, which must be larger than all existing ones.
     pub fn push(&mut self, first: i64, count: u64) -> Result<(), OutOfOrder> {
         if count == 0 {
             return Ok(());
@@ -58,23 +58,24 @@ impl Joinids {
         Some(run.id + (self.length - run.position) as i64 - 1)
     }
 
+    /// Number of joinids.
     pub fn len(&self) -> u64 {
         self.length
     }
 
-    /// Bytes in memory.
+    /// Memory used, in bytes.
     pub fn bytes(&self) -> u64 {
         (self.runs.len() * size_of::<Run>()) as u64
     }
 
-    /// The end of the positions of a run.
+    /// End of the positions of a run.
     fn end(&self, number: usize) -> u64 {
         self.runs
             .get(number + 1)
             .map_or(self.length, |next| next.position)
     }
 
-    /// The position of a joinid, if it is there.
+    /// Returns the position of a joinid, if it exists.
     pub fn position(&self, id: i64) -> Option<u64> {
         let number = match &self.runs[..] {
             // The usual case.
@@ -86,7 +87,7 @@ impl Joinids {
         (position < self.end(number)).then_some(position)
     }
 
-    /// How many joinids are smaller.
+    /// Number of joinids that are smaller than `id`.
     pub fn below(&self, id: i64) -> u64 {
         let after = self.runs.partition_point(|run| run.id < id);
         let Some(number) = after.checked_sub(1) else {
@@ -96,7 +97,7 @@ impl Joinids {
         (run.position + (id - run.id) as u64).min(self.end(number))
     }
 
-    /// The joinids of a range of positions, as runs: the first, and how many.
+    /// Returns the joinids of a range of positions as runs: the first joinid and the count.
     pub fn runs(&self, positions: Range<u64>) -> impl Iterator<Item = (i64, u64)> + '_ {
         let first = self
             .runs
@@ -109,7 +110,7 @@ impl Joinids {
         })
     }
 
-    /// The first and the last joinid of a range of positions that is not empty.
+    /// Returns the first and the last joinid of a non-empty range of positions.
     pub fn span(&self, positions: Range<u64>) -> Option<[i64; 2]> {
         let mut runs = self.runs(positions);
         let (first, count) = runs.next()?;

@@ -1,35 +1,36 @@
-//! Which measurement of an experiment is read, and which of its layers is the main matrix.
+//! Selects the measurement of an experiment to read, and which of its layers is X.
 
 use super::files::Folder;
 use super::object;
 use super::tiledb::group::Group;
 use crate::source::{OpenOptions, SourceError};
 
-/// The measurement that tiledbsoma writes unless told otherwise.
+/// Name that tiledbsoma gives a measurement by default.
 const USUAL: &str = "RNA";
 
-/// The measurement that holds the raw matrix of an AnnData.
+/// The measurement with the raw matrix of an AnnData.
 pub(super) const RAW: &str = "raw";
 
-/// The layer that is X, unless another is chosen.
+/// The layer that becomes X by default.
 const X: &str = "data";
 
-/// A measurement.
+/// An opened measurement.
 pub(super) struct Measurement {
+    /// The group of the measurement.
     pub group: Group,
-    /// The layers, if there is a group of them.
+    /// The group of its layers, if it has one.
     pub layers: Option<Group>,
 }
 
 impl Measurement {
-    /// Opens one that is in a folder.
+    /// Opens the measurement in a folder.
     pub fn open(folder: &Folder) -> Result<Self, SourceError> {
         let group = object::group(folder)?;
         let layers = group.member("X").map(object::group).transpose()?;
         Ok(Measurement { group, layers })
     }
 
-    /// The folder of the genes' data frame.
+    /// Returns the folder of the var data frame.
     pub fn var(&self) -> Result<&Folder, SourceError> {
         self.group.member("var").ok_or_else(|| {
             self.group
@@ -39,7 +40,7 @@ impl Measurement {
         })
     }
 
-    /// The layers, by name.
+    /// Iterates over the layers by name.
     pub fn layers(&self) -> impl Iterator<Item = (&String, &Folder)> {
         self.layers.iter().flat_map(|group| &group.members)
     }
@@ -49,7 +50,7 @@ impl Measurement {
         names.join(", ")
     }
 
-    /// The layer that is X: `data`, or the only one; `None` where there is none.
+    /// Returns the layer that becomes X: `data`, or the only one; `None` if there are no layers.
     pub fn own_layer(&self) -> Result<Option<(&String, &Folder)>, SourceError> {
         let mut layers = self.layers();
         if let Some(data) = self.layers().find(|(name, _)| *name == X) {
@@ -64,7 +65,7 @@ impl Measurement {
         }
     }
 
-    /// A layer that a user chose.
+    /// Returns the layer that the user chose.
     pub fn chosen_layer(&self, wanted: &str) -> Result<(&String, &Folder), SourceError> {
         self.layers()
             .find(|(name, _)| *name == wanted)
@@ -83,7 +84,7 @@ impl Measurement {
     }
 }
 
-/// The name of the measurement that is read: the one that a user chose, or `RNA`, or the only one.
+/// Returns the name of the measurement to read: the one the user chose, or `RNA`, or the only one.
 pub(super) fn choose(measurements: &Group, options: &OpenOptions) -> Result<String, SourceError> {
     let place = measurements.folder.place();
     let names = || {

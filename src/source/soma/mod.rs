@@ -1,15 +1,16 @@
-//! TileDB-SOMA experiments, read without TileDB.
+//! Reads TileDB-SOMA experiments without TileDB.
 //!
-//! Two rooms in one: [`tiledb`] knows the on-disk format of arrays and groups, and nothing of
-//! cells; what is beside it knows how tiledbsoma lays an experiment out in them.
+//! There are two levels: the module [`tiledb`] implements the on-disk format of arrays and groups
+//! and knows nothing about cells; the modules next to it implement how tiledbsoma represents an
+//! experiment.
 //!
 //! * The experiment is a group with the data frame `obs` and the group `ms` of measurements. A
-//!   measurement has `var`, and groups `X` (its layers), `obsm`, `varm`, `obsp`, `varp` and `uns`.
-//!   The raw matrix of an AnnData is the measurement `raw`.
-//! * A row or column of any array is named by its joinid, which is not its position: where cells
-//!   were deleted there are holes. [`joinids`] has the positions.
-//! * The rule is to refuse, never to guess: a version, filter, commit or flag that is not known is
-//!   an error that names it.
+//!   measurement has `var` and the groups `X` (its layers), `obsm`, `varm`, `obsp`, `varp` and
+//!   `uns`. The raw matrix of an AnnData is the measurement `raw`.
+//! * A row or column of any array is identified by its joinid, which is not its position: there are
+//!   gaps where cells were deleted. [`joinids`] maps joinids to positions.
+//! * The reader refuses rather than guesses: an unknown version, filter, commit or flag is an error
+//!   that names it.
 
 mod contents;
 mod embedding;
@@ -58,7 +59,7 @@ pub(super) struct SomaSource {
     selection: Selection,
 }
 
-/// A matrix, and where its genes are in var if their order is another.
+/// A matrix, with the positions of its genes in var if their order differs.
 struct OpenMatrix {
     place: Place,
     rows: u64,
@@ -66,18 +67,19 @@ struct OpenMatrix {
     genes: Option<Vec<u32>>,
 }
 
-/// What a folder is to TileDB-SOMA.
+/// What a folder is in terms of TileDB-SOMA.
 pub(super) enum Found {
+    /// A SOMA experiment.
     Experiment,
-    /// An object that is none, as it is called.
+    /// Another TileDB object, with what to call it.
     Other(String),
-    /// Nothing of TileDB.
+    /// Not a TileDB object.
     Nothing,
 }
 
-/// Looks into a folder.
+/// Determines what a folder is.
 pub(super) fn look(path: &Path) -> Result<Found, SourceError> {
-    /// More than any metadata that tells what an object is.
+    /// Larger than any metadata that identifies the type of an object.
     const MEMORY: u64 = 64 << 20;
     let folder = Folder::local(path, MEMORY)?;
     let storage = object::storage(&folder)?;
@@ -171,7 +173,8 @@ impl Matrix for OpenMatrix {
         self.stored.sample(visit)
     }
 
-    // Rows are sampled as they are read: whatever their order, the index finds those of a range.
+    // Rows are sampled by reading them; the index finds the rows of a range regardless of the order
+    // they are stored in.
 
     fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
         let chunks = self.stored.chunks(rows, budget)?;

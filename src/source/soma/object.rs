@@ -1,4 +1,4 @@
-//! SOMA objects: what their metadata says that groups and arrays are.
+//! SOMA objects: the types of groups and arrays according to their metadata.
 
 use super::files::Folder;
 use super::tiledb::group::{self, Group};
@@ -6,25 +6,25 @@ use super::tiledb::metadata::{self, Metadata};
 use super::tiledb::{Array, array};
 use crate::source::SourceError;
 
-/// The metadata that names the kind of an object.
+/// Metadata key for the type of an object.
 const KIND: &str = "soma_object_type";
 
-/// What an object is.
+/// Type of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Experiment,
-    /// A measurement, or a collection of anything.
+    /// A measurement, or any other collection.
     Collection,
     DataFrame,
     SparseArray,
     DenseArray,
-    /// Anything else: a scene, images, what a later version may bring.
+    /// Anything else: a scene, images, or something a later version introduces.
     Other,
-    /// No group and no array.
+    /// Neither a group nor an array.
     Missing,
 }
 
-/// Whether a folder is a group or an array of TileDB.
+/// Whether a folder is a TileDB group or array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Storage {
     Group,
@@ -32,7 +32,7 @@ pub(super) enum Storage {
     None,
 }
 
-/// What lies in a folder.
+/// Returns what a folder contains.
 pub(super) fn storage(folder: &Folder) -> Result<Storage, SourceError> {
     let names = folder.list()?;
     let has = |mark: &str| names.iter().any(|name| name == mark);
@@ -45,12 +45,12 @@ pub(super) fn storage(folder: &Folder) -> Result<Storage, SourceError> {
     })
 }
 
-/// What an object's metadata says that it is, as it says it.
+/// Returns the type that the metadata of an object declares.
 pub(super) fn declared(metadata: &Metadata) -> Option<&str> {
     metadata.get(KIND)?.text()
 }
 
-/// What an object is.
+/// Returns the type of an object.
 pub(super) fn kind(folder: &Folder) -> Result<Kind, SourceError> {
     if storage(folder)? == Storage::None {
         return Ok(Kind::Missing);
@@ -65,7 +65,7 @@ pub(super) fn kind(folder: &Folder) -> Result<Kind, SourceError> {
     })
 }
 
-/// Opens a group that must be there.
+/// Opens a group that must exist.
 pub(super) fn group(folder: &Folder) -> Result<Group, SourceError> {
     match storage(folder)? {
         Storage::Group => Group::open(folder),
@@ -76,7 +76,7 @@ pub(super) fn group(folder: &Folder) -> Result<Group, SourceError> {
     }
 }
 
-/// Opens an array that must be there.
+/// Opens an array that must exist.
 pub(super) fn array(folder: &Folder) -> Result<Array, SourceError> {
     match storage(folder)? {
         Storage::Array => Array::open(folder),
@@ -87,7 +87,7 @@ pub(super) fn array(folder: &Folder) -> Result<Array, SourceError> {
     }
 }
 
-/// The error for a member that is not where its group says.
+/// Error for a member that does not exist although its group names it.
 pub(super) fn missing(folder: &Folder) -> SourceError {
     folder.place().damaged(
         "it is missing: its group names it, but there is nothing in its place \
@@ -95,7 +95,7 @@ pub(super) fn missing(folder: &Folder) -> SourceError {
     )
 }
 
-/// Metadata that a user gave, rather than tiledbsoma.
+/// Returns the metadata that comes from users rather than from tiledbsoma.
 pub(super) fn user_metadata(metadata: &Metadata) -> impl Iterator<Item = &String> {
     metadata.keys().filter(|name| {
         !name.starts_with("soma_") && *name != "dataset_type" && *name != "tiledbsoma_version"

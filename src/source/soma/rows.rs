@@ -1,4 +1,4 @@
-//! The rows of a data frame: where each joinid's newest cell lies.
+//! Rows of a data frame: locates the most recently written cell of each joinid.
 
 use std::ops::Range;
 
@@ -7,16 +7,18 @@ use super::tiledb::fault::{Fault, REWRITE};
 use super::tiledb::{Array, ColumnFile, Fragment, Lives, Scratch, whole_numbers};
 use crate::source::SourceError;
 
-/// The dimension, or column, that has the joinids.
+/// Name of the dimension, or column, with the joinids.
 pub(super) const JOINID: &str = "soma_joinid";
 
-/// Tiles that are looked at together while the joinids of a frame are collected.
+/// Number of tiles read together when the joinids of a frame are collected.
 const TILES: usize = 8;
 
-/// The rows of an array with one dimension, the joinid.
+/// Rows of an array whose only dimension is the joinid.
 pub(super) struct Rows {
+    /// The array.
     pub array: Array,
     fragments: Vec<FragmentRows>,
+    /// The joinids of the rows.
     pub joinids: Joinids,
 }
 
@@ -25,26 +27,28 @@ struct FragmentRows {
     lives: Lives,
 }
 
-/// Where a row lies.
+/// Location of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cell {
     id: i64,
     time: u64,
     fragment: u32,
-    /// A position in [`Picked::tiles`].
+    /// Index into [`Picked::tiles`].
     pub tile: u32,
+    /// Index of the cell within its tile.
     pub cell: u32,
 }
 
-/// Rows, in order, and the tiles in which they lie.
+/// Selected rows in order, and the tiles that contain them.
 pub(super) struct Picked {
+    /// The location of each row.
     pub cells: Vec<Cell>,
-    /// The fragment and the tile in it.
+    /// Index of the fragment, and of the tile within it.
     pub tiles: Vec<(usize, usize)>,
 }
 
 impl Rows {
-    /// Opens the rows of an array and collects their joinids, from the headers where they tell.
+    /// Opens the rows of an array and collects their joinids, from the headers alone if possible.
     pub fn open(array: Array) -> Result<Self, SourceError> {
         let place = array.place();
         let schema = &array.schema;
@@ -92,7 +96,8 @@ impl Rows {
         Ok(rows)
     }
 
-    /// First and last joinid of each tile, with the tile, in order.
+    /// Returns the first and last joinid of each tile together with the fragment and the tile, in
+    /// order.
     fn spans(&self) -> Result<Vec<([i64; 2], usize, usize)>, SourceError> {
         let mut spans = Vec::new();
         for (number, fragment) in self.array.fragments.iter().enumerate() {
@@ -103,7 +108,8 @@ impl Rows {
         Ok(spans)
     }
 
-    /// The joinids, where each tile spans as many as it has cells and no two tiles meet.
+    /// Returns the joinids if every tile spans exactly as many as it has cells and no two tiles
+    /// overlap.
     fn told_by_headers(&self) -> Result<Option<Joinids>, SourceError> {
         let simple = self
             .fragments
@@ -137,7 +143,7 @@ impl Rows {
         while let Some(start) = starts.next() {
             let next = loop {
                 match starts.peek() {
-                    // Tiles that begin together are looked at together.
+                    // Tiles with the same start are read together.
                     Some(&next) if next == start => starts.next(),
                     other => break other.copied(),
                 };
@@ -155,7 +161,7 @@ impl Rows {
         Ok(joinids)
     }
 
-    /// The rows whose joinids are in a range, first and last included.
+    /// Returns the rows whose joinids are in a range (inclusive).
     fn within(&self, ids: [i64; 2]) -> Result<Picked, SourceError> {
         let mut picked = Picked {
             cells: Vec::new(),
@@ -164,7 +170,7 @@ impl Rows {
         let at = |fault: Fault| fault.at(&self.array.place());
         let mut scratch = Scratch::new().map_err(at)?;
         let (mut buffer, mut bytes) = (Vec::new(), Vec::new());
-        // Cells that were deleted, though no newer write gave them again.
+        // Cells that were deleted without being written again.
         let mut dead: Vec<Cell> = Vec::new();
         for (number, (fragment, rows)) in
             self.array.fragments.iter().zip(&self.fragments).enumerate()
@@ -217,7 +223,7 @@ impl Rows {
         Ok(picked)
     }
 
-    /// The rows of a range of positions.
+    /// Returns the rows of a range of positions.
     pub fn pick(&self, rows: Range<u64>) -> Result<Picked, SourceError> {
         let Some(span) = self.joinids.span(rows.clone()) else {
             return Ok(Picked {
@@ -239,14 +245,14 @@ impl Rows {
         Ok(picked)
     }
 
-    /// Cells of a tile.
+    /// Number of cells of a tile.
     pub fn cells(&self, (fragment, tile): (usize, usize)) -> u64 {
         self.array.fragments[fragment].cells(tile)
     }
 }
 
-/// Of several cells of one joinid keeps the newest, unless duplicates are allowed; then drops the
-/// dead. All cells are sorted.
+/// Keeps the newest of several cells with the same joinid, unless duplicates are allowed, then
+/// drops deleted cells. All cells must be sorted.
 fn keep_living(cells: &mut Vec<Cell>, dead: &[Cell], duplicates: bool) {
     let mut newest: Vec<Cell> = Vec::with_capacity(cells.len());
     for &cell in cells.iter() {

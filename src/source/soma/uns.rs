@@ -1,5 +1,5 @@
-//! `uns`: nested collections. Scalars are their metadata; arrays and data frames are members, and
-//! lists of text are data frames with a hint.
+//! `uns`: nested collections. Scalars are stored in their metadata, arrays and data frames are
+//! members, and lists of text are data frames with a hint.
 
 use serde_json::{Map, Value};
 
@@ -14,15 +14,15 @@ use crate::source::json::{column_values, number_values, tree};
 use crate::source::json_room::JsonRoom;
 use crate::source::{Note, Part, Selection, SourceError, Uns};
 
-/// Collections deeper than this hold themselves.
+/// Collections nested deeper than this are assumed to contain themselves.
 const DEEPEST: usize = 64;
 
-/// The metadata that says which list of text a data frame is, and what it may say.
+/// Metadata key that marks a data frame as a list of text, and its possible values.
 const HINT: &str = "soma_uns_outgest_hint";
 const LIST: &str = "array_1d";
 const TABLE: &str = "array_2d";
 
-/// The columns of such data frames.
+/// Column names of such data frames.
 const LIST_COLUMN: &str = "values";
 const TABLE_COLUMNS: &str = "values_";
 
@@ -40,7 +40,7 @@ pub(super) struct UnsReader<'a> {
 type Read = Result<Value, String>;
 
 impl<'a> UnsReader<'a> {
-    /// Reads all members that are wanted.
+    /// Reads all members that are selected.
     pub fn read(group: &Group, selection: &'a Selection) -> Result<Uns, SourceError> {
         let mut reader = UnsReader {
             selection,
@@ -157,7 +157,7 @@ impl<'a> UnsReader<'a> {
         let numbers = array.read(0..shape[0], 0..shape[1])?;
         let (values, not_finite) = number_values(&numbers);
         self.note_not_finite(folder.object(), not_finite);
-        // Checked to be far below what memory holds.
+        // Checked above to be well within memory limits.
         let sides = shape.map(|side| side as usize);
         Ok(Ok(tree(values, &sides[2 - array.dimensions()..])))
     }
@@ -180,7 +180,7 @@ impl<'a> UnsReader<'a> {
             let columns = match blocks.read(|rows| frame.read_with_index(rows)) {
                 Ok(Some((_, columns))) => columns,
                 Ok(None) => break,
-                // Nothing of uns is worth a failure.
+                // A problem with uns is never a reason to fail.
                 Err(too_large @ SourceError::TooLarge { .. }) => {
                     return Ok(Err(too_large.to_string()));
                 }
@@ -227,7 +227,7 @@ impl<'a> UnsReader<'a> {
     }
 }
 
-/// Columns `values_0`, `values_1`, … as a list of rows.
+/// Converts the columns `values_0`, `values_1`, … to a list of rows.
 fn table(lists: Vec<(String, Vec<Value>)>) -> Read {
     let mut columns: Vec<Option<Vec<Value>>> = vec![None; lists.len()];
     for (name, values) in lists {

@@ -1,4 +1,4 @@
-//! What an experiment holds, and what of it is read: as the h5ad reader treats an AnnData.
+//! Determines what an experiment contains and what to read, by the same rules as the h5ad reader.
 
 mod raw;
 
@@ -21,20 +21,20 @@ use crate::source::{
     OpenOptions, Part, SourceError,
 };
 
-/// Where the names of cells are.
+/// Columns that may hold the cell names.
 const OBS_INDEX: IndexNames = IndexNames(&["obs_id"]);
 
-/// Where the names of genes are; the CELLxGENE Census has them in `feature_id`.
+/// Columns that may hold the gene names; CELLxGENE Census has them in `feature_id`.
 const VAR_INDEX: IndexNames = IndexNames(&["var_id", "feature_id"]);
 
-/// What becomes of entries that a delete left behind.
+/// Note on entries that a delete left behind.
 const STRAYS: &str = "entries whose joinid obs or var does not have are left out, if there are any";
 
-/// Collects what an experiment holds.
+/// Collects the contents of an experiment.
 pub(super) struct Contents<'a> {
     experiment: Place,
     options: &'a OpenOptions,
-    /// The main matrix that is meant.
+    /// The matrix that becomes X.
     matrix: MainMatrix,
     measurement: Measurement,
     raw: Option<Measurement>,
@@ -47,15 +47,15 @@ pub(super) struct Contents<'a> {
     warnings: Vec<String>,
 }
 
-/// Which genes a measurement is read with.
+/// The genes a measurement is read with.
 struct Genes {
     var: Frame,
-    /// Whether they are those of X.
+    /// Whether they are the genes of X.
     own: bool,
 }
 
 impl<'a> Contents<'a> {
-    /// Opens everything that is wanted.
+    /// Opens everything that is selected.
     pub fn read(experiment: Group, options: &'a OpenOptions) -> Result<SomaSource, SourceError> {
         let place = experiment.folder.place();
         let member = |name: &str| {
@@ -72,7 +72,7 @@ impl<'a> Contents<'a> {
             _ => None,
         };
         let matrix = match &options.matrix {
-            // Without a raw matrix, the layer of that name is meant: the CELLxGENE Census has one.
+            // Without a raw matrix, `raw` means the layer of that name, which CELLxGENE Census has.
             MainMatrix::Raw
                 if raw.is_none() && measurement.layers().any(|(name, _)| name == RAW) =>
             {
@@ -149,7 +149,7 @@ impl<'a> Contents<'a> {
         })
     }
 
-    /// Refuses a frame without rows beside matrices that were written: its data is missing, and all
+    /// Refuses a frame without rows if matrices were written: the frame's data is missing and all
     /// entries would be left out.
     fn check_not_lost(&self, frame: &Frame) -> Result<(), SourceError> {
         let mut written = self
@@ -166,7 +166,7 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// The genes of the main matrix.
+    /// Returns the genes of the matrix that becomes X.
     fn genes(&mut self, chosen: &str) -> Result<Genes, SourceError> {
         let selection = &self.options.selection;
         let open = |folder: &Folder| Frame::open(folder, &VAR_INDEX, Part::Var, selection);
@@ -212,7 +212,7 @@ impl<'a> Contents<'a> {
         let layer = match &self.matrix {
             MainMatrix::Own => self.measurement.own_layer()?,
             MainMatrix::Layer(name) => Some(self.measurement.chosen_layer(name)?),
-            // The measurement raw was chosen itself.
+            // The measurement `raw` was chosen explicitly.
             MainMatrix::Raw if chosen == RAW => self.measurement.own_layer()?,
             MainMatrix::Raw => match &self.raw {
                 Some(raw) => raw.own_layer()?,
@@ -242,7 +242,7 @@ impl<'a> Contents<'a> {
         Ok(self.add(MatrixName::X, &object, stored))
     }
 
-    /// The members of a group of the measurement that are wanted; the others are noted.
+    /// Returns the selected members of a group of the measurement, and adds notes for the others.
     fn wanted(&mut self, part: &str, of: Part) -> Result<Vec<(String, Folder)>, SourceError> {
         let Some(folder) = self.measurement.group.member(part) else {
             return Ok(Vec::new());
@@ -257,7 +257,7 @@ impl<'a> Contents<'a> {
         Ok(wanted)
     }
 
-    /// Likewise, or, where they belong to other genes, none.
+    /// Likewise, but returns none if they belong to other genes.
     fn fitting(
         &mut self,
         part: &str,
@@ -288,7 +288,7 @@ impl<'a> Contents<'a> {
                 layers.push(self.add(MatrixName::Layer(name), folder.object(), stored));
             }
         }
-        // What is the main matrix is no layer that is left out.
+        // The matrix that becomes X must not be listed as a layer that is left out.
         self.left_out.retain(|note| note.object != main.object);
         self.raw_layer(main, var, &mut layers)?;
         Ok(layers)
@@ -345,7 +345,7 @@ impl<'a> Contents<'a> {
         Ok(pairs)
     }
 
-    /// Names what is no part of an AnnData, and other measurements.
+    /// Adds notes for everything that is not part of an AnnData, and for other measurements.
     fn leave_out_rest(&mut self, experiment: &Group, measurements: &Group, chosen: &str) {
         const PARTS: [&str; 7] = ["X", "obsm", "varm", "obsp", "varp", "uns", "var"];
         for (name, folder) in &experiment.members {

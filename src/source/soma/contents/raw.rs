@@ -10,7 +10,7 @@ use crate::source::raw;
 use crate::source::{MainMatrix, MatrixDescription, MatrixName, Note, Part, RawUse, SourceError};
 
 impl Contents<'_> {
-    /// The raw matrix, where it is not the main one.
+    /// Handles the raw matrix if it does not become X.
     pub fn raw_layer(
         &mut self,
         main: &MatrixDescription,
@@ -77,7 +77,7 @@ impl Contents<'_> {
         Ok(())
     }
 
-    /// Warns where X was normalised and the raw matrix was not, which is what most users want.
+    /// Warns if X is normalised and the raw matrix is not, since most users want the counts.
     pub fn warn_of_raw_counts(&mut self, main: &MatrixDescription) -> Result<(), SourceError> {
         if self.matrix != MainMatrix::Own || main.entries == Some(0) {
             return Ok(());
@@ -91,7 +91,7 @@ impl Contents<'_> {
             rows: self.cells.clone(),
             columns: Columns::Joined(Arc::new(frame.joinids().clone())),
         };
-        // A raw matrix that cannot be read is not asked for here.
+        // A raw matrix that cannot be read was not asked for, so this is not an error.
         let Ok(stored) = StoredMatrix::open(folder, axes) else {
             return Ok(());
         };

@@ -1,4 +1,4 @@
-//! Dense arrays as matrices, of which the rows of what is not zero are read.
+//! Dense arrays as matrices: their non-zero values are read as rows.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::source::{
 };
 use crate::with_numbers;
 
-/// A sample is this many single rows, spread over the matrix.
+/// A sample consists of this many single rows spread over the matrix.
 const SAMPLE_ROWS: u64 = 16;
 
 /// A dense array as a matrix.
@@ -26,7 +26,7 @@ pub(in crate::source::soma) struct DenseMatrix {
 }
 
 impl DenseMatrix {
-    /// Opens an array that has room for all rows and columns.
+    /// Opens an array that is large enough for all rows and columns.
     pub fn open(array: Array, axes: Axes) -> Result<Self, SourceError> {
         let place = array.place();
         number_attribute(&array.schema, &place)?;
@@ -58,7 +58,7 @@ impl DenseMatrix {
         self.array.is_written()
     }
 
-    /// Shows rows from the whole length of the matrix.
+    /// Passes rows spread over the whole matrix to `visit`.
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         let rows = self.axes.rows.len();
         let count = rows.min(SAMPLE_ROWS);
@@ -70,7 +70,7 @@ impl DenseMatrix {
         Ok(())
     }
 
-    /// All values of a range of rows.
+    /// Returns all values of a range of rows.
     pub fn dense_rows(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
         let columns = self.axes.columns.joinids().len();
         let length = (rows.end - rows.start).saturating_mul(columns);
@@ -105,7 +105,7 @@ impl DenseMatrix {
     pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
         let columns = self.axes.columns.joinids().len();
         let size = self.number_type().size() as u64;
-        // As read, laid out, and as sparse rows, should no value be zero.
+        // As read, as assembled, and as CSR if no value is zero.
         let row = columns.saturating_mul(3 * size + 4 + EXPANDED_BYTES).max(1);
         let step = (budget.bytes / row).clamp(1, budget.cells.max(1));
         let mut start = rows.start;
@@ -113,7 +113,7 @@ impl DenseMatrix {
             if start >= rows.end {
                 return None;
             }
-            // Slabs end where tiles do, if they are as high.
+            // A slab lower than a tile does not extend beyond the end of the tile.
             let together = self.array.extents[0].max(1) as u64;
             let aligned = (start / together + 1) * together;
             let end = start.saturating_add(step);
@@ -171,7 +171,7 @@ struct Sparse {
 }
 
 impl Sparse {
-    /// Keeps what is not zero; NaN is kept.
+    /// Keeps the non-zero values, including NaN.
     fn compress<T: Pod + PartialEq>(&mut self, dense: &[T], width: usize) -> Vec<T> {
         let zero = T::zeroed();
         let mut values = Vec::with_capacity(dense.iter().filter(|&&value| value != zero).count());

@@ -1,5 +1,5 @@
-//! Dense arrays: all cells of the space tiles that a write touches, tile by tile. Newer writes lie
-//! over older ones, and what was never written has the fill value.
+//! Dense arrays: a write stores all cells of the space tiles it touches, tile by tile. Newer writes
+//! override older ones, and cells that were never written have the fill value.
 
 use std::ops::Range;
 
@@ -8,22 +8,22 @@ use crate::source::soma::tiledb::fault::{Fault, REWRITE};
 use crate::source::soma::tiledb::{Array, ColumnFile, DenseTiles, Fragment, Scratch};
 use crate::source::{NumberType, Numbers, SourceError};
 
-/// A dense array of one or two dimensions; one of one dimension is a single row.
+/// A dense array of one or two dimensions; a one-dimensional array is treated as a single row.
 pub(in crate::source::soma) struct DenseArray {
     array: Array,
     number_type: NumberType,
     fill: Vec<u8>,
-    /// First and last coordinate of each dimension, and cells of a tile.
+    /// First and last coordinate of each dimension, then the extent of a tile.
     domain: [[i64; 2]; 2],
     pub(super) extents: [i64; 2],
     fragments: Vec<Written>,
 }
 
-/// A write: the coordinates it spans, in tiles and in cells.
+/// A write: the coordinates it covers, in tiles and in cells.
 struct Written {
     tiles: DenseTiles,
     cells: [[i64; 2]; 2],
-    /// First tile, and how many, in each dimension.
+    /// First tile and number of tiles in each dimension.
     grid: [[i64; 2]; 2],
 }
 
@@ -51,7 +51,7 @@ impl DenseArray {
         };
         let mut domain = [[0, 0]; 2];
         let mut extents = [1; 2];
-        // The last dimension of the array is that within a row.
+        // The last dimension of the array is the one within a row.
         let count = schema.dimensions.len();
         if !(1..=2).contains(&count) {
             return Err(place.unsupported(format!("an array of {count} dimensions"), REWRITE));
@@ -109,7 +109,8 @@ impl DenseArray {
         self.array.schema.dimensions.len()
     }
 
-    /// Rows and columns: those that are in use, where the array says so, and otherwise its domain.
+    /// Number of rows and columns: the current domain if the array stores one, otherwise its full
+    /// domain.
     pub fn shape(&self) -> [u64; 2] {
         let current = self.array.schema.current_domain.as_deref();
         let mut domain = self.domain;
@@ -121,7 +122,7 @@ impl DenseArray {
         domain.map(|range| u64::try_from(range[1]).map_or(0, |last| last.saturating_add(1)))
     }
 
-    /// The cells of a range of rows and columns, row after row.
+    /// Returns the cells of a range of rows and columns in row-major order.
     pub fn read(&self, rows: Range<u64>, columns: Range<u64>) -> Result<Numbers, SourceError> {
         let place = self.place();
         let size = self.number_type.size();
@@ -143,7 +144,7 @@ impl DenseArray {
             return Ok(numbers);
         }
         let mut scratch = Scratch::new().map_err(|fault| fault.at(&place))?;
-        // Not beyond what coordinates can be: rows were checked against the shape.
+        // Cannot exceed the range of coordinates: rows were checked against the shape.
         let window = [&rows, &columns].map(|range| [range.start as i64, range.end as i64 - 1]);
         for written in &self.fragments {
             self.lay(written, window, out, &mut scratch)?;
@@ -151,7 +152,7 @@ impl DenseArray {
         Ok(numbers)
     }
 
-    /// Lays the cells of a write over a window of the array.
+    /// Copies the cells of a write into a window of the array.
     fn lay(
         &self,
         written: &Written,
@@ -180,7 +181,7 @@ impl DenseArray {
                     ]
                 };
                 let (r, c) = (span(0, rows, tile_rows), span(1, columns, tile_columns));
-                // Whole rows of the tile, of which the wanted columns are taken.
+                // Reads whole rows of the tile and takes the wanted columns from them.
                 let in_tile = [r[0] - origin[0], r[1] - origin[0] + 1];
                 let wanted = in_tile.map(|row| row as u64 * tile_columns as u64);
                 let bytes =
@@ -201,14 +202,14 @@ impl DenseArray {
     }
 }
 
-/// What two ranges share.
+/// Returns the intersection of two ranges.
 fn meeting(a: [i64; 2], b: [i64; 2]) -> Option<[i64; 2]> {
     let shared = [a[0].max(b[0]), a[1].min(b[1])];
     (shared[0] <= shared[1]).then_some(shared)
 }
 
 impl Written {
-    /// `None` for a write of nothing.
+    /// Returns `None` for an empty write.
     fn open(
         fragment: &Fragment,
         attribute: &str,

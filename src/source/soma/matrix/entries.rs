@@ -1,4 +1,4 @@
-//! Entries of tiles, and their way into rows.
+//! Entries of tiles, and how they are sorted into rows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,38 +10,42 @@ use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
 use crate::source::{CsrChunk, NumberType, Numbers};
 use crate::with_numbers;
 
-/// The entries of a tile by position.
+/// The entries of a tile, by position.
 pub(super) struct Entries {
-    /// The rows, each with the entries that follow each other in it.
+    /// The rows, as runs of consecutive entries.
     pub rows: Vec<Run>,
+    /// Column of each entry.
     pub columns: Vec<u32>,
+    /// Value of each entry.
     pub values: Numbers,
-    /// When each was written, if that differs within its fragment.
+    /// Time at which each entry was written, if it varies within the fragment.
     pub times: Option<Vec<u64>>,
-    /// Which of them are deleted.
+    /// Whether each entry is deleted.
     pub dead: Option<Vec<bool>>,
-    /// When its fragment was written.
+    /// Time at which the fragment was written.
     pub time: u64,
-    /// What was passed over.
+    /// Entries that were skipped.
     pub strays: Strays,
 }
 
-/// Entries of one row that follow each other: tiles are sorted by row within a space tile, so there
-/// are many.
+/// Consecutive entries of one row. Tiles are sorted by row within a space tile, so runs are usually
+/// long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
+    /// Position of the row.
     pub row: u32,
+    /// Number of entries.
     pub entries: u32,
 }
 
 impl Run {
-    /// The row of what is no entry.
+    /// Row number of cells that are not entries.
     pub const NO_ROW: u32 = u32::MAX;
 
-    /// Adds an entry to the last run, or begins another.
+    /// Adds an entry to the last run or starts a new one.
     pub fn push(runs: &mut Vec<Run>, row: u32) {
         match runs.last_mut() {
-            // A tile has fewer entries than 32 bits count: they were decoded.
+            // A tile that was decoded has fewer than 2^32 entries.
             Some(last) if last.row == row => last.entries += 1,
             _ => runs.push(Run { row, entries: 1 }),
         }
@@ -52,7 +56,7 @@ impl Run {
         let (blocks, rest) = rows.as_chunks::<32>();
         for block in blocks {
             match runs.last_mut() {
-                // Looked at together, without a branch for each.
+                // Compares a whole block at once, without a branch per entry.
                 Some(last) if block.iter().fold(0, |any, row| any | (row ^ last.row)) == 0 => {
                     last.entries += block.len() as u32;
                 }
@@ -64,7 +68,7 @@ impl Run {
 }
 
 impl Entries {
-    /// Each run with the positions of its entries.
+    /// Iterates over the runs: the row, and the positions of its entries.
     pub fn runs(&self) -> impl Iterator<Item = (u32, Range<usize>)> + '_ {
         self.rows.iter().scan(0, |end, run| {
             let start = *end;
@@ -74,13 +78,13 @@ impl Entries {
     }
 }
 
-/// The entries of a range of rows as compressed sparse rows, in the order of the tiles.
+/// Returns the entries of a range of rows as CSR, in the order of the tiles.
 pub(super) fn sort(
     rows: &Range<u64>,
     tiles: &[Arc<Entries>],
     number_type: NumberType,
 ) -> Checked<CsrChunk> {
-    // Rows are counted in 32 bits.
+    // Row numbers are 32-bit.
     let (start, height) = (rows.start as u32, (rows.end - rows.start) as u32);
     let mut indptr: Vec<usize> = reserved(height as usize + 1)?;
     indptr.resize(height as usize + 1, 0);
@@ -127,7 +131,7 @@ pub(super) fn sort(
     })
 }
 
-/// Puts the entries of a tile where their rows have room.
+/// Writes the entries of a tile to the positions reserved for their rows.
 struct Scatter<'a> {
     tile: &'a Entries,
     start: u32,
@@ -137,7 +141,7 @@ struct Scatter<'a> {
 }
 
 impl Scatter<'_> {
-    /// `T` is any type of the size of the values.
+    /// `T` is any type of the same size as the values.
     fn run<T: Pod>(&mut self, from: &[u8], to: &mut [u8]) {
         let from: &[T] = bytemuck::cast_slice(from);
         let to: &mut [T] = bytemuck::cast_slice_mut(to);

@@ -1,4 +1,4 @@
-//! Arrays of two dimensions, read as rows: X and its layers, obsm, varm, obsp and varp.
+//! Two-dimensional arrays read row by row: X and its layers, obsm, varm, obsp and varp.
 
 mod dense;
 mod dense_array;
@@ -27,19 +27,22 @@ use dense::DenseMatrix;
 pub(super) use dense_array::DenseArray;
 use sparse::SparseMatrix;
 
-/// What joinids the rows and the columns of a matrix have.
+/// Joinids of the rows and columns of a matrix.
 #[derive(Clone)]
 pub(super) struct Axes {
+    /// The rows.
     pub rows: Arc<Joinids>,
+    /// The columns.
     pub columns: Columns,
 }
 
-/// The columns of a matrix.
+/// Columns of a matrix.
 #[derive(Clone)]
 pub(super) enum Columns {
-    /// Those of a frame. Entries of others, which a deleted row leaves behind, are passed over.
+    /// The rows of a frame. Entries of other joinids, which deleting a row leaves behind, are
+    /// skipped.
     Joined(Arc<Joinids>),
-    /// A list's numbers: an entry of another is damage.
+    /// The columns of an embedding; an entry of any other column means damage.
     Counted(Arc<Joinids>),
 }
 
@@ -71,7 +74,7 @@ impl StoredMatrix {
         }
     }
 
-    /// A matrix of an open array.
+    /// Creates a matrix from an open array.
     pub fn of(array: Array, axes: Axes) -> Result<Self, SourceError> {
         if array.schema.dense {
             DenseMatrix::open(array, axes).map(StoredMatrix::Dense)
@@ -105,7 +108,7 @@ impl StoredMatrix {
         }
     }
 
-    /// Whether there may be entries of rows that nobody has, which are passed over.
+    /// Whether there may be entries whose joinid is not in a frame, which are skipped.
     pub fn may_have_strays(&self) -> bool {
         match self {
             StoredMatrix::Sparse(matrix) => !matrix.is_settled(),
@@ -113,7 +116,7 @@ impl StoredMatrix {
         }
     }
 
-    /// Stored entries, where the headers tell.
+    /// Number of stored entries, if the headers determine it.
     pub fn entries(&self) -> Option<u64> {
         match self {
             StoredMatrix::Sparse(matrix) => matrix.entries(),
@@ -131,7 +134,7 @@ impl StoredMatrix {
         }
     }
 
-    /// The matrix as a description lists it.
+    /// Returns the entry of the matrix in a description.
     pub fn described(&self, name: MatrixName, object: &str) -> MatrixDescription {
         MatrixDescription {
             name,
@@ -169,7 +172,7 @@ impl StoredMatrix {
     }
 }
 
-/// The attribute of an array of numbers with two dimensions, and its type.
+/// Returns the index of the attribute of a two-dimensional array of numbers, and its type.
 fn number_attribute(schema: &Schema, place: &Place) -> Result<(usize, NumberType), SourceError> {
     let two = schema.dimensions.len() == 2;
     if !two
@@ -201,5 +204,5 @@ fn number_attribute(schema: &Schema, place: &Place) -> Result<(usize, NumberType
     }
 }
 
-/// The attribute of all arrays of SOMA.
+/// Name of the attribute in all SOMA arrays.
 const DATA: &str = "soma_data";

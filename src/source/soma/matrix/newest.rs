@@ -1,4 +1,4 @@
-//! Cells that several writes gave: the newest counts, and if that was deleted there is none.
+//! Cells that several writes contain: the newest counts, and if it was deleted there is no cell.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
 use crate::source::{CsrChunk, NumberType, Numbers};
 use crate::with_numbers;
 
-/// An entry, by what decides about it. Writes of the same millisecond count in the order of their
-/// names, which libtiledb gives them for that.
+/// An entry with the keys that determine the newest. Writes from the same millisecond are ordered
+/// by their names, which libtiledb assigns for this purpose.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
     row: u32,
@@ -21,14 +21,14 @@ struct Candidate {
     cell: u32,
 }
 
-/// The newest living entries of a range of rows as compressed sparse rows.
+/// Returns the newest entries of a range of rows that are not deleted, as CSR.
 pub(super) fn sort(
     rows: &Range<u64>,
     entries: &[Arc<Entries>],
     tiles: &[Arc<SharedTile>],
     number_type: NumberType,
 ) -> Checked<CsrChunk> {
-    // Rows are counted in 32 bits.
+    // Row numbers are 32-bit.
     let (start, height) = (rows.start as u32, (rows.end - rows.start) as u32);
     let inside = |row: u32| row.wrapping_sub(start) < height;
     let count = |entries: &Arc<Entries>| {
@@ -48,7 +48,7 @@ pub(super) fn sort(
                         .map_or(entries.time, |times| times[cell]),
                     fragment: shared.tile.fragment as u32,
                     tile,
-                    // A tile has fewer entries than 32 bits count.
+                    // A tile has fewer than 2^32 entries.
                     cell: cell as u32,
                 }
             }));
@@ -56,7 +56,7 @@ pub(super) fn sort(
     }
     candidates.sort_unstable();
     candidates.dedup_by(|next, kept| {
-        // The later of two takes the place of the earlier.
+        // The later of two replaces the earlier.
         let same = (next.row, next.column) == (kept.row, kept.column);
         if same {
             std::mem::swap(next, kept);

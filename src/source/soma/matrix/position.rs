@@ -1,4 +1,4 @@
-//! Which row or column a coordinate is.
+//! Maps coordinates to row or column positions.
 
 use super::entries::Run;
 use crate::source::soma::joinids::Joinids;
@@ -7,30 +7,30 @@ use crate::source::soma::tiledb::whole_numbers;
 
 /// Why a coordinate has no position.
 pub(super) enum Unplaced {
-    /// It is not in the range that its tile spans.
+    /// It is outside the range its tile covers.
     Outside,
     /// No row or column can have this joinid.
     Nobody(i64),
     Memory(Fault),
 }
 
-/// The positions of coordinates, and the cells that have none, with the joinid that nobody has.
+/// Positions of coordinates, and the cells without one together with their unknown joinid.
 pub(super) struct Placed {
     pub positions: Vec<u32>,
     pub strays: Vec<(u32, i64)>,
 }
 
-/// The positions of coordinates.
+/// Looks up the positions of coordinates.
 pub(super) fn positions(bytes: &[u8], ids: &Joinids, span: [i64; 2]) -> Result<Placed, Unplaced> {
     let mut positions: Vec<u32> = reserved(bytes.len() / 8).map_err(Unplaced::Memory)?;
     let length = span[1].wrapping_sub(span[0]);
-    // Most tiles lie within one run of joinids, from which positions are counted.
+    // Most tiles lie within one run of joinids, so that positions are offsets from its start.
     let whole = ids.position(span[0]).zip(ids.position(span[1]));
     let whole = whole.filter(|(first, last)| last.checked_sub(*first) == Some(length as u64));
     if let Some((first, _)) = whole {
-        // The length of each axis was checked to be in the range.
+        // The length of each axis has been checked to fit.
         let first = first as u32;
-        // No branch for each: beyond the span, one of the two is negative.
+        // Branch-free: for a coordinate outside the span, one of the two is negative.
         let mut any = 0;
         positions.extend(whole_numbers(bytes).map(|id| {
             let distance = id.wrapping_sub(span[0]);
@@ -50,7 +50,7 @@ pub(super) fn positions(bytes: &[u8], ids: &Joinids, span: [i64; 2]) -> Result<P
         return Err(Unplaced::Outside);
     }
     let mut strays = Vec::new();
-    // A tile has fewer cells than 32 bits count.
+    // A tile has fewer than 2^32 cells.
     for (cell, id) in (0u32..).zip(whole_numbers(bytes)) {
         match ids.position(id) {
             Some(position) => positions.push(position as u32),

@@ -1,7 +1,8 @@
-//! Sparse arrays: cells in tiles of a fixed number, sorted by space tile and then by row.
+//! Sparse arrays: tiles of a fixed number of cells, sorted by space tile and then by row.
 //!
-//! A range of rows is in few of the tiles, which the R-tree tells; their cells are decoded and
-//! sorted into rows. Where several writes gave a cell, the newest counts (see [`super::newest`]).
+//! A range of rows touches only a few of the tiles, which the R-tree identifies. Their cells are
+//! decoded and sorted into rows. If a cell was written several times, the newest write counts (see
+//! [`super::newest`]).
 
 use std::iter::Peekable;
 use std::ops::Range;
@@ -20,17 +21,17 @@ use crate::source::soma::tiledb::fault::{Fault, REWRITE};
 use crate::source::soma::tiledb::{Array, ColumnFile, Fragment, Life, Lives, Scratch};
 use crate::source::{ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, SourceError};
 
-/// Tiles that are looked at for a sample of the values, and values of each.
+/// Number of tiles to look at for a sample of the values, and of values from each.
 const SAMPLE_TILES: usize = 64;
 const SAMPLE_VALUES: usize = 1 << 14;
 
-/// A sparse array of two dimensions.
+/// A two-dimensional sparse array.
 pub(in crate::source::soma) struct SparseMatrix {
     pub(super) array: Array,
     pub(super) axes: Axes,
     fragments: Vec<Columns>,
     number_type: NumberType,
-    /// Whether a cell may have been written several times.
+    /// Whether a cell may have been written more than once.
     pub(super) rewritten: bool,
     exact: bool,
     settled: bool,
@@ -42,23 +43,28 @@ struct Columns {
     rows: ColumnFile,
     columns: ColumnFile,
     values: ColumnFile,
-    /// The sums of the values of each tile, by which damage is noticed.
+    /// Sums of the values of each tile, used to detect damage.
     sums: Option<Vec<u64>>,
     lives: Lives,
 }
 
-/// A tile, and the positions of the rows that it spans.
+/// A tile and the positions of the rows it spans.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Tile {
+    /// First row.
     pub start: u64,
+    /// End of the rows (exclusive).
     pub end: u64,
+    /// Index of the fragment.
     pub fragment: usize,
+    /// Index of the tile in its fragment.
     pub number: usize,
+    /// Number of cells.
     pub cells: u64,
 }
 
-/// The entries of a tile, which are read by whoever needs them first, and kept as long as somebody
-/// holds this.
+/// The entries of a tile. The first caller decodes them; they are kept as long as anyone holds
+/// this.
 pub(super) struct SharedTile {
     pub tile: Tile,
     entries: Mutex<Option<Arc<Entries>>>,
@@ -134,33 +140,33 @@ impl SparseMatrix {
         self.array.place()
     }
 
-    /// Whether all cells are known to have a row and a column.
+    /// Whether every cell is known to have a row and a column.
     pub fn is_settled(&self) -> bool {
         self.settled
     }
 
-    /// Cells of all writes, whether or not they are still there.
+    /// Number of cells in all writes, including deleted and overwritten ones.
     pub fn cells(&self) -> u64 {
         self.array.all_cells()
     }
 
-    /// Cells that are still there, where the headers tell: nothing was deleted or written again, and
-    /// all have a row and a column.
+    /// Number of live cells, if the headers determine it: nothing was deleted or overwritten, and
+    /// every cell has a row and a column.
     pub fn entries(&self) -> Option<u64> {
         self.exact.then(|| self.cells())
     }
 
-    /// All tiles, by the first row that they span.
+    /// Returns all tiles, sorted by the first row they span.
     pub(super) fn tiles(&self) -> Result<Vec<Tile>, SourceError> {
         let rows = &self.axes.rows;
         let mut tiles = Vec::new();
-        // Without rows there is nothing to be read.
+        // Without rows there is nothing to read.
         let Some(last) = rows.len().checked_sub(1) else {
             return Ok(tiles);
         };
         for (number, fragment) in self.array.fragments.iter().enumerate() {
             for (tile, [span, _]) in fragment.spans()?.iter().enumerate() {
-                // What has no row is read with the next, so that it is noticed.
+                // Cells that have no row are read with the next row, so that they are noticed.
                 let start = rows.below(span[0]).min(last);
                 let end = (rows.below(span[1]) + 1).clamp(start + 1, rows.len());
                 tiles.push(Tile {
@@ -176,7 +182,7 @@ impl SparseMatrix {
         Ok(tiles)
     }
 
-    /// Bytes that an entry of a decoded tile takes.
+    /// Bytes per entry of a decoded tile.
     pub(super) fn entry_bytes(&self) -> u64 {
         let times = if self.rewritten { 8 + 1 } else { 0 };
         self.number_type.size() as u64 + 8 + times
@@ -198,7 +204,7 @@ impl SparseMatrix {
         let all = self.array.fragments.iter().enumerate();
         let tiles =
             all.flat_map(|(number, fragment)| (0..fragment.tiles).map(move |tile| (number, tile)));
-        // The last tile is always among them.
+        // The last tile is always included.
         for (_, (fragment, tile)) in tiles
             .enumerate()
             .filter(|(number, _)| number % step == 0 || number + 1 == total)
@@ -268,7 +274,7 @@ impl SparseMatrix {
         scratch.give_buffers(buffer, bytes);
         let strays = self.strays(tile, &mut row_places, &column_places, &life)?;
         let mut rows = Vec::new();
-        // No older cell stands behind a dead one, unless cells were written again.
+        // Unless cells were written several times, no older cell can show up behind a deleted one.
         match life.dead.take_if(|_| !self.rewritten) {
             Some(dead) => {
                 for (&row, dead) in row_places.positions.iter().zip(dead) {
@@ -288,7 +294,7 @@ impl SparseMatrix {
         })
     }
 
-    /// Takes the cells of a tile that have no row or no column out of its rows.
+    /// Removes the cells of a tile that have no row or no column from its rows.
     fn strays(
         &self,
         tile: &Tile,
@@ -358,7 +364,7 @@ impl SparseMatrix {
         ))
     }
 
-    /// Reads a slab: a range of rows from the tiles that have any of them.
+    /// Reads a slab: a range of rows, from the tiles that contain any of them.
     pub(super) fn read(
         &self,
         rows: Range<u64>,
@@ -401,13 +407,13 @@ impl SharedTile {
         }
     }
 
-    /// The entries, decoded once.
+    /// Returns the entries, decoding them only once.
     fn entries(
         &self,
         matrix: &SparseMatrix,
         scratch: &mut Scratch,
     ) -> Result<Arc<Entries>, SourceError> {
-        // A thread that panicked left nothing half-written.
+        // A panic in another thread cannot have left this half-written.
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entries) = &*entries {
             return Ok(entries.clone());
@@ -418,8 +424,8 @@ impl SharedTile {
     }
 }
 
-/// Whether all cells of a fragment are known to have a row and a column: both axes have all joinids
-/// of the range in which it lies.
+/// Whether every cell of a fragment is known to have a row and a column: both axes have every
+/// joinid in the fragment's domain.
 fn is_settled(fragment: &Fragment, axes: &Axes) -> bool {
     let Some([rows, columns]) = fragment.domain.as_deref() else {
         return fragment.tiles == 0;
@@ -432,7 +438,7 @@ fn is_settled(fragment: &Fragment, axes: &Axes) -> bool {
     all(&axes.rows, rows) && all(axes.columns.joinids(), columns)
 }
 
-/// Whether two fragments may have the same cell.
+/// Whether two of the fragments may contain the same cell.
 fn meet(fragments: &[Fragment]) -> bool {
     let apart = |a: &Fragment, b: &Fragment| match (&a.domain, &b.domain) {
         (Some(a), Some(b)) => a.iter().zip(b).any(|(a, b)| a[1] < b[0] || b[1] < a[0]),

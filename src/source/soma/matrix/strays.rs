@@ -1,25 +1,25 @@
-//! Entries of rows or columns that nobody has: a write after a delete leaves them behind. They are no
-//! part of the matrix, as tiledbsoma's `axis_query` reads it, but they are counted.
+//! Stray entries, whose joinid is not in obs or var: a write after a delete leaves them behind.
+//! They are not part of the matrix as tiledbsoma's `axis_query` reads it, but they are counted.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::entries::{Entries, Run};
 
-/// The strays of a tile. Each is counted with a row: its own, or the next that there is.
+/// The strays of a tile. Each is counted with a row: its own, or the next one that exists.
 pub(super) enum Strays {
-    /// By row, where nothing was written twice.
+    /// Counts per row, if no cell was written twice.
     Counted(Vec<Run>),
-    /// One by one.
+    /// Individual strays.
     Dated(Vec<Stray>),
 }
 
-/// A stray where several writes may have given it.
+/// A stray of a matrix in which cells may have been written several times.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stray {
     pub row: u32,
-    /// What tells it from others: the position in each dimension, or the complement of a joinid that
-    /// nobody has.
+    /// Identifies the cell: for each dimension its position or, if the joinid is unknown, the
+    /// complement of the joinid.
     pub at: [i64; 2],
     pub time: u64,
     pub fragment: u32,
@@ -33,8 +33,8 @@ impl Default for Strays {
     }
 }
 
-/// How many strays belong to a range of rows; of a cell that several writes gave, the newest counts,
-/// if it was not deleted.
+/// Counts the strays within a range of rows. Of several writes of a cell only the newest counts,
+/// and only if it was not deleted.
 pub(super) fn count(rows: &Range<u64>, tiles: &[Arc<Entries>]) -> u64 {
     let inside = |row: u32| rows.contains(&u64::from(row));
     let mut counted = 0;

@@ -1,15 +1,15 @@
-//! Sums of values, which fragments keep as well.
+//! Sums of values, as stored in the fragment metadata.
 
 use crate::source::{NumberType, Numbers};
 
-/// Whether writers keep sums of values of a type.
+/// Whether writers store sums for a number type.
 pub(super) fn sum_is_known(number_type: NumberType) -> bool {
     !matches!(number_type, NumberType::Bool | NumberType::Float16)
 }
 
-/// Whether values have the sum that was written with them: integers in 64 bits, floats one after
-/// another in float64, as libtiledb adds them. True beyond their range, where libtiledb has rules of
-/// its own.
+/// Whether the values have the sum that was written with them: integers are summed in 64 bits,
+/// floats sequentially in float64, as libtiledb does. Returns `true` on overflow, where libtiledb
+/// has rules of its own.
 pub(super) fn has_sum(numbers: &Numbers, written: u64) -> bool {
     fn signed<T: Copy + Into<i64>>(values: &[T], written: u64) -> bool {
         let sum = values
@@ -24,7 +24,7 @@ pub(super) fn has_sum(numbers: &Numbers, written: u64) -> bool {
         sum.is_none_or(|sum| sum == written)
     }
     fn float<T: Copy + Into<f64>>(values: &[T], written: u64) -> bool {
-        // Counts have the same sum in any order, and several sums at a time are computed sooner.
+        // Counts have the same sum in any order, and adding in parallel lanes is faster.
         if side_by_side(values).to_bits() == written {
             return true;
         }
@@ -46,7 +46,7 @@ pub(super) fn has_sum(numbers: &Numbers, written: u64) -> bool {
     }
 }
 
-/// The sum of values, in another order.
+/// Sums the values in parallel lanes, that is, in a different order.
 fn side_by_side<T: Copy + Into<f64>>(values: &[T]) -> f64 {
     let (blocks, rest) = values.as_chunks::<8>();
     let mut sums = [0f64; 8];
@@ -69,7 +69,7 @@ mod tests {
         let sum: f64 = counts.iter().map(|&count| f64::from(count)).sum();
         assert!(has_sum(&Numbers::Float32(counts.clone()), sum.to_bits()));
         assert!(!has_sum(&Numbers::Float32(counts), (sum + 1.0).to_bits()));
-        // In another order it is another one.
+        // A different order gives a different sum.
         let tenths: Vec<f64> = (0..1003).map(|n| f64::from(n % 13) / 10.0).collect();
         let sum = tenths.iter().fold(0.0, |sum, tenth| sum + tenth);
         assert_ne!(sum, side_by_side(&tenths));

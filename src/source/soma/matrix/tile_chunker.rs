@@ -1,4 +1,4 @@
-//! Cuts rows into slabs whose height follows the entries.
+//! Cuts rows into slabs whose height depends on the number of entries.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use super::sparse::{SharedTile, SparseMatrix, Tile};
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::{ChunkBudget, PendingChunk, SourceError};
 
-/// Walks over the rows. Tiles that a cut goes through are kept until the slab that ends them is
-/// read, so that each is decoded once.
+/// Iterates over the rows. Tiles that extend over a cut are kept until the slab in which they end
+/// has been read, so that each is decoded only once.
 pub(super) struct TileChunker<'a> {
     matrix: &'a SparseMatrix,
-    /// Rows that are still to be cut.
+    /// Rows that have not been cut yet.
     rows: Range<u64>,
-    /// Tiles that begin later, by their first rows, last first.
+    /// Tiles that begin later, in descending order of their first rows.
     later: Vec<Tile>,
-    /// Tiles that have begun and not ended.
+    /// Tiles that have begun but not ended.
     open: Vec<Arc<SharedTile>>,
     entries: u64,
     cells: u64,
@@ -51,8 +51,8 @@ impl<'a> TileChunker<'a> {
         }
     }
 
-    /// Where the next slab ends: as far as the tiles' entries, taken as spread evenly over their
-    /// rows, stay within the budget.
+    /// Determines where the next slab ends: as far as the entries of the tiles, assumed to be
+    /// spread evenly over their rows, stay within the budget.
     fn height(&mut self) -> (u64, u64) {
         let limit = self.entries as f64;
         let last = self
@@ -71,7 +71,7 @@ impl<'a> TileChunker<'a> {
             if let Some(next) = self.later.last() {
                 event = event.min(next.start);
             }
-            // Tiles that begin here are open.
+            // Tiles that begin at this row are already open.
             let event = event.max(row + 1);
             let room = if density > 0.0 {
                 ((limit - entries) / density) as u64

@@ -1,4 +1,4 @@
-//! Arrays: a schema, the fragments that were written with it or with older ones, and deletes.
+//! Arrays: a schema, fragments written with it or with older schemas, and deletes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,16 +16,18 @@ use super::tile::whole_file;
 use crate::source::SourceError;
 use crate::source::error::Place;
 
-/// The folder that makes a folder an array.
+/// The folder that marks another folder as an array.
 pub(in crate::source::soma) const MARK: &str = "__schema";
 
 /// An open array.
 pub(in crate::source::soma) struct Array {
+    /// Folder of the array.
     pub folder: Folder,
     /// The newest schema.
     pub schema: Arc<Schema>,
+    /// Metadata of the array.
     pub metadata: Metadata,
-    /// Oldest first.
+    /// The fragments, oldest first.
     pub fragments: Vec<Fragment>,
     deletes: Vec<Arc<Delete>>,
 }
@@ -82,23 +84,23 @@ impl Array {
         })
     }
 
-    /// Builds errors that name the array.
+    /// Returns the context for errors about the array.
     pub fn place(&self) -> Place {
         self.folder.place()
     }
 
-    /// What tells the lives of a fragment's cells.
+    /// Opens what determines which cells of a fragment are deleted.
     pub fn lives(&self, fragment: &Fragment) -> Result<Lives, SourceError> {
         Lives::open(fragment, &self.deletes)
     }
 
-    /// Cells of all fragments, whether or not they are still there.
+    /// Number of cells in all fragments, including deleted ones.
     pub fn all_cells(&self) -> u64 {
         let cells = self.fragments.iter().map(Fragment::all_cells);
         cells.fold(0, u64::saturating_add)
     }
 
-    /// The categories of a column.
+    /// Reads the categories of a column.
     pub fn enumeration(&self, name: &str) -> Result<Enumeration, SourceError> {
         let folder = self.folder.child(MARK).child("__enumerations");
         let mut files = self.schema.enumerations.iter();
@@ -112,7 +114,8 @@ impl Array {
     }
 }
 
-/// Refuses the layout of before format 12, in which fragments lay in the array's own folder.
+/// Refuses the layout used before format version 12, where fragments were stored directly in the
+/// array's folder.
 fn check_layout(folder: &Folder) -> Result<(), SourceError> {
     for name in folder.list()? {
         let stem = name.strip_suffix(".ok").unwrap_or(&name);
@@ -125,8 +128,8 @@ fn check_layout(folder: &Folder) -> Result<(), SourceError> {
     Ok(())
 }
 
-/// Refuses writes whose order cannot be told: a fragment that holds several writes without their
-/// times, and another of a time between them.
+/// Refuses writes whose order is undetermined: a fragment that combines several writes without
+/// timestamps, and another one with a time in between.
 fn check_order(fragments: &[Fragment], place: &Place) -> Result<(), SourceError> {
     for (number, fragment) in fragments.iter().enumerate() {
         let stamp = &fragment.stamp;

@@ -1,5 +1,6 @@
-//! Which writes and deletes of an array are committed (format_spec/array_file_hierarchy.md,
-//! consolidated_commits_file.md, vacuum_file.md, ignore_file.md).
+//! Determines which writes and deletes of an array are committed
+//! (format_spec/array_file_hierarchy.md, consolidated_commits_file.md, vacuum_file.md,
+//! ignore_file.md).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,16 +11,16 @@ use super::metadata::{lines, unknown_file};
 use super::names::{StampedName, base_name, is_foreign};
 use crate::source::SourceError;
 
-/// What an array consists of.
+/// The committed parts of an array.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
-    /// Fragments to be read, oldest first.
+    /// Fragments to read, oldest first.
     pub fragments: Vec<StampedName>,
-    /// The delete conditions, as generic tiles, by the names of their files.
+    /// Delete conditions as generic tiles, by file name.
     pub deletes: BTreeMap<String, Vec<u8>>,
 }
 
-/// What consolidated commits list.
+/// Contents of consolidated commit files.
 #[derive(Debug, Default, PartialEq)]
 struct Consolidated {
     writes: BTreeSet<String>,
@@ -83,7 +84,7 @@ impl Commits {
     }
 }
 
-/// Reads a list of commits; a delete is followed by its condition.
+/// Parses a list of commits. A delete is followed by its condition.
 fn consolidated(bytes: &[u8], all: &mut Consolidated) -> Checked<()> {
     let mut cursor = Cursor::new(bytes);
     while !cursor.rest().is_empty() {

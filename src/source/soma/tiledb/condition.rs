@@ -1,12 +1,13 @@
-//! Delete conditions (format_spec/delete_commit_file.md; membership in a list, and that conditions
-//! are stored negated, so that they say which cells stay, is in libtiledb's source only).
+//! Delete conditions (format_spec/delete_commit_file.md). Only libtiledb's source documents the
+//! test for membership in a list, and that conditions are stored negated, that is, they hold for
+//! the cells that stay.
 
 use std::cmp::Ordering;
 
 use super::cursor::Cursor;
 use super::fault::{Checked, Fault};
 
-/// Conditions deeper than this are damaged.
+/// Conditions nested deeper than this are considered damaged.
 const DEEPEST: usize = 64;
 
 /// A condition on the fields of a cell.
@@ -18,12 +19,14 @@ pub(super) enum Condition {
     Field(Comparison),
 }
 
-/// The comparison of a field with a value, or with several.
+/// Comparison of a field with one or several values.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Comparison {
+    /// Name of the field.
     pub field: String,
+    /// The operator.
     pub operator: Operator,
-    /// As they are stored; those of a list are sorted by their bytes.
+    /// The values as stored; several values are sorted by their bytes.
     pub values: Vec<Vec<u8>>,
 }
 
@@ -58,7 +61,8 @@ impl Operator {
         })
     }
 
-    /// What a comparison says of two values in this order; `None` for numbers that have none.
+    /// Whether the comparison holds for two values in this order; `None` means they are not ordered
+    /// (NaN).
     pub fn holds(self, ordering: Option<Ordering>) -> bool {
         match (self, ordering) {
             (Operator::NotEqual, None) => true,
@@ -109,7 +113,7 @@ impl Condition {
         }
     }
 
-    /// The fields that a condition looks at.
+    /// Collects the fields that a condition uses.
     pub fn fields<'a>(&'a self, found: &mut Vec<&'a str>) {
         match self {
             Condition::All(children) | Condition::Any(children) => {
@@ -153,7 +157,7 @@ impl Comparison {
                 .ok_or_else(|| Fault::damaged("the offsets of a list do not fit its values"))?;
             values.push(value.to_vec());
         }
-        // Sorted, so that a value is looked up fast.
+        // Sorted for binary search.
         values.sort();
         Ok(Comparison {
             field,

@@ -1,8 +1,8 @@
-//! Reading little-endian numbers and texts from bytes, never beyond their end.
+//! Bounds-checked reading of little-endian numbers and text from bytes.
 
 use super::fault::{Checked, Fault};
 
-/// A position in bytes.
+/// A position in a byte slice.
 #[derive(Debug, Clone)]
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -14,12 +14,12 @@ impl<'a> Cursor<'a> {
         Cursor { bytes, at: 0 }
     }
 
-    /// How many bytes were read.
+    /// Number of bytes read so far.
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// What was not read yet.
+    /// The bytes not read yet.
     pub fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
@@ -48,7 +48,7 @@ impl<'a> Cursor<'a> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// A byte that must be 0 or 1.
+    /// Reads a byte that must be 0 or 1.
     pub fn flag(&mut self, what: &str) -> Checked<bool> {
         match self.u8()? {
             0 => Ok(false),
@@ -65,19 +65,19 @@ impl<'a> Cursor<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// A length in four bytes.
+    /// Reads a 4-byte length.
     pub fn length32(&mut self) -> Checked<usize> {
         Ok(self.u32()? as usize)
     }
 
-    /// A length in eight bytes.
+    /// Reads an 8-byte length.
     pub fn length64(&mut self) -> Checked<usize> {
         let length = self.u64()?;
         usize::try_from(length)
             .map_err(|_| Fault::damaged(format!("a length of {length} cannot be")))
     }
 
-    /// How many items of at least `size` bytes follow, which must be there.
+    /// Checks that at least `count` items of `size` bytes follow, and returns `count`.
     pub fn count(&mut self, count: u64, size: usize) -> Checked<usize> {
         let room = (self.rest().len() / size.max(1)) as u64;
         if count > room {
@@ -96,19 +96,19 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A text after its length in four bytes.
+    /// Reads text preceded by its length in 4 bytes.
     pub fn text32(&mut self) -> Checked<String> {
         let length = self.length32()?;
         self.text(length)
     }
 
-    /// A text after its length in eight bytes.
+    /// Reads text preceded by its length in 8 bytes.
     pub fn text64(&mut self) -> Checked<String> {
         let length = self.length64()?;
         self.text(length)
     }
 
-    /// `count` numbers of eight bytes.
+    /// Reads `count` 8-byte numbers.
     pub fn u64s(&mut self, count: usize) -> Checked<Vec<u64>> {
         let length = count
             .checked_mul(8)
@@ -126,7 +126,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Up to eight bytes as a number, the lowest first.
+/// Converts up to eight little-endian bytes to a number.
 pub(super) fn little_endian(bytes: &[u8]) -> u64 {
     let mut wide = [0; 8];
     let length = bytes.len().min(8);
@@ -134,7 +134,7 @@ pub(super) fn little_endian(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(wide)
 }
 
-/// Up to eight bytes as a number, the highest first.
+/// Converts up to eight big-endian bytes to a number.
 pub(super) fn big_endian(bytes: &[u8]) -> u64 {
     bytes
         .iter()

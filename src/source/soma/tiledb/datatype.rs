@@ -1,30 +1,30 @@
-//! The types of values, as the format numbers them (tiledb_enum.h, `TILEDB_DATATYPE_ENUM`).
+//! Data types as numbered by the format (tiledb_enum.h, `TILEDB_DATATYPE_ENUM`).
 
 use super::fault::{Checked, Fault};
 use crate::source::NumberType;
 
-/// A type of values.
+/// A data type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::source::soma) enum Datatype {
     Number(NumberType),
-    /// Bytes that are ASCII, as is promised.
+    /// Bytes that are guaranteed to be ASCII.
     Ascii,
     Utf8,
-    /// A signed byte that stands for a letter.
+    /// A signed byte that stands for a character.
     Char,
-    /// Times since 1970.
+    /// Time since 1970.
     Datetime(TimeUnit),
-    /// Times of a day.
+    /// Time of day.
     Time(TimeUnit),
-    /// No type: the one that is seen anyway.
+    /// No type. In the options of a delta filter: values keep the type they have anyway.
     Any,
     /// Bytes.
     Blob,
-    /// One that no column of an experiment has: its number, and the bytes of a value.
+    /// A type that no column of an experiment has: its code, and the size of a value in bytes.
     Other(u8, usize),
 }
 
-/// The unit of times: `10^exponent` seconds, or something longer.
+/// Unit of times: `10^exponent` seconds, or something longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::source::soma) enum TimeUnit {
     Seconds,
@@ -36,7 +36,7 @@ pub(in crate::source::soma) enum TimeUnit {
 }
 
 impl Datatype {
-    /// The type of a number.
+    /// Returns the type with this code.
     pub fn from_code(code: u8) -> Checked<Self> {
         let unit = |position| match position {
             0 => TimeUnit::Seconds,
@@ -73,7 +73,7 @@ impl Datatype {
         })
     }
 
-    /// Bytes of one value.
+    /// Size of one value in bytes.
     pub fn size(self) -> usize {
         match self {
             Datatype::Number(number_type) => number_type.size(),
@@ -87,7 +87,7 @@ impl Datatype {
         matches!(self, Datatype::Ascii | Datatype::Utf8)
     }
 
-    /// Whether filters see signed integers in it.
+    /// Whether filters treat its values as signed integers.
     pub fn is_signed(self) -> bool {
         match self {
             Datatype::Number(number_type) => matches!(
@@ -99,7 +99,7 @@ impl Datatype {
         }
     }
 
-    /// Whether filters for integers work on it.
+    /// Whether integer filters can be applied to it.
     pub fn is_integral(self) -> bool {
         match self {
             Datatype::Number(number_type) => number_type.is_integer(),

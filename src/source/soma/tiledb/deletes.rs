@@ -1,8 +1,8 @@
-//! Which cells of a fragment are still there.
+//! Determines which cells of a fragment are deleted.
 //!
-//! A delete concerns the cells that were written before it: all cells of older fragments, and of a
-//! consolidated fragment those with older times. Where several writes gave a cell, the newest
-//! counts, and a delete of that one does not bring back the older.
+//! A delete applies to the cells written before it: to all cells of older fragments, and to those
+//! cells of a consolidated fragment that have older timestamps. If a cell was written several
+//! times, the newest write counts, and deleting it does not bring back an older one.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,14 +24,14 @@ use crate::source::{NumberType, SourceError};
 pub(super) struct Delete {
     /// Milliseconds since 1970.
     pub time: u64,
-    /// The name of its file.
+    /// Name of its file.
     pub name: String,
-    /// Which cells stay.
+    /// Holds for the cells that stay.
     pub condition: Condition,
 }
 
 impl Delete {
-    /// Reads a delete from the bytes of its file.
+    /// Parses a delete from the content of its file.
     pub fn parse(name: String, bytes: &[u8], memory: u64) -> Checked<Self> {
         let stamp = name.strip_suffix(".del").and_then(StampedName::parse);
         let stamp = stamp.ok_or_else(|| Fault::unsupported("a delete without a time"))?;
@@ -47,22 +47,22 @@ impl Delete {
     }
 }
 
-/// What is needed to tell the lives of a fragment's cells.
+/// Columns and conditions that determine which cells of a fragment are deleted.
 pub(in crate::source::soma) struct Lives {
     conditions: Vec<Arc<Delete>>,
     columns: BTreeMap<String, ColumnFile>,
     times: Option<ColumnFile>,
     deletions: Option<ColumnFile>,
-    /// The last time of the fragment.
+    /// Latest timestamp of the fragment.
     last: u64,
 }
 
-/// The lives of the cells of a tile.
+/// Timestamps and deletions of the cells of a tile.
 #[derive(Debug, Default)]
 pub(in crate::source::soma) struct Life {
-    /// When each cell was written, where that differs within a fragment.
+    /// Time at which each cell was written, if it varies within the fragment.
     pub times: Option<Vec<u64>>,
-    /// Which cells are deleted, if any can be.
+    /// Whether each cell is deleted; `None` if none can be.
     pub dead: Option<Vec<bool>>,
 }
 
@@ -100,7 +100,7 @@ impl Lives {
         })
     }
 
-    /// Whether all cells are alive and of one time.
+    /// Whether no cell is deleted and all were written at the same time.
     pub fn is_simple(&self) -> bool {
         self.conditions.is_empty() && self.times.is_none() && self.deletions.is_none()
     }
@@ -110,7 +110,7 @@ impl Lives {
         self.conditions.is_empty() && self.deletions.is_none()
     }
 
-    /// The lives of the cells of a tile of `cells` cells.
+    /// Reads timestamps and deletions for a tile of `cells` cells.
     pub fn read(
         &self,
         tile: usize,
@@ -127,7 +127,7 @@ impl Lives {
             Ok(Some(numbers))
         };
         life.times = numbers(&self.times)?;
-        // The largest time stands for no deletion.
+        // The largest time means "not deleted".
         if let Some(deletions) = numbers(&self.deletions)? {
             life.dead = Some(deletions.iter().map(|&time| time != u64::MAX).collect());
         }
@@ -142,7 +142,7 @@ impl Lives {
                 (column.datatype, column.read(tile, cells, scratch)?, place),
             );
         }
-        // Decoded, so it is in memory.
+        // The tile has been decoded, so this many cells fit in memory.
         let cells = cells as usize;
         let mut dead = life.dead.take().unwrap_or_else(|| vec![false; cells]);
         for delete in &self.conditions {
@@ -165,7 +165,7 @@ impl Lives {
 
 type Fields<'a> = BTreeMap<&'a str, (Datatype, Cells, Place)>;
 
-/// For each cell, whether a condition holds.
+/// Evaluates a condition for each cell.
 fn keep(
     condition: &Condition,
     fields: &Fields<'_>,
@@ -189,7 +189,7 @@ fn keep(
             Ok(kept)
         }
         Condition::Field(comparison) => {
-            // All fields of all conditions were read.
+            // The fields of all conditions have been read, so this cannot happen.
             let Some((datatype, values, place)) = fields.get(comparison.field.as_str()) else {
                 return Ok(vec![true; cells]);
             };
@@ -198,8 +198,8 @@ fn keep(
     }
 }
 
-/// For each cell, whether a comparison holds. For a missing value none does, so that a delete by a
-/// value takes rows with it where the value is missing: that is what libtiledb does.
+/// Evaluates a comparison for each cell. No comparison holds for a missing value, so that a delete
+/// by value also deletes the rows where the value is missing, as in libtiledb.
 fn compare(
     comparison: &Comparison,
     datatype: Datatype,
@@ -222,7 +222,7 @@ fn compare(
         Datatype::Number(NumberType::Float16 | NumberType::Float32 | NumberType::Float64)
     );
     let holds = |value: &[u8]| match comparison.operator {
-        // Whole numbers and texts are equal where their bytes are; the list is sorted by them.
+        // Integers and text are equal if their bytes are, and the list is sorted by bytes.
         Operator::In if !float => wanted.binary_search(&value).is_ok(),
         Operator::NotIn if !float => wanted.binary_search(&value).is_err(),
         Operator::In => wanted
@@ -240,7 +240,7 @@ fn compare(
         .collect())
 }
 
-/// The order of two values of the same type.
+/// Compares two values of the same type.
 fn order(datatype: Datatype, left: &[u8], right: &[u8]) -> Option<Ordering> {
     let float = |bytes: &[u8]| match bytes.len() {
         4 => f64::from(f32::from_bits(little_endian(bytes) as u32)),

@@ -1,5 +1,5 @@
-//! Enumerations: the categories of columns (format_spec/enumeration.md; the names at the front are
-//! in libtiledb's source only).
+//! Enumerations: the categories of columns (format_spec/enumeration.md; the names at the beginning
+//! are only documented in libtiledb's source).
 
 use arrow::array::{StringArray, StringBuilder};
 
@@ -9,11 +9,12 @@ use super::fault::{Checked, Fault};
 use crate::source::Numbers;
 use crate::source::number_column::text_of_numbers;
 
-/// The categories of a column, in their order.
+/// The categories of a column, in order.
 #[derive(Debug, Clone)]
 pub(in crate::source::soma) struct Enumeration {
+    /// Whether the categories are ordered.
     pub ordered: bool,
-    /// As texts; numbers as Python writes them.
+    /// The categories as text; numbers are formatted the way Python does.
     pub values: StringArray,
 }
 
@@ -45,7 +46,7 @@ impl Enumeration {
         } else {
             numbers(datatype, length, data)?
         };
-        // Written also where values have one length, then empty.
+        // Written, but empty, even if all values have the same length.
         if length != u32::MAX && !cursor.rest().is_empty() && cursor.u64()? != 0 {
             return Err(Fault::damaged("values of one length have offsets"));
         }

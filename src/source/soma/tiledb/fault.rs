@@ -1,20 +1,21 @@
-//! Why bytes of the format are not read; whoever knows where they lie makes an error of it.
+//! Errors found in bytes of the format; the caller adds the location to turn them into a
+//! [`SourceError`].
 
 use crate::source::SourceError;
 use crate::source::error::Place;
 
-/// The way out of what this reader does not know.
+/// Advice for anything this reader does not support.
 pub(in crate::source::soma) const REWRITE: &str = "rewrite it with tiledbsoma (consolidate and \
 vacuum it, or export and ingest it again with tiledbsoma.io)";
 
-/// A fault of bytes that do not know where they lie.
+/// An error without a location.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::source::soma) enum Fault {
-    /// They contradict themselves, or end too early.
+    /// The bytes are inconsistent or truncated.
     Damaged(String),
-    /// They are sound, as far as can be told, but not known to this reader.
+    /// The bytes look valid but this reader does not support them.
     Unsupported(String),
-    /// They need more memory than was granted.
+    /// Decoding needs more memory than allowed: the number of bytes.
     TooLarge(u64),
 }
 
@@ -29,12 +30,12 @@ impl Fault {
         Fault::Unsupported(what.into())
     }
 
-    /// The error, at a place, with the usual way out.
+    /// Adds the location and the usual advice.
     pub fn at(self, place: &Place) -> SourceError {
         self.with_help(place, REWRITE)
     }
 
-    /// The error, at a place, with a way out for what is unsupported.
+    /// Adds the location and advice for the case that something is unsupported.
     pub fn with_help(self, place: &Place, help: &str) -> SourceError {
         match self {
             Fault::Damaged(problem) => place.damaged(problem),
@@ -44,7 +45,7 @@ impl Fault {
     }
 }
 
-/// A vector with room for `length` values, if the memory can be had.
+/// Returns a vector with capacity `length`, if the memory can be allocated.
 pub(in crate::source::soma) fn reserved<T>(length: usize) -> Checked<Vec<T>> {
     let mut vector = Vec::new();
     match vector.try_reserve_exact(length) {

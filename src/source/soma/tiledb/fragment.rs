@@ -1,6 +1,6 @@
 //! Fragments: the writes of an array (format_spec/fragment.md). The lists of a footer have a slot
-//! for each attribute, one that is no longer used, one for each dimension, and, in a fragment that
-//! consolidation made, for the times of its cells and of their deletion.
+//! for each attribute, one that is no longer used, one for each dimension and, in consolidated
+//! fragments, one each for the write and the deletion timestamps of cells.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,61 +18,63 @@ use crate::source::error::Place;
 /// The file that describes a fragment.
 const METADATA: &str = "__fragment_metadata.tdb";
 
-/// A footer is refused above this size: it has some hundred bytes for each column.
+/// Larger footers are refused: a footer has a few hundred bytes per column.
 const LARGEST_FOOTER: u64 = 64 << 20;
 
 /// One write to an array, or several that were consolidated.
 pub(in crate::source::soma) struct Fragment {
+    /// Folder of the fragment.
     pub folder: Folder,
     pub(super) stamp: StampedName,
-    /// The schema it was written with.
+    /// Schema with which it was written.
     pub schema: Arc<Schema>,
-    /// The coordinates that it spans; `None` where a dimension is not of int64.
+    /// Range of coordinates it covers (inclusive); `None` if a dimension is not int64.
     pub domain: Option<Vec<[i64; 2]>>,
-    /// Tiles of a sparse fragment, and cells of the last of them.
+    /// Number of tiles of a sparse fragment, and number of cells in the last one.
     pub tiles: usize,
     last_cells: u64,
-    /// Whether cells have times of their own, and times of their deletion.
+    /// Whether cells have their own write timestamps.
     pub has_times: bool,
+    /// Whether cells have deletion timestamps.
     pub has_deletions: bool,
     footer: Footer,
     size: u64,
-    /// The coordinates that each tile spans.
+    /// Coordinates covered by each tile.
     spans: OnceLock<Vec<Span>>,
 }
 
-/// First and last coordinate in each of the first two dimensions.
+/// First and last coordinate in the first two dimensions.
 pub(in crate::source::soma) type Span = [[i64; 2]; 2];
 
-/// What of a column a list is about.
+/// The kinds of per-tile lists of a column.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum List {
-    /// Where tiles begin: of fixed data, or of the offsets of variable data.
+    /// Offsets of the tiles of fixed-size data, or of the offsets of variable-size data.
     Offsets = 0,
-    /// Where tiles of variable data begin, and how large they are once decoded.
+    /// Offsets of the tiles of variable-size data, and their decoded sizes.
     VariableOffsets = 1,
     VariableSizes = 2,
-    /// Where tiles of validity begin.
+    /// Offsets of the validity tiles.
     ValidityOffsets = 3,
-    /// The sum of each tile's values.
+    /// Sum of the values of each tile.
     Sums = 6,
-    /// Missing values of each tile.
+    /// Number of missing values in each tile.
     NullCounts = 7,
 }
 
-/// Lists of a footer.
+/// Number of lists in a footer.
 const LISTS: usize = 8;
 
-/// Where things are.
+/// File positions from the footer.
 struct Footer {
-    /// Bytes of the files of each slot: fixed, variable, validity.
+    /// File sizes of each slot in bytes: fixed, variable, validity.
     file_sizes: [Vec<u64>; 3],
     tree: u64,
     lists: [Vec<u64>; LISTS],
     processed: u64,
 }
 
-/// Ranges of coordinates, one for each dimension; `None` for one that is not of int64.
+/// Reads one coordinate range per dimension; `None` for dimensions that are not int64.
 pub(super) fn ranges(
     cursor: &mut Cursor<'_>,
     dimensions: &[Dimension],
@@ -101,7 +103,7 @@ pub(super) fn ranges(
 }
 
 impl Fragment {
-    /// Opens the fragment of a name; `schema` finds schemas by their names.
+    /// Opens a fragment by name; `schema` looks up schemas by name.
     pub(super) fn open(
         fragments: &Folder,
         stamp: StampedName,
@@ -146,17 +148,17 @@ impl Fragment {
         })
     }
 
-    /// Builds errors that name this fragment's description.
+    /// Returns the context for errors about this fragment's metadata.
     pub fn place(&self) -> Place {
         self.folder.place_of(METADATA)
     }
 
-    /// Milliseconds since 1970 of the first write that it holds.
+    /// Time of the first write it contains, in milliseconds since 1970.
     pub fn time(&self) -> u64 {
         self.stamp.first
     }
 
-    /// Cells of a tile of a sparse fragment.
+    /// Number of cells in a tile of a sparse fragment.
     pub fn cells(&self, tile: usize) -> u64 {
         if tile + 1 == self.tiles {
             self.last_cells
@@ -165,7 +167,7 @@ impl Fragment {
         }
     }
 
-    /// Cells of all tiles.
+    /// Number of cells in all tiles.
     pub fn all_cells(&self) -> u64 {
         match self.tiles.checked_sub(1) {
             None => 0,
@@ -177,7 +179,7 @@ impl Fragment {
         }
     }
 
-    /// The slot of an attribute of the fragment's schema.
+    /// Slot of an attribute of the fragment's schema.
     pub(super) fn attribute_slot(&self, number: usize) -> usize {
         number
     }
@@ -186,7 +188,7 @@ impl Fragment {
         self.schema.attributes.len() + 1 + number
     }
 
-    /// The slot of the times of cells, and that of the times of their deletion.
+    /// Slots of the write timestamps and of the deletion timestamps.
     pub(super) fn time_slots(&self) -> [usize; 2] {
         let first = self.dimension_slot(self.schema.dimensions.len());
         [first, first + usize::from(self.has_times)]
@@ -196,7 +198,7 @@ impl Fragment {
         self.footer.file_sizes[kind][slot]
     }
 
-    /// A list of a slot: a number for each tile.
+    /// Reads a list of a slot: one number per tile.
     pub(super) fn list(
         &self,
         list: List,
@@ -223,7 +225,7 @@ impl Fragment {
         Ok(numbers)
     }
 
-    /// The coordinates that each tile spans, of a sparse fragment whose dimensions are of int64.
+    /// Returns the coordinates covered by each tile, for a sparse fragment with int64 dimensions.
     pub fn spans(&self) -> Result<&[Span], SourceError> {
         if let Some(spans) = self.spans.get() {
             return Ok(spans);
@@ -234,7 +236,7 @@ impl Fragment {
         Ok(self.spans.get_or_init(|| spans))
     }
 
-    /// Missing values of an attribute, in all tiles.
+    /// Number of missing values of an attribute in all tiles.
     pub fn nulls(&self, attribute: usize, tiles: usize) -> Result<u64, SourceError> {
         let counts = self.list(List::NullCounts, self.attribute_slot(attribute), tiles)?;
         Ok(counts
@@ -242,14 +244,14 @@ impl Fragment {
             .fold(0, |sum, &count| sum.saturating_add(count)))
     }
 
-    /// The sum of the values of each tile of an attribute of numbers, as its writer computed it: in
-    /// 64 bits, or in float64. `None` where it did not.
+    /// Returns the sum of a numeric attribute's values for each tile, as computed by the writer in
+    /// 64-bit integers or float64; `None` if it was not stored.
     pub fn sums(&self, attribute: usize) -> Option<Vec<u64>> {
         let slot = self.attribute_slot(attribute);
         self.list(List::Sums, slot, self.tiles).ok()
     }
 
-    /// The names of the delete conditions that consolidation has applied already.
+    /// Returns the names of the delete conditions that consolidation has already applied.
     pub fn processed_conditions(&self) -> Result<Vec<String>, SourceError> {
         let content = within_file(&self.folder, METADATA, self.footer.processed, self.size)?;
         let parsed = (|| {
@@ -265,12 +267,12 @@ impl Fragment {
     }
 }
 
-/// The version and the name of the schema, at the front of a footer.
+/// Reads the format version and the schema name at the beginning of a footer.
 fn header(cursor: &mut Cursor<'_>) -> Checked<(u32, String)> {
     Ok((check_version(cursor.u32()?)?, cursor.text64()?))
 }
 
-/// The rest of a footer.
+/// The remaining fields of a footer.
 struct Parsed {
     domain: Option<Vec<[i64; 2]>>,
     tiles: usize,

@@ -1,5 +1,5 @@
-//! Groups: folders with members (format_spec/group.md; that lengths have eight bytes, and members
-//! names of their own, is in libtiledb's source only).
+//! Groups: folders with members (format_spec/group.md; that lengths have 8 bytes and that members
+//! have their own names is only documented in libtiledb's source).
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,20 @@ use super::metadata::{Metadata, stamped_files};
 use super::tile::whole_file;
 use crate::source::SourceError;
 
-/// The file that makes a folder a group.
+/// The file that marks a folder as a group.
 pub(in crate::source::soma) const MARK: &str = "__tiledb_group.tdb";
 
-/// A group's metadata and members.
+/// Metadata and members of a group.
 pub(in crate::source::soma) struct Group {
+    /// Folder of the group.
     pub folder: Folder,
+    /// Metadata of the group.
     pub metadata: Metadata,
-    /// Their folders, by name.
+    /// Folders of the members, by name.
     pub members: BTreeMap<String, Folder>,
 }
 
-/// A member as a group's file lists it.
+/// A member as listed in a group's file.
 #[derive(Debug, PartialEq)]
 struct Member {
     name: String,
@@ -35,8 +37,8 @@ impl Group {
     pub fn open(folder: &Folder) -> Result<Self, SourceError> {
         let details = folder.child("__group");
         let mut files = stamped_files(&details)?;
-        // A file of the first version, which has none in its name, lists all members; later ones
-        // are applied one after another.
+        // A file of the first version, which has no version in its name, lists all members; later
+        // ones are applied on top of each other.
         if let Some(last) = files.iter().rposition(|file| file.version.is_none()) {
             files.drain(..last);
         }
@@ -65,7 +67,7 @@ impl Group {
     }
 }
 
-/// Parses the content of a group's file.
+/// Parses the content of a group file.
 fn parse(bytes: &[u8]) -> Checked<Vec<Member>> {
     let mut cursor = Cursor::new(bytes);
     let count = match cursor.u32()? {

@@ -1,4 +1,4 @@
-//! Metadata of groups and arrays: names with values (format_spec/metadata.md).
+//! Metadata of groups and arrays: names and values (format_spec/metadata.md).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +10,12 @@ use super::names::{StampedName, base_name, is_foreign};
 use super::tile::whole_file;
 use crate::source::{Numbers, SourceError};
 
-/// A value of metadata.
+/// A metadata value.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::source::soma) enum MetadataValue {
     Text(String),
     Numbers(Numbers),
-    /// What it is, if it is neither.
+    /// Any other value: a description of its type.
     Other(String),
 }
 
@@ -27,7 +27,7 @@ impl MetadataValue {
         }
     }
 
-    /// The whole number, if it is one.
+    /// Returns the value if it is a single integer.
     pub fn integer(&self) -> Option<i64> {
         match self {
             MetadataValue::Numbers(numbers) => match numbers.to_i64().ok()?[..] {
@@ -42,8 +42,8 @@ impl MetadataValue {
 /// All values, by name.
 pub(in crate::source::soma) type Metadata = BTreeMap<String, MetadataValue>;
 
-/// The files of a folder whose names have times, oldest first, without those that consolidation
-/// made superfluous.
+/// Returns the files of a folder that have timestamped names, oldest first, without those that
+/// consolidation made obsolete.
 pub(super) fn stamped_files(folder: &Folder) -> Result<Vec<StampedName>, SourceError> {
     let mut files = Vec::new();
     let mut superfluous = BTreeSet::new();
@@ -63,7 +63,7 @@ pub(super) fn stamped_files(folder: &Folder) -> Result<Vec<StampedName>, SourceE
     Ok(files)
 }
 
-/// The last parts of the URIs that a file lists, one a line.
+/// Returns the last path components of the URIs in a file, one per line.
 pub(super) fn lines(folder: &Folder, name: &str) -> Result<Vec<String>, SourceError> {
     let bytes = folder.read_all(name)?;
     let text = String::from_utf8(bytes)
@@ -74,7 +74,7 @@ pub(super) fn lines(folder: &Folder, name: &str) -> Result<Vec<String>, SourceEr
         .collect())
 }
 
-/// The error for a file that is not known.
+/// Error for a file of an unknown kind.
 pub(super) fn unknown_file(folder: &Folder, name: &str) -> SourceError {
     Fault::unsupported("a file of an unknown kind").at(&folder.place_of(name))
 }

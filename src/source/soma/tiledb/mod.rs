@@ -1,6 +1,6 @@
-//! The on-disk format of TileDB arrays and groups, in the versions that tiledbsoma has written
-//! (18 to 22). Facts are from TileDB's public `format_spec`; where that is silent, from libtiledb's
-//! behaviour. What is not known here is refused by name.
+//! The on-disk format of TileDB arrays and groups, in the versions that tiledbsoma has written (18
+//! to 22). Facts are taken from TileDB's public `format_spec` and, where it is silent, from
+//! libtiledb's behaviour. Anything unknown is refused with an error that names it.
 
 pub(super) mod array;
 mod column;
@@ -29,10 +29,10 @@ pub(super) use schema::{Attribute, Schema};
 
 use fault::{Checked, Fault};
 
-/// The versions of the format that are read: those of libtiledb 2.15 to 2.30.
+/// Supported format versions: those of libtiledb 2.15 to 2.30.
 const VERSIONS: std::ops::RangeInclusive<u32> = 18..=22;
 
-/// Refuses versions that are not known.
+/// Refuses unknown versions.
 fn check_version(version: u32) -> Checked<u32> {
     if VERSIONS.contains(&version) {
         return Ok(version);
@@ -44,7 +44,7 @@ fn check_version(version: u32) -> Checked<u32> {
     )))
 }
 
-/// A slice of the whole numbers of a tile.
+/// Iterates over the int64 values of a tile.
 pub(super) fn whole_numbers(bytes: &[u8]) -> impl Iterator<Item = i64> + '_ {
     bytes
         .as_chunks()

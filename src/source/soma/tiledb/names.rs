@@ -1,20 +1,20 @@
-//! Names with the times of what they name: `__t1_t2_uuid[_version]`
-//! (format_spec/timestamped_name.md).
+//! Timestamped names: `__t1_t2_uuid[_version]` (format_spec/timestamped_name.md).
 
-/// A name, taken apart.
+/// A parsed name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct StampedName {
-    /// Milliseconds since 1970 of the first write that it holds.
+    /// Time of the first write it contains, in milliseconds since 1970.
     pub first: u64,
-    /// Of the last.
+    /// Time of the last write.
     pub last: u64,
-    /// The whole name, without an extension.
+    /// The complete name without extension.
     pub name: String,
+    /// The format version, if the name has one.
     pub version: Option<u32>,
 }
 
 impl StampedName {
-    /// `None` where it is not such a name.
+    /// Parses a name; `None` if it is not timestamped.
     pub fn parse(name: &str) -> Option<Self> {
         let mut parts = name.strip_prefix("__")?.split('_');
         let first = parts.next()?.parse().ok()?;
@@ -37,7 +37,7 @@ impl StampedName {
     }
 }
 
-/// The last part of a URI.
+/// Returns the last path component of a URI.
 pub(super) fn base_name(uri: &str) -> &str {
     let uri = uri.trim_end_matches('/');
     uri.rsplit_once('/').map_or(uri, |(_, name)| name)

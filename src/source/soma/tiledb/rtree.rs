@@ -1,11 +1,11 @@
-//! R-trees: which coordinates the tiles of a fragment span.
+//! R-trees: the coordinates covered by the tiles of a fragment.
 
 use super::cursor::Cursor;
 use super::fault::{Checked, Fault, reserved};
 use super::fragment::{Span, ranges};
 use super::schema::Dimension;
 
-/// The spans at the last level of an R-tree: those of the tiles.
+/// Returns the spans at the last level of an R-tree, which are those of the tiles.
 pub(super) fn tree(bytes: &[u8], dimensions: &[Dimension], tiles: usize) -> Checked<Vec<Span>> {
     let mut cursor = Cursor::new(bytes);
     let _fanout = cursor.u32()?;

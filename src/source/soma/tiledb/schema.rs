@@ -7,62 +7,76 @@ use super::fault::{Checked, Fault};
 use super::filter::Pipeline;
 use crate::source::NumberType;
 
-/// Lengths of cells are announced by this where each may have its own.
+/// Marks cells of variable length.
 const ANY_LENGTH: u32 = u32::MAX;
 
-/// What an array is made of.
+/// Schema of an array.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::source::soma) struct Schema {
+    /// Whether the array is dense.
     pub dense: bool,
-    /// Whether there may be several cells of the same coordinates.
+    /// Whether several cells may have the same coordinates.
     pub duplicates: bool,
-    /// Whether tiles, and the cells in them, lie row after row.
+    /// Whether tiles, and the cells within them, are in row-major order.
     pub row_major: bool,
-    /// Cells of a tile of a sparse array.
+    /// Number of cells per tile of a sparse array.
     pub capacity: u64,
+    /// Filters of the coordinates.
     pub coordinates: Pipeline,
+    /// Filters of the offsets of variable-length cells.
     pub offsets: Pipeline,
+    /// Filters of the validity bytes.
     pub validity: Pipeline,
+    /// The dimensions, in order.
     pub dimensions: Vec<Dimension>,
+    /// The attributes, in order.
     pub attributes: Vec<Attribute>,
-    /// The files of enumerations, by their names.
+    /// Names of enumerations and of their files.
     pub enumerations: Vec<(String, String)>,
-    /// The range of each dimension that is in use, where the array has one.
+    /// Range of each dimension that is in use (inclusive), if the array stores it.
     pub current_domain: Option<Vec<[i64; 2]>>,
 }
 
-/// An axis of an array.
+/// A dimension of an array.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::source::soma) struct Dimension {
+    /// Name.
     pub name: String,
+    /// Type of the coordinates.
     pub datatype: Datatype,
-    /// Of any length.
+    /// Whether coordinates have variable length.
     pub variable: bool,
+    /// Filters of the coordinates.
     pub filters: Pipeline,
-    /// First and last coordinate, of a dimension of int64.
+    /// First and last coordinate, for int64 dimensions.
     pub domain: Option<[i64; 2]>,
-    /// Cells of a space tile, likewise.
+    /// Extent of a space tile, for int64 dimensions.
     pub extent: Option<i64>,
 }
 
-/// What a cell holds.
+/// An attribute: a field of the cells.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::source::soma) struct Attribute {
+    /// Name.
     pub name: String,
+    /// Type of the values.
     pub datatype: Datatype,
-    /// Values of a cell; `None` for any number.
+    /// Number of values per cell; `None` if it varies.
     pub values: Option<u32>,
+    /// Filters of the values.
     pub filters: Pipeline,
-    /// What a cell holds that was never written.
+    /// Content of cells that were never written.
     pub fill: Vec<u8>,
+    /// Whether the fill value counts as valid rather than missing.
     pub fill_is_valid: bool,
+    /// Whether values can be missing.
     pub nullable: bool,
-    /// The name of the list in which its values are positions.
+    /// Name of the enumeration that its values index into.
     pub enumeration: Option<String>,
 }
 
 impl Dimension {
-    /// Whether coordinates are int64, as SOMA has them.
+    /// Whether coordinates are int64, as in SOMA.
     pub fn is_int64(&self) -> bool {
         self.datatype == Datatype::Number(NumberType::Int64) && !self.variable
     }
@@ -92,7 +106,7 @@ impl Dimension {
             name,
             datatype,
             variable,
-            // A dimension without filters of its own has those of the coordinates.
+            // A dimension without its own filters uses those of the coordinates.
             filters: if filters.is_empty() {
                 coordinates.clone()
             } else {
@@ -136,7 +150,7 @@ impl Attribute {
         })
     }
 
-    /// Whether cells hold any number of values.
+    /// Whether the number of values per cell varies.
     pub fn variable(&self) -> bool {
         self.values.is_none()
     }
@@ -209,7 +223,7 @@ impl Schema {
     }
 }
 
-/// The current domain; `None` where the array has none, or not one of int64 alone.
+/// Reads the current domain; `None` if the array has none, or if not all dimensions are int64.
 fn current_domain(
     cursor: &mut Cursor<'_>,
     dimensions: &[Dimension],

@@ -1,5 +1,4 @@
-//! Generic tiles: tiles with a header that says how they are filtered
-//! (format_spec/generic_tile.md).
+//! Generic tiles: tiles with a header that describes their filters (format_spec/generic_tile.md).
 
 use super::super::files::Folder;
 use super::check_version;
@@ -9,7 +8,7 @@ use super::fault::{Checked, Fault};
 use super::filter::{Pipeline, Scratch};
 use crate::source::SourceError;
 
-/// The header, as far as its length is known beforehand.
+/// The fixed-length part of the header.
 struct Header {
     persisted: usize,
     size: usize,
@@ -61,19 +60,20 @@ impl Header {
     }
 }
 
-/// The content of the generic tile at the beginning of `bytes`, and its length with its header.
+/// Decodes the generic tile at the beginning of `bytes`. Returns its content and its length
+/// including the header.
 pub(super) fn generic_tile(bytes: &[u8], memory: u64) -> Checked<(Vec<u8>, usize)> {
     let mut cursor = Cursor::new(bytes);
     let header = Header::parse(&mut cursor, memory)?;
     let content = header.decode(cursor.rest())?;
-    // Both were there to be decoded.
+    // Both have been read, so this cannot overflow.
     Ok((
         content,
         cursor.position() + header.pipeline + header.persisted,
     ))
 }
 
-/// The content of a file that is one generic tile.
+/// Decodes a file that consists of a single generic tile.
 pub(super) fn whole_file(folder: &Folder, name: &str) -> Result<Vec<u8>, SourceError> {
     let bytes = folder.read_all(name)?;
     let place = folder.place_of(name);
@@ -85,7 +85,7 @@ pub(super) fn whole_file(folder: &Folder, name: &str) -> Result<Vec<u8>, SourceE
     Ok(content)
 }
 
-/// The content of the generic tile at a position of a file of `size` bytes.
+/// Decodes the generic tile at a position in a file of `size` bytes.
 pub(super) fn within_file(
     folder: &Folder,
     name: &str,

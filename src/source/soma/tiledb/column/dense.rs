@@ -1,4 +1,4 @@
-//! The tiles of a dense fragment.
+//! Tiles of a dense fragment.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::super::filter::{ChunkHeader, Scratch};
 use super::ColumnFile;
 use crate::source::SourceError;
 
-/// The tiles of a dense fragment, of which ranges of cells are read.
+/// The tiles of a dense fragment, from which ranges of cells are read.
 pub(in crate::source::soma) struct DenseTiles(ColumnFile);
 
 impl DenseTiles {
@@ -16,7 +16,8 @@ impl DenseTiles {
         DenseTiles(column)
     }
 
-    /// Reads cells of a tile of `cells` cells, decoding no more of it than is needed.
+    /// Reads some of the cells of a tile with `cells` cells, decoding only the chunks that are
+    /// needed.
     pub fn read(
         &self,
         tile: usize,

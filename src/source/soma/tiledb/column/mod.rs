@@ -1,4 +1,4 @@
-//! The cells of one field of one fragment, tile by tile.
+//! Cells of one field of one fragment, tile by tile.
 
 mod dense;
 
@@ -13,14 +13,15 @@ use crate::source::{NumberType, SourceError};
 
 pub(in crate::source::soma) use dense::DenseTiles;
 
-/// Of the memory, a tile of texts may be one part in so many.
+/// A tile of text may take at most this fraction (1/n) of the memory.
 const TEXT_COPIES: u64 = 8;
 
 /// A field of a fragment.
 pub(in crate::source::soma) struct ColumnFile {
+    /// Type of the values.
     pub datatype: Datatype,
     folder: Folder,
-    /// Bytes of a cell; of variable cells, unknown.
+    /// Size of a cell in bytes; `None` for variable-length cells.
     cell: Option<usize>,
     encoding: Option<TextEncoding>,
     filters: Pipeline,
@@ -31,26 +32,26 @@ pub(in crate::source::soma) struct ColumnFile {
     validity: Option<Tiles>,
 }
 
-/// Where the tiles of a file begin.
+/// Offsets of the tiles of a file.
 struct Tiles {
     file: String,
     starts: Vec<u64>,
     size: u64,
 }
 
-/// The cells of a tile.
+/// Decoded cells of a tile.
 #[derive(Debug, Default)]
 pub(in crate::source::soma) struct Cells {
-    /// The values, one after another.
+    /// The values, concatenated.
     pub bytes: Vec<u8>,
-    /// Where the values of each cell begin, if they are variable.
+    /// Start of each cell's values in `bytes`, for variable-length cells.
     pub offsets: Option<Vec<u64>>,
-    /// 0 for each missing value.
+    /// One byte per cell; 0 for missing values.
     pub validity: Option<Vec<u8>>,
 }
 
 impl Cells {
-    /// The bytes of a cell of `width`; `None` where its value is missing.
+    /// Returns the bytes of a cell of size `width`; `None` if its value is missing.
     pub fn value(&self, cell: usize, width: usize) -> Option<&[u8]> {
         if self
             .validity
@@ -72,7 +73,7 @@ impl Cells {
 }
 
 impl Tiles {
-    /// Finds the tiles of a file, and checks that they are in it.
+    /// Locates the tiles of a file and checks that they are within it.
     fn open(
         fragment: &Fragment,
         file: String,
@@ -106,7 +107,7 @@ impl Tiles {
     }
 }
 
-/// What a field is made of.
+/// Properties of a field.
 struct Field<'a> {
     stem: String,
     slot: usize,
@@ -117,7 +118,7 @@ struct Field<'a> {
 }
 
 impl ColumnFile {
-    /// The dimension or attribute `name`; `None` where the fragment's schema has none such.
+    /// Opens the dimension or attribute `name`; `None` if the fragment's schema does not have it.
     pub fn open(
         fragment: &Fragment,
         name: &str,
@@ -147,7 +148,7 @@ impl ColumnFile {
         }
     }
 
-    /// A dimension.
+    /// Opens a dimension.
     pub fn dimension(
         fragment: &Fragment,
         number: usize,
@@ -165,7 +166,7 @@ impl ColumnFile {
         ColumnFile::of(fragment, field, tiles)
     }
 
-    /// The times at which cells were written, and at which they were deleted.
+    /// Opens the write timestamps and the deletion timestamps of cells.
     pub fn times(fragment: &Fragment) -> Result<[Option<Self>; 2], SourceError> {
         let slots = fragment.time_slots();
         let open = |stem: &str, slot: usize, wanted: bool| {
@@ -252,12 +253,12 @@ impl ColumnFile {
         })
     }
 
-    /// Builds errors that name the file.
+    /// Returns the context for errors about the file.
     pub fn place(&self) -> Place {
         self.folder.place_of(&self.fixed.file)
     }
 
-    /// Bytes that `cells` cells take, checked against what memory was granted.
+    /// Returns the size of `cells` cells in bytes, checked against the memory limit.
     fn bytes(&self, cells: u64, width: usize) -> Checked<usize> {
         let bytes = cells.saturating_mul(width as u64);
         if bytes > self.folder.memory() {
@@ -266,7 +267,7 @@ impl ColumnFile {
         Ok(bytes as usize)
     }
 
-    /// Likewise, of the texts of a tile, which are in memory several times until they are written.
+    /// Likewise for the text of a tile, of which several copies are in memory until it is written.
     fn text_bytes(&self, bytes: u64) -> Checked<usize> {
         if bytes > self.folder.memory() / TEXT_COPIES {
             return Err(Fault::TooLarge(bytes.saturating_mul(TEXT_COPIES)));
@@ -274,8 +275,8 @@ impl ColumnFile {
         self.bytes(bytes, 1)
     }
 
-    /// Appends the fixed values of a tile of `cells` cells; a buffer is used for the bytes as they
-    /// are stored.
+    /// Appends the fixed-size values of a tile with `cells` cells. The stored bytes are read into a
+    /// reusable buffer.
     pub fn read_fixed(
         &self,
         tile: usize,
@@ -297,7 +298,7 @@ impl ColumnFile {
             .map_err(at)
     }
 
-    /// The cells of a tile.
+    /// Reads the cells of a tile.
     pub fn read(
         &self,
         tile: usize,
@@ -345,7 +346,7 @@ impl ColumnFile {
     }
 }
 
-/// Offsets that do not decrease, nor leave the values.
+/// Parses offsets and checks that they do not decrease and stay within the values.
 fn checked_offsets(bytes: &[u8], end: usize) -> Checked<Vec<u64>> {
     let offsets: Vec<u64> = bytes.chunks_exact(8).map(little_endian).collect();
     let inside = offsets.last().is_none_or(|&last| last <= end as u64);

@@ -1,12 +1,12 @@
-//! Checksums, which are verified.
+//! Verifies checksums.
 
 use md5::digest::Digest;
 
 use super::super::cursor::Cursor;
 use super::super::fault::{Checked, Fault};
 
-/// Checks the checksums of the data and of the metadata that follow in `cursor`, which is left
-/// at that metadata.
+/// Verifies the checksums of the data and of the metadata that follow in `cursor`, and leaves
+/// `cursor` at that metadata.
 pub(super) fn verify<D: Digest>(cursor: &mut Cursor<'_>, data: &[u8], name: &str) -> Checked<()> {
     let size = <D as Digest>::output_size();
     let (of_metadata, of_data) = (cursor.u32()?, cursor.u32()?);

@@ -1,19 +1,21 @@
-//! The chunks into which a tile is divided.
+//! Chunks of a tile.
 
 use crate::source::soma::tiledb::cursor::Cursor;
 use crate::source::soma::tiledb::fault::Checked;
 
-/// The header of one of the chunks into which a tile is divided.
+/// Header of a chunk of a tile.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::source::soma) struct ChunkHeader {
-    /// Bytes before and after the filters, and of what the filters say.
+    /// Size before filtering, in bytes.
     pub original: usize,
+    /// Size after filtering, in bytes.
     pub filtered: usize,
+    /// Size of the filters' metadata, in bytes.
     pub metadata: usize,
 }
 
 impl ChunkHeader {
-    /// Bytes of a header.
+    /// Size of a header in bytes.
     pub const SIZE: u64 = 12;
 
     pub(super) fn read(cursor: &mut Cursor<'_>) -> Checked<Self> {

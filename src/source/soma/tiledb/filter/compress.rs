@@ -1,4 +1,4 @@
-//! Compressors. Each compresses the metadata of the filters before it as well as the data, in
+//! Compressors. Each compresses both the data and the metadata of the filters applied before it, in
 //! parts.
 
 use std::io::{self, Read};
@@ -8,18 +8,21 @@ use super::super::datatype::Datatype;
 use super::super::fault::{Checked, Fault};
 use super::{ChunkHeader, Codec, Scratch, delta};
 
-/// Where decompressed bytes go, and how many there may be.
+/// Destination of decompressed bytes and their maximum number.
 pub(super) struct Output<'a> {
+    /// Decompressed metadata of the filters applied before.
     pub metadata: &'a mut Vec<u8>,
+    /// Decompressed data.
     pub data: &'a mut Vec<u8>,
+    /// Maximum number of bytes.
     pub most: usize,
 }
 
 /// The parts of a compressed chunk.
 struct Parts {
-    /// How many of them are of metadata; they come first.
+    /// Number of metadata parts, which come first.
     metadata: usize,
-    /// Bytes before and after compression.
+    /// Size of each part before and after compression, in bytes.
     sizes: Vec<(usize, usize)>,
 }
 
@@ -35,7 +38,7 @@ impl Parts {
     }
 }
 
-/// Decompresses a chunk; what is left of `cursor` must be nothing.
+/// Decompresses a chunk, which must extend to the end of `cursor`.
 pub(super) fn decode(
     codec: Codec,
     datatype: Datatype,
@@ -70,7 +73,7 @@ pub(super) fn decode(
     data.finish("the compressed parts of a chunk")
 }
 
-/// Decompresses a chunk of a pipeline that has but one filter.
+/// Decompresses a chunk of a pipeline with only one filter.
 pub(super) fn decode_plain(
     codec: Codec,
     header: ChunkHeader,
@@ -129,7 +132,7 @@ fn part(
         Codec::Zstd => {
             out.try_reserve(original)
                 .map_err(|_| Fault::TooLarge(original as u64))?;
-            // Written behind what is there, into memory that nobody has to clear.
+            // Appended to the existing bytes, into memory that does not have to be zeroed first.
             let mut end = io::Cursor::new(std::mem::take(out));
             end.set_position(start as u64);
             let result = scratch.zstd.decompress_to_buffer(bytes, &mut end);
@@ -183,7 +186,7 @@ fn part(
     Ok(())
 }
 
-/// Runs: a value, and in two bytes, the highest first, how often it comes.
+/// Decodes runs: a value, followed by its repeat count as a big-endian 16-bit integer.
 fn runs(bytes: &[u8], width: usize, original: usize, out: &mut Vec<u8>) -> Checked<()> {
     let end = out.len() + original;
     let runs = bytes.chunks_exact(width + 2);

@@ -4,7 +4,7 @@ use super::super::cursor::{Cursor, little_endian};
 use super::super::datatype::Datatype;
 use super::super::fault::{Checked, Fault};
 
-/// Checks an announced number of values against the bytes that they are to make.
+/// Checks a stored number of values against the number of bytes they must decode to.
 fn check_count(count: u64, width: usize, original: usize) -> Checked<()> {
     if count.checked_mul(width as u64) == Some(original as u64) {
         return Ok(());
@@ -14,7 +14,7 @@ fn check_count(count: u64, width: usize, original: usize) -> Checked<()> {
     )))
 }
 
-/// Sums: how many values, then the differences between them, each in the width of the values.
+/// Decodes delta encoding: the number of values, then their differences, each as wide as a value.
 pub(super) fn single(
     bytes: &[u8],
     datatype: Datatype,
@@ -35,9 +35,10 @@ pub(super) fn single(
     Ok(())
 }
 
-/// Sums of sums: the width of a difference in bits, how many values, two of them as they are, and
-/// for each other one sign bit and a difference, packed from the highest bit of 64-bit words. As
-/// many bits as a value has mean that the values follow as they are.
+/// Decodes double-delta encoding: the bit width of a difference, the number of values, the first
+/// two values verbatim and, for every further value, a sign bit and a difference, packed into
+/// 64-bit words from the most significant bit. If the bit width is that of a value, the values
+/// follow verbatim.
 pub(super) fn double(
     bytes: &[u8],
     datatype: Datatype,
@@ -82,7 +83,7 @@ pub(super) fn double(
     packed.cursor.finish("the differences")
 }
 
-/// A value of `width` bytes as a wide integer.
+/// Extends a value of `width` bytes to 64 bits.
 fn extended(value: u64, width: usize, signed: bool) -> i64 {
     let unused = 64 - 8 * width as u32;
     if signed {
@@ -92,7 +93,7 @@ fn extended(value: u64, width: usize, signed: bool) -> i64 {
     }
 }
 
-/// Bits from the highest of each 64-bit word on.
+/// Reads bits starting at the most significant bit of each 64-bit word.
 struct Bits<'a> {
     cursor: Cursor<'a>,
     word: u64,
@@ -100,7 +101,7 @@ struct Bits<'a> {
 }
 
 impl Bits<'_> {
-    /// Up to 63 bits.
+    /// Returns the next `count` bits, at most 63.
     fn take(&mut self, mut count: u32) -> Checked<u64> {
         let mut value = 0;
         while count > 0 {

@@ -1,11 +1,11 @@
-//! Filters of whole numbers: bit-width reduction and positive delta (format_spec/tile.md).
+//! Integer filters: bit-width reduction and positive delta (format_spec/tile.md).
 
 use super::super::cursor::{Cursor, little_endian};
 use super::super::datatype::Datatype;
 use super::super::fault::{Checked, Fault};
 
-/// Undoes bit-width reduction: each window has an offset and the width that its values were reduced
-/// to; a window whose width is not smaller is stored as it is.
+/// Undoes bit-width reduction: each window has an offset and the width to which its values were
+/// reduced; if that width is not smaller, the window is stored unchanged.
 pub(super) fn widen(
     cursor: &mut Cursor<'_>,
     data: &[u8],
@@ -57,7 +57,7 @@ pub(super) fn widen(
     Ok(())
 }
 
-/// Undoes positive delta: each window has its first value, and differences from there on.
+/// Undoes positive delta: each window has its first value followed by differences.
 pub(super) fn add_up(
     cursor: &mut Cursor<'_>,
     data: &[u8],
@@ -77,7 +77,7 @@ pub(super) fn add_up(
             sum = sum.wrapping_add(little_endian(difference));
             out.extend_from_slice(&sum.to_le_bytes()[..width]);
         }
-        // Bytes that make no whole value are stored as they are.
+        // Trailing bytes that are not a complete value are stored unchanged.
         out.extend_from_slice(rest);
     }
     data.finish("the windows of a chunk")

@@ -1,5 +1,5 @@
-//! Filter pipelines: how the bytes of a tile were changed before they were written, and the way
-//! back (format_spec/filter_pipeline.md and tile.md).
+//! Filter pipelines: the transformations applied to the bytes of a tile before writing, and how to
+//! undo them (format_spec/filter_pipeline.md and tile.md).
 
 mod checksum;
 mod chunk;
@@ -18,7 +18,7 @@ pub(in crate::source::soma) use chunk::ChunkHeader;
 pub(in crate::source::soma) use scratch::Scratch;
 pub(in crate::source::soma) use text::{TextEncoding, Texts};
 
-/// A filter as its schema names it.
+/// A filter as named in the schema.
 #[derive(Debug, Clone, PartialEq)]
 enum Filter {
     None,
@@ -29,7 +29,7 @@ enum Filter {
     ByteShuffle,
     Md5,
     Sha256,
-    /// One that is not read; what it is called.
+    /// An unsupported filter, by name.
     Unknown(String),
 }
 
@@ -40,14 +40,14 @@ enum Codec {
     Lz4,
     Bzip2,
     RunLength,
-    /// With the type that it takes values for, if that is another.
+    /// With the type it interprets values as, if different.
     DoubleDelta(Option<Datatype>),
     Delta(Option<Datatype>),
-    /// For texts only.
+    /// For text only.
     Dictionary,
 }
 
-/// Filters in the order in which a writer applied them.
+/// Filters in the order in which the writer applied them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::source::soma) struct Pipeline {
     filters: Vec<Filter>,
@@ -84,7 +84,7 @@ impl Filter {
         })
     }
 
-    /// Whether it does nothing, and says nothing, for values of a type.
+    /// Whether it changes nothing and adds no metadata for values of a type.
     fn passes(&self, datatype: Datatype) -> bool {
         match self {
             Filter::None => true,
@@ -94,7 +94,7 @@ impl Filter {
     }
 }
 
-/// The type that a delta filter takes values for: after the codec and its level.
+/// Reads the type as which a delta filter interprets values; it follows the codec and its level.
 fn reinterpreted(options: &mut Cursor<'_>) -> Checked<Option<Datatype>> {
     if options.rest().len() <= 5 {
         return Ok(None);
@@ -119,7 +119,7 @@ impl Pipeline {
         self.filters.is_empty()
     }
 
-    /// Checks that all filters are known, and fit values of a type.
+    /// Checks that all filters are supported and can be applied to values of a type.
     pub fn check(&self, datatype: Datatype) -> Checked<()> {
         let encoding = self.text_encoding(datatype);
         let rest = &self.filters[usize::from(encoding.is_some())..];
@@ -157,7 +157,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// How texts of any length are encoded by the first filter, if they are.
+    /// Returns how the first filter encodes variable-length text, if it does.
     pub fn text_encoding(&self, datatype: Datatype) -> Option<TextEncoding> {
         match self.filters.first() {
             Some(Filter::Compressor(Codec::RunLength)) if datatype.is_text() => {
@@ -170,7 +170,7 @@ impl Pipeline {
         }
     }
 
-    /// The filters, last first, with the type that each sees.
+    /// Returns the filters in reverse order, each with the type of the values it sees.
     fn backwards(&self, datatype: Datatype) -> Vec<(&Filter, Datatype)> {
         let mut seen = datatype;
         let mut steps: Vec<(&Filter, Datatype)> = self
@@ -190,7 +190,7 @@ impl Pipeline {
         steps
     }
 
-    /// Appends what a tile holds, which must be `expected` bytes.
+    /// Appends the decoded content of a tile, which must be `expected` bytes.
     pub fn decode(
         &self,
         tile: &[u8],
@@ -226,7 +226,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Appends what a chunk holds.
+    /// Appends the decoded content of a chunk.
     pub fn decode_chunk(
         &self,
         header: ChunkHeader,
@@ -240,7 +240,7 @@ impl Pipeline {
             Filter::Compressor(codec @ (Codec::Gzip | Codec::Zstd | Codec::Lz4 | Codec::Bzip2)),
         ] = self.filters[..]
         {
-            // The usual case goes straight to where it is wanted.
+            // The usual case decodes directly into the destination.
             return compress::decode_plain(codec, header, metadata, data, out, scratch);
         }
         let decoded = decode_steps(&self.backwards(datatype), header, metadata, data, scratch)?;
@@ -254,7 +254,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Appends the texts that a tile holds, which must be `count` of `expected` bytes.
+    /// Appends the decoded text of a tile: `count` values with `expected` bytes in total.
     pub fn decode_texts(
         &self,
         encoding: TextEncoding,
@@ -298,7 +298,7 @@ impl Pipeline {
     }
 }
 
-/// Undoes filters; the result is in the first buffers of the scratch, its length is returned.
+/// Undoes filters. The result is in the first buffers of `scratch`; returns its length.
 fn decode_steps(
     steps: &[(&Filter, Datatype)],
     header: ChunkHeader,
@@ -306,7 +306,7 @@ fn decode_steps(
     data: &[u8],
     scratch: &mut Scratch,
 ) -> Checked<usize> {
-    // No filter makes more of its input than this.
+    // No filter expands its input by more than this.
     let most = header.original.saturating_mul(4).saturating_add(1 << 16);
     for (bytes, buffers) in [(metadata, &mut scratch.metadata), (data, &mut scratch.data)] {
         buffers[0].clear();

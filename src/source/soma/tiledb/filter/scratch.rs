@@ -1,8 +1,8 @@
-//! What decoding needs beside the bytes.
+//! Reusable buffers for decoding.
 
 use crate::source::soma::tiledb::fault::{Checked, Fault};
 
-/// What is needed while tiles are decoded, to be used again for the next.
+/// Buffers and decompressors used to decode tiles, reused from tile to tile.
 pub(in crate::source::soma) struct Scratch {
     pub(super) zstd: zstd::bulk::Decompressor<'static>,
     pub(super) gzip: libdeflater::Decompressor,
@@ -12,12 +12,12 @@ pub(in crate::source::soma) struct Scratch {
 }
 
 impl Scratch {
-    /// Two buffers that somebody gave back, or empty ones.
+    /// Returns the two buffers given back before, or empty ones.
     pub fn take_buffers(&mut self) -> (Vec<u8>, Vec<u8>) {
         std::mem::take(&mut self.buffers)
     }
 
-    /// Gives buffers back, to be used again.
+    /// Gives back buffers for reuse.
     pub fn give_buffers(&mut self, first: Vec<u8>, second: Vec<u8>) {
         self.buffers = (first, second);
     }

@@ -1,4 +1,5 @@
-//! Byte and bit shuffling: the first bytes (bits) of all values, then the second, and so on.
+//! Byte and bit shuffling: the first bytes (or bits) of all values, then the second ones, and so
+//! on.
 
 use super::super::cursor::Cursor;
 use super::super::fault::{Checked, Fault};
@@ -6,7 +7,7 @@ use super::super::fault::{Checked, Fault};
 /// Bit shuffling works on blocks of this many bytes.
 const BLOCK: usize = 8192;
 
-/// The parts of a shuffled chunk, which are shuffled each for itself.
+/// Splits a chunk into its parts, which are shuffled independently.
 fn parts<'a>(cursor: &mut Cursor<'_>, data: &'a [u8]) -> Checked<Vec<&'a [u8]>> {
     let count = cursor.u32()?;
     let count = cursor.count(count.into(), 4)?;
@@ -47,7 +48,7 @@ pub(super) fn unshuffle_bytes(
     Ok(())
 }
 
-/// Values of `W` bytes from as many rows of `count` bytes.
+/// Assembles `count` values of `W` bytes from `W` rows of `count` bytes.
 fn transpose<const W: usize>(part: &[u8], count: usize, target: &mut [u8]) {
     let rows: [&[u8]; W] = std::array::from_fn(|byte| &part[byte * count..(byte + 1) * count]);
     for (value, bytes) in target.chunks_exact_mut(W).take(count).enumerate() {
@@ -57,8 +58,8 @@ fn transpose<const W: usize>(part: &[u8], count: usize, target: &mut [u8]) {
     }
 }
 
-/// Undoes bit shuffling of values of `width` bytes. Parts that do not divide into groups of eight
-/// values are stored as they are, and so is what follows the last such group of a block.
+/// Undoes bit shuffling of values of `width` bytes. Parts that are not divisible into groups of
+/// eight values are stored unchanged, and so is whatever follows the last such group of a block.
 pub(super) fn unshuffle_bits(
     cursor: &mut Cursor<'_>,
     data: &[u8],
@@ -80,7 +81,7 @@ pub(super) fn unshuffle_bits(
             let start = out.len();
             out.resize(start + block.len(), 0);
             let target = &mut out[start..];
-            // A row for each bit of a value, with one bit for each value.
+            // One row per bit of a value, with one bit per value.
             for (number, row) in block[..count * width]
                 .chunks_exact((count / 8).max(1))
                 .enumerate()

@@ -1,4 +1,4 @@
-//! Each filter against a writer that does what the format says.
+//! Tests each filter against a writer that follows the format specification.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::source::NumberType;
 
-/// A filter for a test: its code, its options, and how it writes a chunk.
+/// A filter for a test: its code, its options, and how to encode a chunk with it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Written {
     Gzip,
@@ -43,7 +43,7 @@ const ALL: [Written; 13] = [
     Sha256,
 ];
 
-/// What a chunk is between two filters: metadata, and data in one part.
+/// A chunk between two filters: metadata, and data in one part.
 struct Chunk {
     metadata: Vec<u8>,
     data: Vec<u8>,
@@ -68,7 +68,7 @@ impl Written {
         }
     }
 
-    /// Whether it makes parts of what it gets, and compresses metadata too.
+    /// Whether it splits its input into parts and also compresses metadata.
     fn compresses(self) -> bool {
         matches!(
             self,
@@ -119,7 +119,7 @@ impl Written {
                 out
             }
             DoubleDelta => {
-                // Stored as they are: any difference may need all bits.
+                // Stored verbatim, because a difference may need all bits.
                 let mut out = vec![width as u8 * 8];
                 out.extend((bytes.len() as u64 / width as u64).to_le_bytes());
                 out.extend(bytes);
@@ -259,7 +259,7 @@ impl Written {
     }
 }
 
-/// A pipeline as a schema stores it.
+/// Encodes a pipeline the way a schema stores it.
 fn pipeline(filters: &[Written]) -> Pipeline {
     let mut bytes = 65536u32.to_le_bytes().to_vec();
     bytes.extend((filters.len() as u32).to_le_bytes());
@@ -270,7 +270,7 @@ fn pipeline(filters: &[Written]) -> Pipeline {
     Pipeline::parse(&mut Cursor::new(&bytes)).unwrap()
 }
 
-/// A tile as a writer makes it, in chunks of `step` values.
+/// Encodes a tile in chunks of `step` values.
 fn tile(filters: &[Written], data: &[u8], width: usize, step: usize) -> Vec<u8> {
     let chunks: Vec<&[u8]> = data.chunks(step * width).collect();
     let mut out = (chunks.len() as u64).to_le_bytes().to_vec();
@@ -321,8 +321,7 @@ fn integers() -> impl Strategy<Value = (NumberType, Vec<u8>)> {
     })
 }
 
-/// Filters in an order in which they make sense: those for numbers see values, not what another
-/// made of them.
+/// Filters in a meaningful order: integer filters see values, not the output of another filter.
 fn sensible() -> impl Strategy<Value = Vec<Written>> {
     let first = prop::sample::select(ALL.to_vec());
     let later =
@@ -360,7 +359,7 @@ proptest! {
         }
         if let Ok(read) = decoded(&filters, &tile, datatype, bytes.len()) {
             prop_assert_eq!(read.len(), bytes.len());
-            // What has a checksum is right, or refused.
+            // Data with a checksum is either decoded correctly or refused.
             if matches!(filters[0], Md5 | Sha256) {
                 prop_assert_eq!(read, bytes);
             }
@@ -436,7 +435,7 @@ proptest! {
         let mut read = Texts::default();
         prop_assert_eq!(text::decode(TextEncoding::Dictionary, &header, &keys, limits, &mut read), Ok(()));
         prop_assert_eq!(&read, &wanted);
-        // A limit is kept.
+        // The limit is respected.
         if let Some(count) = texts.len().checked_sub(1) {
             let limits = text::Limits { expected, count };
             let mut read = Texts::default();
@@ -459,7 +458,7 @@ proptest! {
 
 #[test]
 fn a_short_text_cannot_become_a_long_one() {
-    // A chunk that says it is larger than its tile.
+    // A chunk that claims to be larger than its tile.
     let data = vec![7u8; 1 << 20];
     let tile = tile(&[Zstd], &data, 1, 1 << 20);
     let datatype = Datatype::Number(NumberType::UInt8);

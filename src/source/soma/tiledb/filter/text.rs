@@ -1,30 +1,34 @@
-//! Texts of any length as runs or as a dictionary (format_spec/filters/dictionary_encoding.md; the
-//! third number of a chunk's header, the bytes of its offsets, is in libtiledb's source only).
-//! Their integers have the highest byte first.
+//! Variable-length text, run-length or dictionary encoded
+//! (format_spec/filters/dictionary_encoding.md; the third number of a chunk's header, the size of
+//! its offsets in bytes, is only documented in libtiledb's source). Integers are big-endian.
 
 use super::super::cursor::{Cursor, big_endian};
 use super::super::fault::{Checked, Fault};
 
-/// How texts are encoded.
+/// How text is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::source::soma) enum TextEncoding {
-    /// How often a text comes, its length and its bytes.
+    /// Repeat count, length and bytes of each value.
     RunLength,
-    /// Positions in a list of texts.
+    /// Indices into a list of values.
     Dictionary,
 }
 
-/// Texts one after another, and where each begins.
+/// Concatenated text values and the start of each.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::source::soma) struct Texts {
+    /// The values, concatenated.
     pub bytes: Vec<u8>,
+    /// Start of each value in `bytes`.
     pub offsets: Vec<u64>,
 }
 
-/// How many bytes and texts there may be.
+/// Limits for the decoded text.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
+    /// Number of bytes.
     pub expected: usize,
+    /// Number of values.
     pub count: usize,
 }
 
@@ -39,7 +43,7 @@ impl Texts {
     }
 }
 
-/// A width of integers: 1, 2, 4 or 8 bytes.
+/// Reads the width of integers: 1, 2, 4 or 8 bytes.
 fn width(cursor: &mut Cursor<'_>) -> Checked<usize> {
     match cursor.u8()? {
         width @ (1 | 2 | 4 | 8) => Ok(width.into()),
@@ -52,7 +56,7 @@ fn take_integer(cursor: &mut Cursor<'_>, width: usize) -> Checked<usize> {
         .map_err(|_| Fault::damaged("a length that cannot be"))
 }
 
-/// Appends the texts of one chunk.
+/// Appends the text values of one chunk.
 pub(super) fn decode(
     encoding: TextEncoding,
     metadata: &[u8],
