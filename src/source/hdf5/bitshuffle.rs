@@ -1,6 +1,7 @@
-//! Bitshuffle: the bits of a block of elements sorted by significance, then perhaps compressed.
+//! Bitshuffle: sorts the bits of a block of elements by significance, then optionally compresses
+//! them.
 
-/// How the blocks are compressed.
+/// Compression of the blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Inner {
     None,
@@ -8,20 +9,21 @@ pub(super) enum Inner {
     Zstd,
 }
 
-/// The parameters of the filter (see the source of `bshuf_h5filter.c` for what they mean).
+/// Parameters of the filter (see the source of `bshuf_h5filter.c` for their meaning).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bitshuffle {
-    /// Bytes of an element.
+    /// Size of an element in bytes.
     pub element: usize,
-    /// Elements of a block; 0 for the default.
+    /// Number of elements in a block; 0 for the default.
     pub block: usize,
+    /// Compression of the blocks.
     pub inner: Inner,
 }
 
 const SHORT: &str = "bitshuffle: the data ends too early";
 
 impl Bitshuffle {
-    /// The filter by its parameters; `None` for a compression that is not known.
+    /// Parses the parameters of the filter; `None` if the compression is unknown.
     pub fn new(parameters: &[u32]) -> Option<Self> {
         let parameter = |index: usize| parameters.get(index).copied().unwrap_or(0) as usize;
         Some(Bitshuffle {
@@ -36,8 +38,8 @@ impl Bitshuffle {
         })
     }
 
-    /// Undoes the filter and returns the bytes written. `expand` undoes the compression of one
-    /// block: from the first slice into exactly the second.
+    /// Undoes the filter and returns the number of bytes written. `expand` decompresses one block,
+    /// from the first slice into exactly the second.
     pub fn undo(
         &self,
         input: &[u8],
@@ -84,7 +86,7 @@ impl Bitshuffle {
             }
             done += count;
         }
-        // What is left is no whole byte of bits, and is stored as it is.
+        // The remainder does not fill whole bytes of bits and is stored verbatim.
         let rest = &mut output[done * self.element..];
         rest.copy_from_slice(take(&mut input, rest.len())?);
         Ok(length)
@@ -97,8 +99,8 @@ fn take<'a>(input: &mut &'a [u8], length: usize) -> Result<&'a [u8], String> {
     Ok(taken)
 }
 
-/// Puts sorted bits back into elements: of each byte of the elements there are eight planes, and a
-/// byte of a plane holds the bits of eight elements, the first in its lowest bit.
+/// Puts sorted bits back into elements. There are eight planes for each byte of the elements, and
+/// each byte of a plane holds the bits of eight elements, the first one in the lowest bit.
 fn join_bits(sorted: &[u8], output: &mut [u8], element: usize) {
     let eighths = output.len() / element / 8;
     for byte in 0..element {
@@ -134,7 +136,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The filter's other direction, bit by bit.
+    /// The forward direction of the filter, bit by bit.
     fn sort_bits(input: &[u8], element: usize) -> Vec<u8> {
         let count = input.len() / element;
         let mut sorted = vec![0; input.len()];

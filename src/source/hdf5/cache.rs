@@ -1,19 +1,19 @@
-//! Chunks of which only a part was used, kept for whoever wants the rest.
+//! Keeps decoded chunks that were only partly used, for whoever reads the rest.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 type Slot = Arc<OnceLock<Result<Arc<Vec<u8>>, String>>>;
 
-/// A few decoded chunks of one array. Two threads that want the same chunk decode it once.
+/// A few decoded chunks of one array. If two threads need the same chunk, it is decoded once.
 pub(super) struct ChunkCache {
     slots: Mutex<VecDeque<(u64, Slot)>>,
     capacity: usize,
 }
 
 impl ChunkCache {
-    /// A cache of `bytes`, and of two chunks at least: neighbours share one chunk, and a third
-    /// reader may already be at the next.
+    /// Creates a cache of `bytes` bytes, but for at least two chunks: readers of neighbouring
+    /// ranges share one chunk, and a third reader may already be at the next.
     pub fn new(bytes: usize, chunk_bytes: usize) -> Self {
         let capacity = (bytes / chunk_bytes.max(1)).clamp(2, 64);
         ChunkCache {
@@ -22,7 +22,7 @@ impl ChunkCache {
         }
     }
 
-    /// The decoded chunk `number`, from the cache or by `decode`.
+    /// Returns the decoded chunk `number` from the cache, or decodes it with `decode`.
     pub fn get(
         &self,
         number: u64,
@@ -61,7 +61,7 @@ mod tests {
             });
             assert_eq!(*chunk.unwrap(), [u8::try_from(number).unwrap()]);
         }
-        // 1, 2, 3 and, once 3 has pushed it out, 1 again.
+        // 1, 2, 3 and, after 3 has evicted it, 1 again.
         assert_eq!(decoded, 4);
     }
 }

@@ -1,4 +1,4 @@
-//! What a reader asks of an HDF5 file's metadata, behind a trait, so that the engine can be
+//! The metadata a reader needs from an HDF5 file, behind a trait so that the implementation can be
 //! exchanged.
 
 use std::ops::Range;
@@ -11,47 +11,52 @@ use super::heap::TextLayout;
 use crate::source::error::SourceError;
 use crate::source::{NumberType, Numbers};
 
-/// What lies under a name.
+/// What kind of object a name refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Missing,
     Group,
     Dataset,
-    /// A dataset of a compound type: its fields are its members, each like a dataset.
+    /// A dataset of a compound type. Its fields are its members, each of which behaves like a
+    /// dataset.
     Compound,
     Other,
 }
 
-/// What tells an object from all others of its file, whatever links lead to it.
+/// Identifies an object within its file, regardless of the link it was reached by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity(pub [u8; 16]);
 
-/// The type of a dataset's elements.
+/// Type of a dataset's elements.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Element {
     Number {
         number_type: NumberType,
-        /// The byte order is not this machine's.
+        /// Whether the byte order differs from this machine's.
         swapped: bool,
     },
     Text,
     Other(String),
 }
 
-/// A dataset's header.
+/// Header of a dataset.
 #[derive(Debug, Clone)]
 pub(crate) struct ArrayHeader {
-    /// Empty for a scalar.
+    /// Length of each dimension; empty for a scalar.
     pub shape: Vec<u64>,
+    /// Type of the elements.
     pub element: Element,
+    /// Filters in the order in which they were applied.
     pub filters: Vec<RawFilter>,
+    /// Where the elements are stored.
     pub storage: RawStorage,
+    /// Fill value in the byte order of the file.
     pub fill: Vec<u8>,
-    /// Bytes of a text, where all have the same.
+    /// Size of a text value in bytes, if all have the same.
     pub text_size: Option<u64>,
 }
 
-/// The value of an attribute.
+/// Value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Attribute {
     Text(String),
@@ -70,9 +75,9 @@ impl Attribute {
         }
     }
 
-    /// The whole numbers of a numeric attribute; writers in R store them as floats.
+    /// The integers of a numeric attribute; R packages store them as floats.
     pub fn integers(&self) -> Option<Vec<i64>> {
-        /// All whole numbers up to here are numbers of float64.
+        /// `f64` represents all integers up to here exactly.
         const MOST: f64 = 9_007_199_254_740_992.0;
         let Attribute::Number(numbers) = self else {
             return None;
@@ -87,30 +92,32 @@ impl Attribute {
     }
 }
 
-/// The metadata of one HDF5 file. A dataset of a compound type looks like a group whose members
-/// are its fields, which only libhdf5 can read. Objects are named by their path from the root, without a leading
-/// slash; the root itself is the empty name.
+/// The metadata of an HDF5 file. A dataset of a compound type appears as a group whose members are
+/// its fields, which only libhdf5 can read. Objects are named by their path from the root, without
+/// a leading slash; the root itself has the empty name.
 pub(crate) trait Container: Send + Sync {
-    /// The file.
+    /// Path of the file.
     fn path(&self) -> &Path;
-    /// The names of a group's members, in no order, or of a compound type's fields, in theirs.
+    /// Returns the names of a group's members in no particular order, or of a compound type's
+    /// fields in order.
     fn members(&self, group: &str) -> Result<Vec<String>, SourceError>;
-    /// What lies under a name; objects of other files are refused.
+    /// Returns what kind of object a name refers to; objects in other files are refused.
     fn kind(&self, object: &str) -> Result<Kind, SourceError>;
-    /// The object under a name, which must be there.
+    /// Returns the identity of an object, which must exist.
     fn identity(&self, object: &str) -> Result<Identity, SourceError>;
-    /// An attribute, if the object has it.
+    /// Returns an attribute, if the object has it.
     fn attribute(&self, object: &str, name: &str) -> Result<Option<Attribute>, SourceError>;
-    /// The header of a dataset.
+    /// Returns the header of a dataset.
     fn array(&self, object: &str) -> Result<ArrayHeader, SourceError>;
-    /// The chunks of a chunked dataset that were ever written.
+    /// Returns the chunks of a chunked dataset that have been written.
     fn chunks(&self, object: &str) -> Result<Vec<RawChunk>, SourceError>;
-    /// How texts are stored; `None` where that is not known, or they lie in the header.
+    /// Returns how text is stored; `None` if this is unknown or if it is stored in the object
+    /// header.
     fn text_layout(&self, object: &str) -> Result<Option<TextLayout>, SourceError>;
-    /// Rows of text, or the one of a scalar; what was never written is the empty text. A row of an
-    /// array of more dimensions is all its texts.
+    /// Returns rows of text, or the value of a scalar. Text that was never written reads as empty.
+    /// For an array with more dimensions, a row comprises all its text values.
     fn texts(&self, object: &str, rows: Range<u64>) -> Result<StringArray, SourceError>;
-    /// Rows as the file stores them, for layouts and filters that only libhdf5 knows.
+    /// Reads rows as stored in the file, for layouts and filters that only libhdf5 supports.
     fn read_bytes(&self, object: &str, rows: Range<u64>, out: &mut [u8])
     -> Result<(), SourceError>;
 }

@@ -1,4 +1,4 @@
-//! An open HDF5 file and the resources with which it is read.
+//! An open HDF5 file and the resources for reading it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,23 +16,23 @@ use crate::source::error::{Place, SourceError};
 use crate::source::transpose::TransposeOptions;
 use crate::source::{Numbers, OpenOptions};
 
-/// An open HDF5 file: its metadata as a [`Container`], its bytes, and what reading may take. Cheap
-/// to clone.
+/// An open HDF5 file: its metadata as a [`Container`], its bytes, and the resources that reading
+/// may use. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Hdf5File {
     pub(super) container: Arc<dyn Container>,
     pub(super) bytes: Arc<File>,
     transpose: TransposeOptions,
     pub(super) texts: Arc<SharedTexts>,
-    /// Lists of texts that are open, by their names.
+    /// Datasets of text that are open, by name.
     stored: Arc<Mutex<BTreeMap<String, Option<Arc<StoredTexts>>>>>,
 }
 
-/// Lists of texts that are kept open.
+/// Maximum number of text datasets kept open.
 const OPEN_TEXTS: usize = 16;
 
 impl Hdf5File {
-    /// Opens a file for reading, be it in an archive.
+    /// Opens a file for reading, even if it is inside an archive.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
         let placed = Placed::open(path, &options.scratch)?;
         let texts = SharedTexts::of(&placed.bytes);
@@ -45,7 +45,7 @@ impl Hdf5File {
         })
     }
 
-    /// An object of this file, for messages.
+    /// Returns the context for errors about an object of this file.
     pub fn place(&self, object: &str) -> Place {
         Place::new(
             self.container.path(),
@@ -53,22 +53,22 @@ impl Hdf5File {
         )
     }
 
-    /// Opens a dataset that must hold numbers in one or two dimensions.
+    /// Opens a dataset, which must contain numbers in one or two dimensions.
     pub fn numbers(&self, object: &str) -> Result<NumberArray, SourceError> {
         NumberArray::open(&self.container, &self.bytes, object, self.transpose.memory)
     }
 
-    /// Bytes that reading may hold in memory, in all threads together.
+    /// Memory that reading may use, in bytes, for all threads together.
     pub fn memory(&self) -> u64 {
         self.transpose.memory
     }
 
-    /// The resources for turning a matrix.
+    /// Resources for transposing a matrix.
     pub fn transpose_options(&self) -> &TransposeOptions {
         &self.transpose
     }
 
-    /// All numbers of a dataset of any shape, or the one of a scalar; for small ones.
+    /// Reads all numbers of a small dataset of any shape, or the value of a scalar.
     pub fn flat_numbers(&self, object: &str) -> Result<Numbers, SourceError> {
         let place = self.place(object);
         let header = self.array(object)?;
@@ -98,8 +98,8 @@ impl Hdf5File {
         Ok(numbers)
     }
 
-    /// Checks that what libhdf5 is to read is in this file, and of texts that their index of chunks
-    /// is in order.
+    /// Checks that an object that libhdf5 will read is stored in this file and, for text, that its
+    /// chunk index is valid.
     pub fn check_readable(&self, object: &str, header: &ArrayHeader) -> Result<(), SourceError> {
         check_readable(&self.place(object), header)?;
         if header.element == Element::Text {
@@ -108,7 +108,7 @@ impl Hdf5File {
         Ok(())
     }
 
-    /// Whether all texts of a list were written: others read as empty.
+    /// Whether all values of a text dataset were written; others would read as empty.
     pub fn texts_are_whole(&self, object: &str) -> Result<bool, SourceError> {
         let texts = self.stored_texts(object)?;
         Ok(texts.is_none_or(|texts| texts.is_whole()))
@@ -129,7 +129,8 @@ impl Hdf5File {
         Ok(texts)
     }
 
-    /// Checks that texts lie where they are said to, so that libhdf5 allocates no more than they take.
+    /// Checks that text values are where their references point, so that libhdf5 allocates no more
+    /// memory than they need.
     pub(super) fn check_heap(&self, object: &str, rows: Range<u64>) -> Result<(), SourceError> {
         match self.stored_texts(object)? {
             Some(texts) => texts.check(rows),
@@ -137,7 +138,7 @@ impl Hdf5File {
         }
     }
 
-    /// The text of an attribute; `None` where it is missing or no text.
+    /// Returns the value of a text attribute; `None` if it is missing or not text.
     pub fn text_attribute(&self, object: &str, name: &str) -> Result<Option<String>, SourceError> {
         let attribute = self.container.attribute(object, name)?;
         Ok(attribute.and_then(|attribute| attribute.text().map(str::to_string)))

@@ -1,17 +1,17 @@
-//! Large chunks are undone by as many threads at once as the memory allows.
+//! Limits how many threads decode large chunks at the same time, depending on the memory.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// With fewer bytes nobody waits: the memory of a thread was counted with them.
+/// Chunks up to this size do not wait: they are included in the memory planned per thread.
 const SMALL: u64 = 4 << 20;
 
-/// What threads hold of the memory while they are at work.
+/// Memory held by the threads that are currently decoding.
 pub(super) struct Gate {
     held: Mutex<u64>,
     changed: Condvar,
 }
 
-/// The leave to hold bytes, until it is dropped.
+/// Permission to hold this many bytes until dropped.
 pub(super) struct Pass<'a> {
     gate: &'a Gate,
     bytes: u64,
@@ -32,7 +32,7 @@ impl Gate {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until so many bytes are left of `most`, or until nobody else holds any.
+    /// Waits until `bytes` of the `most` bytes are available, or until nobody else holds any.
     pub fn enter(&self, bytes: u64, most: u64) -> Option<Pass<'_>> {
         if bytes <= SMALL {
             return None;
@@ -82,7 +82,7 @@ mod tests {
             }
         });
         assert!(peak.into_inner() <= 3);
-        // One that needs more than there is comes through alone, a small one at any time.
+        // One that needs more than the limit gets through alone, a small one at any time.
         let alone = gate.enter(10 * bytes, bytes);
         assert!(alone.is_some() && gate.enter(1, 1).is_none());
     }

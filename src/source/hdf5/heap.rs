@@ -1,8 +1,8 @@
-//! Texts as they are stored, looked at before libhdf5 reads them.
+//! Checks stored text before libhdf5 reads it.
 //!
-//! A text of variable length is a reference into a heap, with the length of the text. libhdf5
-//! allocates as many bytes before it looks into the heap: one damaged byte makes that 4 GiB.
-//! (HDF5 file format, "Variable-Length" datatypes and "Global Heap".)
+//! A variable-length text is stored as its length and a reference into a heap. libhdf5 allocates
+//! that many bytes before it looks into the heap, so that one damaged byte can make it allocate 4
+//! GiB. (HDF5 file format, "Variable-Length" datatypes and "Global Heap".)
 
 use std::fs::File;
 use std::ops::Range;
@@ -14,30 +14,30 @@ use super::container::Container;
 use crate::source::error::Place;
 use crate::source::{Numbers, SourceError};
 
-/// Where texts lie in each element of a dataset.
+/// Location of text within each element of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TextLayout {
-    /// The dataset that holds them: the object itself, or the one of which it is a field.
+    /// The dataset that holds the text: the object itself, or the dataset of which it is a field.
     pub dataset: String,
-    /// Bytes of an element as stored.
+    /// Size of a stored element in bytes.
     pub element: u64,
-    /// References to texts in it: the first one's byte, and how many; `None` for texts of a fixed
-    /// length.
+    /// Byte offset of the first reference within an element, and number of references; `None` for
+    /// fixed-length text.
     pub references: Option<(u64, u64)>,
-    /// Bytes of the file before its HDF5 part, from which addresses are counted.
+    /// Number of bytes in the file before its HDF5 part; addresses are relative to that.
     pub base: u64,
 }
 
-/// Bytes of a reference: a length in 32 bits, an address in 64 and a number in 32.
+/// Size of a reference in bytes: a 32-bit length, a 64-bit address and a 32-bit index.
 pub(crate) const REFERENCE: u64 = 16;
 
-/// Texts of more bytes are looked for in their heap. Others do no harm, wherever they are.
+/// Text longer than this is looked up in its heap. Shorter text is harmless, whatever it refers to.
 const LONG: u64 = 1 << 16;
 
-/// References that are looked at together, in bytes.
+/// Number of bytes of references checked at once.
 const BLOCK: u64 = 1 << 20;
 
-/// The elements of a dataset of texts.
+/// The elements of a text dataset.
 pub(super) struct StoredTexts {
     place: Place,
     elements: NumberArray,
@@ -46,7 +46,7 @@ pub(super) struct StoredTexts {
 }
 
 impl StoredTexts {
-    /// Opens the dataset, or field, `object`; `None` where only libhdf5 can read its elements.
+    /// Opens the dataset or field `object`; `None` if only libhdf5 can read its elements.
     pub fn open(
         container: &Arc<dyn Container>,
         file: &Arc<File>,
@@ -71,14 +71,14 @@ impl StoredTexts {
         self.elements.is_whole()
     }
 
-    /// Checks that the heaps have what the texts of rows claim.
+    /// Checks that the heaps contain as many bytes as the text in these rows claims.
     pub fn check(&self, rows: Range<u64>) -> Result<(), SourceError> {
         let Some((first, count)) = self.layout.references else {
             return Ok(());
         };
         let width = self.elements.shape().get(1).copied().unwrap_or(1).max(1);
         let step = (BLOCK / width).max(1);
-        // The file fits its own numbers.
+        // These numbers describe data that fits in the file.
         let (width, element) = (width as usize, self.layout.element as usize);
         let references = first as usize..(first + count * REFERENCE) as usize;
         let mut heap = None;
@@ -101,7 +101,7 @@ impl StoredTexts {
         Ok(())
     }
 
-    /// Checks a text. `heap` is the last heap that was looked at, with its size.
+    /// Checks one text. `heap` is the heap looked at last, with its size.
     fn check_one(
         &self,
         row: u64,
@@ -127,7 +127,7 @@ impl StoredTexts {
         }
     }
 
-    /// The bytes of a heap that are in the file; 0 where there is none.
+    /// Number of bytes of a heap that are within the file; 0 if there is no heap.
     fn heap_size(&self, address: u64) -> u64 {
         let mut head = [0; 16];
         let Some(at) = address.checked_add(self.layout.base) else {

@@ -1,4 +1,4 @@
-//! [`Container`] over libhdf5.
+//! Implements [`Container`] with libhdf5.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,27 +16,28 @@ use super::pipeline;
 use crate::source::error::{Place, SourceError};
 use crate::source::{NumberType, Numbers};
 
-/// Bytes of a file's metadata that libhdf5 keeps.
+/// Size of libhdf5's metadata cache per file, in bytes.
 const METADATA_CACHE: usize = 128 << 10;
 
-/// Rows of text that are in memory both as libhdf5 gives them and as Arrow has them.
+/// Number of text rows that are in memory both as returned by libhdf5 and as Arrow stores them.
 const TEXTS: u64 = 1 << 11;
 
-/// [`Container`] over libhdf5.
+/// A file opened with libhdf5.
 pub(crate) struct LibHdf5 {
     path: PathBuf,
     file: hdf5::File,
 }
 
 impl LibHdf5 {
-    /// Opens a file for reading, which is called `path` and lies at `at`.
+    /// Opens a file for reading. It is called `path` and located at `at`.
     pub fn open(path: &Path, at: &Path) -> Result<Self, SourceError> {
         let place = Place::new(path, "/");
         ffi::register_filters(pipeline::undo_alone);
-        // Locks of HDF5 fail on many network file systems, and a reader of finished files needs none.
+        // HDF5 file locking fails on many network file systems, and readers of finished files do
+        // not need it.
         let file = hdf5::FileBuilder::new()
             .with_fapl(|access| {
-                // A copy has no name of its own, which other drivers ask for.
+                // A copy has no name, which other drivers would need.
                 match at == path {
                     true => access,
                     false => access.stdio(),
@@ -56,7 +57,8 @@ impl LibHdf5 {
         Place::new(&self.path, if object.is_empty() { "/" } else { object })
     }
 
-    /// Opens a dataset, or the compound dataset of which `object` is a field, with its name.
+    /// Opens a dataset, or, if `object` is a field, the compound dataset it belongs to; also
+    /// returns the name of the field.
     fn dataset<'o>(&self, object: &'o str) -> Result<(ffi::Handle, Option<&'o str>), SourceError> {
         let open = |object: &str| {
             ffi::open_dataset(self.file.id(), object).map_err(|e| self.place(object).damaged(e))
@@ -67,9 +69,9 @@ impl LibHdf5 {
         }
     }
 
-    /// The compound dataset of which an object is a field, and the field.
+    /// Returns the compound dataset that an object is a field of, and the name of the field.
     fn compound_of<'o>(&self, object: &'o str) -> Result<Option<(&'o str, &'o str)>, SourceError> {
-        // Names of fields may hold slashes: the shortest path that is a dataset is the parent.
+        // Field names may contain slashes: the parent is the shortest path that is a dataset.
         for (slash, _) in object.match_indices('/') {
             let parent = &object[..slash];
             match self.linked(parent)? {
@@ -90,7 +92,7 @@ impl LibHdf5 {
             .map_err(|e| self.place(object).damaged(e))
     }
 
-    /// What lies under a path of links.
+    /// Returns what a path of links leads to.
     fn linked(&self, object: &str) -> Result<Linked, SourceError> {
         let place = self.place(object);
         let mut path = String::new();
@@ -107,7 +109,7 @@ impl LibHdf5 {
                 }
             }
         }
-        // A soft link whose target is missing exists, but leads nowhere.
+        // A soft link whose target is missing exists but leads nowhere.
         let found = self.found(object)?;
         match found.file == self.found("")?.file {
             true => Ok(Linked::Found(found.class)),
@@ -124,9 +126,9 @@ impl LibHdf5 {
     }
 }
 
-/// The cache of metadata, which counts bytes as stored: a node of an index of chunks takes eight times
-/// as many in memory. What is read of an index is read once, and not worth keeping: by default, the
-/// memory would grow with the number of chunks.
+/// Returns a small metadata cache. The cache counts bytes as stored, but a node of a chunk index
+/// takes eight times as many in memory. Index nodes are read only once and not worth caching; with
+/// the default settings, memory would grow with the number of chunks.
 fn small_cache() -> MetadataCacheConfig {
     MetadataCacheConfig {
         initial_size: METADATA_CACHE,
@@ -144,13 +146,13 @@ enum Linked {
     Found(Class),
 }
 
-/// What is not followed, and what to do.
+/// A link that is not followed, and advice for it.
 const OTHER_FILE: (&str, &str) = (
     "a link to another file",
     "copy the object into this file (h5copy, or rewrite it with anndata)",
 );
 
-/// The part of libhdf5's messages that helps a user.
+/// Rephrases libhdf5's messages where that helps users.
 fn in_plain_words(message: &str) -> String {
     if message.contains("truncated file") {
         format!("the file was cut short ({message})")
@@ -213,7 +215,7 @@ fn element(bits: &TypeBits) -> Element {
     }
 }
 
-/// Bytes of a text, where all have the same.
+/// Returns the size of a text value in bytes, if all have the same.
 fn text_size(bits: &TypeBits) -> Option<u64> {
     match bits {
         TypeBits::FixedText { size, .. } => Some(*size as u64),
@@ -252,8 +254,8 @@ impl Container for LibHdf5 {
         let names = opened
             .and_then(|group| group.member_names())
             .map_err(|e| place.damaged(e.to_string()))?;
-        // The binding does not look whether they are UTF-8. Under the name that becomes of another
-        // there is nothing.
+        // The binding does not check that names are UTF-8. A name that is not UTF-8 is changed
+        // here, and no object will be found under it.
         let known = |name: String| String::from_utf8_lossy(&name.into_bytes()).into_owned();
         Ok(names.into_iter().map(known).collect())
     }
@@ -306,7 +308,7 @@ impl Container for LibHdf5 {
             }
             Some(RawAttribute::Bytes { bits, bytes, .. }) => {
                 let bits = match bits {
-                    // Any enumeration is read as its numbers; a boolean is FALSE = 0, TRUE = 1.
+                    // Enumerations are read as numbers; a boolean is FALSE = 0, TRUE = 1.
                     TypeBits::Enumeration { base, .. } => *base,
                     other => other,
                 };
@@ -342,7 +344,7 @@ impl Container for LibHdf5 {
                 element: element(&field.bits),
                 shape: header.shape.into_iter().chain(field.shape).collect(),
                 filters: header.filters,
-                // Fields of a row lie side by side: only libhdf5 takes them apart.
+                // Fields of a row are interleaved, and only libhdf5 separates them.
                 storage: ffi::RawStorage::Compact,
                 fill: Vec::new(),
                 text_size: text_size(&field.bits),
@@ -376,7 +378,7 @@ impl Container for LibHdf5 {
                 .unwrap_or(object),
             None => object,
         };
-        // Files with shorter addresses are read as they are.
+        // Files with shorter addresses are read without this check.
         let properties = self.file.create_plist();
         let wide =
             properties.is_ok_and(|properties| usize::from(properties.sizes().sizeof_addr) == 8);
@@ -403,7 +405,7 @@ impl Container for LibHdf5 {
             };
             let texts = texts.map_err(|e| place.damaged(e))?;
             bytes = bytes.saturating_add(texts.iter().flatten().map(Vec::len).sum());
-            // Arrow's texts have 32-bit offsets.
+            // Text in Arrow has 32-bit offsets.
             if i32::try_from(bytes).is_err() {
                 return Err(place.unsupported(
                     format!(
@@ -421,7 +423,8 @@ impl Container for LibHdf5 {
             }
         }
         let mut texts = builder.finish();
-        // Half of what a builder has may be empty, and a writer may hold the texts for long.
+        // Up to half of a builder's capacity may be unused, and a writer may keep the array for a
+        // long time.
         texts.shrink_to_fit();
         Ok(texts)
     }

@@ -1,6 +1,6 @@
-//! LZ4 as HDF5's filter of that name writes it: blocks with their sizes, all numbers big-endian.
+//! HDF5's LZ4 filter: blocks preceded by their sizes, all integers big-endian.
 
-/// Undoes the filter and returns the bytes written.
+/// Undoes the filter and returns the number of bytes written.
 pub(super) fn expand(input: &[u8], output: &mut [u8]) -> Result<usize, String> {
     const SHORT: &str = "lz4: the data ends too early";
     fn take<'a>(input: &mut &'a [u8], length: usize) -> Result<&'a [u8], String> {
@@ -25,7 +25,7 @@ pub(super) fn expand(input: &[u8], output: &mut [u8]) -> Result<usize, String> {
         let size = u32::from_be_bytes(std::array::from_fn(|i| size[i])) as usize;
         let packed = take(&mut input, size)?;
         if packed.len() == target.len() {
-            // It did not become shorter, and is stored as it was.
+            // Compression did not make it shorter, so it is stored verbatim.
             target.copy_from_slice(packed);
         } else {
             expand_block(packed, target)?;
@@ -34,7 +34,7 @@ pub(super) fn expand(input: &[u8], output: &mut [u8]) -> Result<usize, String> {
     Ok(total)
 }
 
-/// Expands one block into exactly `output`.
+/// Decompresses one block into exactly `output`.
 pub(super) fn expand_block(packed: &[u8], output: &mut [u8]) -> Result<(), String> {
     let size = i32::try_from(output.len()).map_err(|_| "lz4: a block is too large")?;
     match lz4::block::decompress_to_buffer(packed, Some(size), output) {

@@ -1,10 +1,11 @@
-//! LZF, the "fast" compression of h5py.
+//! LZF, h5py's "fast" compression.
 
-/// Expands `input` into `output` and returns the bytes written, or what is wrong with the input.
+/// Decompresses `input` into `output` and returns the number of bytes written, or what is wrong
+/// with the input.
 ///
-/// The stream is a row of literal runs (control byte below 32: that many bytes plus one follow)
-/// and references into what was written (three bits of length, thirteen of distance); see the
-/// comments of LibLZF.
+/// The stream consists of literal runs (control byte below 32, followed by that many bytes plus
+/// one) and references to earlier output (three bits of length, thirteen of distance); see the
+/// comments in LibLZF.
 pub(super) fn expand(input: &[u8], output: &mut [u8]) -> Result<usize, &'static str> {
     const SHORT: &str = "lzf: the data ends within an item";
     const LONG: &str = "lzf: the data is longer than its chunk";
@@ -41,7 +42,7 @@ pub(super) fn expand(input: &[u8], output: &mut [u8]) -> Result<usize, &'static 
         if distance >= length {
             output.copy_within(start..start + length, written);
         } else {
-            // The reference overlaps its own copy: a short pattern is repeated.
+            // The reference overlaps the copy, which repeats a short pattern.
             for i in 0..length {
                 output[written + i] = output[start + i];
             }
@@ -57,7 +58,7 @@ mod tests {
 
     #[test]
     fn expands_literals_and_overlapping_references() {
-        // "ab", then 6 bytes from two back.
+        // "ab", then 6 bytes starting two bytes back.
         let mut output = [0; 8];
         let input = [1, b'a', b'b', 4 << 5, 1];
         assert_eq!(expand(&input, &mut output), Ok(8));

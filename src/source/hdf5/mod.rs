@@ -1,6 +1,6 @@
-//! HDF5 files: metadata through libhdf5 behind the [`Container`] trait, numbers through
-//! [`NumberArray`], which reads raw chunks by their place in the file and undoes their filters on
-//! whatever thread asks.
+//! HDF5 files. Metadata is read with libhdf5 behind the [`Container`] trait; numbers are read by
+//! [`NumberArray`], which reads raw chunks by their file offsets and undoes their filters on the
+//! calling thread.
 
 mod array;
 mod bitshuffle;

@@ -1,4 +1,4 @@
-//! The filters of a chunk, undone outside libhdf5 and its global lock.
+//! Undoes the filters of a chunk without libhdf5 and its global lock.
 
 use libdeflater::{DecompressionError, Decompressor};
 
@@ -6,7 +6,7 @@ use super::bitshuffle::{Bitshuffle, Inner};
 use super::ffi::RawFilter;
 use super::{lz4, lzf};
 
-/// One filter, as its number in the HDF5 registry.
+/// A filter, named by its number in the HDF5 registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Filter {
     Deflate,
@@ -28,12 +28,12 @@ pub(super) struct Pipeline {
     filters: Vec<Filter>,
 }
 
-/// What stands in the way of undoing a pipeline here.
+/// Why a pipeline cannot be undone here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unknown {
-    /// libhdf5 itself knows the filter: slower, but right.
+    /// libhdf5 itself supports the filter: slower but correct.
     KnownToLibrary,
-    /// Nobody here knows it.
+    /// The filter is not supported at all; its name.
     Named(String),
 }
 
@@ -66,7 +66,7 @@ impl Pipeline {
         Ok(Pipeline { filters })
     }
 
-    /// Whether a chunk with these skipped filters is stored as it is.
+    /// Whether a chunk with these skipped filters is stored unfiltered.
     pub fn is_plain(&self, skipped: u32) -> bool {
         self.active(skipped).next().is_none()
     }
@@ -95,11 +95,11 @@ fn name(id: i32) -> String {
     format!("the compression filter {id} ({name})")
 }
 
-/// A chunk that libhdf5 reads is no larger: it would be a damaged header.
+/// A chunk that libhdf5 reads cannot be larger, unless its header is damaged.
 const LARGEST_ALONE: u64 = 1 << 30;
 
-/// Undoes one filter of a chunk whose size is not known, but written in the data; for libhdf5, which
-/// lacks these filters. `None` where the data is damaged.
+/// Undoes one filter of a chunk whose decoded size is stored in the data rather than known from
+/// elsewhere. Used by libhdf5, which lacks these filters. Returns `None` if the data is damaged.
 pub(super) fn undo_alone(id: i32, parameters: &[u32], stored: &[u8]) -> Option<Vec<u8>> {
     let big_endian = |at: usize| Some(u64::from_be_bytes(stored.get(at..at + 8)?.try_into().ok()?));
     let filter = RawFilter {
@@ -126,12 +126,12 @@ pub(super) fn undo_alone(id: i32, parameters: &[u32], stored: &[u8]) -> Option<V
     Some(output)
 }
 
-/// The buffers of one thread that undoes filters.
+/// Per-thread buffers for undoing filters.
 pub(super) struct Undo {
     deflate: Decompressor,
-    /// Made when it is first needed.
+    /// Created on first use.
     zstd: Option<zstd::bulk::Decompressor<'static>>,
-    /// The stored bytes go in here.
+    /// The stored bytes to decode.
     pub stored: Vec<u8>,
     between: Vec<u8>,
 }
@@ -146,7 +146,7 @@ impl Undo {
         }
     }
 
-    /// Gives back what a giant chunk needed.
+    /// Frees the memory that a very large chunk needed.
     pub fn shrink(&mut self) {
         const KEPT: usize = 2 << 20;
         for buffer in [&mut self.stored, &mut self.between] {
@@ -156,7 +156,7 @@ impl Undo {
         }
     }
 
-    /// Undoes the filters of the chunk in `stored`; `output` has exactly the size of a whole chunk.
+    /// Undoes the filters of the chunk in `stored`. `output` must have the size of a whole chunk.
     pub fn run(
         &mut self,
         pipeline: &Pipeline,
@@ -170,7 +170,7 @@ impl Undo {
             stored,
             between,
         } = self;
-        // Checksums make what they cover longer by four bytes each.
+        // Each checksum adds four bytes to the data it covers.
         let checksums = filters
             .iter()
             .filter(|&&filter| filter == Filter::Fletcher32)
@@ -258,8 +258,8 @@ fn inflate(deflate: &mut Decompressor, input: &[u8], output: &mut [u8]) -> Resul
         })
 }
 
-/// Puts bytes that were sorted by significance back into elements. Bytes after the last whole
-/// element are stored as they are.
+/// Puts bytes that were sorted by significance back into elements. Bytes after the last complete
+/// element are stored verbatim.
 fn unshuffle(input: &[u8], output: &mut [u8], element: usize) {
     let element = element.max(1);
     let count = input.len() / element;
@@ -290,7 +290,7 @@ fn join_planes<const N: usize>(input: &[u8], output: &mut [u8], count: usize) {
     }
 }
 
-/// Checks and cuts off the checksum at the end of `stored`.
+/// Verifies the checksum at the end of `stored` and removes it.
 fn check_fletcher32(stored: &mut Vec<u8>) -> Result<(), String> {
     let length = stored
         .len()
@@ -299,7 +299,7 @@ fn check_fletcher32(stored: &mut Vec<u8>) -> Result<(), String> {
     let tail: [u8; 4] = std::array::from_fn(|i| stored[length + i]);
     let expected = u32::from_le_bytes(tail);
     let found = fletcher32(&stored[..length]);
-    // HDF5 before 1.6.3 on little-endian machines swapped the bytes of each half.
+    // HDF5 before 1.6.3 swapped the bytes of each half on little-endian machines.
     let old = (found & 0x00ff_00ff) << 8 | (found >> 8) & 0x00ff_00ff;
     if expected != found && expected != old {
         return Err("fletcher32: the checksum does not fit the data, which is damaged".into());
@@ -308,7 +308,7 @@ fn check_fletcher32(stored: &mut Vec<u8>) -> Result<(), String> {
     Ok(())
 }
 
-/// HDF5's checksum: two sums modulo 65,535 over big-endian 16-bit words.
+/// Fletcher-32 as HDF5 computes it: two sums modulo 65,535 over big-endian 16-bit words.
 fn fletcher32(bytes: &[u8]) -> u32 {
     let fold = |sum: u32| (sum & 0xffff) + (sum >> 16);
     let (mut first, mut second) = (0u32, 0u32);

@@ -1,4 +1,5 @@
-//! Where libhdf5 finds a file: it opens files of the system only, so that one in an archive is copied.
+//! Makes files available to libhdf5. It can only open files of the operating system, so a file in
+//! an archive is copied.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,19 +13,21 @@ use crate::source::error::Place;
 use crate::source::text::TextFile;
 use crate::store::open_regular;
 
-/// Copies that are kept, at most. An input is opened several times, in the course of a job.
+/// Maximum number of copies to keep. A job opens an input several times.
 const MOST_KEPT: usize = 64;
 
-/// Bytes that are copied at once.
+/// Number of bytes copied at once.
 const BLOCK: usize = 1 << 20;
 
-/// The bytes of an HDF5 file, and the path by which libhdf5 opens it while they are held.
+/// The open HDF5 file, and the path by which libhdf5 can open it as long as this exists.
 pub(super) struct Placed {
+    /// The file, for reading raw bytes.
     pub bytes: Arc<File>,
+    /// The path for libhdf5.
     pub path: PathBuf,
 }
 
-/// What a copy is of: an archive of the system as it was, and the place in it.
+/// What a copy was made from: the state of the archive, and the position in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Original {
     archive: PathBuf,
@@ -33,15 +36,15 @@ struct Original {
     positions: Vec<u64>,
 }
 
-/// A copy, which is made by the first that needs it.
+/// A copy, made by the first caller that needs it.
 type Slot = Arc<Mutex<Option<Arc<File>>>>;
 
-/// The copies, the latest used last. They have no names, so that nothing is left of them however the
+/// The copies, most recently used last. They have no names, so nothing remains of them however the
 /// process ends.
 static COPIES: Mutex<Vec<(Original, Slot)>> = Mutex::new(Vec::new());
 
 impl Placed {
-    /// The file of the system of that path, or a copy of the one in an archive, in the folder `scratch`.
+    /// Opens the file at a path. A file in an archive is copied to the folder `scratch`.
     pub fn open(path: &Path, scratch: &Path) -> Result<Self, SourceError> {
         let io = |e| Place::whole(path).io("open", e);
         let missing = match std::fs::metadata(path) {
@@ -84,7 +87,7 @@ fn copy_of(file: &TextFile, scratch: &Path) -> Result<Arc<File>, SourceError> {
         }
         slot
     };
-    // Others go on meanwhile, but for those that need the same file.
+    // This blocks only callers that need the same file.
     let mut copy = slot.lock().unwrap_or_else(PoisonError::into_inner);
     match &*copy {
         Some(copy) => Ok(copy.clone()),

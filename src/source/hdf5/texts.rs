@@ -1,4 +1,4 @@
-//! Reading texts within the memory that is granted: how long they are is known before.
+//! Reads text within the memory limit. The lengths are determined before reading.
 
 use std::fs::File;
 use std::ops::Range;
@@ -12,24 +12,24 @@ use super::array::{TextLengths, has_wide_addresses};
 use crate::source::blocks::RowBlocks;
 use crate::source::error::{Place, SourceError};
 
-/// Bytes of memory that the program takes before it reads anything, and copies of a text that are in
-/// memory while it is read and written.
+/// Memory that the program takes before it reads anything, in bytes; and number of copies of a text
+/// that are in memory while it is read and written.
 const OTHER_MEMORY: u64 = 160 << 20;
 const COPIES: u64 = 6;
 
-/// Bytes of texts that are taken from libhdf5 at once, where more than one row has them.
+/// Number of bytes of text read from libhdf5 at once, unless a single row has more.
 const AT_ONCE: u64 = 1 << 20;
 
-/// Datasets of which it is kept where the lengths of their texts are.
+/// Number of datasets for which the location of text lengths is remembered.
 const MOST_LENGTHS: usize = 8;
 
-/// What all who read the texts of a file know together.
+/// State shared by all readers of a file's text.
 pub(super) struct SharedTexts {
-    /// Whether the lengths of texts can be looked up.
+    /// Whether the lengths of text can be looked up.
     wide_addresses: bool,
-    /// The lengths of the texts of datasets, those that were asked for last at the end.
+    /// Text lengths by dataset, most recently used last.
     lengths: Mutex<Vec<(String, Arc<TextLengths>)>>,
-    /// Bytes of lists that are held.
+    /// Total size of the lists held, in bytes.
     held: AtomicU64,
 }
 
@@ -44,16 +44,17 @@ impl SharedTexts {
 }
 
 impl Hdf5File {
-    /// Rows of text, or the one of a scalar, as `Container::texts` has them: as many as a quarter of
-    /// the memory holds, or one with which the memory suffices.
+    /// Reads rows of text, or the value of a scalar, like `Container::texts`. Up to a quarter of
+    /// the memory may be used for several rows, and all the memory for a single one.
     ///
     /// # Errors
-    /// [`SourceError::TooLarge`], before anything is read, where they are too long: fewer rows may do.
+    /// [`SourceError::TooLarge`], before anything is read, if they are too long; fewer rows may
+    /// succeed.
     pub fn texts(&self, object: &str, rows: Range<u64>) -> Result<StringArray, SourceError> {
         self.texts_within(object, rows, self.memory() / 4)
     }
 
-    /// Likewise, with so many bytes of text in all where there is more than one row.
+    /// Likewise, with at most `most` bytes of text in total if there is more than one row.
     pub fn texts_within(
         &self,
         object: &str,
@@ -61,14 +62,14 @@ impl Hdf5File {
         most: u64,
     ) -> Result<StringArray, SourceError> {
         self.check_heap(object, rows.clone())?;
-        // Arrow's texts have 32-bit offsets.
+        // Text in Arrow has 32-bit offsets.
         let most = most.min(i32::MAX as u64);
         let single = rows.end - rows.start <= 1;
         let most = match single {
             true => self.longest().min(i32::MAX as u64),
             false => most,
         };
-        // Rows that are read together end here.
+        // Ends of the groups of rows that are read together.
         let (mut ends, mut row) = (Vec::new(), rows.start);
         let (mut all, mut together) = (0u64, 0u64);
         let known = self.lengths(object)?.each(rows.clone(), |bytes| {
@@ -104,12 +105,12 @@ impl Hdf5File {
         Ok(texts)
     }
 
-    /// Bytes of text that can be read and written at once.
+    /// Number of bytes of text that can be read and written at once.
     fn longest(&self) -> u64 {
         (self.memory().saturating_sub(OTHER_MEMORY) / COPIES).max(AT_ONCE)
     }
 
-    /// Checks that the memory suffices for so many bytes of text in one row.
+    /// Checks that the memory is sufficient for this many bytes of text in one row.
     pub fn suffices(&self, place: &Place, bytes: u64) -> Result<(), SourceError> {
         match bytes <= self.longest() {
             true => Ok(()),
@@ -145,9 +146,10 @@ impl Hdf5File {
         Ok(lengths)
     }
 
-    /// All texts of a list of so many, which is called `what` where it takes too much of the memory.
+    /// Reads all `count` values of a text dataset. `what` is its name in the error if it takes too
+    /// much memory.
     pub fn list(&self, object: &str, count: u64, what: &str) -> Result<StringArray, SourceError> {
-        // Arrow's texts have 32-bit offsets.
+        // Text in Arrow has 32-bit offsets.
         let most = (self.memory() / 4).min(i32::MAX as u64);
         let fits = |bytes: u64| match bytes <= most {
             true => Ok(()),
@@ -156,7 +158,7 @@ impl Hdf5File {
                 Err(self.place(object).too_large(what, bytes, advised))
             }
         };
-        // A text takes at least its place in the list.
+        // Each value takes at least its offset.
         let least = count.saturating_mul(4);
         fits(least)?;
         let mut blocks = RowBlocks::new(0..count, 1);
@@ -168,12 +170,12 @@ impl Hdf5File {
             block.iter().for_each(|text| texts.append_option(text));
         }
         let mut texts = texts.finish();
-        // Half of what a builder has may be empty.
+        // Up to half of a builder's capacity may be unused.
         texts.shrink_to_fit();
         Ok(texts)
     }
 
-    /// Counts bytes that are held from now on among those of all lists of this file, until
+    /// Adds bytes that are held from now on to the total of all lists of this file, until
     /// [`Hdf5File::let_go`].
     pub fn hold(&self, object: &str, bytes: u64) -> Result<(), SourceError> {
         let before = self.texts.held.fetch_add(bytes, Ordering::Relaxed);
@@ -188,12 +190,12 @@ impl Hdf5File {
             .too_large(what, all, all.saturating_mul(5)))
     }
 
-    /// Bytes of all lists that are held.
+    /// Total size of all lists held, in bytes.
     pub fn held_bytes(&self) -> u64 {
         self.texts.held.load(Ordering::Relaxed)
     }
 
-    /// So many bytes are not held any more.
+    /// Subtracts bytes that are no longer held.
     pub fn let_go(&self, bytes: u64) {
         self.texts.held.fetch_sub(bytes, Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
-//! Noticing that libhdf5 does not come back.
+//! Detects calls into libhdf5 that do not return.
 //!
-//! On some damaged files libhdf5 loops for ever, holding its global lock; nothing inside the process
-//! can end that. Every call into it is therefore entered in a list that a watch can look at.
+//! On some damaged files libhdf5 loops forever while holding its global lock, and nothing inside
+//! the process can stop it. Every call is therefore entered in a list that a watchdog can inspect.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -28,7 +28,7 @@ fn calls() -> MutexGuard<'static, BTreeMap<u64, Call>> {
     CALLS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a call that should soon come back; `place` says what is read.
+/// Runs a call that should return soon; `place` says what is being read.
 fn watched<T>(place: impl Into<String>, call: impl FnOnce() -> T) -> T {
     struct Entry(u64);
     impl Drop for Entry {
@@ -57,7 +57,7 @@ fn watched<T>(place: impl Into<String>, call: impl FnOnce() -> T) -> T {
 pub(crate) struct Watched(LibHdf5);
 
 impl Watched {
-    /// Opens a file for reading, which is called `path` and lies at `at`.
+    /// Opens a file for reading. It is called `path` and located at `at`.
     pub fn open(path: &Path, at: &Path) -> Result<Self, SourceError> {
         watched(path.display().to_string(), || LibHdf5::open(path, at)).map(Watched)
     }
@@ -116,14 +116,14 @@ impl Container for Watched {
     }
 }
 
-/// Calls `stuck`, on a thread of its own, when reading some file's metadata takes longer than
-/// `patience`. It is told what was read; usually it ends the process, as the thread that is stuck
-/// cannot be ended.
+/// Calls `stuck`, on its own thread, if reading a file's metadata takes longer than `patience`. Its
+/// argument says what was being read. It usually ends the process, since the stuck thread cannot be
+/// stopped.
 pub fn watch(patience: Duration, stuck: impl FnOnce(&str) + Send + 'static) {
     let look = move || {
         loop {
             std::thread::sleep((patience / 4).min(Duration::from_secs(1)));
-            // The oldest call is the one that holds the lock for which others wait.
+            // The oldest call is the one that holds the lock the others are waiting for.
             let oldest = calls()
                 .values()
                 .filter(|call| call.since.elapsed() > patience)
@@ -134,7 +134,7 @@ pub fn watch(patience: Duration, stuck: impl FnOnce(&str) + Send + 'static) {
             }
         }
     };
-    // Without a thread to spare there is no watch, but all else works.
+    // If no thread can be started there is no watchdog, but everything else works.
     let _ = std::thread::Builder::new()
         .name("slaf-watch".into())
         .spawn(look);

@@ -1,4 +1,4 @@
-//! Arrays in chunks: an index of them, and reading rows out of them.
+//! Chunked arrays: the chunk index, and reading rows from chunks.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -15,7 +15,7 @@ thread_local! {
     static UNDO: RefCell<Undo> = RefCell::new(Undo::new());
 }
 
-/// A written chunk: its number in row-major order of the chunk grid, and where it is.
+/// A written chunk: its number in row-major order of the chunk grid, and its location.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     number: u64,
@@ -25,11 +25,11 @@ struct Entry {
 }
 
 pub(super) struct Chunked {
-    /// Rows of a chunk.
+    /// Rows per chunk.
     pub rows: u64,
-    /// Bytes of a chunk's row.
+    /// Bytes per row of a chunk.
     row_bytes: usize,
-    /// Chunks side by side.
+    /// Number of chunks side by side.
     pub across: u64,
     entries: Vec<Entry>,
     pipeline: Pipeline,
@@ -37,28 +37,28 @@ pub(super) struct Chunked {
     cache: ChunkCache,
 }
 
-/// The part of a chunk that a reader wants, and where it goes.
+/// The part of a chunk that is needed, and where to copy it.
 struct Part {
-    /// Rows of the chunk before the wanted ones.
+    /// Rows of the chunk before the first one needed.
     skip: usize,
-    /// Wanted rows.
+    /// Number of rows needed.
     rows: usize,
-    /// Byte of the output where the first goes.
+    /// Byte offset of the first row in the output.
     at: usize,
-    /// Bytes of each row that lie inside the array.
+    /// Bytes of each row that are inside the array.
     width: usize,
-    /// Nobody else will want this chunk.
+    /// Whether nobody else will need this chunk.
     whole: bool,
 }
 
 impl Chunked {
-    /// Chunks that were ever written.
+    /// Number of chunks that were written.
     pub fn written(&self) -> u64 {
         self.entries.len() as u64
     }
 }
 
-/// Checks that no two chunks lie in the same place, as they do after one address was damaged.
+/// Checks that no two chunks overlap in the file, as they would if an address is damaged.
 fn check_apart(entries: &[Entry]) -> Result<(), String> {
     let mut places: Vec<(u64, u64)> = entries
         .iter()
@@ -91,8 +91,8 @@ impl NumberArray {
                 .place
                 .damaged(format!("its chunk shape {chunk:?} is absurd")));
         };
-        // A thread holds a chunk as stored, half undone and undone; data and indices are both read.
-        // What is stored as it is, side by side with nothing, is read in any piece.
+        // A thread holds a chunk as stored, partly decoded and decoded, and both data and indices
+        // are read. Unfiltered chunks that span the full width can be read piecemeal.
         let needed = chunk_bytes.saturating_mul(6);
         let in_pieces = pipeline.is_plain(0) && chunk_width == width;
         if needed > memory && !in_pieces {
@@ -109,7 +109,7 @@ impl NumberArray {
         let down = self.shape[0].div_ceil(chunk[0]);
         let mut entries = Vec::new();
         for raw in self.container.chunks(self.place.object())? {
-            // libhdf5 removes the chunks of what it cuts off when an array is made smaller.
+            // When an array shrinks, libhdf5 removes the chunks that are cut off.
             let first = raw.offset.first().copied().unwrap_or(0);
             let left = raw
                 .offset
@@ -181,7 +181,7 @@ impl NumberArray {
                     rows: (wanted.end - wanted.start) as usize,
                     at: (wanted.start - rows.start) as usize * self.row_bytes + left,
                     width: chunked.row_bytes.min(self.row_bytes - left),
-                    // The rest of the chunk lies outside the array, or will not be asked for again.
+                    // The rest of the chunk is outside the array or will not be read again.
                     whole: wanted.start == first
                         && (wanted.end == first + chunked.rows || wanted.end == self.rows()),
                 };
@@ -265,7 +265,7 @@ impl NumberArray {
                 .read_exact_at(out, entry.address)
                 .map_err(|e| e.to_string());
         }
-        // As stored, half undone and undone.
+        // As stored, partly decoded and decoded.
         let bytes = (out.len() as u64)
             .saturating_mul(2)
             .saturating_add(entry.size.into());

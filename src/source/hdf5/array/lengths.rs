@@ -1,4 +1,4 @@
-//! How long texts are, before they are read.
+//! Determines the lengths of text before reading it.
 
 use std::fs::File;
 use std::ops::Range;
@@ -9,31 +9,31 @@ use crate::source::hdf5::container::{ArrayHeader, Container, Element};
 use crate::source::hdf5::ffi::RawStorage;
 use crate::source::{NumberType, SourceError};
 
-/// Bytes of a text of variable length where it is stored: its length in four bytes, then where it
-/// lies in the file (HDF5 file format, "Variable-length" datatypes and "Global Heap").
+/// Size of a reference to variable-length text in bytes: a 4-byte length, followed by the location
+/// in the file (HDF5 file format, "Variable-length" datatypes and "Global Heap").
 const REFERENCE: usize = 16;
 
-/// Rows that are looked at together.
+/// Number of rows processed at once.
 const ROWS: u64 = 1 << 15;
 
-/// Bytes of references that are read together.
+/// Number of bytes of references read at once.
 const BLOCK: u64 = 1 << 20;
 
-/// Chunks of references up to this size are worth keeping.
+/// Chunks of references up to this size are worth caching.
 const KEPT: u64 = 1 << 20;
 
-/// The lengths of the texts of a dataset.
+/// Lengths of the text in a dataset.
 pub(crate) enum TextLengths {
-    /// All texts of a row are stored in so many bytes.
+    /// The text of each row takes this many bytes.
     Fixed(u64),
-    /// The references to texts of variable length, as an array of pairs of numbers.
+    /// References to variable-length text, as an array of pairs of numbers.
     Variable(Box<NumberArray>),
-    /// Only reading tells.
+    /// Only known after reading the text.
     Unknown,
 }
 
 impl TextLengths {
-    /// Looks at a dataset of texts.
+    /// Determines how the lengths of a text dataset can be found.
     pub fn open(
         container: &Arc<dyn Container>,
         file: &Arc<File>,
@@ -85,7 +85,7 @@ impl TextLengths {
         })
     }
 
-    /// Whether what it keeps is small enough to be kept.
+    /// Whether the memory it takes is small enough to keep it.
     pub fn is_small(&self) -> bool {
         match self {
             TextLengths::Variable(array) => {
@@ -95,8 +95,8 @@ impl TextLengths {
         }
     }
 
-    /// Shows the bytes of the texts of each row of a range to `show`, which may end it by `false`.
-    /// Returns whether they are known.
+    /// Calls `show` with the number of bytes of text in each row of a range, until it returns
+    /// `false`. Returns whether the lengths are known.
     pub fn each(
         &self,
         rows: Range<u64>,
@@ -111,7 +111,7 @@ impl TextLengths {
             TextLengths::Variable(array) => array,
         };
         let end = rows.end.min(array.rows());
-        // Of rows with many texts each, fewer are read together.
+        // If rows have many values each, fewer rows are read at once.
         let step = (BLOCK / (array.row_bytes as u64).max(1)).clamp(1, ROWS);
         for start in (rows.start..end).step_by(step as usize) {
             let block = start..(start + step).min(end);
@@ -130,15 +130,15 @@ impl TextLengths {
     }
 }
 
-/// Whether places in this file take eight bytes, as [`REFERENCE`] has it; `false` where the
-/// superblock is not at the beginning.
+/// Whether addresses in this file have eight bytes, as [`REFERENCE`] assumes; `false` if the
+/// superblock is not at the beginning of the file.
 pub(in crate::source::hdf5) fn has_wide_addresses(file: &File) -> bool {
     use std::os::unix::fs::FileExt;
     let mut head = [0u8; 16];
     if file.read_exact_at(&mut head, 0).is_err() || &head[..8] != b"\x89HDF\r\n\x1a\n" {
         return false;
     }
-    // The size of offsets, in the superblocks of versions 0 and 1, and in later ones.
+    // The size of offsets, in superblock versions 0 and 1, and in later versions.
     let size = if head[8] < 2 { head[13] } else { head[9] };
     size == 8
 }

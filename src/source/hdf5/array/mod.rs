@@ -1,4 +1,4 @@
-//! Arrays of numbers, read by ranges of rows.
+//! Numeric arrays, read by ranges of rows.
 
 mod chunks;
 mod lengths;
@@ -17,21 +17,21 @@ use chunks::Chunked;
 pub(crate) use lengths::TextLengths;
 pub(super) use lengths::has_wide_addresses;
 
-/// Decoded chunks of one array that are kept for a second reader, in bytes.
+/// Total size of the decoded chunks of one array that are kept for another reader, in bytes.
 const CACHE_BYTES: usize = 4 << 20;
 
 enum Storage {
-    /// Rows lie one after the other from this place of the file.
+    /// Rows are stored consecutively from this file offset.
     Contiguous(u64),
     Chunked(Chunked),
-    /// Only libhdf5 can read it: compact layout, or one of its rare filters.
+    /// Only libhdf5 can read it: compact layout, or a filter that is rarely used.
     Library,
     /// Nothing was written: every element is the fill value.
     Unwritten,
 }
 
-/// A one- or two-dimensional array of numbers. Reading takes `&self` and no global lock, so that
-/// any number of threads can read different rows at once.
+/// A one- or two-dimensional array of numbers. Reading takes `&self` and no global lock, so any
+/// number of threads can read different rows at the same time.
 pub(crate) struct NumberArray {
     place: Place,
     container: Arc<dyn Container>,
@@ -40,20 +40,20 @@ pub(crate) struct NumberArray {
     shape: Vec<u64>,
     number_type: NumberType,
     swapped: bool,
-    /// Bytes of a row of the array.
+    /// Bytes per row of the array.
     row_bytes: usize,
-    /// Numbers that one element of the dataset is; see [`NumberArray::records`].
+    /// How many numbers make up one element of the dataset; see [`NumberArray::records`].
     unit: u64,
     fill: Vec<u8>,
     storage: Storage,
-    /// Bytes of decoded chunks that are kept.
+    /// Total size of the decoded chunks that are kept, in bytes.
     cache_bytes: usize,
-    /// Bytes that reading may hold, in all threads together.
+    /// Memory that reading may use, in bytes, for all threads together.
     memory: u64,
 }
 
 impl NumberArray {
-    /// Opens the dataset `object`, which must hold numbers in one or two dimensions.
+    /// Opens the dataset `object`, which must contain numbers in one or two dimensions.
     pub fn open(
         container: &Arc<dyn Container>,
         file: &Arc<File>,
@@ -64,8 +64,8 @@ impl NumberArray {
         Self::with_header(container, file, object, &header, memory, CACHE_BYTES, 1)
     }
 
-    /// The bytes of a dataset whose elements are records of so many: the rows of an array of bytes.
-    /// `None` where only libhdf5 reads it.
+    /// Opens a dataset whose elements are records of `bytes` bytes as an array of bytes with one
+    /// row per record. Returns `None` if only libhdf5 can read it.
     pub fn records(
         container: &Arc<dyn Container>,
         file: &Arc<File>,
@@ -199,22 +199,23 @@ impl NumberArray {
         }
     }
 
-    /// Rows and, in two dimensions, columns.
+    /// Number of rows and, in two dimensions, of columns.
     pub fn shape(&self) -> &[u64] {
         &self.shape
     }
 
-    /// The number of rows.
+    /// Number of rows.
     pub fn rows(&self) -> u64 {
         self.shape[0]
     }
 
-    /// The stored type.
+    /// Stored type of the numbers.
     pub fn number_type(&self) -> NumberType {
         self.number_type
     }
 
-    /// Rows that are stored together: ranges that begin and end at multiples of it are read fastest.
+    /// Number of rows that are stored together. Ranges that begin and end at multiples of it are
+    /// read fastest.
     pub fn rows_together(&self) -> u64 {
         match &self.storage {
             Storage::Chunked(chunked) => chunked.rows,
@@ -222,7 +223,7 @@ impl NumberArray {
         }
     }
 
-    /// Whether all of it was written: what was not reads as the fill value.
+    /// Whether all elements were written; others would read as the fill value.
     pub fn is_whole(&self) -> bool {
         match &self.storage {
             Storage::Unwritten => self.rows() == 0 || self.row_bytes == 0,
@@ -234,12 +235,12 @@ impl NumberArray {
         }
     }
 
-    /// The length of the file in bytes.
+    /// Length of the file in bytes.
     pub fn file_length(&self) -> u64 {
         self.file_length
     }
 
-    /// Reads rows: `rows.len() × columns` numbers, row after row.
+    /// Reads rows: `rows.len() × columns` numbers in row-major order.
     pub fn read(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
         if rows.start > rows.end || rows.end > self.rows() {
             return Err(self.place.damaged(format!(
@@ -312,8 +313,8 @@ fn elsewhere(place: &Place, what: &'static str) -> SourceError {
     )
 }
 
-/// Checks that what libhdf5 is to read is in this file and that it knows the filters: its own
-/// messages would speak of missing folders.
+/// Checks that an object libhdf5 will read is stored in this file and that its filters are
+/// supported. libhdf5's own messages would complain about missing folders.
 pub(super) fn check_readable(place: &Place, header: &ArrayHeader) -> Result<(), SourceError> {
     if let RawStorage::Elsewhere(what) = header.storage {
         return Err(elsewhere(place, what));

@@ -10,7 +10,7 @@ use super::rows::texts;
 use super::types::type_bits;
 use super::{Handle, TypeBits, c_string, check, extent};
 
-/// The value of an attribute.
+/// Value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::source::hdf5) enum RawAttribute {
     Texts {
@@ -32,8 +32,8 @@ pub(in crate::source::hdf5) fn attribute(
 ) -> Result<Option<RawAttribute>, String> {
     let name = c_string(name)?;
     sync(|| {
-        // SAFETY: names are NUL-terminated; buffers have the number of elements that the space of
-        // the attribute says, of the type they are read as.
+        // SAFETY: names are NUL-terminated; buffers have as many elements as the attribute's
+        // dataspace, of the type they are read as.
         unsafe {
             if check(H5Aexists(object.id, name.as_ptr()))? == 0 {
                 return Ok(None);

@@ -1,4 +1,4 @@
-//! Fields of datasets of a compound type, each read as if it were a dataset of its own.
+//! Fields of compound datasets, each read as if it were a separate dataset.
 
 use std::ffi::{CStr, CString, c_void};
 
@@ -20,17 +20,17 @@ use crate::source::hdf5::heap::REFERENCE;
 
 /// A field of a compound type.
 pub(in crate::source::hdf5) struct RawField {
-    /// The type of its elements.
+    /// Type of its elements.
     pub bits: TypeBits,
-    /// The sizes of the array that it is in each row; empty for a single element.
+    /// Shape of the array it holds in each row; empty for a single element.
     pub shape: Vec<u64>,
 }
 
-/// The names of the fields in their order; `None` for a dataset that is not compound.
+/// Returns the names of the fields in order; `None` for a dataset that is not compound.
 pub(in crate::source::hdf5) fn fields(dataset: &Handle) -> Result<Option<Vec<String>>, String> {
     sync(|| {
-        // SAFETY: the type is open for the length of the calls; names are allocated by libhdf5 and
-        // freed with its own function.
+        // SAFETY: the type is open for the duration of the calls; names are allocated by libhdf5
+        // and freed with its own function.
         unsafe {
             let type_id = Handle::new(H5Dget_type(dataset.id), H5Tclose)?;
             if H5Tget_class(type_id.id) != H5T_class_t::H5T_COMPOUND {
@@ -52,7 +52,7 @@ pub(in crate::source::hdf5) fn fields(dataset: &Handle) -> Result<Option<Vec<Str
     })
 }
 
-/// The type of a field.
+/// Returns the type of a field.
 pub(in crate::source::hdf5) fn field(dataset: &Handle, name: &str) -> Result<RawField, String> {
     let name = c_string(name)?;
     sync(|| {
@@ -78,16 +78,16 @@ pub(in crate::source::hdf5) fn field(dataset: &Handle, name: &str) -> Result<Raw
     })
 }
 
-/// How texts lie in each element of a dataset, or in a field of it: the bytes of an element as
-/// stored, and for texts of variable length the byte of the first reference and how many there are.
-/// `None` where that is not known.
+/// Returns how text is stored in each element of a dataset, or in one of its fields: the size of a
+/// stored element in bytes and, for variable-length text, the byte offset of the first reference
+/// and the number of references. `None` if this is unknown.
 pub(in crate::source::hdf5) fn text_layout(
     dataset: &Handle,
     field: Option<&str>,
 ) -> Result<Option<(u64, Option<(u64, u64)>)>, String> {
     let field = field.map(c_string).transpose()?;
     sync(|| {
-        // SAFETY: the types are open for the length of the calls.
+        // SAFETY: the types are open for the duration of the calls.
         unsafe {
             let type_id = Handle::new(H5Dget_type(dataset.id), H5Tclose)?;
             let Some(element) = stored_size(type_id.id)? else {
@@ -99,7 +99,7 @@ pub(in crate::source::hdf5) fn text_layout(
             let index = check(H5Tget_member_index(type_id.id, field.as_ptr()))?;
             let index = u32::try_from(index).map_err(|e| e.to_string())?;
             let place = H5Tget_member_offset(type_id.id, index);
-            // What lies before the field may be longer, or shorter, in the file.
+            // Preceding fields may be longer, or shorter, in the file than in memory.
             let (mut longer, mut shorter) = (0, 0);
             for other in 0..u32::try_from(check(H5Tget_nmembers(type_id.id))?).unwrap_or(0) {
                 if H5Tget_member_offset(type_id.id, other) < place {
@@ -118,7 +118,7 @@ pub(in crate::source::hdf5) fn text_layout(
     })
 }
 
-/// The references among the bytes of a text type, or of an array of it.
+/// Returns the references among the bytes of a text type, or of an array of it.
 unsafe fn references(type_id: hid_t, first: u64, stored: u64) -> Option<(u64, u64)> {
     // SAFETY: the caller holds the type open.
     let bits = unsafe {
@@ -131,10 +131,12 @@ unsafe fn references(type_id: hid_t, first: u64, stored: u64) -> Option<(u64, u6
     matches!(bits, TypeBits::VariableText { .. }).then_some((first, stored / REFERENCE))
 }
 
-/// Bytes of an element in the file. libhdf5 tells those in memory, where what refers to a heap is a
-/// pointer. `None` for references to objects, of which some are stored in other ways.
+/// Returns the size of an element in the file, in bytes. libhdf5 reports the size in memory, where
+/// references into a heap are pointers. `None` for references to objects, some of which are stored
+/// in other ways.
 unsafe fn stored_size(type_id: hid_t) -> Result<Option<u64>, String> {
-    // SAFETY: the caller holds the type open; those of members are open for the length of the calls.
+    // SAFETY: the caller holds the type open; those of members are open for the duration of the
+    // calls.
     unsafe {
         let size = H5Tget_size(type_id) as u64;
         match H5Tget_class(type_id) {
@@ -165,7 +167,7 @@ unsafe fn stored_size(type_id: hid_t) -> Result<Option<u64>, String> {
 }
 
 fn member_type(dataset: &Handle, name: &CString) -> Result<Handle, String> {
-    // SAFETY: as in `fields`; the index is one that libhdf5 gave.
+    // SAFETY: as in `fields`; the index was returned by libhdf5.
     unsafe {
         let type_id = Handle::new(H5Dget_type(dataset.id), H5Tclose)?;
         let index = check(H5Tget_member_index(type_id.id, name.as_ptr()))?;
@@ -174,7 +176,7 @@ fn member_type(dataset: &Handle, name: &CString) -> Result<Handle, String> {
     }
 }
 
-/// A compound type with this one field at its beginning.
+/// Creates a compound type with only this field, at its beginning.
 unsafe fn alone(name: &CString, member: hid_t) -> Result<Handle, String> {
     // SAFETY: `member` is open, and the new type has its size.
     unsafe {
@@ -185,7 +187,7 @@ unsafe fn alone(name: &CString, member: hid_t) -> Result<Handle, String> {
     }
 }
 
-/// Reads `count` rows of a field from `start` in the file's own type and byte order.
+/// Reads `count` rows of a field, starting at `start`, in the type and byte order of the file.
 pub(in crate::source::hdf5) fn read_field_bytes(
     dataset: &Handle,
     name: &str,
@@ -196,8 +198,8 @@ pub(in crate::source::hdf5) fn read_field_bytes(
     let name = c_string(name)?;
     sync(|| {
         let member = member_type(dataset, &name)?;
-        // SAFETY: the field holds no pointers by its kind, and the length of `out` is checked to be
-        // that of the selected elements.
+        // SAFETY: the field's type contains no pointers, and the length of `out` is checked to
+        // match the selected elements.
         unsafe {
             if contains_pointers(&member) {
                 return Err("it does not hold numbers".into());
@@ -223,9 +225,9 @@ pub(in crate::source::hdf5) fn read_field_bytes(
     })
 }
 
-/// Whether a field is anything but numbers, which alone are known to lie in place.
+/// Whether a field is anything other than numbers, the only type known to be stored in place.
 fn contains_pointers(member: &Handle) -> bool {
-    // SAFETY: the types are open for the length of the calls.
+    // SAFETY: the types are open for the duration of the calls.
     let bits = unsafe {
         if H5Tget_class(member.id) == H5T_class_t::H5T_ARRAY {
             match Handle::new(H5Tget_super(member.id), H5Tclose) {
@@ -242,7 +244,7 @@ fn contains_pointers(member: &Handle) -> bool {
     )
 }
 
-/// Reads `count` rows of a field of texts from `start`.
+/// Reads `count` rows of a text field, starting at `start`.
 pub(in crate::source::hdf5) fn read_field_texts(
     dataset: &Handle,
     name: &str,
@@ -252,8 +254,8 @@ pub(in crate::source::hdf5) fn read_field_texts(
     let name = c_string(name)?;
     sync(|| {
         let member = member_type(dataset, &name)?;
-        // SAFETY: `slab` selects exactly `elements` elements, and a compound type with one field at
-        // its beginning lies in memory as the field does.
+        // SAFETY: `slab` selects exactly `elements` elements, and a compound type with a single
+        // field at its beginning has the same memory layout as the field.
         unsafe {
             let (memory, file, elements) = slab(dataset.id, start, count)?;
             texts(

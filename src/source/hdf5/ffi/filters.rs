@@ -1,5 +1,5 @@
-//! Filters that libhdf5 does not know by itself, for what only it can read: texts and compound
-//! types.
+//! Filters that libhdf5 does not support by itself, for the data that only libhdf5 can read: text
+//! and compound types.
 
 use std::ffi::{c_uint, c_void};
 use std::slice;
@@ -9,12 +9,12 @@ use hdf5_metno::sync::sync;
 use hdf5_metno_sys::h5::{H5allocate_memory, H5free_memory};
 use hdf5_metno_sys::h5z::{H5Z_FLAG_REVERSE, H5Z_class2_t, H5Zregister};
 
-/// Undoes a filter: its number, its parameters, the stored bytes.
+/// Undoes a filter, given its number, its parameters and the stored bytes.
 pub(in crate::source::hdf5) type Undo = fn(i32, &[u32], &[u8]) -> Option<Vec<u8>>;
 
 static UNDO: OnceLock<Undo> = OnceLock::new();
 
-/// Tells libhdf5 of the filters with these numbers, once.
+/// Registers the filters with libhdf5, once.
 pub(in crate::source::hdf5) fn register_filters(undo: Undo) {
     UNDO.get_or_init(|| {
         let classes = [
@@ -34,8 +34,8 @@ pub(in crate::source::hdf5) fn register_filters(undo: Undo) {
                 set_local: None,
                 filter: Some(filter),
             };
-            // SAFETY: the class is copied by the call. Should it fail, the filter stays unknown,
-            // which reading then says.
+            // SAFETY: the call copies the class. If it fails, the filter stays unknown, which
+            // reading reports.
             sync(|| unsafe { H5Zregister((&raw const class).cast()) });
         }
         undo
@@ -45,7 +45,7 @@ pub(in crate::source::hdf5) fn register_filters(undo: Undo) {
 type Call =
     extern "C" fn(c_uint, usize, *const c_uint, usize, *mut usize, *mut *mut c_void) -> usize;
 
-/// The callback of libhdf5's pipeline: 0 means failure.
+/// Callback of libhdf5's pipeline. Returns 0 on failure.
 extern "C" fn call<const ID: i32>(
     flags: c_uint,
     count: usize,
@@ -57,9 +57,9 @@ extern "C" fn call<const ID: i32>(
     if flags & H5Z_FLAG_REVERSE == 0 {
         return 0;
     }
-    // SAFETY: libhdf5 gives `count` parameters (perhaps none, at no address) and a buffer of at
-    // least `bytes` bytes that its own function allocated; it expects another such buffer there, and
-    // its size. Nothing is unwound into it: a panic is caught.
+    // SAFETY: libhdf5 passes `count` parameters (the pointer may be null if there are none) and a
+    // buffer of at least `bytes` bytes that its own function allocated, and expects such a buffer
+    // and its size in return. Panics are caught, so nothing unwinds into it.
     unsafe {
         let parameters = if count == 0 {
             &[]

@@ -1,4 +1,4 @@
-//! Headers and chunk lists of datasets.
+//! Headers and chunk indexes of datasets.
 
 use std::ffi::{c_int, c_uint, c_void};
 use std::ptr;
@@ -22,24 +22,30 @@ use super::{Handle, TypeBits, check, extent};
 /// A filter of a dataset's pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RawFilter {
+    /// Number in the HDF5 registry.
     pub id: i32,
+    /// Parameters of the filter.
     pub parameters: Vec<u32>,
 }
 
-/// A stored chunk: its first element's coordinates, place, size and skipped filters.
+/// A stored chunk.
 #[derive(Debug, Clone)]
 pub(crate) struct RawChunk {
+    /// Coordinates of its first element.
     pub offset: Vec<u64>,
+    /// File offset in bytes.
     pub address: u64,
+    /// Stored size in bytes.
     pub size: u64,
+    /// Bit mask of the filters that were not applied.
     pub skipped_filters: u32,
 }
 
-/// How the elements of a dataset lie in the file.
+/// How the elements of a dataset are stored in the file.
 #[derive(Debug, Clone)]
 pub(crate) enum RawStorage {
     Compact,
-    /// `None`: nothing was ever written.
+    /// File offset; `None` if nothing was ever written.
     Contiguous(Option<u64>),
     Chunked {
         chunk: Vec<u64>,
@@ -48,24 +54,28 @@ pub(crate) enum RawStorage {
     Elsewhere(&'static str),
 }
 
-/// All that the header of a dataset says.
+/// The contents of a dataset's header.
 #[derive(Debug, Clone)]
 pub(in crate::source::hdf5) struct RawHeader {
+    /// Length of each dimension; empty for a scalar.
     pub shape: Vec<u64>,
-    /// No shape at all, not even a scalar's.
+    /// Whether the dataspace is null, which has no shape at all.
     pub null: bool,
+    /// Type of the elements.
     pub bits: TypeBits,
+    /// Filters in the order in which they were applied.
     pub filters: Vec<RawFilter>,
+    /// How the elements are stored.
     pub storage: RawStorage,
-    /// One element in the byte order of the file; zeros where none was set.
+    /// One element in the byte order of the file; zeros if no fill value was set.
     pub fill: Vec<u8>,
 }
 
 /// Reads the header of a dataset.
 pub(in crate::source::hdf5) fn header(dataset: &Handle) -> Result<RawHeader, String> {
     sync(|| {
-        // SAFETY: all ids are open for the length of the calls; out-pointers are locals with the
-        // sizes that the calls are told.
+        // SAFETY: all ids are open for the duration of the calls; out-pointers point to local
+        // variables of the sizes passed to the calls.
         unsafe {
             let space = Handle::new(H5Dget_space(dataset.id), H5Sclose)?;
             let (shape, null) = extent(space.id)?;
@@ -115,7 +125,7 @@ pub(in crate::source::hdf5) fn header(dataset: &Handle) -> Result<RawHeader, Str
                 });
             }
             let bits = type_bits(type_id.id);
-            // A fill value is only asked for where it is one plain element.
+            // Only ask for the fill value if it is a single plain element.
             let mut fill = vec![0u8; 8];
             if matches!(
                 bits,
@@ -123,7 +133,7 @@ pub(in crate::source::hdf5) fn header(dataset: &Handle) -> Result<RawHeader, Str
             ) {
                 let mut defined = H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED;
                 check(H5Pfill_value_defined(properties.id, &mut defined))?;
-                // libhdf5 crashes when it is asked for a damaged value that nobody set.
+                // libhdf5 crashes when asked for a damaged fill value that was not set by the user.
                 if defined == H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED {
                     check(H5Pget_fill_value(
                         properties.id,
@@ -157,7 +167,7 @@ extern "C" fn push_chunk(
     size: hsize_t,
     list: *mut c_void,
 ) -> c_int {
-    // SAFETY: libhdf5 hands back the pointer that `chunks` gave it, while `chunks` waits, and an
+    // SAFETY: libhdf5 passes the pointer that `chunks` gave it, while `chunks` is waiting, and an
     // offset with as many entries as the dataset has dimensions.
     unsafe {
         let list = &mut *list.cast::<ChunkList>();

@@ -1,8 +1,7 @@
-//! The calls of libhdf5 that its Rust binding does not offer, each behind a safe function.
+//! Calls into libhdf5 that its Rust binding does not offer, each behind a safe function.
 //!
-//! libhdf5 is not safe to use from two threads: every function here takes the binding's
-//! process-wide lock ([`hdf5::sync::sync`]) for as long as it runs. Handles are closed when they
-//! are dropped.
+//! libhdf5 is not thread-safe: every function here holds the binding's process-wide lock
+//! ([`hdf5::sync::sync`]) while it runs. Handles are closed when dropped.
 
 mod attribute;
 #[cfg(feature = "blosc")]
@@ -39,7 +38,7 @@ pub(super) use header::{chunks, header};
 pub(super) use rows::{read_bytes, read_texts};
 pub(crate) use types::TypeBits;
 
-/// A handle of libhdf5 with the function that closes it.
+/// A libhdf5 handle and the function that closes it.
 pub(super) struct Handle {
     id: hid_t,
     close: unsafe extern "C" fn(hid_t) -> c_int,
@@ -62,7 +61,7 @@ impl Drop for Handle {
     }
 }
 
-/// What libhdf5 says about its last failure, in one line.
+/// Returns libhdf5's description of its last failure in one line.
 fn last_error() -> String {
     match hdf5::Error::query() {
         Ok(hdf5::Error::HDF5(stack)) => stack
@@ -121,12 +120,13 @@ pub(super) enum Class {
     Other,
 }
 
-/// An object to which a path of links leads.
+/// An object found by following a path of links.
 pub(super) struct Found {
+    /// What kind of object it is.
     pub class: Class,
-    /// The number of the file in which it is.
+    /// Number of the file it is stored in.
     pub file: u64,
-    /// Its place in the file.
+    /// Token that identifies it within the file.
     pub token: [u8; 16],
 }
 
@@ -135,9 +135,9 @@ pub(super) fn find(parent: hid_t, name: &str) -> Result<Found, String> {
     let name = c_string(name)?;
     sync(|| {
         let mut info = std::mem::MaybeUninit::<H5O_info2_t>::zeroed();
-        // SAFETY: `name` is NUL-terminated, `info` is a plain struct that the call fills, of numbers
-        // only but for the type, which is filled, too, where the call succeeds; a token is 16 bytes of
-        // any value.
+        // SAFETY: `name` is NUL-terminated. `info` is a plain struct that the call fills; all its
+        // fields are integers except the type, which is also filled if the call succeeds; a token
+        // is 16 arbitrary bytes.
         unsafe {
             check(H5Oget_info_by_name3(
                 parent,
@@ -184,7 +184,7 @@ pub(super) fn open_dataset(file: hid_t, name: &str) -> Result<Handle, String> {
     })
 }
 
-/// The sizes of a data space, and whether it holds nothing at all, not even a scalar.
+/// Returns the lengths of a dataspace's dimensions, and whether it is null (not even a scalar).
 fn extent(space: hid_t) -> Result<(Vec<u64>, bool), String> {
     // SAFETY: `dims` has as many entries as the space has dimensions (at most 32 in HDF5).
     unsafe {

@@ -1,4 +1,4 @@
-//! Rows of datasets, read through libhdf5.
+//! Reads rows of datasets through libhdf5.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
@@ -16,11 +16,11 @@ use hdf5_metno_sys::h5t::{
 use super::types::{Padding, type_bits};
 use super::{Handle, TypeBits, check, extent};
 
-/// Texts as stored; `None` where a variable-length text was never written.
+/// Text as stored; `None` for variable-length text that was never written.
 pub(in crate::source::hdf5) type Texts = Vec<Option<Vec<u8>>>;
 
-/// Reads `count` rows from `start` of a dataset (or a scalar) in the file's own type and byte
-/// order, through libhdf5 and its filters.
+/// Reads `count` rows of a dataset (or a scalar), starting at `start`, through libhdf5 and its
+/// filters, in the type and byte order of the file.
 pub(in crate::source::hdf5) fn read_bytes(
     dataset: &Handle,
     start: u64,
@@ -28,8 +28,8 @@ pub(in crate::source::hdf5) fn read_bytes(
     out: &mut [u8],
 ) -> Result<(), String> {
     sync(|| {
-        // SAFETY: the selection has `elements` elements of the file's own type, and the length of
-        // `out` is checked to hold them.
+        // SAFETY: the selection has `elements` elements of the file's type, and `out` is checked to
+        // be large enough for them.
         unsafe {
             let type_id = Handle::new(H5Dget_type(dataset.id), H5Tclose)?;
             let (memory, file, elements) = slab(dataset.id, start, count)?;
@@ -52,7 +52,7 @@ pub(in crate::source::hdf5) fn read_bytes(
     })
 }
 
-/// Reads `count` rows of texts from `start` of a dataset (or a scalar).
+/// Reads `count` rows of text of a dataset (or a scalar), starting at `start`.
 pub(in crate::source::hdf5) fn read_texts(
     dataset: &Handle,
     start: u64,
@@ -77,8 +77,8 @@ pub(in crate::source::hdf5) fn read_texts(
     })
 }
 
-/// The rows `start .. start + count` of a dataset's space, a memory space of as many elements, and
-/// their number.
+/// Selects the rows `start .. start + count` of a dataset's dataspace. Returns a memory dataspace
+/// with as many elements, the selection, and the number of elements.
 pub(super) unsafe fn slab(
     dataset: hid_t,
     start: u64,
@@ -114,10 +114,10 @@ pub(super) unsafe fn slab(
     }
 }
 
-/// Reads texts of either kind with `read`, which fills `count` elements of the given memory type.
+/// Reads text of either kind with `read`, which fills `count` elements of the given memory type.
 ///
 /// # Safety
-/// `read` must write exactly `count` elements of the type it is given; `space` must have as many.
+/// `read` must write exactly `count` elements of the type it is passed; `space` must have as many.
 pub(super) unsafe fn texts(
     type_id: &Handle,
     space: &Handle,
@@ -126,7 +126,7 @@ pub(super) unsafe fn texts(
 ) -> Result<Texts, String> {
     let count = usize::try_from(count).map_err(|e| e.to_string())?;
     // SAFETY: buffers have `count` elements of the memory type; variable-length texts are
-    // NUL-terminated pointers that libhdf5 allocated and `H5Treclaim` frees.
+    // NUL-terminated strings that libhdf5 allocated and `H5Treclaim` frees.
     unsafe {
         match type_bits(type_id.id) {
             TypeBits::VariableText { .. } => {

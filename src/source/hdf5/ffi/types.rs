@@ -13,7 +13,7 @@ use hdf5_metno_sys::h5t::{
 
 use super::Handle;
 
-/// The bits of a type, as far as a reader needs them.
+/// The properties of a type that a reader needs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TypeBits {
     Integer {
@@ -40,20 +40,20 @@ pub(crate) enum TypeBits {
     Other(String),
 }
 
-/// What follows a text that is shorter than its place.
+/// What follows a text that is shorter than its field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Padding {
-    /// A NUL, and then anything.
+    /// A NUL, followed by anything.
     Terminated,
-    /// NULs to the end: those before others are part of the text.
+    /// NULs up to the end; NULs before other characters are part of the text.
     Nulls,
     Spaces,
 }
 
-/// Looks at a type that the caller holds open.
+/// Examines a type that the caller holds open.
 pub(super) fn type_bits(type_id: hid_t) -> TypeBits {
-    // SAFETY: every call only asks for properties of a type that the caller holds open; the
-    // out-pointers are locals of the asked-for types.
+    // SAFETY: every call only queries properties of a type that the caller holds open; out-pointers
+    // point to local variables of the requested types.
     unsafe {
         let size = H5Tget_size(type_id);
         let order = H5Tget_order(type_id);

@@ -1,4 +1,4 @@
-//! Compressed sparse rows or columns: `indptr`, `indices` and `data` of a group.
+//! CSR and CSC matrices: the datasets `indptr`, `indices` and `data` of a group.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -12,14 +12,14 @@ use crate::source::{
     ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
 };
 
-/// Row pointers are read in blocks of this many.
+/// Number of `indptr` values read at once.
 const POINTERS: u64 = 1 << 14;
 
-/// A sample has this many pieces, spread over the matrix, of at most as many values.
+/// Number of pieces of a sample, spread over the matrix, and maximum number of values in each.
 const SAMPLE_PIECES: u64 = 64;
 const SAMPLE_VALUES: u64 = 1 << 14;
 
-/// A matrix of which one dimension, the major one, is compressed: rows in CSR, columns in CSC.
+/// A matrix with one compressed dimension, the major one: rows in CSR, columns in CSC.
 pub(crate) struct CompressedMatrix {
     place: Place,
     indptr: NumberArray,
@@ -30,7 +30,8 @@ pub(crate) struct CompressedMatrix {
 }
 
 impl CompressedMatrix {
-    /// Opens the group `object` and checks that its parts fit each other and `majors`.
+    /// Opens the group `object` and checks that its parts are consistent with each other and with
+    /// `majors`.
     pub fn open(file: &Hdf5File, object: &str, majors: u64) -> Result<Self, SourceError> {
         let place = file.place(object);
         let part = |name: &str| file.numbers(&format!("{object}/{name}"));
@@ -61,8 +62,8 @@ impl CompressedMatrix {
                 data.rows()
             )));
         }
-        // HDF5 gives the fill value for what was never written. No writer leaves entries of a sparse
-        // matrix out, but a damaged index of chunks does.
+        // HDF5 returns the fill value for anything that was never written. No writer leaves out
+        // entries of a sparse matrix, but a damaged chunk index does.
         for (array, name) in [(&indptr, "indptr"), (&indices, "indices"), (&data, "data")] {
             if data.rows() > 0 && !array.is_whole() {
                 return Err(place.damaged(format!(
@@ -101,12 +102,12 @@ impl CompressedMatrix {
         self.data.rows()
     }
 
-    /// The object that holds the matrix, for messages.
+    /// Context for errors about the matrix.
     pub fn place(&self) -> &Place {
         &self.place
     }
 
-    /// Row pointers as they are stored, checked to be in the range of the entries.
+    /// Reads `indptr` values and checks that they are within the range of the entries.
     fn pointers(&self, range: Range<u64>) -> Result<Vec<u64>, SourceError> {
         let start = range.start;
         let bad = |position: usize| {
@@ -129,7 +130,7 @@ impl CompressedMatrix {
             .collect()
     }
 
-    /// Pointers of the rows and of their end, checked not to decrease.
+    /// Returns the `indptr` values of the rows and of their end, checked not to decrease.
     pub fn offsets(&self, cells: Range<u64>) -> Result<Vec<u64>, SourceError> {
         if cells.end > self.majors || cells.start > cells.end {
             return Err(self.place.damaged(format!("it has no rows {cells:?}")));
@@ -146,7 +147,7 @@ impl CompressedMatrix {
         Ok(pointers)
     }
 
-    /// Shows values from the whole length of the matrix.
+    /// Passes values spread over the whole matrix to `visit`.
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         for piece in pieces(
             self.data.rows(),
@@ -159,7 +160,7 @@ impl CompressedMatrix {
         Ok(())
     }
 
-    /// Shows the minor indices of entries, and their values, from the whole length of the matrix.
+    /// Passes the minor indices and values of entries spread over the whole matrix to `visit`.
     pub fn sample_entries(
         &self,
         visit: &mut dyn FnMut(&Numbers, Numbers),
@@ -171,7 +172,7 @@ impl CompressedMatrix {
         Ok(())
     }
 
-    /// Chunks of `cells`; see [`crate::source::Matrix::chunks`].
+    /// Returns chunks of `cells`; see [`crate::source::Matrix::chunks`].
     pub fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
         Box::new(RowChunker {
             matrix: self,
@@ -183,9 +184,9 @@ impl CompressedMatrix {
         })
     }
 
-    /// All entries in pieces of about `most`, wherever rows begin.
+    /// Splits all entries into pieces of about `most` entries, regardless of row boundaries.
     pub fn pieces(&self, most: u64) -> impl Iterator<Item = Result<Piece, SourceError>> + '_ {
-        // Pieces end where entries that are stored together end.
+        // Align the ends of pieces with the entries that are stored together.
         let together = self.data.rows_together();
         let step = (most / together).max(1) * together;
         let mut majors = Majors {
@@ -245,12 +246,12 @@ impl CompressedMatrix {
 /// Cuts a range of cells into chunks within the budget.
 struct RowChunker<'a> {
     matrix: &'a CompressedMatrix,
-    /// Cells that are still to be cut.
+    /// Cells that have not been cut yet.
     cells: Range<u64>,
     budget: ChunkBudget,
-    /// Pointers from the next cell on.
+    /// `indptr` values starting at the next cell.
     pointers: VecDeque<u64>,
-    /// The cell at whose beginning the last known pointer is.
+    /// Cell to which the last known `indptr` value belongs.
     read_to: u64,
     failed: bool,
 }
@@ -309,7 +310,7 @@ impl<'a> Iterator for RowChunker<'a> {
     }
 }
 
-/// A range of entries, and to how many of them each major belongs.
+/// A range of entries, and how many of them belong to each major.
 pub(crate) struct Piece {
     range: Range<u64>,
     majors: Vec<(u32, u64)>,
@@ -321,12 +322,12 @@ impl Piece {
     }
 }
 
-/// Walks over the majors while pieces are cut.
+/// Iterates over the majors while pieces are cut.
 struct Majors<'a> {
     matrix: &'a CompressedMatrix,
-    /// The major whose end is read next.
+    /// The next major whose end will be read.
     next: u64,
-    /// Majors that still have entries to come, with their ends.
+    /// Majors with remaining entries, and their ends.
     ends: VecDeque<(u64, u64)>,
 }
 

@@ -1,4 +1,4 @@
-//! Dense matrices: a two-dimensional dataset.
+//! Dense matrices: two-dimensional datasets.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::source::{
 };
 use crate::with_numbers;
 
-/// A sample is this many single rows, spread over the matrix.
+/// A sample consists of this many single rows spread over the matrix.
 const SAMPLE_ROWS: u64 = 16;
 
 /// A dense matrix.
@@ -47,7 +47,7 @@ impl DenseMatrix {
         self.array.number_type()
     }
 
-    /// Shows rows from the whole length of the matrix.
+    /// Passes rows spread over the whole matrix to `visit`.
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         for piece in pieces(self.array.rows(), SAMPLE_ROWS, 1, 1) {
             visit(&self.array.read(piece)?);
@@ -55,7 +55,7 @@ impl DenseMatrix {
         Ok(())
     }
 
-    /// Chunks of `cells`; see [`crate::source::Matrix::chunks`].
+    /// Returns chunks of `cells`; see [`crate::source::Matrix::chunks`].
     pub fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
         let step = self.rows_a_chunk(budget);
         let mut start = cells.start;
@@ -63,7 +63,7 @@ impl DenseMatrix {
             if start >= cells.end {
                 return None;
             }
-            // Chunks end where rows that are stored together end.
+            // Align the ends of chunks with the rows that are stored together.
             let end = ((start / step + 1) * step).min(cells.end);
             let range = start..end;
             start = end;
@@ -75,7 +75,7 @@ impl DenseMatrix {
         }))
     }
 
-    /// Bytes of a row as read, as a sparse row and as columns, should no value be zero.
+    /// Bytes per row as read, as CSR and as columns, if no value is zero.
     fn row_bytes(&self) -> u64 {
         let size = self.array.number_type().size() as u64;
         self.genes
@@ -130,7 +130,7 @@ impl DenseMatrix {
     }
 }
 
-/// A boolean's bytes go through the code of `u8`; this gives them their type back.
+/// Restores the type of booleans, whose bytes are processed as `u8`.
 fn retyped(values: Numbers, number_type: NumberType) -> Numbers {
     match (values, number_type) {
         (Numbers::UInt8(values), NumberType::Bool) => Numbers::Bool(values),
@@ -144,7 +144,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// Keeps what is not zero; NaN is kept.
+    /// Keeps the non-zero values, including NaN.
     fn compress<T: bytemuck::Zeroable + PartialEq + Copy>(
         &mut self,
         dense: &[T],
@@ -155,7 +155,7 @@ impl Rows {
         let mut values = Vec::with_capacity(nonzero);
         self.genes.reserve_exact(nonzero);
         for (row, end) in self.indptr[1..].iter_mut().enumerate() {
-            // Zero columns: `chunks_exact` would refuse a width of zero.
+            // `chunks_exact` would panic if there are no columns.
             let row = &dense[row * width..(row + 1) * width];
             for (gene, &value) in (0u32..).zip(row) {
                 if value != zero {

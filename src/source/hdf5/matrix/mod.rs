@@ -1,4 +1,4 @@
-//! Matrices that are stored in an HDF5 file, in any layout, read as rows.
+//! Matrices of any layout in an HDF5 file, read row by row.
 
 mod compressed;
 mod dense;
@@ -17,9 +17,9 @@ use crate::source::{ChunkBudget, Chunks, Layout, NumberType, Numbers, SourceErro
 
 /// A stored matrix.
 pub(crate) enum StoredMatrix {
-    /// Row after row.
+    /// CSR.
     Rows(CompressedMatrix),
-    /// Column after column.
+    /// CSC.
     Columns(TransposedMatrix),
     Dense(DenseMatrix),
     Absent,
@@ -35,7 +35,7 @@ impl StoredMatrix {
         }
     }
 
-    /// The stored type of the values.
+    /// Stored type of the values.
     pub fn number_type(&self) -> NumberType {
         match self {
             StoredMatrix::Rows(rows) => rows.number_type(),
@@ -45,7 +45,7 @@ impl StoredMatrix {
         }
     }
 
-    /// Stored entries, where the headers tell.
+    /// Number of stored entries, if the headers determine it.
     pub fn entries(&self) -> Option<u64> {
         match self {
             StoredMatrix::Rows(rows) => Some(rows.entries()),

@@ -1,9 +1,10 @@
-//! Where samples are taken.
+//! Selects where samples are taken.
 
 use std::ops::Range;
 
-/// `count` ranges of at most `size` rows spread evenly over `0..rows`, the first and the last row
-/// among them; each begins where rows are stored together.
+/// Returns `count` ranges of at most `size` rows spread evenly over `0..rows`, including the first
+/// and the last row. Each range begins at a multiple of `together`, the number of rows stored
+/// together.
 pub(super) fn pieces(rows: u64, count: u64, size: u64, together: u64) -> Vec<Range<u64>> {
     let together = together.max(1);
     let size = size.max(1);

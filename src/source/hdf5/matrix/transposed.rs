@@ -1,4 +1,4 @@
-//! Compressed sparse columns, read as rows.
+//! CSC matrices, read row by row.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use super::CompressedMatrix;
 use crate::source::transpose::{ExternalTranspose, TransposeOptions, Transposed};
 use crate::source::{ChunkBudget, Chunks, NumberType, Numbers, SampledRows, SourceError};
 
-/// A matrix that lies column after column. It is transposed as a whole when its first rows are wanted.
+/// A matrix stored in CSC. It is transposed completely before its first rows are read.
 pub(crate) struct TransposedMatrix {
     columns: CompressedMatrix,
     shape: [u64; 2],
@@ -16,7 +16,7 @@ pub(crate) struct TransposedMatrix {
 }
 
 impl TransposedMatrix {
-    /// A matrix of `shape`, rows × columns, whose columns are compressed.
+    /// Creates a matrix of `shape` (rows × columns) whose columns are compressed.
     pub fn new(columns: CompressedMatrix, shape: [u64; 2], options: TransposeOptions) -> Self {
         TransposedMatrix {
             columns,
@@ -34,12 +34,12 @@ impl TransposedMatrix {
         self.columns.entries()
     }
 
-    /// Shows values from the whole length of the matrix.
+    /// Passes values spread over the whole matrix to `visit`.
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         self.columns.sample(visit)
     }
 
-    /// Shows entries from the whole length of the matrix with their rows.
+    /// Passes entries spread over the whole matrix, together with their rows, to `visit`.
     pub fn sample_entries(
         &self,
         visit: &mut dyn FnMut(SampledRows<'_>),
@@ -52,9 +52,9 @@ impl TransposedMatrix {
         })
     }
 
-    /// Transposes the matrix, if that was not done yet.
+    /// Transposes the matrix if that has not been done yet.
     pub fn transpose(&self, report: &(dyn Fn(u64) + Sync)) -> Result<Arc<Transposed>, SourceError> {
-        // Held while the matrix is transposed: who else wants it must wait.
+        // Held while the matrix is transposed, so that others that need it wait.
         let mut transposed = self
             .transposed
             .lock()
@@ -81,7 +81,7 @@ impl TransposedMatrix {
         Ok(transposed.insert(Arc::new(external.finish())).clone())
     }
 
-    /// Chunks of rows; see [`crate::source::Matrix::chunks`].
+    /// Returns chunks of rows; see [`crate::source::Matrix::chunks`].
     pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
         Ok(self.transpose(&|_| ())?.chunks(rows, budget))
     }
