@@ -1,13 +1,15 @@
 //! Places at which tests make the process die.
 
 /// Every fail point, in the order in which a conversion passes them.
-pub const ALL: [&str; 27] = [
+pub const ALL: [&str; 29] = [
     "input-opened",
     "checkpoint-created",
+    "plan-written",
     "data-file-written",
     "data-file-synced",
     "counts-written",
     "before-record",
+    "record-written",
     "after-record",
     "before-expression-commit",
     "after-expression-commit",

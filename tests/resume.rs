@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use slaf::dataset::{ConfigFile, Dataset};
+use slaf::dataset::{ConfigFile, Dataset, JobState};
 use slaf::failpoint;
 
 use crate::support::dataset::{Contents, assert_no_orphans, files_below, triplets};
@@ -182,11 +182,10 @@ fn what_was_written_is_not_written_again() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");
     assert!(die_at("after-record:2", &demo(), &output, &FLAGS));
-    let checkpoint = ConfigFile::read(&output)
-        .unwrap()
-        .unwrap()
-        .checkpoint
-        .unwrap();
+    let config = ConfigFile::read(&output).unwrap().unwrap();
+    let JobState::Known(checkpoint) = config.job(&output).unwrap() else {
+        panic!("the job is not known");
+    };
     assert_eq!(checkpoint.shards.len(), 2);
     let kept = &checkpoint.shards[0].fragments[0].files[0].path;
     let info = Run::of(&mut slaf(&["info".as_ref(), output.as_os_str()])).succeeded();

@@ -1,11 +1,13 @@
-//! Whether a checkpoint that was read is the one that was written, and holds together.
+//! Whether the plan and the records of a job are those that were written, and go together.
 //!
-//! A resumed run believes everything that it says: the plan, what shards wrote, what the dataset was
+//! A resumed run believes everything that they say: the plan, what shards wrote, what the dataset was
 //! found to be. Nothing of it is used before it was looked at here.
 
-use serde_json::{Map, Value};
+use std::path::PathBuf;
 
-use super::Checkpoint;
+use serde_json::Value;
+
+use super::{Checkpoint, ShardRecord};
 use crate::plan::{JobId, PLAN_VERSION, ShardTable};
 
 /// The key of the digest of all others.
@@ -16,61 +18,68 @@ const DIGEST: &str = "digest";
 pub struct BrokenJob {
     /// The job, where that much is told.
     pub job: Option<JobId>,
+    /// The file that tells of it.
+    pub path: PathBuf,
     /// What is wrong with it.
     pub problem: String,
 }
 
-impl Checkpoint {
-    /// As it is written: with the digest of the rest.
-    pub(super) fn sealed(&self) -> Result<Value, serde_json::Error> {
-        let mut value = serde_json::to_value(self)?;
-        let digest = digest(&value)?;
-        value[DIGEST] = digest.into();
-        Ok(value)
-    }
+/// A value as it is written: with the digest of the rest.
+pub(super) fn seal(mut value: Value) -> Result<Vec<u8>, serde_json::Error> {
+    value[DIGEST] = digest(&value)?.into();
+    let mut bytes = serde_json::to_vec_pretty(&value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
 
-    /// A checkpoint that was read.
+/// What was sealed.
+///
+/// # Errors
+/// Where it is another than was written.
+pub(super) fn unseal(bytes: &[u8]) -> Result<Value, String> {
+    let mut value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| format!("it is not what was written ({error})"))?;
+    let found = value
+        .as_object_mut()
+        .and_then(|map| map.shift_remove(DIGEST));
+    let wanted = digest(&value).map_err(|error| error.to_string())?;
+    if found.as_ref().and_then(Value::as_str) != Some(&wanted) {
+        return Err("it is not what was written (its digest differs)".into());
+    }
+    Ok(value)
+}
+
+impl Checkpoint {
+    /// A plan that was read.
     ///
     /// # Errors
-    /// Where it is another than was written, or of another version, or contradicts itself.
-    pub(super) fn believed(mut value: Map<String, Value>) -> Result<Self, BrokenJob> {
-        let job = value.get("job").and_then(Value::as_str).map(JobId::of_text);
-        let broken = |problem: String| BrokenJob {
-            job: job.clone(),
-            problem,
-        };
+    /// Where it is of another version, or contradicts itself.
+    pub(super) fn believed(value: Value) -> Result<Self, String> {
         let version = value.get("plan").and_then(|plan| plan.get("plan_version"));
         let version = version.and_then(Value::as_u64).unwrap_or(0);
         if version > u64::from(PLAN_VERSION) {
-            return Err(broken(format!(
+            return Err(format!(
                 "it was written by a newer slaf (its plan is of version {version}): update slaf"
-            )));
+            ));
         }
         if version < u64::from(PLAN_VERSION) {
-            return Err(broken(format!(
+            return Err(format!(
                 "it was written by an older slaf (its plan is of version {version}), which this one cannot go on with"
-            )));
-        }
-        let found = value.shift_remove(DIGEST);
-        let value = Value::Object(value);
-        let wanted = digest(&value).map_err(|error| broken(error.to_string()))?;
-        if found.as_ref().and_then(Value::as_str) != Some(&wanted) {
-            return Err(broken(
-                "it is not what was written (its digest differs)".into(),
             ));
         }
         let checkpoint: Checkpoint =
-            serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
+            serde_json::from_value(value).map_err(|error| error.to_string())?;
         if checkpoint.plan.job_id() != checkpoint.job {
-            return Err(broken("its plan is not that of its job".into()));
+            return Err("its plan is not that of its job".into());
         }
         match checkpoint.contradiction() {
-            Some(problem) => Err(broken(problem)),
+            Some(problem) => Err(problem),
             None => Ok(checkpoint),
         }
     }
 
-    /// What in it does not go together; what indexes another list is within it, if this is `None`.
+    /// What in the plan does not go together; what indexes another list is within it, if this is
+    /// `None`.
     fn contradiction(&self) -> Option<String> {
         let plan = &self.plan;
         for (number, input) in plan.inputs.iter().enumerate() {
@@ -92,34 +101,29 @@ impl Checkpoint {
                 ));
             }
         }
-        let mut seen = vec![false; plan.shards.len()];
-        for record in &self.shards {
-            let number = record.shard;
-            let Some(shard) = plan.shards.get(number) else {
-                return Some(format!(
-                    "it has a record of the shard {number}, which is none"
-                ));
-            };
-            if std::mem::replace(&mut seen[number], true) {
-                return Some(format!("it has two records of the shard {number}"));
-            }
-            let values = plan.values(shard.table).len();
-            let parts = record.parts.len() == shard.parts.len()
-                && record
-                    .parts
-                    .iter()
-                    .zip(&shard.parts)
-                    .all(|(part, planned)| {
-                        part.input == planned.input && part.matrices.len() == values
-                    });
-            let counts = record.counts.is_some() == (shard.table == ShardTable::Expression);
-            if !parts || !counts {
-                return Some(format!(
-                    "its record of the shard {number} is that of another"
-                ));
-            }
-        }
         None
+    }
+
+    /// Why a record is not of this plan; what indexes another list is within it, if this is `None`.
+    pub(super) fn contradicts(&self, record: &ShardRecord) -> Option<String> {
+        let plan = &self.plan;
+        let number = record.shard;
+        let Some(shard) = plan.shards.get(number) else {
+            return Some(format!("it is of the shard {number}, which is none"));
+        };
+        let values = plan.values(shard.table);
+        let parts = record.parts.len() == shard.parts.len()
+            && record
+                .parts
+                .iter()
+                .zip(&shard.parts)
+                .all(|(part, planned)| {
+                    // Types are wider than they were where a value did not fit.
+                    let types = part.matrices.iter().map(|matrix| matrix.value_type);
+                    part.input == planned.input && types.eq(values.iter().map(|v| v.value_type))
+                });
+        let counts = record.counts.is_some() == (shard.table == ShardTable::Expression);
+        (!parts || !counts).then(|| "it is not of this plan".into())
     }
 }
 

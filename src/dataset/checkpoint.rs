@@ -8,10 +8,12 @@ use crate::chunk::{Canonicalized, Digest, ValueStats};
 use crate::plan::{JobId, Plan, ShardTable};
 use crate::survey::{Scale, ScaleKind, ValueType, WrittenValues};
 
-/// A job under way: its plan and the records of its finished shards.
+/// A job under way: its plan, what it found out about its inputs and its base, and the records of its
+/// finished shards. All but the status and the records is the file `plan.json` in the job's folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub job: JobId,
+    #[serde(skip)]
     pub status: Status,
     /// When the job was begun.
     pub started: String,
@@ -29,15 +31,17 @@ pub struct Checkpoint {
     /// What other programs had done to the dataset that is appended to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Box<Adoption>>,
-    /// In the order in which they were finished.
+    /// The files in `records`.
+    #[serde(skip)]
     pub shards: Vec<ShardRecord>,
 }
 
 /// How far a job is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Shards are written.
+    #[default]
     Writing,
     /// All shards are there; tables are committed.
     Committing,

@@ -7,9 +7,10 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::believed::BrokenJob;
 use super::config::FORMAT_VERSION;
-use super::{Checkpoint, DatasetConfig, DatasetError, Writer};
+use super::job_folder::JobFolder;
+use super::{BrokenJob, DatasetConfig, DatasetError, JobState, JobSummary, Writer};
+use crate::plan::JobId;
 use crate::store::{StoreError, read_regular, replace_file_with};
 
 /// The name of the file.
@@ -23,8 +24,8 @@ pub const UNS: &str = "uns.json";
 pub struct ConfigFile {
     /// The complete dataset; `None` while it is being made.
     pub dataset: Option<DatasetConfig>,
-    /// The job that is under way.
-    pub checkpoint: Option<Checkpoint>,
+    /// How far the job is that is under way.
+    pub checkpoint: Option<JobSummary>,
     /// Or one that cannot be gone on with.
     pub broken: Option<BrokenJob>,
 }
@@ -46,7 +47,7 @@ struct OnDisk<'a> {
     #[serde(flatten)]
     dataset: Described<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<Value>,
+    checkpoint: Option<&'a JobSummary>,
 }
 
 #[derive(Serialize)]
@@ -91,10 +92,17 @@ impl ConfigFile {
         let mut file = ConfigFile::default();
         match head.checkpoint {
             // The reference leaves a checkpoint of its own form, which says nothing to us.
-            Value::Object(value) if value.contains_key("plan") => {
-                match Checkpoint::believed(value) {
-                    Ok(checkpoint) => file.checkpoint = Some(checkpoint),
-                    Err(broken) => file.broken = Some(broken),
+            Value::Object(job) if job.contains_key("job") || job.contains_key("plan") => {
+                let id = job.get("job").and_then(Value::as_str).map(JobId::of_text);
+                match summary(Value::Object(job)) {
+                    Ok(summary) => file.checkpoint = Some(summary),
+                    Err(problem) => {
+                        file.broken = Some(BrokenJob {
+                            job: id,
+                            path: path.clone(),
+                            problem,
+                        });
+                    }
                 }
             }
             _ => {}
@@ -110,7 +118,6 @@ impl ConfigFile {
     /// Replaces the config of the dataset in `folder`, durably and at once.
     pub fn write(&self, folder: &Path) -> Result<(), DatasetError> {
         let path = folder.join(CONFIG);
-        let checkpoint = self.checkpoint.as_ref().map(Checkpoint::sealed);
         let file = OnDisk {
             dataset: match &self.dataset {
                 Some(dataset) => Described::Complete(dataset),
@@ -119,18 +126,64 @@ impl ConfigFile {
                     writer: Writer::this(),
                 },
             },
-            checkpoint: checkpoint
-                .transpose()
-                .map_err(|source| DatasetError::Config {
-                    path: path.clone(),
-                    source,
-                })?,
+            checkpoint: self.checkpoint.as_ref(),
         };
         // Streamed: a dataset may have millions of categories.
         Ok(replace_file_with(&path, |output| {
             serde_json::to_writer_pretty(&mut *output, &file)?;
             output.write_all(b"\n")
         })?)
+    }
+}
+
+impl ConfigFile {
+    /// What the folder of the job tells that is under way in the dataset in `folder`: its plan, and
+    /// no records.
+    pub fn job_plan(&self, folder: &Path) -> Result<JobState, DatasetError> {
+        let Some(summary) = &self.checkpoint else {
+            return Ok(match &self.broken {
+                Some(broken) => JobState::Broken(broken.clone()),
+                None => JobState::None,
+            });
+        };
+        let state = JobFolder::of(folder, &summary.job).read_plan()?;
+        Ok(match state {
+            JobState::Known(mut checkpoint) => {
+                checkpoint.status = summary.status;
+                JobState::Known(checkpoint)
+            }
+            // Before its first shard a job may have come no further than this.
+            JobState::Begun(job) if summary.shards_done > 0 => JobState::Broken(BrokenJob {
+                job: Some(job),
+                path: folder.join(CONFIG),
+                problem: format!("its folder {} is missing", summary.folder),
+            }),
+            other => other,
+        })
+    }
+
+    /// Likewise, with the records of its finished shards. Only for the one who has the lock: a shard
+    /// whose record cannot be believed is one that is written anew.
+    pub fn job(&self, folder: &Path) -> Result<JobState, DatasetError> {
+        let mut state = self.job_plan(folder)?;
+        if let JobState::Known(checkpoint) = &mut state {
+            JobFolder::of(folder, &checkpoint.job.clone()).read_records(checkpoint)?;
+        }
+        Ok(state)
+    }
+}
+
+/// What is said of a job.
+fn summary(value: Value) -> Result<JobSummary, String> {
+    if value.get("plan").is_some() {
+        return Err(
+            "it was written by an older slaf (its records are in config.json), which this one cannot go on with".into(),
+        );
+    }
+    let summary: JobSummary = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    match summary.problem() {
+        Some(problem) => Err(problem),
+        None => Ok(summary),
     }
 }
 

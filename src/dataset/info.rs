@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::open::read_config;
 use super::{
-    CONFIG, Checkpoint, Dataset, DatasetConfig, DatasetError, SourceNote, Status, TableChange,
+    Checkpoint, Dataset, DatasetConfig, DatasetError, JobState, JobSummary, SourceNote, Status,
+    TableChange,
 };
 use crate::plan::Dtypes;
 use crate::table::TableName;
@@ -69,17 +70,22 @@ impl Info {
     /// Describes the dataset in a folder.
     pub async fn of(path: &Path) -> Result<Self, DatasetError> {
         let file = read_config(path)?;
-        if let (None, Some(broken)) = (&file.dataset, &file.broken) {
-            return Err(DatasetError::BrokenJob {
-                path: path.join(CONFIG),
-                problem: broken.problem.clone(),
-            });
-        }
+        let plan = match file.job_plan(path)? {
+            JobState::Known(checkpoint) => Some(checkpoint),
+            JobState::Broken(broken) if file.dataset.is_none() => {
+                return Err(DatasetError::BrokenJob {
+                    path: broken.path,
+                    problem: broken.problem,
+                });
+            }
+            JobState::None | JobState::Begun(_) | JobState::Broken(_) => None,
+        };
         let mut info = match &file.dataset {
             Some(config) => Info::complete(path, config),
-            None => Info::unfinished(path, file.checkpoint.as_ref()),
+            None => Info::unfinished(path, plan.as_deref()),
         };
-        info.in_progress = file.checkpoint.as_ref().map(Progress::of);
+        let summary = file.checkpoint.as_ref();
+        info.in_progress = summary.map(|summary| Progress::of(summary, plan.as_deref()));
         if file.dataset.is_some() {
             // What a job is about to commit is its own.
             let dataset = match (&info.in_progress, &file.broken) {
@@ -191,22 +197,17 @@ impl TableInfo {
 }
 
 impl Progress {
-    fn of(checkpoint: &Checkpoint) -> Self {
-        let plan = &checkpoint.plan;
-        let done = checkpoint
-            .shards
-            .iter()
-            .map(|record| plan.shards[record.shard].entries)
-            .sum();
+    fn of(summary: &JobSummary, plan: Option<&Checkpoint>) -> Self {
+        let inputs = plan.into_iter().flat_map(|job| &job.plan.inputs);
         Progress {
-            job: checkpoint.job.to_string(),
-            status: checkpoint.status,
-            started: checkpoint.started.clone(),
-            inputs: plan.inputs.iter().map(|input| input.path.clone()).collect(),
-            shards_done: checkpoint.shards.len() as u64,
-            shards: plan.shards.len() as u64,
-            entries_done: done,
-            entries: plan.expected_entries(),
+            job: summary.job.to_string(),
+            status: summary.status,
+            started: summary.started.clone(),
+            inputs: inputs.map(|input| input.path.clone()).collect(),
+            shards_done: summary.shards_done,
+            shards: summary.shards,
+            entries_done: summary.entries_done,
+            entries: summary.entries,
         }
     }
 }

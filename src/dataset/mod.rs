@@ -1,5 +1,5 @@
-//! A SLAF dataset on disk: its `config.json`, the checkpoint of a job that is writing it, and a
-//! summary of what it holds.
+//! A SLAF dataset on disk: its `config.json`, the folder of a job that is writing it, and a summary of
+//! what it holds.
 
 mod adoption;
 mod base;
@@ -17,6 +17,8 @@ mod error;
 mod gene_identities;
 mod hash_file;
 mod info;
+mod job_folder;
+mod job_summary;
 mod open;
 mod order;
 mod recount;
@@ -43,6 +45,9 @@ pub use error::DatasetError;
 pub(crate) use gene_identities::gene_identities;
 pub(crate) use hash_file::{HashFile, HashFileWriter, read_hashes};
 pub use info::{Info, Progress, TableInfo};
+pub use job_folder::JobState;
+pub(crate) use job_folder::{JOB_FOLDER, JobFolder};
+pub use job_summary::JobSummary;
 pub use open::Dataset;
 pub(crate) use open::read_config;
 pub use recounted::{Recounted, RecountedRange, UNNAMED};

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::target::{Earlier, Found, JOB_FOLDER, Target, job_folder};
+use super::target::{Earlier, Found, Target};
 use super::{IngestError, before};
 use crate::dataset::{
-    Adoption, Checkpoint, ConfigFile, Dataset, DatasetConfig, Known, TableChange, read_config,
-    remove_unnamed_hashes,
+    Adoption, Checkpoint, ConfigFile, Dataset, DatasetConfig, JOB_FOLDER, JobFolder, JobState,
+    Known, TableChange, read_config, remove_unnamed_hashes,
 };
 use crate::plan::{Base, Described, JobId, KnownValues, Plan};
 use crate::store::{FolderLock, Named, Wait, remove_folder};
@@ -74,7 +74,8 @@ impl Appendable {
     pub fn open(path: &Path) -> Result<Self, IngestError> {
         let described = Dataset::open(path)?;
         let file = read_config(path)?;
-        if let Some(checkpoint) = file.checkpoint
+        let state = file.job_plan(path)?;
+        if let JobState::Known(checkpoint) = &state
             && let Some(base) = &checkpoint.plan.base
         {
             // What the unfinished job has committed is not looked at.
@@ -82,16 +83,16 @@ impl Appendable {
             let before = Dataset::at(path, config, base.versions.clone());
             return Ok(Appendable {
                 now: before.clone(),
-                earlier: Some((checkpoint.job, before)),
+                earlier: Some((checkpoint.job.clone(), before)),
                 changes: Vec::new(),
                 broken: None,
             });
         }
         let runtime = runtime(1)?;
-        let changes = match file.broken {
+        let changes = match state {
             // Nobody knows what is the job's.
-            Some(_) => Vec::new(),
-            None => runtime.block_on(described.changes())?,
+            JobState::Broken(_) => Vec::new(),
+            _ => runtime.block_on(described.changes())?,
         };
         let now = runtime.block_on(described.with_changes(&changes))?;
         let (earlier, broken) = match Self::uncleaned(path, described.config()) {
@@ -163,7 +164,7 @@ impl Appendable {
         let Some(job) = config.jobs.last() else {
             return Ok(None);
         };
-        let before = before::kept(path, &job_folder(path, job))?;
+        let before = before::kept(path, JobFolder::of(path, job).path())?;
         Ok(before.map(|before| (job.clone(), before)))
     }
 }
@@ -184,14 +185,15 @@ impl Target {
         let recorded = now.config().clone();
         let file = read_config(output)?;
         let job = plan.job_id();
-        let now = match &file.checkpoint {
-            Some(checkpoint) => {
+        let state = file.job(output)?;
+        let now = match &state {
+            JobState::Known(checkpoint) => {
                 let config = checkpoint.continued(&recorded).clone();
                 Dataset::at(output, config, base.versions.clone())
             }
             // Nobody knows what is the job's.
-            None if file.broken.is_some() => now,
-            None => {
+            JobState::Broken(_) => now,
+            JobState::None | JobState::Begun(_) => {
                 let changes = runtime.block_on(now.changes())?;
                 runtime.block_on(now.with_changes(&changes))?
             }
@@ -203,28 +205,35 @@ impl Target {
             path: output.to_path_buf(),
         };
         let resumes = earlier == Earlier::Resume;
-        if let Some(broken) = file.broken {
-            if resumes {
-                return Err(IngestError::broken(output, broken));
+        match state {
+            JobState::None => {}
+            JobState::Begun(job) => {
+                target.roll_back(&job, &base.versions, &recorded, runtime)?;
+                return Err(moved());
             }
-            if let Some(job) = &broken.job {
-                target.roll_back(job, &base.versions, &recorded, runtime)?;
-            } else {
-                give_up(output, None, recorded.clone())?;
+            JobState::Broken(broken) => {
+                if resumes {
+                    return Err(IngestError::broken(broken));
+                }
+                if let Some(job) = &broken.job {
+                    target.roll_back(job, &base.versions, &recorded, runtime)?;
+                } else {
+                    give_up(output, None, recorded.clone())?;
+                }
+                return Err(moved());
             }
-            return Err(moved());
+            JobState::Known(checkpoint) => {
+                if resumes && checkpoint.job != job {
+                    return Err(target.other_job(&checkpoint));
+                }
+                if resumes && target.is_unmoved(base, runtime)? {
+                    return Ok((target, Found::Unfinished(checkpoint)));
+                }
+                target.take_back(&checkpoint, &recorded, runtime)?;
+                return Err(moved());
+            }
         }
-        if let Some(checkpoint) = file.checkpoint {
-            if resumes && checkpoint.job != job {
-                return Err(target.other_job(&checkpoint));
-            }
-            if resumes && target.is_unmoved(base, runtime)? {
-                return Ok((target, Found::Unfinished(Box::new(checkpoint))));
-            }
-            target.take_back(&checkpoint, &recorded, runtime)?;
-            return Err(moved());
-        }
-        if recorded.jobs.last() == Some(&job) && target.job_folder().is_dir() {
+        if recorded.jobs.last() == Some(&job) && target.job_folder().path().is_dir() {
             return Ok((target, Found::Complete(Box::new(recorded))));
         }
         target.clean_up_after_others(&recorded, runtime)?;
@@ -286,7 +295,7 @@ impl Target {
         let Some(before) = self.before() else {
             return Ok(());
         };
-        before::keep(before, &self.job_folder())
+        before::keep(before, self.job_folder().path())
     }
 
     /// Makes the dataset what it was before an append that is given up.
@@ -351,7 +360,7 @@ pub(super) fn give_up(
     }
     remove_unnamed_hashes(folder, &hashes)?;
     if let Some(job) = job {
-        remove_folder(&job_folder(folder, job))?;
+        remove_folder(JobFolder::of(folder, job).path())?;
     }
     Ok(())
 }

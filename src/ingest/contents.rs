@@ -113,7 +113,7 @@ impl<'a> ContentsBefore<'a> {
         if !files.is_empty() && before.has_contents(files)? {
             return Ok(ContentsBefore::Files(before, files));
         }
-        let path = target.job_folder().join("contents-before.u64");
+        let path = target.job_folder().path().join("contents-before.u64");
         let mut writer = HashFileWriter::create(path.clone())?;
         let mut add = |hashes: &[u64]| Ok(writer.add(hashes.iter().copied())?);
         runtime.block_on(of_rows(before, order, identities, &mut add))?;
@@ -157,7 +157,7 @@ pub(super) fn of_shard(
     checkpoint: &Checkpoint,
     target: &Target,
 ) -> Result<JobFile, IngestError> {
-    let path = target.job_folder().join(contents_name(record.shard));
+    let path = target.job_folder().path().join(contents_name(record.shard));
     let Some(xxh3) = record.contents.clone() else {
         let why = "the record of its shard does not tell of it".into();
         return Err(IngestError::Counts { path, why });

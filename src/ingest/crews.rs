@@ -124,13 +124,15 @@ impl Crews<'_> {
     }
 
     fn record(&self, record: ShardRecord) -> Result<(), IngestError> {
+        crate::failpoint::reach("before-record");
+        self.run.target.job_folder().put(&record)?;
+        crate::failpoint::reach("record-written");
         let mut checkpoint = self
             .checkpoint
             .lock()
             .map_err(|_| IngestError::WorkerDied)?;
-        crate::failpoint::reach("before-record");
         checkpoint.shards.push(record);
-        self.run.target.save(&checkpoint)?;
+        self.run.target.refresh(&checkpoint)?;
         crate::failpoint::reach("after-record");
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Why a job stopped.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::DuplicateCounts;
 use crate::chunk::ChunkError;
-use crate::dataset::{BrokenJob, CONFIG, DatasetError};
+use crate::dataset::{BrokenJob, DatasetError};
 use crate::plan::PlanError;
 use crate::source::SourceError;
 use crate::source::blocks::TooLong;
@@ -101,10 +101,10 @@ pub enum IngestError {
 }
 
 impl IngestError {
-    /// The refusal of what a dataset's config.json says of an unfinished job.
-    pub(super) fn broken(dataset: &Path, broken: BrokenJob) -> Self {
+    /// The refusal of an unfinished job that cannot be gone on with.
+    pub(super) fn broken(broken: BrokenJob) -> Self {
         IngestError::Broken {
-            path: dataset.join(CONFIG),
+            path: broken.path,
             problem: broken.problem,
         }
     }

@@ -121,7 +121,7 @@ impl Finished {
     /// Lets go of the dataset.
     pub fn close(mut self) -> Result<(), IngestError> {
         match self.target.take() {
-            Some(target) => Ok(remove_folder(&target.job_folder())?),
+            Some(target) => Ok(remove_folder(target.job_folder().path())?),
             None => Ok(()),
         }
     }
@@ -130,7 +130,7 @@ impl Finished {
 impl Drop for Finished {
     fn drop(&mut self) {
         if let Some(target) = self.target.take()
-            && let Err(error) = remove_folder(&target.job_folder())
+            && let Err(error) = remove_folder(target.job_folder().path())
         {
             tracing::warn!("{error}");
         }

@@ -101,7 +101,7 @@ impl Commit<'_> {
             let Some(counts) = &record.counts else {
                 return Err(IngestError::WorkerDied);
             };
-            let mut counts = CountsReader::open(&self.target.job_folder(), counts)?;
+            let mut counts = CountsReader::open(self.target.job_folder().path(), counts)?;
             for part in &plan.shards[record.shard].parts {
                 let input = &plan.inputs[part.input];
                 let source = self.inputs.get(part.input)?;

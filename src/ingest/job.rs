@@ -387,7 +387,9 @@ fn prepare(
 ) -> Result<(), IngestError> {
     target.save(checkpoint)?;
     crate::failpoint::reach("checkpoint-created");
-    create_folder(&target.job_folder())?;
+    target.job_folder().create()?;
+    target.job_folder().write_plan(checkpoint)?;
+    crate::failpoint::reach("plan-written");
     target.keep_before()?;
     for table in TableName::of(&checkpoint.plan) {
         let folder = target.table(table);
@@ -425,10 +427,10 @@ fn write_and_widen(
             Err(other) => return Err(other),
         };
         let (table, event) = widen(&mut checkpoint.plan, misfit)?;
-        let Checkpoint { shards, plan, .. } = checkpoint;
-        shards.retain(|record| plan.shards[record.shard].table != table);
-        run.target.save(checkpoint)?;
-        run.target.remove_orphans(&checkpoint.shards, runtime)?;
+        let shards = &checkpoint.plan.shards;
+        let concerned = |record: &ShardRecord| shards[record.shard].table == table;
+        let concerned = checkpoint.shards.extract_if(.., |record| concerned(record));
+        discard(run.target, concerned.collect(), checkpoint, runtime)?;
         run.progress.report(Event::Widened {
             matrix: &event.matrix,
             widened: &event.widened,
@@ -447,7 +449,8 @@ fn start_over(
 ) -> Result<(), IngestError> {
     // Which tables are concerned is not asked for: what was recorded of any must be right.
     let concerned = |record: &ShardRecord| record.parts.iter().any(|part| part.input == number);
-    checkpoint.shards.retain(|record| !concerned(record));
+    let discarded = checkpoint.shards.extract_if(.., |record| concerned(record));
+    let discarded = discarded.collect();
     checkpoint.unsorted.push(number);
     run.inputs.assume_unsorted(number);
     // Transposed once, it must stay so.
@@ -458,11 +461,25 @@ fn start_over(
         input.path.display(),
         input.main.object
     );
-    run.target.save(checkpoint)?;
-    run.target.remove_orphans(&checkpoint.shards, runtime)?;
+    discard(run.target, discarded, checkpoint, runtime)?;
     let entries = checkpoint.shards.iter().map(ShardRecord::entries).sum();
     run.progress.report(Event::StartedOver { entries });
     Ok(())
+}
+
+/// Forgets records of which the plan has become another. The records go first: without them their shards
+/// are written anew, whichever of the two plans is there.
+fn discard(
+    target: &Target,
+    records: Vec<ShardRecord>,
+    checkpoint: &Checkpoint,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<(), IngestError> {
+    let folder = target.job_folder();
+    folder.forget(&records)?;
+    folder.write_plan(checkpoint)?;
+    target.save(checkpoint)?;
+    target.remove_orphans(&checkpoint.shards, runtime)
 }
 
 struct WidenedMatrix {

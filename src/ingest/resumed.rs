@@ -26,6 +26,7 @@ pub(super) fn resume(
             Ok(()) => kept.push(record),
             Err(IngestError::Counts { path, why }) => {
                 tracing::warn!("{}: {why}: its shard is written again", path.display());
+                target.job_folder().forget(&[record])?;
             }
             Err(other) => return Err(other),
         }
@@ -38,7 +39,7 @@ pub(super) fn resume(
 /// Whether the files of a shard are there, and are what its record says.
 fn check(record: &ShardRecord, earlier: &Checkpoint, target: &Target) -> Result<(), IngestError> {
     if let Some(counts) = &record.counts {
-        open_sound(&target.job_folder(), counts)?;
+        open_sound(target.job_folder().path(), counts)?;
     }
     // What may be committed already cannot be written again.
     if earlier.status == Status::Committing {

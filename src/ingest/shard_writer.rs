@@ -40,13 +40,15 @@ impl ShardWriter {
         let table = plan.shards[shard].table;
         let contents = match table {
             ShardTable::Expression => {
-                let path = target.job_folder().join(contents_name(shard));
+                let path = target.job_folder().path().join(contents_name(shard));
                 Some(HashFileWriter::create(path)?)
             }
             _ => None,
         };
         let counts = match table {
-            ShardTable::Expression => Some(CountsWriter::create(&target.job_folder(), shard)?),
+            ShardTable::Expression => {
+                Some(CountsWriter::create(target.job_folder().path(), shard)?)
+            }
             _ => None,
         };
         let TargetTable { folder, layout, .. } = &tables[&table.into()];

@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::IngestError;
 use super::append::give_up;
 use crate::dataset::{
-    BrokenJob, CONFIG, Checkpoint, ConfigFile, Dataset, DatasetConfig, ShardRecord, UNS,
+    CONFIG, Checkpoint, ConfigFile, Dataset, DatasetConfig, JOB_FOLDER, JobFolder, JobState,
+    JobSummary, ShardRecord, UNS,
 };
 use crate::plan::JobId;
 use crate::store::{
@@ -30,8 +32,8 @@ pub enum Earlier {
     Discard,
 }
 
-/// The beginning of the names of job folders.
-pub(super) const JOB_FOLDER: &str = ".job-";
+/// The time between two looks at how far a job is, at least.
+const BETWEEN_SUMMARIES: Duration = Duration::from_secs(1);
 
 /// A folder that this process alone writes, until the target is dropped.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub(super) struct Target {
     before: Option<Dataset>,
     /// What config.json says of it until the commit.
     recorded: Option<DatasetConfig>,
+    /// When config.json last told how far the job is.
+    told: Mutex<Option<Instant>>,
 }
 
 /// How far an earlier run of the job got.
@@ -58,9 +62,8 @@ pub(super) enum Found {
 enum State {
     Missing,
     Empty,
-    Making(Box<Checkpoint>),
-    /// Made by a job that cannot be gone on with.
-    Broken(BrokenJob),
+    /// Made by the job of which the file tells.
+    Making(Box<ConfigFile>),
     Complete(Box<DatasetConfig>),
 }
 
@@ -83,14 +86,9 @@ fn examine(folder: &Path) -> Result<State, IngestError> {
             dataset: Some(dataset),
             ..
         }) => Ok(State::Complete(Box::new(dataset))),
-        Some(ConfigFile {
-            checkpoint: Some(checkpoint),
-            ..
-        }) => Ok(State::Making(Box::new(checkpoint))),
-        Some(ConfigFile {
-            broken: Some(broken),
-            ..
-        }) => Ok(State::Broken(broken)),
+        Some(file) if file.checkpoint.is_some() || file.broken.is_some() => {
+            Ok(State::Making(Box::new(file)))
+        }
         Some(_) => Err(not_ours("holds a config.json without a dataset or a job")),
         None => {
             let mut entries = std::fs::read_dir(folder).named("list", folder)?;
@@ -104,10 +102,6 @@ fn examine(folder: &Path) -> Result<State, IngestError> {
             }
         }
     }
-}
-
-pub(super) fn job_folder(folder: &Path, job: &JobId) -> PathBuf {
-    folder.join(format!("{JOB_FOLDER}{}", job.short()))
 }
 
 /// Bytes of a name at most that a folder gets beside the output; file systems have 255.
@@ -176,6 +170,7 @@ impl Target {
             locks: vec![lock],
             before: Some(before),
             recorded: Some(recorded),
+            told: Mutex::default(),
         }
     }
 
@@ -204,7 +199,7 @@ impl Target {
         let state = examine(output)?;
         let beside = replacement(output)?;
         let build = match &state {
-            State::Complete(_) if job_folder(output, job).is_dir() => output,
+            State::Complete(_) if JobFolder::of(output, job).path().is_dir() => output,
             State::Complete(_) if existing == Existing::Refuse => {
                 return Err(IngestError::Exists {
                     path: output.to_path_buf(),
@@ -212,7 +207,7 @@ impl Target {
             }
             State::Complete(_) => &beside,
             // Where folders cannot be swapped in one step, a run may have died between the two.
-            State::Missing if job_folder(&beside, job).is_dir() => &beside,
+            State::Missing if JobFolder::of(&beside, job).path().is_dir() => &beside,
             _ => output,
         };
         let mut target = Target {
@@ -222,6 +217,7 @@ impl Target {
             locks,
             before: None,
             recorded: None,
+            told: Mutex::default(),
         };
         if target.locks.is_empty() || target.replaces() {
             create_folder(&target.build)?;
@@ -234,29 +230,27 @@ impl Target {
     fn find(&self, existing: Existing, earlier: Earlier) -> Result<Found, IngestError> {
         match examine(&self.build)? {
             State::Missing | State::Empty => Ok(Found::Nothing),
-            State::Complete(dataset) if self.job_folder().is_dir() => Ok(Found::Complete(dataset)),
+            State::Complete(dataset) if self.job_folder().path().is_dir() => {
+                Ok(Found::Complete(dataset))
+            }
             // What a swap of another job left beside the output.
             State::Complete(_) => {
                 self.discard()?;
                 Ok(Found::Nothing)
             }
-            State::Broken(broken) => {
-                if earlier == Earlier::Resume && existing == Existing::Refuse {
-                    return Err(IngestError::broken(&self.build, broken));
+            State::Making(file) => {
+                let resumes = earlier == Earlier::Resume;
+                let keeps = resumes && existing == Existing::Refuse;
+                match file.job(&self.build)? {
+                    JobState::Known(checkpoint) if resumes && checkpoint.job == self.job => {
+                        return Ok(Found::Unfinished(checkpoint));
+                    }
+                    JobState::Known(checkpoint) if keeps => return Err(self.other_job(&checkpoint)),
+                    JobState::Broken(broken) if keeps => return Err(IngestError::broken(broken)),
+                    _ => {}
                 }
                 self.discard()?;
                 Ok(Found::Nothing)
-            }
-            State::Making(checkpoint) => {
-                let same = checkpoint.job == self.job;
-                if earlier == Earlier::Resume && same {
-                    return Ok(Found::Unfinished(checkpoint));
-                }
-                if earlier == Earlier::Discard || existing == Existing::Replace {
-                    self.discard()?;
-                    return Ok(Found::Nothing);
-                }
-                Err(self.other_job(&checkpoint))
             }
         }
     }
@@ -272,14 +266,30 @@ impl Target {
         }
     }
 
-    /// Records how far the job is, beside the dataset that is appended to.
+    /// Tells how far the job is, beside the dataset that is appended to.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), IngestError> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tell(checkpoint, &mut told)
+    }
+
+    /// Likewise, unless that was done a moment ago.
+    pub fn refresh(&self, checkpoint: &Checkpoint) -> Result<(), IngestError> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match *told {
+            Some(last) if last.elapsed() < BETWEEN_SUMMARIES => Ok(()),
+            _ => self.tell(checkpoint, &mut told),
+        }
+    }
+
+    fn tell(&self, checkpoint: &Checkpoint, told: &mut Option<Instant>) -> Result<(), IngestError> {
         let file = ConfigFile {
             dataset: self.recorded.clone(),
-            checkpoint: Some(checkpoint.clone()),
+            checkpoint: Some(JobSummary::of(checkpoint)),
             broken: None,
         };
-        Ok(file.write(&self.build)?)
+        file.write(&self.build)?;
+        *told = Some(Instant::now());
+        Ok(())
     }
 
     /// The dataset that is appended to, as it was before the job.
@@ -344,9 +354,10 @@ impl Target {
         TableFolder::new(self.build.join(table.folder()))
     }
 
-    /// The job's own folder: counts, and the sign that the job has not let go of the dataset yet.
-    pub fn job_folder(&self) -> PathBuf {
-        job_folder(&self.build, &self.job)
+    /// The job's own folder: its plan, records and counts, and the sign that the job has not let go of
+    /// the dataset yet.
+    pub fn job_folder(&self) -> JobFolder {
+        JobFolder::of(&self.build, &self.job)
     }
 
     /// Removes the files of the job that neither a table nor a record names.

@@ -9,7 +9,7 @@ use lance::Dataset as LanceTable;
 use super::changed::{self, Changed};
 use super::{Problem, Problems, VerifyError};
 use crate::dataset::{
-    CONFIG, Checkpoint, ConfigFile, Dataset, UNS, hash_of_file, read_config, unnamed_hashes,
+    CONFIG, ConfigFile, Dataset, JobSummary, UNS, hash_of_file, read_config, unnamed_hashes,
 };
 use crate::store::{Named, StoreError};
 use crate::table::{TableFolder, TableName};
@@ -89,7 +89,7 @@ fn read_bytes(path: &Path) -> Option<Vec<u8>> {
 /// Opens the tables and checks their files.
 async fn check(
     dataset: &Dataset,
-    checkpoint: Option<&Checkpoint>,
+    checkpoint: Option<&JobSummary>,
     made: &[TableName],
     problems: &mut Problems,
 ) -> Result<Tables, VerifyError> {
@@ -150,7 +150,7 @@ async fn check_versions(
     dataset: &Dataset,
     name: TableName,
     folder: &Path,
-    checkpoint: Option<&Checkpoint>,
+    checkpoint: Option<&JobSummary>,
     problems: &mut Problems,
 ) -> Result<(), VerifyError> {
     let config = dataset.config();
@@ -170,7 +170,7 @@ async fn check_versions(
 /// Nothing lies in the dataset that nothing refers to.
 fn check_folder(
     dataset: &Dataset,
-    checkpoint: Option<&Checkpoint>,
+    checkpoint: Option<&JobSummary>,
     made: &[TableName],
     problems: &mut Problems,
 ) -> Result<(), VerifyError> {
@@ -178,8 +178,9 @@ fn check_folder(
     let mut tables: BTreeSet<String> = config.tables.values().cloned().collect();
     tables.extend(made.iter().map(|name| name.folder().to_string()));
     // An append may be making others.
-    if let Some(checkpoint) = checkpoint {
-        tables.extend(TableName::of(&checkpoint.plan).map(|name| name.folder().to_string()));
+    if checkpoint.is_some() {
+        let all = TableName::IN_COMMIT_ORDER.iter();
+        tables.extend(all.map(|name| name.folder().to_string()));
     }
     let last = config.jobs.last();
     for name in list(dataset.path())? {

@@ -134,14 +134,26 @@ fn a_job_under_way() {
         command.env("SLAF_FAIL_AT", "before-expression-commit");
         let run = crate::support::program::Run::of(&mut command);
         assert_eq!(run.code, None, "it must die: {}", run.stderr);
-        let path = folder.path().join("out.slaf/config.json");
-        let mut config: Value =
-            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let checkpoint = &mut config["checkpoint"];
-        // It is over the times and names that were drawn, too.
-        let digest = checkpoint["digest"].take();
-        assert_eq!(digest.as_str().unwrap().len(), 32);
-        let text = serde_json::to_string_pretty(checkpoint).unwrap();
+        let output = folder.path().join("out.slaf");
+        let read = |path: &Path| -> Value {
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+        };
+        let checkpoint = read(&output.join("config.json"))["checkpoint"].take();
+        let job = output.join(checkpoint["folder"].as_str().unwrap());
+        let mut text = serde_json::to_string_pretty(&checkpoint).unwrap();
+        let mut files = vec![job.join("plan.json")];
+        for shard in 0..checkpoint["shards"].as_u64().unwrap() {
+            files.push(job.join(format!("records/{shard}.json")));
+        }
+        for file in files {
+            let mut value = read(&file);
+            // It is over the times and names that were drawn, too.
+            let digest = value.as_object_mut().unwrap().shift_remove("digest");
+            assert_eq!(digest.unwrap().as_str().unwrap().len(), 32);
+            let name = file.strip_prefix(&job).unwrap().display();
+            let value = serde_json::to_string_pretty(&value).unwrap();
+            text.push_str(&format!("\n\n{name}\n{value}"));
+        }
         golden(name, &redacted(&text, folder.path()));
     }
 }

@@ -87,7 +87,7 @@ fn of_jobs_under_way() {
         return;
     };
     for kind in [
-        "digest of a checkpoint",
+        "digest of a file of a job",
         "digest of a list of genes",
         "digest of counts",
         "digest of identifiers",

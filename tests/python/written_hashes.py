@@ -229,14 +229,24 @@ def job_id(plan):
     return short_blake3(compact(plan))
 
 
+def unsealed(path):
+    """A file that has the digest of the rest of it."""
+    value = json.loads(path.read_text())
+    digest = value.pop("digest")
+    same("digest of a file of a job", path.name, digest, short_blake3(compact(value)))
+    return value
+
+
 def check_job(folder, checkpoint, file):
-    digest = checkpoint.pop("digest")
-    same("digest of a checkpoint", folder.name, digest, short_blake3(compact(checkpoint)))
-    plan = checkpoint["plan"]
-    same("job", folder.name, checkpoint["job"], job_id(plan))
-    own = folder / f".job-{checkpoint['job'][:16]}"
+    own = folder / checkpoint["folder"]
+    same("folder of a job", folder.name, own.name, f".job-{checkpoint['job'][:16]}")
+    job = unsealed(own / "plan.json")
+    plan = job["plan"]
+    same("job", folder.name, (checkpoint["job"], job["job"]), (job_id(plan), job_id(plan)))
     tables = dict(expression="expression", layers="layers", cellpairs="cellsxcells", genepairs="genesxgenes")
-    for record in checkpoint["shards"]:
+    for path in (own / "records").iterdir():
+        record = unsealed(path)
+        same("name of a record", path.name, path.stem, str(record["shard"]))
         if counts := record.get("counts"):
             data = (own / counts["file"]).read_bytes()
             same("digest of counts", counts["file"], (counts["digest"], counts["bytes"]), (short_blake3(data), len(data)))

@@ -37,12 +37,36 @@ fn unfinished(output: &Path) {
     assert_eq!(run.code, None, "{}", run.stderr);
 }
 
-/// Changes the config of an unfinished conversion.
-fn edit(output: &Path, change: impl FnOnce(&mut Value)) {
-    let path = output.join("config.json");
-    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    change(&mut config);
-    std::fs::write(&path, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
+/// Changes a file of an unfinished conversion.
+fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    change(&mut value);
+    std::fs::write(path, serde_json::to_vec_pretty(&value).unwrap()).unwrap();
+}
+
+/// Likewise, and gives it the digest that it must have then.
+fn edit_and_seal(path: &Path, change: impl FnOnce(&mut Value)) {
+    edit(path, |value| {
+        value.as_object_mut().unwrap().shift_remove("digest");
+        change(value);
+        let json = serde_json::to_vec(value).unwrap();
+        value["digest"] = json!(blake3::hash(&json).to_hex()[..32].to_string());
+    });
+}
+
+/// The folder of the job that is under way.
+fn job_folder(output: &Path) -> PathBuf {
+    let config = std::fs::read(output.join("config.json")).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    output.join(config["checkpoint"]["folder"].as_str().unwrap())
+}
+
+/// The files of a job's records, in the order of its shards.
+fn records(output: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(job_folder(output).join("records")).unwrap();
+    let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files
 }
 
 /// The rows of all tables, as config.json describes them.
@@ -160,7 +184,7 @@ fn hostile_03_a_checkpoint_that_was_edited_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let wanted = wanted(folder.path());
     let output = folder.path().join("out.slaf");
-    let edits: [fn(&mut Value); 8] = [
+    let edits: [fn(&mut Value); 6] = [
         |job| {
             drop(
                 job["plan"]["shards"][0]["parts"]
@@ -176,16 +200,14 @@ fn hostile_03_a_checkpoint_that_was_edited_is_refused() {
         |job| job["plan"]["shards"][0]["parts"][0]["input"] = json!(1),
         |job| job["plan"]["inputs"][0]["cells"]["start"] = json!(1u64 << 31),
         |job| job["plan"]["shards"][1]["parts"][0]["rows"]["start"] = json!(0),
-        |job| job["shards"][1]["parts"][0]["matrices"][0]["stats"]["sum"] = json!(1000.5),
-        |job| job["shards"][0]["shard"] = json!(999),
         |job| drop(job.as_object_mut().unwrap().remove("digest")),
     ];
     for (number, change) in edits.into_iter().enumerate() {
         unfinished(&output);
-        edit(&output, |config| change(&mut config["checkpoint"]));
+        edit(&job_folder(&output).join("plan.json"), change);
         let run = Run::of(&mut convert(&everything(), &output, &FLAGS)).refused(3);
         assert!(
-            run.stderr.contains("config.json") && run.stderr.contains("--no-resume"),
+            run.stderr.contains("plan.json") && run.stderr.contains("--no-resume"),
             "{number}: {}",
             run.stderr
         );
@@ -219,8 +241,8 @@ fn hostile_03_an_edited_append_is_refused_and_can_be_discarded() {
     for point in ["after-record", "before-cells-commit"] {
         let run = Run::of(append(&["--no-resume"]).env("SLAF_FAIL_AT", point));
         assert_eq!(run.code, None, "{}", run.stderr);
-        edit(&output, |config| {
-            config["checkpoint"]["shards"][0]["rows"] = json!(7);
+        edit(&job_folder(&output).join("plan.json"), |job| {
+            job["plan"]["shards"][0]["entries"] = json!(7);
         });
         let run = Run::of(&mut append(&[])).refused(3);
         assert!(run.stderr.contains("--no-resume"), "{}", run.stderr);
@@ -231,32 +253,147 @@ fn hostile_03_an_edited_append_is_refused_and_can_be_discarded() {
     Run::of(&mut slaf(&[OsStr::new("verify"), output.as_os_str()])).succeeded();
 }
 
-// Numbers of a record indexed other lists (a panic), although the digest may be right.
+// Numbers of a record indexed other lists (a panic), although the digest may be right; and records lay in
+// config.json, which was written anew after each shard.
 #[test]
-fn d7_records_that_contradict_the_plan_are_no_panic() {
+fn d7_records_that_cannot_be_believed_are_no_panic_and_their_shards_are_written_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = wanted(folder.path());
+    let output = folder.path().join("out.slaf");
+    let edits: [fn(&mut Value); 9] = [
+        |record| record["shard"] = json!(1_000_000),
+        |record| record["shard"] = json!(record["shard"].as_u64().unwrap() + 1),
+        |record| record["parts"][0]["input"] = json!(7),
+        |record| record["parts"][0]["matrices"] = json!([]),
+        |record| record["parts"] = json!([]),
+        |record| record["parts"][0]["matrices"][0]["value_type"] = json!("float64"),
+        |record| record["job"] = json!("0123456789abcdef0123456789abcdef"),
+        |record| record["record_version"] = json!(1000),
+        |record| drop(record.as_object_mut().unwrap().shift_remove("fragments")),
+    ];
+    let ends_well = |what: &str| {
+        let mut command = slaf(&["convert", "--json"]);
+        command.arg(everything()).arg(&output).args(FLAGS);
+        let run = Run::of(&mut command).succeeded();
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        // Of three records one is not believed.
+        assert_eq!(report["resumed_shards"], 2, "{what}");
+        assert!(run.stderr.contains("written again"), "{what}");
+        assert_eq!(Contents::of(&output), wanted, "{what}");
+        assert_no_orphans(&output);
+        std::fs::remove_dir_all(&output).unwrap();
+    };
+    for (number, change) in edits.into_iter().enumerate() {
+        unfinished(&output);
+        edit_and_seal(&records(&output)[1], change);
+        ends_well(&format!("edit {number}"));
+    }
+    // With the digest that it had.
+    unfinished(&output);
+    edit(&records(&output)[0], |record| {
+        record["parts"][0]["matrices"][0]["stats"]["sum"] = json!(1000.5);
+    });
+    ends_well("a sum");
+    let damages: [fn(&Path); 3] = [
+        |path| std::fs::write(path, b"").unwrap(),
+        |path| {
+            let bytes = std::fs::read(path).unwrap();
+            std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+        },
+        |path| std::fs::write(path, b"[\"shard\", 0]").unwrap(),
+    ];
+    for damage in damages {
+        unfinished(&output);
+        damage(&records(&output)[2]);
+        ends_well("damage");
+    }
+    // That of another shard in its place.
+    unfinished(&output);
+    let files = records(&output);
+    std::fs::copy(&files[0], &files[1]).unwrap();
+    ends_well("a record twice");
+    // Under names that no shard has, none is taken.
+    unfinished(&output);
+    let files = records(&output);
+    for name in ["01.json", "+1.json", "1000000.json", "1.json.bak"] {
+        std::fs::copy(&files[1], files[1].with_file_name(name)).unwrap();
+    }
+    std::fs::remove_file(&files[1]).unwrap();
+    Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
+    assert_eq!(Contents::of(&output), wanted);
+    assert_no_orphans(&output);
+}
+
+// The plan and all records were written into config.json after each shard.
+#[test]
+fn d5_config_json_tells_how_far_a_job_is_and_where_its_records_are() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");
-    let edits: [fn(&mut Value); 4] = [
-        |job| job["shards"][0]["shard"] = json!(1_000_000),
-        |job| job["shards"][0]["parts"][0]["input"] = json!(7),
-        |job| job["shards"][0]["parts"][0]["matrices"] = json!([]),
-        |job| job["shards"][0]["shard"] = job["shards"][1]["shard"].clone(),
-    ];
-    for change in edits {
-        unfinished(&output);
-        edit(&output, |config| {
-            let job = &mut config["checkpoint"];
-            job.as_object_mut().unwrap().shift_remove("digest");
-            change(job);
-            let json = serde_json::to_vec(job).unwrap();
-            job["digest"] = json!(blake3::hash(&json).to_hex()[..32].to_string());
-        });
-        let run = Run::of(&mut convert(&everything(), &output, &FLAGS)).refused(3);
-        assert!(run.stderr.contains("shard"), "{}", run.stderr);
-        let info = Run::of(&mut slaf(&[OsStr::new("info"), output.as_os_str()]));
-        assert!(matches!(info.code, Some(0 | 3)), "{}", info.stderr);
-        std::fs::remove_dir_all(&output).unwrap();
-    }
+    let mut command = convert(&everything(), &output, &FLAGS);
+    let run = Run::of(command.env("SLAF_FAIL_AT", "before-expression-commit"));
+    assert_eq!(run.code, None, "{}", run.stderr);
+    let config = std::fs::read(output.join("config.json")).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    let job = &config["checkpoint"];
+    assert_eq!(job["status"], "committing");
+    assert_eq!(job["shards_done"], job["shards"]);
+    assert_eq!(job["shards"], json!(records(&output).len()));
+    assert_eq!(job["entries_done"], job["entries"]);
+    assert!(job["rows"].as_u64() > Some(0) && job["fragments"].as_u64() > Some(0));
+    assert!(job.get("plan").is_none(), "{job}");
+    assert!(job_folder(&output).join("plan.json").is_file());
+    let info = Run::of(&mut slaf(&[OsStr::new("info"), output.as_os_str()])).succeeded();
+    assert!(info.stdout.contains("at its commit"), "{}", info.stdout);
+    assert!(info.stdout.contains("everything.h5ad"), "{}", info.stdout);
+}
+
+// A job that a version before this one has not finished.
+#[test]
+fn d5_records_in_config_json_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = wanted(folder.path());
+    let output = folder.path().join("out.slaf");
+    unfinished(&output);
+    let plan = std::fs::read(job_folder(&output).join("plan.json")).unwrap();
+    let plan: Value = serde_json::from_slice(&plan).unwrap();
+    edit(&output.join("config.json"), |config| {
+        config["checkpoint"] = plan;
+        config["checkpoint"]["shards"] = json!([]);
+    });
+    let run = Run::of(&mut convert(&everything(), &output, &FLAGS)).refused(3);
+    assert!(
+        run.stderr.contains("older slaf") && run.stderr.contains("--no-resume"),
+        "{}",
+        run.stderr
+    );
+    let again = [&FLAGS[..], &["--no-resume"]].concat();
+    Run::of(&mut convert(&everything(), &output, &again)).succeeded();
+    assert_eq!(Contents::of(&output), wanted);
+    assert_no_orphans(&output);
+}
+
+// A job's folder that is gone, or its plan, with records or without.
+#[test]
+fn d5_a_job_whose_plan_is_missing_is_refused_or_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = wanted(folder.path());
+    let output = folder.path().join("out.slaf");
+    unfinished(&output);
+    std::fs::remove_file(job_folder(&output).join("plan.json")).unwrap();
+    let run = Run::of(&mut convert(&everything(), &output, &FLAGS)).refused(3);
+    assert!(
+        run.stderr.contains("plan.json") && run.stderr.contains("--no-resume"),
+        "{}",
+        run.stderr
+    );
+    std::fs::remove_dir_all(&output).unwrap();
+    // Nothing was written: another job need not discard it.
+    let mut command = convert(&everything(), &output, &["--fragment-rows", "99"]);
+    let run = Run::of(command.env("SLAF_FAIL_AT", "checkpoint-created"));
+    assert_eq!(run.code, None, "{}", run.stderr);
+    Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
+    assert_eq!(Contents::of(&output), wanted);
+    assert_no_orphans(&output);
 }
 
 // Versions were written and never compared.
@@ -265,14 +402,16 @@ fn d7_what_a_newer_slaf_wrote_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");
     unfinished(&output);
-    edit(&output, |config| {
-        config["checkpoint"]["plan"]["plan_version"] = json!(1000);
+    edit_and_seal(&job_folder(&output).join("plan.json"), |job| {
+        job["plan"]["plan_version"] = json!(1000);
     });
     let run = Run::of(&mut convert(&everything(), &output, &FLAGS)).refused(3);
     assert!(run.stderr.contains("newer slaf"), "{}", run.stderr);
     std::fs::remove_dir_all(&output).unwrap();
     Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
-    edit(&output, |config| config["format_version"] = json!("0.10"));
+    edit(&output.join("config.json"), |config| {
+        config["format_version"] = json!("0.10");
+    });
     for command in ["info", "verify"] {
         let run = Run::of(&mut slaf(&[OsStr::new(command), output.as_os_str()])).refused(3);
         assert!(run.stderr.contains("newer slaf"), "{}", run.stderr);
