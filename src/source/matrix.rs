@@ -1,58 +1,60 @@
-//! The numbers of an input: what every matrix can do, however it is stored.
+//! The trait for matrices of an input, however they are stored.
 
 use std::ops::Range;
 
 use super::sampled_rows::{self, SampledRows};
 use super::{ChunkBudget, Chunks, Numbers, SourceError};
 
-/// A matrix of an input, read as rows; [`super::CellSource::matrix`] hands it out.
+/// A matrix of an input, read row by row; returned by [`super::CellSource::matrix`].
 ///
 /// Rows are cells, except in a matrix of genes × genes.
 pub trait Matrix: Send + Sync {
-    /// How many rows it has.
+    /// Number of rows.
     fn n_rows(&self) -> u64;
 
-    /// Does what must be done before it can be read in the order of its rows: one that lies in the
-    /// order of its columns is transposed. Does nothing for others, or a second time.
+    /// Prepares the matrix for reading row by row: transposes it if it is stored in column order.
+    /// Does nothing for other matrices, or when called again.
     ///
-    /// `report` is told how many more entries were transposed, on any thread.
+    /// Calls `report`, on any thread, with the number of further entries transposed.
     fn prepare(&self, _report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
         Ok(())
     }
 
-    /// Finds out whether the entries come in the order of the rows, where only reading them all can
-    /// tell. For those who read a part of the rows, in which nothing would be missed, or cannot start
-    /// again at [`SourceError::OrderLost`].
+    /// Checks whether the entries are in row order, if that takes reading all of them. For callers
+    /// that read only some of the rows, where missing entries would go unnoticed, or that cannot
+    /// start over on [`SourceError::OrderLost`].
     fn check_order(&self) -> Result<(), SourceError> {
         Ok(())
     }
 
-    /// For each row of the range, and once more for its end, how many entries the matrix stores
-    /// before it. Only differences count: a reader may begin at another number than 0. `None` where
-    /// only reading the matrix could tell.
+    /// Returns, for each row of the range and for its end, how many entries the matrix stores
+    /// before that row (`rows.len() + 1` offsets). Only differences are meaningful: a reader need
+    /// not start counting at 0. `None` if this takes reading the matrix.
     fn offsets(&self, rows: Range<u64>) -> Result<Option<Vec<u64>>, SourceError>;
 
-    /// The most entries that it can have, where [`super::MatrixDescription::entries`] is not known
-    /// but a bound is.
+    /// Returns an upper bound for the number of entries, if [`super::MatrixDescription::entries`]
+    /// is unknown but a bound exists.
     fn entries_at_most(&self) -> Option<u64> {
         None
     }
 
-    /// Shows values from all over the matrix, for a guess at their type.
+    /// Passes values from all over the matrix to `visit`, to guess their type.
     fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError>;
 
-    /// Shows rows from all over a matrix of cells × genes, whole ones where it lies row by row, for a
-    /// verdict on the scale of its values. Of a matrix that would have to be transposed for it, what a
-    /// sample of entries has of some rows.
+    /// Passes rows from all over a matrix of cells × genes to `visit`, to judge the scale of its
+    /// values. The rows are complete if the matrix is stored row by row. If it would have to be
+    /// transposed first, the rows contain only the entries that a sample of the matrix happens to
+    /// include.
     ///
-    /// Unless it is overridden, it reads rows: right wherever chunks of any range come cheap.
+    /// The default implementation reads rows, which is appropriate if chunks of any range are cheap
+    /// to read.
     fn sample_rows(&self, visit: &mut dyn FnMut(SampledRows<'_>)) -> Result<(), SourceError> {
         sampled_rows::at_places(self.n_rows(), visit, |rows, budget| {
             self.chunks(rows, budget)
         })
     }
 
-    /// The rows of a range in chunks, in order. Chunks come unread, so that any thread may read any
-    /// of them. A matrix that must be prepared is, if it was not yet.
+    /// Returns a range of rows in chunks, in order. The chunks have not been read yet, so that any
+    /// thread can read any of them. A matrix that needs preparation is prepared first.
     fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError>;
 }

@@ -1,4 +1,4 @@
-//! Features as genes: chosen, named, described.
+//! Selects, names and describes the features that become genes.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -23,17 +23,19 @@ pub(crate) struct Genes {
     columns: Vec<(Column, ArrayRef)>,
     kept: Arc<Kept>,
     repeated: Vec<RepeatedName>,
-    /// What was converted, what was left out, what a user should know.
+    /// Notes on what is converted.
     pub converted: Vec<Note>,
+    /// Notes on what is left out.
     pub left_out: Vec<Note>,
+    /// What a user should know.
     pub warnings: Vec<String>,
 }
 
-/// A column before the genes are chosen.
+/// A column before the genes are selected.
 type Whole = (String, ColumnKind, ArrayRef);
 
 impl Genes {
-    /// Chooses and names genes; `place` is where the features are listed.
+    /// Selects and names genes. `place` is where the features are listed.
     pub fn choose(
         list: FeatureList,
         place: &Place,
@@ -82,17 +84,18 @@ impl Genes {
         &self.kept
     }
 
-    /// How many there are.
+    /// Number of genes.
     pub fn count(&self) -> u64 {
         self.ids.len() as u64
     }
 
-    /// The identifiers of a range.
+    /// Returns the identifiers of a range of genes.
     pub fn ids(&self, range: Range<u64>) -> StringArray {
         slice(&self.ids, range)
     }
 
-    /// The genes that share their symbol with another, or whose name has a suffix for it.
+    /// Returns the genes that share their symbol with another, or whose name has a suffix for that
+    /// reason.
     pub fn repeated_names(&self) -> Vec<RepeatedName> {
         self.repeated.clone()
     }
@@ -105,7 +108,7 @@ impl Genes {
             .collect()
     }
 
-    /// The columns of a range.
+    /// Returns the columns of a range of genes.
     pub fn read(&self, range: Range<u64>, place: &Place) -> Result<RecordBatch, SourceError> {
         let (start, rows) = (range.start as usize, (range.end - range.start) as usize);
         let columns = self
@@ -116,7 +119,7 @@ impl Genes {
     }
 }
 
-/// Named arrays as a batch of so many rows.
+/// Builds a record batch with this many rows from named arrays.
 pub(crate) fn batch<'a>(
     columns: impl Iterator<Item = (&'a str, ArrayRef)>,
     rows: usize,
@@ -136,7 +139,7 @@ fn slice(texts: &StringArray, range: Range<u64>) -> StringArray {
     texts.slice(range.start as usize, (range.end - range.start) as usize)
 }
 
-/// Genes by their symbols, made unique.
+/// Identifies genes by their symbols, made unique.
 fn by_symbol(
     list: &FeatureList,
     place: &Place,
@@ -175,8 +178,8 @@ fn by_symbol(
     Ok((names, columns))
 }
 
-/// Of the features that are kept, those whose symbol several of them have, and those whose name is
-/// not their symbol.
+/// Returns the kept features that share their symbol with another kept one, or whose name differs
+/// from their symbol.
 fn repeated(list: &FeatureList, names: &StringArray, mask: &[bool]) -> Vec<RepeatedName> {
     let Some(symbols) = list.symbols.as_ref().or(list.ids.as_ref()) else {
         return Vec::new();
@@ -200,7 +203,7 @@ fn repeated(list: &FeatureList, names: &StringArray, mask: &[bool]) -> Vec<Repea
         .collect()
 }
 
-/// Genes by their identifiers, as they are.
+/// Identifies genes by their identifiers, unchanged.
 fn by_ensembl(list: &FeatureList, place: &Place) -> Result<(StringArray, Vec<Whole>), SourceError> {
     let ids = list.ids.clone().ok_or_else(|| {
         place.unsupported(
@@ -225,7 +228,7 @@ fn text_column(name: &str, values: &StringArray) -> Whole {
     (name.to_string(), ColumnKind::Text, Arc::new(values.clone()))
 }
 
-/// The columns that are wanted, of the genes that are kept.
+/// Returns the selected columns of the kept genes.
 fn selected(
     mut columns: Vec<Whole>,
     list: &FeatureList,

@@ -1,23 +1,23 @@
-//! Which features are kept, and where they are among the genes.
+//! Which features are kept, and their positions among the genes.
 
 use crate::source::error::Place;
 use crate::source::{CsrChunk, Numbers, SourceError};
 use crate::with_numbers;
 
-/// The position of a feature that is dropped.
+/// Marks a feature that is dropped.
 const DROPPED: u32 = u32::MAX;
 
-/// Which features are kept, and where they are among the genes.
+/// Which features are kept, and their positions among the genes.
 #[derive(Debug, Clone)]
 pub(crate) enum Kept {
-    /// All, where they are.
+    /// All of them, at the same positions; their number.
     All(u64),
-    /// For each feature its gene, or [`DROPPED`], and the number of genes.
+    /// For each feature, the position of its gene or [`DROPPED`]; and the number of genes.
     Some(Vec<u32>, u64),
 }
 
 impl Kept {
-    /// Keeps what the mask says.
+    /// Keeps the features selected by a mask.
     pub fn of(mask: &[bool]) -> Self {
         if mask.iter().all(|&keep| keep) {
             return Kept::All(mask.len() as u64);
@@ -34,19 +34,19 @@ impl Kept {
         Kept::Some(positions, u64::from(next))
     }
 
-    /// How many are kept.
+    /// Number of features kept.
     pub fn genes(&self) -> u64 {
         match self {
             Kept::All(count) | Kept::Some(_, count) => *count,
         }
     }
 
-    /// Whether all are.
+    /// Whether all features are kept.
     pub fn is_all(&self) -> bool {
         matches!(self, Kept::All(_))
     }
 
-    /// The gene of a feature that exists; `None` where it is dropped.
+    /// Returns the gene of an existing feature; `None` if it is dropped.
     #[inline]
     pub fn gene(&self, feature: u32) -> Option<u32> {
         match self {
@@ -58,7 +58,7 @@ impl Kept {
         }
     }
 
-    /// A chunk of features as one of genes.
+    /// Converts a chunk of features to a chunk of genes.
     pub fn apply(&self, chunk: CsrChunk, place: &Place) -> Result<CsrChunk, SourceError> {
         let Kept::Some(positions, _) = self else {
             return Ok(chunk);
@@ -97,7 +97,7 @@ impl Kept {
         })
     }
 
-    /// The values that belong to features that are kept.
+    /// Returns the values that belong to kept features.
     pub fn values(&self, features: &Numbers, values: Numbers) -> Numbers {
         match (self, features.to_i64()) {
             (Kept::Some(positions, _), Ok(features)) => {
@@ -116,7 +116,7 @@ impl Kept {
     }
 }
 
-/// The numbers at these places.
+/// Returns the numbers at these positions.
 fn picked(numbers: &Numbers, places: &[usize]) -> Numbers {
     fn pick<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
         places.iter().map(|&at| values[at]).collect()

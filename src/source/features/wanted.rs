@@ -1,4 +1,4 @@
-//! Which features are kept, by their genomes and types.
+//! Selects features by genome and type.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::{FeatureList, GENE_EXPRESSION};
 use crate::source::error::Place;
 use crate::source::{Note, OpenOptions, SourceError};
 
-/// Which features have one of the wanted genomes and types.
+/// Returns a mask of the features that have one of the requested genomes and types.
 pub(super) fn wanted(
     list: &FeatureList,
     place: &Place,
@@ -40,7 +40,7 @@ pub(super) fn wanted(
     Ok(mask)
 }
 
-/// Keeps the rows whose text is one of those wanted, each of which must occur.
+/// Keeps the rows whose text is one of those requested, each of which must occur.
 fn keep(
     mask: &mut [bool],
     texts: &StringArray,
@@ -65,7 +65,7 @@ fn keep(
     Ok(())
 }
 
-/// How often each text occurs where the mask is as `kept` says.
+/// Counts how often each text occurs in the rows where the mask has the value given in `kept`.
 fn counted(texts: &StringArray, kept: Option<(&[bool], bool)>) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for (row, text) in texts.iter().enumerate() {
@@ -89,7 +89,7 @@ fn listed(counts: &BTreeMap<String, u64>) -> String {
     texts.join(", ")
 }
 
-/// Says which types are kept and which are not.
+/// Describes which types are kept and which are not.
 pub(super) fn describe_types(
     list: &FeatureList,
     mask: &[bool],

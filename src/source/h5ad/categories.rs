@@ -1,4 +1,4 @@
-//! The categories of a categorical column.
+//! Categories of a categorical column.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,25 +9,29 @@ use crate::source::hdf5::{Hdf5File, NumberArray};
 use crate::source::number_column::text_of_numbers;
 use crate::source::{Numbers, SourceError};
 
-/// Categories are read when the first rows are, once.
+/// Categories, read once when the first rows are.
 pub(super) struct Categories {
+    /// The file.
     pub file: Hdf5File,
+    /// Path of the categories.
     pub object: String,
+    /// Number of categories.
     pub count: u64,
-    /// `None` for texts.
+    /// Categories that are numbers; `None` for text.
     pub numbers: Option<Stored>,
+    /// The categories once they have been read.
     pub read: OnceLock<Arc<StringArray>>,
 }
 
 /// Categories that are numbers.
 pub(super) enum Stored {
     List(NumberArray),
-    /// A scalar: there is one.
+    /// A scalar, for a single category.
     One(Numbers),
 }
 
 impl Categories {
-    /// The categories as texts, in their order.
+    /// Returns the categories as text, in order.
     pub fn read(&self, place: &Place) -> Result<Arc<StringArray>, SourceError> {
         if let Some(categories) = self.read.get() {
             return Ok(categories.clone());
@@ -64,7 +68,7 @@ impl Drop for Categories {
     }
 }
 
-/// Bytes of memory that texts take.
+/// Memory that text takes, in bytes.
 fn size(texts: &StringArray) -> u64 {
     (texts.values().len() + texts.len().saturating_mul(4)) as u64
 }

@@ -1,9 +1,9 @@
-//! Telling an AnnData from the other things that are kept in HDF5 files.
+//! Distinguishes AnnData from other things stored in HDF5 files.
 
 use crate::source::SourceError;
 use crate::source::hdf5::{Hdf5File, Kind};
 
-/// Refuses what is no AnnData, by name where it is known.
+/// Refuses anything that is not an AnnData, naming what it is if known.
 pub(super) fn check_is_anndata(file: &Hdf5File) -> Result<(), SourceError> {
     let place = file.place("");
     if file.kind("mod")? == Kind::Group {

@@ -13,13 +13,13 @@ use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::number_column::arrow_numbers;
 use crate::source::{ColumnKind, Numbers, SourceError};
 
-/// A text that stands for all rows has no more bytes.
+/// Maximum length in bytes of a scalar text that stands for all rows.
 const LONGEST_SCALAR: usize = 1 << 8;
 
-/// The member of a frame that holds categories, in files of anndata 0.7.
+/// Member of a frame that holds categories, in files of anndata 0.7.
 pub(super) const CATEGORIES: &str = "__categories";
 
-/// Bytes of text that rows of a frame may have in all columns, where there is more than one row.
+/// Maximum number of bytes of text in all columns of a block of rows, unless it is a single row.
 pub(super) const TEXT_BYTES: u64 = 8 << 20;
 
 /// A column, opened and checked to have as many rows as its frame.
@@ -28,15 +28,15 @@ pub(super) struct ColumnReader {
     values: Values,
 }
 
-/// What opening a member of a frame gives.
+/// Result of opening a member of a frame.
 pub(super) enum Opened {
     Column(ColumnReader),
-    /// The member is of a kind that cannot be read; why.
+    /// The member has a type that cannot be read; the reason.
     LeftOut(String),
 }
 
 enum Values {
-    /// A scalar, which stands for all rows.
+    /// A scalar that stands for all rows.
     Text(String),
     Number(Numbers),
     Texts {
@@ -58,7 +58,7 @@ enum Values {
 struct Opener<'a> {
     file: &'a Hdf5File,
     frame: &'a str,
-    /// The column in the frame, which may be a path in it.
+    /// Name of the column in the frame; may be a path.
     name: &'a str,
     object: String,
     rows: u64,
@@ -106,8 +106,8 @@ impl ColumnReader {
         })
     }
 
-    /// Opens whole numbers as codes of the categories in another object, as before anndata 0.7;
-    /// `None` where they are none: the object is missing, or has too few entries.
+    /// Opens integers as codes for the categories in another object, as before anndata 0.7. Returns
+    /// `None` if they are not codes: the object is missing or has too few entries.
     pub fn with_categories(
         file: &Hdf5File,
         frame: &str,
@@ -146,7 +146,7 @@ impl ColumnReader {
         }))
     }
 
-    /// The numbers of a range of rows of a column of plain numbers.
+    /// Reads a range of rows of a column of plain numbers.
     pub fn read_numbers(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
         match &self.values {
             Values::Numbers { values, mask: None } => values.read(rows),
@@ -168,12 +168,12 @@ impl ColumnReader {
         }
     }
 
-    /// The rows of a range in the Arrow type that keeps their meaning.
+    /// Reads a range of rows into the Arrow type that preserves their meaning.
     pub fn read(&self, rows: Range<u64>) -> Result<ArrayRef, SourceError> {
         self.read_within(rows, TEXT_BYTES)
     }
 
-    /// Likewise, with so many bytes of text at most where there is more than one row.
+    /// Likewise, with at most `most` bytes of text if there is more than one row.
     pub fn read_within(&self, rows: Range<u64>, most: u64) -> Result<ArrayRef, SourceError> {
         match &self.values {
             Values::Text(text) => {
@@ -205,7 +205,7 @@ impl ColumnReader {
                 let codes = codes.read(rows.clone())?.to_i64();
                 let codes =
                     codes.map_err(|_| self.place.damaged("its codes are not whole numbers"))?;
-                // The code -1 means a missing value.
+                // The code -1 stands for a missing value.
                 let keys = codes
                     .iter()
                     .zip(rows)
@@ -282,7 +282,7 @@ impl Opener<'_> {
         }
     }
 
-    /// A value that is stored once for all rows, which pandas repeats.
+    /// Reads a value that is stored once for all rows, which pandas repeats.
     fn scalar(&self, element: &Element) -> Result<Found, SourceError> {
         match element {
             Element::Text => {
@@ -342,8 +342,8 @@ impl Opener<'_> {
         )
     }
 
-    /// Categories beside the frame's columns, as anndata 0.7 wrote them. The attribute is a
-    /// reference to them; they always lie in the same place.
+    /// Opens categories stored next to the frame's columns, as written by anndata 0.7. The
+    /// attribute is a reference to them, but they are always in the same place.
     fn categorical_by_reference(&self) -> Result<Values, SourceError> {
         let object = format!("{}/{CATEGORIES}/{}", self.frame, self.name);
         if self.file.kind(&object)? != Kind::Dataset {
@@ -359,7 +359,7 @@ impl Opener<'_> {
         })
     }
 
-    /// Whether an object says that categories have an order.
+    /// Whether an object says that its categories are ordered.
     fn ordered(&self, object: &str) -> Result<bool, SourceError> {
         let attribute = self.file.attribute(object, "ordered")?;
         let value = attribute.and_then(|attribute| attribute.integers());
@@ -368,7 +368,7 @@ impl Opener<'_> {
 
     fn categorical(&self) -> Result<Values, SourceError> {
         let object = format!("{}/categories", self.object);
-        // Categories of nullable texts are a group.
+        // The categories of nullable text are a group.
         let kind = self.file.kind(&object)?;
         let object = if kind == Kind::Group {
             format!("{object}/values")

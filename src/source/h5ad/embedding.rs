@@ -1,4 +1,4 @@
-//! Embeddings: arrays, sparse matrices and data frames with a row for each cell or gene.
+//! Embeddings: arrays, sparse matrices and data frames with one row per cell or gene.
 
 use std::ops::Range;
 
@@ -12,8 +12,8 @@ use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::{ChunkBudget, ColumnKind, Embedding, Note, NumberType, Numbers, SourceError};
 use crate::with_numbers;
 
-/// Numbers of an embedding for each row, at most. What is wider is no embedding, but a matrix of
-/// features of another kind.
+/// Maximum number of columns of an embedding. Anything wider is not an embedding but a matrix of
+/// another kind of features.
 const WIDEST: u64 = 1 << 16;
 
 /// An embedding, opened and checked to have as many rows as its axis.
@@ -32,9 +32,9 @@ enum Values {
     Columns(Vec<ColumnReader>),
 }
 
-/// What opening a member of obsm or varm gives.
+/// Result of opening a member of obsm or varm.
 pub(super) enum OpenedEmbedding {
-    /// With a word on how it is converted, where it is.
+    /// The embedding, and how it is converted, if it is.
     Embedding(EmbeddingReader, Option<&'static str>),
     LeftOut(String),
 }
@@ -152,7 +152,7 @@ impl EmbeddingReader {
             _ => None,
         });
         let types: Vec<NumberType> = types.collect();
-        // Columns of one type keep it; others meet in float64, if that is exact.
+        // Columns of the same type keep it; otherwise all become float64, if that is exact.
         let number_type = match types.as_slice() {
             [] => NumberType::Float32,
             [first, rest @ ..] if rest.iter().all(|other| other == first) => *first,
@@ -174,7 +174,7 @@ impl EmbeddingReader {
         ))
     }
 
-    /// Members of a data frame that are none of its columns.
+    /// Members of a data frame that are not columns.
     pub fn left_out(&self) -> &[Note] {
         &self.left_out
     }
@@ -219,7 +219,7 @@ impl EmbeddingReader {
             let columns = chunk.indices.to_i64();
             let columns = columns.map_err(|_| self.place.damaged("an index is absurdly large"))?;
             let out = numbers.as_bytes_mut();
-            // The last row, counted from one, that had an entry in each column.
+            // For each column, the last row with an entry, counted from one.
             let mut filled = vec![0u64; width];
             with_numbers!(&chunk.data, values => {
                 let values: &[u8] = bytemuck::cast_slice(values);

@@ -15,10 +15,10 @@ use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::number_column::text_of_numbers;
 use crate::source::{Column, Note, Part, Selection, SourceError};
 
-/// Where files before anndata 0.7 keep the categories of raw's genes.
+/// Where files before anndata 0.7 keep the categories of the columns of raw's var.
 pub(super) const RAW_CATEGORIES: &str = "raw.cat";
 
-/// Why a member of a frame is no column.
+/// Why a member of a frame is not a column.
 pub(super) const UNLISTED: &str = "column-order does not list it";
 
 /// A data frame whose index identifies its rows.
@@ -34,7 +34,7 @@ pub(super) struct Frame {
 }
 
 enum Index {
-    /// The object that holds the texts, and which of them are missing: none may be.
+    /// The object that holds the text, and its mask of missing values, none of which may be set.
     Texts(String, Option<NumberArray>),
     Numbers(NumberArray),
     /// Categories.
@@ -43,7 +43,7 @@ enum Index {
 
 impl Frame {
     /// Opens the group (or, before anndata 0.7, the compound dataset) `object` and the headers of
-    /// those of its columns that are wanted.
+    /// its selected columns.
     pub fn open(
         file: &Hdf5File,
         object: &str,
@@ -132,7 +132,7 @@ impl Frame {
             .collect()
     }
 
-    /// The index of a range of rows.
+    /// Reads the index of a range of rows.
     pub fn ids(&self, rows: Range<u64>) -> Result<StringArray, SourceError> {
         if rows.is_empty() {
             return Ok(StringArray::from(Vec::<String>::new()));
@@ -179,17 +179,17 @@ impl Frame {
         }
     }
 
-    /// All columns of a range of rows.
+    /// Reads all columns of a range of rows.
     pub fn read(&self, rows: Range<u64>) -> Result<RecordBatch, SourceError> {
         let mut fields = Vec::with_capacity(self.columns.len());
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
-        // With one row the memory must suffice; of many, fewer can be read.
+        // A single row must fit in memory; of several, fewer can be read.
         let single = rows.end - rows.start <= 1;
         let (mut left, mut together) = (TEXT_BYTES, 0u64);
         for (name, column) in &self.columns {
             let array = column.read_within(rows.clone(), left);
             let array = array.map_err(|error| match error {
-                // Fewer rows may do.
+                // Fewer rows may succeed.
                 error if error.is_too_long() && !single => error,
                 error => error.or_skip(self.part, name),
             })?;
@@ -212,8 +212,8 @@ impl Frame {
     }
 }
 
-/// Where files before anndata 0.7 keep the categories of a frame's columns: those of raw are its own,
-/// whatever var has under the same names.
+/// Returns where files before anndata 0.7 keep the categories of a frame's columns. Those of raw
+/// are separate, whatever var has under the same names.
 fn categories_of(object: &str) -> Option<&'static str> {
     match object {
         "obs" | "var" => Some("uns"),
@@ -222,7 +222,7 @@ fn categories_of(object: &str) -> Option<&'static str> {
     }
 }
 
-/// The rows of a frame, from the column `name`, which is its index.
+/// Number of rows of a frame, according to its index, the column `name`.
 pub(super) fn rows_of(file: &Hdf5File, frame: &str, name: &str) -> Result<u64, SourceError> {
     open_index(file, frame, name).map(|(_, rows)| rows)
 }
@@ -231,7 +231,7 @@ fn open_index(file: &Hdf5File, frame: &str, name: &str) -> Result<(Index, u64), 
     let object = format!("{frame}/{name}");
     let place = file.place(&object);
     let kind = file.kind(&object)?;
-    // Categories: codes in a group or, in anndata 0.7, in a dataset.
+    // Categories: the codes are in a group or, in anndata 0.7, in a dataset.
     let codes = match kind {
         Kind::Group if file.kind(&format!("{object}/codes"))? == Kind::Dataset => {
             Some(format!("{object}/codes"))
@@ -248,7 +248,7 @@ fn open_index(file: &Hdf5File, frame: &str, name: &str) -> Result<(Index, u64), 
     }
     let (texts, missing) = match kind {
         Kind::Dataset => (object.clone(), None),
-        // Nullable texts, of which an index uses the texts alone.
+        // Nullable text; an index uses only the text.
         Kind::Group if file.kind(&format!("{object}/values"))? == Kind::Dataset => {
             let mask = file.numbers(&format!("{object}/mask"))?;
             (format!("{object}/values"), Some(mask))

@@ -1,10 +1,11 @@
-//! Matrices of an AnnData by their encoding.
+//! Opens matrices of an AnnData according to their encoding.
 
 use crate::source::hdf5::matrix::{CompressedMatrix, DenseMatrix, StoredMatrix, TransposedMatrix};
 use crate::source::hdf5::{Attribute, Hdf5File, Kind};
 use crate::source::{MatrixDescription, MatrixName, SourceError};
 
-/// Opens the matrix `object` of `shape`, rows × columns. A missing one is [`StoredMatrix::Absent`].
+/// Opens the matrix `object` of `shape` (rows × columns). A missing one is
+/// [`StoredMatrix::Absent`].
 pub(super) fn open(
     file: &Hdf5File,
     object: &str,
@@ -39,7 +40,7 @@ pub(super) fn open(
     }
 }
 
-/// A matrix as a description lists it.
+/// Returns the entry of a matrix in a description.
 pub(super) fn described(
     name: MatrixName,
     object: &str,
@@ -54,7 +55,7 @@ pub(super) fn described(
     }
 }
 
-/// The encoding of an object, from today's attribute or from that of h5sparse.
+/// Returns the encoding of an object, from the current attribute or the one of h5sparse.
 pub(super) fn encoding(file: &Hdf5File, object: &str) -> Result<Option<String>, SourceError> {
     for name in ["encoding-type", "h5sparse_format"] {
         if let Some(encoding) = file.text_attribute(object, name)? {
@@ -64,7 +65,7 @@ pub(super) fn encoding(file: &Hdf5File, object: &str) -> Result<Option<String>, 
     Ok(None)
 }
 
-/// The shape that a sparse matrix's group declares, if it does.
+/// Returns the shape declared by the group of a sparse matrix, if it declares one.
 pub(super) fn declared_shape(
     file: &Hdf5File,
     object: &str,

@@ -1,5 +1,5 @@
-//! The members of frames and of groups of matrices. Names may hold slashes, which HDF5 takes for paths:
-//! `obs/CD4+/CD8-` is the column `CD4+/CD8-`.
+//! Members of frames and of groups of matrices. Names may contain slashes, which HDF5 treats as
+//! paths: `obs/CD4+/CD8-` is the column `CD4+/CD8-`.
 
 use std::collections::HashSet;
 
@@ -9,21 +9,23 @@ use crate::source::SourceError;
 use crate::source::error::Place;
 use crate::source::hdf5::{Attribute, Hdf5File, Kind};
 
-/// Slashes in a name, at most.
+/// Maximum number of slashes in a name.
 const DEEPEST: usize = 16;
 
-/// The members of a frame: which is the index, and which are columns, in their order.
+/// Members of a frame: its index and its columns, in order.
 pub(super) struct Members {
+    /// Name of the index.
     pub index: String,
-    /// The columns that the writer lists, whether or not they are there; all, if it lists none.
+    /// The columns that the writer lists, whether or not they exist; all members if it lists none.
     pub columns: Vec<String>,
-    /// Other members, which anndata does not see.
+    /// Other members, which anndata ignores.
     pub unlisted: Vec<String>,
+    /// Whether the frame is a compound dataset.
     pub compound: bool,
 }
 
 impl Members {
-    /// Looks at the frame `object`.
+    /// Determines the members of the frame `object`.
     pub fn of(file: &Hdf5File, object: &str) -> Result<Self, SourceError> {
         let place = file.place(object);
         let mut members = match file.kind(object)? {
@@ -68,8 +70,8 @@ impl Members {
     }
 }
 
-/// The columns in the order of the writer, if it tells. An index that is listed is a column as well,
-/// of the same name.
+/// Returns the columns in the writer's order, if it is stored. If the index is listed, there is
+/// also a column of the same name.
 fn column_order(
     file: &Hdf5File,
     object: &str,
@@ -88,7 +90,7 @@ fn column_order(
     Ok(Some(names))
 }
 
-/// The members, and members of members, that are no column and hold none.
+/// Returns the members, and members of members, that neither are columns nor contain any.
 fn unlisted(
     file: &Hdf5File,
     object: &str,
@@ -121,7 +123,7 @@ fn unlisted(
     Ok(unlisted)
 }
 
-/// The name of the member that is the index.
+/// Returns the name of the member that is the index.
 fn index_name(
     file: &Hdf5File,
     object: &str,
@@ -146,8 +148,8 @@ fn index_name(
     }
 }
 
-/// The matrices of a group, by name: a group in it that says nothing of itself is a part of their
-/// names.
+/// Returns the names of the matrices in a group. The names include groups that do not declare an
+/// encoding themselves.
 pub(super) fn matrices(file: &Hdf5File, group: &str) -> Result<Vec<String>, SourceError> {
     let mut names = file.members(group)?;
     if file.kind(group)? != Kind::Group {
@@ -166,14 +168,14 @@ pub(super) fn matrices(file: &Hdf5File, group: &str) -> Result<Vec<String>, Sour
     Ok(found)
 }
 
-/// The members of a group that is only there for the names of others. What cannot be looked at is no
-/// such group: whoever opens it is told why.
+/// Returns the members of a group that only exists because of a slash in their names. A group that
+/// cannot be examined is not treated as one; opening it reports the problem.
 fn inner(file: &Hdf5File, object: &str) -> Option<Vec<String>> {
     if file.kind(object).ok()? != Kind::Group || encoding(file, object).ok()?.is_some() {
         return None;
     }
     let members = file.members(object).ok()?;
-    // A sparse matrix without a word on its kind is none.
+    // A group with `indptr` is a sparse matrix that lacks its encoding.
     let is_matrix = members.iter().any(|name| name == "indptr");
     (!is_matrix && !members.is_empty()).then_some(members)
 }

@@ -1,8 +1,8 @@
-//! AnnData in HDF5 (h5ad), of every vintage that anndata itself reads.
+//! AnnData in HDF5 (h5ad), in every version that anndata itself can read.
 //!
 //! The layout is documented in anndata's "On-disk format" page: every group and dataset has the
-//! attributes `encoding-type` and `encoding-version`. Older files lack them; what they have instead
-//! was found in files and in anndata's own code for reading them.
+//! attributes `encoding-type` and `encoding-version`. Older files lack them; what they contain
+//! instead was learned from files and from anndata's code for reading them.
 
 mod categories;
 mod check;

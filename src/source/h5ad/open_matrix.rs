@@ -1,4 +1,4 @@
-//! A matrix of an h5ad file.
+//! Matrices of an h5ad file.
 
 use std::ops::Range;
 
@@ -10,18 +10,22 @@ use crate::source::{
     ChunkBudget, Chunks, Matrix, Numbers, Part, PendingChunk, SampledRows, SourceError,
 };
 
-/// A matrix, and where its genes are in var if their order is another.
+/// A matrix, with the positions of its genes in var if their order differs.
 pub(super) struct OpenMatrix {
+    /// Context for errors.
     pub place: Place,
+    /// Number of rows.
     pub rows: u64,
-    /// The part whose member it is, and its name there, if it can be left out.
+    /// The part it belongs to and its name there, if it can be left out.
     pub member: Option<(Part, String)>,
+    /// The matrix as stored.
     pub stored: StoredMatrix,
+    /// For each of its genes, the position in var; `None` if the order is the same.
     pub genes: Option<Vec<u32>>,
 }
 
 impl OpenMatrix {
-    /// What reading gives; a failure names the flag that leaves the matrix out.
+    /// Adds the flag that leaves out the matrix to an error.
     fn or_skip<T>(&self, read: Result<T, SourceError>) -> Result<T, SourceError> {
         match &self.member {
             Some((part, key)) => read.map_err(|error| error.or_skip(*part, key)),

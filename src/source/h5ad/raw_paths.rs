@@ -1,18 +1,21 @@
-//! Where the raw matrix of an AnnData and its genes are.
+//! Locates the raw matrix of an AnnData and its genes.
 
 use crate::source::SourceError;
 use crate::source::hdf5::{Hdf5File, Kind};
 
-/// The objects of the raw matrix: the group `raw`, or, before anndata 0.7, two objects of
-/// the root.
+/// The objects of the raw matrix: members of the group `raw` or, before anndata 0.7, objects in the
+/// root.
 pub(super) struct RawPaths {
+    /// Path of the matrix.
     pub x: &'static str,
+    /// Path of the genes.
     pub var: &'static str,
+    /// Path of the embeddings of genes.
     pub varm: &'static str,
 }
 
 impl RawPaths {
-    /// The raw matrix of a file, if it has one.
+    /// Finds the raw matrix of a file, if it has one.
     pub fn find(file: &Hdf5File) -> Result<Option<Self>, SourceError> {
         let candidates = [
             RawPaths {

@@ -1,7 +1,7 @@
-//! `uns`: nested groups of scalars, arrays and data frames, as JSON.
+//! `uns`: nested groups of scalars, arrays and data frames, converted to JSON.
 //!
-//! Nothing in it ends a conversion: what cannot be read is left out by name, wherever it lies. Only
-//! what the system fails at is an error.
+//! Nothing in it stops a conversion: anything that cannot be read is noted as left out, at any
+//! depth. Only failures of the operating system are errors.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use crate::source::json::{number_values, tree};
 use crate::source::json_room::JsonRoom;
 use crate::source::{Note, Part, Selection, SourceError, Uns};
 
-/// Groups deeper than this are a damaged file, or hold themselves.
+/// Groups nested deeper than this are damaged or contain themselves.
 const DEEPEST: usize = 64;
 
-/// Reads `uns`, or any group like it.
+/// Reads `uns` or a similar group.
 pub(super) struct UnsReader<'a> {
     file: &'a Hdf5File,
     room: JsonRoom,
     /// Objects that are read as parts of something else.
     moved: &'a BTreeSet<String>,
-    /// The groups that hold what is read: a link to one of them leads in a circle.
+    /// The groups that contain the current object; a link to one of them is a cycle.
     open: Vec<Identity>,
     uns: Uns,
 }
@@ -36,7 +36,7 @@ pub(super) struct UnsReader<'a> {
 type Read = Result<Value, String>;
 
 impl<'a> UnsReader<'a> {
-    /// Reads all members of the group `object` that are wanted.
+    /// Reads all selected members of the group `object`.
     pub fn read(
         file: &'a Hdf5File,
         object: &str,
@@ -72,7 +72,7 @@ impl<'a> UnsReader<'a> {
         self.uns.left_out.push(Note::new(object, reason));
     }
 
-    /// What was read of an object; `None` after it was noted as left out.
+    /// Returns what was read from an object; `None` if it could not be read, which is noted.
     fn known<T>(
         &mut self,
         object: &str,
@@ -87,7 +87,7 @@ impl<'a> UnsReader<'a> {
         Ok(None)
     }
 
-    /// The members of uns itself.
+    /// Returns the names of the members of uns itself.
     fn members(&mut self, object: &str) -> Result<Result<Vec<String>, String>, SourceError> {
         match self.file.kind(object)? {
             Kind::Group => {}
@@ -99,7 +99,7 @@ impl<'a> UnsReader<'a> {
         sorted_members(self.file, object).map(Ok)
     }
 
-    /// The value of an object; `None` after it was noted as left out.
+    /// Returns the value of an object; `None` if it could not be read, which is noted.
     fn member(&mut self, object: &str, depth: usize) -> Result<Option<Value>, SourceError> {
         let value = self.value(object, depth);
         self.known(object, value)
@@ -126,7 +126,7 @@ impl<'a> UnsReader<'a> {
                 value
             }
             Kind::Compound => self.structured(object),
-            // The binding gives a name that is not valid UTF-8 with such characters.
+            // The binding replaces invalid UTF-8 in names with this character.
             Kind::Missing if object.contains('\u{fffd}') => {
                 Ok(Err("its name is not valid UTF-8".into()))
             }
@@ -161,7 +161,7 @@ impl<'a> UnsReader<'a> {
         }
     }
 
-    /// The rows of a column that is a group: those of its codes or values.
+    /// Number of rows of a column that is a group: those of its codes or values.
     fn rows_of_column(&self, object: &str) -> Result<u64, SourceError> {
         for member in ["codes", "values"] {
             let member = format!("{object}/{member}");
@@ -216,7 +216,7 @@ impl<'a> UnsReader<'a> {
         Ok(Ok(Value::Object(map)))
     }
 
-    /// A structured array, such as a list of genes for each group.
+    /// Reads a structured array, such as lists of genes for each group.
     fn structured(&mut self, object: &str) -> Result<Read, SourceError> {
         let mut map = Map::new();
         for field in self.file.members(object)? {
@@ -247,7 +247,7 @@ impl<'a> UnsReader<'a> {
             return Ok(Ok(Value::Null));
         }
         let header = self.file.array(object)?;
-        // All values, and all lists that hold them.
+        // Number of values, and number of lists that contain them.
         let mut count = Some(1u64);
         let mut total = Some(0u64);
         for &side in &header.shape {
@@ -259,7 +259,7 @@ impl<'a> UnsReader<'a> {
         if let Err(reason) = self.room.take(total.unwrap_or(u64::MAX)) {
             return Ok(Err(reason));
         }
-        // Checked to be far below what memory holds.
+        // Checked above to be well within memory limits.
         let shape: Vec<usize> = header.shape.iter().map(|&side| side as usize).collect();
         let values = match header.element {
             Element::Text => {

@@ -1,4 +1,4 @@
-//! What an archive holds.
+//! Finds inputs in archives.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::source::format::{Among, look_into_hdf5};
 use crate::source::text::{Content, TextFile};
 use crate::source::{OpenOptions, SourceError, tenx_mtx};
 
-/// What TileDB writes into every array and group.
+/// Files and folders that TileDB writes into every array and group.
 const TILEDB: [&str; 4] = [
     "__tiledb_group.tdb",
     "__schema",
@@ -15,7 +15,7 @@ const TILEDB: [&str; 4] = [
     "__array_schema.tdb",
 ];
 
-/// What is found among files of an archive, and of the archives in it.
+/// Finds inputs among the files of an archive and of the archives in it.
 pub(super) fn finds_among(
     archive: &Path,
     files: Vec<TextFile>,
@@ -62,7 +62,7 @@ pub(super) fn finds_among(
     Ok(finds)
 }
 
-/// What is found in an archive: one with nothing but one matrix is that matrix.
+/// Finds inputs in an archive. If it contains nothing but one matrix, the archive stands for it.
 pub(super) fn finds_of(
     archive: &Path,
     files: Vec<TextFile>,
@@ -77,7 +77,7 @@ pub(super) fn finds_of(
     Ok(finds)
 }
 
-/// Whether files are those of TileDB, which are many, and read as they lie in a folder only.
+/// Whether files belong to TileDB, which has many of them; they are only read from a folder.
 pub(super) fn holds_tiledb(files: &[TextFile]) -> bool {
     files.iter().any(|file| {
         let name = file.name();
@@ -85,7 +85,7 @@ pub(super) fn holds_tiledb(files: &[TextFile]) -> bool {
     })
 }
 
-/// What is no data of a user's: hidden, or left by macOS beside it.
+/// Whether a file is not user data: it is hidden, or macOS created it.
 pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name == "__MACOSX"
 }

@@ -1,4 +1,4 @@
-//! Inputs that are the same files more than once: behind a link, or in an archive and beside it.
+//! Inputs that occur more than once: via a link, or both inside and outside an archive.
 
 use std::collections::hash_map::Entry;
 use std::os::unix::fs::MetadataExt;
@@ -12,19 +12,19 @@ use crate::source::SourceError;
 use crate::source::tenx_mtx;
 use crate::source::text::TextFile;
 
-/// Bytes by which it is told that files differ, before they are read through.
+/// Number of bytes to compare before reading files completely.
 const START: u64 = 64 << 10;
 
-/// Keeps one of all that are the same.
+/// Keeps one of each set of identical inputs.
 pub(super) fn keep_one_of_each(root: &Path, finds: &mut Finds) {
     let mut candidates = std::mem::take(&mut finds.candidates);
-    // What lies there itself is kept rather than a link to it, and both rather than an archive.
+    // Prefer a file itself over a link to it, and both over an archive.
     candidates.sort_by_cached_key(|candidate| {
         let archived = candidate.archive.is_some();
         let is_link = !archived && !is_reached_directly(root, &candidate.path);
         (archived, is_link, candidate.path.clone())
     });
-    // Only where there is an archive, and something beside it.
+    // Only if there is an archive and something outside it.
     let mut archives = candidates.iter().map(|candidate| &candidate.archive);
     let first = archives.next();
     let compares = archives.any(|other| Some(other) != first);
@@ -36,7 +36,7 @@ pub(super) fn keep_one_of_each(root: &Path, finds: &mut Finds) {
             Some(_) => None,
             None => inode(&candidate.path),
         };
-        // What cannot be read is for whoever opens it to say.
+        // If it cannot be read, opening it will report the problem.
         let contents = match compares {
             true => Contents::of(&candidate).ok().flatten(),
             false => None,
@@ -52,7 +52,8 @@ pub(super) fn keep_one_of_each(root: &Path, finds: &mut Finds) {
         let alike = alike.and_then(|start| by_start.get(&start));
         let is_same = |place: &&usize| {
             let (other, others) = &kept[**place];
-            // Two of one archive are the author's, and may be refused, but not passed over.
+            // Duplicates within one archive are intended by its author; they may be refused but are
+            // not skipped.
             candidate.archive.is_some()
                 && candidate.archive != other.archive
                 && candidate.form == other.form
@@ -81,19 +82,19 @@ pub(super) fn keep_one_of_each(root: &Path, finds: &mut Finds) {
     finds.candidates = kept.into_iter().map(|(candidate, _)| candidate).collect();
 }
 
-/// Whether no link is on the way from one path to another below it.
+/// Whether there is no link on the way from one path to another one below it.
 fn is_reached_directly(root: &Path, path: &Path) -> bool {
     let mut way = path.ancestors().take_while(|above| *above != root);
     way.all(|above| !above.is_symlink())
 }
 
-/// What a file or folder is known by, whatever path leads to it.
+/// Identifies a file or folder regardless of the path that leads to it.
 fn inode(path: &Path) -> Option<(u64, u64)> {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// The files that make an input what it is.
+/// The files that make up an input.
 struct Contents {
     files: Vec<TextFile>,
     start: u64,

@@ -1,4 +1,4 @@
-//! What a folder and those in it hold.
+//! Finds inputs in folders and their subfolders.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use crate::source::soma::Found;
 use crate::source::text::{Content, TextFile};
 use crate::source::{OpenOptions, SourceError, soma, tenx_mtx};
 
-/// Folders within folders that are searched.
+/// Maximum depth of nested folders that are searched.
 const DEEPEST: usize = 8;
 
-/// Files and folders that are looked at, at most.
+/// Maximum number of files and folders to look at.
 const MOST_LOOKED_AT: usize = 1_000_000;
 
-/// What kinds of archives are called that are not read.
+/// File name extensions of archives that cannot be read.
 const PACKED: [&str; 9] = [
     ".zip", ".7z", ".rar", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".ar",
 ];
@@ -29,7 +29,7 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// Everything that is found in a folder.
+    /// Finds everything in a folder.
     pub fn of(top: &'a Path, options: &'a OpenOptions) -> Result<Finds, SourceError> {
         let mut search = Search {
             top,
@@ -43,7 +43,7 @@ impl<'a> Search<'a> {
 
     fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), SourceError> {
         match soma::look(folder)? {
-            // Below an experiment nothing is looked at; an array that lies about is no input.
+            // Nothing below an experiment is searched, and an array on its own is not an input.
             Found::Experiment => {
                 self.take(folder.to_path_buf(), Form::Soma);
                 return Ok(());
@@ -70,7 +70,7 @@ impl<'a> Search<'a> {
             self.file(file)?;
         }
         self.folders(folders, depth)?;
-        // A folder with one matrix is that matrix, unless it holds other inputs as well.
+        // A folder with one matrix stands for it, unless it contains other inputs as well.
         if let [only] = &mut self.finds.candidates[before..]
             && alone
         {
@@ -104,7 +104,7 @@ impl<'a> Search<'a> {
                 false => of_samples |= Some(below) == samples && !found.is_empty(),
             }
         }
-        // What Cell Ranger counted for all samples of a run together.
+        // Cell Ranger's counts for all samples of a run together.
         if let (Some(multi), true, Some(samples)) = (multi, of_samples, samples) {
             for candidate in self.finds.candidates.drain(multi) {
                 self.finds.passed_over.push(super::PassedOver::new(
@@ -127,7 +127,7 @@ impl<'a> Search<'a> {
         });
     }
 
-    /// A file that is no matrix of Matrix Market.
+    /// Examines a file that is not a Matrix Market matrix.
     fn file(&mut self, file: PathBuf) -> Result<(), SourceError> {
         let content = match content_of(&file) {
             Ok(content) => content,
@@ -174,7 +174,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Files and folders, sorted, without what is hidden.
+    /// Lists files and folders, sorted, without hidden ones.
     fn listed(&mut self, folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), SourceError> {
         let io = |e| Place::whole(folder).io("list", e);
         let (mut files, mut folders) = (Vec::new(), Vec::new());
@@ -205,7 +205,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether a folder is a link to one that it lies in.
+/// Whether a folder is a link to one that contains it.
 fn leads_back(folder: &Path, below: &Path) -> bool {
     below.is_symlink()
         && match (folder.canonicalize(), below.canonicalize()) {
@@ -214,7 +214,7 @@ fn leads_back(folder: &Path, below: &Path) -> bool {
         }
 }
 
-/// A folder that is one thing, of which nothing is read; as it is called.
+/// Returns what a folder is called if it is a dataset of another kind, which is not read.
 fn store(folder: &Path) -> Option<&'static str> {
     let has = |name: &str| folder.join(name).exists();
     if has("config.json") && has("cells.lance") {

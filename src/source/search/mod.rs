@@ -1,4 +1,4 @@
-//! Which inputs a path holds, and what lies there besides.
+//! Finds the inputs that a path contains, and what else is there.
 
 mod archive;
 mod copies;
@@ -15,23 +15,25 @@ use super::soma::Found;
 use super::text::{Content, TextFile};
 use super::{Format, OpenOptions, SourceError, format, soma};
 
-/// Inputs that a message lists.
+/// Maximum number of inputs that a message lists.
 const LISTED: usize = 20;
 
-/// What a path holds.
+/// What a path contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Discovered {
-    /// The inputs, sorted by path, a matrix without a prefix first. One in an archive is named by its path in it, behind that of the
-    /// archive.
+    /// The inputs, sorted by path; a matrix without a prefix comes first. The path of an input in
+    /// an archive is that of the archive followed by its path in the archive.
     pub inputs: Vec<PathBuf>,
-    /// What looks like an input, and is none, or is the same as one.
+    /// Files that look like an input but are not, or that duplicate one.
     pub passed_over: Vec<PassedOver>,
 }
 
 /// Something that is not read, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PassedOver {
+    /// Path of the file or folder.
     pub path: PathBuf,
+    /// Why it is not read.
     pub reason: String,
 }
 
@@ -44,25 +46,25 @@ impl PassedOver {
     }
 }
 
-/// How an input is written.
+/// Storage form of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Hdf5,
-    /// A Matrix Market file, or the folder or the archive with nothing but one.
+    /// A Matrix Market file, or a folder or archive that contains nothing but one.
     Mtx,
     Soma,
 }
 
-/// An input, unless it is another one once more.
+/// An input, unless it turns out to duplicate another one.
 #[derive(Debug, Clone)]
 struct Candidate {
     path: PathBuf,
     form: Form,
-    /// The archive that it is in.
+    /// The archive it is in, if any.
     archive: Option<PathBuf>,
 }
 
-/// What was found until now.
+/// What has been found so far.
 #[derive(Debug, Default)]
 struct Finds {
     candidates: Vec<Candidate>,
@@ -74,7 +76,7 @@ impl Finds {
         self.passed_over.push(PassedOver::new(path, reason));
     }
 
-    /// Each input once.
+    /// Returns each input once.
     fn discovered(mut self, root: &Path) -> Discovered {
         samples::keep_the_best(root, &mut self);
         copies::keep_one_of_each(root, &mut self);
@@ -88,7 +90,7 @@ impl Finds {
     }
 }
 
-/// By what an input is sorted: the matrix without a prefix comes before those with one.
+/// Sort key of inputs: the matrix without a prefix comes before those with one.
 fn rank(path: &Path) -> &Path {
     match path.file_name().and_then(|name| name.to_str()) {
         Some("matrix.mtx" | "matrix.mtx.gz") => path.parent().unwrap_or(path),
@@ -96,28 +98,29 @@ fn rank(path: &Path) -> &Path {
     }
 }
 
-/// The inputs that a path holds; see [`discover`].
+/// Returns the inputs that a path contains; see [`discover`].
 ///
 /// # Errors
-/// As [`discover`].
+/// Same as [`discover`].
 pub fn inputs_of(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     Ok(discover(path, &OpenOptions::default())?.inputs)
 }
 
-/// The inputs that a path holds, and what is passed over there.
+/// Returns the inputs that a path contains, and what is skipped.
 ///
-/// A file is itself, whatever it holds, unless it is an archive. A folder with one Matrix Market file
-/// and its lists is itself, too. Other folders, and archives, are searched: for matrices with lists of
-/// their own (prefixes, as in `GSM1_matrix.mtx.gz`), for HDF5 files that can be read, for SOMA
-/// experiments, and for archives.
+/// A file stands for itself, whatever it contains, unless it is an archive. So does a folder with a
+/// single Matrix Market file and its barcodes and features. Other folders and archives are searched
+/// for matrices with their own barcodes and features (with prefixes, as in `GSM1_matrix.mtx.gz`),
+/// for HDF5 files that can be read, for SOMA experiments, and for archives.
 ///
-/// What lies there more than once is one input: of the raw and the filtered matrix of a sample the
-/// filtered one, of an HDF5 file and a folder of the same name the file, and of what is in an archive
-/// and beside it what is beside it.
+/// Duplicates count as one input: of the raw and the filtered matrix of a sample, the filtered one
+/// is used; of an HDF5 file and a folder of the same name, the file; and of something inside and
+/// outside an archive, the one outside.
 ///
 /// # Errors
-/// [`SourceError::Io`] for what is missing or cannot be listed, [`SourceError::UnknownFormat`] for
-/// a folder or an archive without any input; what makes an archive or an HDF5 file unreadable.
+/// [`SourceError::Io`] for paths that are missing or cannot be listed,
+/// [`SourceError::UnknownFormat`] for a folder or archive without any input, and any error that
+/// makes an archive or an HDF5 file unreadable.
 pub fn discover(path: &Path, options: &OpenOptions) -> Result<Discovered, SourceError> {
     let unknown = |found: String| SourceError::UnknownFormat {
         path: path.to_path_buf(),
@@ -166,7 +169,7 @@ pub fn discover(path: &Path, options: &OpenOptions) -> Result<Discovered, Source
 
 const NO_MATRIX: &str = "is an archive without anything that can be read: no .h5ad, no .h5 and no .mtx with a list of cells (barcodes.tsv) of its own";
 
-/// What was found; an error where that is nothing.
+/// Returns what was found, or an error if nothing was.
 fn something(
     discovered: Discovered,
     path: &Path,
@@ -189,7 +192,7 @@ fn something(
     })
 }
 
-/// The refusal of several inputs where one is wanted.
+/// Error for several inputs where one is expected.
 pub(super) fn several(path: &Path, inputs: &[PathBuf]) -> SourceError {
     let mut listed: Vec<String> = inputs
         .iter()
@@ -205,7 +208,7 @@ pub(super) fn several(path: &Path, inputs: &[PathBuf]) -> SourceError {
     )
 }
 
-/// The one input of a path, and its format.
+/// Returns the single input of a path, and its format.
 pub(super) fn only(path: &Path, options: &OpenOptions) -> Result<(PathBuf, Format), SourceError> {
     let inputs = discover(path, options)?.inputs;
     match &inputs[..] {

@@ -1,26 +1,26 @@
-//! Inputs that are one sample more than once: its raw and its filtered matrix, in HDF5 and in Matrix
+//! Inputs that represent the same sample: its raw and its filtered matrix, in HDF5 and in Matrix
 //! Market.
 //!
-//! Two inputs are the same sample if their paths are the same but for the words `raw` and `filtered`,
-//! and for what tells how they are written.
+//! Two inputs represent the same sample if their paths are equal apart from the words `raw` and
+//! `filtered` and the parts that indicate the format.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Candidate, Finds, Form, PassedOver};
 
-/// Which of a sample's cells there are, the best first.
+/// Which cells of a sample an input contains, in order of preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Cells {
     Filtered,
-    /// Nothing is said.
+    /// Not specified.
     Unsaid,
     Raw,
-    /// Counts of probes rather than genes, of all cells.
+    /// Counts of probes rather than genes, for all cells.
     Probes,
 }
 
-/// How a sample is written, the best first.
+/// How a sample is stored, in order of preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Written {
     Hdf5,
@@ -31,23 +31,23 @@ enum Written {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Sample {
-    /// Its path, without the words.
+    /// Its path, without these words.
     name: Vec<String>,
     which: (Cells, Written),
 }
 
-/// Words in a name, and what they say.
+/// Words in a name, and what they mean.
 const WORDS: [(&str, Cells); 3] = [
     ("filtered", Cells::Filtered),
     ("unfiltered", Cells::Raw),
     ("raw", Cells::Raw),
 ];
 
-/// What Cell Ranger calls a matrix, in whatever form (`filtered_feature_bc_matrix.h5`,
+/// What all of Cell Ranger's names for matrices contain (`filtered_feature_bc_matrix.h5`,
 /// `raw_gene_bc_matrices/hg19`).
 const CELL_RANGER: &str = "_bc_matri";
 
-/// Endings of these names that say how they are written.
+/// Suffixes of these names that indicate the format.
 const ENDINGS: [&str; 7] = [".gz", ".tar", ".tgz", ".h5", ".hdf5", "_h5", "_mex"];
 
 impl Sample {
@@ -61,7 +61,7 @@ impl Sample {
             let (mut part, said) = without_word(&part);
             cells = said.unwrap_or(cells);
             if is_cell_rangers {
-                // The folder of a genome, or what is in the archive.
+                // The folder of a genome, or the contents of the archive.
                 continue;
             }
             if part.contains(CELL_RANGER) {
@@ -83,7 +83,7 @@ impl Sample {
                     let short = last.strip_suffix(".h5");
                     *last = short.unwrap_or(last).to_string();
                 }
-                // Its folder is its name.
+                // Its name is that of the folder.
                 Form::Mtx if is_plain(last) => {
                     name.pop();
                 }
@@ -102,7 +102,7 @@ impl Sample {
     }
 }
 
-/// A name without what it says of its cells.
+/// Removes the word for the kind of cells from a name, and returns both.
 fn without_word(name: &str) -> (String, Option<Cells>) {
     let separates = |byte: Option<&u8>| byte.is_none_or(|byte| b"_.-".contains(byte));
     for (word, cells) in WORDS {
@@ -117,7 +117,7 @@ fn without_word(name: &str) -> (String, Option<Cells>) {
     (name.to_string(), None)
 }
 
-/// Keeps of each sample what is best of it.
+/// Keeps the best input of each sample.
 pub(super) fn keep_the_best(root: &Path, finds: &mut Finds) {
     let mut samples: BTreeMap<Vec<String>, Vec<(Candidate, (Cells, Written))>> = BTreeMap::new();
     for candidate in std::mem::take(&mut finds.candidates) {
@@ -125,7 +125,7 @@ pub(super) fn keep_the_best(root: &Path, finds: &mut Finds) {
         samples.entry(name).or_default().push((candidate, which));
     }
     for mut sample in samples.into_values() {
-        // In a stable order: of several of a kind, such as genomes, all are kept.
+        // In a stable order. If there are several of a kind, such as genomes, all are kept.
         sample.sort_by(|a, b| (a.1, &a.0.path).cmp(&(b.1, &b.0.path)));
         let mut all = sample.into_iter();
         let Some((best, which)) = all.next() else {

@@ -1,11 +1,11 @@
-//! What Cell Ranger says about a run in the attributes of a file.
+//! What Cell Ranger stores about a run in the attributes of a file.
 
 use serde_json::{Number, Value};
 
 use crate::source::hdf5::{Attribute, Hdf5File};
 use crate::source::{Note, Numbers, SourceError, Uns};
 
-/// The attributes that say something about the data rather than about HDF5.
+/// Attributes that describe the data rather than the HDF5 file.
 const KNOWN: [&str; 8] = [
     "chemistry_description",
     "filetype",
@@ -17,7 +17,7 @@ const KNOWN: [&str; 8] = [
     "probe_set_ref_genome",
 ];
 
-/// The attributes of the root as JSON.
+/// Returns the attributes of the root as JSON.
 pub(super) fn read(file: &Hdf5File, left_out: &mut Vec<Note>) -> Result<Uns, SourceError> {
     let mut uns = Uns::default();
     for name in KNOWN {
@@ -37,7 +37,7 @@ pub(super) fn read(file: &Hdf5File, left_out: &mut Vec<Note>) -> Result<Uns, Sou
     Ok(uns)
 }
 
-/// Numbers as JSON: one as itself, several as a list.
+/// Converts numbers to JSON: a single one to a number, several to a list.
 fn value(numbers: &Numbers) -> Value {
     let mut values: Vec<Value> = match (numbers.to_i64(), numbers.to_f64()) {
         (Ok(integers), _) => integers.into_iter().map(Value::from).collect(),

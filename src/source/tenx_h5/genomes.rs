@@ -1,4 +1,4 @@
-//! The matrix of a file: one group, or those of several genomes side by side.
+//! The matrix of a file: a single group, or the groups of several genomes side by side.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use crate::source::{
 };
 use crate::with_numbers;
 
-/// A chunk without bounds: a range of cells as a whole.
+/// Budget without limits, to read a range of cells in one chunk.
 const WHOLE: ChunkBudget = ChunkBudget {
     bytes: u64::MAX,
     cells: u64::MAX,
 };
 
-/// Offsets are read in blocks of this many cells.
+/// Number of cells whose offsets are read at once.
 const BLOCK: u64 = 1 << 14;
 
-/// Bytes of an entry as it is read and joined.
+/// Bytes per entry while it is read and joined.
 const ENTRY_BYTES: u64 = 48;
 
-/// Matrices of the same cells, whose features follow each other.
+/// Matrices of the same cells whose features are concatenated.
 pub(super) struct GenomesMatrix {
     place: Place,
     parts: Vec<Part>,
@@ -35,7 +35,7 @@ pub(super) struct GenomesMatrix {
 
 struct Part {
     matrix: CompressedMatrix,
-    /// Where its features begin.
+    /// Position of its first feature among all features.
     first: u64,
     features: u64,
 }
@@ -79,7 +79,7 @@ impl GenomesMatrix {
         })
     }
 
-    /// The same matrix without the features that are not kept.
+    /// Returns the matrix without the features that are not kept.
     pub fn keeping(self, kept: Arc<Kept>) -> Self {
         GenomesMatrix { kept, ..self }
     }
@@ -88,7 +88,7 @@ impl GenomesMatrix {
         self.cells
     }
 
-    /// Features of each genome.
+    /// Number of features of each genome.
     pub fn features(&self) -> Vec<u64> {
         self.parts.iter().map(|part| part.features).collect()
     }
@@ -97,7 +97,7 @@ impl GenomesMatrix {
         self.parts[0].matrix.number_type()
     }
 
-    /// Stored entries, of all features.
+    /// Number of stored entries, for all features.
     pub fn entries(&self) -> u64 {
         self.parts.iter().map(|part| part.matrix.entries()).sum()
     }
@@ -149,7 +149,7 @@ impl GenomesMatrix {
         }))
     }
 
-    /// Cells of all genomes, whose entries follow each other within a cell.
+    /// Reads cells of all genomes; within a cell, the entries of the genomes follow each other.
     fn read_joined(&self, cells: Range<u64>) -> Result<CsrChunk, SourceError> {
         let mut parts = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
@@ -192,7 +192,7 @@ impl GenomesMatrix {
         })
     }
 
-    /// Features of a part by their position among all.
+    /// Converts feature indices of a part to positions among all features.
     fn moved(&self, features: &Numbers, part: &Part) -> Result<Vec<u32>, SourceError> {
         let outside = || {
             self.place.damaged(format!(
@@ -256,7 +256,7 @@ impl Matrix for GenomesMatrix {
     }
 }
 
-/// The refusal of genomes that do not have the same cells.
+/// Error for genomes that do not have the same cells.
 pub(super) fn different(file: &Hdf5File, sizes: &[(String, u64)]) -> SourceError {
     let listed: Vec<String> = sizes
         .iter()
@@ -271,7 +271,8 @@ pub(super) fn different(file: &Hdf5File, sizes: &[(String, u64)]) -> SourceError
     )
 }
 
-/// Features and cells of a group: its shape, or, where that is missing, the lengths of its lists.
+/// Returns the number of features and of cells of a group: its shape or, if that is missing, the
+/// lengths of its lists.
 fn shape(file: &Hdf5File, group: &str, groups: &Groups) -> Result<[u64; 2], SourceError> {
     let object = format!("{group}/shape");
     if file.kind(&object)? == Kind::Dataset {

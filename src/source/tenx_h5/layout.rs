@@ -1,34 +1,34 @@
-//! Which groups of a file are matrices.
+//! Determines which groups of a file are matrices.
 
 use crate::source::hdf5::{Hdf5File, Kind as Object};
 use crate::source::{Note, OpenOptions, SourceError};
 
-/// What an HDF5 file is to 10x.
+/// What an HDF5 file is in terms of 10x formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Matrix,
-    /// Molecules, from which Cell Ranger counts.
+    /// Molecules (`molecule_info`), from which Cell Ranger derives counts.
     Molecules,
     Other,
 }
 
-/// The parts of a compressed matrix.
+/// Datasets of a compressed matrix.
 const PARTS: [&str; 3] = ["data", "indices", "indptr"];
 
-/// The one group of version 3 and later.
+/// The group of files from version 3 on.
 const MATRIX: &str = "matrix";
 
-/// The groups that are read.
+/// The groups to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Groups {
     /// Version 3 and later.
     Matrix,
-    /// Version 2: one group for each genome, of its name.
+    /// Version 2: one group per genome, named after it.
     Genomes(Vec<String>),
 }
 
 impl Groups {
-    /// The groups.
+    /// Names of the groups.
     pub fn names(&self) -> Vec<String> {
         match self {
             Groups::Matrix => vec![MATRIX.into()],
@@ -36,13 +36,13 @@ impl Groups {
         }
     }
 
-    /// What the matrix is called in messages.
+    /// Name of the matrix in messages.
     pub fn object(&self) -> String {
         self.names().join(" + ")
     }
 }
 
-/// What an HDF5 file is to 10x, by what it holds.
+/// Determines what an HDF5 file is from its contents.
 pub(crate) fn kind_of(file: &Hdf5File) -> Result<Kind, SourceError> {
     for object in ["X", "obs", "var", "mod"] {
         if file.kind(object)? != Object::Missing {
@@ -60,8 +60,8 @@ pub(crate) fn kind_of(file: &Hdf5File) -> Result<Kind, SourceError> {
     Ok(Kind::Other)
 }
 
-/// Whether a group holds at least two parts of a compressed matrix: one that lacks the third is
-/// damaged, but no other format.
+/// Whether a group contains at least two datasets of a compressed matrix. A group that lacks the
+/// third one is damaged rather than another format.
 fn is_matrix(file: &Hdf5File, group: &str) -> Result<bool, SourceError> {
     if file.kind(group)? != Object::Group {
         return Ok(false);
@@ -73,7 +73,7 @@ fn is_matrix(file: &Hdf5File, group: &str) -> Result<bool, SourceError> {
     Ok(there.count() >= 2)
 }
 
-/// The groups of a file of version 2, in order.
+/// Returns the groups of a version 2 file, sorted.
 fn genomes(file: &Hdf5File) -> Result<Vec<String>, SourceError> {
     let mut names = file.members("")?;
     names.sort();
@@ -86,7 +86,7 @@ fn genomes(file: &Hdf5File) -> Result<Vec<String>, SourceError> {
     Ok(genomes)
 }
 
-/// The groups to be read.
+/// Determines the groups to read.
 pub(super) fn matrices(file: &Hdf5File, options: &OpenOptions) -> Result<Groups, SourceError> {
     if is_matrix(file, MATRIX)? {
         return Ok(Groups::Matrix);
@@ -115,7 +115,7 @@ pub(super) fn matrices(file: &Hdf5File, options: &OpenOptions) -> Result<Groups,
     Ok(Groups::Genomes(chosen))
 }
 
-/// What a file holds besides what is read.
+/// Lists what a file contains apart from what is read.
 pub(super) fn unread(file: &Hdf5File, groups: &Groups) -> Result<Vec<Note>, SourceError> {
     const KNOWN: [&str; 10] = [
         "data",

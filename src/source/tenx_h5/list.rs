@@ -1,4 +1,4 @@
-//! The lists of a file: its cells and its features.
+//! Barcodes and features of a file.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::source::number_column::arrow_numbers;
 use crate::source::text::TextFile;
 use crate::source::{Column, ColumnKind, Note, OpenOptions, Part, SourceError};
 
-/// Where the identifiers of the cells are.
+/// Source of the cell identifiers.
 pub(super) enum Cells {
     /// A dataset of the file.
     Texts(Hdf5File, String),
-    /// A list beside it, and its name.
+    /// A separate barcodes file, and its name.
     List(CellList, String),
 }
 
 impl Cells {
-    /// Finds the list of cells and checks its length; genomes must have the same.
+    /// Finds the barcodes and checks their number; all genomes must have the same.
     pub fn open(
         file: &Hdf5File,
         groups: &Groups,
@@ -69,7 +69,7 @@ impl Cells {
         Ok(cells)
     }
 
-    /// How a list beside the file was split, where not at tabs.
+    /// How a separate barcodes file was split into columns, if not at tabs.
     pub fn split(&self) -> Option<Note> {
         match self {
             Cells::Texts(..) => None,
@@ -77,7 +77,7 @@ impl Cells {
         }
     }
 
-    /// The identifiers of a range.
+    /// Returns the identifiers of a range of cells.
     pub fn ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
         match self {
             Cells::Texts(_, _) if cells.is_empty() => Ok(StringArray::from(Vec::<String>::new())),
@@ -87,7 +87,7 @@ impl Cells {
     }
 }
 
-/// Checks that a dataset is a list of so many texts.
+/// Checks that a dataset contains `count` text values.
 fn check_texts(file: &Hdf5File, object: &str, count: u64) -> Result<(), SourceError> {
     let place = file.place(object);
     let header = file.array(object)?;
@@ -104,17 +104,17 @@ fn check_texts(file: &Hdf5File, object: &str, count: u64) -> Result<(), SourceEr
     }
 }
 
-/// The columns of the cells.
+/// Columns that describe the cells.
 pub(super) struct CellColumns {
-    /// Whether Cell Ranger takes a barcode for a cell, in files of probes.
+    /// Whether Cell Ranger considers a barcode to be a cell, in files of probe counts.
     filtered: Option<NumberArray>,
 }
 
-/// The one column that Cell Ranger writes.
+/// The only column that Cell Ranger writes.
 const FILTERED: &str = "filtered_barcodes";
 
 impl CellColumns {
-    /// Finds the columns that are wanted.
+    /// Opens the selected columns.
     pub fn open(
         file: &Hdf5File,
         groups: &Groups,
@@ -153,7 +153,7 @@ impl CellColumns {
         })
     }
 
-    /// Their names and types.
+    /// Names and types of the columns.
     pub fn columns(&self) -> Vec<Column> {
         let column = |numbers: &NumberArray| Column {
             name: FILTERED.into(),
@@ -162,7 +162,7 @@ impl CellColumns {
         self.filtered.iter().map(column).collect()
     }
 
-    /// The columns of a range.
+    /// Reads the columns of a range of cells.
     pub fn read(&self, cells: Range<u64>, place: &Place) -> Result<RecordBatch, SourceError> {
         let rows = usize::try_from(cells.end - cells.start)
             .map_err(|_| place.damaged("it has absurdly many cells"))?;
@@ -174,7 +174,7 @@ impl CellColumns {
     }
 }
 
-/// The features of the groups, of which each has so many, and where they are listed.
+/// Returns the features of the groups (with the given number in each), and where they are listed.
 pub(super) fn features(
     file: &Hdf5File,
     groups: &Groups,
@@ -208,16 +208,16 @@ pub(super) fn features(
     }
 }
 
-/// One text, so many times.
+/// Repeats a text `count` times.
 fn repeated(text: &StringArray, count: u64) -> StringArray {
     let text = text.iter().next().flatten().unwrap_or_default();
     (0..count).map(|_| Some(text)).collect()
 }
 
-/// Why a member of the features is no column.
+/// Why a member of the features is not a column.
 const NO_COLUMN: &str = "it is no column, but a list or a group of lists";
 
-/// What a user without a list of features is told.
+/// Advice for users of a file without features.
 const NO_FEATURES: &str =
     "name a list of them (identifier and symbol, a tab between) with --features";
 
@@ -228,8 +228,8 @@ struct ListReader<'a> {
 }
 
 impl ListReader<'_> {
-    /// A column of texts that describes features, if there is one: a text for each, or one that is
-    /// stored once for all.
+    /// Reads a text column of features, if it exists: one value per feature, or one that is stored
+    /// once for all.
     fn column(&self, object: &str) -> Result<Option<StringArray>, SourceError> {
         if self.file.kind(object)? != Kind::Dataset {
             return Ok(None);
@@ -249,7 +249,7 @@ impl ListReader<'_> {
         Ok(Some(repeated(&text, self.count)))
     }
 
-    /// Says of a member that no column can be made of it.
+    /// Adds a note for each member that cannot be a column.
     fn check_columns(&mut self, group: &str, names: &[&str]) -> Result<(), SourceError> {
         for name in names {
             let object = format!("{group}/{name}");
@@ -260,7 +260,7 @@ impl ListReader<'_> {
         Ok(())
     }
 
-    /// A list of texts, if there is one.
+    /// Reads a text dataset, if it exists.
     fn texts(&self, object: &str, count: u64) -> Result<Option<StringArray>, SourceError> {
         if self.file.kind(object)? != Kind::Dataset {
             return Ok(None);
@@ -271,7 +271,7 @@ impl ListReader<'_> {
             .map(Some)
     }
 
-    /// Version 3: the members of `features`, of which each is a column.
+    /// Version 3: each member of `features` is a column.
     fn of_matrix(&mut self) -> Result<FeatureList, SourceError> {
         const GROUP: &str = "matrix/features";
         if self.file.kind(GROUP)? != Kind::Group {
@@ -298,7 +298,7 @@ impl ListReader<'_> {
             genomes: self.column(&format!("{GROUP}/genome"))?,
             ..FeatureList::default()
         };
-        // Where there are only symbols, probes cannot be told from genes.
+        // If there are only symbols, probes cannot be distinguished from genes.
         if list.ids.is_none() {
             list.ids = list.genes_of_probes.take();
         }
@@ -314,7 +314,7 @@ impl ListReader<'_> {
         Ok(list)
     }
 
-    /// A further tag, if it is a column of texts or numbers.
+    /// Reads an additional tag if it is a column of text or numbers.
     fn other(&mut self, group: &str, name: String) -> Result<Option<OtherColumn>, SourceError> {
         let object = format!("{group}/{name}");
         if self.file.kind(&object)? != Kind::Dataset {
@@ -328,7 +328,7 @@ impl ListReader<'_> {
                 let Some(texts) = texts else { return Ok(None) };
                 (ColumnKind::Text, Arc::new(texts) as ArrayRef)
             }
-            // Stored once for all.
+            // Stored once for all features.
             Element::Number { number_type, .. } if header.shape.is_empty() => {
                 let number = self.file.flat_numbers(&object)?;
                 let count = usize::try_from(self.count).unwrap_or(usize::MAX);
@@ -362,7 +362,7 @@ impl ListReader<'_> {
         Ok(Some(OtherColumn { name, kind, values }))
     }
 
-    /// Version 2: identifiers and symbols of each genome, which is the name of its group.
+    /// Version 2: identifiers and symbols per genome; the genome is the name of its group.
     fn of_genomes(&self, genomes: &[String], counts: &[u64]) -> Result<FeatureList, SourceError> {
         let (mut ids, mut symbols) = (Some(Vec::new()), Some(Vec::new()));
         let mut of_genome: Vec<String> = Vec::new();

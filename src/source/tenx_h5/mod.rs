@@ -1,9 +1,9 @@
-//! Matrices of 10x Genomics in HDF5, as Cell Ranger, Space Ranger and their kin write them.
+//! 10x Genomics matrices in HDF5, as written by Cell Ranger, Space Ranger and related software.
 //!
-//! The format is documented by 10x ("Feature-Barcode Matrices (HDF5)"): since version 3 of Cell
-//! Ranger one group, `matrix`, holds compressed columns of features × barcodes, that is, cell after
-//! cell; before, there was one such group for each genome, named after it. What other writers leave
-//! out was found in their files.
+//! The format is documented by 10x ("Feature-Barcode Matrices (HDF5)"). Since version 3 of Cell
+//! Ranger there is one group, `matrix`, a CSC matrix of features × barcodes, that is, stored cell
+//! by cell; before, there was one such group per genome, named after it. What other writers leave
+//! out was learned from their files.
 
 mod attributes;
 mod genomes;
@@ -41,7 +41,7 @@ pub(super) struct TenxH5Source {
 }
 
 impl TenxH5Source {
-    /// Opens a file and reads its headers and its list of features.
+    /// Opens a file and reads its headers and its features.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
         let file = Hdf5File::open(path, options)?;
         let place = file.place("");
@@ -68,7 +68,7 @@ impl TenxH5Source {
             x: MatrixDescription {
                 name: MatrixName::X,
                 object: groups.object(),
-                // Columns of features × barcodes are rows of cells × genes.
+                // CSC of features × barcodes is CSR of cells × genes.
                 layout: Layout::Csr,
                 number_type: matrix.number_type(),
                 entries: Some(matrix.entries()),

@@ -1,15 +1,15 @@
-//! The members of a tar archive, as POSIX (ustar, pax) and GNU tar write them.
+//! Members of a tar archive, as written by POSIX tar (ustar, pax) and GNU tar.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::content::{Content, START};
 
-/// Bytes of a block, in which everything is counted.
+/// Block size in bytes; archives consist of such blocks.
 pub(super) const BLOCK: usize = 512;
 
-/// Members that are listed at most, and bytes that may stand before one: its name, and what pax says
-/// of it.
+/// Maximum number of members listed, and maximum size in bytes of what may precede a member: its
+/// name and its pax records.
 const MOST_MEMBERS: usize = 100_000;
 const LONGEST_RECORDS: u64 = 1 << 20;
 
@@ -18,9 +18,11 @@ const LONGEST_RECORDS: u64 = 1 << 20;
 pub(crate) struct Member {
     /// Its path in the archive.
     pub name: String,
-    /// Where its bytes begin in the archive (inflated, where that is compressed), and how many.
+    /// Offset in the archive (after decompression, if that is compressed).
     pub at: u64,
+    /// Size in bytes.
     pub bytes: u64,
+    /// What kind of file it is.
     pub content: Content,
 }
 
@@ -28,17 +30,17 @@ fn invalid(message: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message.into())
 }
 
-/// Whether a file that begins so is an archive. One whose first header is damaged is, too.
+/// Whether a file with this beginning is an archive, even if its first header is damaged.
 pub(super) fn begins(start: &[u8]) -> bool {
     is_header(start) || (start.len() >= BLOCK && &start[257..262] == b"ustar")
 }
 
-/// Whether a block is the header of a member: its checksum tells.
+/// Whether a block is the header of a member, according to its checksum.
 fn is_header(block: &[u8]) -> bool {
     if block.len() < BLOCK || block[0] == 0 {
         return false;
     }
-    // The checksum counts itself as eight spaces.
+    // The checksum counts its own field as eight spaces.
     let sum: u64 = block[..BLOCK]
         .iter()
         .enumerate()
@@ -47,10 +49,10 @@ fn is_header(block: &[u8]) -> bool {
     number(&block[148..156]) == Some(sum)
 }
 
-/// A number in octal digits, or, where it is too large for them, in binary.
+/// Parses a number in octal or, if it is too large for that, in binary.
 fn number(field: &[u8]) -> Option<u64> {
     if field[0] & 0x80 != 0 {
-        // The mark, zeros, and the last eight bytes as one number.
+        // A marker, zeros, and the last eight bytes as one number.
         let (first, last) = field.split_at(field.len().checked_sub(8)?);
         if first.first() != Some(&0x80) || first[1..].iter().any(|&byte| byte != 0) {
             return None;
@@ -85,7 +87,7 @@ fn read_block(input: &mut dyn Read, block: &mut [u8; BLOCK]) -> io::Result<bool>
     Ok(true)
 }
 
-/// What stands before a member's header and is said of it.
+/// What the blocks before a member's header say about it.
 #[derive(Debug, Default)]
 struct Before {
     name: Option<String>,
@@ -94,7 +96,7 @@ struct Before {
 }
 
 impl Before {
-    /// Adds what a header of pax says, or one of GNU tar.
+    /// Adds the contents of a pax or GNU tar header.
     fn add(&mut self, kind: u8, body: &[u8]) -> io::Result<()> {
         match kind {
             b'L' => self.name = Some(text(body)),
@@ -125,7 +127,7 @@ fn sparse() -> io::Error {
     invalid("the archive stores a file with holes (sparse), which is not read; unpack it: tar xf")
 }
 
-/// Lists the files of an archive. `skip` passes over bytes of the input.
+/// Lists the files of an archive. `skip` skips bytes of the input.
 pub(crate) fn members<R: Read>(
     input: &mut R,
     skip: impl Fn(&mut R, u64) -> io::Result<()>,
@@ -145,11 +147,11 @@ pub(crate) fn members<R: Read>(
         let kind = block[156];
         let is_before = matches!(kind, b'L' | b'K' | b'x' | b'X' | b'g');
         let bytes = match kind {
-            // Links, devices and folders have no bytes, whatever their size says.
+            // Links, devices and folders have no content, whatever their size field says.
             b'1'..=b'6' => 0,
             _ if is_before => size_of(&block)?,
             _ => match before.size {
-                // The header has no room for the sizes of files of 8 GiB and more.
+                // The header field is too small for files of 8 GiB and more.
                 Some(size) => size,
                 None => size_of(&block)?,
             },
@@ -166,7 +168,7 @@ pub(crate) fn members<R: Read>(
             input.read_exact(&mut body)?;
             body.truncate(bytes as usize);
             if kind == b'g' {
-                // Said of all members: comments only make sense.
+                // Applies to all members; only comments make sense here.
                 let mut all = Before::default();
                 all.add(kind, &body)?;
                 if all.name.is_some() || all.target.is_some() || all.size.is_some() {
@@ -187,8 +189,8 @@ pub(crate) fn members<R: Read>(
                 let target = said.target.unwrap_or_else(|| text(&block[157..257]));
                 members.link(&name, &target)?;
             }
-            // Links by name lead to what is listed itself; folders and devices hold nothing. Labels,
-            // lists of folders and extended attributes are no files.
+            // Symbolic links lead to something that is listed itself; folders and devices have no
+            // content. Labels, folder listings and extended attributes are not files.
             b'2'..=b'6' | b'V' | b'D' | b'N' | b'A' | b'E' => skip(input, padded)?,
             b'S' => return Err(sparse()),
             b'M' => {
@@ -214,7 +216,7 @@ fn size_of(header: &[u8; BLOCK]) -> io::Result<u64> {
     number(&header[124..136]).ok_or_else(|| invalid("a size in the archive is damaged"))
 }
 
-/// The name in a header.
+/// Returns the name in a header.
 fn short_name(header: &[u8; BLOCK]) -> String {
     let prefix = match &header[257..263] == b"ustar\0" {
         true => text(&header[345..500]),
@@ -226,8 +228,8 @@ fn short_name(header: &[u8; BLOCK]) -> String {
     }
 }
 
-/// Members in the order of the archive, each name once: what comes later replaces what came before, as
-/// it does when an archive is unpacked.
+/// Members in the order of the archive, each name once: a later one replaces an earlier one, as it
+/// does when an archive is unpacked.
 #[derive(Debug, Default)]
 struct Members {
     list: Vec<Member>,
@@ -236,7 +238,7 @@ struct Members {
 
 impl Members {
     fn add(&mut self, name: &str, at: u64, bytes: u64, content: Content) -> io::Result<()> {
-        // Archives of a folder's contents begin every path with the folder.
+        // Archives of a folder's contents may begin every path with `./`.
         let parts = name.split('/').filter(|part| !matches!(*part, "" | "."));
         let path = parts.collect::<Vec<_>>().join("/");
         if name.ends_with('/') || path.is_empty() {
@@ -261,11 +263,12 @@ impl Members {
         Ok(())
     }
 
-    /// Another name of a member that came before.
+    /// Adds another name of an earlier member.
     fn link(&mut self, name: &str, target: &str) -> io::Result<()> {
         let parts = target.split('/').filter(|part| !matches!(*part, "" | "."));
         let path = parts.collect::<Vec<_>>().join("/");
-        // What a name led to that was replaced later is not known any more: tar leaves it, too.
+        // If the target's name was replaced later, its original content is no longer known, not
+        // even to tar.
         let Some(&place) = self.places.get(&path) else {
             return Err(invalid(format!(
                 "{name} is a link to {target}, which the archive does not have"
@@ -278,7 +281,7 @@ impl Members {
     }
 }
 
-/// The records of a pax header, each `LENGTH KEY=VALUE\n`.
+/// Parses the records of a pax header, each `LENGTH KEY=VALUE\n`.
 fn pax_records(records: &[u8]) -> io::Result<Vec<(&[u8], &[u8])>> {
     let damaged = || invalid("a pax header of the archive is damaged");
     let mut found = Vec::new();
@@ -409,7 +412,7 @@ mod tests {
                 archive[at] = byte;
             }
             if mend {
-                // Damage that the checksum does not show.
+                // Damage that the checksum does not reveal.
                 archive[148..156].copy_from_slice(b"        ");
                 let sum: u64 = archive[..BLOCK].iter().map(|&byte| u64::from(byte)).sum();
                 archive[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());

@@ -1,14 +1,14 @@
-//! What a file is, by its first bytes.
+//! Determines what a file is from its first bytes.
 
 use std::io::Read;
 
 use super::archive;
 use super::gunzip::{Gunzip, MAGIC};
 
-/// HDF5 files begin with these bytes, at 0 or, after a user block, at 512 × a power of two.
+/// HDF5 files begin with these bytes, at offset 0 or, after a user block, at 512 × a power of two.
 pub(crate) const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
-/// Bytes that are looked at. Compressed, they hold more than the header of an archive.
+/// Number of bytes examined. If compressed, they contain more than an archive header.
 pub(crate) const START: usize = 4096;
 
 /// What a file is.
@@ -19,13 +19,13 @@ pub(crate) enum Content {
     PackedHdf5,
     /// A tar archive, gzip-compressed or not.
     Archive,
-    /// An archive, or something compressed, that is not read: what it is called.
+    /// An archive or compressed file that is not supported, and what to call it.
     Packed(&'static str),
-    /// A text, perhaps compressed, or anything else.
+    /// Text, possibly compressed, or anything else.
     Other,
 }
 
-/// How archives and compressed files begin that are not read.
+/// Signatures of archives and compressed files that are not supported.
 const PACKED: [(&[u8], &str); 8] = [
     (b"PK\x03\x04", "a zip archive"),
     (b"PK\x05\x06", "a zip archive"),
@@ -38,10 +38,10 @@ const PACKED: [(&[u8], &str); 8] = [
 ];
 
 impl Content {
-    /// By the first bytes of a file, [`START`] or all of them.
+    /// Classifies a file by its first [`START`] bytes, or all of them.
     pub fn of(start: &[u8]) -> Self {
-        // An archive may have the signature of HDF5 where a user block would end: at 512, where its
-        // first member begins.
+        // An archive can have the HDF5 signature at offset 512, where a user block would end,
+        // because its first member begins there.
         if archive::begins(start) {
             return Content::Archive;
         }
@@ -62,24 +62,24 @@ impl Content {
         }
     }
 
-    /// Whether an HDF5 signature further on may be what it looks like: there is a user block before
-    /// it, and nothing that is known to be something else.
+    /// Whether an HDF5 signature further on can be genuine: what precedes it can be a user block
+    /// and is not known to be something else.
     pub fn may_be_a_user_block(start: &[u8]) -> bool {
         Content::of(start) == Content::Other && !start.starts_with(&MAGIC) && !is_text(start)
     }
 }
 
-/// Whether a file begins as the texts do that are inputs, or stand for them.
+/// Whether a file begins like text that is an input or a placeholder for one.
 fn is_text(start: &[u8]) -> bool {
     start.trim_ascii_start().starts_with(b"%%MatrixMarket")
         || start.starts_with(b"version https://git-lfs")
 }
 
-/// The first bytes of what is compressed, as far as they can be had.
+/// Decompresses the beginning of a file, as far as possible.
 fn inflated_start(start: &[u8]) -> Vec<u8> {
     let mut inner = Vec::new();
     let mut text = Gunzip::new(start).take(archive::BLOCK as u64);
-    // It is cut short: what was inflated until then counts.
+    // The input is truncated, so keep what was decompressed until then.
     let _ = text.read_to_end(&mut inner);
     inner
 }

@@ -1,4 +1,4 @@
-//! A text file, wherever it is.
+//! A text file on disk or in an archive.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,17 +11,16 @@ use crate::source::SourceError;
 use crate::source::error::Place;
 use crate::store::open_regular;
 
-/// A text file of the system, or one in an archive, which may lie in another one; plain or
-/// gzip-compressed.
+/// A text file on disk or in an archive, which may be nested; plain or gzip-compressed.
 #[derive(Debug, Clone)]
 pub(crate) struct TextFile {
     path: PathBuf,
-    /// Where it is in the archive, and in the archives that are in it.
+    /// Its location in the archive, and in archives nested within it.
     members: Vec<Member>,
 }
 
 impl TextFile {
-    /// A file of the system.
+    /// Creates a file on disk.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         TextFile {
             path: path.into(),
@@ -29,7 +28,7 @@ impl TextFile {
         }
     }
 
-    /// A file in this one, which is an archive.
+    /// Returns a file in this one, which must be an archive.
     pub(super) fn member(&self, member: Member) -> Self {
         let mut members = self.members.clone();
         members.push(member);
@@ -39,12 +38,12 @@ impl TextFile {
         }
     }
 
-    /// The file of the system: this one, or the archive.
+    /// Path of the file on disk: the file itself, or its archive.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its path, or that in the archive.
+    /// Name of the file, or its path in the archive.
     pub fn name(&self) -> String {
         if self.members.is_empty() {
             let name = self.path.file_name().unwrap_or(self.path.as_os_str());
@@ -54,28 +53,28 @@ impl TextFile {
         names.collect::<Vec<_>>().join("/")
     }
 
-    /// Its path in the innermost archive.
+    /// Path in the innermost archive.
     pub(super) fn own_name(&self) -> &str {
         self.members.last().map_or("", |member| &member.name)
     }
 
-    /// What it is, if it is in an archive.
+    /// What the file is, if it is in an archive.
     pub fn content(&self) -> Option<Content> {
         self.members.last().map(|member| member.content)
     }
 
-    /// Where its bytes begin in the file of the system, or in what that is when it is inflated, and in
-    /// each archive within; for telling files apart.
+    /// Offset of its content in the (decompressed) file on disk, and in each nested archive;
+    /// identifies the file.
     pub fn positions(&self) -> Vec<u64> {
         self.members.iter().map(|member| member.at).collect()
     }
 
-    /// How many archives it is in.
+    /// Number of archives it is nested in.
     pub(super) fn depth(&self) -> usize {
         self.members.len()
     }
 
-    /// For messages about it as a whole.
+    /// Returns the context for errors about the file as a whole.
     pub fn place(&self) -> Place {
         match self.members.is_empty() {
             false => Place::new(&self.path, self.name()),
@@ -83,13 +82,13 @@ impl TextFile {
         }
     }
 
-    /// Its text from the beginning.
+    /// Opens its text at the beginning.
     pub fn open(&self) -> Result<Box<dyn Read + Send>, SourceError> {
         let text = self.stored().and_then(inflated);
         text.map_err(|e| self.place().io("read", e))
     }
 
-    /// Its bytes as they are stored.
+    /// Opens its bytes as stored.
     fn stored(&self) -> io::Result<Box<dyn Read + Send>> {
         let mut file = open_regular(&self.path)?;
         let Some((first, others)) = self.members.split_first() else {
@@ -131,7 +130,7 @@ impl TextFile {
         }
     }
 
-    /// The file itself, where its text can be read from any place.
+    /// Returns the file itself if its text can be read at any position.
     pub fn plain(&self) -> Result<Option<File>, SourceError> {
         let io = |e| self.place().io("read", e);
         if !self.members.is_empty() {
@@ -141,7 +140,7 @@ impl TextFile {
         Ok((!is_gzip(&mut file).map_err(io)?).then_some(file))
     }
 
-    /// The first bytes of its text, at most so many.
+    /// Reads up to `count` bytes from the beginning of its text.
     pub fn start(&self, count: u64) -> Result<Vec<u8>, SourceError> {
         let mut start = Vec::new();
         let text = self.open()?;
@@ -151,7 +150,7 @@ impl TextFile {
     }
 }
 
-/// A member of an archive, all of it or an error.
+/// Reads exactly one member of an archive, or fails.
 struct Exactly<R> {
     input: io::Take<R>,
 }
@@ -182,7 +181,7 @@ pub(super) fn is_gzip(file: &mut File) -> io::Result<bool> {
     Ok(start == MAGIC)
 }
 
-/// The text of a stream, inflated if it is compressed.
+/// Decompresses a stream if it is compressed.
 fn inflated(mut bytes: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut start = Vec::new();
     bytes.by_ref().take(2).read_to_end(&mut start)?;
@@ -204,14 +203,15 @@ pub(super) fn skip_by_reading<R: Read>(input: &mut R, count: u64) -> io::Result<
     }
 }
 
-/// The first bytes of a file's text, at most `count`, inflated if it is compressed; and whether it is.
+/// Returns up to `count` bytes from the beginning of a file's text, decompressed if necessary, and
+/// whether it is compressed.
 pub(crate) fn first_bytes(path: &Path, count: u64) -> Result<(Vec<u8>, bool), SourceError> {
     let read = || -> io::Result<(Vec<u8>, bool)> {
         let mut file = open_regular(path)?;
         let compressed = is_gzip(&mut file)?;
         let mut start = Vec::new();
         let mut text = inflated(Box::new(file))?.take(count);
-        // Of a file that was cut short, what can be had.
+        // If the file is truncated, return what is there.
         match text.read_to_end(&mut start) {
             Err(error) if start.is_empty() => Err(error),
             _ => Ok((start, compressed)),

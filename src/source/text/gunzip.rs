@@ -1,20 +1,20 @@
-//! Inflating gzip (RFC 1952) as it streams by.
+//! Streaming gzip decompression (RFC 1952).
 
 use std::io::{self, Read};
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-/// Compressed bytes that are read at once.
+/// Number of compressed bytes read at once.
 const INPUT: usize = 128 << 10;
 
-/// zlib's code for a gzip header around a window of 2^15 bytes.
+/// zlib's code for a gzip header and a window of 2^15 bytes.
 const GZIP: u8 = 16 + 15;
 
-/// What a gzip file begins with.
+/// The first bytes of a gzip file.
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Inflates a gzip stream, of one member or of several, as bgzip and `cat` make them. Checksums and
-/// lengths are checked; zeros may follow the last member, other bytes may not.
+/// Decompresses a gzip stream with one or several members, as bgzip and `cat` produce. Verifies
+/// checksums and lengths. Only zeros may follow the last member.
 pub(super) struct Gunzip<R> {
     input: R,
     buffer: Vec<u8>,
@@ -42,7 +42,7 @@ impl<R: Read> Gunzip<R> {
         }
     }
 
-    /// Makes `count` bytes available, if there are so many.
+    /// Buffers `count` bytes, if there are as many, and returns how many are available.
     fn fill(&mut self, count: usize) -> io::Result<usize> {
         if self.end - self.start < count {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -60,7 +60,7 @@ impl<R: Read> Gunzip<R> {
         Ok(self.end - self.start)
     }
 
-    /// Begins the next member; `false` at the end.
+    /// Begins the next member; returns `false` at the end.
     fn begin(&mut self) -> io::Result<bool> {
         let there = self.fill(2)?;
         let next = &self.buffer[self.start..self.end];
@@ -108,7 +108,7 @@ impl<R: Read> Read for Gunzip<R> {
                     let what = member.error_message().unwrap_or(error.as_str());
                     invalid(format!("its compressed data are damaged: {what}"))
                 })?;
-            // No more than the buffers hold.
+            // Not more than the size of the buffers.
             self.start += (member.total_in() - read) as usize;
             let written = (member.total_out() - written) as usize;
             if status == Status::StreamEnd {

@@ -1,25 +1,25 @@
-//! Lines of a text, one by one.
+//! Reads text line by line.
 
 use std::io::{BufRead, BufReader, Read};
 
 use crate::source::SourceError;
 use crate::source::error::Place;
 
-/// Bytes of a line at most: a longer one is no line of a table.
+/// Maximum length of a line in bytes; a longer line is not part of a table.
 const LONGEST: u64 = 1 << 20;
 
-/// Reads a text line by line, whatever ends a line: LF or CRLF.
+/// Reads text line by line; lines end with LF or CRLF.
 pub(crate) struct Lines {
     input: BufReader<Box<dyn Read + Send>>,
     place: Place,
     line: String,
     number: u64,
-    /// The current line comes once more.
+    /// Whether to return the current line once more.
     again: bool,
 }
 
 impl Lines {
-    /// Lines of `input`; `place` names the file.
+    /// Reads the lines of `input`; `place` names the file.
     pub fn new(input: Box<dyn Read + Send>, place: Place) -> Self {
         Lines {
             input: BufReader::with_capacity(64 << 10, input),
@@ -30,10 +30,10 @@ impl Lines {
         }
     }
 
-    /// Goes on to the next line, if there is one.
+    /// Advances to the next line, if there is one.
     ///
     /// # Errors
-    /// A line that is absurdly long or not UTF-8.
+    /// If the line is absurdly long or not UTF-8.
     pub fn advance(&mut self) -> Result<bool, SourceError> {
         if std::mem::take(&mut self.again) {
             return Ok(true);
@@ -69,12 +69,12 @@ impl Lines {
         Ok(true)
     }
 
-    /// The line that was reached, without what ends it, and its number, from 1.
+    /// Returns the number of the current line, starting at 1, and its text without the line ending.
     pub fn current(&self) -> (u64, &str) {
         (self.number, &self.line)
     }
 
-    /// Has the current line come once more.
+    /// Makes the current line come once more.
     pub fn again(&mut self) {
         self.again = true;
     }

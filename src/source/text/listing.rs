@@ -1,4 +1,4 @@
-//! The files of archives, and of archives in archives.
+//! Files in archives, and in archives nested within them.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -10,16 +10,18 @@ use crate::source::SourceError;
 use crate::source::error::Place;
 use crate::store::open_regular;
 
-/// Archives within archives that are looked into.
+/// Maximum depth of nested archives.
 const DEEPEST: usize = 4;
 
-/// A file that a path names in an archive, and all files of that archive.
+/// A file in an archive that a path refers to, and all files of that archive.
 pub(crate) struct Found {
+    /// The file.
     pub file: TextFile,
+    /// All files of the archive.
     pub beside: Vec<TextFile>,
 }
 
-/// The file of the system that holds an input: what its path names, or the archive that it is in.
+/// Returns the file on disk that contains an input: the path itself, or the archive it is in.
 pub(crate) fn holder_of(path: &Path) -> PathBuf {
     match std::fs::metadata(path) {
         Ok(_) => path.to_path_buf(),
@@ -32,7 +34,7 @@ fn archive_above(path: &Path) -> Option<&Path> {
 }
 
 impl TextFile {
-    /// Whether a file of the system is a tar archive, compressed or not.
+    /// Whether a file on disk is a tar archive, compressed or not.
     pub fn is_archive(path: &Path) -> Result<bool, SourceError> {
         let start = || -> io::Result<Vec<u8>> {
             let mut start = Vec::new();
@@ -44,7 +46,7 @@ impl TextFile {
         Ok(Content::of(&start) == Content::Archive)
     }
 
-    /// The files of an archive and of the archives in it; `None` where it is no archive.
+    /// Lists the files of an archive and of those nested in it; `None` if it is not an archive.
     pub fn all_in_archive(path: &Path) -> Result<Option<Vec<TextFile>>, SourceError> {
         match TextFile::is_archive(path)? {
             true => TextFile::new(path).all_within().map(Some),
@@ -52,7 +54,7 @@ impl TextFile {
         }
     }
 
-    /// The files of this archive and of the archives in it.
+    /// Lists the files of this archive and of those nested in it.
     pub fn all_within(&self) -> Result<Vec<TextFile>, SourceError> {
         let mut all = Vec::new();
         let mut archives = vec![self.clone()];
@@ -73,7 +75,7 @@ impl TextFile {
         Ok(all)
     }
 
-    /// The file of a path, of the system or in an archive; `None` where there is none.
+    /// Returns the file at a path, on disk or in an archive; `None` if there is none.
     pub fn at(path: &Path) -> Result<Option<TextFile>, SourceError> {
         match path.is_file() {
             true => Ok(Some(TextFile::new(path))),
@@ -81,11 +83,11 @@ impl TextFile {
         }
     }
 
-    /// The file in an archive whose path goes on behind that of the archive; `None` where no part of
-    /// the path is a file.
+    /// Returns the file in an archive that a path refers to: the path of the archive, followed by
+    /// that in the archive. `None` if no part of the path is a file.
     ///
     /// # Errors
-    /// Where the archive has no such file.
+    /// If the archive does not contain this file.
     pub fn find_in_archive(path: &Path) -> Result<Option<Found>, SourceError> {
         let Some(archive) = archive_above(path) else {
             return Ok(None);
@@ -117,7 +119,7 @@ impl TextFile {
         }
     }
 
-    /// The files of this archive, not of those in it.
+    /// Lists the files of this archive, without those nested deeper.
     fn files(&self) -> Result<Vec<TextFile>, SourceError> {
         let members = match self.depth() {
             0 => members_of_file(self.path()).map_err(|e| self.place().io("read", e))?,

@@ -1,5 +1,5 @@
-//! Text files, plain or gzip-compressed, on their own or in a tar archive, read from beginning to
-//! end; and what a file is, by its first bytes.
+//! Text files, plain or gzip-compressed, on disk or in a tar archive, read sequentially; and
+//! detection of what a file is from its first bytes.
 
 mod archive;
 mod content;

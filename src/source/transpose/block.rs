@@ -1,5 +1,5 @@
-//! A block of entries as it lies in the temporary file: where each part begins, then the rows, the
-//! columns and the values of all entries, sorted by part.
+//! A block of entries as stored in the temporary file: the start of each part, followed by the
+//! rows, columns and values of all entries, sorted by part.
 
 use std::fs::File;
 use std::io;
@@ -10,19 +10,21 @@ use super::Entries;
 use crate::source::{NumberType, Numbers};
 use crate::with_numbers;
 
-/// How rows are divided into parts: each has `1 << shift` rows.
+/// Division of the rows into parts of `1 << shift` rows each.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parts {
+    /// Number of rows.
     pub rows: u64,
+    /// Base-2 logarithm of the number of rows in a part.
     pub shift: u32,
 }
 
 impl Parts {
-    /// Parts of about `wanted` entries.
+    /// Creates parts of about `wanted` entries.
     pub fn new(rows: u64, entries: u64, wanted: u64) -> Self {
         let parts = entries.div_ceil(wanted.max(1)).clamp(1, rows.max(1));
         let rows_each = rows.div_ceil(parts).max(1);
-        // Rounded up to a power of two, which halves their number at worst.
+        // Rounding up to a power of two at worst halves the number of parts.
         Parts {
             rows,
             shift: rows_each.next_power_of_two().trailing_zeros(),
@@ -30,7 +32,7 @@ impl Parts {
     }
 
     pub fn count(self) -> usize {
-        // At most a few thousand, by the number that is wanted.
+        // At most a few thousand, because `wanted` is chosen accordingly.
         self.rows.div_ceil(1 << self.shift) as usize
     }
 
@@ -40,9 +42,9 @@ impl Parts {
     }
 }
 
-/// A block that is sorted and can be written.
+/// A sorted block, ready to be written.
 pub(super) struct Block {
-    /// Where each part begins, and where the last one ends.
+    /// Start of each part, and the end of the last one.
     pub starts: Vec<u32>,
     rows: Vec<u32>,
     columns: Vec<u32>,
@@ -50,8 +52,8 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Sorts entries by part, those of a part in the order in which they come. On failure, the
-    /// position of an entry whose row does not exist.
+    /// Sorts entries by part, preserving their order within a part. On failure, returns the
+    /// position of an entry whose row is out of bounds.
     pub fn sort(entries: &Entries, parts: Parts) -> Result<Self, usize> {
         let rows = checked_rows(&entries.rows, parts.rows)?;
         let mut starts = vec![0u32; parts.count() + 1];
@@ -96,7 +98,7 @@ impl Block {
         })
     }
 
-    /// Bytes in the file.
+    /// Size in the file, in bytes.
     pub fn size(&self) -> u64 {
         let entries = self.rows.len() as u64;
         let value = self.values.number_type().size() as u64;
@@ -118,7 +120,7 @@ impl Block {
     }
 }
 
-/// Rearranges the numbers, which are given as bytes with the size of each.
+/// Rearranges numbers; `scatter` gets their bytes and the size of each.
 fn scatter_numbers(numbers: &Numbers, scatter: impl Fn(&[u8], usize) -> Vec<u8>) -> Numbers {
     let number_type = numbers.number_type();
     let bytes = with_numbers!(numbers, v => scatter(bytemuck::cast_slice(v), number_type.size()));
@@ -156,13 +158,15 @@ fn checked_rows(rows: &Numbers, count: u64) -> Result<Vec<u32>, usize> {
 /// A block in the file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Written {
-    /// Blocks are read in this order.
+    /// Blocks are read in the order of their numbers.
     pub number: u64,
+    /// File offset.
     pub at: u64,
+    /// Number of entries.
     pub entries: u64,
 }
 
-/// The entries of a part that one block holds.
+/// The entries of a part within one block.
 pub(super) struct Piece {
     at: u64,
     entries: u64,
@@ -171,7 +175,7 @@ pub(super) struct Piece {
 }
 
 impl Written {
-    /// Where the entries of a part lie.
+    /// Locates the entries of a part.
     pub fn piece(&self, file: &File, parts: Parts, part: usize) -> io::Result<Piece> {
         let mut ends = [0u32; 2];
         let bytes = bytemuck::cast_slice_mut(&mut ends);
@@ -200,7 +204,7 @@ impl Piece {
         file.read_exact_at(bytemuck::cast_slice_mut(out), at)
     }
 
-    /// The values as bytes.
+    /// Reads the values as bytes.
     pub fn values(
         &self,
         file: &File,

@@ -1,4 +1,4 @@
-//! Laying entries down.
+//! The write phase of the transpose.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use super::{Entries, TransposeOptions, Transposed};
 use crate::source::error::Place;
 use crate::source::{NumberType, SourceError};
 
-/// Entries that a part has at most, where rows allow it: about those of a chunk, but few enough
-/// parts that each has a piece worth reading in every block.
+/// Maximum number of entries in a part, if the rows allow it: about the size of a chunk, but with
+/// few enough parts that the pieces in each block are large enough to read efficiently.
 const PART_ENTRIES: u64 = 300_000;
 const MOST_PARTS: u64 = 4096;
 
@@ -30,8 +30,8 @@ pub(crate) struct ExternalTranspose {
 }
 
 impl ExternalTranspose {
-    /// Prepares for a matrix of `shape`, rows × columns, with about so many entries; `place` is for
-    /// messages.
+    /// Prepares to transpose a matrix of `shape` (rows × columns) with about `entries` entries;
+    /// `place` is for error messages.
     pub fn new(
         place: Place,
         shape: [u64; 2],
@@ -51,7 +51,7 @@ impl ExternalTranspose {
                 path: options.scratch.clone(),
                 source,
             })?;
-        // A thread holds a block as it is read, its sorting, and the sorted block.
+        // A thread holds a block as it is read, its sort order, and the sorted block.
         let entry = 2 * (8 + number_type.size() as u64) + 12;
         let share = options.memory / 8 / options.threads as u64;
         let wanted = PART_ENTRIES.max(entries / MOST_PARTS);
@@ -69,12 +69,12 @@ impl ExternalTranspose {
         })
     }
 
-    /// Entries that should be given at once, at most.
+    /// Maximum number of entries that should be passed at once.
     pub fn block_entries(&self) -> u64 {
         self.block_entries
     }
 
-    /// Lays down all entries; `pieces` yields closures that read them, which run on all threads.
+    /// Writes all entries. `pieces` yields closures that read them, which run on all threads.
     pub fn fill<R>(
         &self,
         pieces: impl Iterator<Item = Result<R, SourceError>> + Send,
@@ -109,7 +109,7 @@ impl ExternalTranspose {
         })
     }
 
-    /// Lays down entries, from any thread; blocks are later read in the order of their numbers.
+    /// Writes entries, from any thread. Blocks are later read in the order of their numbers.
     pub fn lay(&self, number: u64, entries: &Entries) -> Result<(), SourceError> {
         let mut block = Block::sort(entries, self.parts).map_err(|position| {
             let column = entries.columns.get(position).copied().unwrap_or_default();
@@ -134,7 +134,7 @@ impl ExternalTranspose {
         Ok(())
     }
 
-    /// All entries are laid down.
+    /// Ends the write phase after all entries have been written.
     pub fn finish(self) -> Transposed {
         let mut blocks = self
             .blocks

@@ -1,9 +1,10 @@
-//! Transposing matrices that do not lie in the order of their rows.
+//! External-memory transpose of matrices that are not stored in row order (CSC, and unsorted COO)
+//! to rows.
 //!
-//! Entries come in any order and are laid down in a temporary file, block by block; within a block
-//! they are sorted by part, a range of rows. Afterwards the parts are read one by one: the pieces of
-//! a part from all blocks, sorted by row. Memory depends on the sizes of a block and of a part only,
-//! whatever the matrix.
+//! Entries arrive in any order and are written to a temporary file block by block; within a block
+//! they are sorted by part, a range of rows. Afterwards the parts are read one by one: the pieces
+//! of a part from all blocks, sorted by row. Memory use depends only on the sizes of a block and a
+//! part, not on the matrix.
 
 mod block;
 mod external;
@@ -16,11 +17,12 @@ use super::{Numbers, OpenOptions};
 pub(crate) use external::ExternalTranspose;
 pub(crate) use transposed::Transposed;
 
-/// What turning may take.
+/// Resources for a transpose.
 #[derive(Debug, Clone)]
 pub(crate) struct TransposeOptions {
-    /// Bytes that reading may hold in memory, in all threads together.
+    /// Memory that reading may use, in bytes, for all threads together.
     pub memory: u64,
+    /// Number of threads.
     pub threads: usize,
     /// The folder for the temporary file.
     pub scratch: PathBuf,
@@ -36,11 +38,13 @@ impl TransposeOptions {
     }
 }
 
-/// Entries of a matrix, in any order: those of one row and column must come in the order in which
-/// they count.
+/// Entries of a matrix in any order, except that entries with the same row and column must be in
+/// the order in which they count.
 pub(crate) struct Entries {
-    /// The position of each entry's row, in any integer type; not yet checked.
+    /// Row of each entry, of any integer type; not checked yet.
     pub rows: Numbers,
+    /// Column of each entry.
     pub columns: Vec<u32>,
+    /// Value of each entry.
     pub values: Numbers,
 }

@@ -1,4 +1,4 @@
-//! Reading a transposed matrix.
+//! The read phase of the transpose.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -12,7 +12,7 @@ use crate::source::{
     ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
 };
 
-/// A matrix whose entries can be read by rows.
+/// A transposed matrix, whose entries can be read by rows.
 pub(crate) struct Transposed {
     pub(super) file: File,
     pub(super) scratch: PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct Transposed {
     pub(super) blocks: Vec<Written>,
 }
 
-/// The rows of a chunk, and how many entries each has.
+/// The rows of a chunk, and the number of entries in each.
 struct Cut {
     part: usize,
     rows: Range<u64>,
@@ -29,7 +29,8 @@ struct Cut {
 }
 
 impl Transposed {
-    /// Chunks of rows, in order; within a row, entries lie in the order in which they came.
+    /// Returns chunks of rows, in order. Within a row, entries are in the order in which they
+    /// arrived.
     pub fn chunks<'a>(
         self: std::sync::Arc<Self>,
         rows: Range<u64>,
@@ -190,7 +191,7 @@ impl Transposed {
     }
 }
 
-/// Puts each wanted entry at the next free place of its row.
+/// Copies each wanted entry to the next free position of its row.
 fn place<const SIZE: usize>(
     rows: &[u32],
     columns: &[u32],

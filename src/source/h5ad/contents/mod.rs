@@ -1,4 +1,4 @@
-//! What an h5ad file holds, and what of it is read.
+//! Determines what an h5ad file contains and what to read.
 
 mod raw;
 
@@ -22,17 +22,17 @@ use crate::source::{
 /// The main matrix of an AnnData.
 const X: &str = "X";
 
-/// What the raw matrix is called.
+/// Name of the raw matrix.
 const RAW: &str = "raw";
 
-/// Where anndata before 0.7 kept the matrices of neighbours, which belong into obsp.
+/// Where anndata before 0.7 kept the neighbour matrices, which belong in obsp.
 const NEIGHBORS: &str = "uns/neighbors";
 
-/// Collects what a file holds.
+/// Collects the contents of a file.
 pub(super) struct Contents<'a> {
     file: &'a Hdf5File,
     options: &'a OpenOptions,
-    /// The main matrix that is meant.
+    /// The matrix that becomes X.
     matrix: MainMatrix,
     raw: Option<RawPaths>,
     matrices: BTreeMap<MatrixName, OpenMatrix>,
@@ -45,12 +45,12 @@ pub(super) struct Contents<'a> {
 }
 
 impl<'a> Contents<'a> {
-    /// Opens everything that is wanted.
+    /// Opens everything that is selected.
     pub fn read(file: &'a Hdf5File, options: &'a OpenOptions) -> Result<H5adSource, SourceError> {
         let mut left_out = Vec::new();
         let raw = match RawPaths::find(file) {
             Ok(raw) => raw,
-            // It is not asked for.
+            // The raw matrix was not requested, so this is not an error.
             Err(error) if options.matrix != MainMatrix::Raw && options.raw == RawUse::LeaveOut => {
                 left_out.push(Note::new(RAW, error.reason(RAW)?));
                 None
@@ -58,7 +58,7 @@ impl<'a> Contents<'a> {
             Err(error) => return Err(error),
         };
         let matrix = match &options.matrix {
-            // Without a raw matrix, the layer of that name is meant.
+            // Without a raw matrix, `raw` means the layer of that name.
             MainMatrix::Raw if raw.is_none() && has_layer(file, RAW)? => {
                 MainMatrix::Layer(RAW.into())
             }
@@ -129,7 +129,7 @@ impl<'a> Contents<'a> {
             varm,
             obsp,
             varp,
-            // What cannot be looked at is left out by whoever reads it.
+            // If uns cannot be examined, reading it reports the problem.
             uns: matches!(file.kind("uns"), Ok(Kind::Group))
                 && file.members("uns").is_ok_and(|members| !members.is_empty()),
             converted: contents.converted,
@@ -156,7 +156,8 @@ impl<'a> Contents<'a> {
         stored: StoredMatrix,
     ) -> MatrixDescription {
         let matrix = described(name.clone(), object, &stored);
-        // Which flag leaves it out; the raw matrix is only there because it was asked for.
+        // Determine the flag that leaves it out; the raw matrix is only there because it was
+        // requested.
         let part = match &name {
             MatrixName::Layer(_) if object.starts_with("layers/") || object == X => {
                 Some(Part::Layers)
@@ -207,7 +208,7 @@ impl<'a> Contents<'a> {
         Ok(self.add(MatrixName::X, &object, shape[0], stored))
     }
 
-    /// The members of a group, sorted; none where it is missing.
+    /// Returns the sorted names of the members of a group; none if it is missing.
     fn names(&self, group: &str) -> Result<Vec<String>, SourceError> {
         if !matches!(self.file.kind(group)?, Kind::Group | Kind::Compound) {
             return Ok(Vec::new());
@@ -218,7 +219,7 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// The members of a group that are wanted; the others are noted.
+    /// Returns the selected members of a group, and adds notes for the others.
     fn wanted(&mut self, group: &str, part: Part) -> Result<Vec<String>, SourceError> {
         let selection = &self.options.selection;
         let names = match (self.names(group), selection.skips_all(part)) {
@@ -254,7 +255,7 @@ impl<'a> Contents<'a> {
             && super::matrix::encoding(self.file, object).is_ok_and(|encoding| encoding.is_none())
     }
 
-    /// Notes what is not asked for, whether or not it could be read.
+    /// Adds notes for members that were not requested, whether or not they could be read.
     fn leave_out_members(&mut self, group: &str, reason: &str) -> Result<(), SourceError> {
         match self.names(group) {
             Ok(names) => {
@@ -301,7 +302,7 @@ impl<'a> Contents<'a> {
         Ok(layers)
     }
 
-    /// X, where another matrix is the main one.
+    /// Opens X as a layer if another matrix becomes X.
     fn layer_x(
         &mut self,
         shape: [u64; 2],
@@ -378,13 +379,13 @@ impl<'a> Contents<'a> {
         Ok(pairs)
     }
 
-    /// Matrices of neighbours in their old place, which anndata moves to obsp when it reads them.
+    /// Opens neighbour matrices in their old location, which anndata moves to obsp when reading.
     fn neighbors(&mut self, cells: u64) -> Result<Vec<MatrixDescription>, SourceError> {
         let mut pairs = Vec::new();
         for name in ["connectivities", "distances"] {
             let object = format!("{NEIGHBORS}/{name}");
             let name = MatrixName::Obsp(name.to_string());
-            // What cannot be looked at is left out with the rest of uns.
+            // If it cannot be examined, it is left out with the rest of uns.
             let found = is_matrix(self.file, &object).unwrap_or(false);
             if !found || self.matrices.contains_key(&name) {
                 continue;
@@ -412,7 +413,7 @@ impl<'a> Contents<'a> {
         Ok(pairs)
     }
 
-    /// Names what is no part of an AnnData.
+    /// Adds notes for everything that is not part of an AnnData.
     fn leave_out_rest(&mut self) -> Result<(), SourceError> {
         const PARTS: [&str; 14] = [
             X,

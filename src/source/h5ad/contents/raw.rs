@@ -8,7 +8,7 @@ use crate::source::raw;
 use crate::source::{MainMatrix, MatrixDescription, MatrixName, Note, Part, RawUse, SourceError};
 
 impl Contents<'_> {
-    /// The raw matrix, where it is not the main one.
+    /// Handles the raw matrix if it does not become X.
     pub fn raw_layer(
         &mut self,
         shape: [u64; 2],
@@ -48,7 +48,7 @@ impl Contents<'_> {
         Ok(())
     }
 
-    /// Warns where X was normalised and the raw matrix was not, which is what most users want.
+    /// Warns if X is normalised and the raw matrix is not, since most users want the counts.
     pub fn warn_of_raw_counts(
         &mut self,
         main: &MatrixDescription,
@@ -59,7 +59,7 @@ impl Contents<'_> {
         }
         let Some(raw) = &self.raw else { return Ok(()) };
         let (x, raw_var) = (raw.x, raw.var);
-        // A raw matrix that cannot be read is not asked for here.
+        // A raw matrix that cannot be read was not requested, so this is not an error.
         let counts = || -> Result<bool, SourceError> {
             let members = Members::of(self.file, raw_var)?;
             let genes = rows_of(self.file, raw_var, &members.index)?;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 /// Returns `count` ranges of at most `size` rows spread evenly over `0..rows`, including the first
-/// and the last row. Each range begins at a multiple of `together`, the number of rows stored
-/// together.
+/// and the last row. Where possible, a range begins at a multiple of `together`, the number of rows
+/// that are stored together.
 pub(super) fn pieces(rows: u64, count: u64, size: u64, together: u64) -> Vec<Range<u64>> {
     let together = together.max(1);
     let size = size.max(1);
