@@ -1,4 +1,4 @@
-//! Lists of cells.
+//! Barcodes files.
 
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -12,14 +12,14 @@ use crate::source::error::Place;
 use crate::source::text::TextFile;
 use crate::source::{OpenOptions, SourceError};
 
-/// A list that is longer than this is kept in a temporary file.
+/// Longer lists are kept in a temporary file.
 const IN_MEMORY: usize = 16 << 20;
 
-/// The place of every so manieth cell is remembered.
+/// The offset of every `STEP`-th cell is remembered.
 const STEP: u64 = 1024;
 
-/// What the first column of a list of cells is called where it has a heading; pandas and R may leave
-/// it empty.
+/// Names of the first column in barcodes files that have a header line; pandas and R may leave it
+/// empty.
 const HEADINGS: &[&str] = &[
     "",
     "barcode",
@@ -34,17 +34,17 @@ const HEADINGS: &[&str] = &[
     "index",
 ];
 
-/// The identifiers of cells, read from a list once and then by range. Raw matrices have millions:
-/// long lists do not stay in memory.
+/// The identifiers of cells, parsed once and then read by range. Raw matrices have millions of
+/// them, so long lists do not stay in memory.
 pub(crate) struct CellList {
     place: Place,
     names: Mutex<SpooledTempFile>,
-    /// Where the names of the cells 0, STEP, 2 × STEP, … begin, and where the last one ends.
+    /// Offsets of the names of the cells 0, STEP, 2 × STEP, …, and the end of the last one.
     starts: Vec<u64>,
     count: u64,
-    /// Columns of the list.
+    /// Number of columns in the list.
     columns: usize,
-    /// How it was split, where not at tabs.
+    /// How it was split into columns, if not at tabs.
     split: Option<String>,
     heading: bool,
 }
@@ -103,32 +103,32 @@ impl CellList {
         })
     }
 
-    /// How many cells it lists.
+    /// Number of cells.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// How many columns its widest line has.
+    /// Number of columns in the widest line.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// How it was split, where not at tabs.
+    /// How it was split into columns, if not at tabs.
     pub fn split(&self) -> Option<&str> {
         self.split.as_deref()
     }
 
-    /// Whether its first line is a heading.
+    /// Whether its first line is a header.
     pub fn has_heading(&self) -> bool {
         self.heading
     }
 
-    /// For messages about it as a whole.
+    /// Context for errors about the file as a whole.
     pub fn place(&self) -> &Place {
         &self.place
     }
 
-    /// The identifiers of a range of cells.
+    /// Returns the identifiers of a range of cells.
     pub fn ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
         if cells.start > cells.end || cells.end > self.count {
             return Err(self.place.damaged(format!("it has no cells {cells:?}")));

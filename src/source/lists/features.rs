@@ -1,8 +1,8 @@
-//! Lists of features.
+//! Features files.
 //!
 //! Cell Ranger writes identifier and symbol up to version 2 (`genes.tsv`), then also the type
-//! (`features.tsv`), and, where chromatin is measured too, chromosome, start and end. Others write
-//! one column, of symbols or identifiers.
+//! (`features.tsv`) and, if chromatin is measured too, chromosome, start and end. Others write a
+//! single column with symbols or identifiers.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::source::features::{FeatureList, OtherColumn};
 use crate::source::text::TextFile;
 use crate::source::{ColumnKind, SourceError};
 
-/// What a column of features is called where the list has a heading. Ensembl's identifiers, …
+/// Column names in features files that have a header line. For Ensembl IDs, …
 const IDS: &[&str] = &[
     "ensembl",
     "ensembl_gene_id",
@@ -38,11 +38,11 @@ const SYMBOLS: &[&str] = &[
     "name",
     "symbol",
 ];
-/// … and types and genomes. The first of all may have no name: pandas and R leave it empty.
+/// … types, and genomes. The first column may have no name: pandas and R leave it empty.
 const TYPES: &[&str] = &["feature_type", "feature_types"];
 const GENOMES: &[&str] = &["genome"];
 
-/// The types that Cell Ranger knows.
+/// The feature types of Cell Ranger.
 const KNOWN_TYPES: [&str; 6] = [
     "Gene Expression",
     "Antibody Capture",
@@ -66,7 +66,7 @@ pub(crate) fn read_features(
     let (mut count, mut bytes) = (0u64, 0u64);
     let name = file.name();
     let is_bed = name.strip_suffix(".gz").unwrap_or(&name).ends_with(".bed");
-    // What identifies a feature must be in every line.
+    // The columns that identify a feature must be present in every line.
     let needed = if is_bed { 3 } else { 2 };
     let separator = table.separator();
     let heading: Option<Vec<String>> = table.heading().map(<[String]>::to_vec);
@@ -83,7 +83,7 @@ pub(crate) fn read_features(
             )));
         }
         bytes += line.len() as u64;
-        // Arrow's texts have 32-bit offsets.
+        // Text in Arrow has 32-bit offsets.
         if bytes > memory.min(i32::MAX as u64) {
             return Err(place.too_large("a list of features", bytes, bytes.saturating_mul(8)));
         }
@@ -141,7 +141,7 @@ pub(crate) fn read_features(
     }
 }
 
-/// Peaks, which have no names: they are called by their places, as Cell Ranger calls them in HDF5.
+/// Peaks have no names; they are named by their positions, as Cell Ranger does in HDF5.
 fn peaks(columns: [StringArray; 3], count: usize) -> FeatureList {
     let text = |column: usize, row: usize| columns[column].value(row);
     let names = (0..count).map(|row| format!("{}:{}-{}", text(0, row), text(1, row), text(2, row)));
@@ -162,8 +162,8 @@ fn peaks(columns: [StringArray; 3], count: usize) -> FeatureList {
     }
 }
 
-/// The columns by what they are called. One without a name is the index of a table: symbols, or
-/// whatever else there is none of.
+/// Assigns columns by name. A column without a name is the index of a table: symbols, or whatever
+/// else is missing.
 fn headed(heading: &[String], columns: Vec<StringArray>, count: usize) -> FeatureList {
     let mut list = FeatureList {
         count,
@@ -201,7 +201,7 @@ fn headed(heading: &[String], columns: Vec<StringArray>, count: usize) -> Featur
     list
 }
 
-/// Adds a column that has no meaning of its own, under a name that no other has.
+/// Adds a column without a special meaning, under a unique name.
 fn other(list: &mut FeatureList, name: &str, at: usize, column: StringArray) {
     const TAKEN: [&str; 5] = [
         "gene_id",
@@ -225,8 +225,8 @@ fn other(list: &mut FeatureList, name: &str, at: usize, column: StringArray) {
     });
 }
 
-/// The columns by their number. Between tabs the third is that of the types, as Cell Ranger writes it;
-/// elsewhere it is one only if it holds types.
+/// Assigns columns by number. If they are separated by tabs, the third one is the type, as Cell
+/// Ranger writes it; otherwise only if it contains types.
 fn listed(columns: Vec<StringArray>, count: usize, separator: Separator) -> FeatureList {
     let mut list = FeatureList {
         count,
@@ -274,7 +274,7 @@ fn is_position(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A field without the quotes that R and spreadsheets write.
+/// Removes the quotes that R and spreadsheets write.
 pub(super) fn unquoted(field: &str) -> Cow<'_, str> {
     let inner = field
         .strip_prefix('"')
@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(texts(&parse.genomes), ["hg38", "hg38"]);
         assert_eq!(parse.others[0].name, "genome");
         assert!(parse.types.is_none() && parse.split.unwrap().contains("gene_id,gene_name"));
-        // Without a heading, the third column may be anything.
+        // Without a header line, the third column may be anything.
         let bare = read_csv("E1,A,hg38\nE2,B,hg38\n").unwrap();
         assert_eq!(
             (texts(&bare.ids), bare.others[0].name.as_str()),
@@ -408,7 +408,7 @@ mod tests {
             let end = if crlf { "\r\n" } else { "\n" };
             let text: String = rows.iter().map(|row| row.join("\t") + end).collect();
             let list = read(&text);
-            // A mark of the byte order is no part of the text.
+            // A byte order mark is not part of the text.
             prop_assume!(!text.starts_with('\u{feff}'));
             let list = list.unwrap();
             for (at, column) in [&list.ids, &list.symbols, &list.types].into_iter().enumerate() {

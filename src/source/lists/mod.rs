@@ -1,8 +1,7 @@
-//! The lists beside a matrix: its cells (`barcodes.tsv`) and its features (`features.tsv`,
-//! `genes.tsv`).
+//! Barcodes (`barcodes.tsv`) and features (`features.tsv`, `genes.tsv`) files next to a matrix.
 //!
-//! Columns are separated by tabs; in files called `.csv`, whose first line may be a heading, by commas
-//! or semicolons.
+//! Columns are separated by tabs or, in files named `.csv`, whose first line may be a header, by
+//! commas or semicolons.
 
 mod cells;
 mod features;

@@ -1,4 +1,4 @@
-//! What names of genes stand for: a table of names and identifiers, or an annotation in GTF.
+//! Maps gene names to identifiers with a table of both, or with an annotation in GTF.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use crate::source::error::Place;
 use crate::source::stable_id::StableId;
 use crate::source::text::{Lines, TextFile};
 
-/// A file that tells the identifiers of genes by their names, by what it holds.
+/// A file that maps gene names to identifiers, identified by its path and a digest of its content.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NameMap {
     file: PathBuf,
-    /// The digest of its names and identifiers.
+    /// Digest of its names and identifiers.
     digest: String,
     #[serde(skip)]
     read: Arc<OnceLock<Names>>,
@@ -28,7 +28,7 @@ impl PartialEq for NameMap {
     }
 }
 
-/// What the names of a file stand for.
+/// The identifiers of a file by name.
 #[derive(Debug, Default)]
 pub(in crate::source) struct Names {
     ids: HashMap<String, Meaning>,
@@ -39,20 +39,20 @@ pub(in crate::source) struct Names {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::source) enum Meaning {
     One(String),
-    /// Several identifiers, two of which are these.
+    /// Several identifiers, of which these are two.
     Several(String, String),
 }
 
-/// Bytes that an entry takes besides its texts.
+/// Memory per entry in bytes, without its text.
 const ENTRY: u64 = 160;
 
 impl NameMap {
-    /// Reads a file: two columns with tabs, commas or semicolons between, name and identifier; or
-    /// GTF, of which `gene_name` and `gene_id` are taken; gzip-compressed or not. It may take so many
-    /// bytes of memory.
+    /// Reads a file, gzip-compressed or not: a table with the columns name and identifier,
+    /// separated by tabs, commas or semicolons; or GTF, from which `gene_name` and `gene_id` are
+    /// taken. It may take up to `memory` bytes of memory.
     ///
     /// # Errors
-    /// What is no regular file, a line of another form, more than the memory holds.
+    /// If it is not a regular file, has a line in another format, or takes more memory.
     pub fn read(file: &Path, memory: u64) -> Result<Self, SourceError> {
         let (names, digest) = read(file, memory)?;
         Ok(NameMap {
@@ -67,7 +67,7 @@ impl NameMap {
         &self.file
     }
 
-    /// What the names stand for; the file is read again where that is not known any more.
+    /// Returns the mapping; rereads the file if it is not in memory.
     pub(in crate::source) fn names(&self, memory: u64) -> Result<&Names, SourceError> {
         if let Some(names) = self.read.get() {
             return Ok(names);
@@ -83,7 +83,8 @@ impl NameMap {
 }
 
 impl Names {
-    /// The identifier of a gene: what its name stands for, or the name itself if it is one.
+    /// Returns the identifier of a gene: what its name stands for, or the name itself if it is an
+    /// identifier.
     pub fn get(&self, name: &str) -> Option<Meaning> {
         let found = self.ids.get(name).cloned();
         let is_id = || self.known.contains(name) || StableId::parse(name).is_some();
@@ -100,7 +101,7 @@ impl Names {
         if let Meaning::One(known) = &*meaning
             && known != id
         {
-            // GENCODE lists copies of genes on Y under the names of those on X.
+            // GENCODE lists the copies of genes on Y under the same names as those on X.
             *meaning = match (is_copy(known), is_copy(id)) {
                 (false, true) => Meaning::One(known.clone()),
                 (true, false) => Meaning::One(id.to_string()),
@@ -170,7 +171,7 @@ fn read(file: &Path, memory: u64) -> Result<(Names, String), SourceError> {
     Ok((names, digest.finalize().to_hex()[..32].to_string()))
 }
 
-/// Name and identifier of a line of two columns.
+/// Returns the name and the identifier in a line with two columns.
 fn two_fields(line: &str) -> Option<(String, String)> {
     let separators = [Separator::Tab, Separator::Comma, Separator::Semicolon];
     separators.into_iter().find_map(|separator| {
@@ -180,7 +181,7 @@ fn two_fields(line: &str) -> Option<(String, String)> {
     })
 }
 
-/// An attribute of GTF: `key "value";`.
+/// Returns an attribute of GTF: `key "value";`.
 fn attribute<'a>(attributes: &'a str, key: &str) -> Option<&'a str> {
     let mut attributes = attributes.split(';').map(str::trim);
     attributes.find_map(|attribute| {

@@ -1,4 +1,5 @@
-//! The lines of a list as fields: tabs between, or, in a file that is called so, commas.
+//! Splits the lines of a list into fields, at tabs or, in files with the extension for it, at
+//! commas.
 
 use std::borrow::Cow;
 
@@ -7,7 +8,7 @@ use crate::source::SourceError;
 use crate::source::error::Place;
 use crate::source::text::{Lines, TextFile};
 
-/// What stands between the fields of a line.
+/// Separates the fields of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Separator {
     Tab,
@@ -16,7 +17,7 @@ pub(super) enum Separator {
 }
 
 impl Separator {
-    /// That of a file called `.csv`, by its first line.
+    /// Returns the separator of a `.csv` file, judging by its first line.
     fn of_csv(first: &str) -> Self {
         let found = [Separator::Tab, Separator::Comma, Separator::Semicolon];
         let in_it = |separator: &Separator| outside_quotes(first, separator.byte()) > 0;
@@ -31,7 +32,7 @@ impl Separator {
         }
     }
 
-    /// For messages.
+    /// Name for messages.
     pub fn plural(self) -> &'static str {
         match self {
             Separator::Tab => "tabs",
@@ -40,8 +41,8 @@ impl Separator {
         }
     }
 
-    /// The fields of a line, without quotes; `None` where a quote is not closed. Between tabs, a quote
-    /// that is not closed is a part of the text.
+    /// Splits a line into fields and removes quotes; `None` if a quote is not closed. If fields are
+    /// separated by tabs, an unclosed quote is part of the text.
     pub fn split(self, line: &str) -> Option<Vec<Cow<'_, str>>> {
         if self == Separator::Tab {
             return Some(line.split('\t').map(unquoted).collect());
@@ -60,7 +61,7 @@ impl Separator {
         (!quoted).then_some(fields)
     }
 
-    /// The first field of a line, and how many there are.
+    /// Returns the first field of a line, and the number of fields.
     pub fn first(self, line: &str) -> Option<(Cow<'_, str>, usize)> {
         if self == Separator::Tab {
             let mut fields = line.split('\t');
@@ -73,7 +74,7 @@ impl Separator {
     }
 }
 
-/// How often a byte stands in a line outside of quotes.
+/// Counts how often a byte occurs in a line outside of quotes.
 fn outside_quotes(line: &str, byte: u8) -> usize {
     let mut quoted = false;
     let outside = line.bytes().filter(|&found| {
@@ -88,19 +89,20 @@ pub(super) struct Table {
     lines: Lines,
     place: Place,
     separator: Separator,
-    /// Whether the file is called a list of comma-separated values.
+    /// Whether the file name says that it contains comma-separated values.
     is_csv: bool,
     heading: Option<Vec<String>>,
-    /// The first blank line, behind which nothing may come.
+    /// The first blank line, after which nothing may follow.
     blank: Option<u64>,
-    /// Commas and semicolons of each line, while all have as many and no tab.
+    /// Number of commas and of semicolons per line, as long as it is the same in all lines and
+    /// there are no tabs.
     commas: [Option<usize>; 2],
     rows: u64,
 }
 
 impl Table {
-    /// Opens a list. The first line of comma-separated values is a heading where its first field is
-    /// one of `headings`, in lower case.
+    /// Opens a list. The first line of comma-separated values is a header if its first field is one
+    /// of `headings`, compared in lower case.
     pub fn open(file: &TextFile, headings: &[&str]) -> Result<Self, SourceError> {
         let place = file.place();
         let name = file.name().to_lowercase();
@@ -120,20 +122,20 @@ impl Table {
         Ok(table)
     }
 
-    /// What stands between the fields.
+    /// Separator of the fields.
     pub fn separator(&self) -> Separator {
         self.separator
     }
 
-    /// The names of the columns, where the list has them.
+    /// Names of the columns, if the list has a header line.
     pub fn heading(&self) -> Option<&[String]> {
         self.heading.as_deref()
     }
 
-    /// The next line with its number.
+    /// Returns the next line and its number.
     ///
     /// # Errors
-    /// A line that cannot be read, or one behind a blank line.
+    /// If the line cannot be read or follows a blank line.
     pub fn next(&mut self) -> Result<Option<(u64, &str)>, SourceError> {
         let Table {
             lines,
@@ -172,7 +174,7 @@ impl Table {
         Ok(Some((number, line)))
     }
 
-    /// Looks at the first line of comma-separated values.
+    /// Examines the first line of comma-separated values.
     fn begin(&mut self, headings: &[&str]) -> Result<(), SourceError> {
         if !self.lines.advance()? {
             return Ok(());
@@ -189,7 +191,7 @@ impl Table {
         Ok(())
     }
 
-    /// What a user is told of a list that was split at something else than tabs.
+    /// Note for the user on a list that was not split at tabs.
     pub fn split_note(&self, names: &str) -> Option<String> {
         let split = format!("it was split at {}: {names}", self.separator.plural());
         let heading = self.heading.as_ref().map(|heading| {
@@ -202,8 +204,8 @@ impl Table {
         self.is_csv.then(|| split + &heading.unwrap_or_default())
     }
 
-    /// Refuses a list whose lines all look as though commas separated columns, although nothing says
-    /// that they do: what is a name in it cannot be told.
+    /// Refuses a list in which all lines look as if they had columns separated by commas, although
+    /// nothing indicates that they do, since then the names cannot be identified.
     pub fn finish(&self) -> Result<(), SourceError> {
         let [commas, semicolons] = self.commas;
         let separators = [(commas, "commas"), (semicolons, "semicolons")];
@@ -219,7 +221,7 @@ impl Table {
     }
 }
 
-/// The fields of a line of a list.
+/// Splits a line of a list into fields.
 pub(super) fn fields<'l>(
     separator: Separator,
     line: &'l str,
@@ -230,21 +232,21 @@ pub(super) fn fields<'l>(
     fields.ok_or_else(|| unclosed(place, number))
 }
 
-/// The refusal of a line that has a quote too few.
+/// Error for a line with an unclosed quote.
 pub(super) fn unclosed(place: &Place, number: u64) -> SourceError {
     place.line(number).damaged("a quote in it is not closed")
 }
 
-/// Whether the first fields of lines do nothing but number them, as R and pandas write them.
+/// Detects whether the first fields merely number the lines, as R and pandas write them.
 #[derive(Debug, Default)]
 pub(super) struct Numbering {
     lines: u64,
-    /// The number of the first line; `None` where one was no number.
+    /// The first line's number; `None` once a field is not the expected number.
     first: Option<u64>,
 }
 
 impl Numbering {
-    /// Looks at the first field of the next line.
+    /// Examines the first field of the next line.
     pub fn see(&mut self, field: &str) {
         if self.lines == 0 {
             self.first = field.parse().ok().filter(|first| *first < 2);
@@ -256,7 +258,7 @@ impl Numbering {
         self.lines += 1;
     }
 
-    /// Refuses a list of several columns whose first one numbers its lines.
+    /// Refuses a list of several columns if the first one numbers its lines.
     pub fn check(&self, columns: usize, place: &Place) -> Result<(), SourceError> {
         if self.lines > 1 && columns > 1 && self.first.is_some() {
             return Err(place.unsupported(

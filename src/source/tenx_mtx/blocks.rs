@@ -1,4 +1,5 @@
-//! The text of a file in blocks of whole lines, read and inflated on a thread of its own.
+//! Reads a file's text in blocks of whole lines; reading and decompression run on a separate
+//! thread.
 
 use std::io::Read;
 use std::ops::Range;
@@ -10,40 +11,44 @@ use crate::source::SourceError;
 use crate::source::error::Place;
 use crate::source::text::TextFile;
 
-/// Bytes of a block.
+/// Size of a block in bytes.
 pub(super) const BLOCK: usize = 256 << 10;
 
-/// Blocks that wait to be taken.
+/// Number of blocks that may wait to be taken.
 const WAITING: usize = 4;
 
-/// Bytes that a line may have at most: comments may be long.
+/// Maximum length of a line in bytes; comments may be long.
 const LONGEST_LINE: usize = 1 << 22;
 
 /// Whole lines of a file.
 #[derive(Debug)]
 pub(super) struct Block {
+    /// The text of the lines.
     pub text: Vec<u8>,
-    /// The number of its first line, from 1.
+    /// Number of its first line, starting at 1.
     first_line: u64,
 }
 
 impl Block {
-    /// The number of the line at this place.
+    /// Returns the number of the line at this offset.
     pub fn line_at(&self, at: usize) -> u64 {
         self.first_line + memchr::memchr_iter(b'\n', &self.text[..at]).count() as u64
     }
 }
 
-/// A part of a block, from the beginning of a line to the end of one.
+/// A part of a block, consisting of whole lines.
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
+    /// The block.
     pub block: Arc<Block>,
+    /// Offset of the first byte in the block.
     pub start: usize,
+    /// Offset of the end in the block (exclusive).
     pub end: usize,
 }
 
 impl Segment {
-    /// A range of a text whose place in its file does not matter.
+    /// Creates a segment from a range of text whose position in its file is irrelevant.
     pub fn alone(text: Vec<u8>, range: Range<usize>) -> Self {
         Segment {
             block: Arc::new(Block {
@@ -55,21 +60,23 @@ impl Segment {
         }
     }
 
+    /// The text of the lines.
     pub fn text(&self) -> &[u8] {
         &self.block.text[self.start..self.end]
     }
 
+    /// Length in bytes.
     pub fn bytes(&self) -> usize {
         self.end - self.start
     }
 
-    /// The number of the line at this place of the segment.
+    /// Returns the number of the line at this offset of the segment.
     pub fn line_at(&self, at: usize) -> u64 {
         self.block.line_at(self.start + at)
     }
 }
 
-/// The blocks of a file behind its head.
+/// The blocks of a file that follow its header.
 pub(super) struct Blocks {
     receiver: Receiver<Result<Block, SourceError>>,
     place: Place,
@@ -77,7 +84,7 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Starts to read a file; gives its head, and what follows it in the same block.
+    /// Starts to read a file. Returns its header, and what follows it in the same block.
     pub fn open(file: &TextFile, size: usize) -> Result<(Header, Segment, Self), SourceError> {
         let input = file.open()?;
         let place = file.place();
@@ -124,7 +131,7 @@ impl Blocks {
             .damaged("it ends before its sizes: there is no line of rows, columns and entries"))
     }
 
-    /// The next block; `None` at the end.
+    /// Returns the next block; `None` at the end.
     pub fn next(&mut self) -> Result<Option<Segment>, SourceError> {
         if self.ended {
             return Ok(None);
@@ -143,29 +150,29 @@ impl Blocks {
                 self.ended = true;
                 Err(error)
             }
-            // The thread never goes without a last word, unless it panicked.
+            // The thread always sends an empty block or an error last, unless it panicked.
             Err(_) => Err(self.place.damaged("reading it failed unexpectedly")),
         }
     }
 }
 
-/// Cuts a text into blocks. Where the blocks end depends on the text alone.
+/// Cuts text into blocks. Where blocks end depends only on the text.
 struct BlockCutter {
     input: Box<dyn Read + Send>,
     place: Place,
     size: usize,
-    /// The beginning of a line whose end is not yet read.
+    /// The beginning of a line whose end has not been read yet.
     rest: Vec<u8>,
     next_line: u64,
 }
 
 impl BlockCutter {
-    /// Sends all blocks, and last an empty one or an error.
+    /// Sends all blocks, followed by an empty one or an error.
     fn run(mut self, sender: &SyncSender<Result<Block, SourceError>>) {
         loop {
             let block = self.next();
             let last = block.as_ref().map_or(true, |block| block.text.is_empty());
-            // Nobody listens any more: nobody needs more.
+            // If the receiver is gone, no more blocks are needed.
             if sender.send(block).is_err() || last {
                 return;
             }
@@ -177,7 +184,7 @@ impl BlockCutter {
         text.reserve_exact(self.size.saturating_sub(text.len()) + 1);
         let mut searched = 0;
         loop {
-            // At least a byte more than is there, up to a multiple of the size.
+            // At least one byte more than there is, up to a multiple of the block size.
             let wanted = (text.len() / self.size + 1) * self.size - text.len();
             let read = self
                 .input
@@ -186,7 +193,7 @@ impl BlockCutter {
                 .read_to_end(&mut text)
                 .map_err(|e| self.place.io("read", e))?;
             if read < wanted {
-                // The end: its last line may lack an end of its own.
+                // At the end of the file, the last line may lack a line ending.
                 if text.last().is_some_and(|&byte| byte != b'\n') {
                     text.push(b'\n');
                 }

@@ -1,4 +1,4 @@
-//! Which matrices a path stands for.
+//! Determines the matrices that a path refers to.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,18 +9,19 @@ use crate::source::error::Place;
 use crate::source::text::TextFile;
 use crate::source::{PassedOver, SourceError};
 
-/// A matrix and the files beside it.
+/// A matrix and the files next to it.
 #[derive(Debug, Clone)]
 pub(super) struct Choice {
-    /// The path by which it is named.
+    /// The path by which the matrix is named.
     pub input: PathBuf,
+    /// The files next to it.
     pub shelf: Arc<Shelf>,
-    /// The name of the matrix on the shelf.
+    /// File name of the matrix.
     pub matrix: String,
 }
 
-/// The matrices that a path stands for: a matrix file, a folder of one or several, an archive, or a
-/// file in an archive. Folders are not searched.
+/// Returns the matrices that a path refers to: a matrix file, a folder with one or several, an
+/// archive, or a file in an archive. Folders are not searched recursively.
 pub(super) fn choices(path: &Path) -> Result<Vec<Choice>, SourceError> {
     type Placed<'a> = &'a dyn Fn(&str) -> PathBuf;
     let whole = |shelf: Shelf, place: Placed<'_>| -> Vec<Choice> {
@@ -55,7 +56,7 @@ pub(super) fn choices(path: &Path) -> Result<Vec<Choice>, SourceError> {
     Ok(found)
 }
 
-/// A matrix file and what lies beside it.
+/// Returns a matrix file with the files next to it.
 fn beside(path: &Path) -> Result<Vec<Choice>, SourceError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -63,7 +64,7 @@ fn beside(path: &Path) -> Result<Vec<Choice>, SourceError> {
     };
     let name = path.file_name().unwrap_or_default();
     let matrix = name.to_string_lossy().into_owned();
-    // A folder that cannot be listed has no lists.
+    // If the folder cannot be listed, there are no barcodes and features files.
     let shelf = Shelf::of_folder(folder).unwrap_or_default();
     let shelf = shelf.and(&matrix, TextFile::new(path));
     Ok(vec![Choice {
@@ -73,7 +74,7 @@ fn beside(path: &Path) -> Result<Vec<Choice>, SourceError> {
     }])
 }
 
-/// A file in an archive, whose path goes on behind that of the archive.
+/// Returns a file in an archive, whose path continues after that of the archive.
 fn member(path: &Path, error: std::io::Error) -> Result<Vec<Choice>, SourceError> {
     let Some(found) = TextFile::find_in_archive(path)? else {
         return Err(Place::whole(path).io("open", error));
@@ -88,10 +89,12 @@ fn member(path: &Path, error: std::io::Error) -> Result<Vec<Choice>, SourceError
     }])
 }
 
-/// The matrices of a folder or an archive by their paths, and those that are not taken.
+/// The matrices of a folder or an archive by path, and those that are skipped.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
+    /// Paths of the matrices.
     pub taken: Vec<PathBuf>,
+    /// Matrices that are skipped, and why.
     pub passed_over: Vec<PassedOver>,
 }
 
@@ -107,14 +110,14 @@ impl Found {
     }
 }
 
-/// The matrices that lie in a folder.
+/// Finds the matrices in a folder.
 pub(crate) fn matrices_in(folder: &Path) -> Result<Found, SourceError> {
     let mut found = Found::default();
     found.add(folder, &Shelf::of_folder(folder)?);
     Ok(found)
 }
 
-/// The matrices among the files of an archive.
+/// Finds the matrices among the files of an archive.
 pub(crate) fn matrices_in_archive(
     archive: &Path,
     files: Vec<TextFile>,
@@ -126,7 +129,7 @@ pub(crate) fn matrices_in_archive(
     Ok(found)
 }
 
-/// The file of the only matrix of a path, and the list of its cells, if there is one.
+/// Returns the files of the only matrix of a path, and its barcodes file, if there is one.
 pub(crate) fn matrix_and_cells(path: &Path) -> Result<Vec<TextFile>, SourceError> {
     let choices = choices(path)?;
     let [choice] = &choices[..] else {

@@ -1,43 +1,47 @@
-//! Parsing lines of entries.
+//! Parses the lines with entries.
 //!
-//! This is the path of every entry: digits are read once, straight into numbers. What a line seldom
-//! has (a sign, a second blank, a comment) leads to a slower path, which also finds out what is wrong.
+//! Every entry passes through here: digits are read once, straight into numbers. Anything unusual
+//! in a line (a sign, a second blank, a comment) takes a slower path, which also finds out what is
+//! wrong.
 
 use super::header::excerpt;
 use super::value::Value;
 use super::whole::{NotWhole, whole};
 
-/// What is done with an entry.
+/// Receives entries.
 pub(super) trait Sink<V> {
-    /// Takes an entry of this cell and feature, both counted from 0; `false` where its cell is not
-    /// one that may come now.
+    /// Takes an entry with this cell and feature, both counted from 0. Returns `false` if the cell
+    /// is not allowed at this point.
     fn add(&mut self, cell: u64, feature: u32, value: V) -> bool;
 }
 
-/// Which of a line's two indices is that of the cell.
+/// Which of a line's two indices is the cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cell {
     First,
     Second,
 }
 
-/// The sizes that indices must respect.
+/// The dimensions that indices must not exceed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
+    /// Number of cells.
     pub cells: u64,
+    /// Number of features.
     pub features: u64,
 }
 
-/// Why a text cannot be taken.
+/// Why text cannot be parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The line at this place is wrong.
+    /// The line at this offset is wrong, and why.
     Line(usize, String),
-    /// An entry's cell may not come where it is.
+    /// An entry's cell is out of order.
     Order,
 }
 
-/// A number in digits, and where it ends. More than 19 digits may overflow; then it is nonsense.
+/// Parses digits; returns the number and the offset of its end. More than 19 digits may overflow,
+/// in which case the number is meaningless.
 #[inline(always)]
 pub(super) fn digits(text: &[u8], start: usize) -> (u64, usize) {
     let (mut value, mut at) = (0u64, start);
@@ -57,7 +61,7 @@ pub(super) fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// Where the line ends that has nothing more than its ending at this place.
+/// Returns the end of the line if nothing but the line ending follows at this offset.
 #[inline(always)]
 fn line_end(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at) {
@@ -67,7 +71,8 @@ fn line_end(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// A line that has the usual form: both indices, the value, and where the next line begins.
+/// Parses a line in the usual form: returns both indices, the value, and the offset of the next
+/// line.
 #[inline(always)]
 fn usual<V: Value>(text: &[u8], start: usize) -> Option<(u64, u64, V, usize)> {
     let (first, end) = digits(text, start);
@@ -83,14 +88,14 @@ fn usual<V: Value>(text: &[u8], start: usize) -> Option<(u64, u64, V, usize)> {
     Some((first, second, value, line_end(text, end)?))
 }
 
-/// Gives every entry of a text to a sink and counts them. The text is whole lines.
+/// Passes every entry of the text to a sink and counts them. The text consists of whole lines.
 pub(super) fn parse<V: Value, S: Sink<V>>(
     text: &[u8],
     order: Cell,
     bounds: Bounds,
     sink: &mut S,
 ) -> Result<u64, Fault> {
-    // Positions of features are 32 bits wide; the reader checked their number.
+    // Feature positions are 32-bit; the reader has checked their number.
     let features = bounds.features.min(1 << 32);
     let (mut at, mut count) = (0, 0);
     while at < text.len() {
@@ -112,7 +117,7 @@ pub(super) fn parse<V: Value, S: Sink<V>>(
             Cell::First => (first, second),
             Cell::Second => (second, first),
         };
-        // Zero becomes the largest number.
+        // Zero becomes the largest number, which is out of bounds.
         let (cell, feature) = (cell.wrapping_sub(1), feature.wrapping_sub(1));
         if cell >= bounds.cells || feature >= features {
             return Err(Fault::Line(at, outside(first, second, order, bounds)));
@@ -126,7 +131,7 @@ pub(super) fn parse<V: Value, S: Sink<V>>(
     Ok(count)
 }
 
-/// The cell of the line at this place, counted from 0; `None` for a line without an entry.
+/// Returns the cell of the line at this offset, counted from 0; `None` for a line without an entry.
 pub(super) fn cell_at(text: &[u8], at: usize, order: Cell) -> Result<Option<u64>, Fault> {
     let (first, end) = digits(text, at);
     if end > at && end - at <= 19 && text.get(end).copied().is_some_and(is_blank) {
@@ -162,7 +167,7 @@ pub(super) fn cell_at(text: &[u8], at: usize, order: Cell) -> Result<Option<u64>
     }
 }
 
-/// The words of a line; `None` for one that is blank or a comment.
+/// Splits a line into words; `None` if it is blank or a comment.
 fn words(line: &[u8]) -> Result<Option<Vec<&str>>, String> {
     let line = std::str::from_utf8(line).map_err(|_| "it is not text".to_string())?;
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -263,7 +268,7 @@ mod tests {
                 (0, 0, i64::MAX)
             ]
         );
-        // As R writes large round numbers, wherever they stand.
+        // As R writes large round numbers, in any position.
         let text = "1e+00 5e0 1e+05\n9.0 1 100000.0\n1\t2\t-2.50E+02\r\n0.3e1 4 1e-00\n";
         assert_eq!(
             read::<i64>(text).unwrap(),

@@ -1,23 +1,24 @@
-//! The head of a Matrix Market file.
+//! The header of a Matrix Market file.
 //!
 //! The format is described by NIST ("Text File Formats", math.nist.gov/MatrixMarket/formats.html):
-//! a banner, comments, a line of sizes, then one line for each entry, counted from 1.
+//! a banner, comments, a line with the dimensions, then one line per entry, with indices starting
+//! at 1.
 
 use super::whole::whole;
 use crate::source::error::Place;
 use crate::source::{NumberType, SourceError};
 
-/// What the values are.
+/// Type of the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     Integer,
     Real,
-    /// There are none: every entry is 1.
+    /// No values: every entry is 1.
     Pattern,
 }
 
 impl Field {
-    /// The type that holds every value.
+    /// Number type that can hold every value.
     pub fn number_type(self) -> NumberType {
         match self {
             Field::Integer => NumberType::Int64,
@@ -27,44 +28,48 @@ impl Field {
     }
 }
 
-/// Which entries are left out because others imply them.
+/// Which entries are omitted because others imply them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Symmetry {
     General,
-    /// Each entry off the diagonal stands for the one on its other side too.
+    /// Each entry off the diagonal also stands for its mirror image.
     Symmetric,
     /// Likewise, with the opposite sign.
     Skew,
 }
 
-/// The head of a file.
+/// Header of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
+    /// Type of the values.
     pub field: Field,
+    /// Symmetry of the matrix.
     pub symmetry: Symmetry,
+    /// Number of rows.
     pub rows: u64,
+    /// Number of columns.
     pub columns: u64,
-    /// Lines with entries.
+    /// Number of lines with entries.
     pub entries: u64,
-    /// What Cell Ranger writes into a comment: JSON.
+    /// JSON that Cell Ranger writes into a comment.
     pub metadata: Option<String>,
 }
 
-/// Reads the head line by line.
+/// Parses the header line by line.
 #[derive(Debug, Default)]
 pub(super) struct HeaderReader {
     banner: Option<(Field, Symmetry)>,
     metadata: Option<String>,
 }
 
-/// What Cell Ranger puts before its JSON.
+/// What precedes the JSON in Cell Ranger's comment.
 const METADATA: &str = "metadata_json:";
 
-/// A longer comment is not kept.
+/// Longer metadata are discarded.
 const LONGEST_METADATA: usize = 1 << 16;
 
 impl HeaderReader {
-    /// Takes the next line; gives the header when it was the last one. `place` is that line.
+    /// Takes the next line, located at `place`. Returns the header if it was the last one.
     pub fn add(&mut self, line: &[u8], place: &Place) -> Result<Option<Header>, SourceError> {
         let text = String::from_utf8_lossy(line);
         let text = text.trim();
@@ -118,7 +123,7 @@ impl HeaderReader {
     }
 }
 
-/// A size: a whole number, which R may write as `1e+05`, but not even with a plus sign.
+/// Parses a dimension: an integer, which R may write as `1e+05`, but without any sign.
 fn size(text: &str) -> Option<u64> {
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
@@ -126,7 +131,7 @@ fn size(text: &str) -> Option<u64> {
     u64::try_from(whole(text).ok()?).ok()
 }
 
-/// The beginning of a text, for messages.
+/// Returns the beginning of a text, for messages.
 pub(super) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -134,7 +139,7 @@ pub(super) fn excerpt(text: &str) -> String {
     }
 }
 
-/// Whether a text begins as a Matrix Market file does.
+/// Whether text begins like a Matrix Market file.
 pub(crate) fn is_banner(start: &[u8]) -> bool {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     let word = start.trim_ascii_start();
@@ -178,7 +183,7 @@ fn banner(text: &str, place: &Place) -> Result<(Field, Symmetry), SourceError> {
     }
     let field = match field {
         "integer" | "unsigned-integer" => Field::Integer,
-        // STARsolo says float.
+        // STARsolo writes "float".
         "real" | "double" | "float" => Field::Real,
         "pattern" => Field::Pattern,
         "complex" => {
@@ -188,7 +193,7 @@ fn banner(text: &str, place: &Place) -> Result<(Field, Symmetry), SourceError> {
     };
     let symmetry = match symmetry {
         "general" => Symmetry::General,
-        // Of real numbers, that is the same.
+        // For real numbers, these are the same.
         "symmetric" | "hermitian" => Symmetry::Symmetric,
         "skew-symmetric" if field != Field::Pattern => Symmetry::Skew,
         other => return Err(place.damaged(format!("the symmetry {:?} is unknown", excerpt(other)))),

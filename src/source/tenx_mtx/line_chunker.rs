@@ -1,4 +1,4 @@
-//! Cutting a range of cells into chunks.
+//! Cuts a range of cells into chunks.
 
 use std::ops::Range;
 
@@ -8,19 +8,19 @@ use super::stream::Stream;
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::{ChunkBudget, PendingChunk, SourceError};
 
-/// Bytes of an entry's text, as they mostly are.
+/// Typical number of bytes of text per entry.
 const TEXT: u64 = 11;
 
-/// Bytes that a cell without entries takes in a chunk and after it.
+/// Bytes that a cell without entries takes in a chunk and afterwards.
 const CELL_BYTES: u64 = 64;
 
 /// Cuts a range of cells into chunks within the budget.
 pub(super) struct LineChunker<'a> {
     matrix: &'a MtxMatrix,
     stream: Option<Stream>,
-    /// Cells that are still to be cut.
+    /// Cells that have not been cut yet.
     cells: Range<u64>,
-    /// Bytes of text, and cells, of a chunk.
+    /// Limits for a chunk: bytes of text, and number of cells.
     text: usize,
     most_cells: u64,
     failed: bool,
@@ -29,7 +29,7 @@ pub(super) struct LineChunker<'a> {
 impl<'a> LineChunker<'a> {
     pub fn new(matrix: &'a MtxMatrix, cells: Range<u64>, budget: ChunkBudget) -> Self {
         let entry = TEXT + matrix.entry_bytes() + EXPANDED_BYTES;
-        // However much is allowed: more at once is no faster, and takes memory.
+        // Regardless of the budget: larger chunks are not faster, but take more memory.
         let most = budget.bytes.min(matrix.memory() / 4);
         let cells_that_fit = (budget.bytes / CELL_BYTES).clamp(1, 1 << 20);
         LineChunker {
@@ -58,7 +58,7 @@ impl<'a> LineChunker<'a> {
         self.cells.start = end;
         let tally = stream.tally.clone();
         if end == total {
-            // The last word on the number of entries is whoever's comes last.
+            // Whichever reader finishes last checks the number of entries.
             self.matrix.check_count(tally.done(0))?;
         } else if self.cells.is_empty() {
             self.matrix.park(end, stream);
@@ -72,7 +72,7 @@ impl<'a> LineChunker<'a> {
         }))
     }
 
-    /// Where the next chunk ends: all text before that cell is there.
+    /// Returns the end of the next chunk. All text before that cell has been read by then.
     fn end(&self, stream: &mut Stream) -> Result<u64, SourceError> {
         let start = self.cells.start;
         let total = self.matrix.cells();
@@ -101,7 +101,7 @@ impl<'a> LineChunker<'a> {
         }
     }
 
-    /// A single cell must fit.
+    /// Checks that a single cell fits in memory.
     fn check_size(&self, stream: &Stream) -> Result<(), SourceError> {
         let entry = self.matrix.entry_bytes() + EXPANDED_BYTES;
         let needed = stream.bytes() as u64 / TEXT * (TEXT + entry);

@@ -19,10 +19,10 @@ use crate::source::{
     ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Numbers, SampledRows, SourceError,
 };
 
-/// Streams that are kept for whoever wants the cells that follow.
+/// Number of streams that are kept to continue with the cells that follow.
 const MOST_PARKED: usize = 4;
 
-/// A stream, and the cell at which it stands.
+/// A stream, and the cell it is positioned at.
 struct Parked {
     cell: u64,
     stream: Stream,
@@ -39,7 +39,7 @@ pub(super) struct MtxMatrix {
     pub(super) options: TransposeOptions,
     block: usize,
     unsorted: AtomicBool,
-    /// The whole file was looked through, and its entries are sorted.
+    /// The whole file has been checked, and its entries are sorted.
     sorted: AtomicBool,
     parked: Mutex<Vec<Parked>>,
     pub(super) transposed: Mutex<Option<Arc<Transposed>>>,
@@ -50,7 +50,8 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl MtxMatrix {
-    /// The matrix of a file whose head is known and whose rows or columns, by `order`, are cells.
+    /// Creates a matrix from a file whose header is known. `order` says whether its rows or its
+    /// columns are cells.
     pub fn new(
         file: TextFile,
         header: Header,
@@ -91,7 +92,7 @@ impl MtxMatrix {
         })
     }
 
-    /// The same matrix, read in blocks of another size.
+    /// Changes the block size for reading.
     #[cfg(test)]
     pub fn in_blocks_of(self, block: usize) -> Self {
         MtxMatrix { block, ..self }
@@ -109,17 +110,17 @@ impl MtxMatrix {
         &self.place
     }
 
-    /// Bytes that reading may hold in memory, in all threads together.
+    /// Memory that reading may use, in bytes, for all threads together.
     pub fn memory(&self) -> u64 {
         self.options.memory
     }
 
-    /// Bytes of an entry as read.
+    /// Bytes per entry as read.
     pub fn entry_bytes(&self) -> u64 {
         4 + self.number_type().size() as u64
     }
 
-    /// Stored entries: what the head promises, and their counterparts.
+    /// Number of stored entries: those the header announces, and their mirror images.
     pub fn entries(&self) -> u64 {
         match self.header.symmetry {
             Symmetry::General => self.header.entries,
@@ -127,13 +128,13 @@ impl MtxMatrix {
         }
     }
 
-    /// Looks at the beginning of the file, what follows its head: whether its entries are sorted there.
+    /// Checks whether the entries are sorted in the first block, `first`, which follows the header.
     pub fn look(&self, first: &Segment) -> Result<(), SourceError> {
         if self.is_unsorted() {
             return Ok(());
         }
         let cells = 0..self.cells();
-        // Rows of a part of the cells would need no more than their number.
+        // Checking the order only tracks the last cell, so the full range costs nothing.
         let found = match self.header.field {
             Field::Integer => {
                 self.parse_into(first, &mut Ordered::new(&cells) as &mut Ordered<i64>)
@@ -157,17 +158,17 @@ impl MtxMatrix {
         self.check_count(Some(entries))
     }
 
-    /// Takes entries for unsorted.
+    /// Treats the entries as unsorted.
     pub fn assume_unsorted(&self) {
         self.noticed(self.place.order_lost());
     }
 
-    /// Whether entries are known to come in any order.
+    /// Whether the entries are known to be in no particular order.
     pub fn is_unsorted(&self) -> bool {
         self.unsorted.load(Ordering::Acquire)
     }
 
-    /// Remembers that entries come in any order, where an error says so.
+    /// Remembers that the entries are unsorted if the error says so.
     pub fn noticed(&self, error: SourceError) -> SourceError {
         if matches!(error, SourceError::OrderLost { .. }) {
             self.unsorted.store(true, Ordering::Release);
@@ -176,7 +177,7 @@ impl MtxMatrix {
         error
     }
 
-    /// The text behind the head.
+    /// Opens the text that follows the header.
     pub(super) fn beginning(&self) -> Result<(Segment, Blocks), SourceError> {
         let (header, first, blocks) = Blocks::open(&self.file, self.block)?;
         if header == self.header {
@@ -186,7 +187,8 @@ impl MtxMatrix {
         }
     }
 
-    /// A stream at the first entry of a cell: one that stands there or before it, or a new one.
+    /// Returns a stream positioned at the first entry of a cell: one that is there or before it, or
+    /// a new one.
     pub fn stream(&self, cell: u64) -> Result<Stream, SourceError> {
         let parked = {
             let mut parked = lock(&self.parked);
@@ -207,7 +209,7 @@ impl MtxMatrix {
         Ok(stream)
     }
 
-    /// Keeps a stream that stands at a cell.
+    /// Keeps a stream that is positioned at a cell.
     pub fn park(&self, cell: u64, stream: Stream) {
         let mut parked = lock(&self.parked);
         if parked.len() == MOST_PARKED {
@@ -229,7 +231,7 @@ impl MtxMatrix {
         })
     }
 
-    /// Checks the number of entries when all were read.
+    /// Checks the number of entries once all have been read.
     pub fn check_count(&self, entries: Option<u64>) -> Result<(), SourceError> {
         match entries {
             Some(entries) if entries != self.header.entries => Err(self.place.damaged(format!(
@@ -240,7 +242,7 @@ impl MtxMatrix {
         }
     }
 
-    /// Reads the text of a range of cells that has about so many entries.
+    /// Parses the text of a range of cells that has about `entries` entries.
     pub fn read(
         &self,
         cells: Range<u64>,
@@ -292,7 +294,7 @@ impl Matrix for MtxMatrix {
         Ok(())
     }
 
-    /// Looks through the whole file, unless it is known already whether its entries are sorted.
+    /// Reads the whole file, unless it is already known whether its entries are sorted.
     fn check_order(&self) -> Result<(), SourceError> {
         if self.is_unsorted() || self.sorted.load(Ordering::Acquire) {
             return Ok(());
@@ -310,7 +312,7 @@ impl Matrix for MtxMatrix {
         Ok(())
     }
 
-    /// Only reading the file tells.
+    /// Only known after reading the file.
     fn offsets(&self, _: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
         Ok(None)
     }
@@ -342,7 +344,7 @@ impl Matrix for MtxMatrix {
     }
 }
 
-/// Sees whether entries are sorted.
+/// Checks whether entries are sorted.
 struct Ordered<V> {
     cell: u64,
     value: std::marker::PhantomData<V>,

@@ -1,5 +1,5 @@
-//! Matrices of 10x Genomics and its kin in Matrix Market files, with a list of cells and one of
-//! features beside each.
+//! Matrices of 10x Genomics and similar software in Matrix Market files, each with a barcodes and a
+//! features file next to it.
 //!
 //! Cell Ranger sorts the entries by cell; such files are read in one pass. Others are transposed.
 
@@ -46,7 +46,7 @@ use super::{
 pub(super) use choice::{matrices_in, matrices_in_archive, matrix_and_cells};
 pub(super) use header::is_banner;
 
-/// An open matrix with its lists.
+/// An open matrix with its barcodes and features.
 pub(super) struct TenxMtxSource {
     description: Description,
     files: Vec<PathBuf>,
@@ -57,11 +57,12 @@ pub(super) struct TenxMtxSource {
     uns: Uns,
 }
 
-/// A key of uns, as Cell Ranger calls what it writes into a comment.
+/// Key in uns for the metadata that Cell Ranger writes into a comment, with Cell Ranger's name for
+/// it.
 const METADATA: &str = "metadata_json";
 
 impl TenxMtxSource {
-    /// Opens a matrix: by its file, its folder, an archive, or a file in an archive.
+    /// Opens a matrix given by its file, its folder, an archive, or a file in an archive.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
         let choice = only(path, choice::choices(path)?)?;
         let missing = || Place::whole(&choice.input).damaged("the matrix is missing");
@@ -71,7 +72,7 @@ impl TenxMtxSource {
             .ok_or_else(missing)?
             .clone();
         let (header, first, _) = Blocks::open(&file, BLOCK)?;
-        // One more, for a heading, of which more can be said when both are counted.
+        // One more for a header line; a better error is possible when both have been counted.
         let most = header.rows.max(header.columns).saturating_add(1);
         let mut warnings = Vec::new();
         let barcodes = list(&choice, &file, Kind::Cells, options, &mut warnings)?;
@@ -132,7 +133,7 @@ impl TenxMtxSource {
         let mut files: Vec<PathBuf> = [&file, &barcodes, &features]
             .map(|file| file.path().to_path_buf())
             .into();
-        // An archive holds them all.
+        // If they are in the same archive, its path occurs several times.
         files.dedup();
         Ok(TenxMtxSource {
             description,
@@ -146,7 +147,7 @@ impl TenxMtxSource {
     }
 }
 
-/// The one matrix that a path stands for.
+/// Returns the single matrix that a path refers to.
 fn only(path: &Path, mut choices: Vec<Choice>) -> Result<Choice, SourceError> {
     let place = Place::whole(path);
     match choices.len() {
@@ -162,7 +163,7 @@ fn only(path: &Path, mut choices: Vec<Choice>) -> Result<Choice, SourceError> {
     }
 }
 
-/// The list of the cells or of the features: the one that was named, or the one beside the matrix.
+/// Returns the barcodes or features file: the one the user named, or the one next to the matrix.
 fn list(
     choice: &Choice,
     matrix: &TextFile,
@@ -201,7 +202,7 @@ fn list(
     })
 }
 
-/// What Cell Ranger says in a comment.
+/// Returns Cell Ranger's metadata from a comment.
 fn metadata(header: &Header) -> Uns {
     let mut uns = Uns::default();
     if let Some(text) = &header.metadata

@@ -1,19 +1,20 @@
-//! What matrices and their lists are called.
+//! Names of matrices and of their barcodes and features files.
 
-/// What a list lists.
+/// What a list contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Cells,
     Features,
 }
 
-/// How lists end.
+/// File name extensions of lists.
 const ENDINGS: [&str; 3] = [".tsv", ".txt", ".bed"];
 
-/// What alevin-fry calls its matrix, and the lists of its rows and columns: cells and genes.
+/// alevin-fry's name for its matrix, and for the lists of its rows and columns (cells and genes).
 const ALEVIN_FRY: &str = "quants_mat";
 
-/// Matrices that STARsolo writes beside `matrix.mtx`, or in its stead, for the same cells and genes.
+/// Matrices that STARsolo writes next to `matrix.mtx`, or instead of it, for the same cells and
+/// genes.
 const STARSOLO: [&str; 7] = [
     "UniqueAndMult-EM",
     "UniqueAndMult-PropUnique",
@@ -25,7 +26,7 @@ const STARSOLO: [&str; 7] = [
 ];
 
 impl Kind {
-    /// What lists of the kind are called, the usual name first.
+    /// Names of lists of this kind, the usual one first.
     fn words(self) -> &'static [&'static str] {
         match self {
             Kind::Cells => &["barcodes", "cells"],
@@ -40,8 +41,9 @@ impl Kind {
         }
     }
 
-    /// Whether two lists behind the same prefix may be of two generations: both of features, called
-    /// differently. Whatever else is called "cells" than the barcodes is a table about them.
+    /// Whether two lists with the same prefix may be from different generations: both list
+    /// features, but under different names. (A file named "cells" next to a barcodes file is a
+    /// table about the cells.)
     pub fn may_differ(self, one: &str, other: &str) -> bool {
         let word = |name: &str| {
             let behind = &name[prefix_of_list(name, self)?.len()..];
@@ -51,15 +53,15 @@ impl Kind {
     }
 }
 
-/// The name of a matrix without its ending; `None` for what is no matrix by its name.
+/// Returns the name of a matrix without its extension; `None` if the name is not that of a matrix.
 pub(super) fn stem(name: &str) -> Option<&str> {
     let name = name.strip_suffix(".gz").unwrap_or(name);
     let stem = name.strip_suffix(".mtx")?;
-    // What macOS leaves beside a file.
+    // macOS leaves such files next to others.
     (!stem.starts_with('.')).then_some(stem)
 }
 
-/// What may stand before the names of the lists that belong to a matrix, the best first.
+/// Returns the possible prefixes of the lists that belong to a matrix, in order of preference.
 pub(super) fn prefixes(stem: &str) -> Vec<String> {
     let mut prefixes = Vec::new();
     if let Some(prefix) = stem.strip_suffix("matrix") {
@@ -74,11 +76,11 @@ pub(super) fn prefixes(stem: &str) -> Vec<String> {
     prefixes
 }
 
-/// Whether a matrix and a list, by what stands before the name of the list, may be of one sample: one
-/// begins as the other does.
+/// Whether a matrix and a list with this prefix may belong to the same sample: one name begins like
+/// the other.
 pub(super) fn may_be_of_one_sample(stem: &str, prefix: &str) -> bool {
     const SEPARATORS: [char; 3] = ['.', '_', '-'];
-    // Words that name no sample.
+    // Words that do not name a sample.
     const MATRIX: [&str; 6] = ["matrix", "counts", "count", "data", "expression", "dge"];
     let sample = match stem.rfind(SEPARATORS) {
         _ if STARSOLO.contains(&stem) || MATRIX.contains(&stem.to_lowercase().as_str()) => "",
@@ -93,7 +95,7 @@ pub(super) fn may_be_of_one_sample(stem: &str, prefix: &str) -> bool {
     begins(sample, prefix) || begins(prefix, sample)
 }
 
-/// The names that a list of a kind may have behind a prefix, the usual ones first.
+/// Returns the possible names of a list with a prefix, the usual ones first.
 pub(super) fn lists_under(matrix: &str, prefix: &str, kind: Kind) -> Vec<String> {
     let mut names = Vec::new();
     let mut add = |name: String| {
@@ -116,8 +118,8 @@ pub(super) fn lists_under(matrix: &str, prefix: &str, kind: Kind) -> Vec<String>
     names
 }
 
-/// What stands before the word for what a list lists; `None` for what is no list of this kind by its
-/// name.
+/// Returns what precedes the word for the kind of list in a name; `None` if the name is not that of
+/// a list of this kind.
 pub(super) fn prefix_of_list(name: &str, kind: Kind) -> Option<&str> {
     let name = name.strip_suffix(".gz").unwrap_or(name);
     if name.starts_with('.') {
@@ -129,7 +131,7 @@ pub(super) fn prefix_of_list(name: &str, kind: Kind) -> Option<&str> {
     kind.words().iter().find_map(|word| stem.strip_suffix(word))
 }
 
-/// Whether a matrix and its lists are called as those of 10x and of STARsolo, whose rows are features.
+/// Whether a matrix and its lists have the names used by 10x and STARsolo, whose rows are features.
 pub(super) fn is_conventional(matrix: &str, cells: &str, features: &str) -> bool {
     let named = |list: &str, kind: Kind, words: &[&str]| {
         let plain = list.strip_suffix(".gz").unwrap_or(list);
@@ -151,7 +153,7 @@ pub(super) fn is_conventional(matrix: &str, cells: &str, features: &str) -> bool
         && named(features, Kind::Features, &["features", "genes", "peaks"])
 }
 
-/// What the rows of a matrix are, where its name says it: `cells_x_genes.mtx`.
+/// Returns what the rows of a matrix are if its name says so, as in `cells_x_genes.mtx`.
 pub(super) fn rows_by_name(matrix: &str) -> Option<Kind> {
     const CELLS: [&str; 4] = ["cell", "cells", "barcode", "barcodes"];
     const FEATURES: [&str; 10] = [
@@ -182,8 +184,8 @@ pub(super) fn rows_by_name(matrix: &str) -> Option<Kind> {
     kinds.last()
 }
 
-/// What the rows of a matrix are, where the names of its lists say it: `quants_mat_rows.txt`, or the
-/// lists of Parse Biosciences, whose matrices are cells × genes.
+/// Returns what the rows of a matrix are if the names of its lists say so: `quants_mat_rows.txt`,
+/// or the lists of Parse Biosciences, whose matrices are cells × genes.
 pub(super) fn rows_by_lists(cells: &str, features: &str) -> Option<Kind> {
     let base = |name: &str| {
         let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();

@@ -1,7 +1,7 @@
-//! What the rows of a matrix are: cells or features.
+//! Determines whether the rows of a matrix are cells or features.
 //!
-//! Cell Ranger and STARsolo write features × cells; kallisto, alevin-fry and others cells × features.
-//! The lengths of the lists tell, but for a square matrix, of which only names do.
+//! Cell Ranger and STARsolo write features × cells; kallisto, alevin-fry and others write cells ×
+//! features. The lengths of the lists tell which, except for square matrices, where only names do.
 
 use super::entries::Cell;
 use super::header::{Header, Symmetry};
@@ -9,21 +9,24 @@ use super::names::{Kind, is_conventional, rows_by_lists, rows_by_name};
 use crate::source::text::TextFile;
 use crate::source::{Orientation, SourceError};
 
-/// What is known of a matrix and its lists.
+/// What is known about a matrix and its lists.
 pub(super) struct Oriented<'a> {
+    /// The file of the matrix.
     pub matrix: &'a TextFile,
+    /// Its header.
     pub header: &'a Header,
-    /// The names of the lists, and whether their first line is a heading, which is not counted.
+    /// Name of the barcodes file, and whether its first line is a header (which is not counted).
     pub cells: (String, bool),
+    /// Name of the features file, and whether its first line is a header.
     pub features: (String, bool),
-    /// How many cells and features they list.
+    /// Number of cells and of features listed.
     pub counts: [u64; 2],
-    /// What the user says.
+    /// The orientation given by the user.
     pub asked: Option<Orientation>,
 }
 
 impl Oriented<'_> {
-    /// Which of a line's indices is that of the cell, and what a user should know of that.
+    /// Returns which of a line's indices is the cell, and a warning if there is any doubt.
     pub fn order(&self) -> Result<(Cell, Option<String>), SourceError> {
         let [cells, features] = self.counts;
         let sizes = [self.header.rows, self.header.columns];
@@ -51,9 +54,9 @@ impl Oriented<'_> {
         }
     }
 
-    /// A matrix of as many cells as features.
+    /// Handles a matrix with as many cells as features.
     fn square(&self) -> Result<(Cell, Option<String>), SourceError> {
-        // Transposed, it would be the same.
+        // It would be the same when transposed.
         let all_the_same = self.header.symmetry == Symmetry::Symmetric || self.header.rows < 2;
         if all_the_same || self.header.entries == 0 {
             return Ok((Cell::Second, None));
@@ -89,7 +92,7 @@ impl Oriented<'_> {
     fn mismatch(&self) -> SourceError {
         let [cells, features] = self.counts;
         let Header { rows, columns, .. } = *self.header;
-        // A heading is one line too much.
+        // A header counts as one line too many.
         let close = |count: u64| [rows, columns].contains(&count.saturating_sub(1));
         let hint = if close(features) || close(cells) {
             "; if the first line of a list is a heading, remove it"
@@ -107,7 +110,7 @@ impl Oriented<'_> {
     }
 }
 
-/// The name of a file in its folder.
+/// Returns the name of a file without its folder.
 fn base(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }

@@ -1,24 +1,27 @@
-//! Text as rows of a chunk, and as entries in any order.
+//! Sinks that collect entries as the rows of a chunk, or as coordinates in any order.
 
 use std::ops::Range;
 
 use super::entries::Sink;
 use crate::source::features::Kept;
 
-/// Collects entries that are sorted by cell into compressed rows.
+/// Collects entries that are sorted by cell into CSR form.
 pub(super) struct Rows<'a, V> {
     start: u64,
     end: u64,
     /// The cell of the last entry.
     cell: u64,
     kept: &'a Kept,
+    /// Offsets of the rows, as in [`crate::source::CsrChunk`].
     pub indptr: Vec<usize>,
+    /// Gene of each entry.
     pub genes: Vec<u32>,
+    /// Value of each entry.
     pub values: Vec<V>,
 }
 
 impl<'a, V> Rows<'a, V> {
-    /// For these cells and about so many entries.
+    /// Creates a collector for these cells and about `entries` entries.
     pub fn new(cells: Range<u64>, entries: usize, kept: &'a Kept) -> Self {
         let mut indptr = Vec::with_capacity((cells.end - cells.start) as usize + 1);
         indptr.push(0);
@@ -33,7 +36,7 @@ impl<'a, V> Rows<'a, V> {
         }
     }
 
-    /// All entries are there.
+    /// Completes `indptr` once all entries have been added.
     pub fn finish(&mut self) {
         self.indptr
             .resize((self.end - self.start) as usize + 1, self.genes.len());
@@ -59,7 +62,7 @@ impl<V> Sink<V> for Rows<'_, V> {
     }
 }
 
-/// How an entry's counterpart on the other side of the diagonal looks.
+/// What the mirror image of an entry off the diagonal looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counterpart {
     None,
@@ -67,7 +70,7 @@ pub(super) enum Counterpart {
     Negative,
 }
 
-/// A value and its opposite, where it has one.
+/// Negation, if the value has an opposite.
 pub(super) trait Opposite: Sized {
     fn opposite(&self) -> Option<Self>;
 }
@@ -94,13 +97,16 @@ impl Opposite for u8 {
 pub(super) struct Coordinates<'a, V> {
     kept: &'a Kept,
     counterpart: Counterpart,
+    /// Cell of each entry.
     pub cells: Vec<u32>,
+    /// Gene of each entry.
     pub genes: Vec<u32>,
+    /// Value of each entry.
     pub values: Vec<V>,
 }
 
 impl<'a, V> Coordinates<'a, V> {
-    /// For about so many entries.
+    /// Creates a collector for about `entries` entries.
     pub fn new(entries: usize, kept: &'a Kept, counterpart: Counterpart) -> Self {
         Coordinates {
             kept,
@@ -123,7 +129,7 @@ impl<'a, V> Coordinates<'a, V> {
 impl<V: Opposite + Copy> Sink<V> for Coordinates<'_, V> {
     #[inline(always)]
     fn add(&mut self, cell: u64, feature: u32, value: V) -> bool {
-        // The reader checked that cells, too, are 32 bits wide.
+        // The reader has checked that cell positions fit in 32 bits, too.
         let position = cell as u32;
         self.push(position, feature, value);
         if self.counterpart != Counterpart::None && position != feature {

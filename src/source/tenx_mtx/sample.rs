@@ -6,14 +6,14 @@ use super::blocks::{Blocks, Segment};
 use crate::source::SourceError;
 use crate::source::text::TextFile;
 
-/// Blocks of a compressed file that are looked at: what comes later cannot be reached.
+/// Number of blocks to read from a compressed file; later parts cannot be accessed directly.
 const FIRST_BLOCKS: usize = 8;
 
-/// Pieces of a plain file, and bytes of each.
+/// Number of pieces of a plain file, and size of each in bytes.
 const PIECES: u64 = 64;
 const PIECE: u64 = 32 << 10;
 
-/// Shows segments of a file: its beginning, and, where its text can be read from any place, pieces
+/// Visits segments of a file: its beginning and, if its text can be read at any position, pieces
 /// from all over it.
 pub(super) fn pieces(
     file: &TextFile,
@@ -46,7 +46,7 @@ pub(super) fn pieces(
         // Whole lines only.
         let start = memchr::memchr(b'\n', &text).map_or(text.len(), |end| end + 1);
         let end = memchr::memrchr(b'\n', &text).map_or(start, |end| end + 1);
-        // Whatever is wrong there is found, and named with its line, when it is read.
+        // Any error there is found again, and reported with its line, when it is read.
         let _ = visit(&Segment::alone(text, start..end.max(start)));
     }
     Ok(())

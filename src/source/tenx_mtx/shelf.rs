@@ -1,10 +1,12 @@
-//! Files that lie side by side, and which of them belong together.
+//! Files that are next to each other, and which of them belong together.
 //!
 //! Cell Ranger writes `matrix.mtx`, `barcodes.tsv` and `genes.tsv` (later `features.tsv`, all three
-//! compressed) into a folder; archives of published data put a prefix before each name. Others name
-//! the matrix as they like and the lists after it (`cells_x_genes.mtx`, `cells_x_genes.barcodes.txt`).
+//! compressed) into a folder; archives of published data put a prefix before each name. Other
+//! software gives the matrix any name and names the lists after it (`cells_x_genes.mtx`,
+//! `cells_x_genes.barcodes.txt`).
 //!
-//! The list of another matrix, sample or generation is never taken: its names would be wrong.
+//! The list of another matrix, sample or generation is never used, because its names would be
+//! wrong.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +16,7 @@ use crate::source::SourceError;
 use crate::source::error::Place;
 use crate::source::text::TextFile;
 
-/// Files that lie side by side: in a folder, or in a folder of an archive.
+/// Files that are next to each other: in a folder, or in a folder within an archive.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     files: BTreeMap<String, TextFile>,
@@ -23,8 +25,9 @@ pub(super) struct Shelf {
 /// The matrices of a shelf.
 #[derive(Debug, Default)]
 pub(super) struct Matrices {
+    /// Names of the matrices that are used.
     pub taken: Vec<String>,
-    /// Those that are not, each with the reason.
+    /// Names of the others, each with the reason.
     pub passed_over: Vec<(String, String)>,
 }
 
@@ -34,21 +37,21 @@ impl Matrices {
     }
 }
 
-/// A list beside a matrix.
+/// A list next to a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beside<'a> {
     /// It is named after the matrix.
     Own(&'a str),
-    /// It is not, but no other can be meant; a user is told.
+    /// It is not, but no other can be meant; the user is told.
     Shared(&'a str),
 }
 
-/// Why no list is taken for a matrix: what lies there instead, if anything does.
+/// There is no list for a matrix: what is there instead, if anything.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoList(pub Option<String>);
 
 impl Shelf {
-    /// The files of a folder.
+    /// Returns the files of a folder.
     pub fn of_folder(folder: &Path) -> Result<Self, SourceError> {
         let io = |e| Place::whole(folder).io("list", e);
         let mut shelf = Shelf::default();
@@ -62,7 +65,7 @@ impl Shelf {
         Ok(shelf)
     }
 
-    /// The files of an archive, by their folder in it.
+    /// Returns the files of an archive, by their folder within it.
     pub fn of_archive(files: Vec<TextFile>) -> BTreeMap<String, Shelf> {
         let mut shelves: BTreeMap<String, Shelf> = BTreeMap::new();
         for file in files {
@@ -74,24 +77,24 @@ impl Shelf {
         shelves
     }
 
-    /// A shelf with one file more.
+    /// Adds a file.
     pub fn and(mut self, name: &str, file: TextFile) -> Self {
         self.files.insert(name.to_string(), file);
         self
     }
 
-    /// A file by its name.
+    /// Returns a file by name.
     pub fn file(&self, name: &str) -> Option<&TextFile> {
         self.files.get(name)
     }
 
-    /// The matrices that stand for the whole shelf.
+    /// Returns the matrices that represent the whole shelf.
     pub fn matrices(&self) -> Vec<String> {
         self.look().taken
     }
 
-    /// The matrices that stand for the whole shelf: each that has a list of cells of its own, of
-    /// several with one list the one called `matrix`. And the others.
+    /// Returns the matrices that represent the whole shelf: each one that has its own list of
+    /// cells, and of several that share a list the one called `matrix`. Also returns the others.
     pub fn look(&self) -> Matrices {
         let mut matrices = Matrices::default();
         let twins = self.twins();
@@ -139,7 +142,7 @@ impl Shelf {
                 ),
             );
         }
-        // Whose lists are named by the user.
+        // The user names the lists for these.
         let mut plain = all.into_iter().filter(|name| is_plain(name));
         if let (true, Some(only), None) = (matrices.taken.is_empty(), plain.next(), plain.next()) {
             matrices.taken.push(only.to_string());
@@ -148,15 +151,15 @@ impl Shelf {
         matrices
     }
 
-    /// Matrices that lie there compressed and not, with the same text: the one that is not taken, and
-    /// the one that is.
+    /// Finds matrices that exist both compressed and uncompressed with the same text: maps the one
+    /// that is not used to the one that is.
     fn twins(&self) -> BTreeMap<&str, &str> {
         let names = self.all().filter_map(|name| {
             let other = self.files.get_key_value(&format!("{name}.gz"))?.0.as_str();
             if !self.is_same(name, other) {
                 return None;
             }
-            // The one that was written with its lists.
+            // Use the one that was written together with its lists.
             let list = self.own(other, Kind::Cells).ok().flatten();
             Some(match list.is_some_and(is_compressed) {
                 true => (name, other),
@@ -166,13 +169,13 @@ impl Shelf {
         names.collect()
     }
 
-    /// The names of all matrices.
+    /// Iterates over the names of all matrices.
     fn all(&self) -> impl Iterator<Item = &str> {
         let names = self.files.keys().map(String::as_str);
         names.filter(|name| stem(name).is_some())
     }
 
-    /// The list of a kind that belongs to a matrix.
+    /// Returns the list of a kind that belongs to a matrix.
     pub fn list(&self, matrix: &str, kind: Kind) -> Result<Beside<'_>, NoList> {
         match self.own(matrix, kind) {
             Ok(Some(list)) => Ok(Beside::Own(list)),
@@ -181,7 +184,8 @@ impl Shelf {
         }
     }
 
-    /// The list that is named after a matrix, of its generation; or why it cannot be told.
+    /// Returns the list that is named after a matrix and is of the same generation, or why this
+    /// cannot be determined.
     fn own(&self, matrix: &str, kind: Kind) -> Result<Option<&str>, String> {
         if self.is_twin(matrix) {
             return Err(format!(
@@ -198,15 +202,16 @@ impl Shelf {
         Ok(None)
     }
 
-    /// The lists of a kind behind a prefix, the usual names first.
+    /// Returns the lists of a kind with a prefix, the usual names first.
     fn under(&self, matrix: &str, prefix: &str, kind: Kind) -> Vec<&str> {
         let names = lists_under(matrix, prefix, kind).into_iter();
         let there = names.filter_map(|name| self.files.get_key_value(&name));
         there.map(|(name, _)| name.as_str()).collect()
     }
 
-    /// Of the lists behind a prefix the one that was written together with a matrix. A compressed
-    /// matrix goes with compressed lists: Cell Ranger 2 wrote none of them so, version 3 all.
+    /// Returns, of the lists with a prefix, the one that was written together with a matrix.
+    /// Compressed matrices go with compressed lists: Cell Ranger 2 compressed none of them, version
+    /// 3 all.
     fn of_generation<'a>(
         &'a self,
         matrix: &str,
@@ -224,7 +229,8 @@ impl Shelf {
             if let Some(rival) = rival {
                 return Err(format!("{} belongs to {rival}", there[0]));
             }
-            // Together with a list of the other kind it would be that of another matrix.
+            // If lists of the other kind exist in both generations, this one belongs to another
+            // matrix.
             let others = self.under(matrix, prefix, kind.other());
             let [with, without] =
                 [true, false].map(|like| others.iter().find(|o| alike(o) == like));
@@ -244,7 +250,7 @@ impl Shelf {
         Ok(candidates[0])
     }
 
-    /// A list that is named after no matrix: the one of a series, or of the only matrix.
+    /// Returns a list that is named after no matrix: the one of a series, or of the only matrix.
     fn shared(&self, matrix: &str, kind: Kind) -> Result<Beside<'_>, NoList> {
         let mut free: BTreeMap<&str, &str> = BTreeMap::new();
         let mut owned = None;
@@ -254,7 +260,8 @@ impl Shelf {
             }
             match self.all().find(|matrix| self.claims(matrix, name, kind)) {
                 Some(owner) => owned = owned.or(Some((name, owner))),
-                // Of a list that lies there twice, compressed and not, the one like the matrix.
+                // If a list exists both compressed and uncompressed, use the one that is like the
+                // matrix.
                 None => {
                     let plain = name.strip_suffix(".gz").unwrap_or(name);
                     let other = free.insert(plain, name);
@@ -281,7 +288,8 @@ impl Shelf {
         let related = may_be_of_one_sample(stem(matrix).unwrap_or_default(), prefix);
         let fits = match kind {
             Kind::Cells => alone && related,
-            // Samples of a series may share their features, but not with a sample of another name.
+            // Samples of a series may share their features, but not with a sample that has another
+            // name.
             Kind::Features => {
                 let lacking = self.all().filter(|other| self.own(other, kind) == Ok(None));
                 let series = prefix.starts_with("GSE") || lacking.count() > 1;
@@ -297,7 +305,7 @@ impl Shelf {
         }
     }
 
-    /// Whether a list is named after a matrix, of whatever generation both are.
+    /// Whether a list is named after a matrix, regardless of their generations.
     fn claims(&self, matrix: &str, list: &str, kind: Kind) -> bool {
         let prefixes = stem(matrix).map(prefixes).unwrap_or_default();
         if !prefixes.iter().any(|prefix| list.starts_with(prefix)) {
@@ -319,8 +327,8 @@ impl Shelf {
         }
     }
 
-    /// Whether a matrix is not compressed, and lies beside one of the same name that is, with lists of
-    /// both generations: it may be of either.
+    /// Whether a matrix is uncompressed and there are a compressed one of the same name and lists
+    /// of both generations next to it: it may be of either generation.
     fn is_twin(&self, matrix: &str) -> bool {
         let prefixes = stem(matrix).map(prefixes).unwrap_or_default();
         let mut lists = prefixes
@@ -463,12 +471,12 @@ mod tests {
             lists(&two, "matrix.mtx.gz"),
             both("barcodes.tsv.gz", "features.tsv.gz")
         );
-        // The other one may be the compressed one unpacked, to which the other lists do not belong.
+        // The other one may be a decompressed copy, to which the other lists do not belong.
         for kind in [Kind::Cells, Kind::Features] {
             assert!(why(&two, "matrix.mtx", kind).contains("two generations"));
         }
         assert_eq!(two.matrices(), ["matrix.mtx.gz"]);
-        // A list of the other generation does not stand in for one that is missing.
+        // A list of the other generation is not a substitute for one that is missing.
         let one = shelf(&["matrix.mtx", "genes.tsv", "barcodes.tsv", "matrix.mtx.gz"]);
         assert!(why(&one, "matrix.mtx.gz", Kind::Cells).contains("belongs to matrix.mtx"));
         let half = shelf(&[
@@ -479,10 +487,10 @@ mod tests {
         ]);
         assert!(why(&half, "matrix.mtx.gz", Kind::Cells).contains("goes with genes.tsv"));
         assert!(half.list("matrix.mtx.gz", Kind::Features).is_ok());
-        // Two of the same generation, of which one must be another matrix's.
+        // Two of the same generation, one of which must belong to another matrix.
         let names = shelf(&["matrix.mtx", "genes.tsv", "features.tsv", "barcodes.tsv"]);
         assert!(why(&names, "matrix.mtx", Kind::Features).contains("both"));
-        // Whoever compresses some files only means nothing by it.
+        // If only some of the files are compressed, that has no significance.
         for matrix in ["matrix.mtx", "matrix.mtx.gz"] {
             let mixed = shelf(&[matrix, "barcodes.tsv.gz", "genes.tsv"]);
             assert_eq!(lists(&mixed, matrix), both("barcodes.tsv.gz", "genes.tsv"));
@@ -531,7 +539,7 @@ mod tests {
                 Ok(Beside::Shared("GSE9_features.tsv.gz"))
             );
         }
-        // One sample's own features are not those of the others.
+        // A sample's own features are not those of the others.
         let own = shelf(&[
             "GSM1_matrix.mtx",
             "GSM1_barcodes.tsv",

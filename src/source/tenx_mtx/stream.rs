@@ -1,4 +1,4 @@
-//! The entries of a file as a stream of text, cut where cells begin.
+//! The entries of a file as a stream of text that is cut at cell boundaries.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,17 +9,18 @@ use super::entries::{Cell, Fault, cell_at};
 use crate::source::SourceError;
 use crate::source::error::Place;
 
-/// How many entries of a stream were read, on whatever thread.
+/// Number of entries read from a stream, by all threads together.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Entries that were read.
+    /// Number of entries read.
     entries: AtomicU64,
-    /// Pieces of text that are still to be read, and one more until the end is reached.
+    /// Number of pieces of text still to be read, plus one until the end has been reached.
     open: AtomicU64,
 }
 
 impl Tally {
-    /// A piece was read that had so many entries; gives their sum if it was the last of all.
+    /// Records that a piece with this many entries has been read. Returns the total if it was the
+    /// last one.
     pub fn done(&self, entries: u64) -> Option<u64> {
         self.entries.fetch_add(entries, Ordering::AcqRel);
         let open = self.open.fetch_sub(1, Ordering::AcqRel);
@@ -27,7 +28,7 @@ impl Tally {
     }
 }
 
-/// The text of a file behind its head, from some cell on.
+/// The text of a file after its header, starting at some cell.
 pub(super) struct Stream {
     blocks: Blocks,
     segments: VecDeque<Segment>,
@@ -37,11 +38,12 @@ pub(super) struct Stream {
     /// The last cell of the last segment.
     last: u64,
     ended: bool,
+    /// Counts the entries that have been read.
     pub tally: Arc<Tally>,
 }
 
 impl Stream {
-    /// A stream at its beginning: the first segment is what followed the head.
+    /// Creates a stream at the beginning of a file; the first segment is what followed the header.
     pub fn new(
         first: Segment,
         blocks: Blocks,
@@ -65,22 +67,22 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Bytes of text that are there.
+    /// Number of bytes of text that are buffered.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether all text is there.
+    /// Whether all text has been buffered.
     pub fn ended(&self) -> bool {
         self.ended
     }
 
-    /// The cell of the last entry that is there; 0 where there is none.
+    /// Cell of the last entry that is buffered; 0 if there is none.
     pub fn last(&self) -> u64 {
         self.last
     }
 
-    /// Gets more text.
+    /// Reads more text.
     pub fn more(&mut self) -> Result<(), SourceError> {
         match self.blocks.next()? {
             Some(segment) => self.push(segment),
@@ -92,7 +94,7 @@ impl Stream {
     }
 
     fn push(&mut self, segment: Segment) -> Result<(), SourceError> {
-        // A segment of blank lines and comments belongs to whatever is before it.
+        // A segment of blank lines and comments belongs to whatever precedes it.
         if let Some(first) = self.cell_from(&segment, 0)? {
             let last = self.last_cell(&segment)?.unwrap_or(first.1);
             if first.1 < self.last || last < first.1 {
@@ -114,7 +116,8 @@ impl Stream {
         }
     }
 
-    /// The first entry at or after the beginning of a line: where its line begins, and its cell.
+    /// Returns the first entry at or after the beginning of a line: the offset of its line, and its
+    /// cell.
     fn cell_from(
         &self,
         segment: &Segment,
@@ -147,10 +150,10 @@ impl Stream {
         Ok(None)
     }
 
-    /// The first place of a sorted segment whose entry's cell is at least `cell`.
+    /// Binary search in a sorted segment for the first line whose cell is at least `cell`.
     fn search(&self, segment: &Segment, cell: u64) -> Result<usize, SourceError> {
         let text = segment.text();
-        // Every entry before `low` has a smaller cell; none from `high` on has.
+        // Every entry before `low` has a smaller cell, and none from `high` on does.
         let (mut low, mut high) = (0, text.len());
         while low < high {
             let middle = low + (high - low) / 2;
@@ -165,7 +168,8 @@ impl Stream {
         Ok(low)
     }
 
-    /// The same, line by line: it does not depend on where the segment begins, nor on its order.
+    /// Likewise, but line by line. The result does not depend on where the segment begins or on its
+    /// order.
     fn scan(&self, segment: &Segment, cell: u64) -> Result<usize, SourceError> {
         let text = segment.text();
         let mut at = 0;
@@ -178,7 +182,7 @@ impl Stream {
         Ok(text.len())
     }
 
-    /// The cell of the entry at, or next after, a place of the text.
+    /// Returns the cell of the entry at, or next after, an offset in the text.
     pub fn cell_near(&self, mut at: usize) -> Result<Option<u64>, SourceError> {
         for segment in &self.segments {
             if at < segment.bytes() {
@@ -195,7 +199,7 @@ impl Stream {
         Ok(None)
     }
 
-    /// The first cell after `cell` that has an entry in the text.
+    /// Returns the first cell after `cell` that has an entry in the buffered text.
     pub fn next_cell(&self, cell: u64) -> Result<Option<u64>, SourceError> {
         for segment in &self.segments {
             if self.last_cell(segment)?.is_some_and(|last| last > cell) {
@@ -208,8 +212,8 @@ impl Stream {
         Ok(None)
     }
 
-    /// Takes the text of all cells before `end`. With `exactly`, where that is depends on nothing
-    /// but the file: so that who begins there misses nothing and reads nothing twice.
+    /// Takes the text of all cells before `end`. With `exactly`, the cut depends only on the file,
+    /// so that a reader that begins there neither misses an entry nor reads one twice.
     pub fn take(&mut self, end: u64, exactly: bool) -> Result<Vec<Segment>, SourceError> {
         let mut taken = Vec::new();
         while let Some(segment) = self.segments.front() {
@@ -243,14 +247,14 @@ impl Stream {
         Ok(taken)
     }
 
-    /// Takes all text that is there.
+    /// Takes all buffered text.
     pub fn take_all(&mut self) -> Vec<Segment> {
         self.bytes = 0;
         self.tally.open.fetch_add(1, Ordering::AcqRel);
         self.segments.drain(..).collect()
     }
 
-    /// Passes over the cells before `cell` and counts their entries.
+    /// Skips the cells before `cell` and counts their entries.
     pub fn skip_to(&mut self, cell: u64) -> Result<(), SourceError> {
         loop {
             let passed = self.take(cell, true)?;
@@ -263,7 +267,7 @@ impl Stream {
         }
     }
 
-    /// Lines that hold an entry.
+    /// Number of lines with an entry.
     fn count(&self, segment: &Segment) -> u64 {
         let text = segment.text();
         let mut start = 0;

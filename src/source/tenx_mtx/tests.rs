@@ -1,5 +1,5 @@
-//! Whatever the blocks, chunks, ranges and spellings, the entries are the same, and they are what a
-//! slow reader finds.
+//! For any blocks, chunks, ranges and spellings, the entries must be the same, and equal to those
+//! found by a slow reader.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -45,7 +45,7 @@ fn entries_of(chunk: &CsrChunk) -> Vec<Entry> {
     .collect()
 }
 
-/// All entries, range by range, last chunks first where `backwards` says so.
+/// Reads all entries, range by range; starts with the last chunks if `backwards` is set.
 fn read(
     matrix: &MtxMatrix,
     cuts: &[u64],
@@ -81,7 +81,7 @@ fn read(
     Ok(found.into_iter().flat_map(|(_, entries)| entries).collect())
 }
 
-/// How lines may look.
+/// Separators and line endings to try.
 const SPELLINGS: [(&str, &str); 5] = [
     (" ", "\n"),
     ("\t", "\r\n"),
@@ -146,7 +146,7 @@ proptest! {
             .iter()
             .filter_map(|&(cell, feature, value)| Some((cell, map.gene(feature)?, value)))
             .collect();
-        // One after the other, which goes on with a stream, and again from the start.
+        // One after the other, which continues a stream, and again from the beginning.
         for cuts in [vec![0, cut, CELLS], vec![0, CELLS], vec![cut, CELLS]] {
             let from = cuts[0];
             let found = read(&matrix, &cuts, budget, backwards).unwrap();
@@ -171,7 +171,7 @@ proptest! {
         let mut wanted = entries.clone();
         wanted.sort_by_key(|entry| entry.0);
         let sorted = wanted == entries;
-        // Ranges may be read in any order: whatever is lost to one must be noticed by the other.
+        // Ranges may be read in any order: whatever one of them misses, the other one must notice.
         let first = if second_first {
             read(&matrix, &[cut, CELLS], budget, false).and_then(|mut later| {
                 let mut all = read(&matrix, &[0, cut], budget, false)?;
@@ -251,7 +251,7 @@ proptest! {
     }
 }
 
-/// A word of an entry, right or wrong: indices and values as they are found, and such as are not.
+/// A word of an entry, right or wrong: indices and values as they occur, and others that do not.
 fn word() -> impl Strategy<Value = String> {
     let plain = (1u64..10).prop_map(|number| number.to_string());
     let signed = any::<i64>().prop_map(|number| number.to_string());
@@ -306,7 +306,7 @@ fn word() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A decimal number as a whole one, digit by digit, without any arithmetic but of powers of ten.
+/// Converts a decimal number to an integer, digit by digit, using only powers of ten.
 fn slow_whole(word: &str) -> Option<i128> {
     let unsigned = word.strip_prefix(['-', '+']).unwrap_or(word);
     let lower = unsigned.to_lowercase();
@@ -342,11 +342,11 @@ fn slow_whole(word: &str) -> Option<i128> {
     Some(if word.starts_with('-') { -value } else { value })
 }
 
-/// The fields that are tried, by name.
+/// The fields to try, by name.
 const FIELDS: [&str; 5] = ["integer", "real", "float", "double", "pattern"];
 
-/// What a reader that reads line by line, and nothing fast, finds in the text of a matrix: entries of
-/// cell, feature and the bits of the value, or nothing where the text is wrong.
+/// Returns what a slow line-by-line reader finds in the text of a matrix: entries with cell,
+/// feature and the bits of the value, or `None` if the text is wrong.
 fn slow(text: &str, field: &str, order: Cell, promised: usize) -> Option<Vec<(u64, u32, u64)>> {
     let mut found = Vec::new();
     for line in text.lines() {
@@ -391,7 +391,7 @@ fn slow(text: &str, field: &str, order: Cell, promised: usize) -> Option<Vec<(u6
     (found.len() == promised).then_some(found)
 }
 
-/// What this reader finds, by whatever way it takes.
+/// Returns what this reader finds, whichever path it takes.
 fn fast(
     path: &Path,
     order: Cell,
@@ -511,8 +511,8 @@ proptest! {
     }
 }
 
-/// Where a part of the rows is read, an entry that comes too late is missed, unless the order was
-/// checked, or is known.
+/// When only some of the rows are read, an entry that comes too late is missed, unless the order
+/// was checked or is known.
 #[test]
 fn a_part_of_the_rows_shows_no_disorder() {
     let entries = [(0, 1, 5), (1, 1, 6), (2, 2, 7), (0, 3, 8)];

@@ -1,4 +1,4 @@
-//! Transposing matrices whose entries are not sorted by cell.
+//! Transposes matrices whose entries are not sorted by cell.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,16 +12,16 @@ use super::value::Value;
 use crate::source::transpose::{Entries, ExternalTranspose, Transposed};
 use crate::source::{Numbers, SourceError};
 
-/// Text of an entry, as it mostly is.
+/// Typical number of bytes of text per entry.
 const ENTRY_TEXT: u64 = 8;
 
 impl MtxMatrix {
-    /// Transposes the matrix, if that was not done yet.
+    /// Transposes the matrix if that has not been done yet.
     pub(super) fn transpose(
         &self,
         report: &(dyn Fn(u64) + Sync),
     ) -> Result<Arc<Transposed>, SourceError> {
-        // Held while the matrix is transposed: who else wants it must wait.
+        // Held while the matrix is transposed, so that others that need it wait.
         let mut transposed = lock(&self.transposed);
         if let Some(transposed) = &*transposed {
             return Ok(transposed.clone());
@@ -55,7 +55,7 @@ impl MtxMatrix {
         Ok(transposed.insert(Arc::new(external.finish())).clone())
     }
 
-    /// The entries of a text in any order, and how many lines they had.
+    /// Parses the entries of a text in any order. Also returns the number of their lines.
     pub(super) fn coordinates(&self, segments: &[Segment]) -> Result<(Entries, u64), SourceError> {
         match self.header.field {
             Field::Integer => self.collect(segments, Numbers::Int64),
@@ -93,7 +93,7 @@ impl MtxMatrix {
     }
 }
 
-/// Blocks of a file in pieces of about so many bytes.
+/// Groups the blocks of a file into pieces of about `bytes` bytes.
 struct Pieces {
     first: Option<Segment>,
     blocks: Blocks,

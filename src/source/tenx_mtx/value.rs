@@ -1,14 +1,14 @@
-//! The values of a file: whole numbers, reals, or none.
+//! Values of a file: integers, reals, or none.
 
 use super::entries::{digits, is_blank};
 use super::header::excerpt;
 use super::whole::{NotWhole, whole};
 
-/// The values of a file.
+/// A value of a file.
 pub(super) trait Value: Copy {
-    /// Reads a value at a place of the text and says where it ends; `None` for the slow path.
+    /// Parses a value at an offset of the text and returns its end; `None` to use the slow path.
     fn fast(text: &[u8], at: usize) -> Option<(Self, usize)>;
-    /// Reads the words that follow the two indices.
+    /// Parses the words that follow the two indices.
     fn slow(words: &[&str]) -> Result<Self, String>;
 }
 
@@ -37,7 +37,7 @@ impl Value for i64 {
                 NotWhole::NoNumber if word.parse::<f64>().is_err() => {
                     format!("{excerpt:?} is not a number")
                 }
-                // Infinities and NaN are no whole numbers, either.
+                // Infinities and NaN are not integers, either.
                 NotWhole::NoNumber | NotWhole::Fraction => format!(
                     "the value {excerpt} is not a whole number, but the first line says integer"
                 ),
@@ -60,7 +60,7 @@ impl Value for u8 {
     }
 }
 
-/// Powers of ten that a float64 holds exactly.
+/// Powers of ten that are exact in float64.
 const EXACT_POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
@@ -88,7 +88,7 @@ impl Value for f64 {
         if whole == 0 || whole + decimals > 18 || mantissa > 1 << 53 {
             return None;
         }
-        // Both are exact, so that the quotient is rounded once, and right.
+        // Both are exact, so that the quotient is rounded only once, and correctly.
         Some((mantissa as f64 / EXACT_POWERS[decimals], end))
     }
 

@@ -1,18 +1,18 @@
-//! Whole numbers, however they are written: R writes 100000 as `1e+05`, others as `100000.0`.
+//! Integers in any notation: R writes 100000 as `1e+05`, others as `100000.0`.
 
-/// Why a text is no whole number that can be taken.
+/// Why text is not an acceptable integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotWhole {
-    /// It is no number in digits at all.
+    /// It is not a number in digits.
     NoNumber,
-    /// A part of it is left behind the point.
+    /// It has a fractional part.
     Fraction,
-    /// Its magnitude has more than 64 bits.
+    /// Its magnitude does not fit in 64 bits.
     TooLarge,
 }
 
-/// The exact value of a decimal number, which must be whole: a sign, digits, perhaps with a point
-/// among them, and perhaps an exponent.
+/// Returns the exact value of a decimal number, which must be an integer: an optional sign, digits,
+/// possibly with a decimal point, and an optional exponent.
 pub(super) fn whole(word: &str) -> Result<i128, NotWhole> {
     let (negative, unsigned) = match word.as_bytes() {
         [b'-', ..] => (true, &word[1..]),
@@ -33,7 +33,7 @@ pub(super) fn whole(word: &str) -> Result<i128, NotWhole> {
     if zeros == last {
         return Ok(0);
     }
-    // Zeros that stand behind the last other digit, for the power of ten that is left.
+    // Trailing zeros, which count towards the remaining power of ten.
     let behind = i64::try_from(behind.len()).map_err(|_| NotWhole::TooLarge)?;
     let zeros_kept = i64::try_from(zeros).map_err(|_| NotWhole::TooLarge)?;
     let tens = exponent.saturating_sub(behind).saturating_add(zeros_kept);
@@ -43,7 +43,7 @@ pub(super) fn whole(word: &str) -> Result<i128, NotWhole> {
     let mut value: u64 = 0;
     let significant = digits().take(last - zeros).map(|byte| byte - b'0');
     let tens = usize::try_from(tens).map_err(|_| NotWhole::TooLarge)?;
-    // The first digit that is not zero is followed by all powers: twenty are too many for 64 bits.
+    // Multiply once for each power after the first non-zero digit; twenty are too many for 64 bits.
     for digit in significant.chain(std::iter::repeat_n(0, tens.min(20))) {
         value = value
             .checked_mul(10)
@@ -56,7 +56,7 @@ pub(super) fn whole(word: &str) -> Result<i128, NotWhole> {
     })
 }
 
-/// An exponent; one of absurdly many digits is as good as the largest.
+/// Parses an exponent; one with absurdly many digits is treated as the largest.
 fn power(text: &str) -> Result<i64, NotWhole> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

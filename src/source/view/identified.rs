@@ -1,4 +1,4 @@
-//! Genes with other identifiers than their input says: found by their names, or without versions.
+//! Gives genes other identifiers than in the input: looked up by name, or without versions.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use crate::source::{
     CellSource, Column, ColumnKind, Description, Note, OpenOptions, RepeatedName, SourceError,
 };
 
-/// The column of identifiers, and what stands for names in [`OpenOptions::strip_versions`].
+/// The column with identifiers, and the word for names in [`OpenOptions::strip_versions`].
 const IDS: &str = "gene_ids";
 const NAMES: &str = "gene_id";
 
@@ -25,18 +25,18 @@ const NAMES: &str = "gene_id";
 pub(in crate::source) struct Identified {
     source: Box<dyn CellSource>,
     description: Description,
-    /// What is stripped of its versions: names, and columns.
+    /// What loses its versions: names and columns.
     stripped: Vec<String>,
-    /// Columns that keep what was stripped.
+    /// Columns that keep the versions that were stripped.
     kept: Vec<String>,
-    /// Identifiers that were found by name.
+    /// Identifiers that were looked up by name.
     found: Option<StringArray>,
     /// Genes whose names stand for several identifiers.
     unclear: Vec<RepeatedName>,
 }
 
 impl Identified {
-    /// The input with what the options make of its genes.
+    /// Applies the options for gene identifiers to an input.
     pub fn over(source: Box<dyn CellSource>, options: &OpenOptions) -> Result<Self, SourceError> {
         let mut view = Identified {
             description: source.description().clone(),
@@ -87,11 +87,11 @@ impl Identified {
         });
     }
 
-    /// Finds identifiers by names.
+    /// Looks up identifiers by name.
     fn find(&mut self, map: &NameMap, memory: u64) -> Result<(), SourceError> {
         let names = map.names(memory)?;
         let (mut ids, mut missing, mut several) = (Vec::new(), Vec::new(), Vec::new());
-        // A name that the reader made of another one is not in any map.
+        // A name that the reader made unique is not in any map, so use the original one.
         let given: HashMap<u64, String> = self
             .source
             .repeated_names()?

@@ -1,4 +1,4 @@
-//! Cells with a prefix before their names, and with columns of one text each.
+//! Adds a prefix to the names of cells, and columns with the same text for all cells.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::View;
 use crate::source::{CellSource, Column, ColumnKind, Description, Note, OpenOptions, SourceError};
 
-/// An input whose cells are labelled.
+/// An input with labelled cells.
 pub(in crate::source) struct Labelled {
     source: Box<dyn CellSource>,
     description: Description,
@@ -18,10 +18,10 @@ pub(in crate::source) struct Labelled {
 }
 
 impl Labelled {
-    /// The input with what the options add to it.
+    /// Applies the options for labels to an input.
     ///
     /// # Errors
-    /// Where it has a column of the same name as one that is added.
+    /// If it already has a column with the name of one that is added.
     pub fn over(source: Box<dyn CellSource>, options: &OpenOptions) -> Result<Self, SourceError> {
         let mut description = source.description().clone();
         let name = options.name_of(&description.path);

@@ -1,5 +1,5 @@
-//! Inputs seen otherwise than they are: with other names, with columns of the user's, or only a part
-//! of their cells and genes.
+//! Adapters that present an input with other names, with additional columns, or with a subset of
+//! its cells and genes.
 
 mod identified;
 mod labelled;
@@ -20,7 +20,7 @@ use super::{
     Axis, CellSource, Description, Matrix, MatrixName, Numbers, RepeatedName, SourceError, Uns,
 };
 
-/// An input that changes what another says of its cells and genes, and nothing of its matrices.
+/// An adapter that changes the cells and genes of another input, but not its matrices.
 pub(super) trait View: Send + Sync {
     fn inner(&self) -> &dyn CellSource;
 

@@ -1,4 +1,4 @@
-//! Names of cells and genes made unique the way anndata does.
+//! Makes the names of cells and genes unique the way anndata does.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,7 +10,7 @@ use super::View;
 use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, Description, Note, RepeatedName, SourceError};
 
-/// An input whose cells (and genes) all have names of their own.
+/// An input in which every cell (and gene) has a unique name.
 pub(in crate::source) struct UniqueNames {
     source: Box<dyn CellSource>,
     description: Description,
@@ -20,7 +20,7 @@ pub(in crate::source) struct UniqueNames {
 }
 
 impl UniqueNames {
-    /// Reads all names and finds new ones for those that repeat.
+    /// Reads all names and assigns new ones to duplicates.
     pub fn over(source: Box<dyn CellSource>) -> Result<Self, SourceError> {
         let mut description = source.description().clone();
         let cells = renamed(description.n_obs, &|rows| source.obs_names(rows))?;
@@ -48,7 +48,7 @@ impl UniqueNames {
     }
 }
 
-/// The genes that share a name with one that was renamed.
+/// Returns the genes that share a name with one that was renamed.
 fn before(
     source: &dyn CellSource,
     renamed: &HashMap<u64, String>,
@@ -85,8 +85,8 @@ fn before(
 
 type Ids<'a> = dyn Fn(Range<u64>) -> Result<StringArray, SourceError> + 'a;
 
-/// New names for rows whose name an earlier row has. Memory goes by the hashes of all names and by
-/// the names that repeat.
+/// Returns new names for the rows whose name occurs in an earlier row. The memory used depends on
+/// the number of names, which are hashed, and on the number of duplicates.
 pub(in crate::source) fn renamed(
     rows: u64,
     ids: &Ids<'_>,
@@ -112,7 +112,7 @@ pub(in crate::source) fn renamed(
     if repeated.is_empty() {
         return Ok(renamed);
     }
-    // For each name that repeats, the last number that was tried.
+    // The last number tried for each duplicate name.
     let mut tried: HashMap<String, u64> = HashMap::new();
     let mut given = HashSet::new();
     let mut blocks = RowBlocks::new(0..rows, 1);
@@ -130,7 +130,7 @@ pub(in crate::source) fn renamed(
             let name = loop {
                 *number += 1;
                 let name = format!("{id}-{number}");
-                // A name that others may have, by its hash, is not taken.
+                // Avoid names that other rows might have according to their hashes.
                 let new = hashes.binary_search(&hash(&name)).is_err();
                 if new && given.insert(name.clone()) {
                     break name;
@@ -142,7 +142,7 @@ pub(in crate::source) fn renamed(
     Ok(renamed)
 }
 
-/// Identifiers of these rows, with the new names.
+/// Replaces the names of renamed rows in the identifiers of a range.
 pub(in crate::source) fn with_names(
     ids: StringArray,
     rows: Range<u64>,

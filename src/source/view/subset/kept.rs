@@ -2,30 +2,32 @@
 
 use std::ops::Range;
 
-/// Kept rows this close to each other are read together.
+/// Kept rows at most this far apart are read together.
 const GAP: u64 = 1 << 10;
 
-/// Rows that are read together at most.
+/// Maximum number of rows to read together.
 const STRETCH: u64 = 1 << 15;
 
-/// The rows of an input that are kept, in its order.
+/// The rows of an input that are kept, in the order of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// So many, from the first on.
+    /// The first rows; how many.
     First(u64),
-    /// These: four bytes a row.
+    /// These rows; takes four bytes per row.
     These(Vec<u32>),
 }
 
-/// Rows of the input that are read together, and which of them are kept, by their position in it.
+/// Rows of the input that are read together, and the positions of the kept ones within it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stretch {
+    /// The rows to read.
     pub rows: Range<u64>,
+    /// Positions of the kept rows, relative to the first row read.
     pub kept: Vec<u32>,
 }
 
 impl Kept {
-    /// How many rows are kept.
+    /// Number of rows kept.
     pub fn len(&self) -> u64 {
         match self {
             Kept::First(count) => *count,
@@ -33,7 +35,7 @@ impl Kept {
         }
     }
 
-    /// Where a kept row is in the input.
+    /// Returns the position of a kept row in the input.
     pub fn at(&self, position: u64) -> u64 {
         match self {
             Kept::First(_) => position,
@@ -41,7 +43,7 @@ impl Kept {
         }
     }
 
-    /// How many kept rows are before a row of the input.
+    /// Number of kept rows before a row of the input.
     pub fn before(&self, row: u64) -> u64 {
         match self {
             Kept::First(count) => row.min(*count),
@@ -49,7 +51,8 @@ impl Kept {
         }
     }
 
-    /// For each of the input's rows its place among the kept ones, if all of them are not kept.
+    /// Returns, for each row of the input, its position among the kept ones; `None` if all are
+    /// kept.
     pub fn places(&self, rows: u64) -> Option<Vec<Option<u32>>> {
         match self {
             Kept::First(count) if *count == rows => None,
@@ -64,7 +67,7 @@ impl Kept {
         }
     }
 
-    /// A range of kept rows, as the input has them.
+    /// Returns the rows of the input to read for a range of kept rows.
     pub fn stretches(&self, positions: Range<u64>) -> Vec<Stretch> {
         let mut stretches: Vec<Stretch> = Vec::new();
         for position in positions {
@@ -84,16 +87,17 @@ impl Kept {
     }
 }
 
-/// The rows of an axis that are kept, and where each of its rows went.
+/// The rows of an axis that are kept, and the new position of each row.
 pub(super) struct KeptRows {
+    /// The rows that are kept.
     pub kept: Kept,
-    /// For each row its place among the kept ones; `None` where all are kept.
+    /// For each row, its position among the kept ones; `None` if all are kept.
     pub places: Option<Vec<Option<u32>>>,
     all: u64,
 }
 
 impl KeptRows {
-    /// What is kept of so many rows.
+    /// Keeps some of `all` rows.
     pub fn new(kept: Kept, all: u64) -> Self {
         KeptRows {
             places: kept.places(all),
@@ -102,7 +106,7 @@ impl KeptRows {
         }
     }
 
-    /// How many of the rows are kept, from 0 to 1.
+    /// Fraction of the rows that are kept, from 0 to 1.
     pub fn share(&self) -> f64 {
         self.kept.len() as f64 / self.all.max(1) as f64
     }

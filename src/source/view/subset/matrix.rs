@@ -1,4 +1,4 @@
-//! Some rows and columns of a matrix.
+//! A subset of the rows and columns of a matrix.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::source::{
     PendingChunk, SampledRows, SourceError,
 };
 
-/// Values are sampled at so many places, from so many cells each.
+/// Number of places at which values are sampled, and of rows at each of them.
 const PLACES: u64 = 32;
 const CELLS: u64 = 64;
 const SAMPLE: ChunkBudget = ChunkBudget {
@@ -21,7 +21,7 @@ const SAMPLE: ChunkBudget = ChunkBudget {
 /// A matrix of which some rows and columns are kept.
 pub(super) struct SubsetMatrix {
     source: Arc<dyn CellSource>,
-    /// What it is in the source.
+    /// Its description in the source.
     of: MatrixDescription,
     place: Place,
     rows: Arc<KeptRows>,
@@ -29,7 +29,7 @@ pub(super) struct SubsetMatrix {
 }
 
 impl SubsetMatrix {
-    /// The kept rows and columns of a matrix of the source.
+    /// Keeps these rows and columns of a matrix of the source.
     pub fn new(
         source: Arc<dyn CellSource>,
         of: &MatrixDescription,
@@ -49,8 +49,8 @@ impl SubsetMatrix {
         self.source.matrix(&self.of.name)
     }
 
-    /// Where not all rows are read, an entry that is out of order would be missed: it may come where
-    /// none that is kept is.
+    /// Checks the order of the entries if not all rows are read: an entry that is out of order
+    /// might be among rows that are not kept, and would be missed.
     fn check_part(&self) -> Result<(), SourceError> {
         match self.rows.places {
             Some(_) => self.check_order(),
@@ -95,13 +95,13 @@ impl Matrix for SubsetMatrix {
     fn entries_at_most(&self) -> Option<u64> {
         let bound = || self.inner().ok()?.entries_at_most();
         let entries = self.of.entries.or_else(bound)?;
-        // What is to be expected of these rows and columns, were all alike, and a little more.
+        // The number expected if all rows and columns were alike, and a little more.
         let share = self.rows.share() * self.columns.share();
         Some((entries as f64 * share * 1.125) as u64)
     }
 
     fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
-        // Others would have to be transposed for it, or be read from their beginning.
+        // Other layouts would have to be transposed first, or read from the beginning.
         if self.of.layout != Layout::Csr {
             return self.inner()?.sample(visit);
         }
@@ -117,7 +117,7 @@ impl Matrix for SubsetMatrix {
     }
 
     fn sample_rows(&self, visit: &mut dyn FnMut(SampledRows<'_>)) -> Result<(), SourceError> {
-        // With all of their genes, rows tell more.
+        // Rows with all their genes are more informative.
         self.inner()?.sample_rows(visit)
     }
 
@@ -148,7 +148,7 @@ impl Matrix for SubsetMatrix {
     }
 }
 
-/// Of a chunk of the input, the rows that are kept, with the columns that are.
+/// Selects the kept rows and columns of a chunk of the input.
 fn selected(
     chunk: &CsrChunk,
     kept: &Kept,

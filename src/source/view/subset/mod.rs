@@ -1,4 +1,4 @@
-//! Some cells and genes of an input.
+//! A subset of the cells and genes of an input.
 
 mod condition;
 mod kept;
@@ -34,10 +34,10 @@ pub(in crate::source) struct Subset {
 }
 
 impl Subset {
-    /// What the options keep of an input.
+    /// Applies the options for subsets to an input.
     ///
     /// # Errors
-    /// Where a condition cannot be understood, or none of the chosen genes is there.
+    /// If a condition is invalid, or none of the chosen genes exists.
     pub fn over(source: Box<dyn CellSource>, options: &OpenOptions) -> Result<Self, SourceError> {
         let mut description = source.description().clone();
         let (all_cells, all_genes) = (description.n_obs, description.n_vars);
@@ -155,7 +155,7 @@ impl Subset {
     }
 }
 
-/// The genes of an input that are among these.
+/// Returns the genes of an input that are among `names`.
 fn chosen(
     source: &dyn CellSource,
     names: &[String],
@@ -171,7 +171,7 @@ fn chosen(
             let id = id.unwrap_or_default();
             if wanted.contains(id) {
                 found.insert(id.to_string());
-                // Genes are counted to fit 32 bits before anything is written.
+                // The number of genes is checked to fit in 32 bits before anything is written.
                 rows.push(u32::try_from(row).unwrap_or(u32::MAX));
             }
         }
@@ -194,7 +194,7 @@ fn chosen(
     Ok(Kept::These(rows))
 }
 
-/// What the rows and the columns of a matrix are.
+/// Returns what the rows and the columns of a matrix are.
 fn axes(matrix: &MatrixName) -> [Axis; 2] {
     match matrix {
         MatrixName::X | MatrixName::Layer(_) => [Axis::Cells, Axis::Genes],

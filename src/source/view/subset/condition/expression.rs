@@ -1,4 +1,4 @@
-//! A condition as a text, understood.
+//! Parses and evaluates a condition.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -20,24 +20,24 @@ use datafusion::sql::sqlparser::parser::ParserError;
 
 use super::{growth, missing, names};
 
-/// Bytes of a condition at most. Its text bounds how deep it can be.
+/// Maximum length of a condition in bytes, which also limits its depth.
 const LONGEST: usize = 1 << 17;
 
-/// Operators within each other at most, when chains of AND and OR do not count.
+/// Maximum nesting depth of operators, not counting chains of AND and OR.
 const DEEPEST: usize = 500;
 
-/// Bytes that the texts of a slice of rows may become.
+/// Maximum number of bytes that the text computed for a slice of rows may take.
 const SLICE: f64 = 32e6;
 
 /// A condition on the columns of a frame.
 pub(super) struct Condition {
     expression: Arc<dyn PhysicalExpr>,
-    /// How many times the bytes of its columns its texts may become.
+    /// Upper bound for the size of the computed text, as a multiple of the size of its columns.
     growth: f64,
 }
 
 impl Condition {
-    /// Understands a condition on columns like these.
+    /// Parses a condition on columns like those of `like`.
     ///
     /// # Errors
     /// A sentence on what is wrong with it.
@@ -70,7 +70,7 @@ impl Condition {
             }
             _ => error.strip_backtrace(),
         };
-        // Names are as the input has them: they are not made lower-case.
+        // Names are used as in the input, not converted to lower case.
         let config = SessionConfig::new()
             .set_bool("datafusion.sql_parser.enable_ident_normalization", false);
         let context = SessionContext::new_with_config(config);
@@ -104,7 +104,7 @@ impl Condition {
             .with_config_options(Arc::clone(state.config_options()))
             .build();
         let simplifier = ExprSimplifier::new(context);
-        // Some functions stand for what only the simplifier makes of them.
+        // Some functions only become executable after simplification.
         let expression = simplifier.coerce(expression, &schema).map_err(said)?;
         let expression = simplifier.simplify(expression).map_err(said)?;
         let expression = state
@@ -113,13 +113,13 @@ impl Condition {
         Ok((expression, growth))
     }
 
-    /// How many of the rows of a frame of so many bytes may be evaluated at once.
+    /// Number of rows that may be evaluated at once, for a frame of `rows` rows and `bytes` bytes.
     pub fn rows_at_once(&self, rows: usize, bytes: u64) -> usize {
         let each = (bytes as f64 / rows.max(1) as f64).max(1.0) * self.growth;
         ((SLICE / each) as usize).clamp(1, rows.max(1))
     }
 
-    /// For each row whether it satisfies the condition; null where that is unknown.
+    /// Evaluates the condition for each row; null if unknown.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, String> {
         let found = self
             .expression
@@ -131,9 +131,9 @@ impl Condition {
     }
 }
 
-/// The condition with its chains of AND and of OR made balanced trees, which are no deeper than the
-/// logarithm of their length: thousands of names are no reason to refuse it. Both are associative,
-/// with unknown values, too.
+/// Converts chains of AND and of OR to balanced trees, whose depth is only logarithmic in their
+/// length, so that conditions with thousands of names are possible. Both operators are associative,
+/// even with unknown values.
 fn balanced(expression: ast::Expr) -> ast::Expr {
     match expression {
         ast::Expr::BinaryOp { ref op, .. } if is_chain(op) => {
@@ -157,7 +157,7 @@ fn is_chain(op: &BinaryOperator) -> bool {
     matches!(op, BinaryOperator::And | BinaryOperator::Or)
 }
 
-/// What a chain of one operator connects, in order. The parser nests it to the left.
+/// Returns the operands of a chain of one operator, in order. The parser nests chains to the left.
 fn operands(mut expression: ast::Expr, chain: &BinaryOperator) -> Vec<ast::Expr> {
     let mut operands = Vec::new();
     loop {
@@ -182,7 +182,7 @@ fn tree(mut operands: Vec<ast::Expr>, op: &BinaryOperator) -> ast::Expr {
         while let Some(left) = rest.next() {
             joined.push(match rest.next() {
                 Some(right) => ast::Expr::BinaryOp {
-                    // Parentheses are not needed: the tree says what belongs together.
+                    // Parentheses are not needed, because the tree defines the grouping.
                     left: Box::new(left),
                     op: op.clone(),
                     right: Box::new(right),
@@ -192,13 +192,13 @@ fn tree(mut operands: Vec<ast::Expr>, op: &BinaryOperator) -> ast::Expr {
         }
         operands = joined;
     }
-    // A chain has operands.
+    // A chain has at least one operand.
     operands
         .pop()
         .unwrap_or_else(|| ast::Expr::value(ast::Value::Null))
 }
 
-/// How deep expressions lie within each other.
+/// Measures the nesting depth of expressions.
 struct Nesting {
     level: usize,
 }
@@ -220,7 +220,7 @@ impl ast::Visitor for Nesting {
     }
 }
 
-/// A function of the expression whose value changes from one run to the next.
+/// Returns a function in the expression whose value changes from run to run, if there is one.
 fn changing(expression: &Expr) -> Result<Option<String>, DataFusionError> {
     let mut found = None;
     expression.apply(|part| {

@@ -1,10 +1,10 @@
-//! How much longer than the columns the texts of a condition may become.
+//! Bounds how much longer than the columns the text computed by a condition may become.
 
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::{Expr, Operator};
 
-/// Functions that make texts or lists of any length out of a number.
+/// Functions that can produce text or lists of any length from a number.
 const UNBOUNDED: [&str; 10] = [
     "repeat",
     "lpad",
@@ -18,16 +18,17 @@ const UNBOUNDED: [&str; 10] = [
     "make_array",
 ];
 
-/// Functions that put a text in the place of each of many.
+/// Functions that replace occurrences with a text.
 const REPLACING: [&str; 4] = ["replace", "regexp_replace", "overlay", "translate"];
 
-/// The most that a text may grow.
+/// Maximum growth factor.
 const MOST: f64 = 1e6;
 
-/// At most how many times the bytes of its columns the texts of an expression have.
+/// Returns an upper bound for the size of an expression's text, as a multiple of the size of its
+/// columns.
 ///
 /// # Errors
-/// Where nothing bounds them.
+/// If there is no bound.
 pub(super) fn factor(expression: &Expr) -> Result<f64, String> {
     let mut children = Vec::new();
     let mut failure = None;
@@ -61,7 +62,7 @@ pub(super) fn factor(expression: &Expr) -> Result<f64, String> {
                 largest
             }
         }
-        // Texts stand beside each row.
+        // The text of a literal is repeated for each row.
         Expr::Literal(value, _) => text_length(value).max(1.0),
         _ => largest,
     };
@@ -71,7 +72,7 @@ pub(super) fn factor(expression: &Expr) -> Result<f64, String> {
     Ok(factor)
 }
 
-/// What a replacement may be as long as; what is no literal may be long.
+/// Length of a replacement; anything other than a literal may be long.
 fn length(argument: &Expr) -> f64 {
     match argument {
         Expr::Literal(value, _) => text_length(value).max(1.0),

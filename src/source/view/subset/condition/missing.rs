@@ -1,4 +1,5 @@
-//! NaN is a missing value, wherever it comes from: a column, or a calculation such as 0 / 0.
+//! Treats NaN as a missing value, whether it comes from a column or from a computation such as 0 /
+//! 0.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-/// The column with null for NaN; others as they are.
+/// Replaces NaN in a column with null; other columns are returned unchanged.
 pub(super) fn without_nan(column: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
     fn of<T: ArrowPrimitiveType>(
         column: &ArrayRef,
@@ -35,8 +36,7 @@ pub(super) fn without_nan(column: &ArrayRef) -> std::result::Result<ArrayRef, Ar
     }
 }
 
-/// Makes null of the NaN that a part of an expression may give, and of questions for NaN questions
-/// for null.
+/// Converts NaN in the results of subexpressions to null, and tests for NaN to tests for null.
 pub(super) fn rewrite(expression: Expr) -> Result<Transformed<Expr>> {
     Ok(match expression {
         Expr::ScalarFunction(call) if call.func.name() == "isnan" && call.args.len() == 1 => {
@@ -73,7 +73,7 @@ fn nan_to_null(expression: Expr) -> Expr {
     ))
 }
 
-/// Gives its argument, with null for NaN.
+/// A function that returns its argument with null in place of NaN.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct NanToNull {
     signature: Signature,

@@ -1,4 +1,4 @@
-//! Cells that satisfy a condition on their columns, in SQL.
+//! Selects cells with a condition on their columns, in SQL.
 
 mod expression;
 mod growth;
@@ -16,19 +16,19 @@ use crate::source::error::Place;
 use crate::source::{CellSource, SourceError};
 use expression::Condition;
 
-/// The name by which a condition knows the identifiers of cells.
+/// Name of the cell identifiers in a condition.
 const CELL_ID: &str = "cell_id";
 
-/// Bytes of the stack on which a condition is understood and evaluated. Only what is used of it
-/// becomes memory: the parser, the planner and the evaluation descend into the expression, whose
-/// depth the length of the text bounds.
+/// Size in bytes of the stack for parsing and evaluating a condition. Only the part in use takes
+/// memory. The parser, the planner and the evaluation recurse into the expression, whose depth is
+/// bounded by the length of the text.
 const STACK: usize = 256 << 20;
 
-/// Characters of a condition that a message quotes.
+/// Number of characters of a condition quoted in messages.
 const QUOTED: usize = 300;
 
-/// The rows of the cells for which the condition is true; neither false nor unknown. A number that is
-/// NaN is a missing value, as in pandas and R: what depends on it is unknown.
+/// Returns the rows of the cells for which the condition is true, as opposed to false or unknown.
+/// NaN is a missing value, as in pandas and R: whatever depends on it is unknown.
 pub(super) fn satisfying(source: &dyn CellSource, sql: &str) -> Result<Vec<u32>, SourceError> {
     let description = source.description();
     let place = Place::new(&description.path, "obs");
@@ -54,7 +54,7 @@ pub(super) fn satisfying(source: &dyn CellSource, sql: &str) -> Result<Vec<u32>,
     }
 }
 
-/// As much of a text as belongs into a message.
+/// Returns the beginning of a text, for messages.
 fn beginning(text: &str) -> String {
     match text.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -90,7 +90,7 @@ fn find(
     Ok(kept)
 }
 
-/// The columns of cells, with their identifiers where no column has that name; NaN is null.
+/// Returns the obs columns, plus the identifiers if no column has their name; NaN becomes null.
 fn frame(source: &dyn CellSource, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
     let damaged = |error: arrow::error::ArrowError| {
         Place::new(&source.description().path, "obs").damaged(error.to_string())

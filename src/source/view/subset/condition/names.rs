@@ -1,17 +1,18 @@
-//! Names of columns as the input has them, in a condition.
+//! Column names in a condition.
 
 use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-/// The condition with quotes around names that SQL would not take for one: `orig.ident`, `CD4+`.
+/// Quotes column names that are not identifiers in SQL, such as `orig.ident` and `CD4+`.
 ///
-/// A name is what follows without white space and is, as a whole, the name of a column; where its
-/// first word alone is a column, only dots go on (`a-b` is then a difference).
+/// A name is the longest sequence of tokens without white space that is the name of a column. If
+/// its first word alone is a column too, the name may only continue with dots, so that `a-b`
+/// remains a difference.
 ///
 /// # Errors
-/// Where the text cannot be cut into words.
+/// If the text cannot be split into tokens.
 pub(super) fn quoted(sql: &str, columns: &HashSet<&str>) -> Result<String, String> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql)
         .with_unescape(false)
@@ -36,8 +37,8 @@ pub(super) fn quoted(sql: &str, columns: &HashSet<&str>) -> Result<String, Strin
     Ok(text)
 }
 
-/// The longest name of a column that begins here and is more than one word, and how many tokens it
-/// has.
+/// Returns the longest column name that begins here and has more than one token, and the number of
+/// its tokens.
 fn name_at(tokens: &[Token], columns: &HashSet<&str>) -> Option<(String, usize)> {
     let Some(Token::Word(first)) = tokens.first() else {
         return None;
@@ -87,7 +88,7 @@ mod tests {
         assert_eq!(of("orig.ident = 'a.b'"), "\"orig.ident\" = 'a.b'");
         assert_eq!(of("CD4+ > 1 AND n>2"), "\"CD4+\" > 1 AND n>2");
         assert_eq!(of("leiden_0.5='3'"), "\"leiden_0.5\"='3'");
-        // Both are columns: it is a difference, unless it is quoted.
+        // Both are columns: this is a difference, unless it is quoted.
         assert_eq!(of("a-b > 0"), "a-b > 0");
         assert_eq!(
             of("\"a-b\" > 0 AND \"x y\" = 'it''s'"),
