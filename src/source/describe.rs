@@ -33,6 +33,7 @@ pub struct Description {
     pub varm: Vec<Embedding>,
     /// Pairwise matrices of cells × cells.
     pub obsp: Vec<MatrixDescription>,
+    /// Pairwise matrices of genes × genes.
     pub varp: Vec<MatrixDescription>,
     /// Whether the input has unstructured data; see [`super::CellSource::uns`].
     pub uns: bool,
@@ -93,6 +94,7 @@ impl fmt::Display for MatrixName {
 /// headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatrixDescription {
+    /// Which matrix this is.
     pub name: MatrixName,
     /// Its path in the input, for messages: `X`, `layers/counts`.
     pub object: String,

@@ -12,8 +12,11 @@ pub enum SourceError {
     /// The operating system cannot open or read the file.
     #[error("cannot {action} {path}")]
     Io {
+        /// What failed, as in "cannot {action} {path}".
         action: &'static str,
+        /// The file.
         path: PathBuf,
+        /// The operating system's error.
         source: io::Error,
     },
     /// The file has none of the supported formats.
@@ -22,16 +25,23 @@ pub enum SourceError {
     /// The file is damaged, truncated or inconsistent.
     #[error("{}: {problem}", place(.path, .object))]
     Damaged {
+        /// The file.
         path: PathBuf,
+        /// Path of the object inside the file; empty for the file as a whole.
         object: String,
+        /// What is wrong.
         problem: String,
     },
     /// The file is valid but contains something that is not supported.
     #[error("{}: {what} cannot be read; {help}", place(.path, .object))]
     Unsupported {
+        /// The file.
         path: PathBuf,
+        /// Path of the object inside the file; empty for the file as a whole.
         object: String,
+        /// What is not supported.
         what: String,
+        /// What the user can do.
         help: String,
     },
     /// Entries were assumed to be sorted by cell but are not, so what was read of this matrix so
@@ -51,15 +61,21 @@ pub enum SourceError {
         place(.path, .object)
     )]
     TooLarge {
+        /// The file.
         path: PathBuf,
+        /// Path of the object inside the file; empty for the file as a whole.
         object: String,
+        /// What needs the memory.
         what: String,
+        /// Memory needed at once.
         needed: bytesize::ByteSize,
+        /// Value of `--memory` with which reading should succeed.
         advised: bytesize::ByteSize,
     },
     /// A part of the input cannot be read, but the input can be read without it.
     #[error("{failure}{} leave it out with {flag}", separator(.failure))]
     Part {
+        /// Why the part cannot be read.
         failure: Box<SourceError>,
         /// The flag that leaves it out.
         flag: String,
@@ -153,6 +169,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Creates the context for an object of a file.
     pub fn new(path: &Path, object: impl Into<String>) -> Self {
         Place {
             path: path.to_path_buf(),
@@ -185,6 +202,7 @@ impl Place {
         }
     }
 
+    /// Path of the object inside the file; empty for the file as a whole.
     pub fn object(&self) -> &str {
         &self.object
     }
@@ -194,6 +212,7 @@ impl Place {
         self.damaged(format!("{what} was asked for, but is not described"))
     }
 
+    /// Creates a [`SourceError::Damaged`].
     pub fn damaged(&self, problem: impl Into<String>) -> SourceError {
         SourceError::Damaged {
             path: self.path.clone(),
@@ -202,6 +221,7 @@ impl Place {
         }
     }
 
+    /// Creates a [`SourceError::Unsupported`].
     pub fn unsupported(&self, what: impl Into<String>, help: impl Into<String>) -> SourceError {
         SourceError::Unsupported {
             path: self.path.clone(),
@@ -211,6 +231,7 @@ impl Place {
         }
     }
 
+    /// Creates a [`SourceError::OrderLost`].
     pub fn order_lost(&self) -> SourceError {
         SourceError::OrderLost {
             path: self.path.clone(),
@@ -218,6 +239,7 @@ impl Place {
         }
     }
 
+    /// Creates a [`SourceError::TooLarge`]; `needed` and `advised` are in bytes.
     pub fn too_large(&self, what: impl Into<String>, needed: u64, advised: u64) -> SourceError {
         SourceError::TooLarge {
             path: self.path.clone(),
@@ -228,6 +250,8 @@ impl Place {
         }
     }
 
+    /// Creates a [`SourceError::Io`], or a [`SourceError::Damaged`] if the file is truncated or its
+    /// content is invalid.
     pub fn io(&self, action: &'static str, source: io::Error) -> SourceError {
         if source.kind() == io::ErrorKind::UnexpectedEof {
             return self.damaged("the file ends before the data does: it was cut short");

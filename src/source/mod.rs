@@ -60,9 +60,9 @@ pub use search::{Discovered, PassedOver, discover, inputs_of};
 pub use selection::{Part, Pattern, PatternError, Seen, Selection, Unmatched};
 pub(crate) use stamp::Stamp;
 
-/// Columns with the versions stripped from gene names, and from the column `gene_ids`.
+/// Name of the column that keeps the original gene names when their versions are stripped.
 pub const GENE_ID_VERSION: &str = "gene_id_version";
-/// See [`GENE_ID_VERSION`].
+/// Name of the column that keeps the original `gene_ids` when their versions are stripped.
 pub const GENE_IDS_VERSION: &str = "gene_ids_version";
 
 /// An input: its obs, var and other annotations, and access to its matrices. Implementations are

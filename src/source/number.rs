@@ -7,17 +7,29 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NumberType {
+    /// Boolean, stored as one byte.
     Bool,
+    /// Signed 8-bit integer.
     Int8,
+    /// Signed 16-bit integer.
     Int16,
+    /// Signed 32-bit integer.
     Int32,
+    /// Signed 64-bit integer.
     Int64,
+    /// Unsigned 8-bit integer.
     UInt8,
+    /// Unsigned 16-bit integer.
     UInt16,
+    /// Unsigned 32-bit integer.
     UInt32,
+    /// Unsigned 64-bit integer.
     UInt64,
+    /// 16-bit (half-precision) float.
     Float16,
+    /// 32-bit float.
     Float32,
+    /// 64-bit float.
     Float64,
 }
 
@@ -63,17 +75,29 @@ impl std::fmt::Display for NumberType {
 /// A column of numbers in the type of the input, in native byte order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Numbers {
+    /// Booleans as bytes 0 and 1.
     Bool(Vec<u8>),
+    /// Signed 8-bit integers.
     Int8(Vec<i8>),
+    /// Signed 16-bit integers.
     Int16(Vec<i16>),
+    /// Signed 32-bit integers.
     Int32(Vec<i32>),
+    /// Signed 64-bit integers.
     Int64(Vec<i64>),
+    /// Unsigned 8-bit integers.
     UInt8(Vec<u8>),
+    /// Unsigned 16-bit integers.
     UInt16(Vec<u16>),
+    /// Unsigned 32-bit integers.
     UInt32(Vec<u32>),
+    /// Unsigned 64-bit integers.
     UInt64(Vec<u64>),
+    /// 16-bit floats.
     Float16(Vec<f16>),
+    /// 32-bit floats.
     Float32(Vec<f32>),
+    /// 64-bit floats.
     Float64(Vec<f64>),
 }
 

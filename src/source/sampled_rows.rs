@@ -11,7 +11,9 @@ pub enum SampledRows<'a> {
     Rows(&'a CsrChunk),
     /// Entries in storage order, with the row of each.
     Entries {
+        /// Row of each entry.
         rows: &'a Numbers,
+        /// Value of each entry.
         values: &'a Numbers,
     },
 }

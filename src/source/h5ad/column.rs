@@ -155,6 +155,7 @@ impl ColumnReader {
         }
     }
 
+    /// Type of the values.
     pub fn kind(&self) -> ColumnKind {
         match &self.values {
             Values::Number(number) => ColumnKind::Number(number.number_type()),

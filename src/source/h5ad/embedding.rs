@@ -179,6 +179,7 @@ impl EmbeddingReader {
         &self.left_out
     }
 
+    /// Returns the entry of the embedding in a description.
     pub fn described(&self, name: &str) -> Embedding {
         Embedding {
             name: name.to_string(),

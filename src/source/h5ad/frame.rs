@@ -114,14 +114,17 @@ impl Frame {
         &self.categories
     }
 
+    /// Number of rows.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
+    /// Members that are left out, and why.
     pub fn left_out(&self) -> &[Note] {
         &self.left_out
     }
 
+    /// Returns the columns, without the index.
     pub fn columns(&self) -> Vec<Column> {
         self.columns
             .iter()

@@ -38,6 +38,7 @@ pub(super) enum Unknown {
 }
 
 impl Pipeline {
+    /// Parses the filters of a dataset whose elements have `element` bytes.
     pub fn new(filters: &[RawFilter], element: usize) -> Result<Self, Unknown> {
         let filters = filters
             .iter()
@@ -137,6 +138,7 @@ pub(super) struct Undo {
 }
 
 impl Undo {
+    /// Creates empty buffers.
     pub fn new() -> Self {
         Undo {
             deflate: Decompressor::new(),

@@ -34,6 +34,7 @@ pub(super) struct SharedTexts {
 }
 
 impl SharedTexts {
+    /// Creates the state for a file.
     pub fn of(file: &File) -> Self {
         SharedTexts {
             wide_addresses: has_wide_addresses(file),

@@ -35,6 +35,8 @@ const LAST_COLUMN: &str = "soma_dim_1_domain_upper";
 const WIDEST: u64 = 1 << 20;
 
 impl EmbeddingReader {
+    /// Opens the array in a folder; `rows` are the joinids of its rows. Leaves out anything that is
+    /// not an embedding.
     pub fn open(folder: &Folder, rows: &Arc<Joinids>) -> Result<OpenedEmbedding, SourceError> {
         let left_out = |reason: &str| Ok(OpenedEmbedding::LeftOut(reason.into()));
         match object::kind(folder)? {
@@ -77,6 +79,7 @@ impl EmbeddingReader {
         self.matrix.may_have_strays()
     }
 
+    /// Returns the entry of the embedding in a description.
     pub fn described(&self, name: &str) -> Embedding {
         Embedding {
             name: name.to_string(),

@@ -37,6 +37,7 @@ pub(super) enum Opened {
 }
 
 impl FrameColumn {
+    /// Opens an attribute in every fragment. `skip` is the flag that leaves it out.
     pub fn open(rows: &Rows, attribute: &Attribute, skip: &str) -> Result<Opened, SourceError> {
         let array = &rows.array;
         let place = array.folder.child(&attribute.name).place();

@@ -84,6 +84,7 @@ impl GenomesMatrix {
         GenomesMatrix { kept, ..self }
     }
 
+    /// Number of cells.
     pub fn cells(&self) -> u64 {
         self.cells
     }
@@ -93,6 +94,7 @@ impl GenomesMatrix {
         self.parts.iter().map(|part| part.features).collect()
     }
 
+    /// Stored type of the values.
     pub fn number_type(&self) -> NumberType {
         self.parts[0].matrix.number_type()
     }

@@ -27,6 +27,7 @@ pub(super) struct LineChunker<'a> {
 }
 
 impl<'a> LineChunker<'a> {
+    /// Cuts a range of cells into chunks within the budget.
     pub fn new(matrix: &'a MtxMatrix, cells: Range<u64>, budget: ChunkBudget) -> Self {
         let entry = TEXT + matrix.entry_bytes() + EXPANDED_BYTES;
         // Regardless of the budget: larger chunks are not faster, but take more memory.

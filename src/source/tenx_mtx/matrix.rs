@@ -98,14 +98,17 @@ impl MtxMatrix {
         MtxMatrix { block, ..self }
     }
 
+    /// Type in which the values are read.
     pub fn number_type(&self) -> NumberType {
         self.header.field.number_type()
     }
 
+    /// Number of cells.
     pub fn cells(&self) -> u64 {
         self.bounds.cells
     }
 
+    /// Returns the context for errors about the matrix.
     pub fn place(&self) -> &Place {
         &self.place
     }

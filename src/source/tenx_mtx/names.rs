@@ -34,6 +34,7 @@ impl Kind {
         }
     }
 
+    /// Returns the other kind.
     pub fn other(self) -> Self {
         match self {
             Kind::Cells => Kind::Features,

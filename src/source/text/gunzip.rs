@@ -30,6 +30,7 @@ fn invalid(message: impl Into<String>) -> io::Error {
 }
 
 impl<R: Read> Gunzip<R> {
+    /// Decompresses `input`.
     pub fn new(input: R) -> Self {
         Gunzip {
             input,

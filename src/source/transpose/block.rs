@@ -31,11 +31,13 @@ impl Parts {
         }
     }
 
+    /// Number of parts.
     pub fn count(self) -> usize {
         // At most a few thousand, because `wanted` is chosen accordingly.
         self.rows.div_ceil(1 << self.shift) as usize
     }
 
+    /// Returns the rows of a part.
     pub fn rows_of(self, part: usize) -> Range<u64> {
         let start = (part as u64) << self.shift;
         start..(start + (1 << self.shift)).min(self.rows)
@@ -105,6 +107,7 @@ impl Block {
         self.starts.len() as u64 * 4 + entries * (8 + value)
     }
 
+    /// Writes the block at a file offset.
     pub fn write(&mut self, file: &File, at: u64) -> io::Result<()> {
         let mut at = at;
         for bytes in [
@@ -190,10 +193,12 @@ impl Written {
 }
 
 impl Piece {
+    /// Reads the row of each entry.
     pub fn rows(&self, file: &File, rows: &mut Vec<u32>) -> io::Result<()> {
         self.read_u32(file, 0, rows)
     }
 
+    /// Reads the column of each entry.
     pub fn columns(&self, file: &File, columns: &mut Vec<u32>) -> io::Result<()> {
         self.read_u32(file, 4, columns)
     }

@@ -29,6 +29,7 @@ pub(crate) struct TransposeOptions {
 }
 
 impl TransposeOptions {
+    /// Takes the resources from the options of an input.
     pub fn of(options: &OpenOptions) -> Self {
         TransposeOptions {
             memory: options.memory,

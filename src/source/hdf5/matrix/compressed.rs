@@ -94,10 +94,12 @@ impl CompressedMatrix {
         Ok(matrix)
     }
 
+    /// Stored type of the values.
     pub fn number_type(&self) -> NumberType {
         self.data.number_type()
     }
 
+    /// Number of stored entries.
     pub fn entries(&self) -> u64 {
         self.data.rows()
     }
@@ -317,6 +319,7 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
+    /// Number of entries.
     pub fn entries(&self) -> u64 {
         self.range.end - self.range.start
     }

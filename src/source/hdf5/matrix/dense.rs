@@ -43,6 +43,7 @@ impl DenseMatrix {
         })
     }
 
+    /// Stored type of the values.
     pub fn number_type(&self) -> NumberType {
         self.array.number_type()
     }

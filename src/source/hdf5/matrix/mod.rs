@@ -26,6 +26,7 @@ pub(crate) enum StoredMatrix {
 }
 
 impl StoredMatrix {
+    /// How the matrix is stored.
     pub fn layout(&self) -> Layout {
         match self {
             StoredMatrix::Rows(_) => Layout::Csr,

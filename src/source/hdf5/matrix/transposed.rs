@@ -26,10 +26,12 @@ impl TransposedMatrix {
         }
     }
 
+    /// Stored type of the values.
     pub fn number_type(&self) -> NumberType {
         self.columns.number_type()
     }
 
+    /// Number of stored entries.
     pub fn entries(&self) -> u64 {
         self.columns.entries()
     }

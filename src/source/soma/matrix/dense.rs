@@ -49,6 +49,7 @@ impl DenseMatrix {
         })
     }
 
+    /// Stored type of the values.
     pub fn number_type(&self) -> NumberType {
         self.array.number_type()
     }
@@ -102,6 +103,7 @@ impl DenseMatrix {
         Ok(numbers)
     }
 
+    /// See [`crate::source::Matrix::chunks`].
     pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
         let columns = self.axes.columns.joinids().len();
         let size = self.number_type().size() as u64;

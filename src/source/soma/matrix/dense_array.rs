@@ -28,6 +28,7 @@ struct Written {
 }
 
 impl DenseArray {
+    /// Opens an array and checks that it is row-major.
     pub fn open(array: Array) -> Result<Self, SourceError> {
         let place = array.place();
         let schema = array.schema.clone();
@@ -92,6 +93,7 @@ impl DenseArray {
         })
     }
 
+    /// Stored type of the values.
     pub fn number_type(&self) -> NumberType {
         self.number_type
     }
@@ -101,10 +103,12 @@ impl DenseArray {
         !self.array.fragments.is_empty()
     }
 
+    /// Returns the context for errors about the array.
     pub fn place(&self) -> Place {
         self.array.place()
     }
 
+    /// Number of dimensions, 1 or 2.
     pub fn dimensions(&self) -> usize {
         self.array.schema.dimensions.len()
     }

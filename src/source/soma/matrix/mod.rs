@@ -47,6 +47,7 @@ pub(super) enum Columns {
 }
 
 impl Columns {
+    /// Joinids of the columns.
     pub fn joinids(&self) -> &Joinids {
         match self {
             Columns::Joined(joinids) | Columns::Counted(joinids) => joinids,
@@ -83,6 +84,7 @@ impl StoredMatrix {
         }
     }
 
+    /// How the matrix is stored.
     pub fn layout(&self) -> Layout {
         match self {
             StoredMatrix::Sparse(_) => Layout::Coo,
@@ -91,6 +93,7 @@ impl StoredMatrix {
         }
     }
 
+    /// Stored type of the values.
     pub fn number_type(&self) -> NumberType {
         match self {
             StoredMatrix::Sparse(matrix) => matrix.number_type(),

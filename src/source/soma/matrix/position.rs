@@ -16,7 +16,9 @@ pub(super) enum Unplaced {
 
 /// Positions of coordinates, and the cells without one together with their unknown joinid.
 pub(super) struct Placed {
+    /// Position of each coordinate; `Run::NO_ROW` for those without one.
     pub positions: Vec<u32>,
+    /// Index of each cell without a position, and its joinid.
     pub strays: Vec<(u32, i64)>,
 }
 

@@ -66,11 +66,13 @@ pub(super) struct Tile {
 /// The entries of a tile. The first caller decodes them; they are kept as long as anyone holds
 /// this.
 pub(super) struct SharedTile {
+    /// The tile.
     pub tile: Tile,
     entries: Mutex<Option<Arc<Entries>>>,
 }
 
 impl SparseMatrix {
+    /// Opens an array of numbers with the joinids of its rows and columns.
     pub fn open(array: Array, axes: Axes) -> Result<Self, SourceError> {
         let place = array.place();
         let (attribute, number_type) = number_attribute(&array.schema, &place)?;
@@ -132,10 +134,12 @@ impl SparseMatrix {
         })
     }
 
+    /// Stored type of the values.
     pub fn number_type(&self) -> NumberType {
         self.number_type
     }
 
+    /// Returns the context for errors about the array.
     pub fn place(&self) -> Place {
         self.array.place()
     }
@@ -188,10 +192,12 @@ impl SparseMatrix {
         self.number_type.size() as u64 + 8 + times
     }
 
+    /// See [`crate::source::Matrix::chunks`].
     pub fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
         Ok(Box::new(TileChunker::new(self, rows, budget)?))
     }
 
+    /// See [`crate::source::Matrix::sample`].
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         let total: usize = self
             .array
@@ -400,6 +406,7 @@ impl SparseMatrix {
 }
 
 impl SharedTile {
+    /// Creates a tile that has not been decoded yet.
     pub fn new(tile: Tile) -> Self {
         SharedTile {
             tile,

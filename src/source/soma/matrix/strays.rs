@@ -17,13 +17,18 @@ pub(super) enum Strays {
 /// A stray of a matrix in which cells may have been written several times.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stray {
+    /// The row with which it is counted.
     pub row: u32,
     /// Identifies the cell: for each dimension its position or, if the joinid is unknown, the
     /// complement of the joinid.
     pub at: [i64; 2],
+    /// Time of the write, in milliseconds since 1970.
     pub time: u64,
+    /// Index of the fragment.
     pub fragment: u32,
+    /// Index of the cell within its tile.
     pub cell: u32,
+    /// Whether it was deleted.
     pub dead: bool,
 }
 

@@ -23,6 +23,7 @@ pub(super) struct TileChunker<'a> {
 }
 
 impl<'a> TileChunker<'a> {
+    /// Cuts a range of rows into slabs within the budget.
     pub fn new(
         matrix: &'a SparseMatrix,
         rows: Range<u64>,

@@ -33,6 +33,7 @@ pub(in crate::source::soma) struct Array {
 }
 
 impl Array {
+    /// Opens the array in a folder.
     pub fn open(folder: &Folder) -> Result<Self, SourceError> {
         check_layout(folder)?;
         let schemas = folder.child(MARK);

@@ -28,6 +28,7 @@ struct Consolidated {
 }
 
 impl Commits {
+    /// Reads the commits of an array.
     pub fn read(array: &Folder) -> Result<Self, SourceError> {
         let folder = array.child("__commits");
         let mut all = Consolidated::default();

@@ -10,6 +10,7 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// Starts at the beginning of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Cursor { bytes, at: 0 }
     }
@@ -24,6 +25,7 @@ impl<'a> Cursor<'a> {
         &self.bytes[self.at..]
     }
 
+    /// Reads `length` bytes.
     pub fn take(&mut self, length: usize) -> Checked<&'a [u8]> {
         match self.rest().get(..length) {
             Some(taken) => {
@@ -44,6 +46,7 @@ impl<'a> Cursor<'a> {
         Ok(array)
     }
 
+    /// Reads a byte.
     pub fn u8(&mut self) -> Checked<u8> {
         Ok(self.array::<1>()?[0])
     }
@@ -57,10 +60,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Reads a 32-bit number.
     pub fn u32(&mut self) -> Checked<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
+    /// Reads a 64-bit number.
     pub fn u64(&mut self) -> Checked<u64> {
         self.array().map(u64::from_le_bytes)
     }

@@ -83,6 +83,7 @@ impl Datatype {
         }
     }
 
+    /// Whether values are ASCII or UTF-8 text.
     pub fn is_text(self) -> bool {
         matches!(self, Datatype::Ascii | Datatype::Utf8)
     }

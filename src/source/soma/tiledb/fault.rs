@@ -22,10 +22,12 @@ pub(in crate::source::soma) enum Fault {
 pub(in crate::source::soma) type Checked<T> = Result<T, Fault>;
 
 impl Fault {
+    /// Creates a [`Fault::Damaged`].
     pub fn damaged(problem: impl Into<String>) -> Self {
         Fault::Damaged(problem.into())
     }
 
+    /// Creates a [`Fault::Unsupported`].
     pub fn unsupported(what: impl Into<String>) -> Self {
         Fault::Unsupported(what.into())
     }

@@ -34,6 +34,7 @@ struct Member {
 }
 
 impl Group {
+    /// Opens the group in a folder.
     pub fn open(folder: &Folder) -> Result<Self, SourceError> {
         let details = folder.child("__group");
         let mut files = stamped_files(&details)?;
@@ -62,6 +63,7 @@ impl Group {
         })
     }
 
+    /// Returns the folder of a member by name.
     pub fn member(&self, name: &str) -> Option<&Folder> {
         self.members.get(name)
     }

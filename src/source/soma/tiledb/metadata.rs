@@ -20,6 +20,7 @@ pub(in crate::source::soma) enum MetadataValue {
 }
 
 impl MetadataValue {
+    /// Returns the value if it is text.
     pub fn text(&self) -> Option<&str> {
         match self {
             MetadataValue::Text(text) => Some(text),

@@ -216,6 +216,7 @@ impl Schema {
         })
     }
 
+    /// Returns an attribute by name.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes
             .iter()

@@ -12,6 +12,7 @@ use crate::source::SourceError;
 pub(in crate::source::soma) struct DenseTiles(ColumnFile);
 
 impl DenseTiles {
+    /// Treats a column as one of a dense fragment.
     pub fn new(column: ColumnFile) -> Self {
         DenseTiles(column)
     }

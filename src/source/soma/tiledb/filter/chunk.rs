@@ -26,6 +26,7 @@ impl ChunkHeader {
         })
     }
 
+    /// Parses a header.
     pub fn parse(bytes: &[u8]) -> Checked<Self> {
         ChunkHeader::read(&mut Cursor::new(bytes))
     }

@@ -115,6 +115,7 @@ impl Pipeline {
         })
     }
 
+    /// Whether there are no filters.
     pub fn is_empty(&self) -> bool {
         self.filters.is_empty()
     }

@@ -22,6 +22,7 @@ impl Scratch {
         self.buffers = (first, second);
     }
 
+    /// Creates the decompressors and empty buffers.
     pub fn new() -> Checked<Self> {
         Ok(Scratch {
             zstd: zstd::bulk::Decompressor::new()
