@@ -53,7 +53,6 @@ pub enum SourceError {
     #[error(
         "cannot write or read a temporary file in {path}; choose another folder with --scratch-dir"
     )]
-    /// A temporary file could not be written or read.
     Scratch { path: PathBuf, source: io::Error },
     /// Reading would need more memory than allowed.
     #[error(

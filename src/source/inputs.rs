@@ -250,7 +250,7 @@ impl Inputs {
             Some(place) => open[place..].rotate_left(1),
             None => open.push((number, source.clone())),
         }
-        // The memory one input may hold is also the limit for all of them together.
+        // Keep several inputs open only if what they hold together fits in a share of the memory.
         let most = match &self.inputs[number] {
             Input::Path(slot) => slot.options.memory / 8,
             Input::Open(_) => u64::MAX,

@@ -15,7 +15,7 @@ pub(crate) struct NamedInput {
 }
 
 impl NamedInput {
-    /// An input that is called by its file name.
+    /// Creates an input that is named after its file.
     pub fn found(path: PathBuf) -> Self {
         NamedInput {
             path,

@@ -89,7 +89,7 @@ fn listed(counts: &BTreeMap<String, u64>) -> String {
     texts.join(", ")
 }
 
-/// Describes which types are kept and which are not.
+/// Adds notes and warnings on which types are kept and which are not.
 pub(super) fn describe_types(
     list: &FeatureList,
     mask: &[bool],

@@ -45,8 +45,8 @@ impl SharedTexts {
 }
 
 impl Hdf5File {
-    /// Reads rows of text, or the value of a scalar, like `Container::texts`. Up to a quarter of
-    /// the memory may be used for several rows, and all the memory for a single one.
+    /// Reads rows of text, or the value of a scalar, like `Container::texts`. Several rows may
+    /// take up to a quarter of the memory, a single one as much as is available.
     ///
     /// # Errors
     /// [`SourceError::TooLarge`], before anything is read, if they are too long; fewer rows may

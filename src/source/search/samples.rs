@@ -102,7 +102,7 @@ impl Sample {
     }
 }
 
-/// Removes the word for the kind of cells from a name, and returns both.
+/// Replaces the word for the kind of cells in a name with `*`. Also returns that kind.
 fn without_word(name: &str) -> (String, Option<Cells>) {
     let separates = |byte: Option<&u8>| byte.is_none_or(|byte| b"_.-".contains(byte));
     for (word, cells) in WORDS {

@@ -43,7 +43,7 @@ pub(super) fn whole(word: &str) -> Result<i128, NotWhole> {
     let mut value: u64 = 0;
     let significant = digits().take(last - zeros).map(|byte| byte - b'0');
     let tens = usize::try_from(tens).map_err(|_| NotWhole::TooLarge)?;
-    // Multiply once for each power after the first non-zero digit; twenty are too many for 64 bits.
+    // Append a zero per remaining power of ten; after a non-zero digit, twenty overflow 64 bits.
     for digit in significant.chain(std::iter::repeat_n(0, tens.min(20))) {
         value = value
             .checked_mul(10)

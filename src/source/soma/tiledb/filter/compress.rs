@@ -38,7 +38,7 @@ impl Parts {
     }
 }
 
-/// Decompresses a chunk, which must extend to the end of `cursor`.
+/// Decompresses a chunk. `cursor` must contain nothing but the sizes of its parts.
 pub(super) fn decode(
     codec: Codec,
     datatype: Datatype,
