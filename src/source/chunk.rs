@@ -100,6 +100,10 @@ impl<'a> PendingChunk<'a> {
     }
 
     /// Reads and decompresses the chunk on the current thread.
+    ///
+    /// # Errors
+    /// If the input is damaged or cannot be read, or with [`SourceError::OrderLost`] if its entries
+    /// are not sorted as assumed.
     pub fn read(self) -> Result<CsrChunk, SourceError> {
         (self.read)()
     }

@@ -8,6 +8,10 @@ use super::{ChunkBudget, Chunks, Numbers, SourceError};
 /// A matrix of an input, read row by row; returned by [`super::CellSource::matrix`].
 ///
 /// Rows are cells, except in a matrix of genes × genes.
+///
+/// # Errors
+/// All methods that read return a [`SourceError`] if the input is damaged, cannot be read or needs
+/// more memory than allowed.
 pub trait Matrix: Send + Sync {
     /// Number of rows.
     fn n_rows(&self) -> u64;

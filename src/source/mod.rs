@@ -67,6 +67,10 @@ pub const GENE_IDS_VERSION: &str = "gene_ids_version";
 
 /// An input: its obs, var and other annotations, and access to its matrices. Implementations are
 /// cheap to open and hold only headers in memory.
+///
+/// # Errors
+/// All methods that read return a [`SourceError`] if the input is damaged, cannot be read or needs
+/// more memory than allowed.
 pub trait CellSource: Send + Sync {
     /// Returns what the headers say: dimensions, matrices, columns, and what will be left out.
     fn description(&self) -> &Description;
@@ -132,6 +136,10 @@ pub trait CellSource: Send + Sync {
 /// ```
 ///
 /// A folder or archive must contain exactly one input; see [`inputs_of`].
+///
+/// # Errors
+/// If the format is not given and cannot be detected (see [`detect`]), the options cannot be
+/// applied to the input, or its headers cannot be read.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
     let (path, format) = match options.format {
         Some(format) => (path.to_path_buf(), format),

@@ -144,7 +144,8 @@ macro_rules! numbers_of {
     };
 }
 
-/// An absurd length from a damaged file must result in an error, not an abort.
+/// Allocates an empty vector for `len` values; `None` on failure, because an absurd length from a
+/// damaged file must result in an error, not an abort.
 fn with_room<T>(len: usize) -> Option<Vec<T>> {
     let mut vector = Vec::new();
     vector.try_reserve_exact(len).ok()?;

@@ -148,8 +148,8 @@ fn index_name(
     }
 }
 
-/// Returns the names of the matrices in a group. A nested group that declares no encoding is part of
-/// their names.
+/// Returns the names of the matrices in a group. A nested group that declares no encoding is part
+/// of their names.
 pub(super) fn matrices(file: &Hdf5File, group: &str) -> Result<Vec<String>, SourceError> {
     let mut names = file.members(group)?;
     if file.kind(group)? != Kind::Group {

@@ -40,7 +40,7 @@ impl Condition {
     /// Parses a condition on columns like those of `like`.
     ///
     /// # Errors
-    /// A sentence on what is wrong with it.
+    /// If it is invalid; the error is a sentence on what is wrong with it.
     pub fn parse(like: &RecordBatch, sql: &str) -> Result<Self, String> {
         if sql.len() > LONGEST {
             return Err(format!(
