@@ -95,6 +95,7 @@ fn of_ingest(error: &IngestError) -> ExitCode {
         | IngestError::NotOurs { .. }
         | IngestError::Broken { .. }
         | IngestError::InsideInput { .. }
+        | IngestError::IsInput { .. }
         | IngestError::OtherJob { .. } => ExitCode::Refused,
         IngestError::ChangedLate(error) => of_source(error),
         IngestError::Moved { .. } => ExitCode::TryAgain,

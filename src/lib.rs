@@ -29,6 +29,10 @@
 /// nothing.
 const _: () = assert!(usize::BITS == 64, "slaf needs a 64-bit machine");
 
+/// How a SLAF dataset is opened as an input. Its reader is above [`source`], which knows of no tables,
+/// and asks for it here.
+pub(crate) const OPEN_DATASET: source::OpenInput = dataset::open_as_source;
+
 pub mod chunk;
 #[cfg(feature = "cli")]
 pub mod cli;

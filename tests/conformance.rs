@@ -20,8 +20,9 @@ use crate::support::dataset::{Triplets, floats, integers, same, texts};
 use crate::support::expectation::{
     ColumnExpectation, Expectation, Options, category_text, entries, number,
 };
+use crate::support::converted::converted;
 use crate::support::soma::unpacked;
-use crate::support::{described_fixtures, fixtures};
+use crate::support::{described_fixtures, fixtures, repository};
 
 type Open = fn(&Path, &Options) -> Result<Box<dyn CellSource>, SourceError>;
 
@@ -60,7 +61,35 @@ fn readers() -> Vec<Reader> {
             open: |archive, options| source::open(&unpacked(archive), &options.of(Format::Soma)),
             fixtures: fixtures("fixtures/soma", "gz"),
         },
+        Reader {
+            name: "slaf",
+            open: |fixture, options| {
+                let dataset = converted(fixture, options).unwrap();
+                source::open(&dataset, &OpenOptions::default())
+            },
+            fixtures: datasets(),
+        },
     ]
+}
+
+/// Fixtures that are tried as datasets: those that differ in what they hold, not in how it is stored.
+fn datasets() -> Vec<PathBuf> {
+    let stored = ["csr_", "csc_", "dense_", "compound", "attributes", "latest", "v110", "x_"];
+    let held = ["all_zero", "empty", "no_", "one_", "duplicates", "zeros", "nan", "x_halves", "70000"];
+    let mut all = fixtures("fixtures/h5ad", "h5ad");
+    all.retain(|fixture| {
+        let name = fixture.file_stem().unwrap().to_string_lossy().into_owned();
+        let is = |part: &&str| name.contains(*part);
+        !stored.iter().any(|start| name.starts_with(start)) || held.iter().any(|part| is(&part))
+    });
+    all.extend([
+        repository("fixtures/soma/everything.tar.gz"),
+        repository("fixtures/10x_h5/v3_types.h5"),
+    ]);
+    // What has no place in a dataset is no dataset.
+    all.retain(|fixture| converted(fixture, &Expectation::beside(fixture).options).is_ok());
+    assert!(all.len() > 50, "{}", all.len());
+    all
 }
 
 /// Runs a check on every fixture of every reader and names those that fail.
@@ -69,7 +98,10 @@ fn on_every_fixture(check: impl Fn(&dyn CellSource, &Expectation)) {
         for fixture in &reader.fixtures {
             let name = fixture.file_stem().unwrap().to_string_lossy();
             println!("{} {name}", reader.name);
-            let expected = Expectation::beside(fixture);
+            let mut expected = Expectation::beside(fixture);
+            if reader.name == "slaf" {
+                expected = expected.of_dataset();
+            }
             let source = (reader.open)(fixture, &expected.options)
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             check(&*source, &expected);
@@ -623,8 +655,9 @@ fn read_all(open: Open, path: &Path, options: &Options) -> Result<Triplets, Stri
 #[test]
 fn a_file_cut_short_is_an_error_or_whole() {
     let folder = tempfile::tempdir().unwrap();
-    // Those of SOMA are archives of many files; see soma.rs.
-    for reader in readers().into_iter().filter(|reader| reader.name != "soma") {
+    // Those of SOMA are archives of many files, datasets are folders; see soma.rs and slaf_input.rs.
+    let of_one_file = |reader: &Reader| !["soma", "slaf"].contains(&reader.name);
+    for reader in readers().into_iter().filter(of_one_file) {
         for fixture in &reader.fixtures {
             let expected = Expectation::beside(fixture);
             let wanted = expected.triplets();

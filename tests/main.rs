@@ -17,6 +17,7 @@ mod regression;
 mod reports;
 mod resume;
 mod settings;
+mod slaf_input;
 mod several;
 mod soma;
 mod subset;

@@ -10,7 +10,9 @@ use super::found::Found;
 use super::reading::Reading;
 use crate::error::Error;
 use crate::plan::{Duplicates, GeneKey, Join, MixedScales, PlanOptions, SameCounts, VersionWish};
-use crate::source::{NameMap, NamedInput, OpenOptions, discover, prefixes, tell_apart};
+use crate::source::{
+    Discovered, NameMap, NamedInput, OpenOptions, PassedOver, discover, prefixes, tell_apart,
+};
 use crate::store::read_text;
 
 impl From<JoinArgument> for Join {
@@ -71,11 +73,12 @@ impl JoinArguments {
         paths: Vec<PathBuf>,
         list: Option<&Path>,
         open: &OpenOptions,
+        output: Option<&Path>,
     ) -> Result<Reading, Error> {
         let mut found = Found::default();
         let mut named: Vec<NamedInput> = Vec::new();
         for path in paths {
-            named.extend(expanded(&path, open, &mut found)?);
+            named.extend(expanded(&path, open, output, &mut found)?);
         }
         if let Some(list) = list {
             named.extend(listed(list)?);
@@ -132,7 +135,12 @@ impl JoinArguments {
 }
 
 /// The inputs that a path or a pattern stands for, sorted; a path that exists stands for itself.
-fn expanded(path: &Path, open: &OpenOptions, found: &mut Found) -> Result<Vec<NamedInput>, Error> {
+fn expanded(
+    path: &Path,
+    open: &OpenOptions,
+    output: Option<&Path>,
+    found: &mut Found,
+) -> Result<Vec<NamedInput>, Error> {
     let text = path.to_string_lossy();
     let mut paths = vec![path.to_path_buf()];
     if !path.exists() && text.contains(['*', '?', '[']) {
@@ -148,11 +156,42 @@ fn expanded(path: &Path, open: &OpenOptions, found: &mut Found) -> Result<Vec<Na
     }
     let mut named = Vec::new();
     for path in paths {
-        let discovered = discover(&path, open)?;
+        let mut discovered = discover(&path, open)?;
+        leave_out(output, &path, &mut discovered)?;
         named.extend(discovered.inputs.iter().cloned().map(NamedInput::found));
         found.add(&path, discovered);
     }
     Ok(named)
+}
+
+/// Passes over the dataset that is written where it was found rather than named.
+fn leave_out(
+    output: Option<&Path>,
+    searched: &Path,
+    discovered: &mut Discovered,
+) -> Result<(), Error> {
+    let Some(output) = output.and_then(|output| output.canonicalize().ok()) else {
+        return Ok(());
+    };
+    if discovered.inputs == [searched] {
+        return Ok(());
+    }
+    let is_output = |path: &PathBuf| path.canonicalize().is_ok_and(|path| path == output);
+    let found = discovered.inputs.iter().position(is_output);
+    if let Some(found) = found {
+        let path = discovered.inputs.remove(found);
+        let reason = "it is what is written".to_string();
+        discovered.passed_over.push(PassedOver { path, reason });
+        discovered.passed_over.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+    match discovered.inputs.is_empty() {
+        false => Ok(()),
+        true => Err(Error::Usage(format!(
+            "{} holds no input but the output, {}",
+            searched.display(),
+            output.display()
+        ))),
+    }
 }
 
 /// Bytes of a list of inputs, at most.

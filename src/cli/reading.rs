@@ -20,13 +20,15 @@ pub(super) struct Reading {
 }
 
 impl ReadArguments {
-    /// All inputs: those that were given, and those of a list.
+    /// All inputs: those that were given, and those of a list. An output that lies among those which
+    /// are found is none.
     pub fn inputs(
         self,
         joins: &JoinArguments,
         settings: &Settings,
         paths: Vec<PathBuf>,
         list: Option<PathBuf>,
+        output: Option<&Path>,
     ) -> Result<Reading, Error> {
         let open = OpenOptions {
             format: settings.format,
@@ -68,7 +70,7 @@ impl ReadArguments {
         let one_list = open.barcodes.is_some();
         // Files are looked into to find inputs.
         give_up_on_stuck_files();
-        let reading = joins.inputs(paths, list.as_deref(), &open)?;
+        let reading = joins.inputs(paths, list.as_deref(), &open, output)?;
         if one_list && reading.inputs.len() > 1 {
             return Err(Error::Usage(format!(
                 "--barcodes lists the cells of one matrix, but there are {} inputs; convert them one by one, or put a list beside each",

@@ -180,6 +180,7 @@ impl Settings {
                 FormatArgument::TenxH5 => Format::TenxH5,
                 FormatArgument::TenxMtx => Format::TenxMtx,
                 FormatArgument::Soma => Format::Soma,
+                FormatArgument::Slaf => Format::Slaf,
             }),
             genomes: layer.genome.unwrap_or_default(),
             feature_types: layer.feature_type.unwrap_or_default(),

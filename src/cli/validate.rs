@@ -30,9 +30,10 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
             "an input is needed: slaf validate INPUT… [--against DATASET]".into(),
         ));
     }
-    let Reading { inputs, found } = raw
-        .read
-        .inputs(&raw.joins, &settings, raw.paths, raw.inputs)?;
+    let against = raw.against.as_deref();
+    let Reading { inputs, found } =
+        raw.read
+            .inputs(&raw.joins, &settings, raw.paths, raw.inputs, against)?;
     give_up_on_stuck_files();
     end_when_asked(Begun::Nothing);
     found.tell(verbosity);

@@ -89,7 +89,7 @@ pub(super) fn others(
         .collect()
 }
 
-fn kind(data_type: &DataType) -> Option<ColumnKind> {
+pub(super) fn kind(data_type: &DataType) -> Option<ColumnKind> {
     let number = match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
             return Some(ColumnKind::Text);

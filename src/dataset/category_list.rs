@@ -30,6 +30,11 @@ impl From<StringArray> for CategoryList {
 }
 
 impl CategoryList {
+    /// The categories in their order, side by side.
+    pub fn texts(&self) -> &StringArray {
+        &self.0
+    }
+
     /// The categories in their order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flatten()

@@ -2,6 +2,7 @@
 //! what it holds.
 
 mod adoption;
+mod as_source;
 mod base;
 mod base_columns;
 mod believed;
@@ -27,6 +28,7 @@ mod scales;
 mod tally;
 
 pub use adoption::Adoption;
+pub(crate) use as_source::open as open_as_source;
 pub use believed::BrokenJob;
 pub use category_list::CategoryList;
 pub use cell_hashes::{CELL_HASHES, CellHashes, ContentHashes};

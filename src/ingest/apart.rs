@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::IngestError;
+use crate::dataset::CONFIG;
 use crate::source::Inputs;
 
 /// Refuses a folder to write to, an output or one for temporary files, that lies inside of an input that
@@ -14,8 +15,17 @@ pub fn check_apart(folder: &Path, inputs: &Inputs) -> Result<(), IngestError> {
     };
     for number in 0..inputs.len() {
         for input in inputs.files(number)? {
+            // Of a dataset, more belongs to it than what is read.
+            let is_dataset = input.file_name() == Some(CONFIG.as_ref());
+            let input = match is_dataset {
+                true => input.parent().unwrap_or(&input).to_path_buf(),
+                false => input,
+            };
             let is_folder = input.is_dir();
             let within = |input: PathBuf| is_folder && place.starts_with(input);
+            if is_dataset && input.canonicalize().is_ok_and(|input| input == place) {
+                return Err(IngestError::IsInput { path: input });
+            }
             if input.canonicalize().is_ok_and(within) {
                 return Err(IngestError::InsideInput {
                     path: folder.to_path_buf(),

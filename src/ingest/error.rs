@@ -38,6 +38,9 @@ pub enum IngestError {
         "{path} lies inside of the input {input}, which would change while it is read; choose another place"
     )]
     InsideInput { path: PathBuf, input: PathBuf },
+    /// The output is an input as well.
+    #[error("{path} is what is written and an input as well; choose another output")]
+    IsInput { path: PathBuf },
     /// The output is the unfinished work of another job.
     #[error(
         "{path} holds the unfinished conversion of {other} with other inputs or options (or the input has changed since {started}); repeat that command to finish it, or use --no-resume to discard it and start anew"

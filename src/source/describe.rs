@@ -221,7 +221,7 @@ pub struct Uns {
 
 impl Uns {
     /// Removes what the selection excludes and adds a note for each.
-    pub(super) fn selected(mut self, selection: &Selection, left_out: &mut Vec<Note>) -> Self {
+    pub(crate) fn selected(mut self, selection: &Selection, left_out: &mut Vec<Note>) -> Self {
         self.values.retain(|key, _| {
             let reason = selection.excludes(Part::Uns, key);
             let wanted = reason.is_none();

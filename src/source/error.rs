@@ -71,6 +71,9 @@ pub enum SourceError {
         /// Value of `--memory` with which reading should succeed.
         advised: bytesize::ByteSize,
     },
+    /// Another kind of reader says why; its message names the file.
+    #[error(transparent)]
+    Reader(Box<dyn std::error::Error + Send + Sync>),
     /// A part of the input cannot be read, but the input can be read without it.
     #[error("{failure}{} leave it out with {flag}", separator(.failure))]
     Part {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::dataset_folder::{self, Dataset};
 use super::error::Place;
 use super::hdf5::Hdf5File;
 use super::soma::Found;
@@ -27,6 +28,8 @@ pub enum Format {
     TenxMtx,
     /// TileDB-SOMA experiment, a folder.
     Soma,
+    /// A SLAF dataset, a folder.
+    Slaf,
 }
 
 /// Detects the format of an input from its content.
@@ -54,6 +57,9 @@ pub(super) fn detect_one(path: &Path, options: &OpenOptions) -> Result<Format, S
         };
     };
     if metadata.is_dir() {
+        if dataset_folder::look(path) != Dataset::None {
+            return Ok(Format::Slaf);
+        }
         return match soma::look(path)? {
             Found::Experiment => Ok(Format::Soma),
             Found::Other(what) => Err(unknown(alone(&what))),

@@ -6,6 +6,7 @@
 
 pub(crate) mod blocks;
 pub(crate) mod chunk;
+mod dataset_folder;
 mod describe;
 mod error;
 mod features;
@@ -32,7 +33,7 @@ mod stamp;
 mod tenx_h5;
 mod tenx_mtx;
 mod text;
-mod transpose;
+pub(crate) mod transpose;
 mod view;
 
 use std::ops::Range;
@@ -45,6 +46,7 @@ pub use describe::{
     Axis, Column, ColumnKind, Description, Embedding, Layout, MatrixDescription, MatrixName, Note,
     RepeatedName, Uns,
 };
+pub(crate) use error::Place;
 pub use error::SourceError;
 pub use format::{Format, detect};
 pub use hdf5::watch;
@@ -64,6 +66,9 @@ pub(crate) use stamp::Stamp;
 pub const GENE_ID_VERSION: &str = "gene_id_version";
 /// Name of the column that keeps the original `gene_ids` when their versions are stripped.
 pub const GENE_IDS_VERSION: &str = "gene_ids_version";
+
+/// How inputs of a format are opened.
+pub(crate) type OpenInput = fn(&Path, &OpenOptions) -> Result<Box<dyn CellSource>, SourceError>;
 
 /// An input: its obs, var and other annotations, and access to its matrices. Implementations are
 /// cheap to open and hold only headers in memory.
@@ -152,6 +157,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, S
         Format::TenxH5 => Box::new(tenx_h5::TenxH5Source::open(path, options)?),
         Format::TenxMtx => Box::new(tenx_mtx::TenxMtxSource::open(path, options)?),
         Format::Soma => Box::new(soma::SomaSource::open(path, options)?),
+        Format::Slaf => crate::OPEN_DATASET(path, options)?,
     };
     let source = match options.names {
         Names::AsTheyAre => source,

@@ -208,7 +208,7 @@ impl OpenOptions {
             ))
         };
         let tenx = match format {
-            Format::H5ad | Format::Soma => false,
+            Format::H5ad | Format::Soma | Format::Slaf => false,
             Format::TenxH5 | Format::TenxMtx => true,
         };
         for (flag, given) in [

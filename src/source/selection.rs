@@ -180,7 +180,7 @@ pub struct Unmatched {
 
 impl Selection {
     /// Returns the pattern that leaves out a whole part, if there is one.
-    pub(super) fn skips_all(&self, part: Part) -> Option<String> {
+    pub(crate) fn skips_all(&self, part: Part) -> Option<String> {
         let all = |pattern: &&Pattern| pattern.part == part && pattern.name == "*";
         let pattern = self.skip.iter().find(all)?;
         Some(format!("--skip {}", pattern.part.name()))

@@ -74,6 +74,12 @@ impl TableFolder {
         Ok(names.iter().map(|name| folder.join(name)).collect())
     }
 
+    /// The manifest of a version, if it is there.
+    pub(crate) fn manifest(&self, version: u64) -> Result<Option<PathBuf>, TableError> {
+        let manifests = self.manifests()?;
+        Ok(manifest::of_version(&manifests, Some(version)).cloned())
+    }
+
     /// The table in one of its versions.
     pub async fn at(&self, version: u64) -> Result<Dataset, TableError> {
         self.open(Some(version)).await

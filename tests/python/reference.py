@@ -6,7 +6,8 @@
     python tests/python/reference.py check DATASET.slaf ONE.h5ad TWO.h5ad  # is it ONE, then TWO, to slafdb?
 
 VARIANT: default; signed (int32 identifiers); layers (not chunked, which keeps layers and embeddings); several (ONE in two files, which
-slafdb numbers wrongly); unnamed (without the column source_file).
+slafdb numbers wrongly); unnamed (without the column source_file); anndata (from memory, with layers, pairs and uns); strings (likewise, with
+texts beside the numbers of cells and genes).
 """
 import importlib.util, os, sys, tempfile, warnings
 from pathlib import Path
@@ -50,6 +51,13 @@ def make(variant, out, path):
     from slaf.data.converter import SLAFConverter
 
     options = dict(signed=dict(use_optimized_dtypes=False), layers=dict(chunked=False)).get(variant, {})
+    if variant in ("anndata", "strings"):
+        a = ad.read_h5ad(path)
+        a.obsp["near"] = sp.eye(a.n_obs, k=1, format="csr", dtype="float32")
+        a.varp["like"] = sp.eye(a.n_vars, k=2, format="csr", dtype="float32")
+        a.uns["made"] = dict(by="slafdb", of=[1, 2.5])
+        converter = SLAFConverter(chunked=False, optimize_storage=variant == "anndata")
+        return converter.convert_anndata(a, str(out))
     converter = SLAFConverter(**options)
     if variant != "several":
         converter.convert(str(path), str(out))

@@ -174,6 +174,19 @@ impl Expectation {
         expected
     }
 
+    /// What a dataset that was made of the fixture holds.
+    pub fn of_dataset(mut self) -> Self {
+        self.stored = self.triplets.len() as u64;
+        self.x = MatrixExpectation {
+            dtype: None,
+            layout: "csr".into(),
+            entries: None,
+        };
+        (self.duplicates, self.explicit_zeros) = (0, Some(0));
+        self.left_out.clear();
+        self
+    }
+
     pub fn cells(&self) -> Vec<String> {
         self.cells.all()
     }

@@ -1,5 +1,6 @@
 //! What the tests share: fixtures and their expectations, running the program, reading datasets.
 
+pub mod converted;
 pub mod dataset;
 pub mod expectation;
 pub mod h5ad_writer;

@@ -19,6 +19,8 @@ pub(in crate::cli) enum FormatArgument {
     TenxMtx,
     /// A TileDB-SOMA experiment, a folder
     Soma,
+    /// A SLAF dataset, a folder
+    Slaf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]

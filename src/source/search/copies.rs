@@ -105,7 +105,7 @@ impl Contents {
         let files = match candidate.form {
             Form::Mtx => tenx_mtx::matrix_and_cells(&candidate.path)?,
             Form::Hdf5 => TextFile::at(&candidate.path)?.into_iter().collect(),
-            Form::Soma => return Ok(None),
+            Form::Soma | Form::Slaf => return Ok(None),
         };
         let Some(first) = files.first() else {
             return Ok(None);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::archive::{self, holds_tiledb, is_hidden};
 use super::{Candidate, Finds, Form};
+use crate::source::dataset_folder::{self, Dataset};
 use crate::source::error::Place;
 use crate::source::format::{Among, content_of, look_into_hdf5};
 use crate::source::soma::Found;
@@ -53,6 +54,19 @@ impl<'a> Search<'a> {
                 return Ok(());
             }
             Found::Nothing => {}
+        }
+        match dataset_folder::look(folder) {
+            // What lies in one is its own.
+            Dataset::Whole => {
+                self.take(folder.to_path_buf(), Form::Slaf);
+                return Ok(());
+            }
+            Dataset::Unfinished => {
+                let what = "a SLAF dataset whose conversion is in progress or was interrupted";
+                self.finds.pass_over(folder, what);
+                return Ok(());
+            }
+            Dataset::None => {}
         }
         if let Some(what) = store(folder) {
             self.finds.pass_over(folder, what);
@@ -217,9 +231,6 @@ fn leads_back(folder: &Path, below: &Path) -> bool {
 /// Returns what a folder is called if it is a dataset of another kind, which is not read.
 fn store(folder: &Path) -> Option<&'static str> {
     let has = |name: &str| folder.join(name).exists();
-    if has("config.json") && has("cells.lance") {
-        return Some("a SLAF dataset");
-    }
     if has(".zgroup") || has(".zarray") || has("zarr.json") {
         return Some("a Zarr store, which is not read; write it as h5ad");
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use self::folder::Search;
+use super::dataset_folder::{self, Dataset};
 use super::error::Place;
 use super::soma::Found;
 use super::text::{Content, TextFile};
@@ -53,6 +54,7 @@ enum Form {
     /// A Matrix Market file, or a folder or archive that contains nothing but one.
     Mtx,
     Soma,
+    Slaf,
 }
 
 /// An input, unless it turns out to duplicate another one.
@@ -111,7 +113,7 @@ pub fn inputs_of(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
 /// A file stands for itself, whatever it contains, unless it is an archive. So does a folder with a
 /// single Matrix Market file and its barcodes and features. Other folders and archives are searched
 /// for matrices with their own barcodes and features (with prefixes, as in `GSM1_matrix.mtx.gz`),
-/// for HDF5 files that can be read, for SOMA experiments, and for archives.
+/// for HDF5 files that can be read, for SOMA experiments, SLAF datasets and archives.
 ///
 /// Duplicates count as one input: of the raw and the filtered matrix of a sample, the filtered one
 /// is used; of an HDF5 file and a folder of the same name, the file; and of something inside and
@@ -156,6 +158,10 @@ pub fn discover(path: &Path, options: &OpenOptions) -> Result<Discovered, Source
         let finds = archive::finds_of(path, files, options)?;
         return something(finds.discovered(path), path, NO_MATRIX);
     }
+    // What is wrong with one, opening it tells.
+    if dataset_folder::look(path) != Dataset::None {
+        return Ok(itself());
+    }
     if let Found::Other(what) = soma::look(path)? {
         return Err(unknown(format::alone(&what)));
     }
@@ -163,7 +169,7 @@ pub fn discover(path: &Path, options: &OpenOptions) -> Result<Discovered, Source
     something(
         discovered,
         path,
-        "is a folder without anything that can be read: no .h5ad, no .h5, no SOMA experiment and no .mtx with a list of cells (barcodes.tsv) of its own; name a matrix whose lists are elsewhere with --barcodes and --features",
+        "is a folder without anything that can be read: no .h5ad, no .h5, no SOMA experiment, no SLAF dataset and no .mtx with a list of cells (barcodes.tsv) of its own; name a matrix whose lists are elsewhere with --barcodes and --features",
     )
 }
 

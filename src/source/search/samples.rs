@@ -87,11 +87,11 @@ impl Sample {
                 Form::Mtx if is_plain(last) => {
                     name.pop();
                 }
-                Form::Mtx | Form::Soma => {}
+                Form::Mtx | Form::Soma | Form::Slaf => {}
             }
         }
         let written = match (candidate.form, candidate.archive.is_some()) {
-            (Form::Mtx | Form::Soma, false) => Written::Mtx,
+            (Form::Mtx | Form::Soma | Form::Slaf, false) => Written::Mtx,
             (Form::Hdf5, false) => Written::Hdf5,
             (_, true) => Written::Packed,
         };
@@ -121,6 +121,11 @@ fn without_word(name: &str) -> (String, Option<Cells>) {
 pub(super) fn keep_the_best(root: &Path, finds: &mut Finds) {
     let mut samples: BTreeMap<Vec<String>, Vec<(Candidate, (Cells, Written))>> = BTreeMap::new();
     for candidate in std::mem::take(&mut finds.candidates) {
+        // A dataset is called as its writer liked.
+        if candidate.form == Form::Slaf {
+            finds.candidates.push(candidate);
+            continue;
+        }
         let Sample { name, which } = Sample::of(root, &candidate);
         samples.entry(name).or_default().push((candidate, which));
     }

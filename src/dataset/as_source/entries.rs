@@ -1,0 +1,415 @@
+//! The entries of a matrix, in a table with a row for each.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{
+    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow::datatypes::DataType;
+
+use super::starts::{NEGATIVE, Starts, identifiers};
+use super::table::{OpenTable, finish, next};
+use crate::source::chunk::EXPANDED_BYTES;
+use crate::source::{
+    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Numbers, PendingChunk, SourceError,
+};
+use crate::source::transpose::{
+    Entries as Unordered, ExternalTranspose, TransposeOptions, Transposed,
+};
+use crate::with_numbers;
+
+/// Values are sampled at so many places, so many rows at each.
+const PLACES: u64 = 32;
+const SAMPLED: u64 = 1 << 12;
+
+/// A matrix: one column of values of a table.
+#[derive(Clone)]
+pub(super) struct Entries {
+    pub starts: Arc<Starts>,
+    /// The columns of the table with the row, the column and the value of each entry.
+    pub columns: [String; 3],
+    pub number_type: NumberType,
+    /// Columns of the matrix.
+    pub width: u64,
+    pub zeros: Zeros,
+    pub transposing: TransposeOptions,
+    /// The matrix in order, where the table is in another.
+    pub transposed: Arc<Mutex<Option<Arc<Transposed>>>>,
+}
+
+/// What a row without a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Zeros {
+    /// Every row has a value.
+    Entries,
+    /// Several matrices share the rows: where one has nothing, its value is missing or zero.
+    Absent,
+}
+
+impl Entries {
+    fn table(&self) -> &Arc<OpenTable> {
+        &self.starts.table
+    }
+
+    fn entry_bytes(&self) -> u64 {
+        2 * (4 + self.number_type.size() as u64) + EXPANDED_BYTES
+    }
+
+    /// Entries at most.
+    pub fn at_most(&self) -> u64 {
+        self.table().rows
+    }
+
+    /// Puts the entries in order, if that was not done yet.
+    fn transpose(&self, report: &(dyn Fn(u64) + Sync)) -> Result<Arc<Transposed>, SourceError> {
+        // Held while it is done: who else wants it must wait.
+        let held = self.transposed.lock();
+        let mut held = held.unwrap_or_else(PoisonError::into_inner);
+        if let Some(transposed) = &*held {
+            return Ok(transposed.clone());
+        }
+        let all = self.table().rows;
+        let external = ExternalTranspose::new(
+            self.table().place(),
+            [self.starts.rows, self.width],
+            all,
+            self.number_type,
+            &self.transposing,
+        )?;
+        let step = external.block_entries().max(1);
+        let pieces = (0..all.div_ceil(step)).map(|piece| {
+            let rows = piece * step..((piece + 1) * step).min(all);
+            Ok(move || {
+                let entries = self.unordered(rows.clone())?;
+                report(rows.end - rows.start);
+                Ok(entries)
+            })
+        });
+        external.fill(pieces)?;
+        Ok(held.insert(Arc::new(external.finish())).clone())
+    }
+
+    /// Rows of the table, whichever of the matrix they are.
+    fn unordered(&self, rows: Range<u64>) -> Result<Unordered, SourceError> {
+        let own = self.clone();
+        finish(async move {
+            let place = own.table().place();
+            let mut all = Unordered {
+                rows: Numbers::UInt32(Vec::new()),
+                columns: Vec::new(),
+                values: own.nothing()?,
+            };
+            let columns = own.columns.each_ref().map(String::as_str);
+            let mut reader = own.table().reader(&columns, rows).await?;
+            while let Some(batch) = next(&mut reader).await? {
+                let ids = [0, 1].map(|column| identifiers(batch.column(column)));
+                let [Some(of_rows), Some(of_columns)] = ids else {
+                    return Err(place.damaged(NEGATIVE));
+                };
+                let of_rows = of_rows.as_primitive::<UInt32Type>().values();
+                let of_columns = of_columns.as_primitive::<UInt32Type>().values();
+                own.check_columns(of_columns)?;
+                let numbers = own.numbers(batch.column(2))?;
+                let (these, columns, numbers) = match own.kept(batch.column(2), &numbers)? {
+                    None => (of_rows.to_vec(), of_columns.to_vec(), numbers),
+                    Some(kept) => {
+                        let of = |ids: &[u32]| kept.iter().map(|&place| ids[place]).collect();
+                        (of(of_rows), of(of_columns), numbers.picked(&kept))
+                    }
+                };
+                all.rows.append(Numbers::UInt32(these));
+                all.columns.extend(columns);
+                all.values.append(numbers);
+            }
+            Ok(all)
+        })
+    }
+
+    fn nothing(&self) -> Result<Numbers, SourceError> {
+        let nothing = Numbers::zeroed(self.number_type, 0);
+        nothing.ok_or_else(|| self.table().place().too_large("a chunk", 0, 0))
+    }
+
+    fn check_columns(&self, columns: &[u32]) -> Result<(), SourceError> {
+        let width = self.width;
+        match columns.iter().find(|&&column| u64::from(column) >= width) {
+            None => Ok(()),
+            Some(outside) => {
+                let what = format!("a row names number {outside}, and there are {width}");
+                Err(self.table().place().damaged(what))
+            }
+        }
+    }
+
+    /// Shows values from all over the table.
+    fn sampled(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        let all = self.table().rows;
+        let places = match all <= PLACES * SAMPLED {
+            true => all.div_ceil(SAMPLED),
+            false => PLACES,
+        };
+        for place in 0..places {
+            let start = match all <= PLACES * SAMPLED {
+                true => place * SAMPLED,
+                false => {
+                    let last = u128::from(all - SAMPLED);
+                    (last * u128::from(place) / u128::from(PLACES - 1)) as u64
+                }
+            };
+            let rows = start..(start + SAMPLED).min(all);
+            let batch = self.table().read(&self.columns[2..], rows)?;
+            let column = batch.column(0);
+            let numbers = self.numbers(column)?;
+            match self.kept(column, &numbers)? {
+                None => visit(&numbers),
+                Some(kept) => visit(&numbers.picked(&kept)),
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers(&self, column: &ArrayRef) -> Result<Numbers, SourceError> {
+        let numbers = numbers_of(column);
+        let numbers = numbers.filter(|numbers| numbers.number_type() == self.number_type);
+        numbers.ok_or_else(|| {
+            let what = format!("{} is {}", self.columns[2], column.data_type());
+            self.table().place().damaged(what)
+        })
+    }
+
+    /// Which rows have a value; `None` for all of them.
+    fn kept(
+        &self,
+        column: &ArrayRef,
+        numbers: &Numbers,
+    ) -> Result<Option<Vec<usize>>, SourceError> {
+        if self.zeros == Zeros::Entries {
+            return match column.null_count() {
+                0 => Ok(None),
+                missing => {
+                    let what = format!("{missing} rows have no {}", self.columns[2]);
+                    Err(self.table().place().damaged(what))
+                }
+            };
+        }
+        let kept: Vec<usize> = with_numbers!(numbers, values => {
+            let rows = values.iter().enumerate();
+            let some = rows.filter(|(row, value)| is_some(**value) && column.is_valid(*row));
+            some.map(|(row, _)| row).collect()
+        });
+        Ok((kept.len() < numbers.len()).then_some(kept))
+    }
+
+    /// Reads the rows of a matrix that lie in these rows of the table.
+    fn read(&self, rows: Range<u64>, lie: Range<u64>) -> Result<CsrChunk, SourceError> {
+        let bytes = (lie.end - lie.start).saturating_mul(self.entry_bytes());
+        if bytes > self.transposing.memory {
+            let entries = lie.end - lie.start;
+            return Err(self.table().place().too_large(
+                format!("row {} with its {entries} entries", rows.start),
+                bytes,
+                bytes.saturating_mul(2),
+            ));
+        }
+        let own = self.clone();
+        finish(async move { own.read_rows(rows, lie).await })
+    }
+
+    async fn read_rows(
+        &self,
+        rows: Range<u64>,
+        lie: Range<u64>,
+    ) -> Result<CsrChunk, SourceError> {
+        let place = self.table().place();
+        let length = usize::try_from(lie.end - lie.start).unwrap_or(usize::MAX);
+        let too_many = || place.too_large("a chunk", lie.end - lie.start, lie.end - lie.start);
+        let mut indices: Vec<u32> = Vec::new();
+        indices.try_reserve_exact(length).map_err(|_| too_many())?;
+        let mut data = self.nothing()?;
+        let mut counts = vec![0usize; (rows.end - rows.start) as usize];
+        let mut seen = 0usize;
+        if length > 0 {
+            let columns = self.columns.each_ref().map(String::as_str);
+            let mut reader = self.table().reader(&columns, lie.clone()).await?;
+            while let Some(batch) = next(&mut reader).await? {
+                let ids = [0, 1].map(|column| identifiers(batch.column(column)));
+                let [Some(of_rows), Some(of_columns)] = ids else {
+                    return Err(place.damaged(NEGATIVE));
+                };
+                let of_rows = of_rows.as_primitive::<UInt32Type>().values();
+                let of_columns = of_columns.as_primitive::<UInt32Type>().values();
+                if let Some(outside) = of_rows.iter().find(|row| !rows.contains(&u64::from(**row)))
+                {
+                    let (first, last) = (rows.start, rows.end - 1);
+                    return Err(place.damaged(format!(
+                        "where the rows of {first}–{last} should be, there is one of {outside}; see slaf verify"
+                    )));
+                }
+                self.check_columns(of_columns)?;
+                seen += of_rows.len();
+                let numbers = self.numbers(batch.column(2))?;
+                let mut count = |row: u32| counts[(u64::from(row) - rows.start) as usize] += 1;
+                match self.kept(batch.column(2), &numbers)? {
+                    None => {
+                        of_rows.iter().for_each(|&row| count(row));
+                        indices.extend_from_slice(of_columns);
+                        data.append(numbers);
+                    }
+                    Some(kept) => {
+                        kept.iter().for_each(|&place| count(of_rows[place]));
+                        indices.extend(kept.iter().map(|&place| of_columns[place]));
+                        data.append(numbers.picked(&kept));
+                    }
+                }
+                if !of_rows.is_sorted() {
+                    return Err(place.damaged("its rows do not lie in their order"));
+                }
+            }
+        }
+        if seen != length {
+            return Err(place.damaged(format!("{length} of its rows were read, and {seen} came")));
+        }
+        let mut indptr = Vec::with_capacity(counts.len() + 1);
+        indptr.push(0);
+        let mut before = 0;
+        for count in counts {
+            before += count;
+            indptr.push(before);
+        }
+        Ok(CsrChunk {
+            rows,
+            indptr,
+            indices: Numbers::UInt32(indices),
+            data,
+            strays: 0,
+        })
+    }
+}
+
+impl Matrix for Entries {
+    fn n_rows(&self) -> u64 {
+        self.starts.rows
+    }
+
+    fn prepare(&self, report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
+        match self.starts.are_in_order()? {
+            true => Ok(()),
+            false => self.transpose(report).map(|_| ()),
+        }
+    }
+
+    fn offsets(&self, rows: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+        self.starts.of(rows)
+    }
+
+    fn entries_at_most(&self) -> Option<u64> {
+        Some(self.at_most())
+    }
+
+    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+        self.sampled(visit)
+    }
+
+    fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+        if !self.starts.are_in_order()? {
+            return Ok(self.transpose(&|_| ())?.chunks(rows, budget));
+        }
+        Ok(Box::new(RowChunker {
+            entries: self,
+            rows,
+            budget,
+            first: 0,
+            offsets: Vec::new(),
+            step: self.starts.step(),
+        }))
+    }
+}
+
+fn is_some<T: bytemuck::Zeroable + PartialEq>(value: T) -> bool {
+    value != T::zeroed()
+}
+
+/// A column of numbers, whatever is missing; `None` where it is of others.
+pub(super) fn numbers_of(column: &ArrayRef) -> Option<Numbers> {
+    macro_rules! values {
+        ($variant:ident, $arrow:ty) => {
+            Numbers::$variant(column.as_primitive::<$arrow>().values().to_vec())
+        };
+    }
+    Some(match column.data_type() {
+        DataType::Boolean => {
+            let values = column.as_boolean().values().iter();
+            Numbers::Bool(values.map(u8::from).collect())
+        }
+        DataType::Int8 => values!(Int8, Int8Type),
+        DataType::Int16 => values!(Int16, Int16Type),
+        DataType::Int32 => values!(Int32, Int32Type),
+        DataType::Int64 => values!(Int64, Int64Type),
+        DataType::UInt8 => values!(UInt8, UInt8Type),
+        DataType::UInt16 => values!(UInt16, UInt16Type),
+        DataType::UInt32 => values!(UInt32, UInt32Type),
+        DataType::UInt64 => values!(UInt64, UInt64Type),
+        DataType::Float16 => values!(Float16, Float16Type),
+        DataType::Float32 => values!(Float32, Float32Type),
+        DataType::Float64 => values!(Float64, Float64Type),
+        _ => return None,
+    })
+}
+
+/// Cuts rows into chunks within a budget.
+struct RowChunker<'a> {
+    entries: &'a Entries,
+    rows: Range<u64>,
+    budget: ChunkBudget,
+    /// The row that `offsets` begins with.
+    first: u64,
+    offsets: Vec<u64>,
+    step: u64,
+}
+
+impl<'a> RowChunker<'a> {
+    fn cut(&mut self) -> Result<PendingChunk<'a>, SourceError> {
+        let start = self.rows.start;
+        let known = self.first + (self.offsets.len() as u64).saturating_sub(1);
+        if start >= known {
+            let block = start..start.saturating_add(self.step).min(self.rows.end);
+            self.offsets = self.entries.starts.of(block)?.unwrap_or_default();
+            self.first = start;
+        }
+        let known = self.first + (self.offsets.len() as u64).saturating_sub(1);
+        let offset = |row: u64| self.offsets[(row - self.first) as usize];
+        let each = self.entries.entry_bytes();
+        let mut end = start + 1;
+        while end < known
+            && end - start < self.budget.cells
+            && (offset(end + 1) - offset(start)).saturating_mul(each) <= self.budget.bytes
+        {
+            end += 1;
+        }
+        let (rows, lie) = (start..end, offset(start)..offset(end));
+        self.rows.start = end;
+        let entries = self.entries;
+        let count = lie.end - lie.start;
+        Ok(PendingChunk::new(rows.clone(), count, move || {
+            entries.read(rows, lie)
+        }))
+    }
+}
+
+impl<'a> Iterator for RowChunker<'a> {
+    type Item = Result<PendingChunk<'a>, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rows.is_empty() {
+            return None;
+        }
+        let chunk = self.cut();
+        if chunk.is_err() {
+            self.rows.start = self.rows.end;
+        }
+        Some(chunk)
+    }
+}

@@ -1,0 +1,190 @@
+//! The tables of cells and genes as obs and var.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions,
+    StringArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, TimeUnit};
+
+use super::table::OpenTable;
+use crate::source::{Column, ColumnKind, Embedding, NumberType, Numbers, SourceError};
+use crate::table::TableName;
+
+/// A table that describes cells or genes.
+pub(super) struct Frame {
+    pub table: Arc<OpenTable>,
+    pub columns: Vec<FrameColumn>,
+    pub embeddings: Vec<FrameEmbedding>,
+}
+
+/// A column, and where it is.
+pub(super) struct FrameColumn {
+    pub column: Column,
+    pub written_as: String,
+    /// What it can be, where it is a categorical.
+    pub categories: Option<Categories>,
+}
+
+/// An embedding, and where it is.
+pub(super) struct FrameEmbedding {
+    pub embedding: Embedding,
+    pub written_as: String,
+}
+
+/// The categories of a column in their order, and in that of their texts.
+pub(super) struct Categories {
+    texts: StringArray,
+    sorted: Vec<i32>,
+}
+
+impl Categories {
+    /// Those of a list; `None` where they are too many to be numbered.
+    pub fn of(texts: StringArray) -> Option<Self> {
+        let count = i32::try_from(texts.len()).ok()?;
+        let mut sorted: Vec<i32> = (0..count).collect();
+        sorted.sort_by_key(|&code| texts.value(code as usize));
+        Some(Categories { texts, sorted })
+    }
+
+    /// A column of texts as one of categories.
+    fn coded(&self, texts: &StringArray) -> Result<ArrayRef, String> {
+        let code = |text: &str| {
+            let place = self
+                .sorted
+                .partition_point(|&code| self.texts.value(code as usize) < text);
+            let found = self.sorted.get(place).copied();
+            found
+                .filter(|&code| self.texts.value(code as usize) == text)
+                .ok_or_else(|| format!("{text:?} is none of its categories in config.json"))
+        };
+        let codes = texts.iter().map(|text| text.map(code).transpose());
+        let codes = codes.collect::<Result<Int32Array, String>>()?;
+        Ok(Arc::new(DictionaryArray::new(
+            codes,
+            Arc::new(self.texts.clone()),
+        )))
+    }
+}
+
+impl Frame {
+    /// The identifiers of a range of rows, which must stand where their numbers say.
+    pub fn ids(&self, rows: Range<u64>) -> Result<StringArray, SourceError> {
+        let (id, number) = match self.table.name {
+            TableName::Genes => ("gene_id", "gene_integer_id"),
+            _ => ("cell_id", "cell_integer_id"),
+        };
+        let batch = self.table.read(&[id, number].map(String::from), rows.clone())?;
+        let numbers = self.cast(batch.column(1), &DataType::Int64, number)?;
+        let numbers = numbers.as_primitive::<Int64Type>().iter();
+        for (row, found) in rows.zip(numbers) {
+            if found.and_then(|found| u64::try_from(found).ok()) != Some(row) {
+                let found = found.map_or("none".into(), |found| found.to_string());
+                return Err(self.table.place().unsupported(
+                    format!("a table whose row {row} has the number {found}"),
+                    "another program has changed the rows; take them as they are with `slaf adopt`",
+                ));
+            }
+        }
+        let ids = self.cast(batch.column(0), &DataType::Utf8, id)?;
+        match ids.null_count() {
+            0 => Ok(ids.as_string::<i32>().clone()),
+            missing => Err(self.table.place().damaged(format!("{missing} rows have no {id}"))),
+        }
+    }
+
+    /// The columns of a range of rows.
+    pub fn read(&self, rows: Range<u64>) -> Result<RecordBatch, SourceError> {
+        let names = self.columns.iter().map(|column| column.written_as.clone());
+        let length = usize::try_from(rows.end - rows.start).unwrap_or(usize::MAX);
+        let batch = self.table.read(&names.collect::<Vec<_>>(), rows)?;
+        let mut fields = Vec::with_capacity(self.columns.len());
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        for (column, array) in self.columns.iter().zip(batch.columns()) {
+            let array = self.converted(column, array)?;
+            let name = &column.column.name;
+            fields.push(Field::new(name, array.data_type().clone(), true));
+            arrays.push(array);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(length));
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+            .map_err(|error| self.table.place().damaged(error.to_string()))
+    }
+
+    fn converted(&self, column: &FrameColumn, array: &ArrayRef) -> Result<ArrayRef, SourceError> {
+        let name = &column.written_as;
+        match (&column.column.kind, &column.categories) {
+            (ColumnKind::Text, _) => self.cast(array, &DataType::Utf8, name),
+            (ColumnKind::Categorical { .. }, Some(categories)) => {
+                let texts = self.cast(array, &DataType::Utf8, name)?;
+                let coded = categories.coded(texts.as_string::<i32>());
+                coded.map_err(|problem| self.table.place().damaged(format!("{name}: {problem}")))
+            }
+            (ColumnKind::Time, _) => {
+                let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, None);
+                self.cast(array, &nanoseconds, name)
+            }
+            _ => Ok(array.clone()),
+        }
+    }
+
+    /// A column in another type, in which nothing may be lost.
+    fn cast(
+        &self,
+        array: &ArrayRef,
+        wanted: &DataType,
+        name: &str,
+    ) -> Result<ArrayRef, SourceError> {
+        if array.data_type() == wanted {
+            return Ok(array.clone());
+        }
+        let place = self.table.place();
+        let found = cast(array, wanted).map_err(|error| place.damaged(error.to_string()))?;
+        if found.null_count() != array.logical_null_count() {
+            let own = array.data_type();
+            let what = format!("{name}: {own} of which some are no {wanted}");
+            return Err(place.unsupported(what, "rewrite the column"));
+        }
+        Ok(found)
+    }
+
+    /// The numbers of an embedding for a range of rows; those of a row that has none are not numbers.
+    pub fn embedding(
+        &self,
+        embedding: &FrameEmbedding,
+        rows: Range<u64>,
+    ) -> Result<Numbers, SourceError> {
+        let names = [embedding.written_as.clone()];
+        let batch = self.table.read(&names, rows)?;
+        let damaged = || {
+            let what = format!("{} is {}", names[0], batch.column(0).data_type());
+            self.table.place().damaged(what)
+        };
+        let lists = batch.column(0).as_fixed_size_list_opt().ok_or_else(damaged)?;
+        let width = usize::try_from(lists.value_length()).unwrap_or(0);
+        let values = lists.values();
+        let there = |place: usize| {
+            let row = place / width.max(1);
+            lists.is_valid(row) && values.is_valid(place)
+        };
+        match embedding.embedding.number_type {
+            NumberType::Float32 => {
+                let numbers = values.as_primitive_opt::<Float32Type>().ok_or_else(damaged)?;
+                let numbers = numbers.values().iter().enumerate();
+                let numbers =
+                    numbers.map(|(place, &v)| if there(place) { v } else { f32::NAN });
+                Ok(Numbers::Float32(numbers.collect()))
+            }
+            _ => {
+                let numbers = values.as_primitive_opt::<Float64Type>().ok_or_else(damaged)?;
+                let numbers = numbers.values().iter().enumerate();
+                let numbers =
+                    numbers.map(|(place, &v)| if there(place) { v } else { f64::NAN });
+                Ok(Numbers::Float64(numbers.collect()))
+            }
+        }
+    }
+}
