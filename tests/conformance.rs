@@ -16,11 +16,11 @@ use slaf::source::{
 };
 use slaf::survey::{Survey, ValueType};
 
+use crate::support::converted::converted;
 use crate::support::dataset::{Triplets, floats, integers, same, texts};
 use crate::support::expectation::{
     ColumnExpectation, Expectation, Options, category_text, entries, number,
 };
-use crate::support::converted::converted;
 use crate::support::soma::unpacked;
 use crate::support::{described_fixtures, fixtures, repository};
 
@@ -74,8 +74,27 @@ fn readers() -> Vec<Reader> {
 
 /// Fixtures that are tried as datasets: those that differ in what they hold, not in how it is stored.
 fn datasets() -> Vec<PathBuf> {
-    let stored = ["csr_", "csc_", "dense_", "compound", "attributes", "latest", "v110", "x_"];
-    let held = ["all_zero", "empty", "no_", "one_", "duplicates", "zeros", "nan", "x_halves", "70000"];
+    let stored = [
+        "csr_",
+        "csc_",
+        "dense_",
+        "compound",
+        "attributes",
+        "latest",
+        "v110",
+        "x_",
+    ];
+    let held = [
+        "all_zero",
+        "empty",
+        "no_",
+        "one_",
+        "duplicates",
+        "zeros",
+        "nan",
+        "x_halves",
+        "70000",
+    ];
     let mut all = fixtures("fixtures/h5ad", "h5ad");
     all.retain(|fixture| {
         let name = fixture.file_stem().unwrap().to_string_lossy().into_owned();

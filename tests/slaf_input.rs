@@ -49,7 +49,10 @@ fn same(one: &Path, other: &Path) {
         }
         let names = |batch: &RecordBatch| {
             let fields = batch.schema().fields().clone();
-            fields.iter().map(|field| field.name().clone()).collect::<Vec<_>>()
+            fields
+                .iter()
+                .map(|field| field.name().clone())
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(&one), names(&other));
     }
@@ -70,7 +73,9 @@ fn same(one: &Path, other: &Path) {
         assert_eq!(digests(&one), digests(&other));
         let contents = |config: &DatasetConfig| {
             let hashes = config.cell_hashes.iter();
-            hashes.map(|h| h.contents.clone().map(|c| c.xxh3)).collect::<Vec<_>>()
+            hashes
+                .map(|h| h.contents.clone().map(|c| c.xxh3))
+                .collect::<Vec<_>>()
         };
         assert_eq!(contents(&one), contents(&other));
     }
@@ -98,7 +103,11 @@ fn what_is_made_of_a_dataset_is_what_it_was() {
     let mut all = fixtures("fixtures/h5ad", "h5ad");
     all.extend(fixtures("fixtures/10x_h5", "h5"));
     all.extend(fixtures("fixtures/soma", "gz"));
-    all.extend(described_fixtures("fixtures/10x_mtx").into_iter().step_by(4));
+    all.extend(
+        described_fixtures("fixtures/10x_mtx")
+            .into_iter()
+            .step_by(4),
+    );
     let (mut tried, mut refused) = (0, Vec::new());
     for fixture in &all {
         println!("{}", fixture.display());
@@ -204,7 +213,12 @@ fn datasets_and_files_are_joined() {
     assert!(!part.is_empty());
     assert_eq!(part, wanted);
     let run = Run::of(slaf(&["validate"]).arg(at("a.slaf")).arg(at("b.h5ad")));
-    assert!(run.stdout.contains("a.slaf"), "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout.contains("a.slaf"),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
 }
 
 #[test]
@@ -254,12 +268,19 @@ fn an_output_is_no_input() {
     let mut append = slaf(&["append", "--allow-duplicate-source"]);
     let append = append.args(["--cell-id-prefix", "new-"]);
     let run = Run::of(append.arg(at("in")).arg(&dataset)).succeeded();
-    assert!(run.stderr.contains("it is what is written"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("it is what is written"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(config(&dataset).array_shape, [90, 2]);
     assert_eq!(triplets(&dataset)[..before.len()], before);
     // Of a folder, a dataset in it is one input, and what is in that none.
     let inputs = source::inputs_of(&at("in")).unwrap();
-    assert_eq!(inputs, ["a.h5ad", "atlas.slaf", "b.h5ad"].map(|name| at("in").join(name)));
+    assert_eq!(
+        inputs,
+        ["a.h5ad", "atlas.slaf", "b.h5ad"].map(|name| at("in").join(name))
+    );
     assert_eq!(source::detect(&dataset).unwrap(), Format::Slaf);
 }
 
@@ -271,7 +292,11 @@ fn what_is_not_whole_is_refused_by_name() {
     convert(&[demo], &at("whole.slaf"), &[]).succeeded();
     let refused = |name: &str, word: &str| {
         let run = convert(&[at(name)], &at("out.slaf"), &[]).refused(3);
-        assert!(run.stderr.contains(name) && run.stderr.contains(word), "{}", run.stderr);
+        assert!(
+            run.stderr.contains(name) && run.stderr.contains(word),
+            "{}",
+            run.stderr
+        );
         assert!(!at("out.slaf").exists());
     };
     // A conversion that was killed.
@@ -360,7 +385,9 @@ fn datasets_of_the_reference_are_inputs() {
     convert(&[at("one.h5ad")], &at("ours.slaf"), &[]).succeeded();
     let wanted = named(&at("ours.slaf"));
     let ours = table(&at("ours.slaf"), TableName::Cells);
-    for variant in ["default", "signed", "layers", "several", "unnamed", "anndata", "strings"] {
+    for variant in [
+        "default", "signed", "layers", "several", "unnamed", "anndata", "strings",
+    ] {
         let dataset = at(&format!("{variant}.slaf"));
         made(variant, &dataset, &at("one.h5ad"));
         let output = at(&format!("{variant}-again.slaf"));
@@ -373,7 +400,10 @@ fn datasets_of_the_reference_are_inputs() {
             assert_eq!(column(&cells), column(&ours), "{variant}");
         }
         if ["layers", "anndata"].contains(&variant) {
-            assert_eq!(cells.column_by_name("X_umap"), ours.column_by_name("X_umap"));
+            assert_eq!(
+                cells.column_by_name("X_umap"),
+                ours.column_by_name("X_umap")
+            );
         }
         if ["anndata", "strings"].contains(&variant) {
             let (one, other) = [&at("ours.slaf"), &output]

@@ -46,9 +46,9 @@ impl Request {
         settings.plan = raw.joins.apply(settings.plan);
         settings.plan.widening = widening(raw.widen);
         let wish = raw.joins.version_wish();
-        let reading =
-            raw.read
-                .inputs(&raw.joins, &settings, paths, raw.inputs, Some(&dataset))?;
+        let reading = raw
+            .read
+            .inputs(&raw.joins, &settings, paths, raw.inputs, Some(&dataset))?;
         Ok(Request {
             reading,
             dataset,

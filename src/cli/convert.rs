@@ -78,9 +78,9 @@ impl Request {
         }
         settings.plan = raw.joins.apply(settings.plan);
         let wish = raw.joins.version_wish();
-        let reading =
-            raw.read
-                .inputs(&raw.joins, &settings, paths, raw.inputs, Some(&output))?;
+        let reading = raw
+            .read
+            .inputs(&raw.joins, &settings, paths, raw.inputs, Some(&output))?;
         Ok(Request {
             reading,
             output,

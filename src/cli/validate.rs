@@ -31,9 +31,9 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
         ));
     }
     let against = raw.against.as_deref();
-    let Reading { inputs, found } =
-        raw.read
-            .inputs(&raw.joins, &settings, raw.paths, raw.inputs, against)?;
+    let Reading { inputs, found } = raw
+        .read
+        .inputs(&raw.joins, &settings, raw.paths, raw.inputs, against)?;
     give_up_on_stuck_files();
     end_when_asked(Begun::Nothing);
     found.tell(verbosity);

@@ -597,7 +597,10 @@ fn r302_outs_does_not_hide_its_neighbours() {
     std::fs::create_dir(at("run/x.zarr")).unwrap();
     std::fs::write(at("run/x.zarr/.zgroup"), "{}").unwrap();
     let all = found(&at("run"));
-    assert!(all.len() == 3 && all.contains(&"out.slaf".to_string()), "{all:?}");
+    assert!(
+        all.len() == 3 && all.contains(&"out.slaf".to_string()),
+        "{all:?}"
+    );
     let passed = passed_over(&at("run"));
     assert!(
         passed.iter().any(|(_, reason)| reason.contains("Zarr")),
@@ -605,7 +608,11 @@ fn r302_outs_does_not_hide_its_neighbours() {
     );
     // One whose conversion is not complete is none.
     std::fs::create_dir(at("run/begun.slaf")).unwrap();
-    std::fs::write(at("run/begun.slaf/config.json"), r#"{"format_version": "0.5"}"#).unwrap();
+    std::fs::write(
+        at("run/begun.slaf/config.json"),
+        r#"{"format_version": "0.5"}"#,
+    )
+    .unwrap();
     assert_eq!(found(&at("run")).len(), 3);
 }
 

@@ -13,11 +13,11 @@ use super::starts::Starts;
 use super::table::{OpenTable, file_of, finish, number_type, refused};
 use crate::dataset::base_columns::{kind, original};
 use crate::dataset::{CONFIG, Dataset, UNS};
-use crate::source::{
-    Column, ColumnKind, Description, Embedding, Format, Layout, MainMatrix, MatrixDescription, MatrixName,
-    Note, NumberType, OpenOptions, Part, Place, RawUse, SourceError, Uns,
-};
 use crate::source::transpose::TransposeOptions;
+use crate::source::{
+    Column, ColumnKind, Description, Embedding, Format, Layout, MainMatrix, MatrixDescription,
+    MatrixName, Note, NumberType, OpenOptions, Part, Place, RawUse, SourceError, Uns,
+};
 use crate::store::read_regular;
 use crate::table::TableName;
 
@@ -87,8 +87,13 @@ impl Contents<'_> {
             }
         }
         let described = |frame: &Frame| frame.columns.iter().map(|c| c.column.clone()).collect();
-        let embeddings =
-            |frame: &Frame| frame.embeddings.iter().map(|e| e.embedding.clone()).collect();
+        let embeddings = |frame: &Frame| {
+            frame
+                .embeddings
+                .iter()
+                .map(|e| e.embedding.clone())
+                .collect()
+        };
         Ok(SlafSource {
             path: path.to_path_buf(),
             description: Description {
@@ -268,7 +273,9 @@ impl Contents<'_> {
             Part::Obs => &config.obs_dtypes,
             _ => &config.var_dtypes,
         };
-        let dtype = dtypes.get(written_as).filter(|dtype| dtype.dtype == "category");
+        let dtype = dtypes
+            .get(written_as)
+            .filter(|dtype| dtype.dtype == "category");
         // Without a list of them, they are the texts that are there.
         let listed = dtype.and_then(|dtype| Some((dtype.categories.as_ref()?, dtype.ordered)));
         let (kind, categories) = match (kind, listed) {
@@ -294,7 +301,10 @@ impl Contents<'_> {
     fn source_files(&mut self, frame: &mut Frame) {
         const OWN: &str = "source_file";
         let config = self.dataset.config();
-        let listed = config.multi_file.as_ref().map_or(0, |m| m.source_files.len());
+        let listed = config
+            .multi_file
+            .as_ref()
+            .map_or(0, |m| m.source_files.len());
         if !frame.table.has(OWN) || config.sources.len().max(listed) < 2 {
             return;
         }
@@ -426,7 +436,11 @@ impl Contents<'_> {
     }
 
     /// The main matrix: the table of expression, or a layer that takes its place.
-    fn chosen(&mut self, own: Entries, layers: &mut Vec<MatrixDescription>) -> Result<MatrixDescription, SourceError> {
+    fn chosen(
+        &mut self,
+        own: Entries,
+        layers: &mut Vec<MatrixDescription>,
+    ) -> Result<MatrixDescription, SourceError> {
         let place = Place::whole(self.dataset.path());
         if self.options.raw == RawUse::Layer {
             return Err(place.unsupported(
@@ -472,7 +486,9 @@ impl Contents<'_> {
             self.left_out.push(Note::new("uns", reason));
             return Ok(Uns::default());
         }
-        let length = std::fs::metadata(&path).map_err(|e| place.io("open", e))?.len();
+        let length = std::fs::metadata(&path)
+            .map_err(|e| place.io("open", e))?
+            .len();
         let needed = length.saturating_mul(UNS_ROOM);
         if needed > self.options.memory {
             let error = place.too_large("uns", needed, needed);
@@ -504,6 +520,8 @@ fn floats(data_type: &DataType) -> Option<(u64, NumberType)> {
     let number_type = number_type(item.data_type());
     let number_type =
         number_type.filter(|found| matches!(found, NumberType::Float32 | NumberType::Float64));
-    Some((u64::try_from(*width).ok().filter(|width| *width > 0)?, number_type?))
+    Some((
+        u64::try_from(*width).ok().filter(|width| *width > 0)?,
+        number_type?,
+    ))
 }
-

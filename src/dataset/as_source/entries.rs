@@ -4,20 +4,20 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::DataType;
 use arrow::datatypes::{
     Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow::datatypes::DataType;
 
 use super::starts::{NEGATIVE, Starts, identifiers};
 use super::table::{OpenTable, finish, next};
 use crate::source::chunk::EXPANDED_BYTES;
-use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Numbers, PendingChunk, SourceError,
-};
 use crate::source::transpose::{
     Entries as Unordered, ExternalTranspose, TransposeOptions, Transposed,
+};
+use crate::source::{
+    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Numbers, PendingChunk, SourceError,
 };
 use crate::with_numbers;
 
@@ -218,11 +218,7 @@ impl Entries {
         finish(async move { own.read_rows(rows, lie).await })
     }
 
-    async fn read_rows(
-        &self,
-        rows: Range<u64>,
-        lie: Range<u64>,
-    ) -> Result<CsrChunk, SourceError> {
+    async fn read_rows(&self, rows: Range<u64>, lie: Range<u64>) -> Result<CsrChunk, SourceError> {
         let place = self.table().place();
         let length = usize::try_from(lie.end - lie.start).unwrap_or(usize::MAX);
         let too_many = || place.too_large("a chunk", lie.end - lie.start, lie.end - lie.start);

@@ -77,7 +77,9 @@ impl Frame {
             TableName::Genes => ("gene_id", "gene_integer_id"),
             _ => ("cell_id", "cell_integer_id"),
         };
-        let batch = self.table.read(&[id, number].map(String::from), rows.clone())?;
+        let batch = self
+            .table
+            .read(&[id, number].map(String::from), rows.clone())?;
         let numbers = self.cast(batch.column(1), &DataType::Int64, number)?;
         let numbers = numbers.as_primitive::<Int64Type>().iter();
         for (row, found) in rows.zip(numbers) {
@@ -92,7 +94,10 @@ impl Frame {
         let ids = self.cast(batch.column(0), &DataType::Utf8, id)?;
         match ids.null_count() {
             0 => Ok(ids.as_string::<i32>().clone()),
-            missing => Err(self.table.place().damaged(format!("{missing} rows have no {id}"))),
+            missing => Err(self
+                .table
+                .place()
+                .damaged(format!("{missing} rows have no {id}"))),
         }
     }
 
@@ -163,7 +168,10 @@ impl Frame {
             let what = format!("{} is {}", names[0], batch.column(0).data_type());
             self.table.place().damaged(what)
         };
-        let lists = batch.column(0).as_fixed_size_list_opt().ok_or_else(damaged)?;
+        let lists = batch
+            .column(0)
+            .as_fixed_size_list_opt()
+            .ok_or_else(damaged)?;
         let width = usize::try_from(lists.value_length()).unwrap_or(0);
         let values = lists.values();
         let there = |place: usize| {
@@ -172,17 +180,19 @@ impl Frame {
         };
         match embedding.embedding.number_type {
             NumberType::Float32 => {
-                let numbers = values.as_primitive_opt::<Float32Type>().ok_or_else(damaged)?;
+                let numbers = values
+                    .as_primitive_opt::<Float32Type>()
+                    .ok_or_else(damaged)?;
                 let numbers = numbers.values().iter().enumerate();
-                let numbers =
-                    numbers.map(|(place, &v)| if there(place) { v } else { f32::NAN });
+                let numbers = numbers.map(|(place, &v)| if there(place) { v } else { f32::NAN });
                 Ok(Numbers::Float32(numbers.collect()))
             }
             _ => {
-                let numbers = values.as_primitive_opt::<Float64Type>().ok_or_else(damaged)?;
+                let numbers = values
+                    .as_primitive_opt::<Float64Type>()
+                    .ok_or_else(damaged)?;
                 let numbers = numbers.values().iter().enumerate();
-                let numbers =
-                    numbers.map(|(place, &v)| if there(place) { v } else { f64::NAN });
+                let numbers = numbers.map(|(place, &v)| if there(place) { v } else { f64::NAN });
                 Ok(Numbers::Float64(numbers.collect()))
             }
         }

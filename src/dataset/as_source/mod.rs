@@ -19,7 +19,8 @@ use self::contents::Contents;
 use self::entries::Entries;
 use self::frame::Frame;
 use crate::source::{
-    Axis, CellSource, Description, Matrix, MatrixName, Numbers, OpenOptions, Place, SourceError, Uns,
+    Axis, CellSource, Description, Matrix, MatrixName, Numbers, OpenOptions, Place, SourceError,
+    Uns,
 };
 
 /// An open dataset.
@@ -93,7 +94,10 @@ impl CellSource for SlafSource {
     }
 
     fn held_bytes(&self) -> u64 {
-        let starts = self.matrices.values().map(|matrix| matrix.starts.held_bytes());
+        let starts = self
+            .matrices
+            .values()
+            .map(|matrix| matrix.starts.held_bytes());
         starts.max().unwrap_or(0)
     }
 }

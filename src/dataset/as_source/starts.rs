@@ -78,11 +78,7 @@ impl Starts {
         Ok(self.recorded.is_some() || matches!(self.counted()?, Lie::InOrder(_)))
     }
 
-    fn recorded(
-        &self,
-        cells: &Arc<OpenTable>,
-        rows: Range<u64>,
-    ) -> Result<Vec<u64>, SourceError> {
+    fn recorded(&self, cells: &Arc<OpenTable>, rows: Range<u64>) -> Result<Vec<u64>, SourceError> {
         let until = rows.end.saturating_add(1).min(self.rows);
         let read = rows.start.min(until)..until;
         let column = "cell_start_index".to_string();
@@ -99,7 +95,8 @@ impl Starts {
         if rows.end == self.rows {
             offsets.push(self.table.rows);
         }
-        let ascend = offsets.is_sorted() && offsets.last().is_none_or(|&last| last <= self.table.rows);
+        let ascend =
+            offsets.is_sorted() && offsets.last().is_none_or(|&last| last <= self.table.rows);
         let begins = rows.start > 0 || offsets.first().is_none_or(|&first| first == 0);
         match ascend && begins {
             true => Ok(offsets),
@@ -227,7 +224,11 @@ impl Walk {
         tell: &mut dyn FnMut(u64, u64),
     ) -> Result<bool, SourceError> {
         let ids = identifiers(column).ok_or_else(|| self.place.damaged(NEGATIVE))?;
-        for run in ids.as_primitive::<UInt32Type>().values().chunk_by(|a, b| a == b) {
+        for run in ids
+            .as_primitive::<UInt32Type>()
+            .values()
+            .chunk_by(|a, b| a == b)
+        {
             let row = u64::from(run[0]);
             if row >= rows {
                 let what = format!("a row names number {row}, and there are {rows}");

@@ -109,9 +109,10 @@ impl OpenTable {
         let schema = Arc::new(Schema::new(fields.into_iter().cloned().collect::<Vec<_>>()));
         if length == 0 || columns.is_empty() {
             let options = RecordBatchOptions::new().with_row_count(Some(length));
-            let empty = schema.fields().iter().map(|field| {
-                arrow::array::new_empty_array(field.data_type())
-            });
+            let empty = schema
+                .fields()
+                .iter()
+                .map(|field| arrow::array::new_empty_array(field.data_type()));
             return RecordBatch::try_new_with_options(schema.clone(), empty.collect(), &options)
                 .map_err(arrow);
         }
@@ -132,9 +133,9 @@ impl OpenTable {
         };
         if all.num_rows() != length {
             let found = all.num_rows();
-            return Err(self.place().damaged(format!(
-                "{length} of its rows were read, and {found} came"
-            )));
+            return Err(self
+                .place()
+                .damaged(format!("{length} of its rows were read, and {found} came")));
         }
         Ok(all)
     }
@@ -175,7 +176,9 @@ pub(super) fn refused(error: DatasetError) -> SourceError {
 fn runtime() -> Result<&'static Runtime, SourceError> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
     let made = RUNTIME.get_or_init(|| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build();
         runtime.map_err(|error| error.to_string())
     });
     made.as_ref().map_err(|error| SourceError::Io {
