@@ -1,4 +1,4 @@
-//! A job that adds nothing: it describes a dataset as other programs have left it.
+//! Plan of a job that adds no rows but describes a dataset as other programs have left it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::{
 };
 
 impl Plan {
-    /// The plan of such a job.
+    /// Returns the plan of such a job.
     pub fn adopt(base: &BaseSurvey, known: KnownValues, fragment_rows: u64) -> Self {
         let pairs = |matrix: &BaseMatrix| PlannedPairs {
             name: matrix.name.clone(),

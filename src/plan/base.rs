@@ -1,4 +1,4 @@
-//! The dataset that a plan appends to, as it is when the plan is made.
+//! The existing dataset that a plan appends to, as it is when the plan is made.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,35 +13,38 @@ use super::{
 };
 use crate::survey::{Fingerprint, Scale, ValueType};
 
-/// What of the dataset is a part of the plan: should it no longer be so, the plan is void.
+/// Properties of the dataset that are part of the plan. If any of them has changed, the plan is
+/// void.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Base {
-    /// The Lance version of each of its tables.
+    /// Lance version of each table.
     pub versions: BTreeMap<String, u64>,
+    /// Number of cells.
     pub cells: u64,
+    /// Number of genes.
     pub genes: u64,
-    /// Rows of the expression table.
+    /// Number of rows of the expression table.
     pub rows: u64,
     /// Whether columns may be rewritten in wider types.
     pub widening: Widening,
-    /// Whether its config describes what is in it.
+    /// Whether the dataset's config describes all of its contents.
     pub described: Described,
-    /// The scale of its values, where it is known.
+    /// Scale of the values, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
-    /// What is done where another program has changed what the config describes.
+    /// What to do if another program has changed what the config describes.
     #[serde(default, skip_serializing_if = "KnownValues::are_kept")]
     pub known: KnownValues,
 }
 
-/// What is done about known values that another program has changed.
+/// What to do about recorded values that another program has changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KnownValues {
-    /// They must be what they were.
+    /// Require them to be unchanged.
     #[default]
     Keep,
-    /// They are taken as they are, and described anew.
+    /// Accept them as they are now and describe them again.
     Accept,
 }
 
@@ -55,72 +58,91 @@ impl KnownValues {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Described {
-    /// This program wrote it last.
+    /// This program wrote the dataset last.
     Whole,
-    /// Another program wrote it, or appended to it: its rows must be looked at.
+    /// Another program wrote the dataset or appended to it, so its rows must be inspected.
     Partly,
 }
 
-/// A layer, or a matrix of pairs, of the dataset.
+/// A layer, obsp or varp matrix of the dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BaseMatrix {
+    /// Name of the matrix in the inputs.
     pub name: String,
+    /// Name of its column in the dataset.
     pub written_as: String,
+    /// Type of its values.
     pub value_type: ValueType,
-    /// The scale of its values, where it is known.
+    /// Scale of its values, if known.
     pub scale: Option<Scale>,
 }
 
-/// An input that the dataset has already.
+/// An input that the dataset already contains.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BaseSource {
+    /// Path from which it was read.
     pub path: PathBuf,
-    /// The matrix that was read.
+    /// Name of the matrix that was read.
     pub matrix: String,
+    /// What identifies the input.
     pub fingerprint: Fingerprint,
 }
 
-/// All that a plan needs to know of the dataset: what a survey is for an input.
+/// Everything a plan needs to know about the dataset; the counterpart of the survey of an input.
 #[derive(Debug, Clone)]
 pub struct BaseSurvey {
+    /// Path of the dataset.
     pub path: PathBuf,
+    /// The part that goes into the plan.
     pub base: Base,
+    /// Family of types of the expression table.
     pub dtypes: Dtypes,
+    /// Compression of the expression table.
     pub compression: Compression,
+    /// Type of the cell identifiers.
     pub cell_type: IdType,
+    /// Type of the gene identifiers.
     pub gene_type: IdType,
-    /// The identifiers of its table of layers, if it has one.
+    /// Types of the cell and gene identifiers of the layers table, if there is one.
     pub layer_ids: Option<[IdType; 2]>,
+    /// Type of the values of the expression table.
     pub value_type: ValueType,
-    /// By what its genes were joined, if there were several inputs.
+    /// The key by which its genes were joined, if there were several inputs.
     pub gene_key: Option<GeneKey>,
-    /// What genes may be known by, with the key of each gene.
+    /// Possible keys of the genes, with the key of each gene.
     pub gene_keys: Vec<(GeneKey, StringArray)>,
-    /// The identifier of each gene of which one is known.
+    /// Identifier of each gene, if known.
     pub gene_ids: Vec<Option<String>>,
-    /// Whether its genes were joined without the versions of their identifiers.
+    /// Whether versions of gene identifiers were ignored when its genes were joined.
     pub id_versions: IdVersions,
-    /// The hashes of identifiers that its cells and those of the inputs have both.
+    /// Hashes of the cell identifiers that occur both in the dataset and in the inputs.
     pub cells_again: FxHashSet<u64>,
+    /// Columns of its obs table.
     pub obs: Vec<PlannedColumn>,
+    /// Columns of its var table.
     pub var: Vec<PlannedColumn>,
+    /// Embeddings of cells.
     pub obsm: Vec<PlannedEmbedding>,
+    /// Embeddings of genes.
     pub varm: Vec<PlannedEmbedding>,
-    /// Columns of cells and of genes of types that no input has: they stay, and what is appended
-    /// has no value in them.
+    /// obs and var columns whose types no input can have: they are kept, and appended rows are
+    /// null.
     pub other_columns: [Vec<String>; 2],
-    /// Likewise of layers.
+    /// Layers whose types no input can have, treated likewise.
     pub other_layers: Vec<String>,
-    /// Columns, embeddings, layers and pairs that other programs added, by what inputs would call
-    /// them: no input need have them.
+    /// Columns, embeddings, layers and pairwise matrices that other programs added, by the name
+    /// they would have in an input. Inputs need not have them.
     pub of_others: Vec<String>,
+    /// Layers of the dataset.
     pub layers: Vec<BaseMatrix>,
+    /// Matrices of cells × cells.
     pub obsp: Vec<BaseMatrix>,
+    /// Inputs it was made from.
     pub sources: Vec<BaseSource>,
 }
 
 impl BaseSurvey {
-    /// The keys of all genes; `None` where the dataset does not have them.
+    /// Returns the keys of all genes, or `None` if the dataset does not have this key.
     pub(super) fn keys(&self, key: &GeneKey) -> Option<&StringArray> {
         let mut keys = self.gene_keys.iter();
         keys.find(|(known, _)| known == key).map(|(_, keys)| keys)

@@ -1,4 +1,4 @@
-//! Inputs and cells that occur twice.
+//! Detection of duplicate inputs and cells.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,7 +9,7 @@ use super::{BaseSurvey, PlanError};
 use crate::source::Inputs;
 use crate::survey::{Fingerprint, Survey};
 
-/// An input as far as it can be told that another is the same.
+/// What is compared to determine whether two inputs are the same.
 #[derive(Clone, Copy)]
 struct Content<'a> {
     path: &'a Path,
@@ -26,9 +26,9 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// Whether both have the same cells, genes, number of entries, and values: the same matrix of
-    /// the same file, or of two files that are equal byte for byte. What is the same in another form
-    /// is found out when the digests of all values are known.
+    /// Whether both have the same cells, genes, number of entries and values, that is, the same
+    /// matrix of the same file or of two files with identical bytes. The same content in another
+    /// form is detected later, once the digests of all values are known.
     fn is(self, other: Content<'_>) -> bool {
         let [a, b] = [self, other].map(|of| {
             let Fingerprint {
@@ -53,10 +53,10 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Whether two files hold the same bytes; folders, and what cannot be read, are not compared.
+/// Whether two files have identical bytes. Folders and unreadable files count as different.
 fn files_equal(a: &Path, b: &Path) -> bool {
     let open = |path: &Path| -> Option<BufReader<File>> {
-        // Opening anything else may wait for ever.
+        // Opening anything but a regular file may block forever.
         std::fs::metadata(path).ok().filter(|of| of.is_file())?;
         Some(BufReader::with_capacity(1 << 20, File::open(path).ok()?))
     };
@@ -79,12 +79,12 @@ fn files_equal(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// Refuses the same input twice, or again.
+/// Refuses an input that is given twice or that the dataset already contains.
 pub(super) fn check_sources(
     surveys: &[Survey],
     base: Option<&BaseSurvey>,
 ) -> Result<(), PlanError> {
-    // Only those of equal identifiers are compared.
+    // Only inputs with equal identifiers are compared.
     let mut known: HashMap<&str, Vec<Content<'_>>> = HashMap::new();
     let sources = base.map_or(&[][..], |base| &base.sources);
     for source in sources {
@@ -115,7 +115,7 @@ pub(super) fn check_sources(
     Ok(())
 }
 
-/// Refuses cells of an input that have an identifier of the dataset.
+/// Refuses cells whose identifier the dataset already contains.
 pub(super) fn check_against(
     inputs: &Inputs,
     surveys: &[Survey],
@@ -138,7 +138,7 @@ pub(super) fn check_against(
     Ok(())
 }
 
-/// Refuses cells of two inputs that have one identifier.
+/// Refuses cells of different inputs that have the same identifier.
 pub(super) fn check_cells(inputs: &Inputs, surveys: &[Survey]) -> Result<(), PlanError> {
     let mut all: Vec<(u64, u32)> = Vec::new();
     for (number, survey) in (0u32..).zip(surveys) {
@@ -146,7 +146,7 @@ pub(super) fn check_cells(inputs: &Inputs, surveys: &[Survey]) -> Result<(), Pla
     }
     all.sort_unstable();
     all.dedup();
-    // By input: cells that an earlier input has, too, and one of them.
+    // Per input: number of cells that an earlier input also has, and one of them.
     let mut worst: Option<(u32, u32, u64)> = None;
     let mut counts = vec![0u64; surveys.len()];
     for pair in all.windows(2).filter(|pair| pair[0].0 == pair[1].0) {

@@ -1,4 +1,4 @@
-//! The names under which columns, layers, embeddings and pairs are written.
+//! Names of the columns of the dataset for columns, layers, embeddings and pairwise matrices.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,8 @@ pub enum Table {
 }
 
 impl Table {
-    /// The columns that every dataset has, which an input's column cannot have as a name.
+    /// Names of the columns that every dataset has and that an input's column therefore cannot
+    /// have.
     pub(super) fn reserved(self) -> &'static [&'static str] {
         match self {
             Table::Obs => &[
@@ -37,7 +38,7 @@ impl Table {
     }
 }
 
-/// Names that Lance gives to columns of its own.
+/// Names that Lance reserves for its own columns.
 const LANCE_RESERVED: [&str; 5] = [
     "_rowid",
     "_rowaddr",
@@ -46,21 +47,24 @@ const LANCE_RESERVED: [&str; 5] = [
     "_row_last_updated_at_version",
 ];
 
-/// Characters with which Lance refuses a name, or writes a table that it cannot read.
+/// Characters in names that Lance rejects, or with which it writes a table that it cannot read.
 const UNWRITABLE: [char; 3] = ['.', '`', '\0'];
 
-/// A column of an input and the name it gets in the dataset.
+/// A column of an input and its name in the dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedColumn {
+    /// Name of the column in the input.
     pub column: String,
+    /// Name of the column in the dataset.
     pub written_as: String,
+    /// Type of the column.
     pub kind: ColumnKind,
 }
 
-/// The type of a column in the tables of cells and genes.
+/// Returns the Arrow type of a column in the tables of cells and genes.
 pub fn data_type(kind: &ColumnKind) -> DataType {
     match kind {
-        // Plain texts: the reference's SQL cannot filter dictionaries or large texts.
+        // Plain strings, because the reference's SQL cannot filter dictionaries or large strings.
         ColumnKind::Text | ColumnKind::Categorical { .. } => DataType::Utf8,
         ColumnKind::Time => DataType::Timestamp(TimeUnit::Nanosecond, None),
         ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => match number_type {
@@ -80,8 +84,8 @@ pub fn data_type(kind: &ColumnKind) -> DataType {
     }
 }
 
-/// Finds a free name for every column: that which it has in `kept`, its own where that can be
-/// written, else one close to it. `taken` are names of other columns of the table.
+/// Finds an unused name for every column: the one it has in `kept`, otherwise its own if that can
+/// be written, otherwise a similar one. `taken` are the names of other columns of the table.
 pub(super) fn named(
     columns: &[Column],
     table: Table,
@@ -96,7 +100,7 @@ pub(super) fn named(
         let used = kept_names.contains(&column.name) || taken.contains(&column.name);
         !reserved && !used && !name.contains(UNWRITABLE) && !name.is_empty()
     };
-    // Columns that keep their names have them first, whatever others would like to be called.
+    // Columns that keep their names take precedence.
     let mut used: HashSet<String> = columns
         .iter()
         .filter(|column| own(column))
@@ -133,7 +137,7 @@ fn free_name(column: &Column, table: Table, used: &mut HashSet<String>) -> Strin
     numbered(name, used)
 }
 
-/// A name, with a number where it is taken.
+/// Returns the name, with a number appended if it is taken.
 fn numbered(name: String, used: &mut HashSet<String>) -> String {
     let mut candidate = name.clone();
     for number in 2.. {
@@ -145,8 +149,9 @@ fn numbered(name: String, used: &mut HashSet<String>) -> String {
     candidate
 }
 
-/// Names for layers, embeddings or pairs: identifiers of SQL, as readers of the reference put them
-/// into queries unquoted. `taken` are the columns that their table has already.
+/// Returns names for layers, embeddings or pairwise matrices. They are valid SQL identifiers
+/// because readers of the reference put them into queries unquoted. `taken` are the existing
+/// columns of their table.
 pub(super) fn identifiers<'a>(
     names: impl Iterator<Item = &'a str> + Clone,
     suffix: &str,

@@ -1,4 +1,4 @@
-//! How inputs go together, without refusing any.
+//! Compares inputs without refusing any.
 
 use std::path::PathBuf;
 
@@ -15,58 +15,67 @@ use super::{
 use crate::source::{Column, ColumnKind, Format, Inputs};
 use crate::survey::{Scale, Survey, ValueType};
 
-/// Inputs beside each other, and beside the dataset that they would be appended to.
+/// Comparison of inputs with each other and with the dataset they would be appended to.
 #[derive(Debug, Clone, Serialize)]
 pub struct Comparison {
-    /// By what genes are joined.
+    /// The key by which genes are joined.
     pub gene_key: GeneKey,
+    /// The inputs, in the given order.
     pub inputs: Vec<ComparedInput>,
-    /// Cells and genes of the dataset that would be the result; `None` where it is refused.
+    /// Number of cells and genes of the resulting dataset; `None` if it would be refused.
     pub result: Option<[u64; 2]>,
-    /// The type of the values that would be written.
+    /// Type of the values that would be written.
     pub value_type: Option<ValueType>,
-    /// Options under which more genes would be shared.
+    /// Options that would let the inputs share more genes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub proposals: Vec<String>,
-    /// Why the inputs are refused, with what helps.
+    /// Why the inputs are refused, and how to resolve it.
     pub refusal: Option<String>,
 }
 
-/// An input beside the dataset, or the first input.
+/// An input compared with the dataset, or with the first input.
 #[derive(Debug, Clone, Serialize)]
 pub struct ComparedInput {
+    /// Path of the input.
     pub path: PathBuf,
+    /// Name of the input, as written to the column `source_file`.
     pub source_file: String,
+    /// Format of the input.
     pub format: Format,
+    /// Number of cells.
     pub cells: u64,
-    /// Entries of the main matrix, where the headers tell.
+    /// Number of entries of the main matrix, if the headers give it.
     pub entries: Option<u64>,
+    /// How its genes correspond to those of the dataset or the other inputs.
     pub genes: GeneJoin,
-    /// What a user should know before it is converted.
+    /// Warnings for the user before conversion.
     pub warnings: Vec<String>,
-    /// The narrowest type that is exact for a sample of the values.
+    /// Narrowest type that holds a sample of the values exactly.
     pub value_type: Option<ValueType>,
-    /// On what scale the values are, as far as a sample tells.
+    /// Scale of the values, as far as a sample shows.
     pub scale: Scale,
-    /// Likewise for each layer, by what it is called in the input.
+    /// Scale of each layer, with the layer's name in the input.
     pub layer_scales: Vec<(String, Scale)>,
-    /// Cells whose identifier an earlier cell of the input has.
+    /// Number of cells whose identifier an earlier cell of the input has.
     pub repeated_cells: u64,
-    /// Cells whose identifier the dataset or an earlier input has.
+    /// Number of cells whose identifier the dataset or an earlier input has.
     pub known_cells: u64,
-    /// Columns of obs and var (`obs/NAME`) that the dataset or the first input has alone, or this
-    /// input.
+    /// Columns of obs and var (`obs/NAME`) that only the dataset or the first input has.
     pub missing_columns: Vec<String>,
+    /// Columns of obs and var that only this input has.
     pub extra_columns: Vec<String>,
-    /// Columns of types that have nothing in common.
+    /// Columns with incompatible types.
     pub clashes: Vec<Clash>,
 }
 
-/// A column whose types have nothing in common.
+/// A column with incompatible types.
 #[derive(Debug, Clone, Serialize)]
 pub struct Clash {
+    /// Name of the column, as `obs/NAME` or `var/NAME`.
     pub column: String,
+    /// Its type in this input.
     pub found: String,
+    /// Its type in the dataset or the first input.
     pub expected: String,
 }
 
@@ -74,7 +83,7 @@ impl Comparison {
     /// Compares inputs as [`Plan::new`] and [`Plan::append`] would join them.
     ///
     /// # Errors
-    /// Where an input cannot be read, or genes cannot be compared at all.
+    /// If an input cannot be read, or genes cannot be compared at all.
     pub fn new(
         inputs: &Inputs,
         surveys: &[Survey],
@@ -153,7 +162,7 @@ fn layer_scales(survey: &Survey) -> Vec<(String, Scale)> {
         .collect()
 }
 
-/// What is to be said of an input and its genes, and of how it was planned.
+/// Returns all warnings about an input, its genes, and how it is planned.
 fn all_warnings(
     survey: &Survey,
     of_genes: &[String],

@@ -1,4 +1,4 @@
-//! Continuing what a dataset has: its columns, embeddings and matrices keep their names and, unless
+//! Continues what a dataset has: its columns, embeddings and matrices keep their names and, unless
 //! they may be widened, their types.
 
 use std::path::Path;
@@ -17,9 +17,9 @@ use crate::source::{
 };
 use crate::survey::{FloatType, MatrixSurvey};
 
-/// The columns of a dataset, and of inputs that are appended to it.
+/// Joins the columns of a dataset with those of inputs that are appended to it.
 ///
-/// `fits` tells whether all values of a column of an input fit a type of the dataset.
+/// `fits` determines whether all values of an input's column fit a type of the dataset.
 pub(super) fn columns(
     rule: Rule,
     widening: Widening,
@@ -71,7 +71,7 @@ pub(super) fn columns(
     Ok(joined)
 }
 
-/// Whether every value of a column fits a type exactly. Texts are never made of numbers.
+/// Whether a type holds every value of a column exactly. Numbers are never converted to text.
 pub(super) fn all_fit(
     source: &dyn CellSource,
     rows: u64,
@@ -101,7 +101,7 @@ pub(super) fn all_fit(
     Ok(true)
 }
 
-/// Embeddings of a dataset as those of an input.
+/// Converts embeddings of a dataset to the form those of an input have.
 pub(super) fn embeddings(of: &[PlannedEmbedding]) -> (Vec<Embedding>, Vec<FloatType>) {
     let embedding = |planned: &PlannedEmbedding| Embedding {
         name: planned.name.clone(),
@@ -116,7 +116,7 @@ pub(super) fn embeddings(of: &[PlannedEmbedding]) -> (Vec<Embedding>, Vec<FloatT
     (of.iter().map(embedding).collect(), types.collect())
 }
 
-/// Refuses embeddings that the dataset's columns do not hold.
+/// Refuses embeddings that do not fit the dataset's columns.
 pub(super) fn check_embeddings(
     path: &Path,
     part: &'static str,
@@ -139,7 +139,7 @@ pub(super) fn check_embeddings(
     Ok(())
 }
 
-/// Matrices of a dataset as those of an input that has no entries in them.
+/// Describes matrices of a dataset as those of an input in which they have no entries.
 pub(super) fn matrices(
     of: &[BaseMatrix],
     part: &str,

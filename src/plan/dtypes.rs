@@ -1,4 +1,4 @@
-//! The types of the columns of the expression table.
+//! Column types of the expression table.
 
 use std::path::Path;
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::PlanError;
 use crate::survey::ValueType;
 
-/// Which family of column types the expression table has.
+/// Families of column types of the expression table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtypes {
-    /// The narrowest unsigned identifiers and values.
+    /// Narrowest unsigned identifiers and values.
     Narrow,
     /// int32 identifiers and float32 values, which slafdb's SQL and lazy AnnData can filter.
     Signed,
 }
 
-/// The type of an identifier column of the expression table.
+/// Type of an identifier column of the expression table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IdType {
@@ -36,11 +36,11 @@ impl std::fmt::Display for IdType {
     }
 }
 
-/// The compression that is asked of Lance for the columns of the expression table.
+/// Compression requested from Lance for the columns of the expression table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// Bit-packing alone, which Lance does by itself.
+    /// Bit-packing only, which Lance applies by default.
     None,
     Lz4,
     Zstd,
@@ -48,12 +48,12 @@ pub enum Compression {
 
 const UINT16_IDS: u64 = 1 << 16;
 const UINT32_IDS: u64 = 1 << 32;
-/// One less: the number of a cell's genes must fit 32 bits too.
+/// One less than [`UINT32_IDS`], because the number of a cell's genes must also fit into 32 bits.
 const UINT32_GENES: u64 = UINT32_IDS - 1;
 const INT32_IDS: u64 = 1 << 31;
 
 impl IdType {
-    /// How many cells or genes it can number.
+    /// Number of cells or genes that it can number.
     pub fn capacity(self) -> u64 {
         match self {
             IdType::UInt16 => UINT16_IDS,
@@ -64,7 +64,7 @@ impl IdType {
 }
 
 impl Dtypes {
-    /// The name of the option's value.
+    /// Name of the option's value.
     pub fn name(self) -> &'static str {
         match self {
             Dtypes::Narrow => "narrow",
@@ -72,7 +72,7 @@ impl Dtypes {
         }
     }
 
-    /// The value types to choose from, the preferred first.
+    /// Value types to choose from, in order of preference.
     pub fn value_types(self) -> &'static [ValueType] {
         match self {
             Dtypes::Narrow => &[
@@ -85,8 +85,8 @@ impl Dtypes {
         }
     }
 
-    /// The compression that serves these types best: bit-packed integers do not shrink further,
-    /// while float values and int32 identifiers become less than half.
+    /// Returns the compression that suits these types best: bit-packed integers do not shrink
+    /// further, while float values and int32 identifiers shrink to less than half.
     pub fn best_compression(self) -> Compression {
         match self {
             Dtypes::Narrow => Compression::None,

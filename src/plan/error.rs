@@ -1,4 +1,4 @@
-//! Why a job cannot be planned.
+//! Reasons why a job cannot be planned.
 
 use std::path::PathBuf;
 
@@ -6,12 +6,12 @@ use crate::source::SourceError;
 use crate::source::blocks::TooLong;
 use crate::survey::{Scale, ValueType};
 
-/// A refusal to plan a job.
+/// Error of planning a job.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The identifiers of the chosen types do not suffice.
+    /// There are more cells or genes than the chosen identifier type can number.
     #[error("{path}: {count} {what} do not fit {id_type} identifiers (at most {most}); {help}")]
     TooMany {
         path: PathBuf,
@@ -21,19 +21,19 @@ pub enum PlanError {
         most: u64,
         help: &'static str,
     },
-    /// Some values are exact in no type that may be used.
+    /// No allowed type holds all values exactly.
     #[error(
         "{path}: {object}: none of {candidates} holds every value exactly (such as {value}); {help}"
     )]
     NoExactType {
         path: PathBuf,
         object: String,
-        /// The types that may be used.
+        /// The allowed types.
         candidates: String,
         value: String,
         help: String,
     },
-    /// Inputs do not have the same genes.
+    /// The inputs do not have the same genes.
     #[error(
         "{path} does not have the genes of {first} (by {key}): {missing} are missing{missing_examples}, {extra} are extra{extra_examples}; use --join outer to take all, or --join inner to take {inner}"
     )]
@@ -47,7 +47,7 @@ pub enum PlanError {
         extra_examples: String,
         inner: &'static str,
     },
-    /// A key stands for two genes.
+    /// A join key is that of two genes.
     #[error(
         "{path}: genes cannot be joined by {by}, since several of them have {key:?}; use --gene-key COLUMN to join by a column of var that tells them apart"
     )]
@@ -56,7 +56,7 @@ pub enum PlanError {
         by: String,
         key: String,
     },
-    /// A name is that of several genes of one list, which only their places tell apart.
+    /// Several genes of one list have the same name and are only distinguished by their order.
     #[error(
         "{path}: its gene {name:?} cannot be joined by name with those of {first}: several genes of {of} are called {repeated:?}, and a suffix such as -1 that was given by place tells them apart in one file only; {help}"
     )]
@@ -64,12 +64,12 @@ pub enum PlanError {
         path: PathBuf,
         first: PathBuf,
         name: String,
-        /// The file that has the repeats, and what they are called.
+        /// The file with the repeated name, and the name.
         of: PathBuf,
         repeated: String,
         help: &'static str,
     },
-    /// Genes would be joined by a name that stands for genes of other identifiers.
+    /// Genes would be joined by a name that belongs to genes with different identifiers.
     #[error(
         "{path}: its gene {name:?} cannot be joined by name: it has no identifier there, and gene_ids of the others differ, {one} in {first} and {other} in {second}; use --gene-map FILE to give it an identifier, leave it out with --genes, or use --gene-key gene_id to join by names all the same"
     )]
@@ -81,7 +81,7 @@ pub enum PlanError {
         other: String,
         second: PathBuf,
     },
-    /// Inputs that have no gene in common would be reduced to what they have in common.
+    /// An inner join of inputs that have no genes in common.
     #[error(
         "{path} has none of the genes of {first} (by {key}): it has genes such as {own}, the other such as {others}; use --gene-key COLUMN or --gene-map FILE to join by what both have, or --join outer to take all"
     )]
@@ -92,7 +92,7 @@ pub enum PlanError {
         own: String,
         others: String,
     },
-    /// Without versions, two genes are one.
+    /// Two genes have the same identifier once versions are ignored.
     #[error(
         "{path}: without their versions, {one} and {other} are one gene; use --gene-id-version keep"
     )]
@@ -101,7 +101,7 @@ pub enum PlanError {
         one: String,
         other: String,
     },
-    /// The genes of the dataset were joined without versions.
+    /// The genes of the dataset were joined with versions ignored.
     #[error(
         "{path}: its genes were joined without the versions of their identifiers; leave out --gene-id-version keep"
     )]
@@ -109,7 +109,7 @@ pub enum PlanError {
     /// The column by which genes are to be joined is missing.
     #[error("{path}: var has no column {column:?} of texts, by which --gene-key joins genes")]
     NoGeneKey { path: PathBuf, column: String },
-    /// Inputs do not have the same parts.
+    /// The inputs do not have the same columns, layers or embeddings.
     #[error(
         "{path} does not have what {first} has in {part}: {difference}; use --{flag} outer to take all, or --{flag} inner to take {inner}"
     )]
@@ -121,7 +121,7 @@ pub enum PlanError {
         flag: &'static str,
         inner: &'static str,
     },
-    /// A column has types that have nothing in common.
+    /// A column has incompatible types.
     #[error(
         "{path}: {part}/{name} is {found}, which no type holds together with {expected} of {first}; leave it out with --skip {part}:{name}"
     )]
@@ -133,7 +133,7 @@ pub enum PlanError {
         found: String,
         expected: String,
     },
-    /// A column of the dataset that is appended to does not hold what an input has.
+    /// A column of the dataset cannot hold the values of an input.
     #[error(
         "{path}: {part}/{name} is {found}, and not every value fits {has}, as which the dataset has it; use --widen to rewrite the dataset's column in a wider type, or leave it out with --skip {part}:{name}"
     )]
@@ -144,7 +144,7 @@ pub enum PlanError {
         found: String,
         has: String,
     },
-    /// There is no identifier left for new genes.
+    /// The identifier type of the dataset cannot number the new genes.
     #[error(
         "{path}: {genes} genes do not fit the {id_type} identifiers of the dataset; use --widen to rewrite its tables with wider ones"
     )]
@@ -168,15 +168,15 @@ pub enum PlanError {
         count: u64,
         example: String,
     },
-    /// The same input twice.
+    /// An input is given twice.
     #[error("{path} is the same as {first}; use --allow-duplicate-source to take it twice")]
     SourceTwice { path: PathBuf, first: PathBuf },
-    /// An input that the dataset has already.
+    /// The dataset already contains the input.
     #[error(
         "{path} is in the dataset already, as {first}; use --allow-duplicate-source to take it again"
     )]
     SourceAgain { path: PathBuf, first: PathBuf },
-    /// Values that would stand in one column are on different scales.
+    /// Values that would be combined in one column are on different scales.
     #[error(
         "{path}: {object} is {scale}, but that of {first}; choose a matrix that is on the same scale with --matrix, leave out a layer with --skip, or use --allow-mixed-scales"
     )]
@@ -186,10 +186,10 @@ pub enum PlanError {
         scale: Scale,
         first: String,
     },
-    /// There is nothing to convert.
+    /// No input was given.
     #[error("there is no input")]
     NoInput,
-    /// Lists of this width cannot be written.
+    /// Fixed-size lists of this width cannot be written.
     #[error(
         "{path}: {part}/{name}: lists of {width} numbers cannot be written; leave it out with --skip {part}:{name}"
     )]
@@ -199,7 +199,7 @@ pub enum PlanError {
         name: String,
         width: u64,
     },
-    /// A forced type does not hold a value.
+    /// The forced type does not hold a value exactly.
     #[error(
         "{path}: {object}: not every value fits {forced}, which --value-type forces ({value} does not); leave it out to take the narrowest exact type"
     )]

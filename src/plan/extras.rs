@@ -1,4 +1,4 @@
-//! What an input holds besides its main matrix and the columns of cells and genes.
+//! Layers, embeddings and pairwise matrices of the inputs.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use super::{BaseMatrix, PlanError, PlannedColumn, PlannedEmbedding, Table};
 use crate::source::Embedding;
 use crate::survey::FloatType;
 
-/// The columns that matrices become: those that a dataset has for them already, then free ones.
+/// Returns the columns for matrices: those that the dataset already has for them, otherwise unused
+/// names.
 fn matrix_names(
     matrices: &[JoinedMatrix],
     kept: &[BaseMatrix],
@@ -27,7 +28,7 @@ fn matrix_names(
     names.collect()
 }
 
-/// The columns that layers become.
+/// Returns the columns for layers.
 pub(super) fn layer_names(
     layers: &[JoinedMatrix],
     kept: &[BaseMatrix],
@@ -38,7 +39,7 @@ pub(super) fn layer_names(
     matrix_names(layers, kept, "_layer", &own)
 }
 
-/// Embeddings are columns of the same table as those of obs or var.
+/// Plans embeddings, which are columns of the same table as obs or var.
 pub(super) fn embeddings(
     path: &Path,
     embeddings: &[Embedding],
@@ -83,7 +84,7 @@ pub(super) fn embeddings(
         .collect())
 }
 
-/// The columns that matrices of pairs become.
+/// Returns the columns for pairwise matrices.
 pub(super) fn pair_names(matrices: &[JoinedMatrix], kept: &[BaseMatrix]) -> Vec<String> {
     let own = [
         "cell_integer_id_i",

@@ -1,4 +1,4 @@
-//! The lists by which genes are joined.
+//! Keys by which genes are joined.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,7 +13,10 @@ use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, Column, ColumnKind, Inputs, SourceError};
 use crate::survey::{GeneLists, STABLE_IDS};
 
-/// Who the genes of an input are, in their order.
+/// Reads the keys of an input's genes, in order.
+///
+/// # Errors
+/// If the key column is missing or incomplete, or the input cannot be read.
 pub fn gene_keys(source: &dyn CellSource, key: &GeneKey) -> Result<GeneList, PlanError> {
     let description = source.description();
     let (path, genes) = (&description.path, description.n_vars);
@@ -54,7 +57,7 @@ fn place_of(columns: &[Column], name: &str) -> Option<usize> {
     columns.iter().position(|column| column.name == name)
 }
 
-/// A column of var as texts.
+/// Reads a column of var as strings.
 fn column(
     source: &dyn CellSource,
     place: usize,
@@ -93,7 +96,7 @@ fn texts(
     Ok(texts.as_string::<i32>().clone())
 }
 
-/// Refuses a column in which a gene has no value.
+/// Refuses a column that has missing values.
 fn complete(
     path: &Path,
     name: &str,
@@ -106,7 +109,7 @@ fn complete(
     Ok(StringArray::from(column))
 }
 
-/// Whether one of the columns of genes has this name, and texts.
+/// Whether var has a column of this name that contains strings.
 pub(super) fn has_key_column(columns: &[Column], name: &str) -> bool {
     columns.iter().any(|column| {
         column.name == name
@@ -118,7 +121,7 @@ pub(super) fn has_key_column(columns: &[Column], name: &str) -> bool {
 }
 
 impl GeneKey {
-    /// The digest of the list that these keys are, where it is known.
+    /// Digest of the list of these keys, if known.
     pub(super) fn digest_in(&self, lists: &GeneLists) -> Option<String> {
         match self {
             GeneKey::Id | GeneKey::IdsOrNames => Some(match &lists.known_ids {
@@ -131,8 +134,8 @@ impl GeneKey {
     }
 }
 
-/// Reads the keys of one input after the other. The last list is kept: where the next input has
-/// the same, it is neither opened nor read.
+/// Reads the keys of one input after the other. The last list is cached: if the next input has the
+/// same digest, it is neither opened nor read.
 pub(crate) struct KeyReader<'a> {
     inputs: &'a Inputs,
     key: GeneKey,
@@ -150,7 +153,7 @@ impl<'a> KeyReader<'a> {
         }
     }
 
-    /// The keys of an input, whose list has this digest.
+    /// Returns the keys of an input whose list has this digest.
     pub fn keys(&self, number: usize, digest: Option<&str>) -> Result<GeneList, PlanError> {
         let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some((known, keys)), Some(digest)) = (&*last(), digest)
@@ -158,7 +161,7 @@ impl<'a> KeyReader<'a> {
         {
             return Ok(keys.clone());
         }
-        // Not while the lock is held: another crew may read another input.
+        // Without holding the lock, so that another worker can read another input.
         let keys = gene_keys(&*self.inputs.get(number)?, &self.key)?.under(self.versions);
         *last() = digest.map(|digest| (digest.to_string(), keys.clone()));
         Ok(keys)
@@ -180,7 +183,7 @@ mod tests {
         assert!(!first.is_empty());
         assert_eq!(reader.keys(1, Some("a")).unwrap(), first);
         assert!(reader.keys(1, Some("b")).is_err());
-        // What has no digest may be anything.
+        // Lists without a digest are never assumed to be equal.
         assert!(reader.keys(1, None).is_err());
     }
 }

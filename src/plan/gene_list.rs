@@ -1,20 +1,20 @@
-//! The genes of an input or a dataset, as far as a join asks who they are.
+//! What identifies the genes of an input or a dataset in a join.
 
 use arrow::array::{Array, StringArray};
 
 use crate::source::stable_id::{StableId, without_version};
 
-/// Who the genes of a list are. Cheap to copy.
+/// Keys and identifiers of a list of genes. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GeneList {
-    /// What each gene is called by the key of the join: its name, or its value in a column.
+    /// Key of each gene in the join: its name, or its value in a column.
     keys: StringArray,
-    /// The identifier of each gene that has one, beside its name; `None` where genes are joined by a
-    /// column, or none has any.
+    /// Identifier of each gene, in addition to its name, if it has one; `None` if genes are joined
+    /// by a column or no gene has an identifier.
     ids: Option<StringArray>,
 }
 
-/// Whether versions of Ensembl identifiers tell genes apart.
+/// Whether versions of Ensembl identifiers distinguish genes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IdVersions {
@@ -24,20 +24,20 @@ pub enum IdVersions {
 }
 
 impl IdVersions {
-    /// For files that say nothing of it.
+    /// Whether this is the default, which is omitted when serialized.
     pub fn is_default(&self) -> bool {
         *self == IdVersions::Keep
     }
 }
 
 impl GeneList {
-    /// Genes that are known by a column alone.
+    /// Creates a list of genes identified by a column only.
     pub fn of_column(keys: StringArray) -> Self {
         GeneList { keys, ids: None }
     }
 
-    /// Genes that have names, and perhaps identifiers: an empty one is none, and a name that is an
-    /// identifier of Ensembl counts as one.
+    /// Creates a list of genes that have names and possibly identifiers. An empty identifier counts
+    /// as missing, and a name that is an Ensembl identifier serves as one.
     pub fn of_names<T: AsRef<str>>(names: StringArray, ids: Option<&Vec<Option<T>>>) -> Self {
         let own = |gene: usize| -> Option<&str> {
             let id = ids?.get(gene)?.as_ref()?.as_ref();
@@ -54,17 +54,17 @@ impl GeneList {
         }
     }
 
-    /// How many genes there are.
+    /// Number of genes.
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// What the genes are called.
+    /// Keys of the genes.
     pub fn keys(&self) -> &StringArray {
         &self.keys
     }
@@ -78,7 +78,7 @@ impl GeneList {
         ids.is_valid(gene).then(|| ids.value(gene))
     }
 
-    /// The list without the versions of Ensembl identifiers, if these do not tell genes apart.
+    /// Returns the list without versions of Ensembl identifiers, if these do not distinguish genes.
     pub fn under(self, versions: IdVersions) -> Self {
         let stripped = |texts: StringArray| -> StringArray {
             let texts = texts.iter();

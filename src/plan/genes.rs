@@ -1,4 +1,4 @@
-//! Joining the genes of all inputs by who they are, never by where they stand.
+//! Joins the genes of all inputs by identifier or name, never by position.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,21 +9,21 @@ use serde::{Deserialize, Serialize};
 use super::{GeneList, IdVersions, PlanError};
 use crate::survey::STABLE_IDS;
 
-/// How parts of several inputs are brought together.
+/// How parts of several inputs are joined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Join {
-    /// All inputs must have the same, in any order.
+    /// All inputs must have the same members, in any order.
     #[default]
     Exact,
-    /// What any input has; others lack it.
+    /// Members that any input has; they are missing in the others.
     Outer,
-    /// What all inputs have.
+    /// Members that all inputs have.
     Inner,
 }
 
 impl Join {
-    /// The name of the option's value.
+    /// Name of the option's value.
     pub fn name(self) -> &'static str {
         match self {
             Join::Exact => "exact",
@@ -33,16 +33,16 @@ impl Join {
     }
 }
 
-/// By what genes are known.
+/// The key that identifies genes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GeneKey {
-    /// The identifier: the index of var.
+    /// The index of var.
     #[default]
     Id,
     /// A column of var.
     Column(String),
-    /// The column `gene_ids` where a gene has a value in it, else its name.
+    /// The column `gene_ids` where it has a value, otherwise the name.
     #[serde(rename = "gene_ids_or_name")]
     IdsOrNames,
 }
@@ -60,40 +60,45 @@ impl std::fmt::Display for GeneKey {
 /// The genes of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GenePlan {
+    /// How genes are joined.
     pub join: Join,
+    /// The key by which genes are joined.
     pub key: GeneKey,
-    /// The keys of all genes, in their order; `None` where they are those of the first input.
+    /// Keys of all genes, in order; `None` if they are those of the first input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
-    /// The identifiers of these genes, where genes are joined by them or by name.
+    /// Identifiers of these genes, if genes are joined by identifiers or names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<Option<String>>>,
-    /// Identifiers that came to be known of genes that are described without, by their number.
+    /// Identifiers learned for genes that were described without one, by gene number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub learned_ids: BTreeMap<u32, String>,
+    /// Whether versions of Ensembl identifiers distinguish genes.
     #[serde(default, skip_serializing_if = "IdVersions::is_default")]
     pub id_versions: IdVersions,
 }
 
-/// How the genes of one input are those of the dataset.
+/// How the genes of one input correspond to those of the dataset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GeneJoin {
-    /// Genes of the input.
+    /// Number of genes of the input.
     pub genes: u64,
-    /// Those that the dataset has (or had before this input).
+    /// Number of these that the dataset has (or had before this input).
     pub shared: u64,
-    /// Genes of the dataset that the input lacks, with a few of them.
+    /// Number of genes of the dataset that the input lacks.
     pub missing: u64,
+    /// Keys of some of the missing genes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_examples: Vec<String>,
-    /// Genes of the input that the dataset lacked, with a few of them.
+    /// Number of genes of the input that the dataset lacked.
     pub extra: u64,
+    /// Keys of some of the extra genes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_examples: Vec<String>,
-    /// Genes of the input that the join leaves out of the dataset, with their values.
+    /// Number of genes of the input that the join leaves out, along with their values.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
-    /// Whether all genes stand where the dataset has them.
+    /// Whether all genes have the same position as in the dataset.
     pub same_order: bool,
 }
 
@@ -101,35 +106,36 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Where the genes of an input are in the dataset.
+/// Maps the genes of an input to those of the dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GeneMap {
-    /// Where they are in the input.
+    /// Positions are unchanged.
     Same,
-    /// The gene of the dataset for each of the input's; [`GeneMap::DROPPED`] for those that it lacks.
+    /// Gene of the dataset for each gene of the input; [`GeneMap::DROPPED`] if the dataset lacks
+    /// it.
     Moved(Vec<u32>),
 }
 
 impl GeneMap {
-    /// Stands for a gene that the dataset lacks.
+    /// Marks a gene that the dataset lacks.
     pub const DROPPED: u32 = u32::MAX;
 }
 
-/// Examples that are kept.
+/// Maximum number of examples.
 const EXAMPLES: usize = 5;
 
-/// The genes of a dataset, to be looked up.
+/// Index for looking up the genes of a dataset.
 pub struct GeneIndex {
     key: GeneKey,
     list: GeneList,
     by_key: HashMap<String, u32>,
     by_id: HashMap<String, u32>,
-    /// The first key that occurs twice.
+    /// First key that occurs twice.
     twice: Option<String>,
 }
 
 impl GeneIndex {
-    /// An index of genes in the order of the dataset, which are known by `key`.
+    /// Creates an index of genes in the order of the dataset, identified by `key`.
     pub fn new(list: GeneList, key: &GeneKey) -> Self {
         let mut index = GeneIndex {
             key: key.clone(),
@@ -153,25 +159,25 @@ impl GeneIndex {
         index
     }
 
-    /// How many genes there are.
+    /// Number of genes.
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Whether there is none.
+    /// Whether the index is empty.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Who the genes are, in order.
+    /// The indexed genes, in order.
     pub fn list(&self) -> &GeneList {
         &self.list
     }
 
-    /// Where the genes of an input are.
+    /// Maps the genes of an input.
     ///
     /// # Errors
-    /// Where a key stands for two genes, and the input does not have the very same list.
+    /// If a key occurs twice and the input does not have exactly the same list.
     pub fn map(&self, path: &Path, list: &GeneList) -> Result<GeneMap, PlanError> {
         let begins_the_same =
             list.len() <= self.len() && *list.keys() == self.list.keys().slice(0, list.len());
@@ -200,7 +206,7 @@ impl GeneIndex {
         })
     }
 
-    /// Where a gene is: by its identifier, else by its key, where no other identifier is known.
+    /// Finds a gene by identifier, otherwise by key if it has no other identifier.
     fn place(&self, id: Option<&str>, key: &str) -> u32 {
         if let Some(&place) = id.and_then(|id| self.by_id.get(id)) {
             return place;
@@ -226,7 +232,10 @@ impl GeneIndex {
         }
     }
 
-    /// How the genes of an input are those of this index.
+    /// Compares the genes of an input with those of this index.
+    ///
+    /// # Errors
+    /// As [`GeneIndex::map`].
     pub fn join(&self, path: &Path, list: &GeneList) -> Result<GeneJoin, PlanError> {
         let places = match self.map(path, list)? {
             GeneMap::Same => (0u32..).take(list.len()).collect(),
@@ -239,7 +248,7 @@ impl GeneIndex {
 }
 
 impl GeneJoin {
-    /// How the genes of a list are those of a dataset of so many, if they are at these places.
+    /// Compares the genes of a list, mapped to these positions, with a dataset of `known` genes.
     pub(super) fn of(
         list: &GeneList,
         places: &[u32],
@@ -277,7 +286,7 @@ impl GeneJoin {
     }
 }
 
-/// Refuses a join that is not what was asked for.
+/// Refuses a join that is not the requested one.
 pub(super) fn check_exact(
     path: &Path,
     first: &Path,
@@ -357,7 +366,7 @@ mod tests {
         assert_eq!(found, GeneMap::Moved(vec![2, X, 1]));
         let found = map(&[("c", None), ("d", None), ("a", Some("1"))]);
         assert_eq!(found, GeneMap::Moved(vec![2, X, 0]));
-        // The same names, and other genes.
+        // The same names, but different genes.
         let found = map(&[("a", Some("3")), ("b", None), ("c", Some("1"))]);
         assert_eq!(found, GeneMap::Moved(vec![2, 1, 0]));
     }

@@ -1,4 +1,4 @@
-//! Whether genes are joined with or without the versions of their identifiers.
+//! Determines whether genes are joined with or without the versions of their identifiers.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,10 +9,10 @@ use crate::source::stable_id::without_version;
 use crate::source::{CellSource, Inputs};
 use crate::survey::{STABLE_IDS, Survey, Versions};
 
-/// What the user says of versions.
+/// The user's choice about identifier versions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum VersionWish {
-    /// Without versions where one side has none and no two genes become one.
+    /// Ignore versions if one side has none and no two genes would become one.
     #[default]
     Auto,
     Keep,
@@ -22,16 +22,19 @@ pub enum VersionWish {
 /// The genes of a dataset that is appended to, before it is surveyed.
 #[derive(Debug, Clone)]
 pub struct BaseGenes<'a> {
+    /// Path of the dataset.
     pub path: &'a Path,
+    /// Its genes.
     pub list: GeneList,
+    /// Whether versions distinguish its genes.
     pub id_versions: IdVersions,
 }
 
 impl IdVersions {
-    /// Decides for all inputs, and opens those anew that have versions which are not wanted.
+    /// Decides for all inputs, and reopens those whose versions are to be ignored.
     ///
     /// # Errors
-    /// Where versions must go and two genes would become one; reading errors.
+    /// If versions must be ignored and two genes would become one; reading errors.
     pub fn settle(
         wish: VersionWish,
         inputs: &mut Inputs,
@@ -111,7 +114,7 @@ impl IdVersions {
     }
 }
 
-/// What the genes of a list are known by: an identifier, else the key.
+/// Returns the identifier of each gene, or its key if it has none.
 fn texts(list: &GeneList) -> impl Iterator<Item = &str> {
     (0..list.len()).map(|gene| list.id(gene).unwrap_or(list.key(gene)))
 }
@@ -125,14 +128,14 @@ fn of_list(list: &GeneList) -> Versions {
 fn collision_in(source: &dyn CellSource, column: &str) -> Result<Option<PlanError>, PlanError> {
     let list = match column {
         "gene_id" => GeneList::of_column(gene_keys(source, &GeneKey::Id)?.keys().clone()),
-        // Genes without a value have nothing that could collide.
+        // Genes without a value cannot collide.
         STABLE_IDS => gene_keys(source, &GeneKey::IdsOrNames)?,
         name => gene_keys(source, &GeneKey::Column(name.to_string()))?,
     };
     Ok(collision(&source.description().path, &list))
 }
 
-/// Two different identifiers that are one without their versions.
+/// Finds two different identifiers that are the same without their versions.
 fn collision(path: &Path, list: &GeneList) -> Option<PlanError> {
     let mut seen: HashMap<String, &str> = HashMap::new();
     texts(list).find_map(|text| {

@@ -1,4 +1,4 @@
-//! Bringing the parts of several inputs together: columns, layers, embeddings, pairs.
+//! Joins the parts of several inputs: columns, layers, embeddings and pairwise matrices.
 
 use std::path::Path;
 
@@ -7,42 +7,47 @@ use super::kinds::united;
 use crate::source::{Column, ColumnKind, Embedding, Layout, MatrixDescription, NumberType};
 use crate::survey::{FloatType, MatrixSurvey};
 
-/// A part of an input that is joined by name.
+/// A part of an input whose members are joined by name.
 pub(super) struct Part<'a, T> {
+    /// Path of the input.
     pub path: &'a Path,
+    /// Members of the part, by name.
     pub members: Vec<(&'a str, T)>,
 }
 
-/// Which names of the inputs are taken.
+/// Which names are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Take {
-    /// All inputs must have the same.
+    /// All inputs must have the same names.
     Same,
-    /// Those that any has.
+    /// Names that any input has.
     All,
-    /// Those that all have.
+    /// Names that all inputs have.
     Common,
-    /// Those of the first, which others may lack: nothing is taken from a dataset.
+    /// Names of the first input, which others may lack. Used if the first is a dataset, from which
+    /// nothing is removed.
     OfFirst,
 }
 
 /// What is joined, and how.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule<'a> {
+    /// Which names are taken.
     pub take: Take,
-    /// What no input need have, as PART/NAME: other programs added it to the dataset.
+    /// Names that inputs need not have, as PART/NAME: other programs added them to the dataset.
     pub optional: &'a [String],
-    /// What it is called in messages.
+    /// Name of the part in messages.
     pub part: &'static str,
-    /// The option that chooses another join, and what it takes if it is inner.
+    /// Option that selects another join.
     pub flag: &'static str,
+    /// What that option takes with `inner`, for messages.
     pub inner: &'static str,
-    /// Names that are taken wherever one has them.
+    /// Names that are taken if any input has them.
     pub always: &'static [&'static str],
 }
 
 impl Rule<'_> {
-    /// For each name of the joined part, its member in each input.
+    /// Returns, for each name of the joined part, its member in each input.
     pub fn apply<'a, T: Copy>(
         &self,
         inputs: &[Part<'a, T>],
@@ -90,6 +95,7 @@ impl Rule<'_> {
         Ok(joined.collect())
     }
 
+    /// Returns the error about a member whose types are incompatible.
     pub fn clash(
         &self,
         inputs: (&Path, &Path),
@@ -125,7 +131,7 @@ fn difference(missing: &[&str], extra: &[&str]) -> String {
     }
 }
 
-/// The columns of obs or var of all inputs, each of a type that holds all its values.
+/// Joins the obs or var columns of all inputs, each with a type that holds all of its values.
 pub(super) fn columns(rule: Rule, inputs: &[(&Path, &[Column])]) -> Result<Vec<Column>, PlanError> {
     let parts: Vec<Part<'_, &ColumnKind>> = inputs
         .iter()
@@ -141,7 +147,7 @@ pub(super) fn columns(rule: Rule, inputs: &[(&Path, &[Column])]) -> Result<Vec<C
     Ok(joined)
 }
 
-/// A column of the type that holds all values of all inputs that have it.
+/// Returns the column with a type that holds the values of all inputs that have it.
 pub(super) fn united_column(
     rule: Rule,
     name: &str,
@@ -161,7 +167,7 @@ pub(super) fn united_column(
     }
     Ok(kind.map(|kind| Column {
         name: name.to_string(),
-        // Where an input lacks the column, its rows have no value.
+        // If an input lacks the column, its rows are null.
         kind: match kind {
             ColumnKind::Number(number_type) if kinds.contains(&None) => {
                 ColumnKind::Nullable(number_type)
@@ -181,7 +187,7 @@ pub(super) fn described(kind: &ColumnKind) -> String {
     }
 }
 
-/// The embeddings of all inputs, and the type that holds all their numbers.
+/// Joins the embeddings of all inputs, each with the type that holds all of its numbers.
 pub(super) fn embeddings(
     rule: Rule,
     inputs: &[(&Path, &[Embedding], &[FloatType])],
@@ -222,15 +228,17 @@ pub(super) fn embeddings(
     Ok((joined, types))
 }
 
-/// A matrix of every input under one name: what its values need, and the matrices.
+/// Matrices of the same name in all inputs, and what their values require.
 pub(super) struct JoinedMatrix {
+    /// Name of the matrices.
     pub name: String,
+    /// What the values of all of them require.
     pub survey: MatrixSurvey,
-    /// For each input; an absent one where it lacks the matrix.
+    /// The matrix of each input; one without entries if the input lacks it.
     pub matrices: Vec<MatrixDescription>,
 }
 
-/// Layers, or matrices of pairs, of all inputs.
+/// Joins layers or pairwise matrices of all inputs.
 pub(super) fn matrices(
     rule: Rule,
     inputs: &[(&Path, &[MatrixDescription], &[MatrixSurvey])],
@@ -263,7 +271,7 @@ pub(super) fn matrices(
     Ok(joined.collect())
 }
 
-/// A matrix without entries, for an input that lacks it.
+/// Describes a matrix without entries, for an input that lacks it.
 fn absent(like: &MatrixDescription) -> MatrixDescription {
     MatrixDescription {
         name: like.name.clone(),
@@ -274,7 +282,7 @@ fn absent(like: &MatrixDescription) -> MatrixDescription {
     }
 }
 
-/// What the values of several matrices need.
+/// Returns what the values of several matrices require together.
 pub(super) fn together(surveys: &[&MatrixSurvey]) -> MatrixSurvey {
     let mut all = MatrixSurvey::of_nothing();
     for survey in surveys {

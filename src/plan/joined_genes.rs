@@ -1,4 +1,4 @@
-//! Which genes a dataset gets, and how those of each input are these.
+//! Determines the genes of a dataset and how those of each input correspond to them.
 
 use std::path::Path;
 
@@ -12,20 +12,22 @@ use super::{
 };
 use crate::survey::{STABLE_IDS, Survey};
 
-/// The genes of a dataset, and how those of each input are these.
+/// The genes of a dataset, and how those of each input correspond to them.
 pub(super) struct JoinedGenes {
+    /// The genes, as they go into the plan.
     pub plan: GenePlan,
-    /// How many there are.
+    /// Number of genes.
     pub count: u64,
+    /// For each input, how its genes correspond to those of the dataset.
     pub joins: Vec<GeneJoin>,
-    /// What a user should know of each input's genes.
+    /// Warnings about each input's genes.
     pub warnings: Vec<Vec<String>>,
-    /// Why they must not be joined, if so.
+    /// Why the genes cannot be joined, if so.
     pub refusal: Option<PlanError>,
 }
 
 impl Planner<'_> {
-    /// Joins the genes of all inputs, and of the dataset that they are appended to.
+    /// Joins the genes of all inputs and of the dataset that they are appended to.
     pub(super) fn genes(&self) -> Result<JoinedGenes, PlanError> {
         let join = self.options.join;
         let key = self.gene_key();
@@ -82,12 +84,12 @@ impl Planner<'_> {
             });
             joined.add(added.join, refusal, added.contradicted);
         }
-        // Nothing is taken from a dataset.
+        // Nothing is removed from a dataset.
         let reduces = join == Join::Inner && self.base.is_none() && self.surveys.len() > 1;
         if reduces {
             known.keep_common();
             if known.len() == 0 && joined.refusal.is_none() {
-                // Each shares some with the first, and there is none that all share.
+                // Each input shares some genes with the first, but there are none that all share.
                 let last = self.surveys.len() - 1;
                 let join = GeneJoin {
                     shared: 0,
@@ -99,7 +101,7 @@ impl Planner<'_> {
         let (count, learned_ids) = (known.len() as u64, known.learned().clone());
         let (keys, ids) = known.finish();
         if reduces {
-            // Only now it is known which genes are left.
+            // Only now is it known which genes remain.
             let list = match key {
                 GeneKey::IdsOrNames => GeneList::of_names(keys.clone().into(), Some(&ids)),
                 _ => GeneList::of_column(keys.clone().into()),
@@ -107,7 +109,7 @@ impl Planner<'_> {
             let index = GeneIndex::new(list, &key);
             for number in 0..self.surveys.len() {
                 let (path, list) = (self.path(number), list_of(number)?);
-                // What cannot be joined was refused above.
+                // Lists that cannot be joined were refused above.
                 let Ok(join) = index.join(path, &list) else {
                     continue;
                 };
@@ -146,7 +148,7 @@ impl Planner<'_> {
         })
     }
 
-    /// The genes of a single input, which are joined with no others.
+    /// Returns the genes of a single input, which are not joined with any others.
     fn of_one(&self, key: GeneKey, count: u64) -> JoinedGenes {
         JoinedGenes {
             plan: GenePlan {
@@ -177,7 +179,7 @@ impl Planner<'_> {
         KeyReader::new(self.inputs, key.clone(), self.id_versions())
     }
 
-    /// Whether versions of identifiers tell genes apart; once they did not, they never do.
+    /// Whether versions of identifiers distinguish genes. Once they are ignored, they stay ignored.
     fn id_versions(&self) -> IdVersions {
         match self.base {
             Some(base) if base.id_versions == IdVersions::Strip => IdVersions::Strip,
@@ -189,7 +191,7 @@ impl Planner<'_> {
         key.digest_in(&self.surveys[number].gene_lists)
     }
 
-    /// Names that the user chose are taken at their word.
+    /// Names are trusted if the user chose to join by them.
     fn trust(&self) -> Trust {
         match self.options.gene_key {
             Some(GeneKey::Id) => Trust::Names,
@@ -197,7 +199,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The genes of the dataset that is appended to.
+    /// Returns the genes of the dataset that is appended to.
     fn base_list(&self, key: &GeneKey) -> Result<GeneList, PlanError> {
         let base = self.base.ok_or(PlanError::NoInput)?;
         let wanted = match key {
@@ -215,7 +217,8 @@ impl Planner<'_> {
         Ok(list.under(self.id_versions()))
     }
 
-    /// By what genes are known: what was asked for, what the dataset's were, or what is usual.
+    /// Returns the key of the genes: the requested one, otherwise that of the dataset, otherwise
+    /// the default.
     pub(super) fn gene_key(&self) -> GeneKey {
         if let Some(key) = &self.options.gene_key {
             return key.clone();
@@ -224,7 +227,7 @@ impl Planner<'_> {
             return GeneKey::Id;
         }
         let stable = GeneKey::Column(STABLE_IDS.into());
-        // Whatever joined them until now, so that a gene stays what it is.
+        // Keep the key of earlier joins, so that genes stay the same.
         let until_now = self.base.and_then(|base| base.gene_key.as_ref());
         if let Some(GeneKey::Column(name)) = until_now
             && name != STABLE_IDS
@@ -247,13 +250,13 @@ impl Planner<'_> {
     }
 }
 
-/// Other options under which inputs would have more genes in common.
+/// Suggests other options under which inputs would have more genes in common.
 pub(super) fn proposals(planner: &Planner<'_>, joins: &[GeneJoin]) -> Vec<String> {
     let shared = |joins: &[GeneJoin]| joins.iter().map(|join| join.shared).sum::<u64>();
     let versions = |survey: &Survey| survey.gene_lists.versions.iter().any(|of| of.with > 0);
     let with = |change: &dyn Fn(&mut PlanOptions)| {
         let mut options = planner.options.clone();
-        // What would be shared, not what would be added.
+        // Compares shared genes, not added ones.
         options.join = Join::Inner;
         change(&mut options);
         let other = Planner {
@@ -286,7 +289,7 @@ pub(super) fn proposals(planner: &Planner<'_>, joins: &[GeneJoin]) -> Vec<String
     found
 }
 
-/// What is gathered of all inputs.
+/// What is collected over all inputs.
 #[derive(Default)]
 struct Joins {
     joins: Vec<GeneJoin>,
@@ -330,7 +333,7 @@ fn nothing_shared(path: &Path, first: &Path, key: &GeneKey, join: &GeneJoin) -> 
     })
 }
 
-/// A word on an input that has few genes in common with the others.
+/// Returns a warning about an input that has few genes in common with the others.
 fn few_shared(join: Join, key: &GeneKey, genes: &GeneJoin, first: &Path) -> Option<String> {
     let GeneJoin {
         genes: all, shared, ..

@@ -1,5 +1,5 @@
-//! What the inputs, and the dataset that they are appended to, have in common: columns, embeddings,
-//! layers, pairs.
+//! Joins columns, embeddings, layers and pairwise matrices of the inputs and of the dataset that
+//! they are appended to.
 
 use std::path::Path;
 
@@ -12,18 +12,20 @@ use super::{
 use crate::source::{GENE_ID_VERSION, GENE_IDS_VERSION, MatrixDescription, MatrixName};
 use crate::survey::{STABLE_IDS, Survey};
 
-/// Columns of genes that are kept if any input has them: the identifiers of the genes, and what
-/// identifiers were with their versions.
+/// Columns of genes that are kept if any input has them: the identifiers of the genes, and the
+/// identifiers including versions.
 const ALWAYS: [&str; 3] = [STABLE_IDS, GENE_ID_VERSION, GENE_IDS_VERSION];
 
-/// A frame of the dataset: columns, then embeddings.
+/// A frame of the dataset: columns and embeddings.
 pub(super) struct Frame {
+    /// Columns of obs or var.
     pub columns: Vec<PlannedColumn>,
+    /// Embeddings, which are columns of the same table.
     pub embeddings: Vec<PlannedEmbedding>,
 }
 
 impl Planner<'_> {
-    /// What an inner join takes, in words.
+    /// Describes in words what an inner join takes.
     pub(super) fn inner(&self) -> &'static str {
         match self.base {
             None => "what all have",
@@ -49,7 +51,7 @@ impl Planner<'_> {
         }
     }
 
-    /// A part of each input, with its path.
+    /// Returns a part of each input, with its path.
     fn each<'s, A: ?Sized, B: ?Sized>(
         &'s self,
         part: impl Fn(&'s Survey) -> (&'s A, &'s B),
@@ -95,7 +97,8 @@ impl Planner<'_> {
         Ok(joined)
     }
 
-    /// The columns and embeddings of cells or genes. `genes` are those of the dataset.
+    /// Joins the columns and embeddings of cells or genes. `genes` is the number of genes of the
+    /// dataset.
     pub(super) fn frame(&self, table: Table, genes: u64) -> Result<Frame, PlanError> {
         let (part, lists, join, flag) = match table {
             Table::Obs => ("obs", "obsm", self.options.obs_join, "obs-join"),
@@ -105,7 +108,7 @@ impl Planner<'_> {
             && table == Table::Var
             && genes == base.base.genes
         {
-            // Genes that are there already stay as they are described.
+            // Existing genes keep their description.
             return Ok(Frame {
                 columns: base.var.clone(),
                 embeddings: base.varm.clone(),
@@ -131,7 +134,7 @@ impl Planner<'_> {
         let rule = Rule {
             always: match table {
                 Table::Obs => &[],
-                // Without it nobody could tell afterwards by what genes were joined.
+                // Without it, the key by which genes were joined would be lost.
                 Table::Var if join == Join::Inner && self.gene_key() == GeneKey::IdsOrNames => {
                     &ALWAYS
                 }

@@ -1,13 +1,14 @@
-//! The type of a column that several inputs have.
+//! The common type of a column that several inputs have.
 //!
-//! | one | other | together |
+//! | one | other | common type |
 //! |---|---|---|
 //! | the same | the same | the same |
 //! | whole numbers | whole numbers | the narrowest type that holds both; int64 and uint64: none |
 //! | floats | floats | the wider |
 //! | whole numbers | floats | the narrowest float type that holds both exactly: up to 32 bits |
 //! | with missing values | without | with |
-//! | text | categories | text; categories of several inputs are united, with an order only where all have the same |
+//! | text | categories | text; the categories of several inputs are united, and are ordered only if
+//! all are equal |
 //! | anything else | | none |
 
 use polars_core::datatypes::DataType;
@@ -15,7 +16,7 @@ use polars_core::utils::{get_numeric_upcast_supertype_lossless, get_supertype};
 
 use crate::source::{ColumnKind, NumberType};
 
-/// The kind that holds the values of both exactly.
+/// Returns the kind that holds the values of both exactly, if there is one.
 pub(super) fn united(one: &ColumnKind, other: &ColumnKind) -> Option<ColumnKind> {
     use ColumnKind::{Categorical, Nullable, Number, Text, Time};
     match (one, other) {
@@ -39,7 +40,7 @@ fn numbers(one: NumberType, other: NumberType) -> Option<NumberType> {
     let together = NUMBERS
         .into_iter()
         .find(|number_type| polars_type(*number_type) == together)?;
-    // Where whole numbers and floats meet, polars rounds those of 64 bits.
+    // polars combines 64-bit integers and floats by rounding, so the result is checked here.
     let exact = digits(together) >= digits(one) && digits(together) >= digits(other);
     exact.then_some(together)
 }
@@ -58,7 +59,7 @@ const NUMBERS: [NumberType; 11] = [
     NumberType::Float64,
 ];
 
-/// The type of polars; none for booleans, which go with booleans alone.
+/// Returns the polars type; `None` for booleans, which only go with booleans.
 fn polars_type(number_type: NumberType) -> Option<DataType> {
     Some(match number_type {
         NumberType::Bool => return None,
@@ -76,7 +77,7 @@ fn polars_type(number_type: NumberType) -> Option<DataType> {
     })
 }
 
-/// The binary digits of the whole numbers that a type holds all of.
+/// Number of binary digits up to which a type holds all whole numbers.
 fn digits(number_type: NumberType) -> u32 {
     match number_type {
         NumberType::Bool => 1,
@@ -122,7 +123,7 @@ mod tests {
         }
     }
 
-    /// Whether a type has all values of another.
+    /// Whether a type holds all values of another.
     fn holds(one: NumberType, other: NumberType) -> bool {
         let float = |number_type| matches!(number_type, Float16 | Float32 | Float64);
         let signed = |number_type| matches!(number_type, Int8 | Int16 | Int32 | Int64);

@@ -1,11 +1,12 @@
-//! The genes of a dataset in the making: each list is joined with those before it, and nothing is
-//! joined that might be another gene.
+//! Builds the gene list of a dataset: each list of genes is joined with the lists before it, and
+//! genes are never joined if they might be different ones.
 //!
-//! By a column, genes are the same where their values are. By names, likewise, but for names that
-//! only places tell apart. By identifiers where there are any: a gene with an identifier is the one
-//! of that identifier, or the one of its name that has none; a gene without one is that of its name.
-//! Whatever the order of the lists, a name that genes of two identifiers have joins no gene that has
-//! none.
+//! By a column: genes with the same value are the same. By name: likewise, except for names that
+//! are only distinguished by position. By identifier where there are any: a gene with an identifier
+//! matches the gene with that identifier, otherwise the gene of the same name that has no
+//! identifier; a gene without an identifier matches the gene of the same name. Independently of the
+//! order of the lists, a name shared by genes with two different identifiers never matches a gene
+//! without an identifier.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -17,50 +18,54 @@ use super::{GeneJoin, GeneKey, GeneList, GeneMap, PlanError};
 use crate::source::RepeatedName;
 use crate::survey::STABLE_IDS;
 
-/// A list that is to be joined.
+/// A list to be joined.
 pub(super) struct Joining<'a> {
+    /// Path of the input or dataset, for messages.
     pub path: &'a Path,
+    /// Its genes.
     pub list: &'a GeneList,
-    /// Genes whose names the reader told apart.
+    /// Genes whose names the reader made unique.
     pub repeated: &'a [RepeatedName],
+    /// Whether unknown genes are added.
     pub grow: Grow,
-    /// Whether genes of it that have identifiers may be those of others that had none.
+    /// Whether genes of the list that have identifiers may match genes that had none.
     pub names_joined: bool,
 }
 
-/// What becomes of genes that are not known yet.
+/// What to do with genes that are not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Grow {
     Yes,
     No,
 }
 
-/// How a list was joined.
+/// Result of joining a list.
 pub(super) struct Added {
+    /// How its genes correspond to the known ones.
     pub join: GeneJoin,
-    /// Why it must not be, if so.
+    /// Why it cannot be joined, if so.
     pub refusal: Option<PlanError>,
-    /// Genes that were joined although their identifiers differ, with one of them.
+    /// Number of genes that were joined although their identifiers differ, and one of them.
     pub contradicted: Option<(u64, String)>,
 }
 
 struct Known {
     key: String,
     id: Option<String>,
-    /// How many lists have it.
+    /// Number of lists that have the gene.
     found: usize,
 }
 
-/// What a name was seen to stand for.
+/// What a name was found to refer to.
 #[derive(Default)]
 struct Name {
-    /// The first gene that was added under it.
+    /// First gene that was added under the name.
     place: Option<u32>,
-    /// The identifiers of its genes, and in which list: two different ones at most.
+    /// Identifiers of its genes, each with the list it occurs in; at most two different ones.
     ids: Vec<(String, usize)>,
-    /// A list that has a gene of the name without an identifier.
+    /// A list that has a gene of this name without an identifier.
     bare: Option<usize>,
-    /// A list in which several genes are called so, or are made of this name.
+    /// A list in which several genes have this name, or a name derived from it.
     repeated: Option<usize>,
 }
 
@@ -80,6 +85,7 @@ pub(super) struct KnownGenes {
 }
 
 impl KnownGenes {
+    /// Creates an empty list of genes that are joined by `key`.
     pub fn new(key: &GeneKey, trust: Trust) -> Self {
         KnownGenes {
             key: key.clone(),
@@ -156,13 +162,13 @@ impl KnownGenes {
         first.is_some_and(|(first, _)| first == list)
     }
 
-    /// Whether a list is the first in all that it says.
+    /// Whether a list equals the first in every respect.
     fn is_first_again(&self, new: &Joining<'_>) -> bool {
         let first = self.first.as_ref();
         first.is_some_and(|(first, repeated)| first == new.list && repeated == new.repeated)
     }
 
-    /// Joins the first list again: what it says is known.
+    /// Joins the first list again, which adds nothing new.
     fn add_again(&mut self, list: &GeneList) -> Added {
         let known = self.genes.len();
         for known in self.genes.iter_mut().take(list.len()) {
@@ -176,8 +182,7 @@ impl KnownGenes {
         }
     }
 
-    /// Whether a key stands for two genes of this list, or of one before it, unless all lists are
-    /// the same.
+    /// Refuses a key that two genes of this or an earlier list have, unless all lists are the same.
     fn repeats(&mut self, list: &GeneList, number: usize) -> Option<PlanError> {
         let (key, by) = match self.key {
             GeneKey::IdsOrNames => {
@@ -214,7 +219,7 @@ impl KnownGenes {
         })
     }
 
-    /// The known gene that a gene of a list is, or [`GeneMap::DROPPED`].
+    /// Returns the known gene that matches a gene of a list, or [`GeneMap::DROPPED`].
     fn place(&self, list: &GeneList, gene: usize) -> u32 {
         let id = match self.key {
             GeneKey::IdsOrNames => list.id(gene),
@@ -231,7 +236,8 @@ impl KnownGenes {
     }
 
     fn push(&mut self, list: &GeneList, gene: usize) -> u32 {
-        // More genes than 32 bits hold are refused when their number is known.
+        // If there are more genes than fit into 32 bits, the job is refused later, when their
+        // number is known.
         let place = u32::try_from(self.genes.len()).unwrap_or(GeneMap::DROPPED - 1);
         let id = list.id(gene).map(String::from);
         if let (GeneKey::IdsOrNames, Some(id)) = (&self.key, &id) {
@@ -245,7 +251,7 @@ impl KnownGenes {
         place
     }
 
-    /// A gene that had no identifier has one now.
+    /// Records the identifier of a gene that had none.
     fn learn(&mut self, place: u32, id: Option<&str>) {
         let known = &mut self.genes[place as usize];
         if let (GeneKey::IdsOrNames, None, Some(id)) = (&self.key, &known.id, id) {
@@ -255,7 +261,7 @@ impl KnownGenes {
         }
     }
 
-    /// Whether a gene would be joined, or told from another, by a name that was given by place.
+    /// Whether a gene would be matched, or kept apart, by a name that depends on its position.
     fn given_by_place(
         &self,
         new: &Joining<'_>,
@@ -296,7 +302,7 @@ impl KnownGenes {
         None
     }
 
-    /// Genes that a join by names alone brings together against their identifiers.
+    /// Finds genes that a join by names matches although their identifiers differ.
     fn contradicted(&self, list: &GeneList, places: &[u32]) -> Option<(u64, String)> {
         if self.key != GeneKey::Id {
             return None;
@@ -311,8 +317,8 @@ impl KnownGenes {
         Some((genes.count() as u64, first))
     }
 
-    /// Keeps what a gene says of its name. Refuses a name that stands for two identifiers, and for a
-    /// gene without.
+    /// Records what a gene's name refers to. Refuses a name that refers to two identifiers and to a
+    /// gene without one.
     fn note(
         &mut self,
         new: &Joining<'_>,
@@ -362,17 +368,17 @@ impl KnownGenes {
         })
     }
 
-    /// How many genes there are.
+    /// Number of genes.
     pub fn len(&self) -> usize {
         self.genes.len()
     }
 
-    /// Identifiers that came to be known of genes that are described without.
+    /// Identifiers learned for genes that were described without one.
     pub fn learned(&self) -> &BTreeMap<u32, String> {
         &self.learned
     }
 
-    /// Keeps only those that all lists have.
+    /// Keeps only the genes that all lists have.
     pub fn keep_common(&mut self) {
         let lists = self.lists.len();
         let mut learned = BTreeMap::new();
@@ -388,7 +394,7 @@ impl KnownGenes {
         self.genes.retain(|known| known.found == lists);
     }
 
-    /// The keys of all genes, and their identifiers.
+    /// Returns the keys and identifiers of all genes.
     pub fn finish(self) -> (Vec<String>, Vec<Option<String>>) {
         let genes = self.genes.into_iter();
         genes.map(|known| (known.key, known.id)).unzip()

@@ -1,7 +1,7 @@
-//! Every decision of a job, made once and written down.
+//! All decisions about a job, made once and recorded.
 //!
-//! A [`Plan`] is plain data. Besides the inputs it is all that a worker needs, and its digest, the
-//! [`JobId`], is how a job is known again after a crash.
+//! A [`Plan`] is plain data. Together with the inputs it is all that a worker needs. Its digest,
+//! the [`JobId`], identifies a job so that it can be resumed after a crash.
 
 mod adopted;
 mod base;
@@ -53,122 +53,156 @@ pub(crate) use scales::{ScaledMatrix, check as check_scales, not_counts};
 pub use shard::{Shard, ShardPart, ShardTable};
 pub use value::{ValuePlan, WIDEN, Widened};
 
-/// A job: these inputs, written like this, cut into these shards.
+/// A job: its inputs, how they are written, and the shards they are divided into.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The version of this description.
+    /// Version of the plan's format.
     pub plan_version: u32,
-    /// The dataset that is appended to; `None` for a new one.
+    /// The dataset to append to; `None` for a new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Base>,
+    /// The inputs, in order.
     pub inputs: Vec<PlannedInput>,
-    /// Cells and genes of the whole dataset.
+    /// Number of cells of the whole dataset.
     pub cells: u64,
+    /// Number of genes of the whole dataset.
     pub genes: u64,
-    /// Which genes these are.
+    /// The genes of the dataset.
     pub gene_plan: GenePlan,
+    /// Family of types of the expression table.
     pub dtypes: Dtypes,
+    /// Type of the cell identifiers of the expression table.
     pub cell_type: IdType,
+    /// Type of the gene identifiers of the expression table.
     pub gene_type: IdType,
-    /// The identifiers of the table of layers, where they are others: the reference's are.
+    /// Types of the cell and gene identifiers of the layers table, if they differ from the
+    /// reference's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer_ids: Option<[IdType; 2]>,
-    /// The values of the expression table.
+    /// Values of the expression table.
     pub value: ValuePlan,
-    /// The columns of the table of layers.
+    /// Columns of the layers table.
     pub layers: Vec<PlannedLayer>,
+    /// Compression of the expression table.
     pub compression: Compression,
+    /// Maximum number of rows of a fragment of the expression table.
     pub fragment_rows: u64,
+    /// Columns of the obs table.
     pub obs: Vec<PlannedColumn>,
+    /// Columns of the var table.
     pub var: Vec<PlannedColumn>,
+    /// Embeddings of cells.
     pub obsm: Vec<PlannedEmbedding>,
+    /// Embeddings of genes.
     pub varm: Vec<PlannedEmbedding>,
+    /// Matrices of cells × cells.
     pub obsp: Vec<PlannedPairs>,
+    /// Matrices of genes × genes.
     pub varp: Vec<PlannedPairs>,
-    /// What is done about an input whose content turns out to be another's.
+    /// What to do about an input whose content turns out to be that of another.
     #[serde(default)]
     pub duplicate_sources: Duplicates,
-    /// What is done about matrices whose scales turn out to differ.
+    /// What to do about matrices whose scales turn out to differ.
     #[serde(default, skip_serializing_if = "MixedScales::is_default")]
     pub mixed_scales: MixedScales,
-    /// What is done about cells that turn out to be there under other names.
+    /// What to do about cells that turn out to exist under other names.
     #[serde(default, skip_serializing_if = "SameCounts::is_default")]
     pub same_counts: SameCounts,
-    /// Whether there is anything unstructured.
+    /// Whether any input has unstructured data (`uns`).
     pub uns: bool,
+    /// The shards of all tables.
     pub shards: Vec<Shard>,
 }
 
-/// A layer and the column that it becomes.
+/// A layer and its column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedLayer {
+    /// Name of the layer in the inputs.
     pub name: String,
+    /// Name of its column in the layers table.
     pub written_as: String,
+    /// Type of its values.
     pub value: ValuePlan,
-    /// The scale of the dataset's layer that it continues, where it is known.
+    /// Scale of the dataset's layer that it continues, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
 }
 
-/// An embedding and the column that it becomes.
+/// An embedding and its column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedEmbedding {
+    /// Name of the embedding in the inputs.
     pub name: String,
+    /// Name of its column in the obs or var table.
     pub written_as: String,
+    /// Number of components.
     pub width: u64,
+    /// Type of its numbers.
     pub float_type: FloatType,
-    /// The names of its numbers, where the input has them.
+    /// Names of the components, if the input has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
 }
 
-/// A matrix of cells × cells or genes × genes and the column that it becomes.
+/// A matrix of cells × cells or genes × genes and its column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedPairs {
+    /// Name of the matrix in the inputs.
     pub name: String,
+    /// Name of its column.
     pub written_as: String,
+    /// Type of its values.
     pub value: ValuePlan,
 }
 
 /// An input of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedInput {
-    /// Where it is; not a part of the job's identity.
+    /// Location of the input; not part of the job's identity.
     pub path: PathBuf,
-    /// Its name, as it goes into the column `source_file`.
+    /// Name of the input, as written to the column `source_file`.
     pub source_file: String,
+    /// Format of the input.
     pub format: Format,
-    /// What of it is read.
+    /// What is read of the input.
     pub open: OpenOptions,
+    /// What identifies the input.
     pub fingerprint: Fingerprint,
     /// The matrix that becomes the expression table.
     pub main: MatrixDescription,
-    /// For each layer of the plan, the matrix that it is made of; likewise for pairs.
+    /// The matrix for each layer of the plan.
     pub layers: Vec<MatrixDescription>,
+    /// The matrix for each element of [`Plan::obsp`].
     pub obsp: Vec<MatrixDescription>,
+    /// The matrix for each element of [`Plan::varp`].
     pub varp: Vec<MatrixDescription>,
-    /// Its cells in the dataset.
+    /// Positions of its cells in the dataset.
     pub cells: Range<u64>,
-    /// How its genes are those of the inputs before it.
+    /// How its genes correspond to those of the inputs before it.
     pub gene_join: GeneJoin,
-    /// The digest of the list by which its genes are joined, where it is known.
+    /// Digest of the list by which its genes are joined, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gene_list: Option<String>,
+    /// What is converted with changes.
     pub converted: Vec<Note>,
+    /// What is not converted.
     pub left_out: Vec<Note>,
+    /// Warnings for the user.
     pub warnings: Vec<String>,
+    /// Cell identifiers that occur more than once.
     pub repeated_cells: Repeats,
+    /// Gene identifiers that occur more than once.
     pub repeated_genes: Repeats,
-    /// The scale of its main matrix, by a sample.
+    /// Scale of its main matrix, estimated from a sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
-    /// For each layer of the plan, its scale.
+    /// Scale of each layer of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layer_scales: Vec<Scale>,
 }
 
 impl PlannedInput {
-    /// The matrices that a table is made of.
+    /// Returns the matrices that a table is made from.
     pub fn matrices(&self, table: ShardTable) -> &[MatrixDescription] {
         match table {
             ShardTable::Expression => std::slice::from_ref(&self.main),
@@ -179,28 +213,28 @@ impl PlannedInput {
     }
 }
 
-/// The digest of a plan.
+/// Digest of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(String);
 
 impl JobId {
-    /// A job of which only the beginning of the digest is known.
+    /// Creates an identifier from the beginning of a digest.
     pub(crate) fn beginning(short: &str) -> Self {
         JobId(short.to_string())
     }
 
-    /// A job by its digest.
+    /// Creates an identifier from a digest.
     pub(crate) fn of_text(digest: &str) -> Self {
         JobId(digest.to_string())
     }
 
-    /// The digest as text.
+    /// Returns the digest as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The beginning of the digest, which names the job's files.
+    /// Returns the beginning of the digest, used in the names of the job's files.
     pub fn short(&self) -> &str {
         self.0.get(..16).unwrap_or(&self.0)
     }
@@ -212,13 +246,13 @@ impl std::fmt::Display for JobId {
     }
 }
 
-/// The version of [`Plan`] that this program writes and understands.
+/// Version of the format of [`Plan`] that this program writes and reads.
 pub(crate) const PLAN_VERSION: u32 = 6;
 
 impl Plan {
-    /// The digest of everything that was decided before the first value was written: where inputs
-    /// lie, whether they or their cells may be alike, or on different scales, and a type that was
-    /// widened later do not change it.
+    /// Digest of everything decided before the first value is written. It does not depend on where
+    /// the inputs are located, on whether duplicate inputs, duplicate cells or different scales are
+    /// allowed, or on types that were widened later.
     pub fn job_id(&self) -> JobId {
         let mut identity = self.clone();
         for input in &mut identity.inputs {
@@ -234,12 +268,12 @@ impl Plan {
         JobId(blake3::hash(&json).to_hex()[..32].to_string())
     }
 
-    /// Whether genes and columns are joined: with those of other inputs, or of a dataset.
+    /// Whether genes and columns are joined with those of other inputs or of a dataset.
     pub fn is_joined(&self) -> bool {
         self.inputs.len() > 1 || self.base.is_some()
     }
 
-    /// The types of the values of all matrices.
+    /// Types of the values of all matrices.
     fn values_mut(&mut self) -> impl Iterator<Item = &mut ValuePlan> {
         let layers = self.layers.iter_mut().map(|layer| &mut layer.value);
         let pairs = self.obsp.iter_mut().chain(&mut self.varp);
@@ -248,7 +282,7 @@ impl Plan {
             .chain(pairs.map(|pairs| &mut pairs.value))
     }
 
-    /// The type of the values of each matrix of a table.
+    /// Returns the type of the values of each matrix of a table.
     pub fn values(&self, table: ShardTable) -> Vec<&ValuePlan> {
         fn of_pairs(pairs: &[PlannedPairs]) -> Vec<&ValuePlan> {
             pairs.iter().map(|pairs| &pairs.value).collect()
@@ -261,7 +295,7 @@ impl Plan {
         }
     }
 
-    /// The type of the values of one matrix of a table, to be changed.
+    /// Returns the type of the values of one matrix of a table for modification.
     pub fn value_mut(&mut self, table: ShardTable, matrix: usize) -> Option<&mut ValuePlan> {
         match table {
             ShardTable::Expression => Some(&mut self.value),
@@ -271,20 +305,20 @@ impl Plan {
         }
     }
 
-    /// The types of the two identifiers of a table's rows: of cells and genes, or of two cells or
-    /// genes.
+    /// Returns the types of the two identifiers in a table's rows: of a cell and a gene, or of two
+    /// cells or two genes.
     pub fn id_types(&self, table: ShardTable) -> [IdType; 2] {
         match table {
             ShardTable::Expression => [self.cell_type, self.gene_type],
             ShardTable::Layers => self.layer_ids.unwrap_or([self.cell_type, self.gene_type]),
             ShardTable::Obsp => [IdType::UInt32; 2],
-            // As the reference has them, whatever the types of the expression table.
+            // As in the reference, regardless of the types of the expression table.
             ShardTable::Varp if self.genes <= 1 << 16 => [IdType::UInt16; 2],
             ShardTable::Varp => [IdType::UInt32; 2],
         }
     }
 
-    /// Stored entries of all inputs, as far as they are known: the measure of progress.
+    /// Number of stored entries of all inputs, as far as known; used to measure progress.
     pub fn expected_entries(&self) -> u64 {
         self.shards.iter().map(|shard| shard.entries).sum()
     }

@@ -1,23 +1,26 @@
-//! What a user may choose.
+//! Options of a conversion.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Compression, Dtypes, GeneKey, IdVersions, Join};
 use crate::survey::ValueType;
 
-/// What a user may choose.
+/// Options of a conversion.
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
+    /// Family of types of the expression table.
     pub dtypes: Dtypes,
-    /// A forced type of the values; a value that does not fit it is refused.
+    /// Forced type of the values; values that do not fit are refused.
     pub value_type: Option<ValueType>,
+    /// Compression of the expression table.
     pub compression: Compression,
-    /// Rows of a fragment of the expression table at most (a single cell may have more).
+    /// Maximum number of rows of a fragment of the expression table (exceeded if a single cell has
+    /// more).
     pub fragment_rows: u64,
     /// How the genes of several inputs are joined.
     pub join: Join,
-    /// By what genes are joined; `None` for identifiers that do not change where all inputs have
-    /// them, else the names of the genes.
+    /// The key by which genes are joined; `None` for stable identifiers if all inputs have them,
+    /// otherwise gene names.
     pub gene_key: Option<GeneKey>,
     /// Whether genes are joined with or without the versions of their identifiers.
     pub id_versions: IdVersions,
@@ -25,27 +28,29 @@ pub struct PlanOptions {
     pub obs_join: Join,
     /// How the columns and embeddings of genes are joined.
     pub var_join: Join,
+    /// What to do about cells of two inputs that have the same identifier.
     pub duplicate_cells: Duplicates,
+    /// What to do about inputs that occur twice.
     pub duplicate_sources: Duplicates,
-    /// What is done about inputs whose values are on different scales.
+    /// What to do about inputs whose values are on different scales.
     pub mixed_scales: MixedScales,
-    /// What is done about cells that another input, or the dataset, has under other names.
+    /// What to do about cells that another input or the dataset has under other names.
     pub same_counts: SameCounts,
-    /// Of a dataset that is appended to.
+    /// Whether the types of the dataset that is appended to may be widened.
     pub widening: Widening,
 }
 
-/// What to do where the types of a dataset do not hold what is appended to it.
+/// What to do if the types of a dataset do not hold what is appended to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Widening {
     #[default]
     Refuse,
-    /// Rewrite its tables in wider types, as a part of the same commit.
+    /// Rewrite its tables with wider types, as part of the same commit.
     Allow,
 }
 
-/// What to do about things that occur twice.
+/// What to do about duplicates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Duplicates {
@@ -54,7 +59,7 @@ pub enum Duplicates {
     Allow,
 }
 
-/// What to do about matrices of different scales that become one.
+/// What to do about matrices of different scales that are combined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MixedScales {
@@ -69,7 +74,7 @@ impl MixedScales {
     }
 }
 
-/// What to do about cells that are there under other names.
+/// What to do about cells that exist under other names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SameCounts {
@@ -85,7 +90,7 @@ impl SameCounts {
 }
 
 impl Default for PlanOptions {
-    /// Narrow types, few fragments, and inputs that must be alike.
+    /// Narrow types, few fragments, and exact joins.
     fn default() -> Self {
         PlanOptions {
             dtypes: Dtypes::Narrow,

@@ -6,7 +6,7 @@ use super::{Plan, PlanError, Shard, ShardTable};
 use crate::source::{MatrixDescription, MatrixName};
 
 impl Planner<'_> {
-    /// The shards of all tables of the inputs.
+    /// Returns the shards of all tables of the inputs.
     pub(super) fn shards(&self, plan: &Plan) -> Result<Vec<Shard>, PlanError> {
         let mut cutters: Vec<ShardPartitioner> = Vec::new();
         for table in ShardTable::ALL {
@@ -42,7 +42,7 @@ impl Planner<'_> {
             .collect())
     }
 
-    /// Entries of all matrices of a table in one input, as expected.
+    /// Expected number of entries of all matrices of a table in one input.
     fn entries(&self, plan: &Plan, number: usize, table: ShardTable) -> u64 {
         let survey = &self.surveys[number];
         let of = |name: &MatrixName| {

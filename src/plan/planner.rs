@@ -1,4 +1,4 @@
-//! From surveys to a plan.
+//! Makes a plan from surveys.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ impl Plan {
     /// Decides how inputs become a dataset.
     ///
     /// # Errors
-    /// [`PlanError`] when inputs do not go together, are too large for the chosen identifiers, or
-    /// hold values that fit no type; reading errors of the inputs.
+    /// [`PlanError`] if inputs are incompatible, are too large for the chosen identifiers, or
+    /// contain values that fit no type; reading errors of the inputs.
     pub fn new(
         inputs: &Inputs,
         surveys: &[Survey],
@@ -30,12 +30,12 @@ impl Plan {
         planner.plan()
     }
 
-    /// Decides how inputs are appended to a dataset, which keeps its types, names and order. What
-    /// the options say of types and compression is the dataset's.
+    /// Decides how inputs are appended to a dataset, which keeps its types, names and order. The
+    /// dataset's types and compression take precedence over those in the options.
     ///
     /// # Errors
-    /// As [`Plan::new`]; also where the dataset's types do not hold what the inputs have, unless
-    /// [`PlanOptions::widening`] allows to rewrite them.
+    /// As [`Plan::new`]; also if the dataset's types do not hold what the inputs have, unless
+    /// [`PlanOptions::widening`] allows rewriting them.
     pub fn append(
         inputs: &Inputs,
         surveys: &[Survey],
@@ -59,10 +59,13 @@ impl Plan {
 }
 
 pub(super) struct Planner<'a> {
+    /// The inputs.
     pub inputs: &'a Inputs,
+    /// The survey of each input.
     pub surveys: &'a [Survey],
+    /// The user's options.
     pub options: &'a PlanOptions,
-    /// The dataset that is appended to.
+    /// The dataset to append to.
     pub base: Option<&'a BaseSurvey>,
 }
 
@@ -107,7 +110,7 @@ impl Planner<'_> {
         let obsp = self.matrices("obsp", MatrixName::Obsp, |survey| {
             (&survey.description.obsp, &survey.obsp)
         })?;
-        // What belongs to the genes of one input has no place among those of several.
+        // Matrices of genes × genes refer to the genes of one input and make no sense for several.
         let varp = match (self.surveys, self.base) {
             ([_], None) => self.matrices("varp", MatrixName::Varp, |survey| {
                 (&survey.description.varp, &survey.varp)
@@ -233,7 +236,7 @@ impl Planner<'_> {
         Ok(plan)
     }
 
-    /// Identifiers that hold all genes, for a table that has these.
+    /// Returns an identifier type that holds all genes, for a table that has type `has`.
     fn gene_type(&self, path: &Path, genes: u64, has: IdType) -> Result<IdType, PlanError> {
         match self.options.widening {
             _ if genes <= has.capacity() => Ok(has),
@@ -246,14 +249,14 @@ impl Planner<'_> {
         }
     }
 
-    /// The type of the values of the main matrices.
+    /// Returns the type of the values of the main matrices.
     fn value(&self) -> Result<ValuePlan, PlanError> {
         let mains: Vec<_> = self.surveys.iter().map(|survey| &survey.main).collect();
         let survey = join::together(&mains);
         let (dtypes, forced) = (self.options.dtypes, self.options.value_type);
         let widest = self.base.map(|base| base.value_type).or(forced);
         let widest = widest.or_else(|| dtypes.value_types().last().copied());
-        // What stands in the way is named by the input that has it.
+        // The error names the input that has the offending values.
         let stands_in_the_way =
             |survey: &&Survey| widest.is_some_and(|widest| !survey.main.exact.contains(widest));
         let named = self.surveys.iter().find(stands_in_the_way);
@@ -272,7 +275,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The type of a layer, or of pairs, that the dataset has.
+    /// Returns the type of a layer or pairwise matrix that the dataset has.
     fn continued(
         &self,
         kept: &BaseMatrix,

@@ -1,8 +1,8 @@
-//! Names that only the places of genes in their file tell apart.
+//! Gene names that are only distinguished by position.
 //!
-//! Symbols are not unique. Readers and anndata give all but the first gene of a symbol a suffix
-//! (`TBCE`, `TBCE-1`; R's `make.unique`: `TBCE.1`), in the order of the file: the same name is another
-//! gene in a file of another order, or one that was filtered before.
+//! Symbols are not unique. Readers and anndata append a suffix to all but the first gene with a
+//! symbol (`TBCE`, `TBCE-1`; R's `make.unique`: `TBCE.1`), in the order of the file, so the same
+//! name refers to another gene in a file that has another order or was filtered before.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,13 +13,13 @@ use crate::source::stable_id::StableId;
 /// How much the names of a list are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// The user said that genes are known by these names.
+    /// The user chose to identify genes by these names.
     Names,
-    /// A name that looks as if it were made of another one is taken for that.
+    /// A name that looks as if it was derived from another is treated as such.
     Nothing,
 }
 
-/// For each gene that shares its name, that name.
+/// Returns, for each gene whose name is shared, that name.
 pub(super) fn repeated(
     list: &GeneList,
     given: &[RepeatedName],
@@ -49,7 +49,7 @@ pub(super) fn repeated(
     found
 }
 
-/// The name that another one may have been made of.
+/// Returns the name from which this one may have been derived.
 fn base_of(name: &str) -> Option<&str> {
     let (base, number) = name.rsplit_once(['-', '.'])?;
     let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
@@ -57,7 +57,7 @@ fn base_of(name: &str) -> Option<&str> {
     (counts && !base.is_empty() && StableId::parse(base).is_none()).then_some(base)
 }
 
-/// The first key that a list has twice.
+/// Returns the first key that occurs twice in a list.
 pub(super) fn twice(keys: impl Iterator<Item = String>) -> Option<String> {
     let mut seen = HashSet::new();
     let mut keys = keys;

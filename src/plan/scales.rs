@@ -1,4 +1,4 @@
-//! On what scales the matrices are that become one.
+//! Checks the scales of matrices that are combined.
 
 use std::path::Path;
 
@@ -7,12 +7,14 @@ use super::{MixedScales, PlanError};
 use crate::source::tells_of_raw_counts;
 use crate::survey::{Agreement, Scale};
 
-/// A matrix that becomes a part of another.
+/// A matrix that is combined with others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ScaledMatrix<'a> {
+    /// Path of its input.
     pub path: &'a Path,
-    /// What it is called there.
+    /// Name of the matrix in its input.
     pub object: &'a str,
+    /// Its scale.
     pub scale: Scale,
 }
 
@@ -22,8 +24,8 @@ impl ScaledMatrix<'_> {
     }
 }
 
-/// Refuses matrices of different scales. Returns the positions of those of which it cannot be told
-/// whether they are, and of the one that they are compared with.
+/// Refuses matrices of different scales. Returns the positions of those whose scale may or may not
+/// agree, and of the one they are compared with.
 pub(crate) fn check(
     matrices: &[ScaledMatrix<'_>],
     mixed: MixedScales,
@@ -50,7 +52,7 @@ pub(crate) fn check(
     Ok(Some((first, doubtful)))
 }
 
-/// What is to be said of a main matrix that is not of counts, unless it was said.
+/// Returns a warning about a main matrix that does not contain counts, unless there is one already.
 pub(crate) fn not_counts(object: &str, scale: &Scale, warnings: &[String]) -> Option<String> {
     if scale.is_of_counts() || tells_of_raw_counts(warnings) {
         return None;
@@ -62,8 +64,8 @@ pub(crate) fn not_counts(object: &str, scale: &Scale, warnings: &[String]) -> Op
 }
 
 impl Planner<'_> {
-    /// Checks the scales of the main matrices, and of the layers of these names. Returns what is to
-    /// be said of each input.
+    /// Checks the scales of the main matrices and of the layers of these names. Returns the
+    /// warnings for each input.
     pub(super) fn check_scales(&self, layers: &[String]) -> Result<Vec<Vec<String>>, PlanError> {
         let mut warnings = vec![Vec::new(); self.surveys.len()];
         let mut main = Vec::new();
@@ -117,7 +119,8 @@ impl Planner<'_> {
             let (matrix, known) = (&matrices[number], &matrices[first]);
             let (input, other) = match same[number].0 {
                 Some(input) => (input, known),
-                // Nothing is said of the dataset: what is appended is on a scale that it may lack.
+                // No warnings about the dataset itself: what is appended is on a scale that it may
+                // lack.
                 None => match same[first].0 {
                     Some(input) => (input, matrix),
                     None => continue,

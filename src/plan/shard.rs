@@ -1,4 +1,4 @@
-//! Shards: the pieces in which a job is written.
+//! Shards, the units in which a job is written.
 
 use std::ops::Range;
 
@@ -6,22 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::source::{CellSource, MatrixDescription, SourceError};
 
-/// Rows of one table. Any worker may write it, at any time.
+/// Rows of one table, which any worker can write at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {
+    /// The table.
     pub table: ShardTable,
     /// Ranges of rows, in the order of the dataset.
     pub parts: Vec<ShardPart>,
-    /// Stored entries, or what is expected where only reading could tell.
+    /// Number of stored entries, or an estimate if it is not known without reading.
     pub entries: u64,
 }
 
 /// A range of rows of one input. Rows are cells, except in matrices of genes × genes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardPart {
-    /// The input, by its position in the plan.
+    /// Position of the input in the plan.
     pub input: usize,
-    /// The rows, by their position in the input.
+    /// Positions of the rows in the input.
     pub rows: Range<u64>,
 }
 
@@ -29,20 +30,20 @@ pub struct ShardPart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ShardTable {
-    /// The non-zeros of the main matrix.
+    /// Non-zeros of the main matrix.
     Expression,
-    /// The non-zeros of any layer.
+    /// Non-zeros of any layer.
     Layers,
-    /// The non-zeros of any matrix of cells × cells.
+    /// Non-zeros of any matrix of cells × cells.
     #[serde(rename = "cellpairs")]
     Obsp,
-    /// The non-zeros of any matrix of genes × genes.
+    /// Non-zeros of any matrix of genes × genes.
     #[serde(rename = "genepairs")]
     Varp,
 }
 
 impl ShardTable {
-    /// All of them.
+    /// All tables.
     pub const ALL: [ShardTable; 4] = [
         ShardTable::Expression,
         ShardTable::Layers,
@@ -51,26 +52,30 @@ impl ShardTable {
     ];
 }
 
-/// However small the fragments, a table has not many more shards than this: each costs a record.
+/// Approximate maximum number of shards of a table, however small the fragments; each shard has a
+/// record.
 const MOST_SHARDS: u64 = 1024;
 
-/// Offsets are read in blocks of this many cells.
+/// Number of cells whose offsets are read at a time.
 const BLOCK: u64 = 1 << 16;
 
 /// Matrices of one table in one input.
 pub(super) struct Cut<'a> {
+    /// The opened input.
     pub source: &'a dyn CellSource,
+    /// Position of the input in the plan.
     pub input: usize,
+    /// The matrices.
     pub matrices: Vec<&'a MatrixDescription>,
-    /// Rows of the matrices.
+    /// Number of rows of the matrices.
     pub rows: u64,
-    /// Entries of all matrices, as expected.
+    /// Expected number of entries of all matrices.
     pub entries: u64,
 }
 
-/// Cuts the rows of one table into shards of about equal numbers of entries, at most a fragment's
-/// each where rows allow it. The cut depends on the inputs and this number alone, never on who will
-/// write.
+/// Divides the rows of one table into shards of about equal numbers of entries, at most one
+/// fragment each where rows allow it. The result depends only on the inputs and `fragment_rows`,
+/// never on the workers.
 pub(super) struct ShardPartitioner {
     table: ShardTable,
     most: u64,
@@ -81,7 +86,7 @@ pub(super) struct ShardPartitioner {
 }
 
 impl ShardPartitioner {
-    /// A partitioner for a table with so many entries in all.
+    /// Creates a partitioner for a table with `entries` entries in total.
     pub fn new(table: ShardTable, entries: u64, fragment_rows: u64) -> Self {
         let most = fragment_rows.max(entries / MOST_SHARDS).max(1);
         ShardPartitioner {
@@ -145,7 +150,7 @@ impl ShardPartitioner {
         self.entries = 0;
     }
 
-    /// The shards of all rows.
+    /// Returns the shards of all rows.
     pub fn finish(mut self) -> Vec<Shard> {
         self.end_shard();
         self.shards
@@ -153,7 +158,7 @@ impl ShardPartitioner {
 }
 
 impl Cut<'_> {
-    /// What is expected of a row where only reading could tell.
+    /// Expected number of entries of a row, if the exact number is not known without reading.
     fn share(&self, row: u64) -> u64 {
         let until = |row: u64| {
             let part = u128::from(self.entries) * u128::from(row) / u128::from(self.rows.max(1));

@@ -8,34 +8,36 @@ use super::{Dtypes, PlanError, Widening};
 use crate::source::{MatrixDescription, NumberType};
 use crate::survey::{MatrixSurvey, ValueType, ValueTypes};
 
-/// How the type of the values was chosen.
+/// The type of a matrix's values and how it was chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ValuePlan {
-    /// The type in which values are written.
+    /// Type in which the values are written.
     pub value_type: ValueType,
-    /// The type that the sample suggested, or that was forced.
+    /// Type that the sample suggested, or that was forced.
     pub guess: ValueType,
+    /// Whether the user forced the type.
     pub forced: bool,
-    /// The stored type of the input.
+    /// Type in which the input stores the values.
     pub stored: NumberType,
-    /// The types to choose from, the preferred first.
+    /// Types to choose from, in order of preference.
     candidates: Vec<ValueType>,
-    /// The types that are exact for all values seen so far.
+    /// Types that are exact for all values seen so far.
     exact: ValueTypes,
-    /// The types that were tried before, and the value that did not fit each.
+    /// Types that were tried before, each with a value that did not fit.
     pub widened: Vec<Widened>,
 }
 
 /// A type that turned out to be too narrow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Widened {
+    /// The type.
     pub from: ValueType,
     /// The value that did not fit, with its cell and gene.
     pub because: String,
 }
 
 impl ValuePlan {
-    /// The type of a matrix of cells × genes.
+    /// Chooses the type of a matrix of cells × genes.
     pub(super) fn new(
         path: &Path,
         dtypes: Dtypes,
@@ -60,7 +62,7 @@ impl ValuePlan {
         }
     }
 
-    /// The type of a matrix of pairs, which readers expect to be of floats.
+    /// Chooses the type of a pairwise matrix; readers expect floats.
     pub(super) fn of_pairs(
         path: &Path,
         matrix: &MatrixDescription,
@@ -69,10 +71,10 @@ impl ValuePlan {
         Self::choose(path, &Self::OF_PAIRS, None, matrix, survey)
     }
 
-    /// The types that pairs may have.
+    /// Types that pairwise matrices may have.
     pub(super) const OF_PAIRS: [ValueType; 2] = [ValueType::Float32, ValueType::Float64];
 
-    /// The type of a matrix that continues one of a dataset.
+    /// Chooses the type of a matrix that continues one of a dataset.
     pub(super) fn continued(
         path: &Path,
         has: ValueType,
@@ -91,7 +93,7 @@ impl ValuePlan {
         };
         let chosen = Self::choose(path, candidates, None, matrix, survey);
         match chosen {
-            // Only then is it the dataset's type that stands in the way.
+            // Report the dataset's type as the reason only if another type would do.
             Err(PlanError::NoExactType {
                 path,
                 object,
@@ -109,7 +111,7 @@ impl ValuePlan {
         }
     }
 
-    /// The type of a matrix of a dataset to which nothing is added.
+    /// Returns the type of a matrix of a dataset to which nothing is added.
     pub(super) fn kept(has: ValueType) -> Self {
         ValuePlan {
             value_type: has,
@@ -157,7 +159,7 @@ impl ValuePlan {
         })
     }
 
-    /// The plan as it was before anything was written.
+    /// Returns the plan as it was before anything was written.
     pub(super) fn as_guessed(&self) -> Self {
         ValuePlan {
             value_type: self.guess,
@@ -167,8 +169,8 @@ impl ValuePlan {
         }
     }
 
-    /// The plan after a value was met that only the types `exact` hold; `None` where no type may
-    /// be taken.
+    /// Returns the plan after a value was found that only the types in `exact` hold; `None` if no
+    /// allowed type holds all values.
     pub fn widen(&self, exact: ValueTypes, because: String) -> Option<Self> {
         if self.forced {
             return None;
@@ -188,7 +190,7 @@ impl ValuePlan {
         })
     }
 
-    /// Why this type, in a few words for a summary.
+    /// Explains the choice in a few words, for a summary.
     pub fn reason(&self) -> String {
         if self.forced {
             return "forced by --value-type".into();
@@ -203,10 +205,10 @@ impl ValuePlan {
     }
 }
 
-/// What helps where only the types of the dataset that is appended to do not.
+/// Advice if only the types of the dataset that is appended to do not hold the values.
 pub const WIDEN: &str = "use --widen to rewrite the dataset's values in a wider type";
 
-/// What helps where no type holds the values of a matrix.
+/// Returns advice for a matrix whose values no type holds.
 fn skip_help(object: &str) -> String {
     match object.split_once('/') {
         Some((part @ ("layers" | "obsp" | "varp"), name)) => {

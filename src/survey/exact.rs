@@ -1,14 +1,15 @@
-//! The float type that holds all numbers of an embedding.
+//! The float type that holds every number of an embedding exactly.
 //!
-//! Embeddings are small beside the matrix of expression, and are read once before anything is written: a
-//! number that no type holds, or an array that cannot be read, must not be found out after hours.
+//! Embeddings are small compared with the expression matrix and are read once before anything is
+//! written, so that a number that no type holds, or an array that cannot be read, is not discovered
+//! hours into the job.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ValueType, ValueTypes, first_misfit};
 use crate::source::{Axis, CellSource, Embedding, NumberType, Numbers, SourceError};
 
-/// A type of embeddings.
+/// The value type of an embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FloatType {
@@ -17,7 +18,7 @@ pub enum FloatType {
 }
 
 impl FloatType {
-    /// The type for numbers that these types hold; `None` where neither float type does.
+    /// Returns the narrowest float type in the set, or `None` if it contains neither float type.
     fn of(exact: ValueTypes) -> Option<Self> {
         if exact.contains(ValueType::Float32) {
             Some(FloatType::Float32)
@@ -29,10 +30,10 @@ impl FloatType {
     }
 }
 
-/// Numbers of an embedding that are looked at together.
+/// Number of values inspected at a time.
 const VALUES: u64 = 1 << 20;
 
-/// Whether every number of the type is exact in float32.
+/// Whether float32 holds every number of the type exactly.
 fn is_narrow(number_type: NumberType) -> bool {
     matches!(
         number_type,
@@ -46,7 +47,8 @@ fn is_narrow(number_type: NumberType) -> bool {
     )
 }
 
-/// Keeps the types that hold these numbers, or says which of them none holds.
+/// Keeps only the types that hold these numbers. Returns a number that none of them holds as the
+/// error.
 fn look(exact: &mut ValueTypes, numbers: &Numbers) -> Result<(), String> {
     if is_narrow(numbers.number_type()) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What identifies an input.
+//! Fingerprints, which identify inputs.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,19 @@ use super::gene_lists::{ListDigest, Versions};
 use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, SourceError, Stamp};
 
-/// What an input must still be when a job goes on, and by which the same input is known again.
+/// What must not have changed in an input when a job is resumed. Also identifies an input that was
+/// converted before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// Size of its files in bytes.
+    /// Total size of the files in bytes.
     pub bytes: u64,
-    /// Nanoseconds since 1970 of the last modification.
+    /// Time of the last modification, in nanoseconds since 1970.
     pub modified: u64,
+    /// Number of cells.
     pub cells: u64,
+    /// Number of genes.
     pub genes: u64,
-    /// Stored entries of the matrix, where the headers tell.
+    /// Number of stored entries of the main matrix, if the headers give it.
     pub entries: Option<u64>,
     /// Digest of the identifiers of all cells and genes, in order.
     pub ids: String,
@@ -30,20 +33,20 @@ pub struct Fingerprint {
 /// Identifiers that occur more than once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repeats {
-    /// Rows whose identifier an earlier row has.
+    /// Number of rows whose identifier an earlier row has.
     pub count: u64,
-    /// One such identifier.
+    /// An example of such an identifier.
     pub example: Option<String>,
 }
 
-/// What a first reading of all identifiers tells.
+/// Results of the first pass over all identifiers.
 pub(super) struct Taken {
     pub fingerprint: Fingerprint,
     pub repeated_cells: Repeats,
     pub repeated_genes: Repeats,
-    /// The hash of each cell's identifier.
+    /// Hash of each cell's identifier.
     pub cell_hashes: Vec<u64>,
-    /// The digest of the identifiers of the genes alone.
+    /// Digest of the gene identifiers alone.
     pub gene_ids: String,
     pub gene_versions: Versions,
 }
@@ -57,7 +60,10 @@ impl Fingerprint {
         Ok(take(source, stamp)?.fingerprint)
     }
 
-    /// Checks that the files of an input have not been written to since it was surveyed.
+    /// Checks that the files of an input have not been modified since the fingerprint was taken.
+    ///
+    /// # Errors
+    /// If the files' sizes or modification times differ, or cannot be read.
     pub fn check_unchanged(&self, path: &Path, files: &[PathBuf]) -> Result<(), SourceError> {
         let Stamp {
             bytes, modified, ..
@@ -73,12 +79,12 @@ impl Fingerprint {
     }
 }
 
-/// The hash by which identifiers of cells are compared. It is never stored.
+/// Hash used to compare cell identifiers; never stored.
 pub(crate) fn id_hash(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }
 
-/// Reads all identifiers once, of a source whose files had this stamp before.
+/// Reads all identifiers once. `stamp` is the stamp that the source's files had before.
 pub(super) fn take(source: &dyn CellSource, stamp: Stamp) -> Result<Taken, SourceError> {
     let description = source.description();
     let (cells, genes) = (description.n_obs, description.n_vars);
@@ -110,11 +116,12 @@ pub(super) fn take(source: &dyn CellSource, stamp: Stamp) -> Result<Taken, Sourc
     })
 }
 
-/// Identifiers for which memory is taken before they are read; more are believed when they come.
+/// Number of identifiers for which memory is reserved in advance; the headers are not trusted
+/// beyond that.
 const BELIEVED: u64 = 1 << 22;
 
-/// Shows all identifiers, and counts those that repeat, in 16 bytes of memory each. Returns the
-/// hash of each, too.
+/// Passes all identifiers to the callback and counts repeats, using 16 bytes of memory per
+/// identifier. Also returns the hash of each.
 fn look_through(
     count: u64,
     ids: &Ids<'_>,
@@ -137,7 +144,8 @@ fn look_through(
     Ok((repeats, hashes))
 }
 
-/// The first row whose hash an earlier row has, and how many there are.
+/// Returns the first row whose hash an earlier row has, and sets `count` to the number of such
+/// rows.
 fn first_again(hashes: &[u64], count: &mut u64) -> Option<u64> {
     let mut sorted = hashes.to_vec();
     sorted.sort_unstable();
@@ -148,7 +156,7 @@ fn first_again(hashes: &[u64], count: &mut u64) -> Option<u64> {
     }
     sorted.dedup();
     *count = (hashes.len() - sorted.len()) as u64;
-    // The second of a hash is the first that an earlier row has.
+    // The second occurrence of a hash is the first repeated row.
     let mut seen = FxHashSet::default();
     let first = hashes
         .iter()

@@ -1,10 +1,10 @@
-//! The columns of cells and genes, read once before anything is written.
+//! First pass over the obs and var columns, before anything is written.
 
 use super::gene_lists::{ColumnDigest, Digested, STABLE_IDS};
 use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{CellSource, SourceError};
 
-/// Reads all columns and forgets them: a frame that cannot be read must not be found out after
+/// Reads and discards all columns, so that a frame that cannot be read is not discovered after
 /// hours of writing the matrix. Returns the digest of the genes' stable identifiers.
 pub(super) fn check(source: &dyn CellSource) -> Result<Digested, SourceError> {
     let description = source.description();

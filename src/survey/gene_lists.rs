@@ -1,4 +1,4 @@
-//! By what lists of genes are known to be the same, without reading them again.
+//! Digests that show whether two gene lists are the same without reading them again.
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
@@ -7,31 +7,34 @@ use arrow::datatypes::DataType;
 use crate::source::Column;
 use crate::source::stable_id::StableId;
 
-/// The column in which readers of 10x files keep identifiers that do not change with the annotation.
+/// The column in which readers of 10x files store identifiers that do not change with the
+/// annotation.
 pub const STABLE_IDS: &str = "gene_ids";
 
-/// Digests of what genes are usually joined by.
+/// Digests of the keys by which genes are usually joined.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GeneLists {
-    /// Of all identifiers, in order.
+    /// Digest of all identifiers, in order.
     pub ids: String,
-    /// Of the column [`STABLE_IDS`]; `None` where it is missing or not complete.
+    /// Digest of the column [`STABLE_IDS`]; `None` if it is missing or has missing values.
     pub stable_ids: Option<String>,
-    /// Of the same column with its gaps; `None` where it is missing.
+    /// Digest of the same column including missing values; `None` if the column is missing.
     pub known_ids: Option<String>,
-    /// Identifiers of Ensembl among the names, and in the column.
+    /// Counts of Ensembl identifiers among the names and in the column.
     pub versions: [Versions; 2],
 }
 
-/// How many identifiers of Ensembl a list has with a version, and without.
+/// Number of Ensembl identifiers in a list with and without a version.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Versions {
+    /// Number of identifiers with a version.
     pub with: u64,
+    /// Number of identifiers without a version.
     pub without: u64,
 }
 
 impl Versions {
-    /// Counts a text, if it is such an identifier.
+    /// Counts `text` if it is an Ensembl identifier.
     pub(crate) fn add(&mut self, text: &str) {
         match StableId::parse(text) {
             Some(id) if id.is_versioned() => self.with += 1,
@@ -41,12 +44,12 @@ impl Versions {
     }
 }
 
-/// The digest of texts in the order in which they are added.
+/// Digest of texts, in the order in which they are added.
 #[derive(Default)]
 pub(super) struct ListDigest(blake3::Hasher);
 
 impl ListDigest {
-    /// Begins one of several lists, of so many texts.
+    /// Starts the next of several lists, which has `count` texts.
     pub fn begin(&mut self, count: u64) {
         self.0.update(&count.to_le_bytes());
     }
@@ -56,7 +59,7 @@ impl ListDigest {
         self.0.update(text.as_bytes());
     }
 
-    /// Adds that a text is missing.
+    /// Adds a missing text.
     pub fn skip(&mut self) {
         self.0.update(&u64::MAX.to_le_bytes());
     }
@@ -66,7 +69,7 @@ impl ListDigest {
     }
 }
 
-/// Digests one column of a frame, block by block.
+/// Digest of one column of a frame, computed block by block.
 pub(super) struct ColumnDigest {
     place: Option<usize>,
     digest: ListDigest,
@@ -74,18 +77,18 @@ pub(super) struct ColumnDigest {
     versions: Versions,
 }
 
-/// What was seen of a column.
+/// Result of digesting a column.
 #[derive(Debug, Default)]
 pub(super) struct Digested {
-    /// The digest of all its rows; `None` where the column is missing.
+    /// Digest of all rows, including missing values; `None` if the column is missing.
     pub known: Option<String>,
-    /// The same, where no row is missing.
+    /// The same digest, or `None` if any row has a missing value.
     pub complete: Option<String>,
     pub versions: Versions,
 }
 
 impl ColumnDigest {
-    /// For the column `name`, which may be missing.
+    /// Creates a digest of the column `name`, which may be missing.
     pub fn of(columns: &[Column], name: &str) -> Self {
         ColumnDigest {
             place: columns.iter().position(|column| column.name == name),
@@ -116,7 +119,7 @@ impl ColumnDigest {
         }
     }
 
-    /// What was seen.
+    /// Returns the result.
     pub fn finish(self) -> Digested {
         let known = self.place.map(|_| self.digest.finish());
         Digested {

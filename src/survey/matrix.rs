@@ -1,26 +1,26 @@
-//! What the values of a matrix need, by a sample.
+//! What the values of a matrix require, estimated from a sample.
 
 use std::collections::BTreeMap;
 
 use super::{LogBase, RowSample, Scale, ScaleKind, ValueType, ValueTypes, first_misfit, of_rows};
 use crate::source::{CellSource, Matrix, MatrixDescription, MatrixName, Numbers, SourceError};
 
-/// What a sample of a matrix tells.
+/// Properties of a matrix, estimated from a sample.
 #[derive(Debug, Clone)]
 pub struct MatrixSurvey {
     /// The types that hold every sampled value exactly.
     pub exact: ValueTypes,
-    /// For each other type, a sampled value that it does not hold.
+    /// For each other type, a sampled value that it does not hold exactly.
     pub misfits: BTreeMap<ValueType, String>,
-    /// How many entries the matrix has, estimated from the sample where only reading could tell.
+    /// Number of entries; estimated from the sample if the headers do not give it.
     pub expected_entries: u64,
-    /// On what scale the values are, as far as a sample tells.
+    /// Scale of the values, as far as the sample shows.
     pub scale: Scale,
 }
 
 impl MatrixSurvey {
-    /// Looks at a matrix of `shape`, rows × columns. `noted` is the base of a logarithm that the
-    /// input says was taken.
+    /// Inspects a matrix of `shape` (rows × columns). `noted` is the base of the logarithm that,
+    /// according to the input, was taken.
     pub(super) fn of(
         source: &dyn CellSource,
         matrix: &MatrixDescription,
@@ -51,13 +51,13 @@ impl MatrixSurvey {
             _ if nonzero == 0 => Scale::of(ScaleKind::Empty),
             _ if counts => Scale::COUNTS,
             MatrixName::X | MatrixName::Layer(_) => scale_of(stored, matrix, shape, noted)?,
-            // Weights and distances have none.
+            // Weights and distances have no scale.
             MatrixName::Obsp(_) | MatrixName::Varp(_) => Scale::UNKNOWN,
         };
         let bound = || stored.entries_at_most();
         let expected_entries = matrix.entries.or_else(bound).unwrap_or_else(|| {
             let all = u128::from(shape[0]) * u128::from(shape[1]);
-            // A little more than the sample says, so that fragments seldom overflow.
+            // Slightly more than the sample suggests, so that fragments rarely overflow.
             let expected = all * u128::from(nonzero) * 9 / (u128::from(seen.max(1)) * 8);
             u64::try_from(expected.min(all)).unwrap_or(u64::MAX)
         });
@@ -69,7 +69,7 @@ impl MatrixSurvey {
         })
     }
 
-    /// The survey of a matrix that has no entries.
+    /// Returns the survey of a matrix without entries.
     pub(crate) fn of_nothing() -> Self {
         MatrixSurvey {
             exact: ValueTypes::all(),
@@ -80,7 +80,7 @@ impl MatrixSurvey {
     }
 }
 
-/// Judges values that are no counts by some whole rows.
+/// Determines the scale of values that are not counts from a sample of whole rows.
 fn scale_of(
     stored: &dyn Matrix,
     matrix: &MatrixDescription,
@@ -96,7 +96,7 @@ fn scale_of(
     Ok(of_rows(&sample, matrix.number_type, noted))
 }
 
-/// Whether numbers are whole and not negative, of which those are that fit this type or that.
+/// Whether all numbers are non-negative integers. `fits` are the types that hold them exactly.
 fn are_counts(numbers: &Numbers, fits: ValueTypes) -> bool {
     if fits.contains(ValueType::UInt32) {
         return true;

@@ -1,7 +1,7 @@
-//! One look at each input: how large it is, who is in it, and what its values need.
+//! First pass over each input: its size, its identifiers, and what its values require.
 //!
-//! A survey reads headers, identifiers, the columns of cells and genes, and a sample of the values
-//! that is spread over the whole matrix. It never reads the matrix.
+//! A survey reads headers, identifiers, the obs and var columns, and a sample of the values that is
+//! spread over the whole matrix. It never reads the whole matrix.
 
 mod exact;
 mod fingerprint;
@@ -28,46 +28,53 @@ pub(crate) use scale::{RowSample, of_rows};
 pub(crate) use value::first_misfit;
 pub use value::{ValueType, ValueTypes};
 
-/// What a survey found out about one input. Lists are in the order of the description's.
+/// What the first pass found out about one input. Lists are in the order of the description's.
 #[derive(Debug, Clone)]
 pub struct Survey {
     /// What the headers say.
     pub description: Description,
     /// What identifies the input.
     pub fingerprint: Fingerprint,
-    /// Cells whose identifier another cell of the input has too.
+    /// Cells whose identifier an earlier cell of the input has.
     pub repeated_cells: Repeats,
-    /// Likewise for genes.
+    /// Genes whose identifier an earlier gene of the input has.
     pub repeated_genes: Repeats,
-    /// The hash of each cell's identifier, by which those of several inputs are compared.
+    /// Hash of each cell's identifier, used to compare cells across inputs.
     pub cell_hashes: Vec<u64>,
-    /// By which it is known that two inputs have the same genes.
+    /// Digests that show whether two inputs have the same genes.
     pub gene_lists: GeneLists,
-    /// Genes whose names were told apart by their places.
+    /// Genes whose names were made unique with suffixes that depend on their order.
     pub repeated_names: Vec<RepeatedName>,
     /// The matrix that becomes the expression table.
     pub main: MatrixSurvey,
+    /// Surveys of the layers.
     pub layers: Vec<MatrixSurvey>,
-    /// The type that holds every number of an embedding exactly.
+    /// For each embedding of cells, the type that holds all of its numbers exactly.
     pub obsm: Vec<FloatType>,
+    /// For each embedding of genes, the type that holds all of its numbers exactly.
     pub varm: Vec<FloatType>,
-    /// Matrices of cells × cells and genes × genes.
+    /// Surveys of the matrices of cells × cells.
     pub obsp: Vec<MatrixSurvey>,
+    /// Surveys of the matrices of genes × genes.
     pub varp: Vec<MatrixSurvey>,
-    /// What of the unstructured part is not converted, or not as it is.
+    /// Elements of `uns` that are not converted.
     pub uns_left_out: Vec<Note>,
+    /// Elements of `uns` that are converted with changes.
     pub uns_converted: Vec<Note>,
 }
 
 impl Survey {
-    /// The scale of a layer; of one that it lacks, that of no values.
+    /// Returns the scale of a layer. A layer that the input lacks counts as empty.
     pub fn scale_of_layer(&self, name: &str) -> Scale {
         let mut layers = self.description.layers.iter().zip(&self.layers);
         let found = layers.find(|(matrix, _)| matrix.name.key() == name);
         found.map_or(Scale::of(ScaleKind::Empty), |(_, survey)| survey.scale)
     }
 
-    /// Looks at all inputs, on some threads.
+    /// Surveys all inputs on up to `threads` threads.
+    ///
+    /// # Errors
+    /// The first reading error of any input.
     pub fn of_all(inputs: &Inputs, threads: usize) -> Result<Vec<Self>, SourceError> {
         let next = AtomicUsize::new(0);
         let surveys = Mutex::new(Vec::new());
@@ -79,7 +86,7 @@ impl Survey {
                 }
                 let survey = Survey::of_input(inputs, number);
                 if survey.is_err() {
-                    // The others need not go on.
+                    // The other inputs need not be surveyed.
                     next.store(inputs.len(), Ordering::Relaxed);
                 }
                 let mut surveys = surveys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +98,7 @@ impl Survey {
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let mut result = work();
             for other in others {
-                // A panic goes on.
+                // Propagates panics.
                 result = result.and(
                     other
                         .join()
@@ -105,18 +112,22 @@ impl Survey {
         Ok(surveys.into_iter().map(|(_, survey)| survey).collect())
     }
 
-    /// Looks at one of several inputs: at what it was when it was opened for the first time.
+    /// Surveys one of several inputs, checking against the stamp its files had when it was first
+    /// opened.
     pub(crate) fn of_input(inputs: &Inputs, number: usize) -> Result<Self, SourceError> {
         let stamp = inputs.stamp(number)?;
         Survey::since(&*inputs.get(number)?, stamp)
     }
 
-    /// Looks at an input.
+    /// Surveys an input.
+    ///
+    /// # Errors
+    /// If the input cannot be read or changes while it is.
     pub fn of(source: &dyn CellSource) -> Result<Self, SourceError> {
         Survey::since(source, Stamp::of(&source.files())?)
     }
 
-    /// Looks at an input whose files had this stamp before anything was read of them.
+    /// Surveys an input whose files had this stamp before anything was read from them.
     fn since(source: &dyn CellSource, stamp: Stamp) -> Result<Self, SourceError> {
         let description = source.description();
         let taken = fingerprint::take(source, stamp)?;

@@ -1,4 +1,4 @@
-//! The types in which values are written, and which of them hold a value exactly.
+//! Value types, and which of them hold a value exactly.
 
 use half::f16;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::source::Numbers;
 use crate::with_numbers;
 
-/// A type of the value column.
+/// Type of the value column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ValueType {
@@ -73,12 +73,12 @@ impl ValueTypes {
         ValueType::ALL.into_iter().collect()
     }
 
-    /// Whether the set has a type.
+    /// Whether the set contains a type.
     pub fn contains(self, value_type: ValueType) -> bool {
         self.0 & value_type.bit() != 0
     }
 
-    /// The types that hold all of these numbers exactly.
+    /// Returns the types that hold all of these numbers exactly.
     pub fn exact_for(numbers: &Numbers) -> Self {
         fn exact<T: Exact>(values: &[T]) -> ValueTypes {
             ValueType::ALL
@@ -90,7 +90,7 @@ impl ValueTypes {
     }
 }
 
-/// The first number that a type does not hold exactly, as text.
+/// Returns the position and text of the first number that a type does not hold exactly.
 pub(crate) fn first_misfit(numbers: &Numbers, value_type: ValueType) -> Option<(usize, String)> {
     fn first<T: Exact + std::fmt::Display>(
         values: &[T],
@@ -142,17 +142,17 @@ impl std::fmt::Debug for ValueTypes {
     }
 }
 
-/// A stored number that knows which types hold it exactly. NaN and the infinities are exact in
-/// both float types, and in no other.
+/// A stored number that can determine which types hold it exactly. NaN and infinities are exact in
+/// both float types and in no other.
 pub(crate) trait Exact: Copy {
     fn is_exact_in(self, value_type: ValueType) -> bool;
 }
 
-/// Largest distance from zero up to which every whole number is exact.
+/// Largest absolute value up to which every whole number is exact.
 const FLOAT32_WHOLE: u64 = 1 << 24;
 const FLOAT64_WHOLE: u64 = 1 << 53;
 
-/// Whether a whole number has no more significant bits than a float type holds.
+/// Whether a whole number has no more significant bits than a float type.
 fn whole_is_exact(magnitude: u64, bits: u64) -> bool {
     magnitude <= bits || magnitude >> magnitude.trailing_zeros() <= bits
 }

@@ -1,26 +1,27 @@
-//! Values about zero: each gene less its mean, in units of its standard deviation.
+//! Detection of z-scores: values centred by gene and divided by the gene's standard deviation.
 
 use super::RowSample;
 
-/// A gene's values in the sample.
+/// Statistics of one gene's values in the sample.
 #[derive(Clone, Copy, Default)]
 struct Gene {
     sum: f64,
     squares: f64,
     least: f64,
-    /// Cells that have the least value.
+    /// Number of cells that have the minimum.
     least_in: usize,
-    /// Cells that have a value, which is not zero, and those of which it is below zero.
+    /// Number of cells with a non-zero value, and of those, cells with a negative value.
     present: usize,
     below: usize,
 }
 
-/// Genes that are looked at, at most: a matrix of more is none of genes.
+/// Maximum number of columns for which statistics per gene are computed; a wider matrix is not
+/// indexed by genes.
 const MOST_GENES: usize = 1 << 20;
 
-/// Whether each gene of the sample has a mean of about zero and a standard deviation of about one.
+/// Whether each gene of the sample has a mean of about 0 and a standard deviation of about 1.
 ///
-/// Residuals have them, too; but see [`are_residuals`].
+/// So have Pearson residuals; see [`are_residuals`].
 pub(super) fn is_scaled(sample: &RowSample) -> bool {
     let cells = sample.len();
     if cells < 2 {
@@ -38,15 +39,14 @@ pub(super) fn is_scaled(sample: &RowSample) -> bool {
         varying.iter().filter(|gene| fits(gene)).count() as f64 / varying.len() as f64
     };
     if sample.complete {
-        // One of the two standard deviations is one; great values may have been clipped.
+        // The sample or the population std is 1; large values may have been clipped.
         let one = cells as f64 / (cells as f64 - 1.0);
         let close = |std: f64| (std - 1.0).abs() < 0.01 || (std * one.sqrt() - 1.0).abs() < 0.01;
         if share(&|(mean, std)| mean.abs() < 0.02 && close(*std)) >= 0.5 {
             return true;
         }
     }
-    // The mean of a sample of n is off by a standard deviation of 1/√n, and by more where cells lie
-    // in groups.
+    // The mean of a sample of n has a standard error of 1/√n, and more where cells are grouped.
     let overall = varying.iter().map(|(mean, _)| mean).sum::<f64>() / varying.len() as f64;
     if overall.abs() > 0.15 || share(&|(mean, _)| mean.abs() < 0.6) < 0.5 {
         return false;
@@ -54,15 +54,16 @@ pub(super) fn is_scaled(sample: &RowSample) -> bool {
     let alike = genes.iter().filter(|gene| gene.least_in >= 2).count();
     let typical = share(&|(_, std)| (0.5..1.6).contains(std));
     match alike * 2 >= genes.len() {
-        // Cells may have been chosen after they were scaled.
+        // Cells may have been selected after scaling.
         true => cells >= 10 && typical >= 0.2,
-        // Something was regressed out before.
+        // A covariate may have been regressed out before.
         false => !sample.complete && typical >= 0.8 && !are_residuals(sample),
     }
 }
 
-/// Whether these are Pearson residuals: of genes that most cells lack, that of a cell is about
-/// -√(depth of the cell × share of the gene), so that two genes have one ratio in all cells.
+/// Whether the values are Pearson residuals. For genes absent from most cells, the residual of a
+/// cell is about -√(depth of the cell × share of the gene), so that two genes have the same ratio
+/// in all cells.
 fn are_residuals(sample: &RowSample) -> bool {
     const LOOKED_AT: usize = 24;
     let (Some(ids), cells) = (sample.genes(), sample.len()) else {
@@ -107,14 +108,15 @@ fn moments(gene: &Gene, cells: usize) -> (f64, f64) {
     (mean, variance.max(0.0).sqrt())
 }
 
-/// What is known of each gene that has a value; `None` where genes are not known.
+/// Statistics of each gene that has a value; `None` if the sample does not say which gene a value
+/// belongs to.
 fn by_gene(sample: &RowSample) -> Option<Vec<Gene>> {
     let mut genes = genes_by_number(sample)?;
     genes.retain(|gene| gene.present > 0);
     Some(genes)
 }
 
-/// What is known of each gene up to the last that has a value.
+/// Statistics of each gene, up to the last one that has a value.
 fn genes_by_number(sample: &RowSample) -> Option<Vec<Gene>> {
     let ids = sample.genes()?;
     let most = ids
@@ -143,7 +145,7 @@ fn genes_by_number(sample: &RowSample) -> Option<Vec<Gene>> {
     Some(genes)
 }
 
-/// Likewise for all values together, where it is not known of which gene each is.
+/// Same test over all values together, for samples that do not say which gene a value belongs to.
 fn is_scaled_altogether(sample: &RowSample) -> bool {
     let values = sample.values().iter().filter(|value| value.is_finite());
     let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);

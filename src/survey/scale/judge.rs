@@ -1,4 +1,4 @@
-//! The verdict on a sample of cells.
+//! Determines the scale from a sample of cells.
 
 use super::centred::is_scaled;
 use super::multiples::{Precision, Units};
@@ -6,11 +6,12 @@ use super::transform::undone;
 use super::{LogBase, RowSample, Scale, ScaleKind};
 use crate::source::NumberType;
 
-/// Logarithms of more are of nothing that was ever counted.
+/// Larger values cannot be logarithms of anything that was counted.
 const GREATEST_LOG: f64 = 60.0;
 
-/// The scale of the values of these cells, which are stored in this type. `noted` is the base of a
-/// logarithm that the input says was taken: what arithmetic does not tell is at least that.
+/// Returns the scale of the values of these cells, which are stored in this type. `noted` is the
+/// base of the logarithm that, according to the input, was taken; it is used where the values
+/// themselves are not conclusive.
 pub(crate) fn of_rows(
     sample: &RowSample,
     number_type: NumberType,
@@ -55,7 +56,7 @@ pub(crate) fn of_rows(
     }
 }
 
-/// Cells with a value, of values above zero.
+/// Cells that have values, all of them positive.
 struct Cells<'a> {
     all: Vec<&'a [f64]>,
     greatest: f64,
@@ -70,7 +71,7 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// The share of values of which this is true.
+    /// Share of the values that fulfil the condition.
     fn share(&self, fits: &dyn Fn(f64) -> bool) -> f64 {
         let values = self.all.iter().copied().flatten();
         let (all, fitting) = values.fold((0u64, 0u64), |(all, fitting), &value| {
@@ -79,14 +80,14 @@ impl<'a> Cells<'a> {
         fitting as f64 / all.max(1) as f64
     }
 
-    /// What may have been done last.
+    /// Transformations that may have been applied last.
     fn transforms(&self) -> impl Iterator<Item = Option<LogBase>> + use<> {
         let logs = (self.greatest <= GREATEST_LOG).then_some(LogBase::ALL);
         let logs = logs.into_iter().flatten().map(Some);
         logs.chain([None])
     }
 
-    /// The values of each cell, turned back, in ascending order and without repeats.
+    /// Returns the values of each cell with the transformation undone, sorted and deduplicated.
     fn distinct(&self, base: Option<LogBase>, precision: Precision) -> Vec<Vec<f64>> {
         let distinct = |cell: &&[f64]| {
             let mut values: Vec<f64> = cell.iter().map(|&value| undone(base, value)).collect();
@@ -98,7 +99,7 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// The logarithm of whole numbers.
+/// Detects the logarithm of whole numbers.
 fn log_of_counts(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
     let base = cells.transforms().flatten().find(|&base| {
         let (mut ones, mut others) = (0u64, 0u64);
@@ -108,7 +109,7 @@ fn log_of_counts(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
             if count < 0.5 || (count - count.round()).abs() > off {
                 return false;
             }
-            // What may be off by as much says nothing.
+            // Values with an error this large are not informative.
             match count.round() == 1.0 {
                 _ if off > 0.1 => {}
                 true => ones += 1,
@@ -124,12 +125,12 @@ fn log_of_counts(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
     })
 }
 
-/// Sums of cells that are one.
+/// Sums of the values of each cell, with a transformation undone.
 struct Sums {
     base: Option<LogBase>,
-    /// The sum in the middle.
+    /// Median of the sums.
     median: f64,
-    /// The part of it in which nine of ten sums lie.
+    /// Relative range that contains nine tenths of the sums.
     spread: f64,
     least: f64,
     greatest: f64,
@@ -155,14 +156,14 @@ impl Sums {
         self.spread <= precision.sum
     }
 
-    /// The power of ten that the sums are.
+    /// The power of ten that the sums equal, if any.
     fn power(&self, precision: Precision) -> Option<f64> {
         let power = 10f64.powf(self.median.log10().round());
         ((self.median - power).abs() <= precision.sum * power).then_some(power)
     }
 
-    /// The power of ten that the sums fall short of, by a few genes that were left out. Sums of many
-    /// numbers are close to each other by themselves, but not to these.
+    /// The power of ten that the sums fall slightly short of because a few genes were left out.
+    /// Sums of many numbers are always close to each other, but not to a power of ten.
     fn power_above(&self, precision: Precision) -> Option<f64> {
         let above = |power: &f64| {
             self.greatest <= (1.0 + precision.sum) * power
@@ -173,19 +174,19 @@ impl Sums {
     }
 }
 
-/// Sums of cells, by what may have been done last.
+/// Sums of the cells for each transformation that may have been applied last.
 fn sums(cells: &Cells<'_>) -> impl Iterator<Item = Sums> {
     let sums = cells.transforms().map(|base| Sums::of(cells, base));
     sums.filter(|sums| sums.median.is_finite() && sums.spread.is_finite())
 }
 
-/// Cells whose values add up to the same.
+/// Detects cells whose values all add up to the same sum.
 fn by_sums(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
     let alike: Vec<Sums> = sums(cells).filter(|sums| sums.are_one(precision)).collect();
     let found = match (&alike[..], cells.all.len()) {
         ([], _) => return None,
         ([one], 3..) => one,
-        // Cells that are all alike have one sum, whatever was done; so has a single cell.
+        // Identical cells have the same sum under any transformation; so does a single cell.
         (several, _) => only(
             several
                 .iter()
@@ -199,7 +200,8 @@ fn by_sums(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
     Some(normalized(found.base, Some(sum)))
 }
 
-/// Cells whose values add up to a little less than the same, as genes were left out later.
+/// Detects cells whose values add up to slightly less than the same sum because genes were left out
+/// later.
 fn by_sums_above(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
     if cells.all.len() < 8 {
         return None;
@@ -209,16 +211,17 @@ fn by_sums_above(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
     Some(normalized(base, Some(power)))
 }
 
-/// What there is one of.
+/// Returns the item if there is exactly one.
 fn only<T>(mut several: impl Iterator<Item = T>) -> Option<T> {
     let first = several.next()?;
     several.next().is_none().then_some(first)
 }
 
-/// Cells whose values are multiples of a unit.
+/// Detects cells whose values are multiples of a unit.
 fn by_units(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
     cells.transforms().find_map(|base| {
-        // What is left as it was in some cells was not divided in others.
+        // If many values are whole, they are unscaled in some cells, and the others were not
+        // divided either.
         if base.is_none() && cells.share(&|value| value.fract() == 0.0) >= 0.2 {
             return None;
         }
@@ -228,7 +231,7 @@ fn by_units(cells: &Cells<'_>, precision: Precision) -> Option<Scale> {
             return None;
         }
         match (base, units.shared()) {
-            // Not divided by a number for each cell.
+            // All cells share the unit: values were not divided by a factor per cell.
             (None, Some(_)) => Some(Scale::of(ScaleKind::Fractions)),
             _ => Some(normalized(base, units.target_sum())),
         }
@@ -246,7 +249,7 @@ fn normalized(base: Option<LogBase>, target_sum: Option<f64>) -> Scale {
     }
 }
 
-/// A sum in six digits, of which more are not known.
+/// Rounds a sum to six digits, since no more are reliable.
 fn rounded(sum: f64) -> f64 {
     let digits = 10f64.powf(5.0 - sum.log10().floor());
     let rounded = (sum * digits).round() / digits;
@@ -256,11 +259,11 @@ fn rounded(sum: f64) -> f64 {
     }
 }
 
-/// Whether values that are not whole are counts nevertheless: most are near a whole number, or a
-/// part of one, and some are more than any logarithm.
+/// Whether non-integer values are counts nevertheless: most are close to a whole number or a simple
+/// fraction, and some are too large for a logarithm.
 fn is_of_fractions(cells: &Cells<'_>) -> bool {
     let off = |value: f64| (value - value.round()).abs();
-    // Roots of counts have ones and twos among them.
+    // Square roots of counts include ones and twos.
     if cells.share(&|value| off(value * value) < 1e-3) > 0.95 {
         return false;
     }
@@ -272,6 +275,6 @@ fn is_of_fractions(cells: &Cells<'_>) -> bool {
     if cells.share(&|value| off(value * 60.0) < 2e-3) >= 0.95 {
         return true;
     }
-    // Counts less what is thought to be contamination.
+    // Counts from which the estimated contamination was subtracted.
     cells.share(&|value| off(value) < 0.1) >= 0.5 && cells.greatest > 12.0
 }

@@ -1,8 +1,9 @@
-//! On what scale the values of a matrix are: counts, logarithms of normalised counts, and the like.
+//! Scale of the values of a matrix: counts, logarithms of normalised counts, and so on.
 //!
-//! Nothing in a file tells. What does is arithmetic that only one history leaves behind: whole
-//! numbers, cells whose values add up to one sum once a logarithm is undone, values that are whole
-//! multiples of one unit in each cell. What none of this tells is unknown.
+//! Files do not state it. It is inferred from arithmetic patterns that only one kind of processing
+//! leaves behind: whole numbers, cells whose values add up to the same sum once a logarithm is
+//! undone, values that are whole multiples of one unit in each cell. If none of these is found, the
+//! scale is unknown.
 
 mod centred;
 mod judge;
@@ -21,64 +22,69 @@ pub use transform::LogBase;
 /// The scale of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
+    /// What the values are.
     pub kind: ScaleKind,
-    /// The base of the logarithm, which is always taken of 1 + x.
+    /// Base of the logarithm, which is always taken of 1 + x.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<LogBase>,
-    /// What the values of each cell add up to, before the logarithm.
+    /// Sum of the values of each cell, before the logarithm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_sum: Option<f64>,
 }
 
-/// What values are.
+/// Kinds of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScaleKind {
-    /// There is no value but zero.
+    /// All values are zero.
     Empty,
-    /// Whole numbers from zero on.
+    /// Non-negative whole numbers.
     Counts,
     /// Counts that are not whole: estimated, shared between genes, or corrected.
     Fractions,
-    /// Counts divided by a number for each cell: CPM, TPM, and those of other sums.
+    /// Counts divided by a factor per cell, such as CPM and TPM.
     Normalized,
-    /// The logarithm of counts.
+    /// Logarithm of counts.
     LogCounts,
-    /// The logarithm of normalised counts.
+    /// Logarithm of normalised counts.
     LogNormalized,
-    /// Each gene about zero, in units of its standard deviation.
+    /// z-scores: each gene centred and divided by its standard deviation.
     Scaled,
+    /// None of the above could be shown.
     Unknown,
 }
 
-/// Whether two scales may stand in one column.
+/// Whether values on two scales may be combined in one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agreement {
     Same,
-    /// It cannot be told that they differ.
+    /// The scales may or may not differ.
     Doubtful,
     Different,
 }
 
-/// What is known of all values of a matrix once they were written.
+/// Statistics of all values of a matrix, known once they are written.
 #[derive(Debug, Clone, Copy)]
 pub struct WrittenValues {
-    /// Values that are not zero.
+    /// Number of non-zero values.
     pub rows: u64,
-    /// Those that are not whole numbers.
+    /// Number of values that are not whole numbers.
     pub fractions: u64,
+    /// Number of values that are NaN or infinite.
     pub non_finite: u64,
+    /// Smallest value.
     pub min: f64,
+    /// Largest value.
     pub max: f64,
 }
 
-/// Sums that differ by less than this part are the same.
+/// Relative difference below which two sums count as the same.
 const SAME_SUM: f64 = 0.01;
 
 const MILLION: f64 = 1e6;
 
 impl Scale {
-    /// A scale that its kind describes.
+    /// Creates a scale that is fully described by its kind.
     pub const fn of(kind: ScaleKind) -> Self {
         Scale {
             kind,
@@ -90,17 +96,17 @@ impl Scale {
     pub const COUNTS: Scale = Scale::of(ScaleKind::Counts);
     pub const UNKNOWN: Scale = Scale::of(ScaleKind::Unknown);
 
-    /// Whether anything is known of it.
+    /// Whether anything is known about the scale.
     pub fn is_known(&self) -> bool {
         !matches!(self.kind, ScaleKind::Unknown | ScaleKind::Empty)
     }
 
-    /// Whether values are counts, or there are none.
+    /// Whether the values are counts, or all zero.
     pub fn is_of_counts(&self) -> bool {
         matches!(self.kind, ScaleKind::Counts | ScaleKind::Empty)
     }
 
-    /// Whether values on this scale may stand beside those of another.
+    /// Whether values on this scale can be combined with values on another.
     pub fn agreement(&self, other: &Scale) -> Agreement {
         use ScaleKind::{Counts, Empty, Fractions, Unknown};
         match (self.kind, other.kind) {
@@ -119,7 +125,7 @@ impl Scale {
         }
     }
 
-    /// The scale, now that all values are known, of which a sample was judged.
+    /// Corrects a scale determined from a sample, now that all values are known.
     #[must_use]
     pub fn rechecked(self, all: &WrittenValues) -> Self {
         if all.rows == 0 {
@@ -129,7 +135,7 @@ impl Scale {
         if all.fractions == 0 && all.non_finite == 0 && !negative {
             return Scale::COUNTS;
         }
-        // A cell that has more than all cells have was treated in another way.
+        // If a cell exceeds the common sum, it was processed differently.
         let exceeds = self.target_sum.is_some_and(|sum| {
             let most = self.base.map_or(all.max, |base| base.undo(all.max));
             most > sum * (1.0 + SAME_SUM)
@@ -148,7 +154,7 @@ impl Scale {
         }
     }
 
-    /// The scale of values that have this one and another.
+    /// Returns the scale of the union of values on this scale and on another.
     #[must_use]
     pub fn with(self, other: Scale) -> Self {
         match (self.kind, other.kind) {
@@ -164,7 +170,7 @@ impl Scale {
     }
 }
 
-/// A sum as people write it: 10,000 or 2,431.5.
+/// Formats a sum with thousands separators: 10,000 or 2,431.5.
 fn grouped(number: f64) -> String {
     let text = match number.fract() == 0.0 {
         true => format!("{number:.0}"),

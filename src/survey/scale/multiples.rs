@@ -1,14 +1,14 @@
-//! Whether the values of each cell are whole multiples of one unit, as counts are that were divided
-//! by a number for each cell.
+//! Detects cells whose values are whole multiples of one unit, as counts are after division by a
+//! factor per cell.
 
-/// How far values may be from what they are thought to be, by the precision in which they are stored.
+/// Tolerances for values stored with a given precision.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Precision {
-    /// The part of a value.
+    /// Relative error of a value.
     pub relative: f64,
-    /// Multiples up to which that is told from chance.
+    /// Largest multiple that can be distinguished from chance.
     pub most: f64,
-    /// The part of a sum.
+    /// Relative error of a sum.
     pub sum: f64,
 }
 
@@ -18,48 +18,48 @@ impl Precision {
         most: 24.0,
         sum: 1e-2,
     };
-    /// Of float32, and of numbers with six digits in a text.
+    /// For float32, and for numbers with six digits in a text.
     pub const SINGLE: Precision = Precision {
         relative: 1e-4,
         most: 300.0,
         sum: 1e-3,
     };
 
-    /// Whether a ratio is a whole number; how far it may be off, which is half of the chance that
-    /// any number is.
+    /// Whether a ratio is a whole number, and the tolerance that was applied, which is half the
+    /// probability that a random number passes.
     fn whole(&self, ratio: f64) -> (bool, f64) {
         let off = 0.005 + self.relative * ratio;
         ((ratio - ratio.round()).abs() <= off, off)
     }
 }
 
-/// Counts that the least value of a cell may stand for.
+/// Maximum count that the smallest value of a cell is assumed to stand for.
 const LEAST_COUNTS: u32 = 40;
 
-/// What the cells of a sample have in common.
+/// Units found in the cells of a sample.
 #[derive(Debug, Default)]
 pub(super) struct Units {
-    /// The unit of each cell that has one.
+    /// Unit of each cell that has one.
     pub units: Vec<f64>,
-    /// By how many bits this is more likely than chance.
+    /// Evidence in bits: -log2 of the probability that this is chance.
     bits: f64,
-    /// Cells with and without a unit, of those that could tell.
+    /// Number of informative cells with and without a unit.
     with: usize,
     without: usize,
 }
 
-/// Bits that make a coincidence of all cells absurd, and that a cell must bring whose least value
-/// stands for more than one count.
+/// Evidence in bits that rules out a coincidence over all cells, and the evidence that a single
+/// cell must provide if its smallest value stands for more than one count.
 const ENOUGH: f64 = 24.0;
 const ENOUGH_OF_ONE: f64 = 12.0;
 
 impl Units {
-    /// Looks at cells, each a list of values above zero in ascending order without repeats.
+    /// Inspects cells, each given as a sorted, deduplicated list of positive values.
     pub fn of<'a>(cells: impl Iterator<Item = &'a [f64]>, precision: Precision) -> Self {
         let mut units = Units::default();
         for cell in cells {
             if cell.len() < 2 {
-                // One value is a multiple of itself.
+                // A single value is a multiple of itself.
                 units.units.extend(cell.first());
                 continue;
             }
@@ -80,20 +80,20 @@ impl Units {
         self.bits >= ENOUGH && self.without * 9 <= self.with
     }
 
-    /// The unit that all cells share, if they do.
+    /// Returns the unit that all cells share, if they do.
     pub fn shared(&self) -> Option<f64> {
         let first = *self.units.first()?;
         let same = |unit: &&f64| (**unit - first).abs() <= 1e-3 * first;
         (self.units.iter().filter(same).count() * 20 >= self.units.len() * 19).then_some(first)
     }
 
-    /// The sum to which counts were scaled. What a cell had altogether, in whatever genes, is a
+    /// Returns the sum to which counts were scaled. The total count of a cell, over all genes, is a
     /// whole number of units.
     pub fn target_sum(&self) -> Option<f64> {
         const SUMS: [f64; 8] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7];
         SUMS.into_iter().find(|sum| {
             let totals = self.units.iter().map(|unit| sum / unit);
-            // A greater total is not known to the last count.
+            // Larger totals are not accurate to a single count.
             let totals: Vec<f64> = totals.filter(|total| (1.5..1e5).contains(total)).collect();
             let whole = |total: &&f64| (**total - total.round()).abs() < 0.05;
             totals.len() >= 12 && totals.iter().filter(whole).count() * 20 >= totals.len() * 19
@@ -101,7 +101,7 @@ impl Units {
     }
 }
 
-/// The unit of a cell, and by how many bits it is more likely than chance.
+/// Returns the unit of a cell and the evidence for it in bits.
 fn unit(cell: &[f64], precision: Precision) -> Option<(f64, f64)> {
     (1..=LEAST_COUNTS).find_map(|counts| {
         let unit = cell[0] / f64::from(counts);
@@ -114,7 +114,7 @@ fn unit(cell: &[f64], precision: Precision) -> Option<(f64, f64)> {
             }
             tried += 1;
             let (whole, off) = precision.whole(ratio);
-            // What is so close to the value before would be the same count.
+            // Values this close to the previous one would be the same count.
             if whole && ratio.round() > f64::from(counts) {
                 let count = ratio.round();
                 bits -= (2.0 * off).min(1.0).log2();

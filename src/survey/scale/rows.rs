@@ -1,31 +1,31 @@
-//! Some cells of a matrix, with all of their values, or with what was seen of them.
+//! A sample of cells of a matrix, with all or some of their values.
 
 use crate::source::{Numbers, SampledRows};
 
-/// Values that are kept at most.
+/// Maximum number of values that are kept.
 const MOST_VALUES: usize = 1 << 18;
 
-/// Cells of which values are kept, about, where these come one by one.
+/// Approximate number of cells to keep values of if entries arrive one by one.
 const CELLS: u64 = 256;
 
-/// A sample of the values of a matrix, cell by cell. Zeros are left out.
+/// A sample of the values of a matrix, grouped by cell, without zeros.
 #[derive(Debug, Default)]
 pub(crate) struct RowSample {
     ends: Vec<usize>,
     values: Vec<f64>,
-    /// The gene of each value; empty where genes are not known.
+    /// Gene of each value; empty if unknown.
     genes: Vec<u32>,
-    /// Values that came one by one, with their cells.
+    /// Values that arrived one by one, with their cells.
     entries: Vec<(u64, f64)>,
-    /// All that came one by one, kept or not.
+    /// Number of values that arrived one by one, kept or not.
     seen: u64,
-    /// Whether all values of each cell are there.
+    /// Whether all values of each cell are present.
     pub whole: bool,
-    /// Whether all cells of the matrix are there.
+    /// Whether all cells of the matrix are present.
     pub complete: bool,
 }
 
-/// How much of a matrix entries are.
+/// How much of a matrix the entries cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     All,
@@ -33,12 +33,12 @@ enum Part {
 }
 
 impl RowSample {
-    /// Whether more is of no use.
+    /// Whether the sample needs no more values.
     pub fn is_full(&self) -> bool {
         self.values.len() >= MOST_VALUES
     }
 
-    /// Adds what a source shows of a matrix of so many rows and, where it is known, entries.
+    /// Adds what a source returned for a matrix of `of` rows and, if known, `entries` entries.
     pub fn add(&mut self, shown: SampledRows<'_>, of: u64, entries: Option<u64>) {
         match shown {
             SampledRows::Rows(chunk) => {
@@ -78,7 +78,7 @@ impl RowSample {
         let sorted = entries.windows(2).all(|pair| pair[0].0 <= pair[1].0);
         let runs: Vec<&[(u64, f64)]> = entries.chunk_by(|a, b| a.0 == b.0).collect();
         if sorted && part == Part::Piece && runs.len() >= 3 && entries.len() >= 2 * runs.len() {
-            // What lies cell by cell has all of each cell, but for those at the ends.
+            // The run of each cell is complete, except for the first and the last.
             for run in &runs[1..runs.len() - 1] {
                 if self.is_full() {
                     return;
@@ -95,14 +95,14 @@ impl RowSample {
         self.entries.extend(chosen.take(room));
     }
 
-    /// The sample of a matrix of so many entries, when all was added.
+    /// Completes the sample of a matrix with this many entries.
     pub fn finished(mut self, entries: Option<u64>) -> Self {
         if self.entries.is_empty() {
             self.whole = true;
             return self;
         }
         if !self.ends.is_empty() {
-            // Cells that are whole tell more than parts of others.
+            // Complete cells are more informative than parts of others.
             self.entries.clear();
             self.genes.clear();
             self.whole = true;
@@ -119,7 +119,7 @@ impl RowSample {
         self
     }
 
-    /// The values of each cell.
+    /// Values of each cell.
     pub fn rows(&self) -> impl Iterator<Item = &[f64]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts
@@ -127,27 +127,28 @@ impl RowSample {
             .map(|(start, &end)| &self.values[start..end])
     }
 
-    /// How many cells there are.
+    /// Number of cells.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
+    /// All values.
     pub fn values(&self) -> &[f64] {
         &self.values
     }
 
-    /// The gene of each value, where genes are known.
+    /// Gene of each value, if known.
     pub fn genes(&self) -> Option<&[u32]> {
         (self.genes.len() == self.values.len()).then_some(&self.genes)
     }
 }
 
-/// Numbers as floats, the nearest where there is no such float.
+/// Converts numbers to `f64`, rounding to nearest if necessary.
 fn as_floats(numbers: &Numbers) -> Vec<f64> {
     match numbers {
         Numbers::Int64(values) => values.iter().map(|&value| value as f64).collect(),
         Numbers::UInt64(values) => values.iter().map(|&value| value as f64).collect(),
-        // All others are exact.
+        // All other types convert exactly.
         other => other.to_f64().unwrap_or_default(),
     }
 }

@@ -1,4 +1,4 @@
-//! What may have been done to counts last, and how it is undone.
+//! Transformations that may have been applied to counts last, and their inverses.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub enum LogBase {
 impl LogBase {
     pub const ALL: [LogBase; 3] = [LogBase::E, LogBase::Two, LogBase::Ten];
 
-    /// What the logarithm of 1 + x is called.
+    /// Name of the logarithm of 1 + x.
     pub fn name(self) -> &'static str {
         match self {
             LogBase::E => "log1p",
@@ -26,8 +26,8 @@ impl LogBase {
         }
     }
 
-    /// What an input tells of a logarithm that was taken of its main matrix, as scanpy notes it in
-    /// `uns/log1p`: a base, where it is not e.
+    /// Returns the base of the logarithm that, according to the input, was taken of its main
+    /// matrix. scanpy notes it in `uns/log1p`, with a base if that is not e.
     pub(crate) fn noted(note: &Value) -> Option<Self> {
         let base = note.as_object()?.get("base").unwrap_or(&Value::Null);
         if base.is_null() {
@@ -44,7 +44,7 @@ impl LogBase {
         found.map(|(_, base)| base)
     }
 
-    /// The number whose logarithm, after 1 was added, is `value`.
+    /// Inverse of the logarithm of 1 + x.
     pub fn undo(self, value: f64) -> f64 {
         let natural = match self {
             LogBase::E => value,
@@ -55,7 +55,7 @@ impl LogBase {
     }
 }
 
-/// How a value is turned back: by a logarithm undone, or not at all.
+/// Undoes the logarithm, if there is one.
 pub(super) fn undone(base: Option<LogBase>, value: f64) -> f64 {
     base.map_or(value, |base| base.undo(value))
 }
