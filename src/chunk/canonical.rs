@@ -1,4 +1,4 @@
-//! Rows as a table wants them: genes ascending, one entry a gene, no zeros.
+//! Brings chunks into canonical form: genes ascending, one entry per gene, no explicit zeros.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,19 +6,20 @@ use super::sum::{NoSum, Sum, Truth};
 use super::{ChunkError, CooSpec};
 use crate::source::{CsrChunk, Numbers};
 
-/// What bringing chunks into canonical form changed.
+/// Statistics of bringing chunks into canonical form.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Canonicalized {
-    /// Entries that were stored although they are zero (after adding up), and were dropped.
+    /// Number of entries that are zero (after summing duplicates) and were dropped.
     pub zeros: u64,
-    /// Entries that were added to another of the same cell and gene.
+    /// Number of entries that were added to another entry of the same cell and gene.
     pub merged: u64,
-    /// Cells whose entries were not in the order of the genes.
+    /// Number of cells whose entries were not sorted by gene.
     pub sorted_cells: u64,
-    /// Entries of genes that the dataset lacks, which were left out.
+    /// Number of entries that were left out because the dataset lacks their genes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
-    /// Entries whose cell or gene is none of the input's obs or var, and which were left out.
+    /// Number of entries that were left out because their cell or gene is not in the input's obs or
+    /// var.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub strays: u64,
 }
@@ -28,7 +29,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl Canonicalized {
-    /// Adds up.
+    /// Adds the statistics of other chunks.
     pub fn add(&mut self, other: &Canonicalized) {
         self.zeros += other.zeros;
         self.merged += other.merged;
@@ -38,7 +39,7 @@ impl Canonicalized {
     }
 }
 
-/// Sorts, adds up and drops zeros, cell by cell. Genes must be in range already.
+/// Sorts entries, sums duplicates and drops zeros, cell by cell. `genes` must be valid.
 pub(super) fn canonicalize(
     chunk: &CsrChunk,
     genes: &[i64],
@@ -101,7 +102,7 @@ impl Rows<'_> {
             order.extend(row[0]..row[1]);
             if !order.is_sorted_by_key(|&entry| self.genes[entry]) {
                 self.canonicalized.sorted_cells += 1;
-                // Stable: entries of the same gene are added in the order of the input.
+                // Stable sort: entries of the same gene are summed in the order of the input.
                 order.sort_by_key(|&entry| self.genes[entry]);
             }
             let same_gene = |a: &usize, b: &usize| self.genes[*a] == self.genes[*b];

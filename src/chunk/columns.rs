@@ -1,18 +1,18 @@
-//! Where the columns of an input's matrix are in the dataset.
+//! Maps the columns of an input's matrix to those of the dataset.
 
 use super::{ChunkError, CooSpec};
 use crate::plan::GeneMap;
 use crate::source::{CsrChunk, Numbers};
 use crate::with_numbers;
 
-/// Where the columns of an input's matrix are in the dataset.
+/// Maps the columns of an input's matrix to those of the dataset.
 #[derive(Debug, Clone, Copy)]
 pub enum ColumnMap<'a> {
-    /// Where they are in the input.
+    /// Positions are unchanged.
     Same,
-    /// Further on, by so many.
+    /// Positions are shifted by this offset.
     Shifted(u32),
-    /// At these places; [`ColumnMap::DROPPED`] where the dataset lacks the column.
+    /// New position of each column; [`ColumnMap::DROPPED`] if the dataset lacks the column.
     Moved(&'a [u32]),
 }
 
@@ -26,11 +26,11 @@ impl<'a> From<&'a GeneMap> for ColumnMap<'a> {
 }
 
 impl ColumnMap<'_> {
-    /// Stands for a column that the dataset lacks.
+    /// Marks a column that the dataset lacks.
     pub const DROPPED: u32 = GeneMap::DROPPED;
 
-    /// The chunk with its columns where they are in the dataset; `None` where that is the chunk
-    /// itself.
+    /// Returns the chunk with its columns mapped to those of the dataset; `None` if nothing
+    /// changes.
     pub(super) fn applied(
         &self,
         chunk: &CsrChunk,
@@ -40,7 +40,7 @@ impl ColumnMap<'_> {
             return Ok(None);
         }
         let columns = super::coo::checked_columns(chunk, spec)?;
-        // They were checked to be columns of the input.
+        // The indices have been checked against the input's columns.
         let place = |column: i64| match self {
             ColumnMap::Same => column as u32,
             ColumnMap::Shifted(by) => by + column as u32,
@@ -69,7 +69,7 @@ impl ColumnMap<'_> {
     }
 }
 
-/// The numbers at some places.
+/// Returns the numbers at these positions.
 fn taken(numbers: &Numbers, places: &[usize]) -> Numbers {
     let number_type = numbers.number_type();
     let size = number_type.size();

@@ -1,36 +1,37 @@
-//! Hashes of what cells hold, by which a cell is known again under another name.
+//! Hashes of the contents of cells, by which a cell is recognised under another name.
 //!
-//! A cell's hash is the sum of those of its entries, each of a gene's identity and a value: the order
-//! of the genes does not matter, nor which others a file lists. Names of cells take no part.
+//! A cell's hash is the sum of the hashes of its entries, each of which is computed from a gene's
+//! identity and a value. The hash does not depend on the order of the genes, on which other genes a
+//! file lists, or on cell names.
 //!
-//! The hashes are written into datasets and must stay as they are.
+//! The hashes are part of the file format and must not change.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::narrow::{Column, IdColumn};
 use crate::source::stable_id::without_version;
 
-/// What a gene is known by, whatever the file: the hash of its identifier without a version.
+/// Identity of a gene, independent of the file: the hash of its identifier without a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GeneIdentity(u64);
 
 impl GeneIdentity {
-    /// The identity of the gene of this identifier, or of this name where it has none.
+    /// Returns the identity of the gene with this identifier, or with this name if it has none.
     pub fn of(id: &str) -> Self {
         GeneIdentity(xxh3_64(without_version(id).as_bytes()))
     }
 }
 
-/// Cells of less say nothing: many have the same few counts.
+/// Minimum total count of a cell to be hashed; with fewer, many cells have the same few counts.
 pub const LEAST_COUNTS: f64 = 10.0;
 
-/// The hash of a cell that says nothing.
+/// Hash of a cell with too few counts.
 pub const NO_CONTENTS: u64 = 0;
 
-/// The hash of the part of an entry that does not depend on the cell.
+/// Hash of an entry; does not depend on the cell.
 #[inline]
 fn entry(gene: GeneIdentity, value: f64) -> u64 {
-    // Every NaN is the same value.
+    // All NaNs are equal.
     let bits = if value.is_nan() {
         f64::NAN.to_bits()
     } else {
@@ -43,14 +44,14 @@ fn entry(gene: GeneIdentity, value: f64) -> u64 {
     (product as u64) ^ (product >> 64) as u64
 }
 
-/// The hash of what a cell holds, whose values add up to `sum`. Genes must exist.
+/// Returns the hash of a cell's contents. `sum` is the sum of its values; the genes must exist.
 pub(super) fn contents<G: IdColumn, V: Column>(
     genes: &[G],
     values: &[V],
     sum: f64,
     identities: &[GeneIdentity],
 ) -> u64 {
-    // Also where the sum is no number.
+    // True for NaN as well.
     if !(sum >= LEAST_COUNTS) {
         return NO_CONTENTS;
     }
@@ -63,7 +64,7 @@ pub(super) fn contents<G: IdColumn, V: Column>(
     entries.fold(0u64, u64::wrapping_add).max(1)
 }
 
-/// The hash of what a cell holds, as it is found in a dataset; `None` where a gene does not exist.
+/// Returns the hash of a cell's contents as read from a dataset; `None` if a gene does not exist.
 pub fn contents_of_entries(entries: &[(u32, f64)], identities: &[GeneIdentity]) -> Option<u64> {
     let finite = entries
         .iter()

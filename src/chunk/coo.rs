@@ -9,35 +9,39 @@ use super::{ChunkError, ColumnMap, CooSpec, Digest, IdHash, ValueStats};
 use crate::source::CsrChunk;
 use crate::survey::{ValueTypes, first_misfit};
 
-/// Rows of the expression table for a range of cells: cells ascend, genes ascend within a cell, no
-/// coordinate occurs twice and no value is zero.
+/// Rows of the expression table for a range of cells: sorted by cell, then by gene, without
+/// duplicate coordinates or zeros.
 #[derive(Debug, Clone)]
 pub struct CooBatch {
-    /// Identifiers of the cells, one a row.
+    /// Cell identifier of each row.
     pub cell_ids: ArrayRef,
-    /// Identifiers of the genes.
+    /// Gene identifier of each row.
     pub gene_ids: ArrayRef,
+    /// Value of each row.
     pub values: ArrayRef,
-    /// Rows of each cell.
+    /// Number of rows of each cell.
     pub counts: Vec<u32>,
     /// Statistics of each cell.
     pub stats: Vec<ValueStats>,
-    /// The hash of what each cell holds, where that was asked for.
+    /// Hash of each cell's contents, if requested.
     pub contents: Vec<u64>,
-    /// Values that are not whole numbers.
+    /// Number of values that are not whole numbers.
     pub fractions: u64,
-    /// Entries of the chunk as stored.
+    /// Number of entries of the chunk as stored.
     pub entries: u64,
+    /// What was changed to bring the chunk into canonical form.
     pub canonicalized: Canonicalized,
+    /// Digest of the rows.
     pub digest: Digest,
 }
 
 impl CooBatch {
-    /// Checks, tidies and narrows a chunk. `cell_hashes` are those of the chunk's cells.
+    /// Checks, canonicalizes and narrows a chunk. `cell_hashes` are the identifier hashes of the
+    /// chunk's cells.
     ///
     /// # Errors
-    /// [`ChunkError`] naming cell and gene: a gene that does not exist, a value that the planned
-    /// type does not hold exactly, a sum that no type holds.
+    /// [`ChunkError`] naming cell and gene: a gene does not exist, the planned type does not hold a
+    /// value exactly, or no type holds a sum.
     pub fn new(
         chunk: &CsrChunk,
         cell_hashes: &[IdHash],
@@ -46,7 +50,7 @@ impl CooBatch {
         let entries = chunk.data.len() as u64;
         let moved = spec.columns.applied(chunk, spec)?;
         if let Some(moved) = &moved {
-            // Rows that are out of order now were not so in the input.
+            // Rows that are unsorted after the mapping may have been sorted in the input.
             let here = CooSpec {
                 genes: spec.dataset_genes,
                 columns: ColumnMap::Same,
@@ -66,7 +70,7 @@ impl CooBatch {
             return Ok(CooBatch::from(chunk, expanded, entries, canonicalized));
         }
         let genes = checked_columns(chunk, spec)?;
-        // Where entries are added up, their sums are what must fit.
+        // If duplicate entries are summed, the sums must fit instead.
         let mut rows = chunk.indptr.windows(2);
         if rows.all(|row| ascend(&genes[row[0]..row[1]]))
             && let Some(misfit) = misfit(chunk, spec)
@@ -87,7 +91,8 @@ impl CooBatch {
         entries: u64,
         canonicalized: Canonicalized,
     ) -> Self {
-        // A cell has at most as many rows as there are genes, which fit 32 bits by the plan.
+        // A cell has at most as many rows as there are genes; the plan ensures that this fits 32
+        // bits.
         let counts = chunk.indptr.windows(2);
         let counts = counts.map(|row| (row[1] - row[0]) as u32).collect();
         CooBatch {
@@ -104,13 +109,13 @@ impl CooBatch {
         }
     }
 
-    /// The number of rows.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.values.len()
     }
 }
 
-/// The positions of the genes, or the first that does not exist.
+/// Returns the genes' positions, or an error about the first gene that does not exist.
 pub(super) fn checked_columns(
     chunk: &CsrChunk,
     spec: &CooSpec<'_>,
@@ -133,13 +138,13 @@ pub(super) fn checked_columns(
     }
 }
 
-/// The cell, by its position in the input, to which an entry of the chunk belongs.
+/// Returns the position in the input of the cell to which an entry of the chunk belongs.
 fn cell_of(chunk: &CsrChunk, entry: usize) -> u64 {
     chunk.rows.start
         + (chunk.indptr.partition_point(|&start| start <= entry) as u64).saturating_sub(1)
 }
 
-/// The first value that the planned type does not hold.
+/// Returns an error about the first value that the planned type does not hold.
 fn misfit(chunk: &CsrChunk, spec: &CooSpec<'_>) -> Option<ChunkError> {
     let (entry, value) = first_misfit(&chunk.data, spec.value_type)?;
     let genes = chunk.indices.to_i64().unwrap_or_default();

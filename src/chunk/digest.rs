@@ -1,23 +1,23 @@
-//! Digests of tables that do not depend on the order of their rows.
+//! Digests of tables that do not depend on the order of the rows.
 //!
-//! A row's digest is a number of 128 bits; a table's is the sum of its rows', modulo 2^128. Cells
-//! and genes take part by their identifiers, not by their numbers: a value that moved to another
-//! cell or gene changes the sum, whatever the numbers say.
+//! The digest of a row is a 128-bit number; that of a table is the sum of its rows' digests modulo
+//! 2^128. Cells and genes enter by their identifiers, not by their numbers, so that a value that
+//! moved to another cell or gene changes the sum even if the table is renumbered.
 //!
-//! The digest is written into datasets and must stay as it is.
+//! The digest is part of the file format and must not change.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The sum of the digests of a set of rows.
+/// Sum of the digests of a set of rows.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(u128);
 
 impl Digest {
-    /// The digest of one row with these bytes.
+    /// Returns the digest of one row with these bytes.
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let hash = blake3::hash(bytes);
         let mut first = [0; 16];
@@ -30,10 +30,10 @@ impl Digest {
         self.0 = self.0.wrapping_add(other.0);
     }
 
-    /// Adds the row of a value that is not zero.
+    /// Adds the row of a non-zero value.
     #[inline]
     pub fn add_entry(&mut self, row: IdHash, column: IdHash, value: f64) {
-        // Every NaN is the same value.
+        // All NaNs are equal.
         let bits = if value.is_nan() {
             f64::NAN.to_bits()
         } else {
@@ -87,12 +87,12 @@ impl From<Digest> for String {
     }
 }
 
-/// The hash of the identifier of a cell or a gene.
+/// Hash of the identifier of a cell or a gene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdHash(u64);
 
 impl IdHash {
-    /// That of no cell and no gene.
+    /// Hash that stands for a cell or gene that does not exist.
     pub(super) const NOBODY: IdHash = IdHash(0);
 
     /// Hashes an identifier.
@@ -103,7 +103,7 @@ impl IdHash {
         IdHash(u64::from_le_bytes(first))
     }
 
-    /// Hashes many.
+    /// Hashes all identifiers.
     pub fn of_all(ids: &arrow::array::StringArray) -> Vec<Self> {
         ids.iter()
             .map(|id| IdHash::of(id.unwrap_or_default()))

@@ -1,4 +1,4 @@
-//! Why a chunk cannot be written.
+//! Reasons why a chunk cannot be written.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::survey::{ValueType, ValueTypes};
 /// A chunk that contradicts its input's headers or the plan.
 #[derive(Debug, thiserror::Error)]
 pub enum ChunkError {
-    /// An entry names a gene that does not exist.
+    /// An entry refers to a gene that does not exist.
     #[error(
         "{path}: {matrix}: the indices of cell {cell} name gene {gene}, but there are {genes} genes"
     )]
@@ -18,7 +18,7 @@ pub enum ChunkError {
         gene: String,
         genes: u64,
     },
-    /// A value is not exact in the planned type.
+    /// The planned type does not hold a value exactly.
     #[error(
         "{path}: {matrix}: the value {value} of cell {cell}, gene {gene} does not fit {planned}"
     )]
@@ -29,10 +29,10 @@ pub enum ChunkError {
         gene: u64,
         value: String,
         planned: ValueType,
-        /// The types that hold every value of the chunk exactly.
+        /// Types that hold every value of the chunk exactly.
         exact: ValueTypes,
     },
-    /// Entries of one cell and gene are added up, and the sum is too large.
+    /// The sum of duplicate entries is too large.
     #[error("{path}: {matrix}: the sum of the entries of cell {cell}, gene {gene} is too large")]
     SumTooLarge {
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum ChunkError {
         cell: u64,
         gene: i64,
     },
-    /// Entries of one cell and gene are added up, and no number is their exact sum.
+    /// The sum of duplicate entries is not exactly representable.
     #[error(
         "{path}: {matrix}: the entries of cell {cell}, gene {gene} have no exact sum in float64; add up \
          duplicate entries before (X.sum_duplicates() in Python)"

@@ -1,5 +1,5 @@
-//! Chunks in canonical form become columns: checked, narrowed, counted and digested block by block, so
-//! that what one step has touched is still in the processor's cache for the next.
+//! Converts chunks in canonical form to columns. They are checked, narrowed, counted and digested
+//! block by block, so that the data of one step is still in the CPU cache for the next.
 
 use std::sync::Arc;
 
@@ -15,23 +15,31 @@ use crate::plan::IdType;
 use crate::source::CsrChunk;
 use crate::survey::ValueType;
 
-/// Entries of a block, unless a single cell has more. With up to 16 bytes each before and after,
-/// they fit the cache that each core has to itself.
+/// Number of entries of a block, unless a single cell has more. At up to 16 bytes each before and
+/// after conversion, they fit into the cache of one core.
 const BLOCK: usize = 1 << 13;
 
-/// A chunk as columns.
+/// A chunk converted to columns.
 pub(super) struct Expanded {
+    /// Cell identifier of each entry.
     pub cells: ArrayRef,
+    /// Gene identifier of each entry.
     pub genes: ArrayRef,
+    /// Value of each entry.
     pub values: ArrayRef,
+    /// Statistics of each cell.
     pub stats: Vec<ValueStats>,
+    /// Number of values that are not whole numbers.
     pub fractions: u64,
+    /// Hash of each cell's contents, if requested.
     pub contents: Vec<u64>,
+    /// Digest of the rows.
     pub digest: Digest,
 }
 
-/// The columns of a chunk; `None` if some gene does not exist, genes do not ascend in every cell, a
-/// value is zero, or the planned type does not hold one. Who is told so looks for the culprit.
+/// Converts a chunk to columns. Returns `None` if a gene does not exist, genes do not ascend in
+/// every cell, or a value is zero or not exact in the planned type; the caller then searches for
+/// the cause.
 pub(super) fn expand(
     chunk: &CsrChunk,
     cell_hashes: &[IdHash],
@@ -63,7 +71,7 @@ where
     }
 }
 
-/// All columns but that of the cells.
+/// Converts everything but the cell column, which is left empty.
 fn block_by_block<G, V>(
     chunk: &CsrChunk,
     cell_hashes: &[IdHash],
@@ -107,7 +115,7 @@ where
         first = last;
     }
     Some(Expanded {
-        // Made when all is found to be well.
+        // Filled in by the caller if everything is valid.
         cells: new_empty_array(&DataType::UInt32),
         genes: column::<G>(genes),
         values: column::<V>(values),
@@ -118,7 +126,7 @@ where
     })
 }
 
-/// The digest of a cell's rows. Genes must exist.
+/// Returns the digest of a cell's rows. The genes must exist.
 fn row_digest<G: IdColumn, V: Column>(
     cell: IdHash,
     genes: &[G],
@@ -139,7 +147,7 @@ fn column<T: ArrowPrimitiveType>(values: Vec<T::Native>) -> ArrayRef {
     Arc::new(PrimitiveArray::<T>::new(values.into(), None))
 }
 
-/// Each cell's identifier as often as it has rows.
+/// Repeats each cell's identifier once per row.
 fn cell_column<T: ArrowPrimitiveType>(chunk: &CsrChunk, spec: &CooSpec<'_>) -> ArrayRef
 where
     u64: Narrow<T::Native>,
@@ -183,7 +191,7 @@ mod tests {
         }
     }
 
-    /// Cells with so many entries each, from the first gene on.
+    /// Makes cells of these sizes; their entries start at the first gene.
     fn chunk(first: u64, sizes: &[usize]) -> CsrChunk {
         let (mut indptr, mut genes, mut values) = (vec![0], Vec::new(), Vec::new());
         for (&size, cell) in sizes.iter().zip(first..) {

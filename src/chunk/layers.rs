@@ -1,4 +1,4 @@
-//! Rows of the table of layers: the union of the non-zeros of all layers.
+//! Rows of the layers table: the union of the non-zeros of all layers.
 
 use std::sync::Arc;
 
@@ -13,23 +13,25 @@ use super::CooBatch;
 use crate::plan::IdType;
 use crate::survey::ValueType;
 
-/// Rows of the table of layers for a range of cells: cells ascend, genes ascend within a cell, no
-/// coordinate occurs twice, and in no row is every layer zero.
+/// Rows of the layers table for a range of cells: sorted by cell, then by gene, without duplicate
+/// coordinates, and with at least one non-zero layer in each row.
 #[derive(Debug, Clone)]
 pub struct LayersBatch {
+    /// Cell identifier of each row.
     pub cell_ids: ArrayRef,
+    /// Gene identifier of each row.
     pub gene_ids: ArrayRef,
-    /// The values of each layer; zero where it has no entry.
+    /// Values of each layer; zero where it has no entry.
     pub values: Vec<ArrayRef>,
-    /// Rows of each cell.
+    /// Number of rows of each cell.
     pub counts: Vec<u32>,
-    /// Rows of each layer as they were given: what was canonicalized, its entries and its digest.
+    /// Rows of each layer before they were united, with statistics and digests.
     pub layers: Vec<CooBatch>,
 }
 
 impl LayersBatch {
-    /// Unites the rows of each layer for the same cells, given as one or more batches each, in the
-    /// types that the plan has for their columns.
+    /// Unites the rows of all layers for the same cells. Each layer is given as one or more
+    /// batches, whose types are those planned for the columns.
     pub fn unite(
         layers: Vec<Vec<CooBatch>>,
         gene_type: IdType,
@@ -82,13 +84,13 @@ impl LayersBatch {
         })
     }
 
-    /// The number of rows.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.gene_ids.len()
     }
 }
 
-/// The batches of one layer as one.
+/// Concatenates the batches of one layer.
 fn joined(mut batches: Vec<CooBatch>) -> Result<CooBatch, ArrowError> {
     if batches.len() == 1 {
         return Ok(batches.remove(0));
@@ -122,7 +124,7 @@ fn joined(mut batches: Vec<CooBatch>) -> Result<CooBatch, ArrowError> {
     Ok(all)
 }
 
-/// The coordinates that any layer has.
+/// Union of the coordinates of all layers.
 struct Union {
     gene_ids: ArrayRef,
     counts: Vec<u32>,
@@ -160,7 +162,7 @@ impl Union {
             while let Some(gene) = least(&next) {
                 for layer in 0..genes.len() {
                     if next[layer] < ends[layer] && genes[layer][next[layer]] == gene {
-                        // A chunk has far fewer entries than 32 bits count.
+                        // A chunk has far fewer entries than fit into 32 bits.
                         places[layer].push(union.len() as u32);
                         next[layer] += 1;
                     }
@@ -177,7 +179,7 @@ impl Union {
         }
     }
 
-    /// The cell of each row: as in a layer that has an entry there.
+    /// Returns the cell of each row, taken from a layer that has an entry there.
     fn cells<T: ArrowPrimitiveType>(&self, layers: &[CooBatch]) -> ArrayRef {
         let mut cells = vec![T::default_value(); self.rows];
         for (layer, places) in layers.iter().zip(&self.places) {

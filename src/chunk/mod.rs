@@ -1,5 +1,6 @@
-//! From chunks as they were read to rows of the expression table and the table of layers: checked,
-//! canonicalized, narrowed, digested.
+//! Converts chunks as read into rows of the expression and layers tables: validates and
+//! canonicalizes them (sorts, sums duplicates, drops zeros), narrows the values, and computes
+//! digests.
 
 mod canonical;
 mod columns;

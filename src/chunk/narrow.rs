@@ -1,7 +1,7 @@
 //! Checked conversions of whole columns.
 //!
-//! Every loop here looks at each number once and only remembers whether any did not fit, so that
-//! compilers turn it into vector code; who is told "no" looks for the culprit.
+//! Every loop here visits each number once and only records whether any did not fit, so that
+//! compilers vectorise it; callers search for the culprit if one did not.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use half::f16;
 
 use crate::source::Numbers;
 
-/// Converts to another number type; the flag says whether the value is still the same.
+/// Conversion to another number type; the flag says whether the value is unchanged.
 pub(super) trait Narrow<T>: Copy {
     fn narrow(self) -> (T, bool);
 }
@@ -18,7 +18,7 @@ macro_rules! integer_to_integer {
     ($($from:ty => $($to:ty),*;)*) => {$($(
         impl Narrow<$to> for $from {
             fn narrow(self) -> ($to, bool) {
-                // Wide enough for both, so that nothing is lost in the comparison.
+                // Compare in a type wide enough for both.
                 let narrowed = self as $to;
                 (narrowed, i128::from(narrowed) == i128::from(self))
             }
@@ -30,8 +30,8 @@ macro_rules! integer_to_float {
     ($wide:ty: $($from:ty => $($to:ty),*;)*) => {$($(
         impl Narrow<$to> for $from {
             fn narrow(self) -> ($to, bool) {
-                // The float of a number at the edge of a type's range may be just past it: the way
-                // back must lead to a wider type, where it is not clamped.
+                // A float at the edge of a type's range may be rounded to just beyond it. Convert
+                // back to a wider type, in which it is not clamped.
                 let narrowed = self as $to;
                 (narrowed, narrowed as $wide == <$wide>::from(self))
             }
@@ -43,7 +43,7 @@ macro_rules! float_to_integer {
     ($($from:ty => $($to:ty),*;)*) => {$($(
         impl Narrow<$to> for $from {
             fn narrow(self) -> ($to, bool) {
-                // Casts clamp, and NaN becomes 0: both differ from the value.
+                // Casts clamp, and NaN becomes 0; either differs from the value.
                 let narrowed = self as $to;
                 (narrowed, f64::from(narrowed) == f64::from(self))
             }
@@ -78,11 +78,11 @@ float_to_integer!(
     f64 => u16, u32, i32;
 );
 
-/// What most count matrices are stored as, and written as.
+/// The most common stored and written types of count matrices.
 impl Narrow<u16> for f32 {
     fn narrow(self) -> (u16, bool) {
-        // Behind 2^23 the last bit of a float32 stands for 1: the low bits of the sum are the whole
-        // number, if it is one below 2^16. Casts that clamp have no vector instruction.
+        // From 2^23 on, the last bit of a float32 stands for 1, so the low bits of the sum are the
+        // whole number if it is below 2^16. Saturating casts have no vector instruction.
         const WHOLE: f32 = 8_388_608.0;
         let narrowed = (self + WHOLE).to_bits() as u16;
         (narrowed, f32::from(narrowed) == self)
@@ -123,16 +123,16 @@ where
     }
 }
 
-/// What was seen while values were converted.
+/// Properties of the values seen during conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SeenValues {
-    /// Every value is still the same.
+    /// Whether every value is unchanged.
     pub exact: bool,
-    /// Some value is zero.
+    /// Whether any value is zero.
     pub zeros: bool,
 }
 
-/// Converts values, which go behind those that `to` has.
+/// Converts values and appends them to `to`.
 pub(super) fn narrow_values<S, T>(values: &[S], to: &mut Vec<T>) -> SeenValues
 where
     S: Narrow<T>,
@@ -149,15 +149,15 @@ where
     SeenValues { exact, zeros }
 }
 
-/// Converts the positions of genes to identifiers, which go behind those that `to` has; whether
-/// every gene exists.
+/// Converts the positions of genes to identifiers and appends them to `to`. Returns whether every
+/// gene exists.
 pub(super) fn narrow_genes<S, T>(genes: &[S], count: u64, to: &mut Vec<T>) -> bool
 where
     S: Narrow<T> + PartialOrd + TryFrom<u64> + bytemuck::Zeroable,
 {
     let mut in_range = genes.is_empty() || count > 0;
     let zero = S::zeroed();
-    // A count that the stored type cannot hold bounds nothing in it.
+    // If the stored type cannot hold the number of genes, it needs no upper bound.
     match S::try_from(count.saturating_sub(1)) {
         Ok(last) => to.extend(genes.iter().map(|&gene| {
             in_range &= (gene >= zero) & (gene <= last);
@@ -171,24 +171,24 @@ where
     in_range
 }
 
-/// Whether each number is greater than the one before.
+/// Whether the numbers are strictly ascending.
 pub(super) fn ascend<T: PartialOrd>(numbers: &[T]) -> bool {
     let pairs = numbers.iter().zip(numbers.iter().skip(1));
     pairs.fold(true, |ok, (a, b)| ok & (a < b))
 }
 
-/// A type of a column of the expression table, to which stored numbers are converted.
+/// Type of a column of the expression table, to which stored numbers are converted.
 pub(super) trait Column: Copy + PartialOrd + Into<f64> + bytemuck::Zeroable {
     /// See [`narrow_values`].
     fn values(numbers: &Numbers, range: Range<usize>, to: &mut Vec<Self>) -> SeenValues;
 
-    /// How many values are not whole numbers; infinities and NaN are none.
+    /// Number of values that are not whole numbers, not counting infinities and NaN.
     fn fractions(values: &[Self]) -> u64;
 }
 
-/// A type of identifiers.
+/// Type of an identifier column.
 pub(super) trait IdColumn: Column + TryInto<usize> {
-    /// See [`narrow_genes`]; numbers that are not whole are no genes.
+    /// See [`narrow_genes`]; non-integers are not valid genes.
     fn genes(numbers: &Numbers, range: Range<usize>, count: u64, to: &mut Vec<Self>) -> bool;
 }
 
@@ -210,8 +210,8 @@ macro_rules! column {
 macro_rules! fractions {
     ($float:ty, $whole:expr) => {
         |values| {
-            // Behind this number the last bit stands for 1: a sum is rounded to a whole number.
-            // Rounding itself is no vector instruction everywhere.
+            // From this number on, the last bit stands for 1, so that a sum is rounded to a whole
+            // number. Not every target has a vector instruction for rounding.
             const WHOLE: $float = $whole;
             let fractions = values.iter().map(|value| {
                 let magnitude = value.abs();
@@ -261,7 +261,7 @@ mod tests {
     use crate::survey::{ValueType, ValueTypes};
     use proptest::prelude::*;
 
-    /// Narrowing says "exact" for a value if and only if the survey's slower rule does.
+    /// Narrowing reports a value as exact if and only if the survey's slower rule does.
     fn agrees<S: Copy>(value: S, numbers: Numbers)
     where
         S: Narrow<u16> + Narrow<u32> + Narrow<i32> + Narrow<f32> + Narrow<f64>,
@@ -372,7 +372,7 @@ mod tests {
         assert!(!narrow_genes(&[3i64], 3, &mut ids));
         assert!(!narrow_genes(&[0i32], 0, &mut ids));
         assert!(narrow_genes::<i32, u16>(&[], 0, &mut ids));
-        // 300 genes: the stored type holds fewer.
+        // 300 genes: more than the stored type can number.
         assert!(narrow_genes(&[255u8], 300, &mut ids));
         let fractions = Numbers::Float32(vec![1.0]);
         assert!(!u16::genes(&fractions, 0..1, 3, &mut ids));

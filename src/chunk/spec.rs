@@ -1,4 +1,4 @@
-//! How chunks become rows.
+//! Parameters for converting chunks to rows.
 
 use std::path::PathBuf;
 
@@ -6,39 +6,45 @@ use super::{ColumnMap, GeneIdentity, IdHash};
 use crate::plan::IdType;
 use crate::survey::ValueType;
 
-/// How chunks of one input become rows.
+/// Parameters for converting chunks of one input to rows.
 #[derive(Debug, Clone)]
 pub struct CooSpec<'a> {
-    /// The input, for messages.
+    /// Path of the input, for messages.
     pub path: PathBuf,
-    /// The matrix, for messages.
+    /// Name of the matrix, for messages.
     pub matrix: String,
-    /// The dataset's identifier of the input's first cell.
+    /// Identifier of the input's first cell in the dataset.
     pub first_cell: u64,
-    /// Genes of the input.
+    /// Number of genes of the input.
     pub genes: u64,
-    /// Where they are in the dataset, and how many that has.
+    /// Positions of these genes in the dataset.
     pub columns: ColumnMap<'a>,
+    /// Number of genes of the dataset.
     pub dataset_genes: u64,
+    /// Type of the cell identifiers.
     pub cell_type: IdType,
+    /// Type of the gene identifiers.
     pub gene_type: IdType,
+    /// Type of the values.
     pub value_type: ValueType,
-    /// The hash of each gene's identifier, by its number in the dataset.
+    /// Hash of each gene's identifier, by its number in the dataset.
     pub gene_hashes: ColumnHashes<'a>,
-    /// What each gene is known by, likewise, where it is asked what cells hold.
+    /// Identity of each gene by its number in the dataset, if the contents of cells are to be
+    /// hashed.
     pub identities: Option<&'a [GeneIdentity]>,
 }
 
-/// The hashes of the identifiers of columns: of all, or of those from one on that an input has.
+/// Hashes of the identifiers of consecutive columns: all, or those of one input.
 #[derive(Debug, Clone, Copy)]
 pub struct ColumnHashes<'a> {
-    /// The number in the dataset of the first.
+    /// Number of the first column in the dataset.
     pub first: u32,
+    /// Hashes of the columns from `first` on.
     pub own: &'a [IdHash],
 }
 
 impl ColumnHashes<'_> {
-    /// The hash of a column by its number in the dataset.
+    /// Returns the hash of a column by its number in the dataset.
     pub(super) fn of(&self, column: usize) -> IdHash {
         let place = column.wrapping_sub(self.first as usize);
         self.own.get(place).copied().unwrap_or(IdHash::NOBODY)

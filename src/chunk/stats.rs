@@ -1,22 +1,24 @@
-//! Statistics of the values that were written.
+//! Statistics of the written values.
 
 use serde::{Deserialize, Serialize};
 
 /// Sums and extremes of the finite values of a set of rows.
 ///
-/// Sums are taken cell by cell, in an order that depends on the cell alone, and then over the cells
-/// in their order: the result is the same however the cells were cut into chunks.
+/// Values are summed per cell, in an order that depends on the cell alone, and then over the cells
+/// in their order, so that the result does not depend on how the cells were divided into chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ValueStats {
-    /// Rows.
+    /// Number of rows.
     pub rows: u64,
-    /// Rows whose value is NaN or infinite; the other fields leave them out.
+    /// Number of rows whose value is NaN or infinite; the other fields ignore them.
     pub non_finite: u64,
-    /// The least value; 0 without any.
+    /// Smallest value; 0 if there are none.
     pub min: f64,
-    /// The greatest value; 0 without any.
+    /// Largest value; 0 if there are none.
     pub max: f64,
+    /// Sum of the values.
     pub sum: f64,
+    /// Sum of the squared values.
     pub sum_of_squares: f64,
 }
 
@@ -34,12 +36,12 @@ impl Default for ValueStats {
 }
 
 impl ValueStats {
-    /// The statistics of values that were written.
+    /// Computes the statistics of written values.
     pub fn of_values(values: &[f64]) -> Self {
         Self::of_cell(values)
     }
 
-    /// The statistics of the values of one cell.
+    /// Computes the statistics of one cell's values.
     pub(super) fn of_cell<T: Copy + Into<f64>>(values: &[T]) -> Self {
         const LANES: usize = 8;
         let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
@@ -68,7 +70,7 @@ impl ValueStats {
             add(lane, value.into());
         }
         let (sum, sum_of_squares) = (sums.iter().sum::<f64>(), squares.iter().sum::<f64>());
-        // Also where finite values are so large that their sums are not.
+        // Also taken if finite values are so large that their sums are infinite.
         if !sum.is_finite() || !sum_of_squares.is_finite() {
             return Self::of_cell_with_non_finite(values);
         }
@@ -124,12 +126,12 @@ impl ValueStats {
         }
         self.rows += later.rows;
         self.non_finite += later.non_finite;
-        // Sums stay finite: JSON has no infinity.
+        // Keep sums finite: JSON has no infinity.
         self.sum = (self.sum + later.sum).clamp(f64::MIN, f64::MAX);
         self.sum_of_squares = (self.sum_of_squares + later.sum_of_squares).min(f64::MAX);
     }
 
-    /// The mean of the finite values; 0 without any.
+    /// Mean of the finite values; 0 if there are none.
     pub fn mean(&self) -> f64 {
         let finite = self.rows - self.non_finite;
         if finite == 0 {
@@ -139,7 +141,7 @@ impl ValueStats {
         }
     }
 
-    /// The sample standard deviation of the finite values; 0 with fewer than two.
+    /// Sample standard deviation of the finite values; 0 if there are fewer than two.
     pub fn std(&self) -> f64 {
         let finite = (self.rows - self.non_finite) as f64;
         if finite < 2.0 {

@@ -1,18 +1,18 @@
-//! Sums of entries of the same cell and gene: exact, or none.
+//! Exact sums of duplicate entries.
 
 use half::f16;
 
-/// Why entries have no sum.
+/// Reason why entries have no exact sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoSum {
-    /// No type holds it.
+    /// No type holds the sum.
     TooLarge,
-    /// It is between two numbers of float64.
+    /// The sum is between two float64 numbers.
     Inexact,
 }
 
 /// A value that can be added to another entry of the same cell and gene: numbers exactly, booleans
-/// by "or".
+/// with "or".
 pub(super) trait Sum: Copy {
     type Total: Copy;
     fn widen(self) -> Self::Total;
@@ -58,7 +58,7 @@ macro_rules! sum_floats {
 sum_integers!(i8 => i64, i16 => i64, i32 => i64, i64 => i64, u8 => i64, u16 => i64, u32 => i64, u64 => u64);
 sum_floats!(f16, f32, f64);
 
-/// A boolean's byte.
+/// A boolean stored as a byte.
 #[derive(Clone, Copy)]
 pub(super) struct Truth(pub u8);
 
@@ -75,11 +75,11 @@ impl Sum for Truth {
     }
 }
 
-/// The sum of floats, in whatever order they come: as parts of which none has bits where another has
-/// some, so that nothing is rounded (Shewchuk 1997, "Adaptive precision floating-point arithmetic").
-/// What is not finite is added as IEEE 754 has it.
+/// Sums floats, independently of their order. The sum is kept as non-overlapping parts, so that
+/// nothing is rounded (Shewchuk 1997, "Adaptive precision floating-point arithmetic"). Non-finite
+/// numbers are added as defined by IEEE 754.
 fn exact_sum(values: impl Iterator<Item = f64>) -> Result<f64, NoSum> {
-    // Smallest first. They stay few: float64 has bits for no more than some forty parts.
+    // Smallest first. There are never more than about forty, as float64 has no bits for more.
     let mut parts: Vec<f64> = Vec::new();
     let mut not_finite: Option<f64> = None;
     for mut value in values {
@@ -108,7 +108,7 @@ fn exact_sum(values: impl Iterator<Item = f64>) -> Result<f64, NoSum> {
     let mut sum = 0.0;
     for part in parts.into_iter().rev() {
         let (rounded, error) = two_sum(sum, part);
-        // What follows is smaller than the last bit of the error: it cannot make up for it.
+        // The remaining parts are smaller than the last bit of the error and cannot cancel it.
         if error != 0.0 {
             return Err(NoSum::Inexact);
         }
@@ -117,7 +117,7 @@ fn exact_sum(values: impl Iterator<Item = f64>) -> Result<f64, NoSum> {
     Ok(sum)
 }
 
-/// The rounded sum of two numbers, and what is missing in it.
+/// Returns the rounded sum of two numbers and the rounding error.
 fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let part_of_b = sum - a;
@@ -156,7 +156,7 @@ mod tests {
     }
 
     proptest! {
-        /// Numbers with few bits, of which i128 knows the sum.
+        /// Numbers with few bits, whose sum is computed in i128.
         #[test]
         fn sums_are_those_of_whole_numbers(values in prop::collection::vec((any::<i32>(), 0u32..80), 0..12)) {
             let exact: i128 = values.iter().map(|&(value, shift)| i128::from(value) << shift).sum();

@@ -1,4 +1,4 @@
-//! Writes that are on the disk when they return.
+//! Durable writes: the data is on disk when the functions return.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Named, StoreError};
 
-/// Creates a folder and its parents, durably. An existing folder is left as it is.
+/// Creates a folder and its parents durably. An existing folder is left unchanged.
 pub fn create_folder(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
@@ -15,13 +15,13 @@ pub fn create_folder(path: &Path) -> Result<(), StoreError> {
     sync_folder(&parent(path))
 }
 
-/// Replaces a file at once: a reader sees the old bytes or the new ones, never a mixture, also
-/// after a crash.
+/// Replaces a file atomically: readers see either the old or the new contents, never a mixture,
+/// even after a crash.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     replace_file_with(path, |file| file.write_all(bytes))
 }
 
-/// Likewise, with bytes that `write` writes, in pieces of any length.
+/// Like [`replace_file`], with contents that `write` writes in pieces of any size.
 pub fn replace_file_with(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -36,7 +36,7 @@ pub fn replace_file_with(
         file.into_inner()?.sync_all()
     });
     if let Err(error) = written {
-        // The error of the write is the one to tell; the leftover is removed if that is possible.
+        // Report the error of the write, not one of removing the leftover file.
         let _ = fs::remove_file(&temporary);
         return Err(StoreError::from_io("write", path, error));
     }
@@ -58,12 +58,12 @@ pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
         .named("sync", path)
 }
 
-/// Removes a file; one that is not there is fine.
+/// Removes a file if it exists.
 pub fn remove_file(path: &Path) -> Result<(), StoreError> {
     ignore_missing(fs::remove_file(path)).named("remove", path)
 }
 
-/// Removes a folder with all that is in it; one that is not there is fine.
+/// Removes a folder and its contents if it exists.
 pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
     ignore_missing(fs::remove_dir_all(path)).named("remove", path)?;
     sync_folder(&parent(path))

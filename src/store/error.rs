@@ -1,23 +1,23 @@
-//! What can go wrong on the storage of the output.
+//! Errors of the output storage.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A failure of the storage that holds a dataset.
+/// Error of the storage that holds a dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The storage is full; what was recorded is kept, so the job can go on.
+    /// The storage is full. What was recorded is kept, so the job can be resumed.
     #[error(
         "no space left while writing {path}: free some and run the same command again, it goes on from its last record"
     )]
     Full { path: PathBuf, source: io::Error },
-    /// The path cannot be written by this user.
+    /// The user has no permission to write to the path.
     #[error("cannot write {path}: permission denied or read-only")]
     NotWritable { path: PathBuf, source: io::Error },
-    /// Another process is writing this dataset.
+    /// Another process is writing the dataset.
     #[error("{path} is being written by another process; try again when it has finished")]
     Locked { path: PathBuf },
-    /// Any other failure, with what was tried.
+    /// Any other error, with what was attempted.
     #[error("cannot {action} {path}")]
     Io {
         action: &'static str,
@@ -27,7 +27,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Sorts an error of the operating system into what a user can act on.
+    /// Classifies an error of the operating system by what a user can do about it.
     pub fn from_io(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_path_buf();
         match source.kind() {
@@ -46,7 +46,7 @@ impl StoreError {
     }
 }
 
-/// Names the action and the path in an error of the operating system.
+/// Adds the action and the path to an error of the operating system.
 pub(crate) trait Named<T> {
     /// `action` completes the sentence "cannot … PATH".
     fn named(self, action: &'static str, path: &Path) -> Result<T, StoreError>;

@@ -1,4 +1,4 @@
-//! Reading files, wherever they lie.
+//! Reading files from local or remote storage.
 
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -6,17 +6,17 @@ use std::path::Path;
 
 use super::open_regular;
 
-/// What a reader asks of a store. Paths are absolute, with `/` between their parts.
+/// Read access to a store. Paths are absolute, with `/` as the separator.
 pub trait Files: Send + Sync {
-    /// The names in a folder, sorted; none where there is no such folder.
+    /// Returns the names in a folder, sorted; none if the folder does not exist.
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
-    /// The size of a file in bytes.
+    /// Returns the size of a file in bytes.
     fn size(&self, file: &str) -> io::Result<u64>;
-    /// Fills the buffer with the bytes of a file from a position on.
+    /// Fills the buffer with bytes of a file, starting at position `at`.
     fn read(&self, file: &str, at: u64, buffer: &mut [u8]) -> io::Result<()>;
 }
 
-/// The file system of this machine.
+/// The local file system.
 #[derive(Debug, Clone, Copy)]
 pub struct LocalFiles;
 
@@ -29,7 +29,7 @@ impl Files for LocalFiles {
         };
         let mut names = Vec::new();
         for entry in entries {
-            // A name that is not UTF-8 is none that TileDB gave.
+            // TileDB never creates names that are not UTF-8.
             if let Ok(name) = entry?.file_name().into_string() {
                 names.push(name);
             }
@@ -69,7 +69,7 @@ mod tests {
         let mut bytes = [0; 4];
         files.read(&path("b"), 3, &mut bytes).unwrap();
         assert_eq!(&bytes, b"3456");
-        // Beyond its end, and a folder.
+        // Reading beyond the end, and a folder.
         assert!(files.read(&path("b"), 7, &mut bytes).is_err());
         assert!(files.size(&path("")).is_err());
     }

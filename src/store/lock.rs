@@ -1,4 +1,4 @@
-//! One writer at a time.
+//! Locks that allow one writer at a time.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -6,20 +6,20 @@ use std::time::SystemTime;
 
 use super::{Named, StoreError};
 
-/// What to do where another process has the lock.
+/// What to do if another process holds the lock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wait {
-    /// Fail at once.
+    /// Fail immediately.
     #[default]
     No,
-    /// Wait until it has finished, however long that takes.
+    /// Wait until it is released, however long that takes.
     Yes,
 }
 
 /// An advisory lock on a folder, held until it is dropped or the process ends.
 ///
-/// The folder itself is locked, so that no lock file is left behind, and the operating system
-/// lets go of it when the owner dies: there are no stale locks.
+/// The folder itself is locked, so that no lock file is left behind. The operating system releases
+/// the lock when the process dies, so there are no stale locks.
 #[derive(Debug)]
 pub struct FolderLock {
     _folder: File,
@@ -30,8 +30,8 @@ impl FolderLock {
     /// Locks `folder`, which must exist.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] when another process (or another part of this one) holds it, unless
-    /// it is waited for.
+    /// [`StoreError::Locked`] if another process (or another part of this one) holds the lock and
+    /// `wait` is [`Wait::No`].
     pub fn acquire(folder: &Path, wait: Wait) -> Result<Self, StoreError> {
         let file = File::open(folder).named("open", folder)?;
         let locked = match (file.try_lock(), wait) {
@@ -49,7 +49,8 @@ impl FolderLock {
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
                 path: folder.to_path_buf(),
             }),
-            // Some network file systems have no locks: a single writer is then the user's care.
+            // Some network file systems do not support locks; users must then ensure that there is
+            // a single writer.
             Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
                 tracing::warn!(
                     "{} lies on a file system without locks: make sure that nothing else writes it",
@@ -68,7 +69,7 @@ impl FolderLock {
         }
     }
 
-    /// When the lock was taken: whoever had it before has written nothing since.
+    /// Time at which the lock was acquired; the previous holder cannot have written anything since.
     pub fn since(&self) -> SystemTime {
         self.since
     }

@@ -1,7 +1,7 @@
-//! Where files live: reading them, durable writes, locks and whole-folder swaps on a local file system.
+//! Storage: reading files, durable writes, locks and folder swaps on a local file system.
 //!
-//! Nothing here knows what is stored. Every function that makes a change returns only when the
-//! change would survive a power cut.
+//! This module knows nothing about what is stored. Every function that changes something returns
+//! only once the change would survive a power failure.
 
 mod durable;
 mod error;

@@ -1,4 +1,4 @@
-//! Files that users name: only regular ones are opened, and lists are read no further than makes sense.
+//! Files named by users: only regular files are opened, and lists are read up to a size limit.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -8,15 +8,15 @@ use std::path::Path;
 use bytesize::ByteSize;
 use rustix::fs::OFlags;
 
-/// Opens a regular file for reading. A pipe would wait until somebody writes, and a device may have no
-/// end.
+/// Opens a regular file for reading. A pipe would block until somebody writes, and a device may
+/// have no end.
 ///
 /// # Errors
-/// Also where the path names something else than a regular file.
+/// Also if the path is not that of a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    // Looked at before it is opened: that alone may set a device going.
+    // Check before opening, because opening a device may already have an effect.
     check(&std::fs::metadata(path)?)?;
-    // Should it have become a pipe meanwhile, opening it must not wait.
+    // If it has become a pipe in the meantime, opening it must not block.
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
@@ -25,14 +25,14 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// All of a regular file of at most so many bytes.
+/// Reads a regular file of at most `most` bytes.
 ///
 /// # Errors
-/// Also where the file is larger.
+/// Also if the file is larger.
 pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = open_regular(path)?;
-    // Its size may be wrong: files of /proc have none.
+    // The reported size may be wrong: files in /proc have size 0.
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(io::Error::other(format!(
@@ -43,10 +43,10 @@ pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The text of a regular file of at most so many bytes.
+/// Reads the text of a regular file of at most `most` bytes.
 ///
 /// # Errors
-/// Also where it is larger, or not UTF-8.
+/// Also if it is larger, or not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     String::from_utf8(read_regular(path, most)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not valid UTF-8"))

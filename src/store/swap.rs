@@ -1,18 +1,18 @@
-//! Putting a finished folder in the place of another.
+//! Replacing one folder with another.
 
 use std::fs;
 use std::path::Path;
 
 use super::{Named, StoreError, sync_folder};
 
-/// Gives `new` the name of `old` and `old` the name of `new`. Both lie in the same folder.
+/// Exchanges the names of `old` and `new`, which must be in the same folder.
 ///
-/// On Linux this is one step of the file system: at every moment the name of `old` leads to a
-/// whole folder. Where the system or the file system has no such step, the name is missing for
-/// the time between two renames.
+/// On Linux, this is a single operation of the file system: the name of `old` refers to a complete
+/// folder at all times. If the system or the file system does not support this, the name is missing
+/// briefly between two renames.
 pub fn exchange_folders(old: &Path, new: &Path) -> Result<(), StoreError> {
     if !exchange_in_one_step(old, new) {
-        // Short, as the name of `old` may be as long as a name can be.
+        // Short, since the name of `old` may already have the maximum length.
         let aside = old.with_file_name(format!(".{}.slaf-aside", std::process::id()));
         fs::rename(old, &aside).named("move aside", old)?;
         fs::rename(new, old).named("move into place", new)?;

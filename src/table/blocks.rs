@@ -1,6 +1,6 @@
-//! Cutting the rows of a fragment into blocks that fit in memory.
+//! Divides the rows of a fragment into blocks that fit into memory.
 //!
-//! Lance reads ahead within a scan, by its own measure, so that each scan gets no more rows than may
+//! Lance reads ahead within a scan by its own measure, so each scan is limited to the rows that may
 //! be in memory at once.
 
 use std::collections::HashMap;
@@ -16,20 +16,20 @@ use lance_table::format::{DataFile, Fragment};
 use super::data_file::{self, Page, Pages};
 use super::{Layout, TableError};
 
-/// Lance makes room for so many times the bytes of texts in a file when it reads them.
+/// Ratio of the memory that Lance allocates for strings to their bytes in the file.
 const ROOM: u64 = 8;
 
-/// What a row of a fragment takes in memory: the same for all rows, and of texts as much as the
-/// pages tell that they are in.
+/// Estimated memory per row of a fragment: a fixed part, plus strings in proportion to the size of
+/// the page they are in.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Weights {
     fixed: u64,
-    /// From this row on, texts take so many bytes a row.
+    /// Bytes per row of strings from this row on.
     steps: Vec<(u64, f64)>,
 }
 
 impl Weights {
-    /// Those of some columns of a fragment. Its files are checked.
+    /// Computes the weights for some columns of a fragment. Checks its files.
     pub fn of(
         table: &Dataset,
         path: &Path,
@@ -63,7 +63,7 @@ impl Weights {
                     changes.extend(pages.iter().flat_map(of_page));
                 }
             }
-            // Of the first version of the format no pages are known.
+            // Pages are not known for version 1 of the file format.
             if pages.is_empty() && !texts.is_empty() {
                 let rows = fragment.physical_rows.unwrap_or(0) as u64;
                 let bytes = file.file_size_bytes.get().map_or(0, u64::from);
@@ -77,8 +77,8 @@ impl Weights {
         Ok(weights)
     }
 
-    /// The last row, not included, that is in memory with the first if there are `bytes` for both:
-    /// one row at least, and none beyond `end`.
+    /// Returns the end (exclusive) of the rows from `first` on that fit into `bytes`: at least one
+    /// row, and none beyond `end`.
     pub fn end(&self, first: u64, end: u64, bytes: u64) -> u64 {
         let (mut row, mut left) = (first, bytes as f64);
         let mut place = self.steps.partition_point(|(start, _)| *start <= first);
@@ -102,7 +102,7 @@ impl Weights {
         row.max(first + 1).min(end)
     }
 
-    /// Bytes of some rows.
+    /// Estimated number of bytes of these rows.
     pub fn bytes(&self, rows: &Range<u64>) -> u64 {
         let mut bytes = 0.0;
         let mut row = rows.start;
@@ -120,7 +120,7 @@ impl Weights {
     }
 }
 
-/// Where the texts of a page begin to take memory, and where they end.
+/// Returns the changes of the bytes per row at the start and the end of a page.
 fn of_page(page: &Page) -> [(u64, f64); 2] {
     let rows = (page.rows.end - page.rows.start).max(1);
     let each = page.bytes.saturating_mul(ROOM) as f64 / rows as f64;
@@ -138,7 +138,7 @@ fn steps(mut changes: Vec<(u64, f64)>) -> Vec<(u64, f64)> {
             _ => steps.push((row, now)),
         }
     }
-    // What is left of sums of fractions.
+    // Rounding errors can make sums negative.
     for (_, bytes) in &mut steps {
         *bytes = bytes.max(0.0);
     }
@@ -151,7 +151,7 @@ fn is_text(data_type: &DataType) -> bool {
         && *data_type != DataType::Boolean
 }
 
-/// Bytes of a value in memory, beside those of a text.
+/// Number of bytes of a value in memory, not counting the bytes of strings.
 fn width(data_type: &DataType) -> u64 {
     match data_type {
         DataType::FixedSizeList(item, count) => {
@@ -161,7 +161,7 @@ fn width(data_type: &DataType) -> u64 {
     }
 }
 
-/// Whether a table has texts, whose length no type tells.
+/// Whether a table has strings, whose size does not follow from the type.
 pub(super) fn has_texts(columns: &Schema) -> bool {
     Layout::has_texts(columns)
         || columns
@@ -170,18 +170,18 @@ pub(super) fn has_texts(columns: &Schema) -> bool {
             .any(|field| is_text(field.data_type()))
 }
 
-/// A file as it was when it was checked.
+/// Size and modification time of a file when it was checked.
 type Seen = (u64, SystemTime);
 
-/// Files that were checked by this process, with their pages.
+/// Files checked by this process, with their pages.
 static CHECKED: Mutex<Option<HashMap<PathBuf, (Seen, Arc<Pages>)>>> = Mutex::new(None);
 
-/// Files that are remembered, at most.
+/// Maximum number of files remembered.
 const REMEMBERED: usize = 4096;
 
-/// The pages of a file, which is checked unless it was before and is the same.
+/// Returns the pages of a file, and checks the file unless it was checked before and is unchanged.
 pub(super) fn checked(table: &Path, file: &DataFile) -> Result<Arc<Pages>, TableError> {
-    // It is in another place, which only Lance knows.
+    // The file is in another location, which only Lance can resolve.
     if file.base_id.is_some() {
         return Ok(Arc::default());
     }
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn long_texts_are_few() {
-        // Short ones, of a byte in the file, then long ones.
+        // Short strings, one byte each in the file, then long ones.
         let skewed = weights(&[(0..100, 100), (100..110, 10_000), (0..110, 110)]);
         assert_eq!(skewed.end(0, 110, 24 * 50), 50);
         let each = 8 + 8 * (1000 + 1);

@@ -1,4 +1,4 @@
-//! Columns of an input in the type that the table has for them.
+//! Converts columns of an input to the types of the table.
 
 use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::kernels::cmp::not_distinct;
@@ -9,10 +9,10 @@ use arrow::error::ArrowError;
 use super::ffi::{external, from_polars, polars_type, to_polars};
 use crate::plan::{PlannedColumn, data_type};
 
-/// The planned columns of a frame, each in its type; one that the frame lacks is missing in all rows.
+/// Returns the planned columns of a frame in their types. Columns that the frame lacks are null.
 ///
 /// # Errors
-/// Where a value does not fit its type: the input changed since it was surveyed.
+/// If a value does not fit its type, which means that the input changed after it was surveyed.
 pub fn planned_columns(
     frame: &RecordBatch,
     planned: &[PlannedColumn],
@@ -29,13 +29,13 @@ pub fn planned_columns(
         .collect()
 }
 
-/// A column in a type; every value must come through it as it was.
+/// Converts a column to a type. Every value must be preserved exactly.
 pub(super) fn in_type(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
     let own = column.data_type();
     if own == wanted {
         return Ok(column.clone());
     }
-    // Types were united without loss; what follows would notice if they were not.
+    // The common type was chosen to be lossless; the following detects if it is not.
     let is_number = |data_type: &DataType| data_type.is_integer() || data_type.is_floating();
     if is_number(own) && is_number(wanted) {
         return harmonised(column, wanted);
@@ -63,7 +63,7 @@ fn lost() -> ArrowError {
     ArrowError::CastError("a value was lost".into())
 }
 
-/// Numbers in the type that holds those of all inputs.
+/// Converts numbers to the common type of all inputs.
 fn harmonised(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
     let series = to_polars(column)?;
     let widened = series
@@ -119,7 +119,7 @@ mod tests {
         let half = column(Float16Array::from(vec![f16::MAX, f16::NAN]));
         let found = in_type(&half, &DataType::Float32).unwrap();
         assert_eq!(&found, &cast(&half, &DataType::Float32).unwrap());
-        // A part of a column, at an odd place of the bits that tell what is missing.
+        // A slice whose validity bits are not byte-aligned.
         let part = small.slice(1, 2);
         let found = in_type(&part, &DataType::Int32).unwrap();
         assert_eq!(&found, &cast(&part, &DataType::Int32).unwrap());

@@ -1,4 +1,4 @@
-//! The folder of a table, and making fragments visible in it.
+//! The folder of a table, and commits that make fragments visible in it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ use super::{Layout, TableError, manifest};
 use crate::plan::JobId;
 use crate::store::{StoreError, sync_file, sync_folder};
 
-/// The property of a Lance transaction that names the job.
+/// Property of a Lance transaction that contains the job.
 pub const JOB_PROPERTY: &str = "slaf.job";
 
-/// Bytes that Lance keeps of what it read of files, for each table that is open; by default 1 GiB
-/// of what describes them, and 6 GiB of indices.
+/// Bytes of metadata and of indices that Lance caches for each open table; by default 1 GiB and 6
+/// GiB.
 const METADATA_CACHE: usize = 32 << 20;
 const INDEX_CACHE: usize = 1 << 20;
 
@@ -31,17 +31,17 @@ pub struct TableFolder {
 }
 
 impl TableFolder {
-    /// The table in the folder `path`, which need not exist yet.
+    /// Creates a reference to the table in the folder `path`, which need not exist yet.
     pub fn new(path: PathBuf) -> Self {
         TableFolder { path }
     }
 
-    /// The folder.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder as Lance takes it.
+    /// Returns the URI of the folder in the form that Lance expects.
     pub fn uri(&self) -> Result<String, TableError> {
         let absolute = std::path::absolute(&self.path)
             .map_err(|source| StoreError::from_io("resolve", &self.path, source))?;
@@ -56,9 +56,9 @@ impl TableFolder {
         }
     }
 
-    /// The newest version, if the table has one.
+    /// Opens the newest version, if the table has one.
     pub async fn newest(&self) -> Result<Option<Dataset>, TableError> {
-        // Lance cannot tell a table without versions from one whose files it cannot read.
+        // Lance does not distinguish a table without versions from one whose files it cannot read.
         let manifests = self.manifests()?;
         if manifests.is_empty() {
             return Ok(None);
@@ -66,7 +66,7 @@ impl TableFolder {
         self.open(None).await.map(Some)
     }
 
-    /// The manifests, without the temporary files of killed commits.
+    /// Lists the manifests, without the temporary files of killed commits.
     fn manifests(&self) -> Result<Vec<PathBuf>, TableError> {
         let folder = self.path.join("_versions");
         let mut names = names_in(&folder)?;
@@ -74,23 +74,23 @@ impl TableFolder {
         Ok(names.iter().map(|name| folder.join(name)).collect())
     }
 
-    /// The manifest of a version, if it is there.
+    /// Returns the path of the manifest of a version, if it exists.
     pub(crate) fn manifest(&self, version: u64) -> Result<Option<PathBuf>, TableError> {
         let manifests = self.manifests()?;
         Ok(manifest::of_version(&manifests, Some(version)).cloned())
     }
 
-    /// The table in one of its versions.
+    /// Opens one version of the table.
     pub async fn at(&self, version: u64) -> Result<Dataset, TableError> {
         self.open(Some(version)).await
     }
 
-    /// Whether there is a version, or any.
+    /// Whether the version exists, or any version if `None`.
     pub(crate) fn has(&self, version: Option<u64>) -> Result<bool, TableError> {
         Ok(manifest::of_version(&self.manifests()?, version).is_some())
     }
 
-    /// The table in one of its versions, or the newest.
+    /// Opens a version of the table, or the newest.
     pub(crate) async fn open(&self, version: Option<u64>) -> Result<Dataset, TableError> {
         if let Some(manifest) = manifest::of_version(&self.manifests()?, version) {
             manifest::check(manifest)?;
@@ -108,16 +108,16 @@ impl TableFolder {
     /// Checks a data file of the table.
     ///
     /// # Errors
-    /// [`TableError::Damaged`] where it is missing, or not what was written.
+    /// [`TableError::Damaged`] if it is missing or not what was written.
     pub(crate) fn check_file(&self, file: &DataFile) -> Result<(), TableError> {
         checked(&self.path, file).map(|_| ())
     }
 
-    /// The version that a job committed, if it did; durable when this returns. `before` is the
-    /// version that the job continues, of a table that was there.
+    /// Returns the version that a job committed, if any; it is durable when this returns. `before`
+    /// is the version that the job continues if the table already existed.
     ///
     /// # Errors
-    /// [`TableError::Taken`] where another job made the newest version.
+    /// [`TableError::Taken`] if another job made the newest version.
     pub async fn landed(
         &self,
         job: &JobId,
@@ -134,7 +134,7 @@ impl TableFolder {
             self.sync_versions()?;
             return Ok(Some(version));
         }
-        // Another program may have come after the job.
+        // Another program may have committed after the job.
         if let Some(own) = before.map(|before| before + 1)
             && own < version
             && self.has(Some(own))?
@@ -148,7 +148,7 @@ impl TableFolder {
         })
     }
 
-    /// Makes fragments visible, in this order, as one change. Returns the version, which is
+    /// Makes fragments visible, in this order, in one commit. Returns the new version, which is
     /// durable.
     pub async fn commit(
         &self,
@@ -213,7 +213,7 @@ impl TableFolder {
         self.sync_versions()?;
         let version = committed.version().version;
         if version != before + 1 {
-            // Another program committed between the last look and this.
+            // Another program has committed since the last check.
             return Err(TableError::Taken {
                 path: self.path.clone(),
                 version: version - 1,
@@ -222,11 +222,11 @@ impl TableFolder {
         Ok(version)
     }
 
-    /// Takes back what a job committed after the version `before`. Returns the version that now
-    /// holds what that one held.
+    /// Reverts what a job committed after the version `before`. Returns the version that now has
+    /// the contents of `before`.
     ///
     /// # Errors
-    /// [`TableError::Taken`] where another program has committed since.
+    /// [`TableError::Taken`] if another program has committed since.
     pub async fn undo(&self, job: &JobId, before: u64) -> Result<u64, TableError> {
         let Some(newest) = self.newest().await? else {
             return Ok(before);
@@ -238,11 +238,12 @@ impl TableFolder {
         match self.owner_of(&newest).await? {
             Some(owner) if owner == undone(job) => Ok(version),
             Some(owner) if owner == job.as_str() => {
-                // What was before the job, whoever made it.
+                // The version before the job, whoever made it.
                 let change = Change::Restore(version, version - 1);
                 self.commit(job, change, Vec::new()).await
             }
-            // Another program came after; it matters only if the job had come before it.
+            // Another program committed later, which matters only if the job had committed before
+            // it.
             _ if !self.has(Some(before + 1))? => Ok(before),
             _ => match self.owner_of(&self.at(before + 1).await?).await? {
                 Some(owner) if owner == job.as_str() => Err(TableError::Taken {
@@ -254,7 +255,7 @@ impl TableFolder {
         }
     }
 
-    /// The job that made a version of the table.
+    /// Returns the job that made a version of the table.
     async fn owner_of(&self, table: &Dataset) -> Result<Option<String>, TableError> {
         let transaction = table.read_transaction();
         let transaction = guarded("read the history of", &self.path, transaction).await?;
@@ -277,25 +278,25 @@ impl TableFolder {
     }
 }
 
-/// What the transaction is called that takes back what a job did.
+/// Returns the name of the transaction that reverts a job.
 fn undone(job: &JobId) -> String {
     format!("undo {job}")
 }
 
-/// How a table changes.
+/// A change of a table.
 #[derive(Debug, Clone, Copy)]
 pub enum Change<'a> {
-    /// It does not exist yet.
+    /// Create the table.
     Create(&'a Layout),
-    /// Rows come after those of this version.
+    /// Append rows to this version.
     Append(u64),
-    /// All rows of this version are replaced.
+    /// Replace all rows of this version.
     Replace(u64, &'a Layout),
-    /// From this version, back to an older one.
+    /// Restore an older version (second) from this version (first).
     Restore(u64, u64),
 }
 
-/// The names of what is in a folder, in order; none where there is no folder.
+/// Returns the sorted names of the entries of a folder; none if the folder does not exist.
 pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     if !folder.is_dir() {
         return Ok(Vec::new());
@@ -310,7 +311,7 @@ pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     Ok(names)
 }
 
-/// Temporary files of killed commits are called `.tmp_…` or, with a number, `….manifest#1`.
+/// Temporary files of killed commits are named `.tmp_…` or, with a number, `….manifest#1`.
 pub(super) fn is_manifest(name: &str) -> bool {
     name.ends_with(".manifest") && !name.starts_with('.')
 }

@@ -1,7 +1,7 @@
-//! Data files: looking at them before Lance believes the lengths and the bytes in them.
+//! Validates data files before Lance trusts the lengths and offsets in them.
 //!
-//! The name of a file that this program wrote ends with the XXH3 hash of its bytes. Of others, all
-//! places and sizes that they tell are held against the size of the file.
+//! The name of a file written by this program ends with the XXH3 hash of its bytes. In other files,
+//! all offsets and sizes are checked against the size of the file.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -15,31 +15,32 @@ use xxhash_rust::xxh3::Xxh3;
 use super::TableError;
 use crate::store::{Named, StoreError};
 
-/// The last bytes of a file: three places, two numbers of things, two of the format, a magic word.
+/// Length of the footer: three offsets, two counts, two version numbers, and a magic word.
 const FOOTER: u64 = 40;
 const MAGIC: &[u8] = b"LANC";
 
-/// Bytes that are read at once.
+/// Number of bytes read at a time.
 const BLOCK: usize = 1 << 18;
 
-/// A page of a column: its rows, and the bytes that they take in the file.
+/// A page of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Page {
+    /// Rows of the page in the fragment.
     pub rows: Range<u64>,
+    /// Number of bytes they take up in the file.
     pub bytes: u64,
 }
 
-/// The pages of each column of a file; empty for files of the first version of the format, which
-/// are not looked into.
+/// Pages of each column of a file; empty for version 1 of the file format, which is not inspected.
 pub(super) type Pages = Vec<Vec<Page>>;
 
-/// The name that a file gets once its bytes are known.
+/// Returns the final name of a file, once its hash is known.
 pub(super) fn name_with_hash(name: &str, hash: u64) -> String {
     let stem = name.strip_suffix(".lance").unwrap_or(name);
     format!("{stem}-{hash:016x}.lance")
 }
 
-/// The hash in the name of a file: JOB-UNIQUE-HASH.lance.
+/// Returns the hash in the name of a file: JOB-UNIQUE-HASH.lance.
 fn hash_in(name: &str) -> Option<u64> {
     let mut parts = name.strip_suffix(".lance")?.split('-');
     let digits = |part: Option<&str>, length: Option<usize>| {
@@ -56,11 +57,11 @@ fn hash_in(name: &str) -> Option<u64> {
     }
 }
 
-/// Checks that a data file in the folder of a table is what it was when it was written, as far as
-/// that can be told.
+/// Checks, as far as possible, that a data file in the folder of a table is unchanged since it was
+/// written.
 ///
 /// # Errors
-/// [`TableError::Damaged`] where it is not.
+/// [`TableError::Damaged`] if it is not.
 pub(super) fn check(table: &Path, file: &DataFile) -> Result<Pages, TableError> {
     let path = &table.join("data").join(&file.path);
     let damaged = |problem: String| TableError::Damaged {
@@ -120,7 +121,7 @@ struct Contents {
 }
 
 impl Contents {
-    /// The format is described in the `file2.proto` of Lance.
+    /// The format is described in Lance's `file2.proto`.
     fn pages(&mut self) -> Result<Pages, Fault> {
         let beyond = Fault::Damaged("it names a place beyond its end");
         let Some(footer) = self.length.checked_sub(FOOTER) else {
@@ -162,11 +163,11 @@ impl Contents {
         Ok(pages)
     }
 
-    /// The pages of the column with this description.
+    /// Reads the pages of the column with this metadata.
     fn column(&mut self, description: Range<u64>) -> Result<Vec<Page>, Fault> {
         let unknown = || Fault::Damaged("the description of a column cannot be understood");
         let length = u32::try_from(description.end - description.start).map_err(|_| unknown())?;
-        // As Lance has messages elsewhere: with their lengths in front.
+        // As elsewhere in Lance, with the length of the message in front.
         let mut message = length.to_le_bytes().to_vec();
         message.extend(self.bytes(description)?);
         let column: ColumnMetadata =
@@ -187,7 +188,7 @@ impl Contents {
         Ok(pages)
     }
 
-    /// The bytes of some buffers together.
+    /// Total size of some buffers in bytes.
     fn buffers(&self, offsets: &[u64], sizes: &[u64]) -> Result<u64, Fault> {
         if offsets.len() != sizes.len() {
             return Err(Fault::Damaged("buffers of a page have no sizes"));
@@ -206,7 +207,7 @@ impl Contents {
             .ok_or(Fault::Damaged("it names a place beyond its end"))
     }
 
-    /// Bytes of the file, which are in it.
+    /// Reads bytes, which must be inside the file.
     fn bytes(&mut self, range: Range<u64>) -> Result<Vec<u8>, Fault> {
         let length = usize::try_from(range.end.saturating_sub(range.start))
             .map_err(|_| Fault::Damaged("it names a place beyond its end"))?;
@@ -243,7 +244,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever is in a file, looking at it ends, in the memory that its size allows.
+        /// Whatever a file contains, checking it terminates, using memory in proportion to its
+        /// size.
         #[test]
         fn any_bytes_are_looked_at(
             mut bytes in proptest::collection::vec(proptest::num::u8::ANY, 40..300),

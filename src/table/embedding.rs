@@ -1,4 +1,4 @@
-//! Embeddings as columns of lists.
+//! Embeddings as list columns.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::plan::PlannedEmbedding;
 use crate::source::Numbers;
 use crate::survey::FloatType;
 
-/// `rows × width` numbers, row after row, as lists in the planned type.
+/// Converts `rows × width` numbers in row-major order to lists in the planned type.
 ///
 /// # Errors
-/// Where a number is not exact in that type: the input changed since it was surveyed.
+/// If a number is not exact in that type, which means that the input changed after it was surveyed.
 pub fn embedding_column(
     numbers: &Numbers,
     rows: usize,
@@ -41,7 +41,7 @@ pub fn embedding_column(
     let width = i32::try_from(planned.width)
         .map_err(|_| ArrowError::ComputeError("an embedding is too wide".into()))?;
     if planned.width == 0 {
-        // Without numbers, a list cannot tell how many there are of it.
+        // Without numbers, the length of the list array must be given.
         let list = FixedSizeListArray::try_new_with_length(item, 0, values, None, rows)?;
         return Ok(Arc::new(list));
     }
@@ -50,7 +50,7 @@ pub fn embedding_column(
     )?))
 }
 
-/// A column of embeddings that are missing in all rows.
+/// Returns a column of embeddings that is null in all rows.
 pub fn missing_embeddings(planned: &PlannedEmbedding, rows: usize) -> ArrayRef {
     let data_type = match planned.float_type {
         FloatType::Float32 => DataType::Float32,

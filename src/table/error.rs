@@ -1,37 +1,38 @@
-//! What can go wrong while a table is written.
+//! Errors of writing and reading tables.
 
 use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 
-/// A failure to write or commit a table.
+/// Error of writing, reading or committing a table.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Lance refused.
+    /// Lance returned an error.
     #[error("cannot {action} {path}")]
     Lance {
         action: &'static str,
         path: PathBuf,
         source: Box<lance::Error>,
     },
-    /// A file is not as it was written.
+    /// A file is not what was written.
     #[error("{path} is damaged: {problem}")]
     Damaged { path: PathBuf, problem: String },
-    /// Columns do not go together.
+    /// Columns do not match.
     #[error("cannot build rows of {path}")]
     Arrow {
         path: PathBuf,
         source: arrow::error::ArrowError,
     },
-    /// Somebody else committed something to a table that is being created.
+    /// Another process committed to the table in the meantime.
     #[error("{path} already holds version {version}, which another job wrote")]
     Taken { path: PathBuf, version: u64 },
 }
 
 impl TableError {
-    /// An error of Lance; one of the operating system below it is sorted out.
+    /// Wraps an error of Lance. If it is caused by an error of the operating system, that is
+    /// classified.
     pub(crate) fn lance(action: &'static str, path: &Path, error: lance::Error) -> Self {
         let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(inner) = source {
@@ -47,7 +48,7 @@ impl TableError {
             }
             source = inner.source();
         }
-        // Lance passes some errors of the system on as text only.
+        // Lance passes on some system errors only as text.
         if error.to_string().contains("No space left on device") {
             let full = std::io::Error::new(std::io::ErrorKind::StorageFull, error.to_string());
             return StoreError::from_io(action, path, full).into();

@@ -1,5 +1,5 @@
-//! Columns on their way between the two implementations of Arrow's memory, that of Lance and that of
-//! polars, by the C data interface: no number is copied.
+//! Transfers columns between the Arrow implementations of Lance and polars by the C data interface,
+//! without copying.
 
 use std::mem::transmute;
 
@@ -15,31 +15,31 @@ use polars_core::prelude::{
     ArrowField, CompatLevel, DataType as PolarsType, PlSmallStr, PolarsError, Series,
 };
 
-/// An error of polars as one of Arrow.
+/// Wraps a polars error as an Arrow error.
 pub(super) fn external(error: PolarsError) -> ArrowError {
     ArrowError::ExternalError(Box::new(error))
 }
 
 fn field(schema: FFI_ArrowSchema) -> Result<ArrowField, ArrowError> {
-    // SAFETY: both types are `struct ArrowSchema` of the C data interface, and what is moved is
-    // released by its new owner alone.
+    // SAFETY: both types are `struct ArrowSchema` of the C data interface, and the moved value is
+    // released only by its new owner.
     let schema: ArrowSchema = unsafe { transmute(schema) };
     // SAFETY: it comes from `FFI_ArrowSchema`, which is valid.
     unsafe { import_field_from_c(&schema) }.map_err(external)
 }
 
-/// The type of polars that has the same values.
+/// Returns the polars type that has the same values.
 pub(super) fn polars_type(data_type: &DataType) -> Result<PolarsType, ArrowError> {
     let field = field(FFI_ArrowSchema::try_from(data_type)?)?;
     Ok(PolarsType::from_arrow_field(&field))
 }
 
-/// A column for polars.
+/// Converts a column to polars.
 pub(super) fn to_polars(column: &dyn Array) -> Result<Series, ArrowError> {
     let (array, schema) = to_ffi(&column.to_data())?;
     let field = field(schema)?;
-    // SAFETY: both types are `struct ArrowArray` of the C data interface, and what is moved is
-    // released by its new owner alone.
+    // SAFETY: both types are `struct ArrowArray` of the C data interface, and the moved value is
+    // released only by its new owner.
     let array: ArrowArray = unsafe { transmute::<FFI_ArrowArray, ArrowArray>(array) };
     // SAFETY: the array and its type were exported together.
     let array = unsafe { import_array_from_c(array, field.dtype) };
@@ -47,13 +47,13 @@ pub(super) fn to_polars(column: &dyn Array) -> Result<Series, ArrowError> {
     series.map_err(external)
 }
 
-/// A column from polars.
+/// Converts a column from polars.
 pub(super) fn from_polars(series: &Series) -> Result<ArrayRef, ArrowError> {
     let array = series.rechunk().to_arrow(0, CompatLevel::oldest());
     let field = ArrowField::new(PlSmallStr::EMPTY, array.dtype().clone(), true);
     let (array, schema) = (export_array_to_c(array), export_field_to_c(&field));
-    // SAFETY: the types are the same structs of the C data interface, and what is moved is released
-    // by its new owner alone.
+    // SAFETY: the types are the same structs of the C data interface, and the moved value is
+    // released only by its new owner.
     let (array, schema) = unsafe {
         (
             transmute::<ArrowArray, FFI_ArrowArray>(array),

@@ -1,4 +1,4 @@
-//! One data file of a table, written to its end before any version of the table refers to it.
+//! Writes one data file of a table, which is complete before any version of the table refers to it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,21 +17,22 @@ use crate::plan::JobId;
 use crate::source::blocks::bytes_of;
 use crate::store::{Named, sync_file, sync_folder};
 
-/// Rows of a batch given to Lance at once; measured to be encoded fastest.
+/// Number of rows of a batch passed to Lance at once; measured to be fastest to encode.
 const BATCH_ROWS: usize = 1 << 18;
 
-/// Bytes of a batch given to Lance at once, which is never cut before it is encoded: what reads it
-/// again holds it whole.
+/// Size in bytes of a batch passed to Lance at once. A batch is not divided before it is encoded,
+/// so readers hold all of it in memory.
 const BATCH_BYTES: u64 = 4 << 20;
 
-/// Bytes that a writer collects before it encodes, in all columns together: 8 MiB, the default of
-/// Lance, for each column of the expression table, and less where there are many columns.
+/// Size in bytes of the buffers in which a writer collects rows before encoding them, for all
+/// columns together: 8 MiB, Lance's default, per column of the expression table, and less if there
+/// are many columns.
 const BUFFERS: u64 = 24 << 20;
 
-/// Likewise for tables with texts, which describe cells or genes and are small.
+/// Likewise for tables with strings, which describe cells or genes and are small.
 const TEXT_BUFFERS: u64 = 8 << 20;
 
-/// Writes one fragment. What is not finished leaves no file behind, unless the process dies.
+/// Writes one fragment. An unfinished file is removed, unless the process is killed.
 pub struct FragmentWriter {
     writer: FileWriter,
     layout: Layout,
@@ -42,7 +43,7 @@ pub struct FragmentWriter {
 }
 
 impl FragmentWriter {
-    /// Begins a data file of `table`, named after the job.
+    /// Creates a data file of `table`, named after the job.
     pub async fn create(
         table: &TableFolder,
         job: &JobId,
@@ -97,13 +98,13 @@ impl FragmentWriter {
         Ok(())
     }
 
-    /// Rows written so far.
+    /// Number of rows written so far.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Ends the file, names it after its bytes and makes it durable. The fragment gets its number
-    /// when it is committed.
+    /// Finishes the file, names it after its hash and makes it durable. The fragment gets its
+    /// number when it is committed.
     pub async fn finish(mut self) -> Result<Fragment, TableError> {
         let lance = |e| TableError::lance("write", &self.folder, e);
         let summary = self.writer.finish().await.map_err(lance)?;

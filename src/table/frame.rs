@@ -1,4 +1,4 @@
-//! Rows of the tables of cells and genes.
+//! Rows of the cells and genes tables.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,34 +13,39 @@ use arrow::error::ArrowError;
 
 use super::TableError;
 
-/// Rows of the table of cells.
+/// Rows of the cells table.
 pub struct CellRows<'a> {
-    /// The columns of obs, in their planned types.
+    /// obs columns, in their planned types.
     pub obs: Vec<ArrayRef>,
+    /// Identifier of each cell.
     pub cell_ids: StringArray,
-    /// The cells in the dataset.
+    /// Numbers of the cells in the dataset.
     pub ids: Range<i64>,
+    /// Name of the input the cells come from.
     pub source_file: &'a str,
-    /// The row of the expression table at which each cell begins.
+    /// Row of the expression table at which each cell begins.
     pub starts: Vec<i64>,
+    /// Embeddings of cells, in their planned types.
     pub obsm: Vec<ArrayRef>,
 }
 
-/// Rows of the table of genes.
+/// Rows of the genes table.
 pub struct GeneRows {
-    /// The columns of var, in their planned types.
+    /// var columns, in their planned types.
     pub var: Vec<ArrayRef>,
+    /// Identifier of each gene.
     pub gene_ids: StringArray,
-    /// The genes in the dataset.
+    /// Numbers of the genes in the dataset.
     pub ids: Range<i64>,
+    /// Embeddings of genes, in their planned types.
     pub varm: Vec<ArrayRef>,
 }
 
 impl CellRows<'_> {
-    /// The rows as the table has them.
+    /// Returns the rows in the table's schema.
     pub fn batch(self, table: &Path, schema: &Schema) -> Result<RecordBatch, TableError> {
         let rows = self.starts.len();
-        // Exactly as large as it must be: a writer may hold it for long.
+        // Allocate the exact size, since a writer may hold it for a long time.
         let bytes = rows.saturating_mul(self.source_file.len());
         let mut source_file = StringBuilder::with_capacity(rows, bytes);
         (0..rows).for_each(|_| source_file.append_value(self.source_file));
@@ -58,7 +63,7 @@ impl CellRows<'_> {
 }
 
 impl GeneRows {
-    /// The rows as the table has them.
+    /// Returns the rows in the table's schema.
     pub fn batch(self, table: &Path, schema: &Schema) -> Result<RecordBatch, TableError> {
         let own: [ArrayRef; 2] = [
             Arc::new(self.gene_ids),
@@ -72,8 +77,8 @@ impl GeneRows {
 }
 
 impl GeneRows {
-    /// Of these rows, which are a range of an input's genes, those that are among `kept`, numbered
-    /// from `next` on. All of them without `kept`.
+    /// Keeps only those of these rows, which are a range of an input's genes, that are in `kept`,
+    /// and numbers them from `next` on. Keeps all rows if `kept` is `None`.
     pub fn taken(
         self,
         rows: &Range<u64>,
@@ -117,7 +122,7 @@ fn batch<const N: usize>(
     RecordBatch::try_new(Arc::new(schema.clone()), arrays.collect())
 }
 
-/// A column without dictionaries: categories become their texts, missing ones stay missing.
+/// Converts categoricals to strings; nulls are preserved. Other columns are unchanged.
 pub fn plain_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     match column.data_type() {
         DataType::Dictionary(_, _) => cast(column, &DataType::Utf8),

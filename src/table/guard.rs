@@ -1,4 +1,4 @@
-//! What Lance does with files that may be damaged: where it panics, that becomes an error here.
+//! Runs Lance on files that may be damaged, and converts panics to errors.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -11,18 +11,20 @@ use std::task::Poll;
 
 use super::TableError;
 
-/// Reads of Lance that are under way. Their panics are told as errors, and not on the console.
+/// Number of guards alive. While there are any, panics in Lance's threads are reported as errors
+/// and not printed.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// Whether this thread is in a call of Lance.
+    /// Whether this thread is executing a call into Lance.
     static IN_LANCE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While one of them lives, panics of the threads that Lance works on are not printed.
+/// Suppresses the printing of panics in Lance's threads while it is alive.
 pub(super) struct Guard(());
 
 impl Guard {
+    /// Creates a guard, and installs the panic hook on first use.
     pub fn new() -> Self {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
@@ -38,10 +40,10 @@ impl Guard {
         Guard(())
     }
 
-    /// What comes of a call of Lance.
+    /// Runs a call into Lance.
     ///
     /// # Errors
-    /// [`TableError::Damaged`] where it panics.
+    /// [`TableError::Damaged`] if it panics.
     pub async fn run<T>(
         &self,
         action: &'static str,
@@ -76,7 +78,7 @@ impl Drop for Guard {
     }
 }
 
-/// Opens, or reads, something of a table.
+/// Opens or reads part of a table.
 pub(super) async fn guarded<T>(
     action: &'static str,
     path: &Path,
@@ -85,14 +87,14 @@ pub(super) async fn guarded<T>(
     Guard::new().run(action, path, work).await
 }
 
-/// Whether this thread is one that only Lance gives work to.
+/// Whether this thread is one of Lance's worker threads.
 fn is_of_lance() -> bool {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or_default();
     ["lance", "tokio"].iter().any(|part| name.starts_with(part))
 }
 
-/// What a panic says, in one line.
+/// Returns the message of a panic in one line.
 fn text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = match (panic.downcast_ref::<String>(), panic.downcast_ref::<&str>()) {
         (Some(text), _) => text.as_str(),

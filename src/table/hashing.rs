@@ -1,4 +1,4 @@
-//! A file of Lance whose bytes are hashed while they are written.
+//! A Lance writer that hashes the bytes it writes.
 
 use std::future::Future;
 use std::io;
@@ -11,25 +11,26 @@ use lance_io::traits::Writer;
 use tokio::io::AsyncWrite;
 use xxhash_rust::xxh3::Xxh3;
 
-/// The hash of what was written so far.
+/// Hash of the bytes written so far.
 #[derive(Clone)]
 pub(super) struct WrittenHash(Arc<Mutex<Xxh3>>);
 
 impl WrittenHash {
+    /// Returns the hash of the bytes written so far.
     pub fn digest(&self) -> u64 {
         let hash = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hash.digest()
     }
 }
 
-/// Passes everything on.
+/// Forwards everything to the inner writer.
 pub(super) struct HashingWriter {
     inner: Box<dyn Writer>,
     hash: WrittenHash,
 }
 
 impl HashingWriter {
-    /// Begins with the first byte of a file.
+    /// Wraps a writer that is at the beginning of a file.
     pub fn over(inner: Box<dyn Writer>) -> (Self, WrittenHash) {
         let hash = WrittenHash(Arc::new(Mutex::new(Xxh3::new())));
         let writer = HashingWriter {
@@ -63,7 +64,7 @@ impl AsyncWrite for HashingWriter {
     }
 }
 
-// As `async_trait` would write it.
+// As expanded by `async_trait`.
 impl Writer for HashingWriter {
     fn tell<'a, 'b>(
         &'a mut self,

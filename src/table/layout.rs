@@ -1,4 +1,4 @@
-//! The columns of a table as Lance has them.
+//! Lance schemas of tables.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use lance_file::version::ConcreteFileVersion;
 use super::TableError;
 use super::column::in_type;
 
-/// The columns of a table, with Lance's numbers for them, and the version of its files.
+/// Columns of a table, with Lance's field ids, and the version of its files.
 #[derive(Debug, Clone)]
 pub struct Layout {
     arrow: Arc<Schema>,
@@ -19,19 +19,19 @@ pub struct Layout {
     files: ConcreteFileVersion,
 }
 
-/// Whether a table can take rows of some columns as it is.
+/// Whether rows of some columns can be added to a table as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
-    /// It has all of them, in types that hold them.
+    /// It has all columns, in types that hold the values.
     AsItIs,
-    /// Columns are missing, or too narrow: it must be written anew.
+    /// Columns are missing or too narrow: the table must be rewritten.
     Anew,
 }
 
 impl Layout {
-    /// The layout of a new table.
+    /// Creates the layout of a new table.
     pub fn new(path: &Path, schema: Schema) -> Result<Self, TableError> {
-        // 2.1 by name: the default of Lance changes from release to release.
+        // 2.1 explicitly, because Lance's default changes between releases.
         Self::with_files(path, schema, ConcreteFileVersion::V2_1)
     }
 
@@ -49,8 +49,8 @@ impl Layout {
         })
     }
 
-    /// The layout of a table that is to hold these columns, too. Its own columns stay where they
-    /// are, and so does the version of its files.
+    /// Extends the layout of a table by these columns. Its own columns keep their positions, and
+    /// its files keep their version.
     pub fn extended(
         path: &Path,
         table: &lance::Dataset,
@@ -91,13 +91,13 @@ impl Layout {
         Ok((layout, fit))
     }
 
-    /// Whether some column is of texts, whose length no type tells.
+    /// Whether any column contains strings, whose size does not follow from the type.
     pub(super) fn has_texts(schema: &Schema) -> bool {
         let mut types = schema.fields().iter().map(|field| field.data_type());
         types.any(|data_type| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8))
     }
 
-    /// The columns.
+    /// Arrow schema of the columns.
     pub fn arrow(&self) -> &Arc<Schema> {
         &self.arrow
     }
@@ -110,11 +110,11 @@ impl Layout {
         self.files
     }
 
-    /// Rows with these columns, each in its type, whatever the order they come in; a column that
-    /// they lack is missing in all of them.
+    /// Returns the rows with these columns in their types, whatever their order in `batch`. Columns
+    /// that `batch` lacks are null.
     ///
     /// # Errors
-    /// Where a value would be lost.
+    /// If a value would be lost.
     pub fn rows(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let column = |field: &Arc<Field>| -> Result<ArrayRef, ArrowError> {
             match batch.column_by_name(field.name()) {
@@ -127,7 +127,7 @@ impl Layout {
     }
 }
 
-/// Whether a column of the one type takes what is written as the other.
+/// Whether a column of the first type can hold what is written as the second.
 fn is_compatible(own: &DataType, new: &DataType) -> bool {
     let text = |data_type: &DataType| match data_type {
         DataType::Dictionary(_, values) => {

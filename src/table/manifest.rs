@@ -1,4 +1,4 @@
-//! The manifests of a table: one file for each of its versions.
+//! Manifests of a table: one file per version.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,12 +8,12 @@ use super::TableError;
 use super::commit::is_manifest;
 use crate::store::Named;
 
-/// The last bytes of a manifest: where it begins, two numbers of its format, and a magic word.
+/// Length of the footer: an offset, two version numbers, and a magic word.
 const FOOTER: u64 = 16;
 const MAGIC: &[u8] = b"LANC";
 
-/// The version that the name of a manifest tells: versions count down in the names of 20 digits, so
-/// that the newest comes first.
+/// Returns the version that a manifest's name encodes: 20-digit names count down, so that the
+/// newest version sorts first.
 pub(super) fn version_of(name: &str) -> Option<u64> {
     let number = name
         .strip_suffix(".manifest")
@@ -25,7 +25,7 @@ pub(super) fn version_of(name: &str) -> Option<u64> {
     })
 }
 
-/// The manifest of a version, or of the newest, among those of a table.
+/// Returns the manifest of a version, or of the newest, among those of a table.
 pub(super) fn of_version(manifests: &[PathBuf], version: Option<u64>) -> Option<&PathBuf> {
     let mut numbered = manifests.iter().filter_map(|path| {
         let name = path.file_name()?.to_str()?;
@@ -38,10 +38,10 @@ pub(super) fn of_version(manifests: &[PathBuf], version: Option<u64>) -> Option<
     found.map(|(_, path)| path)
 }
 
-/// Checks a manifest before Lance believes the lengths in it.
+/// Checks a manifest before Lance trusts the lengths in it.
 ///
 /// # Errors
-/// [`TableError::Damaged`] where they do not go with the file.
+/// [`TableError::Damaged`] if they contradict the size of the file.
 pub(super) fn check(path: &Path) -> Result<(), TableError> {
     let damaged = |problem: &str| TableError::Damaged {
         path: path.to_path_buf(),

@@ -1,5 +1,5 @@
-//! The Lance tables of a dataset: their schemas, and writing them so that nothing is visible before
-//! its commit.
+//! Lance tables of a dataset: their schemas, and writing them such that nothing is visible before
+//! it is committed.
 
 mod blocks;
 mod column;

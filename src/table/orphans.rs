@@ -1,4 +1,4 @@
-//! Files that nothing refers to.
+//! Orphaned files, to which nothing refers.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,19 +13,19 @@ use super::{TableError, TableFolder};
 use crate::plan::JobId;
 use crate::store::StoreError;
 
-/// The beginning of the names of files that Lance has not written to their end.
+/// Prefix of the names of files that Lance has not finished.
 const HALF_WRITTEN: &str = ".tmp";
 
-/// Whether nobody has written a file since. A program that writes the table right now, without a
-/// lock, must not be disturbed.
+/// Whether a file was last modified before this time. Other programs that are writing to the table
+/// without a lock must not be disturbed.
 fn is_older(file: &Path, than: SystemTime) -> bool {
     let modified = std::fs::metadata(file).and_then(|metadata| metadata.modified());
     modified.is_ok_and(|modified| modified < than)
 }
 
 impl TableFolder {
-    /// Files that no version of the table refers to: data that was never committed, and what killed
-    /// commits left behind.
+    /// Lists files to which no version of the table refers: data that was never committed, and
+    /// leftovers of killed commits.
     pub async fn orphans(&self) -> Result<Vec<String>, TableError> {
         let Some(newest) = self.newest().await? else {
             return Ok(Vec::new());
@@ -41,7 +41,7 @@ impl TableFolder {
         let mut orphans = names_in(&self.path().join("data"))?;
         orphans.retain(|name| !known.contains(name));
         if !orphans.is_empty() {
-            // Older versions may have had files that the newest no longer has.
+            // Older versions may have files that the newest does not have.
             let history = "read the history of";
             for version in guarded(history, self.path(), newest.versions()).await? {
                 let older = newest.checkout_version(version.version);
@@ -61,8 +61,8 @@ impl TableFolder {
         Ok(names)
     }
 
-    /// Removes the files of a job that nothing refers to: data files that neither the newest
-    /// version nor `kept` names, and what killed runs left half written `before` this one began.
+    /// Removes the orphaned files of a job: data files that are neither in the newest version nor
+    /// in `kept`, and files that killed runs left unfinished `before` this run began.
     pub async fn remove_orphans(
         &self,
         job: &JobId,
@@ -89,7 +89,7 @@ impl TableFolder {
             .as_ref()
             .and_then(|table| table.manifest().transaction_file.clone());
         let transactions = self.path().join("_transactions");
-        // What others do at the same time must not be disturbed.
+        // Do not disturb other programs that are writing at the same time.
         removed += remove_files(&transactions, |name| {
             let path = transactions.join(name);
             match name.starts_with(HALF_WRITTEN) {
@@ -105,7 +105,7 @@ impl TableFolder {
     }
 }
 
-/// Whether the file of a transaction was written by a job: it holds its properties as they are.
+/// Whether a transaction file was written by a job: it contains the property in plain text.
 fn names_job(transaction: &Path, job: &JobId) -> bool {
     let job = job.as_str().as_bytes();
     let bytes = std::fs::read(transaction).unwrap_or_default();

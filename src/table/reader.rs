@@ -1,8 +1,8 @@
-//! Reading the rows of a table, in order and in bounded memory.
+//! Reads the rows of a table in order and in bounded memory.
 //!
-//! Rows are read block by block, each as large as may be in memory at once; see [`super::blocks`].
-//! Of tables with very many columns, a block is read in groups of columns: what Lance does for a
-//! batch takes time by the square of the columns.
+//! Rows are read block by block; see [`super::blocks`]. If a table has very many columns, a block
+//! is read in groups of columns, because the time that Lance takes per batch is quadratic in the
+//! number of columns.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::ops::Range;
@@ -22,78 +22,77 @@ use super::blocks::{Weights, has_texts};
 use super::guard::Guard;
 use super::{TableError, TableFolder};
 
-/// Rows of a batch, and values in all of its columns together, at most.
+/// Maximum number of rows of a batch, and of values in all of its columns together.
 const BATCH_ROWS: usize = 1 << 16;
 const BATCH_VALUES: usize = 1 << 21;
 
-/// Rows of a batch with texts, and what they take in memory.
+/// Maximum number of rows of a batch with strings, and its size in memory.
 const TEXT_ROWS: usize = 1 << 12;
 const TEXT_BYTES: u64 = 2 << 20;
 
-/// Bytes of a batch, where some texts are much longer than others: Lance copies what it cuts by
-/// bytes.
+/// Maximum size of a batch in bytes, for columns in which some strings are much longer than others;
+/// Lance copies data when it splits batches by size.
 const BATCH_BYTES: u64 = 8 << 20;
 
-/// Bytes of a block in memory, and of one that is read in groups of columns: each group of each
-/// block is planned by Lance anew. What Lance and the allocator hold is several times as much.
+/// Size of a block in memory, and of a block that is read in groups of columns: Lance plans a scan
+/// for each group of each block. Lance and the allocator use several times as much.
 const BLOCK_BYTES: u64 = 8 << 20;
 const WIDE_BLOCK_BYTES: u64 = 32 << 20;
 
-/// Columns that are read at once.
+/// Number of columns read at a time.
 const GROUP: usize = 128;
 
-/// Batches that are decoded ahead, on however many processors.
+/// Number of batches decoded ahead, independent of the number of processors.
 const BATCHES: usize = 2;
 
-/// Bytes that are read ahead of what is decoded; by default 2 GiB. A page that is larger is read all
-/// the same.
+/// Number of bytes read ahead of decoding; by default 2 GiB. Larger pages are read nevertheless.
 const AHEAD: u64 = 16 << 20;
 
-/// Rows of a table, batch by batch.
+/// Reads rows of a table, batch by batch.
 pub struct RowReader {
     guard: Guard,
     table: Dataset,
     path: PathBuf,
-    /// The columns that are read, and in which order they are given out, if in another.
+    /// Columns that are read, and the order in which they are returned, if different.
     schema: Arc<Schema>,
     order: Option<Vec<usize>>,
     fragments: VecDeque<Part>,
-    /// The fragment that is being read.
+    /// The fragment being read.
     open: Option<OpenPart>,
     stream: Option<DatasetRecordBatchStream>,
 }
 
-/// Rows of a fragment, by their position in it; all, where their number is not known.
+/// Rows of a fragment, by position; all of them if their number is not known.
 struct Part {
     fragment: Fragment,
     rows: Option<Range<u64>>,
 }
 
-/// A fragment, and which of its rows come next.
+/// A fragment, and the rows that are still to be read.
 struct OpenPart {
     fragment: Fragment,
     rows: Range<u64>,
     weights: Weights,
 }
 
-/// Which rows and columns of a table are read.
+/// Selection of rows and columns of a table.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted<'a> {
-    /// The columns in this order; all without it.
+    /// Columns, in the order in which they are returned; all if `None`.
     pub columns: Option<&'a [&'a str]>,
-    /// A range of the rows; all without it.
+    /// Range of rows; all if `None`.
     pub rows: Option<Range<u64>>,
 }
 
 impl TableFolder {
-    /// All rows of a version, with all columns.
+    /// Reads all rows and columns of a version.
     pub async fn rows(&self, version: u64) -> Result<RowReader, TableError> {
         RowReader::over(&self.at(version).await?, self.path(), None).await
     }
 }
 
 impl RowReader {
-    /// Some rows and columns of a table.
+    /// Reads some rows and columns of a table.
     pub async fn of(table: &Dataset, path: &Path, wanted: Wanted<'_>) -> Result<Self, TableError> {
         let schema = Schema::from(table.schema());
         let (schema, order) = match wanted.columns {
@@ -105,7 +104,7 @@ impl RowReader {
                 };
                 let columns = columns.iter().map(|name| schema.index_of(name));
                 let columns: Vec<usize> = columns.collect::<Result<_, _>>().map_err(arrow)?;
-                // Lance gives them in the order of the table.
+                // Lance returns columns in the order of the table.
                 let sorted: BTreeSet<usize> = columns.iter().copied().collect();
                 let place = |column: &usize| sorted.range(..column).count();
                 let order: Vec<usize> = columns.iter().map(place).collect();
@@ -126,7 +125,7 @@ impl RowReader {
         })
     }
 
-    /// The rows of a table, or a range of them.
+    /// Reads the rows of a table, or a range of them.
     pub async fn over(
         table: &Dataset,
         path: &Path,
@@ -139,7 +138,7 @@ impl RowReader {
         Self::of(table, path, wanted).await
     }
 
-    /// The rows of one fragment of a table.
+    /// Reads the rows of one fragment of a table.
     pub async fn of_fragment(
         table: &Dataset,
         path: &Path,
@@ -151,7 +150,7 @@ impl RowReader {
         Ok(reader)
     }
 
-    /// All rows of a table, with some of its columns.
+    /// Reads all rows of a table, but only some columns.
     pub async fn of_columns(
         table: &Dataset,
         path: &Path,
@@ -164,7 +163,7 @@ impl RowReader {
         Self::of(table, path, wanted).await
     }
 
-    /// Rows that come in another order.
+    /// Reads rows from a stream in another order.
     pub(super) fn of_stream(
         table: &Dataset,
         path: &Path,
@@ -182,7 +181,7 @@ impl RowReader {
         }
     }
 
-    /// The next rows; `None` after the last.
+    /// Returns the next rows; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, TableError> {
         let next = self.next_as_read().await?;
         let (Some(batch), Some(order)) = (&next, &self.order) else {
@@ -223,7 +222,7 @@ impl RowReader {
         }
     }
 
-    /// The rows that are read next.
+    /// Returns the next block of rows.
     fn next_block(&mut self) -> Result<Option<Cut>, TableError> {
         loop {
             if let Some(OpenPart {
@@ -242,7 +241,7 @@ impl RowReader {
                 let bytes = weights.bytes(&(first..end));
                 return Ok(Some(Cut {
                     fragment: fragment.clone(),
-                    // Of a fragment whose rows are not counted, all are one block.
+                    // If the rows of a fragment are not counted, they form a single block.
                     rows: (end < UNKNOWN).then_some(first..end),
                     each: bytes.div_ceil((end - first).max(1)),
                 }));
@@ -260,10 +259,10 @@ impl RowReader {
     }
 }
 
-/// Stands for the end of a fragment whose rows are not counted.
+/// Stands for the end of a fragment whose number of rows is not known.
 const UNKNOWN: u64 = u64::MAX;
 
-/// The rows of a fragment that are not deleted, if the table knows how many they are.
+/// Number of rows of a fragment that are not deleted, if known.
 fn rows_of(fragment: &Fragment) -> Option<u64> {
     let rows = fragment.physical_rows? as u64;
     match &fragment.deletion_file {
@@ -272,7 +271,7 @@ fn rows_of(fragment: &Fragment) -> Option<u64> {
     }
 }
 
-/// The fragments, or the parts of them, that have some rows of a table.
+/// Returns the fragments, or parts of them, that contain the wanted rows of a table.
 fn parts(table: &Dataset, wanted: Option<Range<u64>>) -> VecDeque<Part> {
     let mut parts = VecDeque::new();
     let mut before = 0u64;
@@ -295,11 +294,11 @@ fn parts(table: &Dataset, wanted: Option<Range<u64>>) -> VecDeque<Part> {
     parts
 }
 
-/// Rows of a fragment that are read at once.
+/// Rows of a fragment that are read together.
 struct Cut {
     fragment: Fragment,
     rows: Option<Range<u64>>,
-    /// Bytes of a row in memory.
+    /// Number of bytes of a row in memory.
     each: u64,
 }
 
@@ -322,7 +321,7 @@ impl Block<'_> {
 
     fn scan(&self, columns: &Schema) -> Result<Scanner, lance::Error> {
         let mut scan = self.table.scan();
-        // By fields: Lance takes names for expressions, and `*` for all columns.
+        // Project by schema: Lance interprets names as expressions, and `*` as all columns.
         let all = self.table.schema();
         if columns.fields().len() < all.fields.len() {
             let names = columns.fields().iter().map(|field| field.name().as_str());
@@ -352,7 +351,7 @@ impl Block<'_> {
         Ok(scan)
     }
 
-    /// Rows of a batch with these columns.
+    /// Number of rows of a batch with these columns.
     fn batch_rows(&self, columns: &Schema) -> usize {
         let width = |field: &Arc<arrow::datatypes::Field>| match field.data_type() {
             DataType::FixedSizeList(_, width) => usize::try_from(*width).unwrap_or(1),
@@ -367,7 +366,7 @@ impl Block<'_> {
         (BATCH_VALUES / values.max(1)).max(16).min(most)
     }
 
-    /// All rows as one batch, read in groups of columns.
+    /// Reads all rows as one batch, in groups of columns.
     async fn together(
         &self,
         guard: &Guard,

@@ -1,10 +1,10 @@
-//! The digest of rows of a table that describes cells or genes.
+//! Digest of the rows of the cells and genes tables.
 //!
-//! A row's bytes are, for each column that is not missing: the name of the column and the value,
-//! each with its length in front. Values of whole-number types are written alike, whatever their
-//! width; so are those of float types. Other programs may add columns of any type: what is neither
-//! number, text nor list of numbers is written as its text. The digest is written into datasets and
-//! must stay as it is.
+//! For each column that is not null, the bytes of a row contain the name of the column and the
+//! value, each prefixed with its length. All integer types have the same encoding, whatever their
+//! width, and so do all float types. Other programs may add columns of any type: values that are
+//! not numbers, strings or lists of numbers are encoded as their text representation. The digest is
+//! part of the file format and must not change.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::chunk::Digest;
 
-/// The sum of the digests of all rows.
+/// Returns the sum of the digests of all rows.
 pub fn row_digest(batch: &RecordBatch) -> Result<Digest, ArrowError> {
     let mut columns = Vec::new();
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
@@ -37,7 +37,7 @@ pub fn row_digest(batch: &RecordBatch) -> Result<Digest, ArrowError> {
     Ok(digest)
 }
 
-/// Texts are not made of bytes that are none.
+/// Binary columns are not converted to text.
 fn is_bytes(kind: &DataType) -> bool {
     kind.is_binary() || matches!(kind, DataType::FixedSizeBinary(_))
 }
@@ -50,7 +50,7 @@ fn push(bytes: &mut Vec<u8>, value: &[u8]) {
 /// A column in the widest type of its kind.
 struct Values {
     column: ArrayRef,
-    /// The numbers of lists, one after the other, and how many each has.
+    /// Concatenated numbers of the lists, and the length of each list.
     list: Option<(Box<Values>, usize)>,
 }
 
@@ -82,7 +82,7 @@ impl Values {
         })
     }
 
-    /// A column as the texts of its values.
+    /// Converts a column to the text representations of its values.
     fn displayed(column: &ArrayRef) -> Result<Self, ArrowError> {
         let formatter = ArrayFormatter::try_new(column, &FormatOptions::new())?;
         let text = |row: usize| match column.is_null(row) {
@@ -120,7 +120,7 @@ impl Values {
             }
             DataType::Float64 => {
                 let value = self.column.as_primitive::<Float64Type>().value(row);
-                // Every NaN is the same, and so are both zeros.
+                // All NaNs are equal, and so are both zeros.
                 let value = if value.is_nan() {
                     f64::NAN
                 } else {

@@ -1,4 +1,4 @@
-//! Rows of one shard of a table of non-zeros.
+//! Writes the rows of one shard of a table of non-zeros.
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
@@ -7,13 +7,13 @@ use lance_table::format::Fragment;
 use super::{FragmentWriter, Layout, TableError, TableFolder};
 use crate::plan::JobId;
 
-/// Writes the fragments of a shard: one, unless it turns out to hold more rows than a fragment may.
-/// A cell is never split.
+/// Writes the fragments of a shard: one, unless it turns out to have more rows than a fragment may
+/// have. Cells are never split.
 pub struct RowsWriter {
     table: TableFolder,
     job: JobId,
     layout: Layout,
-    /// The columns that are written; the table may have more.
+    /// Columns that are written; the table may have more.
     columns: SchemaRef,
     fragment_rows: u64,
     open: Option<FragmentWriter>,
@@ -21,7 +21,7 @@ pub struct RowsWriter {
 }
 
 impl RowsWriter {
-    /// A writer that has written nothing, and no file, yet.
+    /// Creates a writer. No file is created before the first rows are written.
     pub fn new(
         table: TableFolder,
         job: JobId,
@@ -40,7 +40,7 @@ impl RowsWriter {
         }
     }
 
-    /// Appends the rows of the next cells, of which each has so many.
+    /// Appends the rows of the next cells. `counts` is the number of rows of each cell.
     pub async fn write(
         &mut self,
         columns: Vec<ArrayRef>,
@@ -89,7 +89,8 @@ impl RowsWriter {
         Ok(())
     }
 
-    /// Ends the last file; all are durable. None, where the cells have no rows.
+    /// Finishes the last file; all files are durable. Returns no fragment if the cells have no
+    /// rows.
     pub async fn finish(mut self) -> Result<Vec<Fragment>, TableError> {
         self.close().await?;
         Ok(self.finished)

@@ -1,4 +1,4 @@
-//! The columns of each table, as the readers of the reference expect them.
+//! Columns of each table, as expected by readers of the reference.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use crate::plan::{
 };
 use crate::survey::{FloatType, ValueType};
 
-/// A column is looked at for runs if it has fewer of them than this part of its rows. The first
-/// column has long runs. In others Lance would look in vain, which takes longer than to encode
-/// them; see benches/README.md.
+/// Lance tries run-length encoding for a column if its number of runs is below this fraction of its
+/// rows. The first column has long runs; for the others, trying is futile and takes longer than
+/// encoding them; see benches/README.md.
 const RUNS: &str = "0.05";
 
 /// A table of a dataset.
@@ -33,7 +33,7 @@ pub enum TableName {
 
 impl TableName {
     /// All tables, in the order in which they are committed: a reader that opens the newest
-    /// versions may see rows of cells that are not listed yet, never cells without their rows.
+    /// versions may see rows of cells that are not listed yet, but never cells without their rows.
     pub const IN_COMMIT_ORDER: [TableName; 6] = [
         TableName::Expression,
         TableName::Layers,
@@ -43,7 +43,7 @@ impl TableName {
         TableName::Cells,
     ];
 
-    /// The key of the table in config.json.
+    /// Key of the table in config.json.
     pub fn key(self) -> &'static str {
         match self {
             TableName::Expression => "expression",
@@ -55,7 +55,7 @@ impl TableName {
         }
     }
 
-    /// The columns of whole numbers that tell where a row stands.
+    /// Integer columns that identify the position of a row.
     pub fn number_columns(self) -> &'static [&'static str] {
         match self {
             TableName::Expression | TableName::Layers => &["cell_integer_id", "gene_integer_id"],
@@ -66,7 +66,7 @@ impl TableName {
         }
     }
 
-    /// The columns that every such table has.
+    /// Columns that every such table has.
     pub fn own_columns(self) -> &'static [&'static str] {
         match self {
             TableName::Expression => &["cell_integer_id", "gene_integer_id", "value"],
@@ -81,7 +81,7 @@ impl TableName {
         }
     }
 
-    /// The folder of the table.
+    /// Name of the table's folder.
     pub fn folder(self) -> &'static str {
         match self {
             TableName::Expression => "expression.lance",
@@ -93,7 +93,7 @@ impl TableName {
         }
     }
 
-    /// The tables that a plan has, in the order in which they are committed.
+    /// Returns the tables that a plan has, in the order in which they are committed.
     pub fn of(plan: &Plan) -> impl Iterator<Item = TableName> {
         Self::IN_COMMIT_ORDER
             .into_iter()
@@ -117,7 +117,7 @@ impl From<ShardTable> for TableName {
     }
 }
 
-/// The columns of a table.
+/// Returns the schema of a table.
 pub fn schema(table: TableName, plan: &Plan) -> Schema {
     match table {
         TableName::Expression => entries(plan, ShardTable::Expression),
@@ -129,7 +129,7 @@ pub fn schema(table: TableName, plan: &Plan) -> Schema {
     }
 }
 
-/// A table of non-zeros: one row for each coordinate that has any.
+/// Schema of a table of non-zeros, with one row per coordinate.
 fn entries(plan: &Plan, table: ShardTable) -> Schema {
     let id_type = |id_type| match id_type {
         IdType::UInt16 => DataType::UInt16,
@@ -162,7 +162,7 @@ fn entries(plan: &Plan, table: ShardTable) -> Schema {
             metadata.insert(COMPRESSION_META_KEY.into(), scheme.into());
         }
         if name == ids[0] {
-            // Runs of a cell are shorter than its bytes split into streams and compressed.
+            // Runs per cell take less space than bytes split into streams and compressed.
             metadata.insert(BSS_META_KEY.into(), "off".into());
         } else {
             metadata.insert(RLE_THRESHOLD_META_KEY.into(), RUNS.into());
@@ -187,7 +187,7 @@ fn entries(plan: &Plan, table: ShardTable) -> Schema {
     Schema::new(ids.chain(values).collect::<Vec<_>>())
 }
 
-/// The columns of obs, then who the cell is and where its rows begin, then embeddings.
+/// obs columns, identifiers and first rows of the cells, then embeddings.
 fn cells(plan: &Plan) -> Schema {
     let mut fields = frame_fields(&plan.obs);
     fields.extend([
@@ -212,7 +212,7 @@ fn genes(plan: &Plan) -> Schema {
 
 fn embedding(embedding: &PlannedEmbedding) -> Field {
     let item = Arc::new(Field::new("item", float(embedding.float_type), true));
-    // The plan refuses embeddings that are wider.
+    // The plan refuses wider embeddings.
     let width = i32::try_from(embedding.width).unwrap_or(i32::MAX);
     Field::new(
         &embedding.written_as,

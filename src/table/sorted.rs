@@ -1,4 +1,4 @@
-//! Reading the rows of a table in another order than that in which they lie.
+//! Reads the rows of a table in sorted order.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use lance::dataset::scanner::ColumnOrdering;
 
 use super::{RowReader, TableError};
 
-/// Bytes of rows that a sort holds; the rest goes to the disk.
+/// Number of bytes of rows that a sort holds in memory; the rest is spilled to disk.
 const POOL: usize = 96 << 20;
 
-/// Rows of a batch.
+/// Number of rows of a batch.
 const BATCH_ROWS: usize = 1 << 13;
 
 impl RowReader {
-    /// Rows of a table with some of its columns, or all, in the ascending order of whole-number
-    /// columns.
+    /// Reads the rows of a table with all or some of its columns, sorted by integer columns in
+    /// ascending order.
     pub async fn sorted(
         table: &Dataset,
         path: &Path,
