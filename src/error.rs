@@ -1,4 +1,4 @@
-//! Any failure of the program, and the exit code that tells scripts of which kind it was.
+//! Errors of the program, and the exit codes that tell scripts their kind.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ use crate::store::StoreError;
 use crate::table::TableError;
 use crate::verify::VerifyError;
 
-/// A failure of a command.
+/// Error of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The command line or the configuration is wrong.
+    /// The command line or the configuration is invalid.
     #[error("{0}")]
     Usage(String),
     #[error(transparent)]
@@ -24,10 +24,10 @@ pub enum Error {
     Store(#[from] StoreError),
     #[error(transparent)]
     Verify(#[from] VerifyError),
-    /// Inputs do not go together, or not with a dataset.
+    /// Inputs are incompatible with each other or with a dataset.
     #[error("{refusal}")]
     NotJoinable { refusal: String },
-    /// A dataset is not as it should be.
+    /// Verification found problems in a dataset.
     #[error("{path} is not as it should be: {problems} problems were found")]
     Verification { path: PathBuf, problems: u64 },
     /// The result cannot be printed.
@@ -47,24 +47,24 @@ impl From<PlanError> for Error {
     }
 }
 
-/// How a command ends.
+/// Exit code of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
     Done = 0,
-    /// The system failed: storage, memory, a fault of the program.
+    /// The system failed: storage, memory, or a bug in the program.
     Failed = 1,
     Usage = 2,
-    /// An input, or an output that is in the way, is refused.
+    /// An input was refused, or an existing output is in the way.
     Refused = 3,
-    /// A dataset is not as it should be.
+    /// Verification found problems in a dataset.
     NotVerified = 4,
-    /// Another process has the dataset.
+    /// Another process is using the dataset.
     TryAgain = 75,
 }
 
 impl Error {
-    /// The exit code of this failure.
+    /// Returns the exit code of this error.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Error::Usage(_) => ExitCode::Usage,
@@ -169,13 +169,13 @@ impl std::fmt::Display for ExitCode {
     }
 }
 
-/// A failure with its causes, in one line.
+/// Formats an error and its causes in one line.
 pub fn in_one_line(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let text = cause.to_string();
-        // Many libraries repeat the cause in their own message.
+        // Many libraries include the cause in their own message.
         if !message.contains(&text) {
             message.push_str(": ");
             message.push_str(&text);

@@ -1,36 +1,36 @@
-//! slaf turns single-cell data into **SLAF datasets**: Lance tables that can be queried, appended
+//! slaf converts single-cell data to **SLAF datasets**: Lance tables that can be queried, appended
 //! to and streamed for training.
 //!
-//! # The line that every job follows
+//! # How a job proceeds
 //!
-//! Look at everything first, decide everything once, write disjoint pieces independently, make
-//! them visible once. The rooms of this crate, in the order in which data passes them (a room uses
-//! only rooms before it):
+//! Inspect all inputs first, make every decision once, write disjoint shards independently, and
+//! make them visible once, at the end. The modules of this crate, in the order in which data passes
+//! through them (each uses only modules before it):
 //!
-//! | room | what it is for |
+//! | module | purpose |
 //! |---|---|
-//! | [`store`] | reading files, durable writes, locks and swaps of folders |
-//! | [`source`] | the chunked readers: one trait, one folder a format |
-//! | [`survey`] | one look at each input: sizes, identifiers, a sample of the values |
+//! | [`store`] | file access, durable writes, locks and folder swaps |
+//! | [`source`] | chunked readers: one trait, one module per format |
+//! | [`survey`] | first pass over each input: sizes, identifiers, a sample of the values |
 //! | [`plan`] | every decision of a job, as plain data |
-//! | [`chunk`] | chunks checked, canonicalized, narrowed and expanded into rows |
-//! | [`table`] | schemas and Lance data files of each table, and their commits |
+//! | [`chunk`] | chunks are validated, canonicalized, narrowed and converted to COO rows |
+//! | [`table`] | schemas, Lance data files and commits of each table |
 //! | [`dataset`] | config.json, the checkpoint in it, opening a dataset |
-//! | [`progress`] | what a job tells while it runs |
+//! | [`progress`] | progress events of a running job |
 //! | [`ingest`] | running a plan: shards, checkpoint, commit, recovery |
 //! | [`converter`] | converting and appending in a few lines |
-//! | [`verify`] | reading a dataset again, and its inputs, and comparing |
-//! | [`cli`] | the command line, which uses nothing but the above |
+//! | [`verify`] | checking a dataset, also against its inputs |
+//! | [`cli`] | the command line, built on the above |
 //!
-//! See [`ingest::Job`] for a conversion from end to end and [`dataset::Dataset`] for reading the
+//! See [`ingest::Job`] for an end-to-end conversion and [`dataset::Dataset`] for reading the
 //! result.
 
-/// Sizes of files, of matrices and of memory are all 64 bits wide: converting between them loses
-/// nothing.
+/// Sizes of files, matrices and memory are all 64 bits wide, so that conversions between them are
+/// lossless.
 const _: () = assert!(usize::BITS == 64, "slaf needs a 64-bit machine");
 
-/// How a SLAF dataset is opened as an input. Its reader is above [`source`], which knows of no tables,
-/// and asks for it here.
+/// Opens a SLAF dataset as an input. The reader is not in [`source`], which does not know about
+/// tables, and is passed to it from here.
 pub(crate) const OPEN_DATASET: source::OpenInput = dataset::open_as_source;
 
 pub mod chunk;

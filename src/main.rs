@@ -1,9 +1,9 @@
-//! The command line of slaf.
+//! Command line of slaf.
 
 use std::process::ExitCode;
 
-/// The allocator of the system keeps ever more memory when large buffers come and go on several
-/// threads; this one stays flat.
+/// The system allocator retains more and more memory when several threads allocate and free large
+/// buffers; memory use of this one stays flat.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,42 +1,43 @@
-//! What a job tells while it runs.
+//! Progress events of a running job.
 
 use crate::plan::{Plan, Widened};
 use crate::survey::ValueType;
 use crate::table::TableName;
 
-/// Something that happened.
+/// A progress event.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Everything is decided; writing begins, or goes on.
+    /// The plan is made; writing starts or resumes.
     Planned { plan: &'a Plan },
-    /// An earlier run had done this much.
+    /// Numbers of shards and entries that an earlier run had written.
     Resumed { shards: usize, entries: u64 },
-    /// So many more stored entries were read and written.
+    /// Number of further entries read and written since the last event.
     Written { entries: u64 },
-    /// So many more entries were laid down of a matrix that lies in the order of its columns and
-    /// must be transposed before it can be written.
+    /// Number of further entries transposed, for a matrix stored by column that must be transposed
+    /// before it can be written.
     Transposed { matrix: &'a str, entries: u64 },
-    /// A value did not fit: all values of its matrix are written again in a wider type.
+    /// A value did not fit: all values of its matrix are written again with a wider type.
     Widened {
         matrix: &'a str,
         widened: &'a Widened,
         to: ValueType,
     },
-    /// What was written of an input is written anew, since its entries are not sorted by cell; this
-    /// many entries of others stay.
+    /// What was written of an input is written again because its entries are not sorted by cell;
+    /// `entries` entries of other inputs are kept.
     StartedOver { entries: u64 },
-    /// So many more rows were verified.
+    /// Number of further rows verified.
     Verified { entries: u64 },
-    /// A table is being made visible.
+    /// A table is being committed.
     Committing { table: TableName },
 }
 
-/// Who wants to know. Calls come from any thread, often: they must be cheap.
+/// A listener for progress events. It is called frequently and from any thread, so calls must be
+/// cheap.
 ///
-/// Closures are listeners, and `&()` is one that does not care.
+/// Closures implement it, and `&()` ignores all events.
 pub trait Progress: Sync {
-    /// Takes note of an event.
+    /// Handles an event.
     fn report(&self, event: Event<'_>);
 }
 

@@ -9,7 +9,7 @@ use crate::ingest::Outcome;
 use crate::plan::Widening;
 use crate::source::CellSource;
 
-/// Adds inputs to a dataset, which others may read meanwhile: they see it before or after.
+/// Adds inputs to a dataset. Concurrent readers see the dataset either before or after the append.
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
@@ -28,10 +28,10 @@ pub struct Append<'a> {
     converter: Converter<'a>,
 }
 
-/// Begins an append to the dataset in a folder.
+/// Starts an append to the dataset in a folder.
 ///
 /// # Errors
-/// Where there is no complete dataset.
+/// If there is no complete dataset.
 pub fn append<'a>(dataset: impl AsRef<Path>) -> Result<Append<'a>, Error> {
     let dataset = dataset.as_ref().to_path_buf();
     Dataset::open(&dataset)?;
@@ -48,30 +48,31 @@ impl<'a> Append<'a> {
         self.configure(|converter| converter.input(path))
     }
 
-    /// Adds an input that is open already.
+    /// Adds an input that is already open.
     pub fn source(self, source: impl CellSource + 'static) -> Self {
         self.configure(|converter| converter.source(source))
     }
 
-    /// Rewrites tables whose types do not hold the new values, as a part of the same commit. Without
-    /// it such inputs are refused.
+    /// Rewrites tables whose types do not hold the new values, as part of the same commit.
+    /// Otherwise, such inputs are refused.
     pub fn widen(mut self) -> Self {
         self.converter.conversion.plan.widening = Widening::Allow;
         self
     }
 
-    /// Sets whatever a conversion can be told: joins, resources, progress. Types and compression are
-    /// the dataset's.
+    /// Sets any option of a conversion: joins, resources, progress. Types and compression are
+    /// always those of the dataset.
     pub fn configure(mut self, set: impl FnOnce(Converter<'a>) -> Converter<'a>) -> Self {
         self.converter = set(self.converter);
         self
     }
 
-    /// Appends. Surveys the inputs, plans again where the dataset has changed meanwhile, and blocks
-    /// until the dataset is complete; must not be called from asynchronous code.
+    /// Appends the inputs. Surveys them, plans again if the dataset has changed in the meantime,
+    /// and blocks until the dataset is complete; must not be called from asynchronous code.
     ///
     /// # Errors
-    /// An input is refused or does not go with the dataset, or another process is writing it.
+    /// An input is refused or is incompatible with the dataset, or another process is writing the
+    /// dataset.
     pub fn run(self) -> Result<Outcome, Error> {
         let Append { dataset, converter } = self;
         converter.run(|conversion, inputs, progress| conversion.append(inputs, &dataset, progress))

@@ -1,4 +1,4 @@
-//! Inputs as a caller of the library gives them.
+//! Inputs as given by a caller of the library.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use crate::source::{
     CellSource, Inputs, NamedInput, OpenOptions, SourceError, discover, prefixes, tell_apart,
 };
 
-/// One input, or what holds several.
+/// An input, or a location that contains several.
 enum Given {
-    /// A file, a folder or an archive, which is searched.
+    /// A file, a folder or an archive, in which inputs are searched for.
     Path(PathBuf),
-    /// An input with options of its own, which is not searched.
+    /// An input with its own options; not searched.
     With(PathBuf, Box<OpenOptions>),
-    /// One that the caller opened.
+    /// An input opened by the caller.
     Open(Arc<dyn CellSource>),
 }
 
@@ -22,26 +22,29 @@ enum Given {
 #[derive(Default)]
 pub(super) struct GivenInputs {
     given: Vec<Given>,
-    /// How those without options of their own are opened.
+    /// Options for inputs without their own.
     pub defaults: OpenOptions,
-    /// What the identifiers of their cells begin with.
+    /// Template of the prefix of their cells' identifiers.
     pub prefix: Option<String>,
 }
 
 impl GivenInputs {
+    /// Adds a file, a folder or an archive.
     pub fn path(&mut self, path: PathBuf) {
         self.given.push(Given::Path(path));
     }
 
+    /// Adds an input with its own options.
     pub fn with(&mut self, path: PathBuf, options: OpenOptions) {
         self.given.push(Given::With(path, Box::new(options)));
     }
 
+    /// Adds an opened input.
     pub fn open(&mut self, source: Arc<dyn CellSource>) {
         self.given.push(Given::Open(source));
     }
 
-    /// The inputs of a job with these resources, in the order in which they were given.
+    /// Returns the inputs of a job with these resources, in the given order.
     pub fn inputs(self, memory: u64, threads: usize) -> Result<Inputs, Error> {
         let with_resources = |options: OpenOptions| OpenOptions {
             memory,
@@ -49,7 +52,7 @@ impl GivenInputs {
             ..options
         };
         let defaults = with_resources(self.defaults);
-        // Inputs with options of their own are named there.
+        // Inputs with their own options get their names there.
         let mut named = Vec::new();
         let mut places = Vec::new();
         for given in self.given {
@@ -88,7 +91,7 @@ impl GivenInputs {
     }
 }
 
-/// Where an input of a job comes from.
+/// Origin of an input of a job.
 enum Place {
     Named(usize),
     Own(PathBuf, Box<OpenOptions>),

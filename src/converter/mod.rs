@@ -1,4 +1,4 @@
-//! Converting and appending, as a caller of the library writes it.
+//! Builders for conversions and appends, for callers of the library.
 
 mod append;
 mod given;
@@ -19,10 +19,10 @@ use crate::survey::ValueType;
 
 type OnProgress<'a> = Box<dyn Fn(Event<'_>) + Sync + 'a>;
 
-/// Turns inputs into a new dataset.
+/// Converts inputs to a new dataset.
 ///
-/// Nothing is read before [`Converter::write`]. A run that was interrupted is gone on with by the
-/// same conversion.
+/// Nothing is read before [`Converter::write`]. Repeating the same conversion resumes a run that
+/// was interrupted.
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
@@ -42,157 +42,163 @@ type OnProgress<'a> = Box<dyn Fn(Event<'_>) + Sync + 'a>;
 pub struct Converter<'a> {
     inputs: GivenInputs,
     conversion: Conversion,
-    /// Threads that were asked for.
+    /// Number of threads requested.
     threads: Option<usize>,
     on_progress: Option<OnProgress<'a>>,
 }
 
 impl<'a> Converter<'a> {
-    /// A conversion of no input yet, with the defaults of the command line.
+    /// Creates a conversion without inputs, with the defaults of the command line.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a file, or all inputs of a folder or an archive, in any format: the content decides.
+    /// Adds a file, or all inputs of a folder or an archive. The format is detected from the
+    /// content.
     pub fn input(mut self, path: impl Into<PathBuf>) -> Self {
         self.inputs.path(path.into());
         self
     }
 
-    /// Adds one input with options of its own, which replace those of
-    /// [`Converter::open_options`]; memory and threads are those of the conversion.
+    /// Adds one input with its own options, which replace those of [`Converter::open_options`];
+    /// memory and threads are those of the conversion.
     pub fn input_with(mut self, path: impl Into<PathBuf>, options: OpenOptions) -> Self {
         self.inputs.with(path.into(), options);
         self
     }
 
-    /// Adds an input that is open already, such as one in memory.
+    /// Adds an input that is already open, such as one in memory.
     pub fn source(mut self, source: impl CellSource + 'static) -> Self {
         self.inputs.open(Arc::new(source));
         self
     }
 
-    /// How inputs are opened that have no options of their own.
+    /// Sets how inputs without their own options are opened.
     pub fn open_options(mut self, options: OpenOptions) -> Self {
         self.inputs.defaults = options;
         self
     }
 
-    /// What the identifiers of the cells of inputs without options of their own begin with; `{source}`
-    /// stands for the name of the input, without the ending of its file.
+    /// Sets the prefix of the cell identifiers of inputs without their own options; `{source}`
+    /// stands for the name of the input without its file extension.
     pub fn cell_id_prefix(mut self, template: impl Into<String>) -> Self {
         self.inputs.prefix = Some(template.into());
         self
     }
 
-    /// How the genes of several inputs are joined; by default they must be the same.
+    /// Sets how the genes of several inputs are joined; by default they must be the same.
     pub fn join(mut self, join: Join) -> Self {
         self.conversion.plan.join = join;
         self
     }
 
-    /// How the columns of obs, layers and embeddings of several inputs are joined.
+    /// Sets how the obs columns, layers and embeddings of several inputs are joined.
     pub fn obs_join(mut self, join: Join) -> Self {
         self.conversion.plan.obs_join = join;
         self
     }
 
-    /// How the columns of var of several inputs are joined.
+    /// Sets how the var columns of several inputs are joined.
     pub fn var_join(mut self, join: Join) -> Self {
         self.conversion.plan.var_join = join;
         self
     }
 
-    /// By what genes are joined; by default identifiers where all inputs have them, else names.
+    /// Sets the key by which genes are joined; by default stable identifiers if all inputs have
+    /// them, otherwise names.
     pub fn gene_key(mut self, key: GeneKey) -> Self {
         self.conversion.plan.gene_key = Some(key);
         self
     }
 
-    /// Whether genes are joined without the versions of their identifiers (`ENSG….7`).
+    /// Sets whether genes are joined without the versions of their identifiers (`ENSG….7`).
     pub fn gene_id_versions(mut self, versions: VersionWish) -> Self {
         self.conversion.versions = versions;
         self
     }
 
-    /// Allows cells that several inputs have.
+    /// Allows cells of different inputs to have the same identifier.
     pub fn allow_duplicate_cells(mut self) -> Self {
         self.conversion.plan.duplicate_cells = Duplicates::Allow;
         self
     }
 
-    /// The types of the tables: the narrowest, or signed ones that every reader knows. Signed ones are
-    /// compressed as suits them.
+    /// Sets the types of the tables: the narrowest, or signed types that every reader supports.
+    /// Also selects the compression that suits them best.
     pub fn dtypes(mut self, dtypes: Dtypes) -> Self {
         self.conversion.plan.dtypes = dtypes;
         self.conversion.plan.compression = dtypes.best_compression();
         self
     }
 
-    /// The type of the values; one that does not fit is refused. By default the narrowest.
+    /// Forces the type of the values; values that do not fit are refused. By default the narrowest
+    /// exact type.
     pub fn value_type(mut self, value_type: ValueType) -> Self {
         self.conversion.plan.value_type = Some(value_type);
         self
     }
 
-    /// How the columns of the tables of entries are compressed.
+    /// Sets the compression of the expression and layers tables.
     pub fn compression(mut self, compression: Compression) -> Self {
         self.conversion.plan.compression = compression;
         self
     }
 
-    /// Rows of a fragment of the expression table, at most; 100,000,000 by default.
+    /// Sets the maximum number of rows of a fragment of the expression table; 100,000,000 by
+    /// default.
     pub fn fragment_rows(mut self, rows: u64) -> Self {
         self.conversion.plan.fragment_rows = rows.max(1);
         self
     }
 
-    /// Everything else that a user may choose. Replaces what was chosen before.
+    /// Sets all other options. Replaces those set before.
     pub fn plan_options(mut self, options: PlanOptions) -> Self {
         self.conversion.plan = options;
         self
     }
 
-    /// Bytes of memory; 512 MiB by default, 256 MiB at least.
+    /// Sets the memory limit in bytes; 512 MiB by default, at least 256 MiB.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.conversion.run.memory = bytes.max(256 << 20);
         self
     }
 
-    /// Threads; one for each processor by default. Fewer are used where the memory does not suffice.
+    /// Sets the number of threads; one per processor by default. Fewer are used if memory is
+    /// insufficient.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads.max(1));
         self
     }
 
-    /// Replaces a complete dataset, once the new one is complete.
+    /// Replaces an existing complete dataset once the new one is complete.
     pub fn overwrite(mut self) -> Self {
         self.conversion.run.existing = Existing::Replace;
         self
     }
 
-    /// Discards what an earlier run has not completed.
+    /// Discards what an earlier run left unfinished.
     pub fn no_resume(mut self) -> Self {
         self.conversion.run.earlier = Earlier::Discard;
         self
     }
 
-    /// Waits while another process writes the output.
+    /// Waits while another process is writing the output.
     pub fn wait(mut self) -> Self {
         self.conversion.run.wait = Wait::Yes;
         self
     }
 
-    /// Is told what happens: from any thread, often.
+    /// Sets a listener for progress events. It is called frequently and from any thread.
     pub fn on_progress(mut self, listener: impl Fn(Event<'_>) + Sync + 'a) -> Self {
         self.on_progress = Some(Box::new(listener));
         self
     }
 
-    /// Converts. Blocks until the dataset is complete; must not be called from asynchronous code.
+    /// Runs the conversion. Blocks until the dataset is complete; must not be called from
+    /// asynchronous code.
     ///
     /// # Errors
-    /// An input is refused, inputs do not go together, or the output exists or cannot be written.
+    /// An input is refused, inputs are incompatible, or the output exists or cannot be written.
     pub fn write(self, output: impl AsRef<Path>) -> Result<Outcome, Error> {
         self.run(|conversion, inputs, progress| conversion.write(inputs, output.as_ref(), progress))
     }

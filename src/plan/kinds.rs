@@ -7,8 +7,7 @@
 //! | floats | floats | the wider |
 //! | whole numbers | floats | the narrowest float type that holds both exactly: up to 32 bits |
 //! | with missing values | without | with |
-//! | text | categories | text; the categories of several inputs are united, and are ordered only if
-//! all are equal |
+//! | text | categories | text; categories are united, and ordered only if all are equal |
 //! | anything else | | none |
 
 use polars_core::datatypes::DataType;

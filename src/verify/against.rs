@@ -1,4 +1,4 @@
-//! Comparing a dataset with the inputs it was made from.
+//! Compares a dataset with the inputs it was made from.
 
 use std::collections::BTreeMap;
 
@@ -22,36 +22,42 @@ use crate::source::{Axis, CellSource, ChunkBudget, MatrixDescription, Part, Pend
 use crate::survey::ValueType;
 use crate::table::{RowReader, TableName, Wanted};
 
-/// Bytes of a chunk that is compared, and those that are in memory at once for each of its bytes:
-/// as it was read, as columns, and what the allocator keeps.
+/// Largest and smallest size in bytes of a chunk that is compared, and bytes of memory used per byte
+/// of a chunk: as read, as columns, and what the allocator retains.
 const LARGEST_CHUNK: u64 = 2 << 20;
 const SMALLEST_CHUNK: u64 = 64 << 10;
 const COPIES: u64 = 4;
 
 /// An input of a dataset, opened as it was when it was converted.
 pub(super) struct Against<'a> {
+    /// The opened input.
     pub source: &'a dyn CellSource,
-    /// Which of the dataset's sources it is.
+    /// Position among the dataset's sources.
     pub number: usize,
-    /// Threads that read it.
+    /// Number of threads that read it.
     pub threads: usize,
-    /// Bytes that chunks of it may take in memory, in all threads together.
+    /// Number of bytes that its chunks may occupy in memory, over all threads.
     pub memory: u64,
 }
 
-/// What a comparison works with.
+/// What all comparisons share.
 pub(super) struct Comparison<'a> {
+    /// The dataset.
     pub dataset: &'a Dataset,
+    /// Its tables.
     pub tables: &'a Tables,
+    /// Its cells and genes.
     pub frames: &'a Frames,
-    /// Which rows the tables of non-zeros have.
+    /// Row ranges of the tables of non-zeros.
     pub rows: &'a BTreeMap<TableName, Rows>,
+    /// Listener for progress events.
     pub progress: &'a dyn Progress,
+    /// Runtime for reading tables.
     pub runtime: &'a Handle,
 }
 
 impl Against<'_> {
-    /// Compares all that was converted of the input.
+    /// Compares everything that was converted from the input.
     pub(super) fn check(
         &self,
         with: &Comparison<'_>,
@@ -74,7 +80,7 @@ impl Against<'_> {
         let genes = if several {
             genes::joined(with, self.source, note, problems)?
         } else {
-            // Names are compared with all else that describes genes.
+            // Names are compared together with everything else in var.
             Some(GeneMap::Same)
         };
         let Some(genes) = genes else { return Ok(()) };
@@ -89,7 +95,7 @@ impl Against<'_> {
             (ShardTable::Obsp, &description.obsp),
             (ShardTable::Varp, &description.varp),
         ] {
-            // What the joins have left out is not there to be compared.
+            // Matrices left out by the joins cannot be compared.
             let left_out = |matrix: &&MatrixDescription| {
                 let key = matrix_key(&matrix.name);
                 note.left_out.iter().any(|note| note.object == key)
@@ -101,7 +107,7 @@ impl Against<'_> {
         Ok(())
     }
 
-    /// The columns of cells or genes, their names and their embeddings.
+    /// Compares the columns of cells or genes, their names and their embeddings.
     fn frame(
         &self,
         with: &Comparison<'_>,
@@ -137,7 +143,7 @@ impl Against<'_> {
         compared.check(self.source, with, problems)
     }
 
-    /// What is neither a table nor a matrix, where it is this input's alone.
+    /// Compares `uns`, if it is stored for this input.
     fn uns(&self, with: &Comparison<'_>, problems: &mut Problems) -> Result<(), VerifyError> {
         if !self.source.description().uns {
             return Ok(());
@@ -147,15 +153,14 @@ impl Against<'_> {
         let found: Option<serde_json::Value> =
             found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let sources = &with.dataset.config().sources;
-        // That of inputs that were appended is left out; of what another program wrote nothing
-        // is known.
+        // It is not stored for inputs that were appended, and unknown for those of another program.
         let job = &sources[self.number].job;
         if job.is_none() || *job != sources[0].job {
             return Ok(());
         }
         let found = match sources.iter().filter(|source| source.job == *job).count() {
             1 => found,
-            // That of several inputs lies under their names; an empty one nowhere.
+            // With several inputs it is stored under their names, unless it is empty.
             _ if expected.as_object().is_some_and(serde_json::Map::is_empty) => return Ok(()),
             _ => found.and_then(|all| all.get(&sources[self.number].source_file).cloned()),
         };
@@ -165,7 +170,7 @@ impl Against<'_> {
         Ok(())
     }
 
-    /// One matrix, value by value.
+    /// Compares one matrix, value by value.
     fn matrix(
         &self,
         with: &Comparison<'_>,
@@ -226,7 +231,7 @@ impl Against<'_> {
             cell_type: IdType::UInt32,
             gene_type: IdType::UInt32,
             value_type: ValueType::Float64,
-            // Digests are taken of what was written, not of this.
+            // The digests refer to what was written, not to this.
             gene_hashes: (&[][..]).into(),
             identities: None,
         };
@@ -261,14 +266,17 @@ impl Against<'_> {
     }
 }
 
-/// Rows that were found: of a range of rows of the matrix, those that are not zero.
+/// Non-zeros of a table in a range of rows of the matrix.
 pub(super) struct Found {
+    /// Row of each entry.
     pub rows: Vec<u32>,
+    /// Column of each entry.
     pub columns: Vec<u32>,
+    /// Value of each entry.
     pub values: Vec<f64>,
 }
 
-/// Which matrix is compared, for messages.
+/// The matrix being compared, for messages.
 struct Matrices<'a> {
     place: String,
     table: ShardTable,
@@ -278,7 +286,7 @@ struct Matrices<'a> {
 }
 
 impl Matrices<'_> {
-    /// Compares what a chunk has with the rows of the table before `end`, block by block.
+    /// Compares a chunk with the table's rows before `end`, block by block.
     fn compare(
         &self,
         expected: &CooBatch,
@@ -292,7 +300,7 @@ impl Matrices<'_> {
         let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
         let (missing, extra) = ("a missing value", "a value that the input lacks");
         let mut e = 0;
-        // Side by side, as two sorted lists.
+        // Merge both sorted lists.
         while let Some(found) = cursor.before(end)? {
             for f in 0..found.rows.len() {
                 let right = (found.rows[f], found.columns[f]);
@@ -341,7 +349,7 @@ impl Matrices<'_> {
         })
     }
 
-    /// What a cell is called in the input.
+    /// Returns the name of a cell in the input.
     fn cell(&self, id: u32) -> Result<String, VerifyError> {
         let row = u64::from(id).checked_sub(self.first);
         match row.filter(|&row| row < self.source.description().n_obs) {
@@ -350,7 +358,7 @@ impl Matrices<'_> {
         }
     }
 
-    /// What a gene is called in the dataset, which has it at a place of its own.
+    /// Returns the name of a gene in the dataset.
     fn gene(&self, id: u32) -> Result<String, VerifyError> {
         let Some(table) = self.with.tables.get(&TableName::Genes) else {
             return Ok(id.to_string());
@@ -371,7 +379,7 @@ impl Matrices<'_> {
     }
 }
 
-/// Rows of a table without those that are zero in one column.
+/// Returns the rows of a table whose value in one column is not zero.
 pub(super) fn nonzero(rows: &UInt32Array, columns: &UInt32Array, values: &Float64Array) -> Found {
     let kept = (0..values.len()).filter(|&row| values.value(row) != 0.0);
     let kept: Vec<usize> = kept.collect();

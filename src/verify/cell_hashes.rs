@@ -1,24 +1,24 @@
-//! The files of the hashes of cells' identifiers: each has those of its cells.
+//! Checks the files with hashes of cell identifiers.
 
 use arrow::array::{Array, AsArray, RecordBatch};
 
 use super::{Problem, Problems, VerifyError};
 use crate::dataset::{CellHashes, Dataset, HashFile, IdHasher};
 
-/// Hashes the identifiers of all cells anew.
+/// Hashes the identifiers of all cells again.
 pub(super) struct HashCheck<'a> {
     dataset: &'a Dataset,
     files: &'a [CellHashes],
-    /// The file whose cells come next, and those of its cells that came.
+    /// File that contains the next cells, and the number of its cells seen so far.
     next: usize,
     hasher: IdHasher,
     come: u64,
-    /// Files whose cells have other hashes.
+    /// Files whose hashes differ from those of the cells.
     different: Vec<&'a CellHashes>,
 }
 
 impl<'a> HashCheck<'a> {
-    /// A check of those files that config.json relies on.
+    /// Creates a check of the files that config.json relies on.
     pub fn of(dataset: &'a Dataset) -> Self {
         HashCheck {
             dataset,
@@ -30,7 +30,7 @@ impl<'a> HashCheck<'a> {
         }
     }
 
-    /// The next rows of the table of cells.
+    /// Adds the next rows of the cells table.
     pub fn add(&mut self, batch: &RecordBatch) {
         let ids = batch.column_by_name("cell_id");
         let Some(mut ids) = ids.and_then(|ids| ids.as_string_opt::<i32>()).cloned() else {
@@ -53,7 +53,7 @@ impl<'a> HashCheck<'a> {
         }
     }
 
-    /// Notes files that are not there, or have other hashes than the cells.
+    /// Reports files that are missing or whose hashes differ.
     pub fn finish(self, problems: &mut Problems) -> Result<(), VerifyError> {
         for file in self.files {
             if let Some(contents) = file.contents_file()

@@ -1,22 +1,22 @@
-//! What other programs have done to the tables since config.json described them.
+//! Detects what other programs have done to the tables since config.json described them.
 
 use crate::dataset::{Adoption, Dataset, DatasetError, Known};
 use crate::table::TableName;
 
 use super::{Problem, Problems};
 
-/// What there is beside what is described.
+/// Differences between the tables and their description.
 pub(super) struct Changed {
-    /// The dataset as it is described, as far as that can still be read.
+    /// The dataset as described, as far as it can still be read.
     pub described: Dataset,
-    /// What is not described, in words.
+    /// Descriptions of what is not described by config.json.
     pub undescribed: Vec<String>,
-    /// Tables that other programs made.
+    /// Tables created by other programs.
     pub made: Vec<TableName>,
 }
 
 impl Changed {
-    /// A dataset of which no more is known.
+    /// Returns a dataset without known differences.
     pub fn nothing(described: Dataset) -> Self {
         Changed {
             described,
@@ -26,7 +26,7 @@ impl Changed {
     }
 }
 
-/// Compares known values with those of the newest versions.
+/// Compares recorded values with those of the newest versions.
 pub(super) async fn check(
     dataset: &Dataset,
     problems: &mut Problems,
@@ -45,7 +45,7 @@ pub(super) async fn check(
         match change.known {
             Known::Same | Known::Rewritten => {}
             Known::Gone => {
-                // What is left to be read is the newest; it is compared below.
+                // Only the newest version can still be read; it is compared below.
                 config.digests.remove(change.table.key());
                 versions.insert(change.table.key().into(), change.newest);
             }

@@ -1,4 +1,4 @@
-//! Comparing the columns of cells and genes.
+//! Compares the obs and var columns.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -15,20 +15,26 @@ use crate::source::{Axis, CellSource, Column, Embedding, MatrixDescription, Part
 use crate::survey::FloatType;
 use crate::table::{RowReader, TableError, TableName, embedding_column, plain_text};
 
-/// Names of columns as the input and as the dataset has them.
+/// Names of columns in the input and in the dataset.
 type Written = Vec<(String, String)>;
 
 /// A table that is compared with the frame of an input.
 pub(super) struct Compared {
+    /// The table.
     pub table: TableName,
+    /// Name of its identifier column.
     pub id: &'static str,
+    /// Columns to compare.
     pub columns: Written,
+    /// Embeddings to compare.
     pub embeddings: Vec<PlannedEmbedding>,
-    /// The row of the table that is the input's first.
+    /// Row of the table that is the input's first.
     pub first: u64,
+    /// Number of rows.
     pub rows: u64,
+    /// Whether rows are cells or genes.
     pub axis: Axis,
-    /// The dataset has other inputs, too.
+    /// Whether the dataset has other inputs as well.
     pub several: bool,
 }
 
@@ -38,7 +44,7 @@ fn renamed<'a>(part: Part, name: &'a str, notes: &'a [ColumnNote]) -> &'a str {
     note.map_or(name, |note| &note.written_as)
 }
 
-/// The columns of obs or var, by both names.
+/// Returns the names of obs or var columns in the input and in the dataset.
 pub(super) fn written(part: Part, columns: &[Column], notes: &[ColumnNote]) -> Written {
     let columns = columns.iter();
     columns
@@ -49,7 +55,7 @@ pub(super) fn written(part: Part, columns: &[Column], notes: &[ColumnNote]) -> W
         .collect()
 }
 
-/// Embeddings as they should have been written, in the widest type.
+/// Returns the embeddings as they should have been written, with the widest type.
 pub(super) fn written_embeddings(
     part: Part,
     embeddings: &[Embedding],
@@ -67,7 +73,7 @@ pub(super) fn written_embeddings(
         .collect()
 }
 
-/// The column that holds a layer or a matrix of pairs.
+/// Returns the column that contains a layer or a pairwise matrix.
 pub(super) fn written_name(
     part: Part,
     matrix: &MatrixDescription,
@@ -77,7 +83,7 @@ pub(super) fn written_name(
 }
 
 impl Compared {
-    /// Compares all rows and notes what differs.
+    /// Compares all rows and reports differences.
     pub fn check(
         &self,
         source: &dyn CellSource,
@@ -108,7 +114,7 @@ impl Compared {
             self.column(self.id, &names, &names, &found, problems)
                 .map_err(arrow)?;
             for (column, (_, written_as)) in frame.columns().iter().zip(&self.columns) {
-                // An inner join leaves columns out.
+                // Inner joins leave columns out.
                 if self.several && found.column_by_name(written_as).is_none() {
                     continue;
                 }
@@ -141,7 +147,7 @@ impl Compared {
             problems.add(Problem::new(place, "the column is missing"));
             return Ok(());
         };
-        // Lists are compared number by number.
+        // Lists are compared component by component.
         let (expected, found, each) = match (expected.data_type(), found.data_type()) {
             (DataType::FixedSizeList(_, a), DataType::FixedSizeList(_, b)) if a == b => {
                 let flat = |lists: &ArrayRef| {
@@ -154,7 +160,7 @@ impl Compared {
                 )
             }
             (a, b) if a == b => (expected.clone(), found.clone(), 1),
-            // Types of several inputs were united without loss.
+            // The common type of several inputs is lossless.
             (_, b) if self.several => (cast(expected, b)?, found.clone(), 1),
             (a, b) => {
                 problems.add(Problem::new(place, "its type").differing(a, b));

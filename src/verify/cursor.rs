@@ -1,4 +1,4 @@
-//! Walking through the rows of one matrix in a table of non-zeros.
+//! Iterates over the rows of one matrix in a table of non-zeros.
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,14 +12,14 @@ use super::VerifyError;
 use super::against::{Found, nonzero};
 use crate::table::{RowReader, TableError, Wanted};
 
-/// Rows that were read but not yet given out.
+/// Rows that were read but not yet returned.
 struct Block {
     rows: UInt32Array,
     columns: UInt32Array,
     values: Float64Array,
 }
 
-/// The rows of a matrix, in order.
+/// Reads the rows of a matrix in order.
 pub(super) struct RowCursor<'a> {
     runtime: &'a Handle,
     path: &'a Path,
@@ -28,7 +28,7 @@ pub(super) struct RowCursor<'a> {
 }
 
 impl<'a> RowCursor<'a> {
-    /// Begins at the first of some rows of the table; `None` where it lacks the column.
+    /// Starts at the first row of a range of the table; `None` if the table lacks the column.
     pub fn open(
         runtime: &'a Handle,
         table: &lance::Dataset,
@@ -55,8 +55,8 @@ impl<'a> RowCursor<'a> {
         }))
     }
 
-    /// The next rows before a row of the matrix, as many as were read at once, without those that
-    /// are zero; `None` where all before it were given out.
+    /// Returns the next non-zeros before row `end` of the matrix, at most as many as are read at
+    /// once; `None` if there are no more.
     pub fn before(&mut self, end: u64) -> Result<Option<Found>, VerifyError> {
         let block = match self.block.take() {
             Some(block) => block,

@@ -1,4 +1,4 @@
-//! The tables of non-zeros: order, coordinates, digests.
+//! Checks the order, coordinates and digests of tables of non-zeros.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,39 +15,44 @@ use crate::plan::ShardTable;
 use crate::progress::{Event, Progress};
 use crate::table::{RowReader, TableName};
 
-/// Checks one table of non-zeros.
+/// Check of one table of non-zeros.
 pub(super) struct Check<'a> {
+    /// The dataset.
     pub dataset: &'a Dataset,
+    /// Its cells and genes.
     pub frames: &'a Frames,
+    /// The table.
     pub table: ShardTable,
+    /// Listener for progress events.
     pub progress: &'a dyn Progress,
 }
 
-/// What is known after the rows so far.
+/// State after the rows read so far.
 struct State {
     rows: u64,
     last: Option<(u32, u32)>,
-    /// For each source, and in it for each matrix, what was found.
+    /// Digest of each matrix of each source.
     digests: Vec<Vec<Digest>>,
     stats: ValueStats,
-    /// Rows of each source, and in it of each matrix those that are not zero.
+    /// Number of rows of each source, and number of non-zeros of each matrix of each source.
     rows_of: Vec<u64>,
     non_zeros: Vec<Vec<u64>>,
-    /// The next cell whose beginning is still to be checked.
+    /// Next cell whose start is to be checked.
     next_cell: usize,
-    /// The row of the table at which each source begins.
+    /// Row of the table at which each source begins.
     begins: Vec<u64>,
 }
 
-/// The rows of a table of non-zeros.
+/// Row ranges of a table of non-zeros.
 pub(super) struct Rows {
+    /// Number of rows.
     pub count: u64,
-    /// The row at which each source of the dataset begins, as far as rows are in order.
+    /// Row at which each source of the dataset begins, if the rows are sorted.
     pub begins: Vec<u64>,
 }
 
 impl Rows {
-    /// The rows of a source.
+    /// Returns the rows of a source.
     pub fn of_source(&self, number: usize) -> Range<u64> {
         let begin = |number| self.begins.get(number).copied().unwrap_or(self.count);
         begin(number)..begin(number + 1).max(begin(number))
@@ -66,7 +71,7 @@ impl State {
 }
 
 impl Check<'_> {
-    /// Reads the table and notes what is wrong. Returns which rows there are.
+    /// Reads the table and reports problems. Returns which rows there are.
     pub async fn run(
         &self,
         table: &lance::Dataset,
@@ -74,7 +79,7 @@ impl Check<'_> {
     ) -> Result<Rows, VerifyError> {
         let name = TableName::from(self.table);
         let path = self.dataset.path().join(name.folder());
-        // Columns of types that no matrix has are not ours to check.
+        // Columns of types that no matrix has were added by others and are not checked.
         let schema = arrow::datatypes::Schema::from(table.schema());
         let columns = value_columns(name, &schema);
         let matrices = columns.len();
@@ -114,7 +119,7 @@ impl Check<'_> {
         TableName::from(self.table).key()
     }
 
-    /// The identifiers of the rows, and of the columns, of the matrices.
+    /// Returns the identifier hashes of the rows and of the columns of the matrices.
     fn hashes(&self) -> (&[IdHash], &[IdHash]) {
         let (cells, genes) = (&self.frames.cells[..], &self.frames.genes[..]);
         match self.table {
@@ -142,7 +147,7 @@ impl Check<'_> {
             .iter()
             .filter_map(|column| cast(column, &DataType::Float64).ok())
             .collect();
-        // What other programs left out is not there: a zero.
+        // Missing values, left out by other programs, are zeros.
         let values: Vec<ArrayRef> = values
             .iter()
             .map(|column| match column.null_count() {
@@ -161,7 +166,7 @@ impl Check<'_> {
         self.coordinates(rows, columns, state, problems);
         let (row_hashes, column_hashes) = self.hashes();
         let mut begin = 0;
-        // Row by row of the matrix.
+        // One row of the matrix at a time.
         for run in rows.chunk_by(|a, b| a == b) {
             let range = begin..begin + run.len();
             begin = range.end;
@@ -198,7 +203,7 @@ impl Check<'_> {
             let source = sources.get(self.source_of(u64::from(rows[row])));
             source.is_some_and(|source| source.job.is_some())
         };
-        // Other programs write rows for what is zero.
+        // Other programs store explicit zeros.
         let added = &self.dataset.config().added_columns;
         let rows_of_others = added.contains_key(self.place());
         let mut all = match rows_of_others {
@@ -224,7 +229,7 @@ impl Check<'_> {
         }
     }
 
-    /// Coordinates exist, ascend, and occur once.
+    /// Checks that coordinates exist, ascend, and are unique.
     fn coordinates(
         &self,
         rows: &[u32],
@@ -252,7 +257,8 @@ impl Check<'_> {
         }
     }
 
-    /// Cells begin where the table of cells says; those without rows, where the next one does.
+    /// Checks that cells begin where the cells table says. Cells without rows begin where the next
+    /// one does.
     fn beginnings(&self, cell: usize, at: u64, state: &mut State, problems: &mut Problems) {
         let starts = &self.frames.starts;
         let end = (cell + 1).min(starts.len());
@@ -321,17 +327,17 @@ impl Check<'_> {
         }
     }
 
-    /// The key of the matrix that a column holds.
+    /// Returns the key of the matrix that a column contains.
     fn key_of(&self, column: &str) -> String {
         self.dataset.config().digest_key(self.table.into(), column)
     }
 
-    /// The digest that was taken when a column was written.
+    /// Returns the digest that was recorded when a column was written.
     fn written_digest(&self, source: &SourceNote, column: &str) -> Option<Digest> {
         source.digests.get(&self.key_of(column)).copied()
     }
 
-    /// The sums of config.json, to which those of the next append will be added.
+    /// Checks the sums in config.json, to which those of the next append are added.
     fn sums(&self, stats: &ValueStats, problems: &mut Problems) {
         let Some(sums) = &self.dataset.config().sums else {
             return;
@@ -348,7 +354,7 @@ impl Check<'_> {
                 sums.sum_of_squares,
             ),
         ] {
-            // Values of both signs may add up to next to nothing.
+            // Values of both signs can cancel almost completely.
             let scale = stats.sum_of_squares.sqrt() * (stats.rows as f64).sqrt();
             if !close(expected, found) && (expected - found).abs() > 1e-9 * scale {
                 problems.add(Problem::new(CONFIG, what).differing(expected, found));
@@ -356,7 +362,7 @@ impl Check<'_> {
         }
     }
 
-    /// The statistics of config.json, as exactly as they can be added up in another order.
+    /// Checks the statistics in config.json, within the accuracy of adding them in another order.
     fn statistics(&self, stats: &ValueStats, problems: &mut Problems) {
         let config = &self.dataset.config().metadata.expression_stats;
         for (what, expected, found) in [
@@ -372,7 +378,7 @@ impl Check<'_> {
     }
 }
 
-/// Whether two sums may be of the same numbers, added up in another order.
+/// Whether two sums may be those of the same numbers, added in another order.
 fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1e-300)
 }

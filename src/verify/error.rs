@@ -1,4 +1,4 @@
-//! Why a dataset cannot be verified.
+//! Reasons why a dataset cannot be verified.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::table::TableError;
 
-/// A failure to verify, which says nothing of the dataset.
+/// Error of verifying, as opposed to a problem of the dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     #[error(transparent)]
@@ -24,13 +24,13 @@ pub enum VerifyError {
     Table(#[from] TableError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An input was given that the dataset was not made from.
+    /// The dataset was not made from this input.
     #[error("{path} is no input of this dataset, which was made from: {known}")]
     UnknownInput { path: PathBuf, known: String },
-    /// A worker ended without an answer: a fault of this program.
+    /// A worker ended without a result, which is a bug in this program.
     #[error("a worker thread failed unexpectedly; please report this with the command and the log")]
     WorkerDied,
-    /// The system has no threads or no memory left.
+    /// The system has no threads or memory left.
     #[error("cannot start the threads of the verification")]
     Threads { source: std::io::Error },
 }

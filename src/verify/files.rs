@@ -1,4 +1,4 @@
-//! The files of a dataset: those that are named must be there, and no others.
+//! Checks the files of a dataset: everything referenced must exist, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -17,20 +17,22 @@ use crate::table::{TableFolder, TableName};
 /// The tables that can be opened, in the version that config.json describes.
 pub(super) type Tables = BTreeMap<TableName, LanceTable>;
 
-/// How often a dataset that changes is looked at again, and after how long.
+/// Maximum number of attempts on a dataset that keeps changing, and the time between them.
 const LOOKS: usize = 40;
 const BETWEEN: Duration = Duration::from_millis(25);
 
-/// A dataset as it is at one moment, whatever an append does meanwhile.
+/// A consistent view of a dataset, whatever an append does in the meantime.
 pub(super) struct Snapshot {
+    /// The dataset.
     pub dataset: Dataset,
+    /// Its tables.
     pub tables: Tables,
-    /// What other programs have added since, in words.
+    /// Descriptions of what other programs have added since.
     pub undescribed: Vec<String>,
 }
 
-/// Opens a dataset and checks its files. Before anything is said to be wrong, config.json is read
-/// again: an append may have begun, or ended, after it was read.
+/// Opens a dataset and checks its files. Before problems are reported, config.json is read again,
+/// since an append may have started or ended after it was read.
 pub(super) async fn snapshot(
     path: &Path,
     problems: &mut Problems,
@@ -44,11 +46,11 @@ pub(super) async fn snapshot(
         } = read_config(path)?;
         let mut found = Problems::default();
         let mut changed = Changed::nothing(dataset);
-        // What a job is about to commit is its own.
+        // What a job is about to commit belongs to it.
         if checkpoint.is_none() && broken.is_none() {
             match changed::check(&changed.described, &mut found).await {
                 Ok(found) => changed = found,
-                // Where a table cannot be read, that is told below.
+                // Tables that cannot be read are reported below.
                 Err(error) => {
                     let message = crate::error::in_one_line(&error);
                     found.add(Problem::new("tables", message));
@@ -62,7 +64,7 @@ pub(super) async fn snapshot(
         } = changed;
         let checked = check(&dataset, checkpoint.as_ref(), &made, &mut found).await;
         let again = read_bytes(path);
-        // A file that is to become config.json is somebody's who is about to change it.
+        // If the temporary file exists, somebody is about to replace config.json.
         let changes = again != read || path.join(NEXT_CONFIG).exists();
         looks += 1;
         if changes && looks < LOOKS && (checked.is_err() || !found.is_empty()) {
@@ -79,7 +81,7 @@ pub(super) async fn snapshot(
     }
 }
 
-/// What config.json becomes at once, once it is written.
+/// Temporary file that replaces config.json atomically.
 const NEXT_CONFIG: &str = ".config.json.tmp";
 
 fn read_bytes(path: &Path) -> Option<Vec<u8>> {
@@ -145,7 +147,7 @@ fn check_data_files(name: TableName, table: &LanceTable, folder: &Path, problems
     }
 }
 
-/// Nothing lies beside the versions, unless an append is under way.
+/// Checks that there are no files besides those of the versions, unless an append is in progress.
 async fn check_versions(
     dataset: &Dataset,
     name: TableName,
@@ -157,7 +159,7 @@ async fn check_versions(
     if !config.is_described() {
         return Ok(());
     }
-    // Those of a job that is under way are its own.
+    // Those of a job in progress belong to it.
     if checkpoint.is_none() {
         for file in TableFolder::new(folder.to_path_buf()).orphans().await? {
             let place = format!("{}/{file}", name.folder());
@@ -167,7 +169,7 @@ async fn check_versions(
     Ok(())
 }
 
-/// Nothing lies in the dataset that nothing refers to.
+/// Checks that the dataset contains no unreferenced files.
 fn check_folder(
     dataset: &Dataset,
     checkpoint: Option<&JobSummary>,
@@ -177,7 +179,7 @@ fn check_folder(
     let config = dataset.config();
     let mut tables: BTreeSet<String> = config.tables.values().cloned().collect();
     tables.extend(made.iter().map(|name| name.folder().to_string()));
-    // An append may be making others.
+    // An append may be creating other tables.
     if checkpoint.is_some() {
         let all = TableName::IN_COMMIT_ORDER.iter();
         tables.extend(all.map(|name| name.folder().to_string()));
@@ -185,7 +187,7 @@ fn check_folder(
     let last = config.jobs.last();
     for name in list(dataset.path())? {
         let known = tables.contains(&name) || name == CONFIG || name == UNS;
-        // What a job that is under way, or has just ended, or was killed, will clear up itself.
+        // Files that a job in progress, finished just now, or killed will clean up itself.
         let of_last = last.is_some_and(|job| name.strip_prefix(".job-") == Some(job.short()));
         let of_job = of_last || (checkpoint.is_some() && name.starts_with('.'));
         if !known && !of_job {
@@ -193,7 +195,7 @@ fn check_folder(
         }
     }
     check_uns(dataset, problems)?;
-    // Those of a job that is under way are its own.
+    // Those of a job in progress belong to it.
     if checkpoint.is_none() {
         for file in unnamed_hashes(dataset.path(), &config.cell_hashes)? {
             problems.add(Problem::new(
@@ -205,7 +207,7 @@ fn check_folder(
     Ok(())
 }
 
-/// What is neither a table nor a matrix is what was written.
+/// Checks that uns.json is what was written.
 fn check_uns(dataset: &Dataset, problems: &mut Problems) -> Result<(), VerifyError> {
     let Some(expected) = &dataset.config().uns_xxh3 else {
         return Ok(());

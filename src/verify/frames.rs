@@ -1,4 +1,4 @@
-//! The tables that describe cells and genes: numbers without gaps, and digests.
+//! Checks the cells and genes tables: consecutive numbers, and digests.
 
 use std::ops::Range;
 
@@ -13,15 +13,17 @@ use crate::chunk::{Digest, IdHash};
 use crate::dataset::{CONFIG, Dataset};
 use crate::table::{RowReader, TableName, row_digest};
 
-/// What the tables of non-zeros are checked with: 16 bytes for each cell, 8 for each gene.
+/// What tables of non-zeros are checked against, at 16 bytes per cell and 8 per gene.
 pub(super) struct Frames {
+    /// Identifier hash of each cell.
     pub cells: Vec<IdHash>,
+    /// Identifier hash of each gene.
     pub genes: Vec<IdHash>,
-    /// The row of the expression table at which each cell begins.
+    /// Row of the expression table at which each cell begins.
     pub starts: Vec<i64>,
 }
 
-/// The names of one table's own columns.
+/// Names of a table's own columns.
 struct Own {
     table: TableName,
     id: &'static str,
@@ -40,7 +42,7 @@ const GENES: Own = Own {
     number: "gene_integer_id",
 };
 
-/// Reads both tables; `None` where that is not possible, which is noted.
+/// Reads both tables; `None` if that is not possible, which is reported as a problem.
 pub(super) async fn check(
     dataset: &Dataset,
     tables: &Tables,
@@ -100,7 +102,7 @@ fn integers(batch: &RecordBatch, name: &str) -> Option<ArrayRef> {
     (column.null_count() == 0).then_some(column)
 }
 
-/// Reads a table whole, checks numbers and digest, and returns the hashes of the identifiers.
+/// Reads a whole table, checks its numbers and digest, and returns the identifier hashes.
 async fn scan(
     dataset: &Dataset,
     tables: &Tables,
@@ -163,7 +165,7 @@ async fn scan(
     Ok(Some(hashes))
 }
 
-/// Each cell names the source that config.json gives it to.
+/// Checks that each cell names the source to which config.json assigns it.
 fn check_source_files(dataset: &Dataset, batch: &RecordBatch, first: u64, problems: &mut Problems) {
     let Some(files) = batch
         .column_by_name("source_file")

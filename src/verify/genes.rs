@@ -1,4 +1,4 @@
-//! The genes of an input among those of a dataset of several.
+//! Maps the genes of an input to those of a dataset made from several.
 
 use super::against::Comparison;
 use super::{Problem, Problems, VerifyError};
@@ -7,7 +7,7 @@ use crate::plan::{GeneIndex, GeneMap, gene_keys};
 use crate::source::CellSource;
 use crate::table::TableName;
 
-/// Where the genes of an input are; `None` where that cannot be told, which is noted.
+/// Maps the genes of an input; `None` if that is not possible, which is reported as a problem.
 pub(super) fn joined(
     with: &Comparison<'_>,
     source: &dyn CellSource,
@@ -33,7 +33,8 @@ pub(super) fn joined(
     let keys = gene_keys(source, &key)?.under(versions);
     let join = index.join(&note.path, &keys)?;
     let expected = note.gene_join.clone().unwrap_or_default();
-    // With an outer join, what was extra when the input was planned has become the dataset's.
+    // With an outer join, genes that were extra when the input was planned belong to the dataset
+    // now.
     if join.extra > expected.extra {
         let problem = Problem::new(
             note.path.display().to_string(),

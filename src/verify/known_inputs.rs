@@ -1,4 +1,4 @@
-//! Which source of a dataset an input is: by its path, by its content, and last by its name.
+//! Identifies which source of a dataset an input is: by path, then by content, then by name.
 
 use std::path::{Path, PathBuf};
 
@@ -7,27 +7,28 @@ use crate::dataset::{Dataset, SourceNote};
 use crate::source::{self, OpenOptions};
 use crate::survey::Fingerprint;
 
-/// An input that is to be compared.
+/// An input to be compared.
 #[derive(Debug, Clone)]
 pub struct KnownInput {
+    /// Path of the input.
     pub path: PathBuf,
-    /// Which of the dataset's sources it is.
+    /// Position among the dataset's sources.
     pub number: usize,
-    /// How it was opened, with resources of today.
+    /// How it was opened originally, with the current resources.
     pub open: OpenOptions,
 }
 
-/// Finds the sources of a dataset again. Each is found once.
+/// Finds the sources of a dataset. Each is found only once.
 pub struct KnownInputs<'a> {
     sources: &'a [SourceNote],
-    /// Where the sources were.
+    /// Original paths of the sources.
     paths: Vec<PathBuf>,
     resources: OpenOptions,
     found: Vec<KnownInput>,
 }
 
 impl<'a> KnownInputs<'a> {
-    /// Inputs of a dataset, to be read with these resources.
+    /// Creates a search for the inputs of a dataset, which are read with these resources.
     pub fn of(dataset: &'a Dataset, resources: OpenOptions) -> Self {
         let sources = &dataset.config().sources;
         KnownInputs {
@@ -41,8 +42,8 @@ impl<'a> KnownInputs<'a> {
         }
     }
 
-    /// Adds the sources that were in a folder or an archive, by their paths when they were
-    /// converted. Returns whether there were any.
+    /// Adds the sources that were in a folder or an archive, by their paths at conversion. Returns
+    /// whether there were any.
     pub fn add_below(&mut self, path: &Path) -> bool {
         let before = self.found.len();
         let within = absolute(path);
@@ -57,7 +58,7 @@ impl<'a> KnownInputs<'a> {
         self.found.len() > before
     }
 
-    /// How inputs are looked for in a folder or an archive: as the first of the dataset was read.
+    /// Options for searching a folder or an archive: those of the dataset's first input.
     pub fn discovery(&self, path: &Path) -> OpenOptions {
         match self.sources.is_empty() {
             true => self.resources.clone(),
@@ -68,7 +69,7 @@ impl<'a> KnownInputs<'a> {
     /// Adds an input.
     ///
     /// # Errors
-    /// [`VerifyError::UnknownInput`] where it is none of the sources, or may be several.
+    /// [`VerifyError::UnknownInput`] if it is not one of the sources, or could be several of them.
     pub fn add(&mut self, path: &Path) -> Result<(), VerifyError> {
         let free = (0..self.sources.len()).filter(|&number| self.is_free(number));
         let free: Vec<usize> = free.collect();
@@ -81,7 +82,7 @@ impl<'a> KnownInputs<'a> {
                 let source = &self.sources[number];
                 let open = self.options(path, number);
                 if last.as_ref().is_none_or(|(known, _)| *known != open) {
-                    // What cannot be opened like this is not this source.
+                    // If it cannot be opened with these options, it is not this source.
                     let opened = source::open(path, &open);
                     let taken = opened.and_then(|source| Fingerprint::of(&*source));
                     last = Some((open, taken.ok()));
@@ -125,7 +126,7 @@ impl<'a> KnownInputs<'a> {
         }
     }
 
-    /// All inputs, in the order in which they were added.
+    /// Returns all inputs, in the order in which they were added.
     pub fn into_inputs(self) -> Vec<KnownInput> {
         self.found
     }
@@ -139,7 +140,8 @@ impl<'a> KnownInputs<'a> {
         self.found.push(KnownInput { path, number, open });
     }
 
-    /// How a source was opened; lists that were named and are gone are looked for beside the input.
+    /// Returns the options of a source; lists that no longer exist are searched for next to the
+    /// input.
     fn options(&self, path: &Path, number: usize) -> OpenOptions {
         let mut open = self.sources[number].open.clone();
         open.memory = self.resources.memory;
@@ -159,7 +161,7 @@ impl<'a> KnownInputs<'a> {
         open
     }
 
-    /// The names of the sources, of which a few suffice.
+    /// Returns the names of the sources, at most a few of them.
     fn names(&self) -> String {
         const SHOWN: usize = 20;
         let names = self

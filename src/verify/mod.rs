@@ -1,7 +1,7 @@
-//! Is a dataset what it says it is, and what its inputs say?
+//! Verifies that a dataset is intact and has the contents of its inputs.
 //!
 //! A verification reads everything again: the tables with their files, identifiers, order and
-//! digests, and, if they are given, the inputs, value by value. It changes nothing.
+//! digests, and, if given, the inputs, value by value. It changes nothing.
 
 mod against;
 mod cell_hashes;
@@ -31,32 +31,35 @@ use crate::progress::Progress;
 use crate::source;
 use crate::table::TableName;
 
-/// Bytes for the program, Lance and the tables, beside chunks of inputs.
+/// Number of bytes for the program, Lance and the tables, not counting chunks of inputs.
 const OWN_MEMORY: u64 = 192 << 20;
 
-/// What a verification may use.
+/// Resources of a verification.
 #[derive(Debug, Clone, Copy)]
 pub struct Resources {
-    /// Bytes in all.
+    /// Total number of bytes of memory.
     pub memory: u64,
-    /// Threads that read inputs.
+    /// Number of threads that read inputs.
     pub threads: usize,
 }
 
-/// What a verification found.
+/// Result of a verification.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Verification {
+    /// Number of cells.
     pub cells: u64,
+    /// Number of genes.
     pub genes: u64,
-    /// Rows of all tables of non-zeros that were read.
+    /// Number of rows read from all tables of non-zeros.
     pub rows: u64,
-    /// Whether the dataset has digests, which those of other writers lack.
+    /// Whether the dataset has digests, which datasets of other writers lack.
     pub digests: bool,
-    /// The inputs that were compared.
+    /// Number of inputs that were compared.
     pub inputs: u64,
-    /// What other programs have added since the dataset was described, of which nothing is known.
+    /// Descriptions of what other programs have added since the dataset was described; not checked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undescribed: Vec<String>,
+    /// Problems that were found.
     #[serde(flatten)]
     pub problems: Problems,
 }
@@ -64,8 +67,8 @@ pub struct Verification {
 /// Verifies the dataset in a folder, by itself and against inputs.
 ///
 /// # Errors
-/// [`VerifyError`] where there is nothing that could be verified: no dataset, or one in its first
-/// conversion. What is wrong with a dataset is no error, but a [`Problem`].
+/// [`VerifyError`] if nothing can be verified: there is no dataset, or its first conversion is not
+/// finished. Defects of a dataset are not errors but [`Problem`]s.
 pub fn verify(
     path: &Path,
     against: &[KnownInput],
@@ -120,7 +123,7 @@ pub fn verify(
         };
         for input in against {
             let place = input.path.display().to_string();
-            // One is open at a time.
+            // Only one input is open at a time.
             let source = source::open(&input.path, &input.open)?;
             let one = Against {
                 source: &*source,

@@ -1,4 +1,4 @@
-//! Reading chunks on several threads and taking them in their order.
+//! Processes chunks on several threads and returns the results in order.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use crate::source::{Chunks, PendingChunk};
 
 use super::VerifyError;
 
-/// Gives every chunk to `work`, on one of some threads, and what comes of it to `take`, in order.
+/// Passes every chunk to `work` on one of `threads` threads, and the results to `take` in order.
 pub(super) fn in_order<'a, T: Send>(
     threads: usize,
     chunks: Chunks<'a>,

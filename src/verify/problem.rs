@@ -1,4 +1,4 @@
-//! What is wrong with a dataset.
+//! Problems of a dataset.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -9,25 +9,29 @@ use super::VerifyError;
 use crate::dataset::DatasetError;
 use crate::table::TableError;
 
-/// Something that is not as it should be.
+/// A problem of a dataset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The table or the file.
+    /// Table or file that has the problem.
     pub place: String,
+    /// The cell concerned, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cell: Option<String>,
+    /// The gene concerned, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gene: Option<String>,
     /// What is wrong.
     pub what: String,
+    /// Value that was expected, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
+    /// Value that was found, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
 }
 
 impl Problem {
-    /// A problem of a table or a file.
+    /// Creates a problem of a table or a file.
     pub fn new(place: impl Into<String>, what: impl Into<String>) -> Self {
         Problem {
             place: place.into(),
@@ -36,20 +40,20 @@ impl Problem {
         }
     }
 
-    /// With what should be there and what is.
+    /// Adds the expected and the actual value.
     pub fn differing(mut self, expected: impl ToString, found: impl ToString) -> Self {
         self.expected = Some(expected.to_string());
         self.found = Some(found.to_string());
         self
     }
 
-    /// At a cell.
+    /// Adds a cell.
     pub fn at_cell(mut self, cell: impl Into<String>) -> Self {
         self.cell = Some(cell.into());
         self
     }
 
-    /// At a gene.
+    /// Adds a gene.
     pub fn at_gene(mut self, gene: impl Into<String>) -> Self {
         self.gene = Some(gene.into());
         self
@@ -73,33 +77,33 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Examples that are kept of each kind of problem at each place, and of all together.
+/// Maximum number of examples kept of each kind of problem at each place, and in total.
 const EXAMPLES: u64 = 10;
 const MOST: usize = 2000;
 
-/// All problems, of which a few of each kind are kept.
+/// All problems, with a few examples of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Problems {
-    /// How many there are.
+    /// Number of problems.
     #[serde(rename = "problems")]
     pub count: u64,
     #[serde(rename = "examples")]
     list: Vec<Problem>,
-    /// By place and kind, how many there are.
+    /// Number of problems by place and kind.
     #[serde(skip)]
     kinds: HashMap<String, HashMap<String, u64>>,
 }
 
 impl Problems {
-    /// Notes a problem.
+    /// Adds a problem.
     pub fn add(&mut self, problem: Problem) {
         if self.is_example(&problem.place, &problem.what) {
             self.list.push(problem);
         }
     }
 
-    /// Notes a problem of a kind that there may be very many of: only for the few that are kept it
-    /// is asked what there is to be told.
+    /// Adds a problem of a kind that may be very frequent: `details` is called only for the few
+    /// examples that are kept.
     pub fn note<E>(
         &mut self,
         place: &str,
@@ -112,13 +116,13 @@ impl Problems {
         Ok(())
     }
 
-    /// Likewise where nothing can go wrong.
+    /// Like [`Problems::note`], for details that cannot fail.
     pub fn note_at(&mut self, place: &str, what: &str, details: impl FnOnce(Problem) -> Problem) {
         let noted: Result<(), Infallible> = self.note(place, what, |problem| Ok(details(problem)));
         let Ok(()) = noted;
     }
 
-    /// Counts a problem. Whether it is to be kept.
+    /// Counts a problem. Returns whether to keep it as an example.
     fn is_example(&mut self, place: &str, what: &str) -> bool {
         self.count += 1;
         let known = self
@@ -130,7 +134,7 @@ impl Problems {
                 *count += 1;
                 *count - 1
             }
-            // What is not kept needs no count of its own.
+            // Once the list is full, new kinds need no count.
             None if self.list.len() >= MOST => return false,
             None => {
                 let kinds = self.kinds.entry(place.to_string()).or_default();
@@ -141,7 +145,7 @@ impl Problems {
         before < EXAMPLES && self.list.len() < MOST
     }
 
-    /// Notes a problem unless two things are the same.
+    /// Adds a problem unless both values are equal.
     pub fn expect<T: PartialEq + ToString>(
         &mut self,
         place: &str,
@@ -154,7 +158,7 @@ impl Problems {
         }
     }
 
-    /// Notes what cannot be read as a problem of the dataset, and passes on other failures.
+    /// Reports data that cannot be read as a problem of the dataset, and passes on other errors.
     pub(super) fn unread<T>(
         &mut self,
         place: &str,
@@ -177,7 +181,7 @@ impl Problems {
         }
     }
 
-    /// Adds others.
+    /// Adds all problems of another list.
     pub(super) fn extend(&mut self, others: Problems) {
         let kept = others.list.len() as u64;
         for problem in others.list {
@@ -186,12 +190,12 @@ impl Problems {
         self.count += others.count - kept;
     }
 
-    /// Some of the problems, at least one of each kind.
+    /// Returns examples of the problems, at least one of each kind.
     pub fn examples(&self) -> &[Problem] {
         &self.list
     }
 
-    /// Whether there is none.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
