@@ -138,7 +138,7 @@ impl<'a> Converter<'a> {
         self
     }
 
-    /// Sets the compression of the expression and layers tables.
+    /// Sets the compression of the tables of non-zeros.
     pub fn compression(mut self, compression: Compression) -> Self {
         self.conversion.plan.compression = compression;
         self

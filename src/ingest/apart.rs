@@ -1,4 +1,4 @@
-//! Whether a job would write into what it reads.
+//! Checks that a job does not write into its inputs.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,15 @@ use super::IngestError;
 use crate::dataset::CONFIG;
 use crate::source::Inputs;
 
-/// Refuses a folder to write to, an output or one for temporary files, that lies inside of an input that
-/// is a folder: it would change while it is read, and would not be what it was.
+/// Refuses a folder to write to (an output, or one for temporary files) that is inside an input
+/// folder, because the input would change while it is being read and no longer be recognised.
 pub fn check_apart(folder: &Path, inputs: &Inputs) -> Result<(), IngestError> {
     let Some(place) = resolved(folder) else {
         return Ok(());
     };
     for number in 0..inputs.len() {
         for input in inputs.files(number)? {
-            // Of a dataset, more belongs to it than what is read.
+            // The input is the whole dataset folder, not only the files that are read.
             let is_dataset = input.file_name() == Some(CONFIG.as_ref());
             let input = match is_dataset {
                 true => input.parent().unwrap_or(&input).to_path_buf(),
@@ -37,7 +37,7 @@ pub fn check_apart(folder: &Path, inputs: &Inputs) -> Result<(), IngestError> {
     Ok(())
 }
 
-/// A path without links, of which the last parts need not exist.
+/// Resolves symbolic links in a path, the last components of which need not exist.
 fn resolved(path: &Path) -> Option<PathBuf> {
     let absolute = std::path::absolute(path).ok()?;
     let mut missing: Vec<OsString> = Vec::new();

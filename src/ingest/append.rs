@@ -1,4 +1,4 @@
-//! A dataset that is appended to: which states of it there are, and taking hold of it.
+//! Inspecting and locking a dataset that is appended to.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::plan::{Base, Described, JobId, KnownValues, Plan};
 use crate::store::{FolderLock, Named, Wait, remove_folder};
 use crate::table::{TableError, TableName};
 
-/// What an append may continue.
+/// The states of a dataset that an append may continue from.
 ///
 /// ```
 /// # use slaf::ingest::{Earlier, Existing, Job, RunOptions};
@@ -55,22 +55,22 @@ use crate::table::{TableError, TableName};
 /// ```
 #[derive(Debug)]
 pub struct Appendable {
-    /// An append that is not finished, or not cleaned up, and the dataset as it was before it. The
-    /// same append is the one whose plan, made for that state, is the same.
+    /// An append that is unfinished or not cleaned up, and the dataset as it was before. An append
+    /// resumes it if its plan, made for that state, is the same.
     pub earlier: Option<(JobId, Dataset)>,
-    /// The dataset as it is, with what other programs have done to it.
+    /// The dataset as it is now, including changes by other programs.
     pub now: Dataset,
-    /// What that is.
+    /// Changes made by other programs.
     pub changes: Vec<TableChange>,
-    /// Why it is not known what it was before an append that is not tidied up.
+    /// Why the state before an append that is not cleaned up is unknown.
     broken: Option<IngestError>,
 }
 
 impl Appendable {
-    /// Looks at the dataset in a folder.
+    /// Inspects the dataset in a folder.
     ///
     /// # Errors
-    /// Where there is no complete dataset.
+    /// If there is no complete dataset.
     pub fn open(path: &Path) -> Result<Self, IngestError> {
         let described = Dataset::open(path)?;
         let file = read_config(path)?;
@@ -78,7 +78,7 @@ impl Appendable {
         if let JobState::Known(checkpoint) = &state
             && let Some(base) = &checkpoint.plan.base
         {
-            // What the unfinished job has committed is not looked at.
+            // What the unfinished job has committed is ignored.
             let config = checkpoint.continued(described.config()).clone();
             let before = Dataset::at(path, config, base.versions.clone());
             return Ok(Appendable {
@@ -90,7 +90,7 @@ impl Appendable {
         }
         let runtime = runtime(1)?;
         let changes = match state {
-            // Nobody knows what is the job's.
+            // It is not known which changes are the job's.
             JobState::Broken(_) => Vec::new(),
             _ => runtime.block_on(described.changes())?,
         };
@@ -107,10 +107,10 @@ impl Appendable {
         })
     }
 
-    /// Refuses to go on where it is not known with what.
+    /// Refuses to continue if the state to continue from is not known.
     ///
     /// # Errors
-    /// [`IngestError::Broken`], unless what was done earlier is to be discarded.
+    /// [`IngestError::Broken`], unless earlier work is to be discarded.
     pub fn check_earlier(&mut self, earlier: Earlier) -> Result<(), IngestError> {
         match self.broken.take() {
             Some(broken) if earlier == Earlier::Resume => Err(broken),
@@ -118,7 +118,7 @@ impl Appendable {
         }
     }
 
-    /// Refuses rows that are not those which config.json tells of, as far as their number tells.
+    /// Refuses tables whose number of rows differs from that in config.json.
     ///
     /// # Errors
     /// [`crate::dataset::DatasetError::Changed`]
@@ -133,7 +133,7 @@ impl Appendable {
             let frames: Vec<TableChange> = frames.cloned().collect();
             let adoption = Adoption::take(&described, &self.now, &frames);
             let adopted = runtime.block_on(adoption)?.config;
-            // Where the described version is gone, only this tells which columns are new.
+            // If the described version no longer exists, only this shows which columns are new.
             let config = DatasetConfig {
                 obs: adopted.obs,
                 var: adopted.var,
@@ -148,7 +148,7 @@ impl Appendable {
         Ok(())
     }
 
-    /// Takes rows that config.json does not tell of as they are.
+    /// Accepts rows that config.json does not describe as they are.
     pub fn accept(&mut self) -> Result<(), IngestError> {
         if self.earlier.is_none() {
             self.now = runtime(1)?.block_on(self.now.with_shape_of_tables())?;
@@ -156,7 +156,7 @@ impl Appendable {
         Ok(())
     }
 
-    /// The last job, if its folder is still there.
+    /// Returns the last job if its folder still exists.
     fn uncleaned(
         path: &Path,
         config: &DatasetConfig,
@@ -170,7 +170,7 @@ impl Appendable {
 }
 
 impl Target {
-    /// Takes hold of a dataset to append to, for a plan that was made for one of its states.
+    /// Locks a dataset to append to, for a plan that was made for one of its states.
     pub(super) fn claim_dataset(
         output: &Path,
         plan: &Plan,
@@ -180,7 +180,7 @@ impl Target {
         runtime: &tokio::runtime::Runtime,
     ) -> Result<(Self, Found), IngestError> {
         let lock = FolderLock::acquire(output, wait)?;
-        // Looked at again: only what is locked stays as it is.
+        // Inspect it again, since it can change until it is locked.
         let now = Dataset::open(output)?;
         let recorded = now.config().clone();
         let file = read_config(output)?;
@@ -191,7 +191,7 @@ impl Target {
                 let config = checkpoint.continued(&recorded).clone();
                 Dataset::at(output, config, base.versions.clone())
             }
-            // Nobody knows what is the job's.
+            // It is not known which changes are the job's.
             JobState::Broken(_) => now,
             JobState::None | JobState::Begun(_) => {
                 let changes = runtime.block_on(now.changes())?;
@@ -249,7 +249,7 @@ impl Target {
         Ok((target, Found::Nothing))
     }
 
-    /// Removes what other jobs did not come to clean up: none of them is alive.
+    /// Cleans up after other jobs that were killed; none of them is still running.
     fn clean_up_after_others(
         &self,
         config: &DatasetConfig,
@@ -290,7 +290,7 @@ impl Target {
         Ok(true)
     }
 
-    /// Keeps what the dataset is before the job, for a run that finds the job complete.
+    /// Saves the state of the dataset before the job, for a run that finds the job complete.
     pub(super) fn keep_before(&self) -> Result<(), IngestError> {
         let Some(before) = self.before() else {
             return Ok(());
@@ -298,7 +298,7 @@ impl Target {
         before::keep(before, self.job_folder().path())
     }
 
-    /// Makes the dataset what it was before an append that is given up.
+    /// Restores the dataset to its state before an append that is abandoned.
     pub(super) fn take_back(
         &self,
         checkpoint: &Checkpoint,
@@ -310,7 +310,7 @@ impl Target {
         self.roll_back(&checkpoint.job, &versions, config, runtime)
     }
 
-    /// Likewise, of a job of which no more is known.
+    /// Restores the dataset for a job of which only the identifier is known.
     fn roll_back(
         &self,
         job: &JobId,
@@ -319,13 +319,13 @@ impl Target {
         runtime: &tokio::runtime::Runtime,
     ) -> Result<(), IngestError> {
         let mut config = config.clone();
-        // Cells before their rows, so that no reader sees cells without rows.
+        // Revert cells before their rows, so that no reader sees cells without rows.
         for name in TableName::IN_COMMIT_ORDER.into_iter().rev() {
             let Some(&before) = versions.get(name.key()) else {
                 continue;
             };
             let restored = runtime.block_on(self.table(name).undo(job, before))?;
-            // What others have done is not described by that.
+            // Versions by other programs remain undescribed.
             if let Some(version) = config.versions.get_mut(name.key())
                 && *version == before
             {
@@ -340,7 +340,7 @@ impl Target {
     }
 }
 
-/// Forgets a job that made nothing visible: its checkpoint, its folder, and tables that only it
+/// Discards a job that made nothing visible: its checkpoint, its folder, and tables that only it
 /// has.
 pub(super) fn give_up(
     folder: &Path,
@@ -373,7 +373,7 @@ fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, IngestError> {
         .map_err(|source| IngestError::Threads { source })
 }
 
-/// Finds out early, before inputs are read, whether another process has the dataset.
+/// Checks early, before inputs are read, whether another process has locked the dataset.
 pub fn check_unlocked(folder: &Path, wait: Wait) -> Result<(), IngestError> {
     std::fs::metadata(folder).named("open", folder)?;
     FolderLock::acquire(folder, wait)?;

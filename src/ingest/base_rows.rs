@@ -1,4 +1,4 @@
-//! Writing anew what a dataset has, where its tables cannot be appended to as they are.
+//! Rewrites existing tables of a dataset that cannot be appended to as they are.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ fn arrow_at(path: &Path) -> impl Fn(ArrowError) -> TableError + '_ {
     }
 }
 
-/// The rows of a version of a table of non-zeros in the columns of its new layout: fragment by
-/// fragment, or, where they are to be put in order, in fragments of so many rows.
+/// Rewrites a version of a table of non-zeros in its new layout: fragment by fragment or, if it is
+/// to be sorted, in fragments of `fragment_rows` rows.
 pub(super) async fn entries(
     name: TableName,
     table: &TargetTable,
@@ -43,8 +43,8 @@ pub(super) async fn entries(
         let mut writer = RowsWriter::new(folder, job.clone(), layout, columns, fragment_rows);
         while let Some(batch) = rows.next().await? {
             let batch = table.layout.rows(&batch).map_err(arrow_at(path))?;
-            // A cell may go on in the next batch; to readers it makes no difference where a
-            // fragment ends.
+            // A cell may continue in the next batch; where a fragment ends makes no difference to
+            // readers.
             let counts = runs(batch.column(0)).map_err(arrow_at(path))?;
             writer.write(batch.columns().to_vec(), &counts).await?;
         }
@@ -62,7 +62,7 @@ pub(super) async fn entries(
     Ok(fragments)
 }
 
-/// The rows of each cell.
+/// Returns the number of rows of each cell.
 fn runs(cells: &ArrayRef) -> Result<Vec<u32>, ArrowError> {
     let cells = cast(cells, &DataType::Int64)?;
     let cells = cells.as_primitive::<Int64Type>().values();
@@ -70,8 +70,8 @@ fn runs(cells: &ArrayRef) -> Result<Vec<u32>, ArrowError> {
     Ok(runs.map(|run| run.len() as u32).collect())
 }
 
-/// The rows of a version of the table of cells or genes in the columns of its new layout, with what
-/// another program left out or wrong put right.
+/// Rewrites a version of the cells or genes table in its new layout, correcting what another
+/// program omitted or got wrong.
 pub(super) async fn frame(
     target: &Target,
     recounted: Option<&Recounted>,
@@ -105,10 +105,10 @@ pub(super) async fn frame(
     Ok(())
 }
 
-/// Puts right what other programs left in the table of cells, from its first row on.
+/// Corrects the rows of the cells table, from the first row on.
 struct Repairs<'a> {
     recounted: &'a Recounted,
-    /// Where cells begin, if that is to be put right.
+    /// First rows of the cells, if they are to be corrected.
     starts: Option<Starts>,
     next_cell: u64,
 }
@@ -153,7 +153,7 @@ impl<'a> Repairs<'a> {
     }
 }
 
-/// A batch with this column in the place of one of its name, or after all others.
+/// Returns the batch with this column replaced, or appended if there is none of its name.
 fn with_column(
     batch: &RecordBatch,
     name: &str,

@@ -6,14 +6,14 @@ use crate::chunk::{CooBatch, LayersBatch};
 
 /// Rows of a table of non-zeros.
 pub(super) enum Batch {
-    /// Of one matrix.
+    /// Rows of one matrix.
     One(Box<CooBatch>),
-    /// Of several.
+    /// United rows of several matrices.
     Several(LayersBatch),
 }
 
 impl Batch {
-    /// The columns of the table.
+    /// Columns of the table.
     pub fn columns(&self) -> Vec<ArrayRef> {
         match self {
             Batch::One(batch) => vec![
@@ -29,7 +29,7 @@ impl Batch {
         }
     }
 
-    /// Rows of the table for each row of the matrices.
+    /// Number of rows of the table for each row of the matrices.
     pub fn counts(&self) -> &[u32] {
         match self {
             Batch::One(batch) => &batch.counts,
@@ -37,7 +37,7 @@ impl Batch {
         }
     }
 
-    /// What came from each matrix.
+    /// The rows of each matrix.
     pub fn matrices(&self) -> &[CooBatch] {
         match self {
             Batch::One(batch) => std::slice::from_ref(batch),
@@ -45,7 +45,7 @@ impl Batch {
         }
     }
 
-    /// Entries as stored, of all matrices.
+    /// Number of entries as stored, over all matrices.
     pub fn entries(&self) -> u64 {
         self.matrices().iter().map(|batch| batch.entries).sum()
     }

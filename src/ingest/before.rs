@@ -1,5 +1,5 @@
-//! What a dataset was before an append, kept in the folder of the job: once the job is complete,
-//! config.json no longer tells.
+//! Saves the state of a dataset before an append in the job's folder, since config.json no longer
+//! describes it once the job is complete.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -9,17 +9,18 @@ use super::IngestError;
 use crate::dataset::{Dataset, DatasetConfig, DatasetError};
 use crate::store::{Named, read_regular, replace_file};
 
-/// The file: a line with the beginning of the BLAKE3 digest of what follows, then JSON.
+/// Name of the file. It consists of a line with the beginning of the BLAKE3 digest of the rest,
+/// followed by JSON.
 const BEFORE: &str = "before";
 
-/// What a file says that is not what was written.
+/// Message for a file whose contents are not what was written.
 const ANOTHER: &str = "it is not what was written (its digest differs)";
 
 fn digest(json: &[u8]) -> String {
     blake3::hash(json).to_hex()[..32].to_string()
 }
 
-/// Keeps a dataset in the folder of a job.
+/// Saves a dataset's state in the folder of a job.
 pub(super) fn keep(before: &Dataset, folder: &Path) -> Result<(), IngestError> {
     let path = folder.join(BEFORE);
     let kept = (before.config(), before.versions());
@@ -33,11 +34,11 @@ pub(super) fn keep(before: &Dataset, folder: &Path) -> Result<(), IngestError> {
     Ok(replace_file(&path, &bytes)?)
 }
 
-/// The dataset at `dataset` as it was before the job of a folder; `None` where the folder does not
-/// tell.
+/// Returns the dataset at `dataset` as it was before the job with this folder; `None` if that was
+/// not saved.
 ///
 /// # Errors
-/// [`IngestError::Broken`] for what was not written so.
+/// [`IngestError::Broken`] if the file is not what was written.
 pub(super) fn kept(dataset: &Path, folder: &Path) -> Result<Option<Dataset>, IngestError> {
     let path = folder.join(BEFORE);
     let bytes = match read_regular(&path, u64::MAX) {

@@ -1,4 +1,4 @@
-//! The hashes of the identifiers of the cells that a job adds.
+//! Identifier hashes of the cells that a job adds.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use crate::dataset::{CellHashWriter, CellHashes, CellIds};
 use crate::table::{RowReader, TableName};
 
 impl Target {
-    /// The files that the dataset has before the job, if they have the hashes of all its cells.
-    /// Where they have not, or one is missing, the job's files have them.
+    /// Returns the files that the dataset has before the job, if they contain the hashes of all its
+    /// cells. Otherwise, or if one is missing, the job's file contains them.
     pub(super) fn hashes_before(&self) -> &[CellHashes] {
         let before = self.before();
         let files = before.and_then(|before| before.config().hashes_of_all_cells());
@@ -30,7 +30,7 @@ impl Commit<'_> {
         self.contents.files()
     }
 
-    /// Begins the job's file, with the cells that are in no other.
+    /// Creates the job's file, and adds the cells that are in no other file.
     pub(super) async fn hash_writer(&self) -> Result<CellHashWriter, IngestError> {
         let mut writer = CellHashWriter::create(self.target.folder(), &self.checkpoint.job)?;
         if let Some(before) = self.target.before()
@@ -56,7 +56,7 @@ impl Commit<'_> {
         Ok(writer)
     }
 
-    /// Writes the job's file from the table of cells, which an earlier run of the job committed.
+    /// Writes the job's file from the cells table, which an earlier run of the job has committed.
     pub(super) async fn hashes_of(
         &self,
         table: &TargetTable,
@@ -70,7 +70,7 @@ impl Commit<'_> {
     }
 }
 
-/// Adds the cells of a table from `first` on.
+/// Adds the cells of a table from row `first` on.
 async fn add_ids(
     table: &lance::Dataset,
     path: &Path,

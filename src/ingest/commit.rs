@@ -1,4 +1,4 @@
-//! Making a job visible: one commit a table, then config.json.
+//! Makes a job visible: one commit per table, then config.json.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -27,27 +27,34 @@ use crate::source::{Inputs, SourceError};
 use crate::store::replace_file_with;
 use crate::table::{RowReader, TableError, TableName, row_digest};
 
-/// The commit of a job whose shards are all recorded.
+/// Commit of a job whose shards are all recorded.
 pub(super) struct Commit<'a> {
+    /// The inputs of the job.
     pub inputs: &'a Inputs,
+    /// The genes of the dataset.
     pub genes: &'a DatasetGenes<'a>,
+    /// The output.
     pub target: &'a Target,
+    /// The tables of the job.
     pub tables: &'a Tables,
+    /// The records of the shards.
     pub checkpoint: &'a Checkpoint,
-    /// What the cells hold that are there before.
+    /// Content hashes of the cells that existed before the job.
     pub contents: &'a ContentsBefore<'a>,
-    /// What was found to be said of each input.
+    /// Warnings about each input found while writing.
     pub warnings: &'a [Vec<String>],
+    /// Listener for progress events.
     pub progress: &'a dyn Progress,
+    /// Runtime for writing tables.
     pub runtime: &'a Handle,
 }
 
 impl Commit<'_> {
-    /// Commits what is not committed yet and writes the config of the complete dataset.
+    /// Commits what is not committed yet, then writes and returns the config of the complete dataset.
     pub fn run(&self) -> Result<DatasetConfig, IngestError> {
         self.check_inputs()?;
         let before = self.target.before().map(Dataset::config);
-        // Tables that the job does not write stay as they are.
+        // Tables that the job does not write are unchanged.
         let mut tables = CommittedTables {
             versions: match &self.plan().base {
                 Some(base) => base.versions.clone(),
@@ -58,7 +65,7 @@ impl Commit<'_> {
             warnings: self.warnings.to_vec(),
             uns_xxh3: None,
         };
-        // A job that adds no cells leaves whole hashes as they are.
+        // A job that adds no cells leaves complete hashes unchanged.
         let keeps_hashes = self.plan().inputs.is_empty() && !tables.cell_hashes.is_empty();
         for (&table, of_job) in self.tables {
             self.progress.report(Event::Committing { table });
@@ -83,14 +90,14 @@ impl Commit<'_> {
         if let Some(hashes) = tables.cell_hashes.last_mut().filter(|_| !keeps_hashes) {
             hashes.contents = Some(ContentHashes {
                 xxh3: contents::write(self.checkpoint, self.target, self.contents)?,
-                // Of rows that are described last.
+                // The digest of rows that are described last.
                 digest: Digest::default(),
             });
         }
         tables.uns_xxh3 = self.write_uns()?;
         let mut dataset = describe(self.inputs, self.checkpoint, before, tables)?;
         dataset.digest_last_contents();
-        // Genes, cells and what is neither were read since the first look; nothing is after this.
+        // Genes, cells and `uns` were read after the first check; nothing is read after this one.
         self.check_inputs().map_err(IngestError::ChangedLate)?;
         crate::failpoint::reach("before-config");
         let file = ConfigFile {
@@ -102,7 +109,7 @@ impl Commit<'_> {
         Ok(file.dataset.unwrap_or_default())
     }
 
-    /// Checks that no input was written to since it was surveyed.
+    /// Checks that no input was modified since it was surveyed.
     fn check_inputs(&self) -> Result<(), SourceError> {
         for (number, input) in self.plan().inputs.iter().enumerate() {
             let files = self.inputs.files(number)?;
@@ -130,7 +137,7 @@ impl Commit<'_> {
             TableName::Obsp => ("before-cell-pairs-commit", "after-cell-pairs-commit"),
             TableName::Cells => ("before-cells-commit", "after-cells-commit"),
         };
-        // A commit that was killed may have landed.
+        // A commit that was killed may have succeeded.
         if let Some(version) = folder.landed(job, *before).await? {
             return Ok(Committed {
                 version,
@@ -172,8 +179,9 @@ impl Commit<'_> {
         })
     }
 
-    /// The digest of a table as it was committed. What this run did not write is read: an earlier
-    /// one may have committed the table and died, and what it was appended to is not always known.
+    /// Returns the digest of a table as committed. Rows that this run did not write are read,
+    /// because an earlier run may have committed the table and then died, and the digest of what it
+    /// was appended to is not always known.
     async fn digest(
         &self,
         table: TableName,
@@ -203,8 +211,8 @@ impl Commit<'_> {
         Ok(digest)
     }
 
-    /// What is known of a table's digest without reading it, and the rows that are to be added;
-    /// `None` for all rows.
+    /// Returns the part of a table's digest that is known without reading, and the rows to be added
+    /// to it; `None` for all rows.
     fn digest_before(
         &self,
         table: TableName,
@@ -228,7 +236,7 @@ impl Commit<'_> {
         }
     }
 
-    /// The fragments of all shards of a table in the order of their rows.
+    /// Returns the fragments of all shards of a table, in the order of their rows.
     fn shards(&self, table: ShardTable) -> Vec<Fragment> {
         let records = self.checkpoint.records(table).into_iter();
         records
@@ -236,9 +244,8 @@ impl Commit<'_> {
             .collect()
     }
 
-    /// Writes what is neither a table nor a matrix: that of a single input as it is, that of several
-    /// under their names. One input's is in memory at a time.
-    /// Returns the hash of the file.
+    /// Writes `uns`: that of a single input unchanged, those of several under the inputs' names.
+    /// Only one input's is in memory at a time. Returns the hash of the file.
     fn write_uns(&self) -> Result<Option<String>, IngestError> {
         if !self.plan().uns {
             return Ok(None);
@@ -282,16 +289,16 @@ impl Commit<'_> {
     }
 }
 
-/// A table as it was committed, by this run or an earlier one of the job.
+/// A table as committed by this or an earlier run of the job.
 struct Committed {
     version: u64,
-    /// The digest of all rows that describe cells or genes, if this run wrote them.
+    /// Digest of all rows of the cells or genes table, if this run wrote them.
     written: Option<Digest>,
-    /// The hashes of new cells, if this run wrote them.
+    /// Identifier hashes of new cells, if this run wrote them.
     hashes: Option<CellHashes>,
 }
 
-/// The shards of which a table is made; none of those that describe cells or genes.
+/// Returns the kind of shards that a table is made from; `None` for the cells and genes tables.
 fn shard_table(table: TableName) -> Option<ShardTable> {
     let mut tables = ShardTable::ALL.into_iter();
     tables.find(|&shards| TableName::from(shards) == table)

@@ -1,4 +1,4 @@
-//! The hashes of what cells hold, from the shards of a job to the dataset.
+//! Content hashes of cells, from the shards of a job to the dataset.
 
 use std::path::{Path, PathBuf};
 
@@ -23,8 +23,8 @@ use crate::store::create_folder;
 use crate::survey::STABLE_IDS;
 use crate::table::{TableError, TableName};
 
-/// What some genes of an input are known by, in the order of the dataset: by the identifier that does
-/// not change, where a gene has one, else by its name.
+/// Returns the identities of some genes of an input, in the order of the dataset: the stable
+/// identifier if a gene has one, otherwise its name.
 pub(super) fn identities(
     source: &dyn CellSource,
     genes: &Genes,
@@ -59,21 +59,24 @@ pub(super) fn identities(
     })
 }
 
-/// A file of hashes that a job wrote for itself.
+/// A file of hashes that a job wrote for its own use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct JobFile {
+    /// Path of the file.
     pub path: PathBuf,
+    /// Number of cells.
     pub cells: u64,
+    /// XXH3 hash of the file's bytes.
     pub xxh3: String,
 }
 
 impl JobFile {
-    /// Whether the file is what it was.
+    /// Checks that the file is unchanged.
     pub fn check(&self) -> Result<(), IngestError> {
         self.read(&mut |_| ())
     }
 
-    /// Shows all hashes.
+    /// Passes all hashes to the callback.
     pub fn read(
         &self,
         show: &mut dyn FnMut(&mut dyn Iterator<Item = u64>),
@@ -88,18 +91,18 @@ impl JobFile {
     }
 }
 
-/// What the cells hold that a dataset has before a job.
+/// Content hashes of the cells that a dataset has before a job.
 pub(super) enum ContentsBefore<'a> {
-    /// There are none.
+    /// The dataset has no cells.
     NoCells,
-    /// Files of the dataset tell.
+    /// The hashes are in files of the dataset.
     Files(&'a Dataset, &'a [CellHashes]),
-    /// No file did: the rows were read.
+    /// The hashes were computed by reading the rows.
     Computed(JobFile),
 }
 
 impl<'a> ContentsBefore<'a> {
-    /// Finds out what the dataset tells, and reads its rows where it does not.
+    /// Finds the hashes of the dataset, or computes them from its rows.
     pub fn of(
         target: &'a Target,
         order: Lies,
@@ -121,7 +124,8 @@ impl<'a> ContentsBefore<'a> {
         Ok(ContentsBefore::Computed(JobFile { path, cells, xxh3 }))
     }
 
-    /// The files of the dataset, if the job adds its own to them; else the job's have all cells.
+    /// Returns the dataset's files if the job adds its own to them; otherwise the job's file
+    /// contains all cells.
     pub fn files(&self) -> &[CellHashes] {
         match self {
             ContentsBefore::Files(_, files) => files,
@@ -129,7 +133,7 @@ impl<'a> ContentsBefore<'a> {
         }
     }
 
-    /// Shows the hash of every cell.
+    /// Passes the hash of every cell to the callback.
     pub fn read(
         &self,
         show: &mut dyn FnMut(&mut dyn Iterator<Item = u64>),
@@ -142,7 +146,7 @@ impl<'a> ContentsBefore<'a> {
     }
 }
 
-/// The hashes of the cells of all shards.
+/// Returns the content hashes of the cells of all shards.
 fn shard_files(
     checkpoint: &Checkpoint,
     target: &Target,
@@ -151,7 +155,7 @@ fn shard_files(
     records.map(|record| Ok((record.shard, of_shard(record, checkpoint, target)?)))
 }
 
-/// The hashes of a shard's cells, as its record tells of them.
+/// Returns the content hashes of a shard's cells according to its record.
 pub(super) fn of_shard(
     record: &ShardRecord,
     checkpoint: &Checkpoint,
@@ -167,12 +171,12 @@ pub(super) fn of_shard(
     Ok(JobFile { path, cells, xxh3 })
 }
 
-/// The name of the file of a shard's hashes in the job's folder.
+/// Name of the file of a shard's hashes in the job's folder.
 pub(super) fn contents_name(shard: usize) -> String {
     format!("contents-{shard}.u64")
 }
 
-/// Cells of the job that others of its inputs, or the dataset, have under other names.
+/// Finds cells of the job that exist in other inputs or in the dataset under other names.
 pub(super) fn duplicates(
     checkpoint: &Checkpoint,
     target: &Target,
@@ -185,7 +189,7 @@ pub(super) fn duplicates(
     let mut new = NewContents::with_room(plan.cells.saturating_sub(first));
     for file in shard_files(checkpoint, target) {
         let (shard, file) = file?;
-        // Parts follow each other as the cells of the dataset do.
+        // Consecutive parts contain consecutive cells of the dataset.
         let mut parts = plan.shards[shard].parts.iter();
         let first = parts.next().map_or(0, |part| {
             plan.inputs[part.input].cells.start + part.rows.start
@@ -203,7 +207,8 @@ pub(super) fn duplicates(
     compared.named(inputs, target.before(), runtime)
 }
 
-/// Writes the job's file: of all cells that no other file has. Returns the hash of its bytes.
+/// Writes the job's file, which contains all cells that no other file has. Returns the hash of its
+/// bytes.
 pub(super) fn write(
     checkpoint: &Checkpoint,
     target: &Target,
@@ -227,7 +232,7 @@ pub(super) fn write(
     Ok(writer.finish()?.1)
 }
 
-/// Shows the hashes of what all cells of a dataset hold, by its rows, which lie in this order.
+/// Computes the content hashes of all cells of a dataset from its rows, which are in this order.
 pub(super) async fn of_rows(
     dataset: &Dataset,
     order: Lies,
@@ -257,15 +262,15 @@ pub(super) async fn of_rows(
     add(&cells.hashes)
 }
 
-/// Cells, from rows in their order.
+/// Collects cells from rows in order.
 struct CellsOfRows<'a> {
     path: &'a Path,
     identities: &'a [GeneIdentity],
     cells: u64,
-    /// The cell whose rows come.
+    /// The current cell.
     cell: u64,
     entries: Vec<(u32, f64)>,
-    /// Of the cells before.
+    /// Hashes of the preceding cells.
     hashes: Vec<u64>,
 }
 
@@ -307,7 +312,7 @@ impl CellsOfRows<'_> {
         Ok(())
     }
 
-    /// Ends all cells before this one.
+    /// Finishes all cells before this one.
     fn until(&mut self, cell: u64) -> Result<(), IngestError> {
         if cell <= self.cell {
             return Ok(());

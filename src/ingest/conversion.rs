@@ -1,4 +1,4 @@
-//! A conversion and an append from their inputs to the commit: look, plan, write.
+//! Runs a conversion or an append from inputs to commit: survey, plan, write.
 
 use std::path::Path;
 
@@ -14,28 +14,28 @@ use crate::progress::Progress;
 use crate::source::Inputs;
 use crate::survey::Survey;
 
-/// How often a plan is made again because the dataset has changed meanwhile.
+/// Maximum number of attempts to plan an append to a dataset that keeps changing.
 const ATTEMPTS: usize = 10;
 
-/// What is done with inputs.
+/// Options of a conversion or an append.
 #[derive(Debug, Clone, Default)]
 pub struct Conversion {
-    /// What becomes of them. Its `id_versions` is decided by `versions`, and its value ignored.
+    /// Options of the plan. `id_versions` is ignored; it is determined by `versions`.
     pub plan: PlanOptions,
     /// Whether genes are joined without the versions of their identifiers.
     pub versions: VersionWish,
-    /// With what resources, and what is done about what is there already.
+    /// Resources, and what to do about existing output.
     pub run: RunOptions,
 }
 
 impl Conversion {
-    /// Writes a new dataset, or goes on where an earlier run of the same conversion ended.
+    /// Writes a new dataset, or resumes an earlier run of the same conversion.
     ///
-    /// The dataset is complete when this returns. [`Finished::close`] removes what a later run would
-    /// know it by.
+    /// The dataset is complete when this returns. [`Finished::close`] removes the files by which a
+    /// later run would recognise the job.
     ///
     /// # Errors
-    /// An input is refused, inputs do not go together, or the output cannot be written.
+    /// An input is refused, inputs are incompatible, or the output cannot be written.
     pub fn write(
         &self,
         inputs: &mut Inputs,
@@ -49,11 +49,11 @@ impl Conversion {
         Job::begin(plan, output, self.run.clone())?.run(inputs, progress)
     }
 
-    /// Appends to a dataset, or goes on where an earlier run of the same append ended. Where another
-    /// process has changed the dataset meanwhile, the append is planned again.
+    /// Appends to a dataset, or resumes an earlier run of the same append. If another process has
+    /// changed the dataset in the meantime, the append is planned again.
     ///
     /// # Errors
-    /// As [`Conversion::write`]; and where the dataset is being written by another process.
+    /// As [`Conversion::write`]; also if another process is writing the dataset.
     pub fn append(
         &self,
         inputs: &mut Inputs,
@@ -81,7 +81,7 @@ impl Conversion {
         }
     }
 
-    /// Surveys the inputs, and decides what is decided for all of them together.
+    /// Surveys the inputs and makes the decisions that concern all of them.
     fn look(
         &self,
         inputs: &mut Inputs,
@@ -110,8 +110,8 @@ impl Conversion {
     }
 }
 
-/// The plan of the append that was begun earlier, where it is this one; else that for the dataset as
-/// it is.
+/// Returns the plan of the unfinished append if it is the same one; otherwise a plan for the
+/// dataset as it is now.
 fn plan_of_append(
     inputs: &Inputs,
     surveys: &[Survey],
@@ -155,7 +155,7 @@ pub(crate) fn settle_versions(
     Ok(())
 }
 
-/// Says which patterns of a selection chose nothing of all inputs, once they were surveyed.
+/// Warns about patterns of a selection that matched nothing in any of the surveyed inputs.
 pub(crate) fn tell_unmatched(inputs: &Inputs) {
     if inputs.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! The number of rows of each cell of a shard, in a small Arrow file beside the shard's record.
+//! Number of rows of each cell of a shard, in a small Arrow file next to the shard's record.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
@@ -14,7 +14,7 @@ use super::IngestError;
 use crate::dataset::CountsFile;
 use crate::store::{Named, sync_file, sync_folder};
 
-/// Writes the counts of the cells of a shard as they come.
+/// Writes the row counts of a shard's cells.
 pub(super) struct CountsWriter {
     path: PathBuf,
     name: String,
@@ -22,7 +22,7 @@ pub(super) struct CountsWriter {
     writer: FileWriter<Hashed>,
 }
 
-/// A file of which it is known what was written into it.
+/// A file that records the size and hash of what is written to it.
 struct Hashed {
     file: File,
     bytes: u64,
@@ -43,7 +43,7 @@ impl Write for Hashed {
 }
 
 impl CountsWriter {
-    /// Begins the file of a shard in the job's folder, replacing what an interrupted run left there.
+    /// Creates the file of a shard in the job's folder, replacing what an interrupted run left.
     pub fn create(folder: &Path, shard: usize) -> Result<Self, IngestError> {
         let schema = Arc::new(Schema::new(vec![Field::new(
             "rows",
@@ -66,6 +66,7 @@ impl CountsWriter {
         })
     }
 
+    /// Appends the row counts of the next cells.
     pub fn write(&mut self, counts: &[u32]) -> Result<(), IngestError> {
         let column = Arc::new(UInt32Array::from(counts.to_vec()));
         let written = RecordBatch::try_new(self.schema.clone(), vec![column])
@@ -73,7 +74,8 @@ impl CountsWriter {
         written.map_err(|e| io_or_damaged(&self.path, e))
     }
 
-    /// Ends the file and makes it durable. Returns what it must be when it is read.
+    /// Finishes the file and makes it durable. Returns its description, against which it is checked
+    /// when it is read.
     pub fn finish(mut self) -> Result<CountsFile, IngestError> {
         self.writer
             .finish()
@@ -107,10 +109,10 @@ fn damaged(path: &Path, error: impl ToString) -> IngestError {
     }
 }
 
-/// Opens a file of counts that is what its record says; nothing else is decoded.
+/// Opens a file of counts after checking that it matches its record; other files are never decoded.
 ///
 /// # Errors
-/// [`IngestError::Counts`] where it is not.
+/// [`IngestError::Counts`] if it does not.
 pub(super) fn open_sound(
     folder: &Path,
     counts: &CountsFile,
@@ -140,7 +142,7 @@ pub(super) fn open_sound(
     Ok((path, file))
 }
 
-/// Reads counts back in pieces of any length.
+/// Reads the counts in any portions.
 pub(super) struct CountsReader {
     path: PathBuf,
     reader: FileReader<BufReader<File>>,
@@ -162,7 +164,7 @@ impl CountsReader {
         })
     }
 
-    /// The counts of the next `cells` cells.
+    /// Returns the counts of the next `cells` cells.
     pub fn next(&mut self, cells: u64) -> Result<Vec<u32>, IngestError> {
         let mut counts = Vec::new();
         while (counts.len() as u64) < cells {

@@ -1,4 +1,4 @@
-//! What the cells of inputs hold, before anything is written.
+//! Compares the contents of cells of inputs before anything is written.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,12 +14,12 @@ use crate::plan::{IdType, Plan};
 use crate::source::{ChunkBudget, Inputs};
 use crate::survey::ValueType;
 
-/// Bytes of a chunk.
+/// Size of a chunk in bytes.
 const CHUNK: u64 = 4 << 20;
 
 impl DuplicateCounts {
-    /// Reads all inputs of a plan and finds the cells that another of them, or the dataset that they
-    /// would be appended to, has under other names.
+    /// Reads all inputs of a plan and finds cells that another input or the dataset they would be
+    /// appended to has under other names.
     pub fn among(
         inputs: &Inputs,
         plan: &Plan,
@@ -75,7 +75,7 @@ fn read_all(
             }
             let read = read(inputs, plan, genes, number, &new);
             if read.is_err() {
-                // The others need not go on.
+                // The other inputs need not be read.
                 next.store(inputs.len(), Ordering::Relaxed);
             }
             read?;
@@ -125,7 +125,7 @@ fn read(
     };
     for chunk in matrix.chunks(0..description.n_obs, budget)? {
         let chunk = chunk?.read()?;
-        // Names take no part.
+        // Names do not matter.
         let names = vec![IdHash::of(""); chunk.indptr.len() - 1];
         let batch = CooBatch::new(&chunk, &names, &spec)?;
         let first = input.cells.start + chunk.rows.start;

@@ -1,4 +1,5 @@
-//! The threads that write shards: one crew a shard, as many at once as are worth their memory.
+//! Threads that write shards: one worker group per shard, and as many concurrent groups as the
+//! memory budget allows.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -11,16 +12,16 @@ use super::tables::{Tables, TargetTable};
 use crate::dataset::{Checkpoint, ShardRecord};
 use crate::plan::{Compression, Plan};
 
-/// What all crews share.
+/// State shared by all worker groups.
 struct Crews<'a> {
     run: &'a ShardRun<'a>,
     plan: &'a Plan,
     tables: &'a Tables,
     missing: Mutex<VecDeque<usize>>,
     checkpoint: Mutex<&'a mut Checkpoint>,
-    /// The first failure, after which no shard is begun.
+    /// First failure, after which no shard is started.
     failure: Mutex<Option<IngestError>>,
-    /// How many crews there are, and threads in each.
+    /// Number of worker groups, and of threads in each.
     crews: usize,
     threads: usize,
 }
@@ -61,8 +62,8 @@ impl ShardRun<'_> {
         }
     }
 
-    /// Shards written at once. A writer holds buffers, and keeps about two readers busy, but fewer
-    /// than one where it compresses.
+    /// Returns the number of shards to write concurrently. A writer needs buffers and keeps about
+    /// two readers busy, or less than one if it compresses.
     fn crews(&self, plan: &Plan, shards: usize) -> usize {
         let each = match plan.compression {
             Compression::None => 3,
@@ -77,8 +78,8 @@ impl ShardRun<'_> {
 }
 
 impl Crews<'_> {
-    /// What one crew does: shard after shard. While the end of one is encoded and synced, the next
-    /// one is read. Returns whether a thread died.
+    /// Runs one worker group, which writes shard after shard. While the end of one is encoded and
+    /// synced, the next is already read. Returns whether a thread panicked.
     fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> bool {
         let mut ending: Option<ScopedJoinHandle<'_, ()>> = None;
         let mut died = false;
@@ -100,7 +101,7 @@ impl Crews<'_> {
         died | ending.is_some_and(|ending| ending.join().is_err())
     }
 
-    /// The next shard, unless something failed.
+    /// Returns the next shard, unless there was a failure.
     fn next(&self) -> Option<usize> {
         let failed = self
             .failure
@@ -115,7 +116,7 @@ impl Crews<'_> {
         failure.get_or_insert(error);
     }
 
-    /// Ends a shard's files and records it.
+    /// Finishes a shard's files and records it.
     fn finish(&self, writer: Box<ShardWriter>) {
         let record = writer.finish(&self.run.runtime);
         if let Err(error) = record.and_then(|record| self.record(record)) {

@@ -1,4 +1,4 @@
-//! What config.json says of a complete dataset.
+//! Makes the config.json of a complete dataset.
 
 use std::collections::BTreeMap;
 
@@ -16,19 +16,21 @@ use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table, not_coun
 use crate::source::{ColumnKind, Inputs, Note, Part};
 use crate::table::TableName;
 
-/// What the tables of a dataset are once the job has committed them.
+/// The tables of a dataset once the job has committed them.
 pub(super) struct CommittedTables {
+    /// Lance version of each table.
     pub versions: BTreeMap<String, u64>,
+    /// Digest of each table.
     pub digests: BTreeMap<String, Digest>,
+    /// Files with the identifier hashes of the cells.
     pub cell_hashes: Vec<CellHashes>,
-    /// The hash of uns.json, if the job wrote it.
+    /// Hash of uns.json, if the job wrote it.
     pub uns_xxh3: Option<String>,
-    /// What is to be said of each input.
+    /// Warnings about each input.
     pub warnings: Vec<Vec<String>>,
 }
 
-/// Describes the dataset that a job has made, or appended to. `before` is what its config said
-/// before.
+/// Describes the dataset that a job made or appended to. `before` is the previous config.
 pub(super) fn describe(
     inputs: &Inputs,
     checkpoint: &Checkpoint,
@@ -65,7 +67,7 @@ pub(super) fn describe(
     }
     let obs_dtypes = categories(inputs, &plan.obs, Table::Obs, &old.obs_dtypes)?;
     let var_dtypes = match &plan.base {
-        // No gene was added.
+        // No genes were added.
         Some(base) if base.genes == plan.genes => old.var_dtypes,
         _ => categories(inputs, &plan.var, Table::Var, &old.var_dtypes)?,
     };
@@ -154,10 +156,10 @@ pub(super) fn describe(
     })
 }
 
-/// The files that the dataset was made of, in the form of the reference.
+/// Returns the files that the dataset was made from, as the reference describes them.
 fn files(old: Option<MultiFile>, others: &[RecountedRange], plan: &Plan) -> MultiFile {
     let mut files = old.map_or_else(Vec::new, |old| old.source_files);
-    // The reference leaves out those of datasets that it made of one file.
+    // The reference does not list the files of datasets made from a single file.
     let listed = files.iter().map(|file| file.n_cells).sum::<u64>();
     let unlisted = others.iter().filter(|range| range.first_cell >= listed);
     files.extend(unlisted.map(|range| SourceFile {
@@ -181,7 +183,7 @@ fn files(old: Option<MultiFile>, others: &[RecountedRange], plan: &Plan) -> Mult
     }
 }
 
-/// What an input gave.
+/// Describes a source of the dataset.
 fn source_note(
     checkpoint: &Checkpoint,
     totals: &[Vec<Vec<MatrixRecord>>],
@@ -261,8 +263,8 @@ fn source_note(
     note
 }
 
-/// The names of a part and what readers of the reference need to know of them: all of them are as
-/// they were converted, which means that those readers do not change them.
+/// Returns the names of members of a part, as readers of the reference need them. All are marked as
+/// immutable, since they are stored as converted.
 fn keys<'a>(
     old: Option<Keys>,
     names: impl Iterator<Item = (&'a String, Option<u64>)>,
@@ -280,9 +282,9 @@ fn keys<'a>(
     Some(keys).filter(|keys| !keys.available.is_empty())
 }
 
-/// What was written under another name, and the names of an embedding's numbers.
+/// Records columns whose names differ from the input's, and the names of embedding components.
 fn column_notes(plan: &Plan, old: &[ColumnNote]) -> Vec<ColumnNote> {
-    // Those of genes × genes are none of the plan's where there is a dataset already.
+    // The plan does not include varp of an existing dataset.
     let kept = old.iter().filter(|note| note.part == Part::Varp);
     let mut notes: Vec<ColumnNote> = kept.cloned().collect();
     let mut note = |part, column: &str, written_as: &str, columns: Option<&Vec<String>>| {
@@ -316,8 +318,8 @@ fn column_notes(plan: &Plan, old: &[ColumnNote]) -> Vec<ColumnNote> {
     notes
 }
 
-/// What restores the columns that are categories in all inputs that have them: the categories of
-/// all, in the order in which they come. They have an order only where all inputs have the same.
+/// Returns what is needed to restore the columns that are categorical in all inputs that have them:
+/// the union of the categories, in order of appearance. They are ordered only if all inputs agree.
 fn categories(
     inputs: &Inputs,
     columns: &[PlannedColumn],
@@ -326,7 +328,7 @@ fn categories(
 ) -> Result<BTreeMap<String, ColumnDtype>, IngestError> {
     let mut dtypes = old.clone();
     let wanted = |column: &&PlannedColumn| matches!(column.kind, ColumnKind::Categorical { .. });
-    // Categories and plain texts together are texts.
+    // A column that is categorical in one input and plain text in another becomes text.
     for column in columns.iter().filter(|column| !wanted(column)) {
         let of_category = |dtype: &ColumnDtype| dtype.dtype == "category";
         if dtypes.get(&column.written_as).is_some_and(of_category) {
@@ -379,7 +381,7 @@ fn categories(
     Ok(dtypes)
 }
 
-/// Adds the categories of another input; `None` where they become too many.
+/// Adds the categories of another input; `None` if there are too many.
 fn unite(dtype: &mut ColumnDtype, found: &CategoryList) -> Option<()> {
     let known = dtype.categories.get_or_insert_default();
     if known != found {

@@ -1,4 +1,4 @@
-//! Cells that another input, or the dataset, has under other names.
+//! Finds cells that another input or the dataset has under other names.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,17 +16,18 @@ use crate::plan::Plan;
 use crate::source::Inputs;
 use crate::table::{RowReader, TableError, TableName};
 
-/// Cells of an input that have the counts of cells of another.
+/// Cells of an input with the same counts as cells of another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DuplicateCounts {
-    /// The input, and its position among all.
+    /// Path of the input.
     pub path: PathBuf,
+    /// Position of the input.
     pub input: usize,
     /// The other input, or a source of the dataset.
     pub other: String,
-    /// Cells of the input.
+    /// Number of cells of the input concerned.
     pub cells: u64,
-    /// One of them, and the one whose counts it has.
+    /// One of them, and the cell that has the same counts.
     pub example: [String; 2],
 }
 
@@ -45,29 +46,30 @@ impl fmt::Display for DuplicateCounts {
     }
 }
 
-/// Where a cell is that another is like: in an input, or a source of the dataset.
+/// Where a matching cell is: in an input, or in a source of the dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Source(Option<usize>),
     Input(usize),
 }
 
-/// The cells of one input that are like those of another place, and the first such two.
+/// Number of cells of one input that match cells of another place, and the first such pair.
 struct Alike {
     cells: u64,
     first: [u64; 2],
 }
 
-/// The hashes of what new cells hold, each with the number that the cell has in the dataset.
+/// Content hashes of new cells, each with the cell's number in the dataset.
 pub(super) struct NewContents(Vec<(u64, u32)>);
 
 impl NewContents {
+    /// Reserves memory for this many cells.
     pub fn with_room(cells: u64) -> Self {
-        // More are believed when they come.
+        // The number is not trusted beyond this; the vector grows as needed.
         NewContents(Vec::with_capacity(cells.min(1 << 22) as usize))
     }
 
-    /// Adds cells from `first` on. The plan counted that their numbers fit 32 bits.
+    /// Adds cells from `first` on. The plan has checked that their numbers fit 32 bits.
     pub fn add(&mut self, first: u64, hashes: &mut dyn Iterator<Item = u64>) {
         let hashes = (first..)
             .zip(hashes)
@@ -76,7 +78,7 @@ impl NewContents {
             .extend(hashes.map(|(cell, hash)| (hash, cell as u32)));
     }
 
-    /// Begins to compare the cells, first of all with each other.
+    /// Starts the comparison by comparing the cells with each other.
     pub fn compared<'a>(mut self, plan: &'a Plan, sources: &'a [SourceNote]) -> Compared<'a> {
         self.0.sort_unstable();
         let mut compared = Compared {
@@ -91,7 +93,7 @@ impl NewContents {
         for run in self.0.chunk_by(|a, b| a.0 == b.0) {
             for &(_, cell) in &run[1..] {
                 let own = compared.input_of(cell);
-                // Those of one input may well be alike.
+                // Duplicates within one input are not reported.
                 let mut before = run.iter().map(|(_, other)| *other);
                 let other = before.find(|other| compared.input_of(*other) != own);
                 if let Some(other) = other.filter(|other| *other < cell) {
@@ -105,16 +107,16 @@ impl NewContents {
     }
 }
 
-/// Which cells are alike, as far as they were compared.
+/// State of the comparison of cells.
 pub(super) struct Compared<'a> {
     plan: &'a Plan,
     sources: &'a [SourceNote],
-    /// In ascending order.
+    /// Sorted.
     hashes: Vec<(u64, u32)>,
     filter: Filter,
-    /// A bit for each hash that the dataset was found to have.
+    /// One bit per hash, set if the dataset contains it.
     seen: Vec<u64>,
-    /// The next cell of the dataset.
+    /// Next cell of the dataset.
     next: u64,
     alike: BTreeMap<(usize, Place), Alike>,
 }
@@ -166,7 +168,7 @@ impl Compared<'_> {
         }
     }
 
-    /// What is alike, with the names of cells.
+    /// Returns the matches, with the names of example cells.
     pub fn named(
         &self,
         inputs: &Inputs,
@@ -206,7 +208,7 @@ impl Compared<'_> {
     }
 }
 
-/// The name of a cell of a dataset.
+/// Reads the name of a cell of a dataset.
 async fn cell_id(dataset: &Dataset, cell: u64) -> Result<String, IngestError> {
     let table = dataset.table(TableName::Cells).await?;
     let path = dataset.path().join(TableName::Cells.folder());
@@ -222,7 +224,7 @@ async fn cell_id(dataset: &Dataset, cell: u64) -> Result<String, IngestError> {
     Ok(ids.as_string::<i32>().value(0).to_string())
 }
 
-/// Says of most hashes that are not among some that they are not.
+/// A filter that rejects most hashes that are not in a set.
 struct Filter {
     bits: Vec<u64>,
     shift: u32,
@@ -230,7 +232,7 @@ struct Filter {
 
 impl Filter {
     fn of(hashes: &[(u64, u32)]) -> Self {
-        // Eight bits a hash.
+        // Eight bits per hash.
         let size = (hashes.len() * 8).next_power_of_two().max(64);
         let mut filter = Filter {
             bits: vec![0; size / 64],

@@ -1,4 +1,4 @@
-//! Why a job stopped.
+//! Reasons why a job stopped.
 
 use std::path::PathBuf;
 
@@ -11,8 +11,7 @@ use crate::source::blocks::TooLong;
 use crate::store::StoreError;
 use crate::table::TableError;
 
-/// A job that could not be begun or finished. What it had recorded is kept, and the same command
-/// goes on from there.
+/// Error of a job. What the job had recorded is kept, and the same command resumes it.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     #[error(transparent)]
@@ -27,21 +26,21 @@ pub enum IngestError {
     Dataset(#[from] DatasetError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The output is a complete dataset already.
+    /// The output is already a complete dataset.
     #[error("{path} exists already; use --overwrite to replace it")]
     Exists { path: PathBuf },
-    /// The output is a file, or a folder of something else.
+    /// The output is a file, or a folder with other contents.
     #[error("{path} {why}; choose another output")]
     NotOurs { path: PathBuf, why: &'static str },
-    /// What is written would change what is read.
+    /// The output is inside an input.
     #[error(
         "{path} lies inside of the input {input}, which would change while it is read; choose another place"
     )]
     InsideInput { path: PathBuf, input: PathBuf },
-    /// The output is an input as well.
+    /// The output is also an input.
     #[error("{path} is what is written and an input as well; choose another output")]
     IsInput { path: PathBuf },
-    /// The output is the unfinished work of another job.
+    /// The output contains the unfinished work of another job.
     #[error(
         "{path} holds the unfinished conversion of {other} with other inputs or options (or the input has changed since {started}); repeat that command to finish it, or use --no-resume to discard it and start anew"
     )]
@@ -50,13 +49,13 @@ pub enum IngestError {
         other: String,
         started: String,
     },
-    /// The dataset that is appended to is not what the plan was made for.
+    /// The dataset that is appended to has changed since the plan was made.
     #[error("{path} was changed by another process while the append was planned; run it again")]
     Moved { path: PathBuf },
-    /// An input was written to while the tables were made visible, from which they are taken back.
+    /// An input was modified while the tables were committed; the commits were reverted.
     #[error(transparent)]
     ChangedLate(SourceError),
-    /// The record of an unfinished job cannot be believed.
+    /// The record of an unfinished job is invalid.
     #[error(
         "{path}: the record of the unfinished job cannot be used: {problem}; use --no-resume to discard the job and start anew"
     )]
@@ -66,16 +65,16 @@ pub enum IngestError {
         "{failure}; nothing of the job is visible, and what it has written is kept: put the input right and run the same command again, or leave the input out and add --no-resume"
     )]
     InputFailed { failure: Box<IngestError> },
-    /// An input holds what another holds.
+    /// An input has the same content as another.
     #[error(
         "{path} has the cells, genes and values of {other}; nothing of the job is visible: use --allow-duplicate-source to take it twice, or leave it out and add --no-resume"
     )]
     SameContent { path: PathBuf, other: PathBuf },
-    /// Entries of an input were taken to be sorted by cell, and are not: what was written of it is of
-    /// no use, and the input knows it now.
+    /// Entries of an input that were assumed to be sorted by cell are not. What was written of it
+    /// must be discarded; the input has taken note.
     #[error("{source}")]
     OrderLost { input: usize, source: SourceError },
-    /// Cells hold what cells of another input, or of the dataset, hold.
+    /// Cells have the same contents as cells of another input or of the dataset.
     #[error(
         "{path}: {found}; nothing of the job is visible: use --duplicate-counts warn to take them, or leave the input out and add --no-resume"
     )]
@@ -83,28 +82,28 @@ pub enum IngestError {
         path: PathBuf,
         found: DuplicateCounts,
     },
-    /// Values that would stand in one column turned out to be on different scales.
+    /// Values that would be combined in one column turned out to be on different scales.
     #[error("{refusal}, or leave the input out and add --no-resume; nothing of the job is visible")]
     MixedScales { refusal: PlanError },
-    /// A value does not fit the type that was forced, or any.
+    /// A value does not fit the forced type, or any type.
     #[error("{misfit}; {help}")]
     NoType {
         misfit: ChunkError,
         help: &'static str,
     },
-    /// A file of the job's folder is missing or damaged.
+    /// A file in the job's folder is missing or damaged.
     #[error("{path} is damaged: {why}; use --no-resume to start anew")]
     Counts { path: PathBuf, why: String },
-    /// The system has no threads or no memory left.
+    /// The system has no threads or memory left.
     #[error("cannot start the threads of the job")]
     Threads { source: std::io::Error },
-    /// A worker ended without an answer: a fault of this program.
+    /// A worker ended without a result, which is a bug in this program.
     #[error("a worker thread failed unexpectedly; please report this with the command and the log")]
     WorkerDied,
 }
 
 impl IngestError {
-    /// The refusal of an unfinished job that cannot be gone on with.
+    /// Returns the error about an unfinished job that cannot be resumed.
     pub(super) fn broken(broken: BrokenJob) -> Self {
         IngestError::Broken {
             path: broken.path,

@@ -1,4 +1,4 @@
-//! The end of a job.
+//! Completion of a job.
 
 use super::tables::{Lies, Tables};
 use super::target::Target;
@@ -8,15 +8,15 @@ use crate::plan::Plan;
 use crate::store::remove_folder;
 use crate::table::TableName;
 
-/// A job whose dataset is complete. Closing (or dropping) it removes the job's folder, by which a
-/// later run would know that this one had not come to its end.
+/// A job whose dataset is complete. Closing or dropping it removes the job's folder, the marker by
+/// which a later run detects a job that did not finish.
 #[derive(Debug)]
 pub struct Finished {
     target: Option<Target>,
     outcome: Outcome,
 }
 
-/// What a job did that made this dataset.
+/// Summarises what a job did to make this dataset.
 pub(super) fn summarise(
     target: &Target,
     dataset: DatasetConfig,
@@ -57,7 +57,8 @@ pub(super) fn summarise(
     })
 }
 
-/// What a plan appends; `tables` and `recounted` are known of a job that was not complete before.
+/// Describes what a plan appends. `tables` and `recounted` are known only for a job that was not
+/// complete before.
 pub(super) fn appended(
     plan: &Plan,
     dataset: &DatasetConfig,
@@ -113,12 +114,12 @@ pub(super) fn clean_up(
 }
 
 impl Finished {
-    /// What the job did.
+    /// Returns what the job did.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
 
-    /// Lets go of the dataset.
+    /// Cleans up and unlocks the dataset.
     pub fn close(mut self) -> Result<(), IngestError> {
         match self.target.take() {
             Some(target) => Ok(remove_folder(target.job_folder().path())?),

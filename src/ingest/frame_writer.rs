@@ -1,4 +1,4 @@
-//! Writing rows that describe cells or genes.
+//! Writes rows of the cells and genes tables.
 
 use arrow::array::RecordBatch;
 use lance_table::format::Fragment;
@@ -10,7 +10,7 @@ use crate::dataset::CellHashes;
 use crate::plan::JobId;
 use crate::table::{FragmentWriter, TableError, row_digest};
 
-/// Writes one fragment, or none where there are no rows, and digests what it writes.
+/// Writes one fragment, or none if there are no rows, and computes the digest of the rows.
 pub(super) struct FrameWriter<'a> {
     table: &'a TargetTable,
     job: &'a JobId,
@@ -20,14 +20,16 @@ pub(super) struct FrameWriter<'a> {
 
 /// Rows that are written but not committed.
 pub(super) struct Written {
+    /// The fragment, if there are rows.
     pub fragment: Option<Fragment>,
+    /// Digest of the rows.
     pub digest: Digest,
-    /// The hashes of the cells among them.
+    /// Identifier hashes of the cells among the rows.
     pub hashes: Option<CellHashes>,
 }
 
 impl<'a> FrameWriter<'a> {
-    /// A writer that has written nothing, and no file, yet.
+    /// Creates a writer. No file is created before the first rows are written.
     pub fn new(table: &'a TargetTable, job: &'a JobId) -> Self {
         FrameWriter {
             table,
@@ -58,7 +60,7 @@ impl<'a> FrameWriter<'a> {
         Ok(writer.write(batch).await?)
     }
 
-    /// Ends the file, which is durable then.
+    /// Finishes the file, which is then durable.
     pub async fn finish(self) -> Result<Written, IngestError> {
         Ok(Written {
             fragment: match self.open {

@@ -1,4 +1,4 @@
-//! The tables that describe cells and genes, from what inputs say of theirs.
+//! Writes the cells and genes tables from the inputs.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ use crate::table::{
 };
 
 impl Commit<'_> {
-    /// Columns of embeddings for a range of rows of an input; missing where it lacks them.
+    /// Returns the embeddings for a range of rows of an input; null if the input lacks them.
     fn embeddings(
         &self,
         source: &dyn CellSource,
@@ -71,8 +71,8 @@ impl Commit<'_> {
                 })
             };
             while let Some((rows, all)) = blocks.read(read)? {
-                // Of the block, the genes that no input before has, in the order of the dataset:
-                // that of this input, unless only some of them are taken in another order.
+                // The genes of this block that no earlier input has, in the order of the dataset,
+                // which is that of this input unless only some are taken in another order.
                 let kept = match &described.genes {
                     Genes::All => None,
                     Genes::These(genes) => Some(genes),
@@ -89,13 +89,13 @@ impl Commit<'_> {
         writer.finish().await
     }
 
-    /// Writes the cells of the job, each with where its rows of the expression table begin.
+    /// Writes the cells of the job, each with its first row in the expression table.
     pub(super) async fn cells(&self, table: &TargetTable) -> Result<Written, IngestError> {
         let plan = self.plan();
         let schema = schema(TableName::Cells, plan);
         let mut writer = self.writer(TableName::Cells, table).await?;
         let mut hashes = self.hash_writer().await?;
-        // Rows of the whole table are counted, whoever wrote them.
+        // Row numbers are those of the whole table, whoever wrote it.
         let mut next_row = plan.base.as_ref().map_or(0, |base| base.rows as i64);
         for record in self.checkpoint.records(ShardTable::Expression) {
             let Some(counts) = &record.counts else {
@@ -148,7 +148,7 @@ impl Commit<'_> {
         })
     }
 
-    /// A writer of a table's new rows, after those that must be written anew.
+    /// Creates a writer for a table's new rows, and first writes those that must be rewritten.
     async fn writer<'s>(
         &'s self,
         name: TableName,
@@ -166,13 +166,13 @@ impl Commit<'_> {
     }
 }
 
-/// Values in a row of a table that describes cells or genes.
+/// Number of values in a row of the cells or genes table.
 fn width(columns: usize, embeddings: &[PlannedEmbedding]) -> usize {
     let numbers: u64 = embeddings.iter().map(|embedding| embedding.width).sum();
     columns.saturating_add(usize::try_from(numbers).unwrap_or(usize::MAX))
 }
 
-/// Identifiers as the tables hold them. The plan counted that they fit 32 bits.
+/// Converts identifiers to the type of the tables. The plan has checked that they fit 32 bits.
 fn signed(ids: &Range<u64>) -> Range<i64> {
     ids.start as i64..ids.end as i64
 }

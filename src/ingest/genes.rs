@@ -1,4 +1,4 @@
-//! The genes of a job's dataset: who they are, and which input describes each.
+//! The genes of a job's dataset, and the input that describes each of them.
 
 use arrow::array::StringArray;
 
@@ -10,14 +10,15 @@ use crate::plan::{GeneIndex, GeneList, GeneMap, GenePlan, Join, KeyReader, Plan,
 use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, Inputs};
 
-/// Genes of one input that it is the first to have.
+/// Genes that one input is the first to have.
 pub(super) struct Described {
+    /// Position of the input.
     pub input: usize,
-    /// By their position in the input, in the order of the dataset.
+    /// Their positions in the input, in the order of the dataset.
     pub genes: Genes,
 }
 
-/// Some genes of an input.
+/// A selection of an input's genes.
 pub(super) enum Genes {
     All,
     These(Vec<u32>),
@@ -25,18 +26,19 @@ pub(super) enum Genes {
 
 /// The genes of the dataset that a job makes.
 pub(super) struct DatasetGenes<'a> {
-    /// `None` where a single input's genes are the dataset's.
+    /// `None` if the dataset has the genes of a single input.
     index: Option<GeneIndex>,
     keys: KeyReader<'a>,
+    /// For each input that adds genes, the genes that it describes.
     pub described: Vec<Described>,
-    /// The hash of each gene's identifier.
+    /// Hash of each gene's identifier.
     pub hashes: Vec<IdHash>,
-    /// What each gene is known by, whatever the input.
+    /// Identity of each gene, independent of the input.
     pub identities: Vec<GeneIdentity>,
 }
 
 impl<'a> DatasetGenes<'a> {
-    /// Looks up the genes of all inputs that add to them, and of the dataset that is appended to.
+    /// Looks up the genes of all inputs that add any, and of the dataset that is appended to.
     pub fn of(
         inputs: &'a Inputs,
         plan: &Plan,
@@ -97,7 +99,7 @@ impl<'a> DatasetGenes<'a> {
             Some(before) => runtime.block_on(gene_identities(before))?,
             None => Vec::new(),
         };
-        // With an outer join later inputs add genes, after all that are there.
+        // With an outer join, later inputs add genes after the existing ones.
         let adding = match plan.gene_plan.join {
             Join::Outer => plan.inputs.len(),
             Join::Exact | Join::Inner if before.is_some() => 0,
@@ -136,7 +138,7 @@ impl<'a> DatasetGenes<'a> {
         })
     }
 
-    /// Where the genes of an input are.
+    /// Maps the genes of an input to those of the dataset.
     pub fn map(&self, plan: &Plan, number: usize) -> Result<GeneMap, PlanError> {
         match &self.index {
             None => Ok(GeneMap::Same),

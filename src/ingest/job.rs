@@ -1,4 +1,4 @@
-//! A job from its claim on the output to its last file.
+//! Runs a job, from claiming the output to the last file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,24 +24,26 @@ use crate::store::{Wait, create_folder, sync_folder};
 use crate::survey::{Scale, ValueType};
 use crate::table::{TableError, TableName};
 
-/// How a job is run. None of it changes the dataset.
+/// Options of how a job is run. None of them affects the dataset.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// Threads in all; fewer are used where the memory does not suffice for so many.
+    /// Total number of threads; fewer are used if memory is insufficient.
     pub threads: usize,
-    /// Bytes of memory that the job may take.
+    /// Number of bytes of memory that the job may use.
     pub memory: u64,
-    /// Cells of a chunk at most.
+    /// Maximum number of cells of a chunk.
     pub chunk_cells: u64,
+    /// What to do about an existing complete dataset.
     pub existing: Existing,
+    /// What to do about the unfinished work of an earlier run.
     pub earlier: Earlier,
-    /// What to do while another process has the output.
+    /// What to do while another process is using the output.
     pub wait: Wait,
 }
 
 impl Default for RunOptions {
-    /// 512 MiB and as many threads as that suffices for; what is there is not replaced, an earlier run is
-    /// gone on with, and other processes are not waited for.
+    /// 512 MiB and as many threads as that suffices for. Existing output is not replaced, an
+    /// earlier run is resumed, and other processes are not waited for.
     fn default() -> Self {
         let memory = 512 << 20;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -56,10 +58,10 @@ impl Default for RunOptions {
     }
 }
 
-/// Threads of the runtime at most: each holds memory of its own.
+/// Maximum number of threads of the runtime; each needs memory of its own.
 const MOST_RUNTIME_THREADS: usize = 4;
 
-/// A job that has its output to itself.
+/// A job that has exclusive access to its output.
 ///
 /// ```
 /// use slaf::ingest::{Earlier, Existing, Job, RunOptions};
@@ -100,15 +102,16 @@ impl Job {
     /// Claims the output for a plan: a new one, or the dataset that the plan was made for.
     ///
     /// # Errors
-    /// The output exists, is the unfinished work of another job, is being written by another
-    /// process, or cannot be written. [`IngestError::Moved`] where a dataset is no longer what the
-    /// plan was made for: another plan is needed.
+    /// The output exists, contains the unfinished work of another job, is being written by another
+    /// process, or cannot be written. [`IngestError::Moved`] if a dataset has changed since the
+    /// plan was made, so that a new plan is needed.
     pub fn begin(plan: Plan, output: &Path, options: RunOptions) -> Result<Self, IngestError> {
         let options = RunOptions {
             threads: affordable_threads(options.threads, options.memory),
             ..options
         };
-        // They wait for files; what takes time runs on the threads that wait for them, and Lance's own.
+        // Its threads only wait for files; the work is done on the threads that wait for them and
+        // on Lance's own.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads.clamp(1, MOST_RUNTIME_THREADS))
             .enable_all()
@@ -128,7 +131,7 @@ impl Job {
         })
     }
 
-    /// Does what is not done yet. Must not be called from asynchronous code: it blocks.
+    /// Does everything that is not done yet. Blocks; must not be called from asynchronous code.
     pub fn run(self, inputs: &Inputs, progress: &dyn Progress) -> Result<Finished, IngestError> {
         let Job {
             mut target,
@@ -183,7 +186,7 @@ impl Job {
             write_and_widen(&run, &mut checkpoint, &runtime)
         });
         if let Err(failure) = written {
-            // Nothing was recorded: an empty shell would only stand in the way of another attempt.
+            // Nothing was recorded; an empty output would only obstruct another attempt.
             if checkpoint.shards.is_empty() {
                 target.abandon(&checkpoint, &runtime)?;
                 return Err(failure);
@@ -219,14 +222,14 @@ impl Job {
             runtime: runtime.handle(),
         };
         let dataset = match commit.run() {
-            // Of a new dataset nothing is visible yet.
+            // For a new dataset, nothing is visible yet.
             Err(changed @ IngestError::ChangedLate(_)) => {
                 if let Some(recorded) = target.recorded() {
                     target.take_back(&checkpoint, recorded, &runtime)?;
                 }
                 return Err(changed);
             }
-            // Another program has committed meanwhile: the plan is void.
+            // Another program has committed in the meantime, so the plan is void.
             Err(IngestError::Table(TableError::Taken { .. })) if target.before().is_some() => {
                 return Err(IngestError::Moved {
                     path: target.folder().to_path_buf(),
@@ -243,7 +246,7 @@ impl Job {
     }
 }
 
-/// Looks at what other programs have done to the dataset that is appended to, and takes it over.
+/// Inspects and adopts the changes other programs have made to the dataset that is appended to.
 fn adopt(
     target: &mut Target,
     checkpoint: &mut Checkpoint,
@@ -269,8 +272,8 @@ fn adopt(
     Ok(())
 }
 
-/// Refuses an input that has the cells, genes and values of another, or of one that the dataset has
-/// already: only now is it known what they hold.
+/// Refuses an input that has the cells, genes and values of another or of a source of the dataset.
+/// The contents are only known now.
 fn check_contents(checkpoint: &Checkpoint, before: Option<&Dataset>) -> Result<(), IngestError> {
     let plan = &checkpoint.plan;
     if plan.duplicate_sources == Duplicates::Allow {
@@ -306,7 +309,7 @@ fn check_contents(checkpoint: &Checkpoint, before: Option<&Dataset>) -> Result<(
     Ok(())
 }
 
-/// Refuses matrices of different scales once more, now that all of their values are known.
+/// Refuses matrices of different scales again, now that all of their values are known.
 fn check_scales(checkpoint: &Checkpoint) -> Result<(), IngestError> {
     let plan = &checkpoint.plan;
     let check = |before: Option<Scale>, object: &str, own: &[ScaledMatrix<'_>]| {
@@ -353,8 +356,8 @@ fn check_scales(checkpoint: &Checkpoint) -> Result<(), IngestError> {
     found().map_err(|refusal| IngestError::MixedScales { refusal })
 }
 
-/// Finds cells that other inputs, or the dataset, have under other names: refuses them, or tells what
-/// is to be said of each input.
+/// Finds cells that other inputs or the dataset have under other names. Refuses them, or returns
+/// warnings for each input.
 fn check_counts(
     checkpoint: &Checkpoint,
     target: &Target,
@@ -379,7 +382,8 @@ fn check_counts(
     Ok(warnings)
 }
 
-/// Writes the checkpoint, makes the folders and clears away what a dead run left half done.
+/// Writes the checkpoint, creates the folders and removes unfinished files of a run that was
+/// killed.
 fn prepare(
     target: &Target,
     checkpoint: &Checkpoint,
@@ -409,7 +413,7 @@ fn report_resumed(checkpoint: &Checkpoint, progress: &dyn Progress) {
     }
 }
 
-/// Writes all shards; where a value does not fit, widens the plan and begins that table again.
+/// Writes all shards. If a value does not fit, widens the plan and starts that table again.
 fn write_and_widen(
     run: &ShardRun<'_>,
     checkpoint: &mut Checkpoint,
@@ -419,7 +423,7 @@ fn write_and_widen(
         let misfit = match run.write_missing(checkpoint) {
             Ok(()) => return Ok(()),
             Err(IngestError::Chunk(misfit @ ChunkError::Misfit { .. })) => misfit,
-            // An input loses its order once; were it to go on, it would be a fault of this program.
+            // An input loses its order at most once; a second time would be a bug.
             Err(IngestError::OrderLost { input, .. }) if !checkpoint.unsorted.contains(&input) => {
                 start_over(run, checkpoint, runtime, input)?;
                 continue;
@@ -439,21 +443,21 @@ fn write_and_widen(
     }
 }
 
-/// Discards what was written of an input, because its matrix turned out not to lie in the order of its
-/// cells. The input knows that now, and will transpose it; what was written of others stays.
+/// Discards what was written of an input because its matrix turned out not to be sorted by cell.
+/// The input has taken note and will be transposed; what was written of others is kept.
 fn start_over(
     run: &ShardRun<'_>,
     checkpoint: &mut Checkpoint,
     runtime: &tokio::runtime::Runtime,
     number: usize,
 ) -> Result<(), IngestError> {
-    // Which tables are concerned is not asked for: what was recorded of any must be right.
+    // All tables are affected, since every record must be correct.
     let concerned = |record: &ShardRecord| record.parts.iter().any(|part| part.input == number);
     let discarded = checkpoint.shards.extract_if(.., |record| concerned(record));
     let discarded = discarded.collect();
     checkpoint.unsorted.push(number);
     run.inputs.assume_unsorted(number);
-    // Transposed once, it must stay so.
+    // Once transposed, it must remain so.
     run.inputs.keep(number)?;
     let input = &checkpoint.plan.inputs[number];
     tracing::info!(
@@ -467,8 +471,8 @@ fn start_over(
     Ok(())
 }
 
-/// Forgets records of which the plan has become another. The records go first: without them their shards
-/// are written anew, whichever of the two plans is there.
+/// Discards records that a changed plan invalidates. The records are removed first: without them,
+/// their shards are written again, whichever of the two plans is stored.
 fn discard(
     target: &Target,
     records: Vec<ShardRecord>,
@@ -488,7 +492,7 @@ struct WidenedMatrix {
     to: ValueType,
 }
 
-/// Widens the type of the matrix that a value did not fit. Returns the table that it belongs to.
+/// Widens the type of the matrix that a value did not fit. Returns the table it belongs to.
 fn widen(plan: &mut Plan, misfit: ChunkError) -> Result<(ShardTable, WidenedMatrix), IngestError> {
     let ChunkError::Misfit {
         matrix,
@@ -527,7 +531,7 @@ fn widen(plan: &mut Plan, misfit: ChunkError) -> Result<(ShardTable, WidenedMatr
     *planned = wider;
     let event = WidenedMatrix {
         matrix: matrix.clone(),
-        // It was pushed just now.
+        // It was pushed just before.
         widened: planned.widened[planned.widened.len() - 1].clone(),
         to: planned.value_type,
     };

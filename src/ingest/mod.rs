@@ -1,7 +1,7 @@
-//! Running a plan: shards, checkpoint, commit, recovery.
+//! Runs a plan: shards, checkpoint, commit, recovery.
 //!
-//! A fresh run, a resumed run and a run whose predecessor died within its commit are the same: look
-//! at what is recorded, do what is missing, commit what is not committed.
+//! A fresh run, a resumed run, and a run after one that died during its commit all do the same:
+//! read what is recorded, do what is missing, commit what is not committed.
 
 mod apart;
 mod append;

@@ -1,4 +1,4 @@
-//! What a job did.
+//! Results of a job.
 
 use serde::Serialize;
 
@@ -9,53 +9,56 @@ use crate::table::TableName;
 /// What was appended to a dataset.
 #[derive(Debug, Clone, Serialize)]
 pub struct Appended {
+    /// Number of cells.
     pub cells: u64,
+    /// Number of genes.
     pub genes: u64,
-    /// Rows of the expression table.
+    /// Number of rows of the expression table.
     pub rows: u64,
-    /// Tables that were written anew.
+    /// Tables that were rewritten.
     pub rewritten: Vec<TableName>,
-    /// What other programs had done to the dataset.
+    /// Descriptions of what other programs had done to the dataset.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub adopted: Vec<String>,
-    /// What another program had left wrong or out.
+    /// Descriptions of what another program had omitted or got wrong.
     pub repaired: Vec<String>,
 }
 
-/// The result of a job, for summaries.
+/// Result of a job, for summaries.
 #[must_use]
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
-    /// The dataset as config.json describes it.
+    /// The dataset as described by config.json.
     pub dataset: DatasetConfig,
     /// What was appended, unless the dataset is new.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub appended: Option<Appended>,
-    /// Types that were tried before the values' final one.
+    /// Value types that were tried before the final one.
     pub widened: Vec<Widened>,
-    /// Bytes of the inputs.
+    /// Size of the inputs in bytes.
     pub bytes_in: u64,
-    /// Bytes of the data files of all tables.
+    /// Size of the data files of all tables in bytes.
     pub bytes_out: u64,
-    /// Fragments of the expression table.
+    /// Number of fragments of the expression table.
     pub fragments: u64,
-    /// Shards that an earlier run had written.
+    /// Number of shards that an earlier run had written.
     pub resumed_shards: u64,
+    /// Number of shards.
     pub shards: u64,
 }
 
 impl Outcome {
-    /// Cells of the whole dataset.
+    /// Number of cells of the whole dataset.
     pub fn n_obs(&self) -> u64 {
         self.dataset.array_shape[0]
     }
 
-    /// Genes of the whole dataset.
+    /// Number of genes of the whole dataset.
     pub fn n_vars(&self) -> u64 {
         self.dataset.array_shape[1]
     }
 
-    /// Rows of the expression table: non-zeros of the whole dataset.
+    /// Number of rows of the expression table, that is, non-zeros of the whole dataset.
     pub fn nnz(&self) -> u64 {
         self.dataset.metadata.expression_count
     }

@@ -1,4 +1,4 @@
-//! The pieces in which a shard is read: the same rows of all its matrices.
+//! Row ranges in which a shard is read, each with the chunks of all its matrices.
 
 use std::ops::Range;
 
@@ -12,17 +12,18 @@ const EVERYTHING: ChunkBudget = ChunkBudget {
     cells: u64::MAX,
 };
 
-/// Rows of a shard, unread.
+/// A range of rows of a shard that are not read yet.
 pub(super) struct Piece<'a> {
+    /// The rows.
     pub rows: Range<u64>,
-    /// The chunks of each matrix: together they are all rows of the piece.
+    /// The chunks of each matrix, which together contain all rows of the range.
     pub matrices: Vec<Vec<PendingChunk<'a>>>,
 }
 
 /// The pieces of a shard, in order and without gaps.
 pub(super) type Pieces<'a> = Box<dyn Iterator<Item = Result<Piece<'a>, SourceError>> + Send + 'a>;
 
-/// Cuts rows of matrices into pieces within the budget.
+/// Divides the rows of matrices into pieces within the budget.
 pub(super) fn pieces<'a>(
     source: &'a dyn CellSource,
     matrices: &'a [MatrixDescription],
@@ -45,7 +46,7 @@ pub(super) fn pieces<'a>(
         source,
         matrices,
         rows,
-        // Of what there is for a piece, each matrix has its share.
+        // The budget of a piece is divided evenly between the matrices.
         budget: ChunkBudget {
             bytes: budget.bytes / matrices.len().max(1) as u64,
             ..budget
@@ -54,11 +55,11 @@ pub(super) fn pieces<'a>(
     Ok(Box::new(pieces))
 }
 
-/// Cuts several matrices at the same rows: where the first of them has used up its share.
+/// Splits several matrices at the same rows: where the first of them has used up its share.
 struct SideBySide<'a> {
     source: &'a dyn CellSource,
     matrices: &'a [MatrixDescription],
-    /// Rows that are still to be cut.
+    /// Rows that are not split yet.
     rows: Range<u64>,
     budget: ChunkBudget,
 }
@@ -82,7 +83,7 @@ impl<'a> SideBySide<'a> {
                 first.push(None);
                 continue;
             }
-            // A chunk that ends later than another matrix's is cut anew below.
+            // A chunk that ends later than another matrix's is split again below.
             let mut chunks = self.chunks(&matrix.name, end, self.budget)?;
             let chunk = chunks.next().transpose()?;
             end = chunk.as_ref().map_or(end, |chunk| chunk.rows.end.min(end));

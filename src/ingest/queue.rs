@@ -1,4 +1,5 @@
-//! The pieces of one part of a shard: read by any thread, written in their order by one at a time.
+//! Ordered pipeline for the pieces of one part of a shard: any thread reads, and one at a time
+//! writes in order.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,39 +8,40 @@ use super::IngestError;
 use super::batch::Batch;
 use super::pieces::Pieces;
 
-/// What a thread is to do next.
+/// Next task of a thread.
 pub(super) enum Task<'a, W> {
-    /// Write this batch and give the writer back.
+    /// Write this batch and return the writer.
     Write { writer: W, batch: Batch },
     /// Take the next piece and read it.
     Read { pieces: Pieces<'a>, number: u64 },
 }
 
-/// The state that all threads share.
+/// State shared by all threads.
 pub(super) struct Queue<'a, W> {
     state: Mutex<State<'a, W>>,
     changed: Condvar,
-    /// Pieces in memory at once.
+    /// Maximum number of pieces in memory.
     window: usize,
 }
 
 struct State<'a, W> {
-    /// `None` while a thread takes the next piece from it.
+    /// `None` while a thread is taking the next piece from it.
     pieces: Option<Pieces<'a>>,
-    /// There are no more pieces.
+    /// Whether there are no more pieces.
     exhausted: bool,
-    /// Pieces taken, and pieces written.
+    /// Number of pieces taken, and number of pieces written.
     taken: u64,
     written: u64,
-    /// Pieces that are read but not written, by their number.
+    /// Pieces that are read but not written, by number.
     ready: BTreeMap<u64, Batch>,
-    /// `None` while a thread writes.
+    /// `None` while a thread is writing.
     writer: Option<W>,
     in_memory: usize,
     failure: Option<IngestError>,
 }
 
 impl<'a, W> Queue<'a, W> {
+    /// Creates a queue of these pieces, at most `window` of which are in memory.
     pub fn new(pieces: Pieces<'a>, writer: W, window: usize) -> Self {
         Queue {
             state: Mutex::new(State {
@@ -61,7 +63,7 @@ impl<'a, W> Queue<'a, W> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for something to do; `None` when all is done or something failed.
+    /// Waits for a task; `None` when everything is done or something failed.
     pub fn next(&self) -> Option<Task<'a, W>> {
         let mut state = self.lock();
         loop {
@@ -83,7 +85,7 @@ impl<'a, W> Queue<'a, W> {
         self.changed.notify_all();
     }
 
-    /// A piece was taken; the rest can be taken by another thread.
+    /// Called when a piece was taken; another thread can take the next one.
     pub fn taken(&self, pieces: Pieces<'a>) {
         self.update(|state| {
             state.pieces = Some(pieces);
@@ -91,7 +93,7 @@ impl<'a, W> Queue<'a, W> {
         });
     }
 
-    /// There was no piece left.
+    /// Called when there was no piece left.
     pub fn exhausted(&self) {
         self.update(|state| {
             state.in_memory -= 1;
@@ -99,14 +101,14 @@ impl<'a, W> Queue<'a, W> {
         });
     }
 
-    /// A piece was read.
+    /// Called when a piece was read.
     pub fn ready(&self, number: u64, batch: Batch) {
         self.update(|state| {
             state.ready.insert(number, batch);
         });
     }
 
-    /// A piece was written.
+    /// Called when a piece was written.
     pub fn written(&self, writer: W) {
         self.update(|state| {
             state.in_memory -= 1;
@@ -115,14 +117,14 @@ impl<'a, W> Queue<'a, W> {
         });
     }
 
-    /// Something failed: everybody stops. The first failure is kept.
+    /// Stops all threads after a failure. The first failure is kept.
     pub fn fail(&self, failure: IngestError) {
         self.update(|state| {
             state.failure.get_or_insert(failure);
         });
     }
 
-    /// The writer, after all is written, or the first failure.
+    /// Returns the writer once everything is written, or the first failure.
     pub fn into_writer(self) -> Result<W, IngestError> {
         let state = self.state.into_inner();
         let state = state.unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +141,7 @@ impl<'a, W> State<'a, W> {
         self.exhausted && self.written == self.taken && self.writer.is_some()
     }
 
-    /// Writing comes first, because it makes room.
+    /// Writing has priority because it frees memory.
     fn task(&mut self, window: usize) -> Option<Task<'a, W>> {
         if self.writer.is_some()
             && let Some(batch) = self.ready.remove(&self.written)

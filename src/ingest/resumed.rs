@@ -1,4 +1,4 @@
-//! What an earlier run of a job left, and whether it is still what it was.
+//! Checks what an earlier run of a job left.
 
 use super::IngestError;
 use super::contents;
@@ -7,8 +7,8 @@ use super::target::Target;
 use crate::dataset::{Checkpoint, ShardRecord, Status};
 use crate::plan::Plan;
 
-/// The earlier run's checkpoint, with the inputs where they are today, and without the records of
-/// shards whose files are not what they were: those are written again.
+/// Returns the earlier run's checkpoint with the current locations of the inputs. Records of shards
+/// whose files have changed are dropped, so that these shards are written again.
 pub(super) fn resume(
     mut earlier: Checkpoint,
     plan: &Plan,
@@ -36,12 +36,12 @@ pub(super) fn resume(
     Ok(earlier)
 }
 
-/// Whether the files of a shard are there, and are what its record says.
+/// Checks that the files of a shard exist and match its record.
 fn check(record: &ShardRecord, earlier: &Checkpoint, target: &Target) -> Result<(), IngestError> {
     if let Some(counts) = &record.counts {
         open_sound(target.job_folder().path(), counts)?;
     }
-    // What may be committed already cannot be written again.
+    // What may already be committed cannot be written again.
     if earlier.status == Status::Committing {
         return Ok(());
     }

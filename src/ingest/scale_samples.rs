@@ -1,7 +1,8 @@
-//! Whole rows of matrices on whose scale the survey could not decide, kept while they are written.
+//! Collects whole rows of matrices whose scale the survey could not determine, while they are
+//! written.
 //!
-//! Rows of a matrix that lies gene by gene cost a survey as much as a conversion; while it is written,
-//! they come by.
+//! For a matrix stored by gene, reading rows during the survey would cost as much as a conversion;
+//! while it is written, they are available for free.
 
 use arrow::array::AsArray;
 use arrow::compute::cast;
@@ -12,21 +13,21 @@ use crate::plan::{Plan, ShardPart, ShardTable};
 use crate::source::{CsrChunk, NumberType, Numbers, SampledRows};
 use crate::survey::{RowSample, Scale, ScaleKind, of_rows};
 
-/// Rows of a part that are kept, about.
+/// Approximate number of rows of a part that are kept.
 const ROWS: u64 = 128;
 
-/// Samples of what a part of a shard has of each matrix.
+/// Samples of each matrix in a part of a shard.
 pub(super) struct ScaleSamples {
-    /// Of each matrix, unless its scale is known.
+    /// Sample of each matrix, unless its scale is known.
     samples: Vec<Option<(RowSample, NumberType)>>,
-    /// Every so many rows one is kept.
+    /// Interval at which rows are kept.
     every: u64,
-    /// The row that comes next, counted from the beginning of the part.
+    /// Next row, counted from the beginning of the part.
     next: u64,
 }
 
 impl ScaleSamples {
-    /// Samples of a part of which nothing came yet.
+    /// Creates empty samples for a part.
     pub fn of(plan: &Plan, part: &ShardPart, table: ShardTable) -> Self {
         let input = &plan.inputs[part.input];
         let unknown = |place: usize| {
@@ -49,7 +50,7 @@ impl ScaleSamples {
         }
     }
 
-    /// Looks at the next rows of all matrices.
+    /// Samples the next rows of all matrices.
     pub fn add(&mut self, batches: &[CooBatch]) {
         let rows = batches.first().map_or(0, |batch| batch.counts.len());
         for (sample, batch) in self.samples.iter_mut().zip(batches) {
@@ -66,7 +67,7 @@ impl ScaleSamples {
         self.next += rows as u64;
     }
 
-    /// The scale of each matrix, as far as the rows tell.
+    /// Returns the scale of each matrix, as far as the rows show.
     pub fn verdicts(self) -> Vec<Option<Scale>> {
         let verdict = |(sample, number_type): (RowSample, NumberType)| {
             of_rows(&sample.finished(None), number_type, None)

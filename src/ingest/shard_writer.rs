@@ -1,4 +1,4 @@
-//! Writing one shard.
+//! Writes one shard.
 
 use std::sync::Arc;
 
@@ -15,22 +15,22 @@ use crate::dataset::{HashFileWriter, MatrixRecord, PartRecord, ShardRecord};
 use crate::plan::{Plan, ShardPart, ShardTable};
 use crate::table::{RowsWriter, schema};
 
-/// Writes the rows of a shard, and what its record will say.
+/// Writes the rows of a shard and collects the data for its record.
 pub(super) struct ShardWriter {
     shard: usize,
     rows: RowsWriter,
-    /// How many rows each cell has, for the table of cells.
+    /// Row count of each cell, for the cells table.
     counts: Option<CountsWriter>,
-    /// What each cell holds.
+    /// Content hash of each cell.
     contents: Option<HashFileWriter>,
     parts: Vec<PartRecord>,
-    /// Of the part that is written.
+    /// Samples of the current part.
     samples: Option<ScaleSamples>,
     written: u64,
 }
 
 impl ShardWriter {
-    /// A writer that has written nothing yet.
+    /// Creates a writer.
     pub fn begin(
         target: &Target,
         tables: &Tables,
@@ -70,7 +70,7 @@ impl ShardWriter {
         })
     }
 
-    /// What follows is of this input.
+    /// Starts the next part of the shard.
     pub fn begin_part(&mut self, plan: &Plan, part: &ShardPart, table: ShardTable) {
         self.end_part();
         self.samples = Some(ScaleSamples::of(plan, part, table));
@@ -124,7 +124,7 @@ impl ShardWriter {
         Ok(())
     }
 
-    /// Ends all files, which are durable then.
+    /// Finishes all files, which are then durable.
     pub fn finish(mut self, runtime: &Handle) -> Result<ShardRecord, IngestError> {
         self.end_part();
         let fragments = runtime.block_on(self.rows.finish())?;

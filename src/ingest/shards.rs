@@ -1,4 +1,4 @@
-//! Writing a shard: pieces are read and narrowed on all threads, and written in order.
+//! Writes a shard: pieces are read and narrowed on all threads, and written in order.
 
 use tokio::runtime::Handle;
 
@@ -16,36 +16,41 @@ use crate::progress::{Event, Progress};
 use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, ChunkBudget, Inputs, SourceError};
 
-/// Measured with chunks of a few kilobytes: the program, Lance and what the allocator keeps.
+/// Bytes used by the program, Lance and the allocator, measured with chunks of a few kilobytes.
 const BASE_MEMORY: u64 = 160 << 20;
 
-/// Buffers of one Lance writer, 8 MiB for each of three columns, and pages on their way out, of it or
-/// of the one before.
+/// Bytes of buffers of one Lance writer: 8 MiB for each of three columns, and pages being written
+/// by it or its predecessor.
 pub(super) const CREW_MEMORY: u64 = 40 << 20;
 
-/// What a thread holds: buffers in which it undoes compression, and what its allocator keeps; and, as
-/// there are more writers and chunks where there are more threads, its share of these. Measured with 2
-/// to 128 threads.
+/// Bytes per thread: decompression buffers, what the allocator retains, and its share of the
+/// writers and chunks, whose number grows with that of the threads. Measured with 2 to 128 threads.
 const THREAD_MEMORY: u64 = 24 << 20;
 
-/// Of so many threads, those for which the memory suffices.
+/// Returns the number of threads, of those requested, that the memory suffices for.
 pub fn affordable_threads(threads: usize, memory: u64) -> usize {
     let affordable = memory.saturating_sub(BASE_MEMORY) / THREAD_MEMORY;
     let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
     threads.min(affordable.max(2)).max(1)
 }
 
-/// Larger chunks are not faster, smaller ones cost more bookkeeping than work.
+/// Larger chunks are not faster; smaller ones cost more bookkeeping than work.
 const LARGEST_CHUNK: u64 = 8 << 20;
 const SMALLEST_CHUNK: u64 = 64 << 10;
 
-/// What all workers of a job share.
+/// State shared by all workers of a job.
 pub(super) struct ShardRun<'a> {
+    /// The inputs of the job.
     pub inputs: &'a Inputs,
+    /// The output.
     pub target: &'a Target,
+    /// Options of the run.
     pub options: &'a RunOptions,
+    /// Listener for progress events.
     pub progress: &'a dyn Progress,
+    /// Runtime for writing tables.
     pub runtime: Handle,
+    /// The genes of the dataset.
     pub genes: &'a DatasetGenes<'a>,
 }
 
@@ -56,13 +61,12 @@ struct OpenPart<'a> {
     table: ShardTable,
     source: &'a dyn CellSource,
     genes: &'a GeneMap,
-    /// The hashes of the cells of this input, where they are columns.
+    /// Hashes of this input's cells, if they are the columns of the matrices.
     cells: Vec<IdHash>,
 }
 
 impl ShardRun<'_> {
-    /// Transposes the matrices of missing shards that lie in the order of their columns, of the inputs
-    /// that are open all the time.
+    /// Transposes matrices of missing shards that are stored by column, for inputs that stay open.
     pub fn transpose_matrices(
         &self,
         plan: &Plan,
@@ -82,15 +86,16 @@ impl ShardRun<'_> {
         Ok(())
     }
 
-    /// Bytes for crews and their chunks.
+    /// Number of bytes available for worker groups and their chunks.
     pub(super) fn memory_left(&self) -> u64 {
         self.options.memory.saturating_sub(BASE_MEMORY)
     }
 
-    /// Pieces in memory at once: one a thread is read, and one more a thread waits to be written.
+    /// Returns the budget of a chunk. Per thread, one piece in memory is being read and another is
+    /// waiting to be written.
     fn chunk_budget(&self, threads: usize, crews: usize) -> ChunkBudget {
         let crews = crews as u64;
-        // Half of what is left: between two chunks the allocator holds on to memory.
+        // Half of the rest, since the allocator retains memory between chunks.
         let left = self.memory_left().saturating_sub(crews * CREW_MEMORY);
         let share = left / 2 / (2 * threads as u64 * crews);
         ChunkBudget {
@@ -99,7 +104,7 @@ impl ShardRun<'_> {
         }
     }
 
-    /// Writes one shard with so many threads, all but its end.
+    /// Writes one shard with this many threads, except for finishing it.
     pub(super) fn write(
         &self,
         plan: &Plan,
@@ -239,9 +244,9 @@ impl ShardRun<'_> {
         };
         let row_hashes = IdHash::of_all(&ids);
         let description = open.source.description();
-        // Cells were counted to fit 32 bits.
+        // The plan has checked that cell numbers fit 32 bits.
         let first_cell = input.cells.start as u32;
-        // By their numbers in the dataset, of which only this input's are asked for.
+        // Hashes by the cells' numbers in the dataset, of which only this input's are needed.
         let own_cells = ColumnHashes {
             first: first_cell,
             own: &open.cells,

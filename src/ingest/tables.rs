@@ -1,4 +1,4 @@
-//! The tables that a job writes: what they are now, and what becomes of them.
+//! The tables that a job writes: their current state and how they change.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,22 @@ use super::target::Target;
 use crate::dataset::{Adoption, Checkpoint};
 use crate::table::{Change, Fit, Layout, TableFolder, TableName, schema};
 
-/// A table, from before the job to after it.
+/// A table before and after the job.
 #[derive(Debug, Clone)]
 pub(super) struct TargetTable {
+    /// Folder of the table.
     pub folder: TableFolder,
-    /// The columns after the job.
+    /// Layout after the job.
     pub layout: Layout,
-    /// The version before the job, of a table that is there.
+    /// Version before the job, if the table exists.
     pub before: Option<u64>,
     /// Whether that version can be appended to.
     pub fit: Fit,
+    /// Whether the rows before the job are sorted.
     pub lies: Lies,
 }
 
-/// Whether the rows before the job are in the order of cells and genes.
+/// Whether the rows before the job are sorted by cell and gene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lies {
     InOrder,
@@ -32,7 +34,7 @@ pub(super) enum Lies {
 }
 
 impl Lies {
-    /// How the rows of a table lie, by what is known of other programs' changes.
+    /// Returns whether a table is sorted, based on what is known about other programs' changes.
     pub fn of(table: TableName, adoption: Option<&Adoption>) -> Self {
         match adoption.is_some_and(|adoption| adoption.unordered.contains(&table)) {
             true => Lies::InDisorder,
@@ -45,14 +47,14 @@ impl Lies {
 pub(super) type Tables = BTreeMap<TableName, TargetTable>;
 
 impl TargetTable {
-    /// The tables that a plan writes into.
+    /// Inspects the tables that a plan writes to.
     pub async fn of_all(target: &Target, checkpoint: &Checkpoint) -> Result<Tables, IngestError> {
         let mut tables = Tables::new();
         let of_plan: Vec<TableName> = TableName::of(&checkpoint.plan).collect();
         for &name in &of_plan {
             tables.insert(name, Self::of(target, checkpoint, name).await?);
         }
-        // Tables to which nothing is added may have to be put in order.
+        // Tables to which nothing is added may need sorting.
         let adoption = checkpoint.adoption.as_deref();
         let unordered = adoption.iter().flat_map(|adoption| &adoption.unordered);
         for &name in unordered.filter(|name| !of_plan.contains(name)) {
@@ -69,7 +71,7 @@ impl TargetTable {
         let plan = &checkpoint.plan;
         let recounted = checkpoint.recounted.as_ref();
         let folder = target.table(name);
-        // What the plan does not have stays as it is.
+        // Tables that are not in the plan keep their columns.
         let wanted = match TableName::of(plan).any(|of_plan| of_plan == name) {
             true => schema(name, plan),
             false => Schema::empty(),
@@ -105,7 +107,7 @@ impl TargetTable {
         })
     }
 
-    /// How these fragments come into the table; `None` where it stays as it is.
+    /// Returns the change that adds these fragments to the table; `None` if it stays as it is.
     pub fn change(&self, fragments: &[Fragment]) -> Option<Change<'_>> {
         match (self.before, self.fit) {
             (None, _) => Some(Change::Create(&self.layout)),
@@ -115,7 +117,7 @@ impl TargetTable {
         }
     }
 
-    /// The version that the table has to be written anew from.
+    /// Returns the version that the table must be rewritten from, if any.
     pub fn replaced(&self) -> Option<u64> {
         self.before.filter(|_| self.fit == Fit::Anew)
     }

@@ -1,4 +1,4 @@
-//! Where a job writes, and what an earlier run left there.
+//! The output of a job, and what an earlier run left there.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,11 @@ use crate::store::{
 };
 use crate::table::{TableFolder, TableName};
 
-/// What to do about a complete dataset in the output's place.
+/// What to do if the output is already a complete dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     Refuse,
-    /// Build the new one beside it and swap them when it is complete.
+    /// Build the new dataset next to it and swap them once it is complete.
     Replace,
 }
 
@@ -32,21 +32,21 @@ pub enum Earlier {
     Discard,
 }
 
-/// The time between two looks at how far a job is, at least.
+/// Minimum time between two updates of the recorded progress.
 const BETWEEN_SUMMARIES: Duration = Duration::from_secs(1);
 
-/// A folder that this process alone writes, until the target is dropped.
+/// A folder to which only this process writes until the target is dropped.
 #[derive(Debug)]
 pub(super) struct Target {
     output: PathBuf,
     build: PathBuf,
     job: JobId,
     locks: Vec<FolderLock>,
-    /// The dataset that is appended to, as it was before.
+    /// The dataset that is appended to, in its state before the job.
     before: Option<Dataset>,
-    /// What config.json says of it until the commit.
+    /// The dataset's description in config.json until the commit.
     recorded: Option<DatasetConfig>,
-    /// When config.json last told how far the job is.
+    /// When the job's progress was last written to config.json.
     told: Mutex<Option<Instant>>,
 }
 
@@ -55,14 +55,14 @@ pub(super) struct Target {
 pub(super) enum Found {
     Nothing,
     Unfinished(Box<Checkpoint>),
-    /// The dataset is complete; at most clearing up is left.
+    /// The dataset is complete; at most cleaning up is left.
     Complete(Box<DatasetConfig>),
 }
 
 enum State {
     Missing,
     Empty,
-    /// Made by the job of which the file tells.
+    /// Being made by the job that the file describes.
     Making(Box<ConfigFile>),
     Complete(Box<DatasetConfig>),
 }
@@ -92,7 +92,7 @@ fn examine(folder: &Path) -> Result<State, IngestError> {
         Some(_) => Err(not_ours("holds a config.json without a dataset or a job")),
         None => {
             let mut entries = std::fs::read_dir(folder).named("list", folder)?;
-            // A run that died before its first record leaves at most this.
+            // A run that died before its first record leaves at most this file.
             let empty = entries
                 .all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".config.json.tmp"));
             if empty {
@@ -104,11 +104,12 @@ fn examine(folder: &Path) -> Result<State, IngestError> {
     }
 }
 
-/// Bytes of a name at most that a folder gets beside the output; file systems have 255.
+/// Maximum number of bytes of the name of a folder created next to the output; file systems allow
+/// 255.
 const LONGEST_NAME: usize = 200;
 
-/// The folder in which a replacement of `output` is built: beside it, so that the two can be
-/// swapped.
+/// Returns the folder in which a replacement of `output` is built: next to it, so that the two can
+/// be swapped.
 fn replacement(output: &Path) -> Result<PathBuf, IngestError> {
     let Some(name) = output.file_name() else {
         return Err(IngestError::NotOurs {
@@ -127,7 +128,7 @@ fn replacement(output: &Path) -> Result<PathBuf, IngestError> {
     Ok(output.with_file_name(hidden))
 }
 
-/// The folder that an output is, where it is a link: what is behind a link is replaced, not the link.
+/// Resolves an output that is a link, so that its target is replaced instead of the link.
 fn resolved(output: &Path) -> Result<PathBuf, IngestError> {
     if output.is_symlink() && output.exists() {
         return Ok(std::fs::canonicalize(output).named("resolve", output)?);
@@ -135,7 +136,7 @@ fn resolved(output: &Path) -> Result<PathBuf, IngestError> {
     Ok(output.to_path_buf())
 }
 
-/// Says early, before inputs are read, that an output cannot be used.
+/// Checks early, before inputs are read, that an output can be used.
 pub fn check_output(output: &Path, existing: Existing) -> Result<(), IngestError> {
     match examine(output)? {
         State::Complete(_) if existing == Existing::Refuse && !has_job_folder(output)? => {
@@ -155,7 +156,7 @@ fn has_job_folder(folder: &Path) -> Result<bool, IngestError> {
 }
 
 impl Target {
-    /// A dataset whose lock is held.
+    /// Creates the target for a dataset whose lock is held.
     pub fn holding(
         folder: PathBuf,
         job: JobId,
@@ -174,7 +175,7 @@ impl Target {
         }
     }
 
-    /// The job continues this, which is not what config.json says.
+    /// Sets the state that the job continues from, if it is not that of config.json.
     pub fn adopt(&mut self, config: DatasetConfig) {
         if let Some(before) = &mut self.before {
             let versions = before.versions().clone();
@@ -182,7 +183,7 @@ impl Target {
         }
     }
 
-    /// Takes hold of the output of a new dataset and finds out what is there.
+    /// Locks the output of a new dataset and determines what is there.
     pub fn claim(
         output: &Path,
         job: &JobId,
@@ -195,7 +196,7 @@ impl Target {
         if !matches!(examine(output)?, State::Missing) {
             locks.push(FolderLock::acquire(output, wait)?);
         }
-        // Looked at again: only what is locked stays as it is.
+        // Inspect it again, since it can change until it is locked.
         let state = examine(output)?;
         let beside = replacement(output)?;
         let build = match &state {
@@ -206,7 +207,7 @@ impl Target {
                 });
             }
             State::Complete(_) => &beside,
-            // Where folders cannot be swapped in one step, a run may have died between the two.
+            // If folders cannot be swapped atomically, a run may have died between the two renames.
             State::Missing if JobFolder::of(&beside, job).path().is_dir() => &beside,
             _ => output,
         };
@@ -233,7 +234,7 @@ impl Target {
             State::Complete(dataset) if self.job_folder().path().is_dir() => {
                 Ok(Found::Complete(dataset))
             }
-            // What a swap of another job left beside the output.
+            // Left next to the output by another job's swap.
             State::Complete(_) => {
                 self.discard()?;
                 Ok(Found::Nothing)
@@ -255,7 +256,7 @@ impl Target {
         }
     }
 
-    /// The refusal of what another job has not finished.
+    /// Returns the error about another job's unfinished work.
     pub fn other_job(&self, checkpoint: &Checkpoint) -> IngestError {
         let inputs = checkpoint.plan.inputs.iter();
         let inputs = inputs.map(|input| input.path.display().to_string());
@@ -266,13 +267,14 @@ impl Target {
         }
     }
 
-    /// Tells how far the job is, beside the dataset that is appended to.
+    /// Records the job's progress in config.json, next to the description of the dataset that is
+    /// appended to.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), IngestError> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         self.tell(checkpoint, &mut told)
     }
 
-    /// Likewise, unless that was done a moment ago.
+    /// Like [`Target::save`], unless that was done very recently.
     pub fn refresh(&self, checkpoint: &Checkpoint) -> Result<(), IngestError> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match *told {
@@ -292,23 +294,23 @@ impl Target {
         Ok(())
     }
 
-    /// The dataset that is appended to, as it was before the job.
+    /// Returns the dataset that is appended to, as it was before the job.
     pub fn before(&self) -> Option<&Dataset> {
         self.before.as_ref()
     }
 
-    /// What config.json says of that dataset until the commit.
+    /// Returns the description of that dataset in config.json until the commit.
     pub fn recorded(&self) -> Option<&DatasetConfig> {
         self.recorded.as_ref()
     }
 
-    /// The job that has hold of the target.
+    /// Returns the job that holds the target.
     pub fn job(&self) -> &JobId {
         &self.job
     }
 
-    /// Removes everything that jobs write into the build folder. The config goes first: without it
-    /// nothing looks like a dataset.
+    /// Removes everything that jobs write to the build folder. The config goes first: without it,
+    /// the folder is not taken for a dataset.
     pub fn discard(&self) -> Result<(), IngestError> {
         remove_file(&self.build.join(CONFIG))?;
         remove_file(&self.build.join(UNS))?;
@@ -327,7 +329,7 @@ impl Target {
         Ok(())
     }
 
-    /// Removes what this job began, where nothing worth keeping is in it.
+    /// Removes what this job has created, if nothing in it is worth keeping.
     pub fn abandon(
         &self,
         checkpoint: &Checkpoint,
@@ -339,28 +341,28 @@ impl Target {
         }
         self.discard()?;
         remove_file(&self.build.join(".config.json.tmp"))?;
-        // Only an empty folder goes: whatever else a user put there stays.
+        // Remove the folder only if it is empty; other files of the user are kept.
         let _ = std::fs::remove_dir(&self.build);
         Ok(())
     }
 
-    /// The folder in which the dataset is built.
+    /// Folder in which the dataset is built.
     pub fn folder(&self) -> &Path {
         &self.build
     }
 
-    /// A table of the dataset that is built.
+    /// Returns a table of the dataset that is built.
     pub fn table(&self, table: TableName) -> TableFolder {
         TableFolder::new(self.build.join(table.folder()))
     }
 
-    /// The job's own folder: its plan, records and counts, and the sign that the job has not let go of
-    /// the dataset yet.
+    /// Folder of the job: its plan, records and counts. Its existence shows that the job has not
+    /// released the dataset yet.
     pub fn job_folder(&self) -> JobFolder {
         JobFolder::of(&self.build, &self.job)
     }
 
-    /// Removes the files of the job that neither a table nor a record names.
+    /// Removes files of the job to which neither a table nor a record refers.
     pub fn remove_orphans(
         &self,
         records: &[ShardRecord],
@@ -386,7 +388,7 @@ impl Target {
         Ok(())
     }
 
-    /// When this process took hold of the folder.
+    /// Time at which this process locked the folder.
     pub fn since(&self) -> SystemTime {
         let locks = self.locks.iter().map(FolderLock::since);
         locks.max().unwrap_or(SystemTime::UNIX_EPOCH)
@@ -396,7 +398,7 @@ impl Target {
         self.build != self.output
     }
 
-    /// Puts the complete dataset in the output's place and removes the one that was there.
+    /// Moves the complete dataset to the output's place and removes the one that was there.
     pub fn put_in_place(&mut self) -> Result<(), IngestError> {
         let beside = replacement(&self.output)?;
         if self.replaces() {

@@ -97,7 +97,7 @@ pub struct BaseSurvey {
     pub base: Base,
     /// Family of types of the expression table.
     pub dtypes: Dtypes,
-    /// Compression of the expression table.
+    /// Compression of the tables of non-zeros.
     pub compression: Compression,
     /// Type of the cell identifiers.
     pub cell_type: IdType,

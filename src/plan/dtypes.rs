@@ -36,7 +36,7 @@ impl std::fmt::Display for IdType {
     }
 }
 
-/// Compression requested from Lance for the columns of the expression table.
+/// Compression requested from Lance for the columns of the tables of non-zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {

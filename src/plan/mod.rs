@@ -83,7 +83,7 @@ pub struct Plan {
     pub value: ValuePlan,
     /// Columns of the layers table.
     pub layers: Vec<PlannedLayer>,
-    /// Compression of the expression table.
+    /// Compression of the tables of non-zeros.
     pub compression: Compression,
     /// Maximum number of rows of a fragment of the expression table.
     pub fragment_rows: u64,

@@ -12,7 +12,7 @@ pub struct PlanOptions {
     pub dtypes: Dtypes,
     /// Forced type of the values; values that do not fit are refused.
     pub value_type: Option<ValueType>,
-    /// Compression of the expression table.
+    /// Compression of the tables of non-zeros.
     pub compression: Compression,
     /// Maximum number of rows of a fragment of the expression table (exceeded if a single cell has
     /// more).
