@@ -1,5 +1,5 @@
-//! Taking over what other programs have done to a dataset: what config.json knows must be what it
-//! was, and what is new is digested.
+//! Adopts changes that other programs have made to a dataset: recorded values must be unchanged,
+//! and new ones are digested.
 
 use std::collections::BTreeSet;
 
@@ -17,29 +17,31 @@ use crate::chunk::{Digest, IdHash};
 use crate::source::Part;
 use crate::table::{RowReader, TableError, TableName, row_digest};
 
-/// What a job continues instead of what config.json says.
+/// The state that a job continues from instead of the one that config.json describes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Adoption {
+    /// The config, including the changes.
     pub config: DatasetConfig,
-    /// Tables whose rows do not lie in the order of cells and genes.
+    /// Tables whose rows are not sorted by cell and gene.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unordered: BTreeSet<TableName>,
-    /// What other programs have done, in words.
+    /// Descriptions of what other programs have done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
 }
 
-/// Columns that may have been added since a version that is gone, at most.
+/// Maximum number of columns that are assumed to have been added since a version that no longer
+/// exists.
 const MOST_ADDED: usize = 16;
 
-/// The hashes of the identifiers of all cells and genes.
+/// Hashes of the identifiers of all cells and genes.
 pub(super) struct Identifiers {
     cells: Vec<IdHash>,
     genes: Vec<IdHash>,
 }
 
 impl Identifiers {
-    /// Reads them, from tables that may lie in another order.
+    /// Reads the identifiers. `unordered` are the tables whose rows are not sorted.
     pub async fn of(
         dataset: &Dataset,
         unordered: &BTreeSet<TableName>,
@@ -65,7 +67,7 @@ impl Identifiers {
         })
     }
 
-    /// Those of the rows, and of the columns, of the matrices of a table.
+    /// Returns the hashes for the rows and for the columns of a table's matrices.
     pub fn of_table(&self, table: TableName) -> [&[IdHash]; 2] {
         match table {
             TableName::Obsp => [&self.cells, &self.cells],
@@ -76,7 +78,7 @@ impl Identifiers {
 }
 
 impl DatasetConfig {
-    /// The key of the digests of a column of a table of non-zeros.
+    /// Returns the key of the digest of a column of a table of non-zeros.
     pub(crate) fn digest_key(&self, table: TableName, column: &str) -> String {
         let part = match table {
             TableName::Layers => Part::Layers,
@@ -91,21 +93,21 @@ impl DatasetConfig {
     }
 }
 
-/// A dataset as config.json describes it, and as it is now.
+/// Comparison of a dataset as described by config.json with its current state.
 struct Check<'a> {
     described: &'a Dataset,
     now: &'a Dataset,
     adoption: Adoption,
-    /// Known values that are not what they were.
+    /// Descriptions of recorded values that have changed.
     problems: Vec<String>,
 }
 
 impl Adoption {
-    /// Compares what is known with what is there, and describes what is new. `now` is the dataset
-    /// with these changes.
+    /// Compares recorded values with the current ones, and describes what is new. `now` is the
+    /// dataset with these changes.
     ///
     /// # Errors
-    /// [`DatasetError::Changed`] where known values are not what they were; reading errors.
+    /// [`DatasetError::Changed`] if recorded values have changed; reading errors.
     pub async fn take(
         described: &Dataset,
         now: &Dataset,
@@ -121,7 +123,7 @@ impl Adoption {
         }
     }
 
-    /// Likewise, with the known values that are not what they were, in words.
+    /// Like [`Adoption::take`], but returns descriptions of the recorded values that have changed.
     pub async fn compare(
         described: &Dataset,
         now: &Dataset,
@@ -172,7 +174,7 @@ impl Check<'_> {
             .push(format!("{folder}, version {newest}: {what}"));
     }
 
-    /// Known columns that are gone.
+    /// Checks for known columns that no longer exist.
     fn removed(&mut self, change: &TableChange) {
         let of_others = self.described.config().columns_of_others(change.table);
         let known = change
@@ -185,7 +187,7 @@ impl Check<'_> {
         }
     }
 
-    /// A table that describes cells or genes.
+    /// Checks a cells or genes table.
     async fn frame(&mut self, change: &TableChange) -> Result<(), DatasetError> {
         let name = change.table;
         let [cells, genes] = self.described.config().array_shape;
@@ -212,7 +214,7 @@ impl Check<'_> {
             }
             ascending = order.ascending;
             if !ascending && name == TableName::Genes {
-                // Genes are looked up by their places.
+                // Genes are looked up by position.
                 let what = "its rows are no longer in the order of gene_integer_id";
                 self.problem(change, what.into());
             } else if !ascending {
@@ -230,7 +232,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The known columns of both versions.
+    /// Compares the known columns of both versions.
     async fn frame_values(
         &mut self,
         change: &TableChange,
@@ -260,8 +262,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The digest, where the version that it was taken of is gone: of all columns, of all but those
-    /// that are said to be others', or without the last ones.
+    /// Checks the digest if the version it was computed from no longer exists: over all columns,
+    /// over all but those recorded as added by others, and without the last ones.
     async fn frame_digest(
         &mut self,
         change: &TableChange,
@@ -302,7 +304,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Enters the columns of a table that are not among those which were known.
+    /// Records the columns of a table that were not known before.
     fn enter(&mut self, name: TableName, table: &lance::Dataset, known: &[&str]) {
         let schema = Schema::from(table.schema());
         let fields = schema.fields().iter();
@@ -326,7 +328,7 @@ impl Check<'_> {
         }
     }
 
-    /// The columns of values that are not known to be what they were.
+    /// Returns the value columns that are not known to be unchanged.
     fn columns_to_read(&self, change: &TableChange, schema: &Schema) -> Vec<String> {
         let mut columns = value_columns(change.table, schema);
         if change.known == Known::Same {
@@ -336,7 +338,7 @@ impl Check<'_> {
         columns
     }
 
-    /// A table of non-zeros.
+    /// Checks a table of non-zeros.
     async fn entries(
         &mut self,
         change: &TableChange,
@@ -414,7 +416,7 @@ impl Check<'_> {
     }
 }
 
-/// The digest of the rows of a table that describes cells or genes, or of some of its columns.
+/// Returns the digest of the rows of a cells or genes table, or of some of its columns.
 async fn digest_of(
     table: &lance::Dataset,
     path: &std::path::Path,

@@ -1,4 +1,4 @@
-//! What an append needs to know of the dataset that is there.
+//! Surveys an existing dataset for an append.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,10 +19,10 @@ use crate::store::StoreError;
 use crate::survey::{STABLE_IDS, Survey, ValueType, id_hash};
 use crate::table::{RowReader, TableError, TableName};
 
-/// The key under which Lance keeps the compression of a column.
+/// Metadata key in which Lance stores the compression of a column.
 const COMPRESSION: &str = lance_encoding::constants::COMPRESSION_META_KEY;
 
-/// Columns that every dataset has, besides those of its inputs.
+/// Columns that every dataset has in addition to those of its inputs.
 const OF_CELLS: [&str; 4] = [
     "cell_id",
     "cell_integer_id",
@@ -32,7 +32,7 @@ const OF_CELLS: [&str; 4] = [
 const OF_GENES: [&str; 2] = ["gene_id", "gene_integer_id"];
 
 impl Dataset {
-    /// Who the genes are by their identifiers or names, from code that is not asynchronous.
+    /// Returns the list of genes by identifier or name; for synchronous code.
     pub(crate) fn list_of_genes_now(&self) -> Result<GeneList, DatasetError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -41,7 +41,7 @@ impl Dataset {
         runtime.block_on(self.list_of_genes(&GeneKey::IdsOrNames))
     }
 
-    /// [`Dataset::survey`], from code that is not asynchronous.
+    /// [`Dataset::survey`], for synchronous code.
     pub fn survey_now(
         &self,
         new: &[Survey],
@@ -54,12 +54,12 @@ impl Dataset {
         runtime.block_on(self.survey(new, key))
     }
 
-    /// Looks at the dataset as one to which `new` inputs are appended, and whose genes may be known
-    /// by `key`.
+    /// Surveys the dataset for appending `new` inputs. `key` is an additional key by which genes
+    /// may be joined.
     ///
     /// # Errors
-    /// [`DatasetError::CannotContinue`] where its tables are not such that rows can be appended
-    /// to them exactly; reading errors.
+    /// [`DatasetError::CannotContinue`] if rows cannot be appended exactly to its tables; reading
+    /// errors.
     pub async fn survey(
         &self,
         new: &[Survey],
@@ -195,7 +195,7 @@ impl Dataset {
         Ok(count.map_err(|e| TableError::lance("read", &path, e))? as u64)
     }
 
-    /// What other programs added, by the names that inputs would have for it.
+    /// Returns what other programs added, by the names it would have in inputs.
     fn names_of_others(&self) -> Vec<String> {
         let notes = &self.config().column_notes;
         let mut names = Vec::new();
@@ -247,7 +247,7 @@ impl Dataset {
         ))
     }
 
-    /// Columns of others have no value in what is appended.
+    /// Checks that columns of others are nullable, since appended rows have no value in them.
     fn check_nullable(
         &self,
         name: TableName,
@@ -267,8 +267,8 @@ impl Dataset {
         }
     }
 
-    /// The matrices of a table of non-zeros, and the types of its identifiers. Columns of types that
-    /// no matrix has are not among them.
+    /// Returns the matrices of a table of non-zeros and the types of its identifiers. Columns of
+    /// types that no matrix has are skipped.
     fn matrices(
         &self,
         name: TableName,
@@ -302,7 +302,7 @@ impl Dataset {
         Ok((matrices.collect(), Some([rows, columns])))
     }
 
-    /// What genes may be known by: their names, stable identifiers, and the column that was named.
+    /// Reads the possible keys of genes: names, stable identifiers, and the given column.
     async fn gene_keys(
         &self,
         genes: &lance::Dataset,
@@ -323,7 +323,7 @@ impl Dataset {
         }
         let names: Vec<&str> = wanted.iter().map(|(_, name)| name.as_str()).collect();
         let keys = self.texts_of_genes(genes, &names).await?;
-        // A column that not every gene has joins nothing.
+        // A column in which some genes have no value cannot be a key.
         let complete = wanted.into_iter().zip(keys);
         let complete = complete.filter(|(_, keys)| keys.iter().all(Option::is_some));
         Ok(complete
@@ -331,7 +331,7 @@ impl Dataset {
             .collect())
     }
 
-    /// Columns of the table of genes, as texts.
+    /// Reads columns of the genes table as strings.
     async fn texts_of_genes(
         &self,
         genes: &lance::Dataset,
@@ -354,8 +354,8 @@ impl Dataset {
         Ok(all)
     }
 
-    /// The identifier of each gene of which one is known: in its column, or since it was joined with
-    /// a gene that has one.
+    /// Returns the identifier of each gene, if known: from its column, or learned when it was
+    /// joined with a gene that has one.
     async fn known_gene_ids(
         &self,
         genes: &lance::Dataset,
@@ -385,7 +385,7 @@ impl Dataset {
         Ok(ids)
     }
 
-    /// Who the genes are.
+    /// Returns the list of genes for a join by `key`.
     pub(crate) async fn list_of_genes(&self, key: &GeneKey) -> Result<GeneList, DatasetError> {
         let genes = self.table(TableName::Genes).await?;
         let var = columns(&Schema::from(genes.schema()), &OF_GENES, Part::Var, self);
@@ -405,7 +405,7 @@ impl Dataset {
         })
     }
 
-    /// The hashes that cells of the dataset and of the inputs have both.
+    /// Returns the hashes of cell identifiers that occur both in the dataset and in the inputs.
     async fn cells_again(
         &self,
         cells: &lance::Dataset,
@@ -428,7 +428,7 @@ impl Dataset {
     }
 }
 
-/// The first column of a batch, as texts.
+/// Returns the first column of a batch as strings.
 pub(super) fn texts(
     path: &std::path::Path,
     batch: &arrow::array::RecordBatch,

@@ -1,4 +1,4 @@
-//! Columns of a dataset as those of an input would be planned.
+//! Plans the columns of a dataset as if they were those of an input.
 
 use arrow::datatypes::{DataType, Schema};
 
@@ -27,7 +27,8 @@ pub(super) fn value_type(data_type: &DataType) -> Option<ValueType> {
     })
 }
 
-/// What a column of the dataset is called in its inputs, and the names of its numbers.
+/// Returns the name that a column of the dataset has in its inputs, and the names of its
+/// components.
 pub(super) fn original(part: Part, name: &str, notes: &[ColumnNote]) -> (String, Vec<String>) {
     let mut notes = notes.iter().filter(|note| note.part == part);
     match notes.find(|note| note.written_as == name) {
@@ -36,8 +37,8 @@ pub(super) fn original(part: Part, name: &str, notes: &[ColumnNote]) -> (String,
     }
 }
 
-/// The columns of obs or var. Those of types that no input has are not among them: they stay as
-/// they are, and what is appended has no value there.
+/// Returns the obs or var columns. Columns whose types no input can have are skipped: they are
+/// kept, and appended rows are null.
 pub(super) fn columns(
     schema: &Schema,
     own: &[&str],
@@ -71,7 +72,7 @@ pub(super) fn columns(
         .collect()
 }
 
-/// The columns of a table that are neither its own nor these.
+/// Returns the columns of a table that are neither its own nor among these.
 pub(super) fn others(
     schema: &Schema,
     own: &[&str],

@@ -1,7 +1,7 @@
-//! Whether the plan and the records of a job are those that were written, and go together.
+//! Validates the plan and the records of a job: they must be unchanged and consistent.
 //!
-//! A resumed run believes everything that they say: the plan, what shards wrote, what the dataset was
-//! found to be. Nothing of it is used before it was looked at here.
+//! A resumed run relies on everything they contain: the plan, what shards wrote, and what was found
+//! out about the dataset. Nothing of it is used before it has been checked here.
 
 use std::path::PathBuf;
 
@@ -10,21 +10,21 @@ use serde_json::Value;
 use super::{Checkpoint, ShardRecord};
 use crate::plan::{JobId, PLAN_VERSION, ShardTable};
 
-/// The key of the digest of all others.
+/// Key of the digest of all other keys.
 const DIGEST: &str = "digest";
 
-/// A job of which something was read, but not what it must be.
+/// A job whose plan or records are invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokenJob {
-    /// The job, where that much is told.
+    /// Identifier of the job, if known.
     pub job: Option<JobId>,
-    /// The file that tells of it.
+    /// File that describes the job.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// What is wrong with the file.
     pub problem: String,
 }
 
-/// A value as it is written: with the digest of the rest.
+/// Serializes a value together with its digest.
 pub(super) fn seal(mut value: Value) -> Result<Vec<u8>, serde_json::Error> {
     value[DIGEST] = digest(&value)?.into();
     let mut bytes = serde_json::to_vec_pretty(&value)?;
@@ -32,10 +32,10 @@ pub(super) fn seal(mut value: Value) -> Result<Vec<u8>, serde_json::Error> {
     Ok(bytes)
 }
 
-/// What was sealed.
+/// Parses a sealed value and removes its digest.
 ///
 /// # Errors
-/// Where it is another than was written.
+/// If the value is not what was written.
 pub(super) fn unseal(bytes: &[u8]) -> Result<Value, String> {
     let mut value: Value = serde_json::from_slice(bytes)
         .map_err(|error| format!("it is not what was written ({error})"))?;
@@ -50,10 +50,10 @@ pub(super) fn unseal(bytes: &[u8]) -> Result<Value, String> {
 }
 
 impl Checkpoint {
-    /// A plan that was read.
+    /// Parses a plan.
     ///
     /// # Errors
-    /// Where it is of another version, or contradicts itself.
+    /// If it has another version or is inconsistent.
     pub(super) fn believed(value: Value) -> Result<Self, String> {
         let version = value.get("plan").and_then(|plan| plan.get("plan_version"));
         let version = version.and_then(Value::as_u64).unwrap_or(0);
@@ -78,8 +78,7 @@ impl Checkpoint {
         }
     }
 
-    /// What in the plan does not go together; what indexes another list is within it, if this is
-    /// `None`.
+    /// Returns an inconsistency of the plan. If there is none, all indices are in range.
     fn contradiction(&self) -> Option<String> {
         let plan = &self.plan;
         for (number, input) in plan.inputs.iter().enumerate() {
@@ -104,7 +103,7 @@ impl Checkpoint {
         None
     }
 
-    /// Why a record is not of this plan; what indexes another list is within it, if this is `None`.
+    /// Returns why a record does not belong to this plan. If it does, all its indices are in range.
     pub(super) fn contradicts(&self, record: &ShardRecord) -> Option<String> {
         let plan = &self.plan;
         let number = record.shard;
@@ -118,7 +117,7 @@ impl Checkpoint {
                 .iter()
                 .zip(&shard.parts)
                 .all(|(part, planned)| {
-                    // Types are wider than they were where a value did not fit.
+                    // Types are wider than planned originally if a value did not fit.
                     let types = part.matrices.iter().map(|matrix| matrix.value_type);
                     part.input == planned.input && types.eq(values.iter().map(|v| v.value_type))
                 });
@@ -127,7 +126,7 @@ impl Checkpoint {
     }
 }
 
-/// The beginning of the BLAKE3 digest of what a value says, however it is laid out.
+/// Returns the beginning of the BLAKE3 digest of a value, independent of its formatting.
 fn digest(value: &Value) -> Result<String, serde_json::Error> {
     let json = serde_json::to_vec(value)?;
     Ok(blake3::hash(&json).to_hex()[..32].to_string())

@@ -1,4 +1,4 @@
-//! The categories of a column, of which there may be millions.
+//! Categories of a column, of which there may be millions.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,7 +7,7 @@ use arrow::array::{Array, StringArray, StringBuilder};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Texts in their order, side by side in memory: those of an input are shared with it.
+/// Categories in order, stored contiguously; those of an input share its memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CategoryList(StringArray);
 
@@ -24,34 +24,34 @@ impl From<StringArray> for CategoryList {
         if texts.null_count() == 0 {
             return CategoryList(texts);
         }
-        // A category that is missing is none.
+        // A null is not a category.
         CategoryList(StringArray::from_iter_values(texts.iter().flatten()))
     }
 }
 
 impl CategoryList {
-    /// The categories in their order, side by side.
+    /// Returns the categories in order, as an array.
     pub fn texts(&self) -> &StringArray {
         &self.0
     }
 
-    /// The categories in their order.
+    /// Iterates over the categories in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flatten()
     }
 
-    /// How many there are.
+    /// Number of categories.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no categories.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// These, and after them those of another list that are not among them; `None` where they are
-    /// more than 2 GiB of text.
+    /// Returns these categories followed by those of another list that are not among them; `None`
+    /// if the text exceeds 2 GiB.
     pub fn united(&self, other: &CategoryList) -> Option<Self> {
         let bytes = self.0.values().len() + other.0.values().len();
         i32::try_from(bytes).ok()?;

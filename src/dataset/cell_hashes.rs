@@ -1,10 +1,11 @@
-//! The hashes of the identifiers of all cells, and of what they hold, kept in the folder of their
-//! table, so that an append finds out whether a dataset has its cells without reading all of them.
+//! Hashes of the identifiers and of the contents of all cells, stored in the folder of the cells
+//! table, so that an append can find duplicate cells without reading the whole dataset.
 //!
-//! A job that adds cells writes two files, which are never changed: the XXH3 hash of each identifier,
-//! and the hash of what each cell holds, 64 bits each, little-endian. `config.json` tells the files in
-//! the order of their cells, each with the XXH3 hash of its bytes. They are a shortcut: where they do
-//! not cover all cells, or a file is not what config.json says, identifiers and rows are read.
+//! A job that adds cells writes two files, which are never changed: the XXH3 hash of each
+//! identifier, and the content hash of each cell, as 64-bit little-endian numbers. `config.json`
+//! lists the files in the order of their cells, each with the XXH3 hash of its bytes. They are a
+//! shortcut: if they do not cover all cells, or a file does not match config.json, identifiers and
+//! rows are read instead.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -22,51 +23,52 @@ use crate::plan::JobId;
 use crate::store::{Named, StoreError, create_folder, remove_file};
 use crate::survey::id_hash;
 
-/// The folder of the files, within the dataset. Lance leaves alone what it does not know.
+/// Folder of the files in the dataset. Lance does not touch files that it does not know.
 pub const CELL_HASHES: &str = "cells.lance/_hashes";
 
-/// The hashes of the cells that a job added.
+/// Hashes of the cells that a job added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellHashes {
-    /// The job, which names the file.
+    /// The job, after which the file is named.
     pub job: JobId,
+    /// Number of cells.
     pub cells: u64,
-    /// The XXH3 hash of the file, in hexadecimal digits.
+    /// XXH3 hash of the file in hexadecimal digits.
     pub xxh3: String,
-    /// The file of what the cells hold.
+    /// File with the content hashes of the cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contents: Option<ContentHashes>,
 }
 
-/// The hashes of what cells hold: of each, the sum over its genes and values, whatever its name; 0 of
-/// one whose values add up to less than ten.
+/// Content hashes of cells. Each is the sum over the cell's genes and values, independent of its
+/// name, or 0 if its values add up to less than ten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentHashes {
-    /// The XXH3 hash of the file, in hexadecimal digits.
+    /// XXH3 hash of the file in hexadecimal digits.
     pub xxh3: String,
-    /// The digest of the cells' rows: should it no longer be that, the hashes are void.
+    /// Digest of the cells' rows; the hashes are void if the rows have another one.
     pub digest: Digest,
 }
 
 impl CellHashes {
-    /// The file, within the dataset.
+    /// Path of the file within the dataset.
     pub fn file(&self) -> PathBuf {
         file_of(&self.job)
     }
 
-    /// The file of what the cells hold, if there is one.
+    /// Path of the file with the content hashes within the dataset, if there is one.
     pub fn contents_file(&self) -> Option<PathBuf> {
         self.contents.as_ref().map(|_| contents_file(&self.job))
     }
 
-    /// Whether the file is there in its length.
+    /// Whether the file exists with the expected length.
     pub(crate) fn is_there(&self, dataset: &Path) -> bool {
         let length = std::fs::metadata(dataset.join(self.file())).map(|file| file.len());
         length.is_ok_and(|length| Some(length) == hash_file::length(self.cells))
     }
 
-    /// Reads the file and shows its hashes, block by block. Only once it was found whole is what
-    /// was shown to be believed.
+    /// Passes the hashes in the file to the callback, block by block. They may only be used if the
+    /// file is then found to be valid.
     pub(crate) fn read(
         &self,
         dataset: &Path,
@@ -75,7 +77,7 @@ impl CellHashes {
         read_hashes(&dataset.join(self.file()), self.cells, &self.xxh3, show)
     }
 
-    /// Likewise of what the cells hold.
+    /// Like [`CellHashes::read`], for the content hashes.
     pub(crate) fn read_contents(
         &self,
         dataset: &Path,
@@ -95,13 +97,14 @@ fn file_of(job: &JobId) -> PathBuf {
     Path::new(CELL_HASHES).join(format!("{}.u64", job.short()))
 }
 
-/// The XXH3 hash of the bytes of a small file, in hexadecimal digits; `None` where it is missing.
+/// Returns the XXH3 hash of the bytes of a small file in hexadecimal digits; `None` if it does not
+/// exist.
 pub(crate) fn hash_of_file(path: &Path) -> Result<Option<String>, StoreError> {
     let found = match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other.named("open", path)?,
     };
-    // A pipe would wait for somebody to write.
+    // Opening a pipe would block until somebody writes.
     if !found.is_file() {
         return Ok(Some("no file".into()));
     }
@@ -115,13 +118,13 @@ pub(crate) fn hash_of_file(path: &Path) -> Result<Option<String>, StoreError> {
     }
 }
 
-/// The file of what the cells of a job hold, within the dataset.
+/// Path of the file with the content hashes of a job's cells within the dataset.
 pub(crate) fn contents_file(job: &JobId) -> PathBuf {
     Path::new(CELL_HASHES).join(format!("{}.contents.u64", job.short()))
 }
 
 impl DatasetConfig {
-    /// The files that together have the hash of every cell, if there are such.
+    /// Returns the files that together contain the hash of every cell, if there are any.
     pub(crate) fn hashes_of_all_cells(&self) -> Option<&[CellHashes]> {
         let mut files = self.cell_hashes.iter();
         let covered = files.try_fold(0u64, |sum, file| sum.checked_add(file.cells));
@@ -129,7 +132,7 @@ impl DatasetConfig {
         whole.then_some(&self.cell_hashes)
     }
 
-    /// The digest of the rows of cells from `first` on, before `end`.
+    /// Returns the digest of the rows of the cells from `first` to `end` (exclusive).
     pub(crate) fn digest_of_cells(&self, first: u64, end: u64) -> Digest {
         let sources = self.sources.iter();
         let sources = sources.filter(|source| (first..end).contains(&source.first_cell));
@@ -140,7 +143,7 @@ impl DatasetConfig {
         sum
     }
 
-    /// Binds the hashes of what the cells of the last file hold to their rows.
+    /// Records the digest of the rows to which the content hashes in the last file refer.
     pub(crate) fn digest_last_contents(&mut self) {
         let Some(last) = self.cell_hashes.last() else {
             return;
@@ -153,12 +156,12 @@ impl DatasetConfig {
         }
     }
 
-    /// Whether these files tell of the rows that are there what each cell holds.
+    /// Whether the content hashes in these files refer to the current rows.
     fn contents_are_told(&self, files: &[CellHashes]) -> bool {
         let mut first = 0;
         files.iter().all(|file| {
             let end = first + file.cells;
-            // Inputs without cells stand at the end of others.
+            // Inputs without cells come at the end of other inputs.
             let digest = self.digest_of_cells(first, end);
             first = end;
             file.contents
@@ -169,8 +172,8 @@ impl DatasetConfig {
 }
 
 impl Dataset {
-    /// Shows the hash of every cell, or as many as there are before a file is found that is not
-    /// what config.json says. Returns whether these were all.
+    /// Passes the hash of every cell to the callback, or of those before the first file that does
+    /// not match config.json. Returns whether these were all.
     pub(super) fn read_hashes(
         &self,
         mut show: impl FnMut(&mut dyn Iterator<Item = u64>),
@@ -188,7 +191,7 @@ impl Dataset {
 }
 
 impl Dataset {
-    /// Whether files tell what all cells hold.
+    /// Whether these files contain the content hashes of all cells.
     pub(crate) fn has_contents(&self, files: &[CellHashes]) -> Result<bool, StoreError> {
         if !self.config().contents_are_told(files) {
             return Ok(false);
@@ -201,7 +204,8 @@ impl Dataset {
         Ok(true)
     }
 
-    /// Shows the hashes of what all cells hold, of files that were found to be whole.
+    /// Passes the content hashes of all cells to the callback, from files that are known to be
+    /// valid.
     pub(crate) fn read_contents(
         &self,
         files: &[CellHashes],
@@ -214,7 +218,7 @@ impl Dataset {
     }
 }
 
-/// Hashes identifiers one after the other, as they are in a file.
+/// Hashes identifiers one after the other, as in a file.
 #[derive(Default)]
 pub(crate) struct IdHasher {
     digest: Xxh3,
@@ -247,7 +251,7 @@ pub(crate) struct CellHashWriter {
 }
 
 impl CellHashWriter {
-    /// Begins the file anew, whatever an earlier run of the job wrote: nothing refers to it.
+    /// Creates the file, replacing what an earlier run of the job wrote: nothing refers to it.
     pub fn create(dataset: &Path, job: &JobId) -> Result<Self, StoreError> {
         create_folder(&dataset.join(CELL_HASHES))?;
         Ok(CellHashWriter {
@@ -261,7 +265,7 @@ impl CellHashWriter {
         self.file.add(hashes(ids))
     }
 
-    /// Ends the file, which is durable then.
+    /// Finishes the file, which is then durable.
     pub fn finish(self) -> Result<CellHashes, StoreError> {
         let (cells, xxh3) = self.file.finish()?;
         Ok(CellHashes {
@@ -273,7 +277,7 @@ impl CellHashWriter {
     }
 }
 
-/// The names of the files in the folder that config.json does not tell of.
+/// Lists the files in the folder that config.json does not mention.
 pub(crate) fn unnamed_hashes(
     dataset: &Path,
     named: &[CellHashes],
@@ -296,8 +300,8 @@ pub(crate) fn unnamed_hashes(
     Ok(unnamed)
 }
 
-/// Removes the files that config.json does not tell of: those of jobs that were given up, or whose
-/// hashes a later job wrote again.
+/// Removes the files that config.json does not mention: those of abandoned jobs, and those replaced
+/// by a later job.
 pub(crate) fn remove_unnamed_hashes(
     dataset: &Path,
     named: &[CellHashes],

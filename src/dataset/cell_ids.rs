@@ -1,4 +1,4 @@
-//! The identifiers of cells, read from their table.
+//! Reads the identifiers of cells from their table.
 
 use std::path::{Path, PathBuf};
 
@@ -8,14 +8,14 @@ use super::DatasetError;
 use super::base::texts;
 use crate::table::RowReader;
 
-/// Identifiers, block by block in the order of the cells.
+/// Identifiers, block by block, in the order of the cells.
 pub(crate) struct CellIds {
     path: PathBuf,
     rows: RowReader,
 }
 
 impl CellIds {
-    /// Those of a version of the table.
+    /// Reads from a version of the table.
     pub async fn of(table: &lance::Dataset, path: &Path) -> Result<Self, DatasetError> {
         Ok(CellIds {
             path: path.to_path_buf(),
@@ -23,7 +23,7 @@ impl CellIds {
         })
     }
 
-    /// Those of rows of which they are the first column.
+    /// Reads from rows whose first column contains the identifiers.
     pub fn of_rows(rows: RowReader, path: &Path) -> Self {
         CellIds {
             path: path.to_path_buf(),
@@ -31,7 +31,7 @@ impl CellIds {
         }
     }
 
-    /// The next identifiers; `None` after the last.
+    /// Returns the next identifiers; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<StringArray>, DatasetError> {
         let batch = self.rows.next().await?;
         batch.map(|batch| texts(&self.path, &batch)).transpose()

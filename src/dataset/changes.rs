@@ -1,5 +1,5 @@
-//! What other programs have done to the tables since config.json described them, as far as their
-//! manifests tell.
+//! Detects what other programs have done to the tables since config.json described them, as far as
+//! their manifests show.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,39 +13,45 @@ use crate::table::{TableFolder, TableName};
 /// A table whose newest version is not the one that config.json describes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableChange {
+    /// The table.
     pub table: TableName,
-    /// `None` where config.json does not describe the table at all.
+    /// Version that config.json describes; `None` if it does not describe the table.
     pub described: Option<u64>,
+    /// Newest version.
     pub newest: u64,
+    /// Columns that another program added.
     pub added: Vec<AddedColumn>,
-    /// Columns of other programs that have other values now.
+    /// Columns of other programs whose values have changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
+    /// Columns that another program removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<String>,
+    /// Whether the described rows and columns are unchanged.
     pub known: Known,
 }
 
 /// A column that another program added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AddedColumn {
+    /// Name of the column.
     pub name: String,
-    /// Numbers of its lists, if it is one of embeddings.
+    /// Number of components, if it is an embedding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u64>,
 }
 
-/// What manifests tell of the rows and columns that config.json describes.
+/// What manifests show about the rows and columns that config.json describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Known {
-    /// They lie in the same files.
+    /// They are stored in the same files.
     Same,
-    /// Their files were written anew: only reading tells whether they are the same.
+    /// Their files were rewritten; whether they are unchanged is not known without reading them.
     Rewritten,
-    /// Likewise, and the version that is described was removed.
+    /// Their files were rewritten, and the described version was removed.
     Gone,
-    /// There are none: another program made the table.
+    /// Nothing is described: another program created the table.
     Nothing,
 }
 
@@ -75,7 +81,7 @@ impl std::fmt::Display for TableChange {
 }
 
 impl DatasetConfig {
-    /// Columns of a table that other programs may change: those that they added, and those that the
+    /// Columns of a table that other programs may change: those they added, and those that the
     /// reference lists as mutable.
     pub(super) fn columns_of_others(&self, table: TableName) -> BTreeSet<String> {
         let added = self.added_columns.get(table.key()).into_iter().flatten();
@@ -93,7 +99,7 @@ impl DatasetConfig {
         all.filter(|name| !own.contains(&name.as_str())).collect()
     }
 
-    /// The list that a column of a table is in.
+    /// Returns the list that contains a column of a table.
     fn keys_mut(&mut self, table: TableName, width: Option<u64>) -> Option<&mut Option<Keys>> {
         Some(match (table, width) {
             (TableName::Expression, _) => return None,
@@ -107,7 +113,7 @@ impl DatasetConfig {
         })
     }
 
-    /// Enters columns that another program added to a table.
+    /// Adds columns that another program added to a table.
     pub(super) fn enter_columns(&mut self, table: TableName, columns: &[AddedColumn]) {
         let [cells, genes] = self.array_shape;
         for column in columns {
@@ -123,7 +129,7 @@ impl DatasetConfig {
         }
     }
 
-    /// Takes over what manifests tell: versions, tables and names of columns.
+    /// Adopts what manifests show: versions, tables and names of columns.
     fn take_over(&mut self, change: &TableChange, schema: &Schema) {
         let table = change.table;
         let folder = table.folder().to_string();
@@ -147,7 +153,8 @@ impl DatasetConfig {
     }
 }
 
-/// Where the values of some columns lie: for each fragment its rows, and for each column its file.
+/// Where the values of some columns are stored: the rows of each fragment, and the file of each
+/// column.
 type Places = Vec<(String, Vec<Option<String>>)>;
 
 fn places(table: &lance::Dataset, columns: &[String]) -> Places {
@@ -191,7 +198,7 @@ fn added(schema: &Schema, than: &BTreeSet<String>) -> Vec<AddedColumn> {
     .collect()
 }
 
-/// Numbers of a list of embeddings.
+/// Number of components of an embedding.
 pub(super) fn width(data_type: &DataType) -> Option<u64> {
     match data_type {
         DataType::FixedSizeList(_, width) => u64::try_from(*width).ok(),
@@ -205,14 +212,15 @@ pub(super) fn names_of(table: &lance::Dataset) -> BTreeSet<String> {
 }
 
 impl Dataset {
-    /// The tables that another program has changed, or made, since config.json described them.
+    /// Returns the tables that another program has changed or created since config.json described
+    /// them.
     pub async fn changes(&self) -> Result<Vec<TableChange>, DatasetError> {
         let mut changes = Vec::new();
         for table in TableName::IN_COMMIT_ORDER {
             let folder = TableFolder::new(self.path().join(table.folder()));
             let described = self.versions().get(table.key()).copied();
             let named = self.config().tables.contains_key(table.key());
-            // Where no version is described, the newest is what is read.
+            // If no version is described, the newest is read.
             if described.is_none() && named && !self.config().is_described() {
                 continue;
             }
@@ -271,14 +279,14 @@ impl Dataset {
             false => Known::Rewritten,
         };
         if change.known == Known::Rewritten {
-            // Whether they have new values cannot be told from where they lie.
+            // If the files were rewritten, they do not show whether these columns have new values.
             change.changed.clear();
         }
         Ok(change)
     }
 
-    /// The dataset with what others have done to it: their newest versions, and the names of their
-    /// columns. What is in these is not looked at.
+    /// Returns the dataset with changes by others: the newest versions and the names of the
+    /// columns. The contents of the columns are not inspected.
     pub async fn with_changes(&self, changes: &[TableChange]) -> Result<Dataset, DatasetError> {
         let mut config = self.config().clone();
         let mut versions: BTreeMap<String, u64> = self.versions().clone();
@@ -295,7 +303,7 @@ impl Dataset {
         Ok(Dataset::at(self.path(), config, versions))
     }
 
-    /// The dataset with as many cells and genes as its tables have.
+    /// Returns the dataset with the numbers of cells and genes that its tables have.
     pub async fn with_shape_of_tables(&self) -> Result<Dataset, DatasetError> {
         let mut config = self.config().clone();
         for (place, name) in [TableName::Cells, TableName::Genes].into_iter().enumerate() {
@@ -305,7 +313,7 @@ impl Dataset {
         Ok(Dataset::at(self.path(), config, self.versions().clone()))
     }
 
-    /// Opens the dataset in a folder as it is now, with what other programs have done to it.
+    /// Opens the dataset in a folder in its current state, including changes by other programs.
     pub async fn open_newest(
         path: &std::path::Path,
     ) -> Result<(Dataset, Vec<TableChange>), DatasetError> {

@@ -1,4 +1,4 @@
-//! What a job has done so far.
+//! State of a running job.
 
 use lance_table::format::Fragment;
 use serde::{Deserialize, Serialize};
@@ -8,103 +8,114 @@ use crate::chunk::{Canonicalized, Digest, ValueStats};
 use crate::plan::{JobId, Plan, ShardTable};
 use crate::survey::{Scale, ScaleKind, ValueType, WrittenValues};
 
-/// A job under way: its plan, what it found out about its inputs and its base, and the records of its
-/// finished shards. All but the status and the records is the file `plan.json` in the job's folder.
+/// A running job: its plan, what it found out about its inputs and the dataset it appends to, and
+/// the records of its finished shards. Everything but the status and the records is stored in the
+/// file `plan.json` in the job's folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Checkpoint {
+    /// Identifier of the job.
     pub job: JobId,
+    /// Progress of the job.
     #[serde(skip)]
     pub status: Status,
-    /// When the job was begun.
+    /// Time at which the job was started.
     pub started: String,
+    /// The program that started it.
     pub writer: Writer,
+    /// Plan of the job.
     pub plan: Plan,
-    /// What the rows of the dataset that is appended to were found to be, where its config does
-    /// not tell.
+    /// What was found by reading the rows of the dataset that is appended to, if its config does
+    /// not describe them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "census")]
     pub recounted: Option<Recounted>,
-    /// Inputs whose entries were found not to be sorted by cell, by their position in the plan. Whoever
-    /// goes on must know: in a part of the rows alone it might not show.
+    /// Positions in the plan of inputs whose entries turned out not to be sorted by cell. A resumed
+    /// run needs to know this, since it might not show in a part of the rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsorted: Vec<usize>,
-    /// What other programs had done to the dataset that is appended to.
+    /// Changes other programs had made to the dataset that is appended to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Box<Adoption>>,
-    /// The files in `records`.
+    /// Records of the finished shards; stored in separate files in the folder `records`.
     #[serde(skip)]
     pub shards: Vec<ShardRecord>,
 }
 
-/// How far a job is.
+/// Progress of a job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Shards are written.
+    /// Shards are being written.
     #[default]
     Writing,
-    /// All shards are there; tables are committed.
+    /// All shards are written; tables are being committed.
     Committing,
 }
 
-/// A finished shard. All its files are durable.
+/// A finished shard. All of its files are durable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShardRecord {
-    /// The shard, by its position in the plan.
+    /// Position of the shard in the plan.
     pub shard: usize,
-    /// Rows of the table.
+    /// Number of rows of the table.
     pub rows: u64,
-    /// What came from each part of the shard.
+    /// What was written for each part of the shard.
     pub parts: Vec<PartRecord>,
     /// Fragments of the table, in order.
     pub fragments: Vec<Fragment>,
-    /// The file in the job's folder that holds the number of rows of each cell.
+    /// File in the job's folder with the number of rows of each cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<CountsFile>,
-    /// The XXH3 hash of the file in the job's folder that tells what each cell holds.
+    /// XXH3 hash of the file in the job's folder with the content hash of each cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contents: Option<String>,
 }
 
-/// A file in the job's folder, and what it must be.
+/// A file in the job's folder, with its expected size and digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountsFile {
+    /// Name of the file.
     pub file: String,
+    /// Size in bytes.
     pub bytes: u64,
-    /// The beginning of the BLAKE3 digest of its bytes.
+    /// Beginning of the BLAKE3 digest of its bytes.
     pub digest: String,
 }
 
 /// What a shard wrote of one input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PartRecord {
-    /// The input, by its position in the plan.
+    /// Position of the input in the plan.
     pub input: usize,
-    /// What came from each matrix of the table, in the order of the plan.
+    /// What was written of each matrix of the table, in the order of the plan.
     pub matrices: Vec<MatrixRecord>,
 }
 
 /// What a shard wrote of one matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MatrixRecord {
-    /// The type in which its values are written.
+    /// Type in which its values are written.
     pub value_type: ValueType,
-    /// Entries as stored in the input.
+    /// Number of entries as stored in the input.
     pub entries: u64,
+    /// Statistics of the written values.
     pub stats: ValueStats,
-    /// Values that are not whole numbers.
+    /// Number of values that are not whole numbers.
     #[serde(default)]
     pub fractions: u64,
-    /// The scale of values of which the survey did not tell, by a sample of the rows.
+    /// Scale of the values, estimated from a sample of the rows, if the survey could not determine
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
+    /// What was changed to bring the entries into canonical form.
     #[serde(rename = "tidied")]
     pub canonicalized: Canonicalized,
+    /// Digest of the written rows.
     pub digest: Digest,
 }
 
 impl MatrixRecord {
-    /// The record of a matrix of which nothing is written yet.
+    /// Creates the record of a matrix of which nothing is written yet.
     pub fn new(value_type: ValueType) -> Self {
         MatrixRecord {
             value_type,
@@ -117,7 +128,7 @@ impl MatrixRecord {
         }
     }
 
-    /// Adds what later rows of the same matrix had.
+    /// Adds the record of later rows of the same matrix.
     pub fn add(&mut self, later: &MatrixRecord) {
         self.entries += later.entries;
         self.stats.add(&later.stats);
@@ -130,7 +141,7 @@ impl MatrixRecord {
         self.digest.add(later.digest);
     }
 
-    /// The scale of all values, of which a sample was on this one.
+    /// Returns the scale of all values, given that of a sample.
     pub fn rechecked(&self, sampled: Scale) -> Scale {
         let sampled = match sampled.kind {
             ScaleKind::Unknown => self.scale.unwrap_or(sampled),
@@ -147,7 +158,7 @@ impl MatrixRecord {
 }
 
 impl ShardRecord {
-    /// Entries of all matrices, as stored in the input.
+    /// Number of entries of all matrices, as stored in the input.
     pub fn entries(&self) -> u64 {
         let matrices = self.parts.iter().flat_map(|part| &part.matrices);
         matrices.map(|matrix| matrix.entries).sum()
@@ -155,18 +166,18 @@ impl ShardRecord {
 }
 
 impl Checkpoint {
-    /// What the job continues, where config.json says this.
+    /// Returns the config of the dataset that the job continues; `recorded` is that in config.json.
     pub fn continued<'a>(&'a self, recorded: &'a DatasetConfig) -> &'a DatasetConfig {
         let adoption = self.adoption.as_ref();
         adoption.map_or(recorded, |adoption| &adoption.config)
     }
 
-    /// The record of a shard, if it is finished.
+    /// Returns the record of a shard, if it is finished.
     pub fn record(&self, shard: usize) -> Option<&ShardRecord> {
         self.shards.iter().find(|record| record.shard == shard)
     }
 
-    /// The records of a table, in the order of its rows.
+    /// Returns the records of a table, in the order of its rows.
     pub fn records(&self, table: ShardTable) -> Vec<&ShardRecord> {
         let of_table = |record: &&ShardRecord| self.plan.shards[record.shard].table == table;
         let mut records: Vec<_> = self.shards.iter().filter(of_table).collect();
@@ -174,7 +185,7 @@ impl Checkpoint {
         records
     }
 
-    /// For each input, what was written of each of its matrices of a table.
+    /// Returns, for each input, what was written of each of its matrices of a table.
     pub fn totals(&self, table: ShardTable) -> Vec<Vec<MatrixRecord>> {
         let values = self.plan.values(table).into_iter();
         let nothing: Vec<_> = values
@@ -191,7 +202,7 @@ impl Checkpoint {
         totals
     }
 
-    /// The shards that are still to be written.
+    /// Returns the shards that are still to be written.
     pub fn missing(&self) -> Vec<usize> {
         let done: std::collections::HashSet<usize> = self.shards.iter().map(|r| r.shard).collect();
         (0..self.plan.shards.len())

@@ -1,4 +1,4 @@
-//! Two versions of a table, row by row.
+//! Compares two versions of a table, row by row.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use super::DatasetError;
 use crate::table::{RowReader, TableError};
 
-/// Differences that are told.
+/// Maximum number of differences that are reported.
 const EXAMPLES: usize = 5;
 
-/// What is different, in words; `None` where nothing is. Both versions come in the order of their
-/// first columns, of which there are `keys`.
+/// Describes the differences; `None` if there are none. Both versions are sorted by their first
+/// `keys` columns.
 pub(super) async fn differences(
     path: &Path,
     before: RowReader,
@@ -92,7 +92,7 @@ impl Found {
     }
 }
 
-/// One of the two, and how far it was read.
+/// One of the two versions, and the reading position.
 struct Side {
     path: PathBuf,
     reader: RowReader,
@@ -114,7 +114,8 @@ impl Side {
         }
     }
 
-    /// Reads on where all rows of a batch were passed; in the types of the other side.
+    /// Reads on once all rows of a batch are processed, converting to the types of the other
+    /// version.
     async fn fill(&mut self, types: Option<&arrow::datatypes::Schema>) -> Result<(), DatasetError> {
         while self
             .batch
@@ -167,7 +168,7 @@ impl Side {
         self.rows.as_ref().map(|[_, values]| values.row(self.at))
     }
 
-    /// The columns of a row, as texts.
+    /// Returns the columns of a row as strings.
     fn texts(&self) -> Vec<(String, String)> {
         let Some(batch) = &self.batch else {
             return Vec::new();
@@ -183,7 +184,7 @@ impl Side {
             .collect()
     }
 
-    /// The row as its keys name it.
+    /// Returns the name of a row, made from its keys.
     fn name(&self) -> String {
         let texts = self.texts().into_iter().take(self.keys);
         let named = texts.map(|(name, text)| format!("{name} {text}"));

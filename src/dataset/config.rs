@@ -1,4 +1,4 @@
-//! `config.json`: the keys that the readers of the reference need, and ours beside them.
+//! `config.json`: the keys that readers of the reference need, and those added by this program.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,111 +12,127 @@ use crate::plan::{GeneJoin, GeneKey, IdVersions, JobId};
 use crate::source::{MatrixName, Note, OpenOptions, Part};
 use crate::survey::{Fingerprint, Repeats, Scale};
 
-/// The SLAF format version that is written.
+/// SLAF format version that is written.
 pub(super) const FORMAT_VERSION: &str = "0.5";
 
-/// A complete dataset. The keys down to `multi_file` are those of the reference.
+/// Description of a complete dataset. The keys up to `multi_file` are those of the reference.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DatasetConfig {
+    /// SLAF format version.
     pub format_version: String,
-    /// Cells and genes.
+    /// Number of cells and of genes.
     pub array_shape: [u64; 2],
+    /// Number of cells.
     #[serde(default)]
     pub n_cells: u64,
+    /// Number of genes.
     #[serde(default)]
     pub n_genes: u64,
-    /// The folder of each table.
+    /// Folder of each table.
     pub tables: BTreeMap<String, String>,
+    /// Storage options of the reference.
     #[serde(default)]
     pub optimizations: Optimizations,
+    /// Statistics of the values.
     #[serde(default)]
     pub metadata: Metadata,
-    /// Columns that were categories, with what restores them.
+    /// obs columns that were categoricals, with what is needed to restore them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub obs_dtypes: BTreeMap<String, ColumnDtype>,
+    /// The same for var columns.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub var_dtypes: BTreeMap<String, ColumnDtype>,
-    /// Columns of obs and var that readers of the reference have listed, which they do once one of
-    /// them has added a column.
+    /// obs columns as listed by readers of the reference, which they do once one of them has added
+    /// a column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obs: Option<Keys>,
+    /// The same for var columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub var: Option<Keys>,
-    /// Columns of the tables that hold layers, embeddings and pairs.
+    /// Columns of the layers table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<Keys>,
+    /// Embeddings of cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obsm: Option<Keys>,
+    /// Embeddings of genes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub varm: Option<Keys>,
+    /// Matrices of cells × cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obsp: Option<Keys>,
+    /// Matrices of genes × genes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub varp: Option<Keys>,
+    /// Time at which the dataset was created.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub created_at: String,
-    /// When something was last appended.
+    /// Time of the last append.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_updated: Option<String>,
+    /// The files that the dataset was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multi_file: Option<MultiFile>,
     /// The program that wrote the dataset; `None` for the reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<Writer>,
-    /// The time of the change (`last_updated`, or `created_at`) that what follows describes. Another
-    /// program that appends changes one, and not the other.
+    /// Time of the change (`last_updated`, or `created_at`) that the following keys describe.
+    /// Another program that appends updates one but not the other.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub described_at: String,
-    /// The Lance version of each table that this file describes.
+    /// Lance version of each table that this file describes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub versions: BTreeMap<String, u64>,
-    /// The digests of the tables that describe cells and genes. Those of matrices are with their
-    /// sources.
+    /// Digests of the cells and genes tables. Those of matrices are stored with their sources.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub digests: BTreeMap<String, Digest>,
-    /// For each table that other programs have added columns to, or made: the columns that are
-    /// theirs, which they may change and remove.
+    /// For each table to which other programs have added columns, or which they created: their
+    /// columns, which they may change and remove.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub added_columns: BTreeMap<String, Vec<String>>,
-    /// The sums that the statistics are made of, to which those of an append are added.
+    /// Sums from which the statistics are computed, and to which those of an append are added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sums: Option<ValueStats>,
-    /// The type of the values and why it was chosen.
+    /// Type of the values, and why it was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ValueNote>,
+    /// The inputs, in the order of their cells.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceNote>,
     /// Columns that were written under another name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub column_notes: Vec<ColumnNote>,
-    /// Files of the hashes of all cells' identifiers, in the order of the cells.
+    /// Files with the identifier hashes of all cells, in the order of the cells.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cell_hashes: Vec<CellHashes>,
-    /// The XXH3 hash of uns.json, in hexadecimal digits.
+    /// XXH3 hash of uns.json in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uns_xxh3: Option<String>,
-    /// By what the genes of several inputs were joined.
+    /// The key by which the genes of several inputs were joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gene_key: Option<GeneKey>,
-    /// Identifiers of genes that are described without, by the number of the gene: those of genes
-    /// that were joined with them later.
+    /// Identifiers of genes that are described without one, by gene number, learned from genes that
+    /// were joined with them later.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub learned_gene_ids: BTreeMap<u32, String>,
-    /// Whether genes were joined without the versions of their identifiers.
+    /// Whether versions of identifiers were ignored when genes were joined.
     #[serde(default, skip_serializing_if = "IdVersions::is_default")]
     pub gene_id_versions: IdVersions,
-    /// The jobs that made the dataset, in order.
+    /// Jobs that made the dataset, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<JobId>,
-    /// Keys of others, kept as they are.
+    /// Keys of other programs, kept unchanged.
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }
 
+/// Storage options of the reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Optimizations {
+    /// Whether tables refer to cells and genes by integer identifiers.
     pub use_integer_keys: bool,
+    /// Whether text identifiers are left out of the tables of non-zeros.
     pub optimize_storage: bool,
 }
 
@@ -129,25 +145,35 @@ impl Default for Optimizations {
     }
 }
 
+/// Statistics of the expression table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Metadata {
-    /// Rows of the expression table.
+    /// Number of rows of the expression table.
     pub expression_count: u64,
+    /// Fraction of elements that are not stored: 1 - density.
     pub sparsity: f64,
+    /// Rows of the expression table divided by the number of elements.
     pub density: f64,
+    /// Number of elements of the matrix: cells × genes.
     pub total_possible_elements: u64,
+    /// Statistics of the values.
     pub expression_stats: ExpressionStats,
 }
 
+/// Statistics of the stored values of the expression table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExpressionStats {
+    /// Smallest finite value.
     pub min_value: f64,
+    /// Largest finite value.
     pub max_value: f64,
+    /// Mean of the finite values.
     pub mean_value: f64,
+    /// Sample standard deviation of the finite values.
     pub std_value: f64,
-    /// Values that are NaN or infinite, which the other numbers leave out.
+    /// Number of values that are NaN or infinite; the other fields ignore them.
     #[serde(skip_serializing_if = "is_zero")]
     pub non_finite: u64,
 }
@@ -156,28 +182,33 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// What restores a column that was not plain.
+/// What is needed to restore the original type of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnDtype {
-    /// The pandas name: `category`, which is the only one that readers treat specially.
+    /// Name of the pandas dtype: `category`, the only one that readers treat specially.
     pub dtype: String,
+    /// Whether the categories are ordered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordered: Option<bool>,
-    /// The categories in their order, as the texts of the column.
+    /// Categories in order, as strings in the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub categories: Option<CategoryList>,
+    /// Keys of other programs, kept unchanged.
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }
 
-/// The columns of one kind, as readers of the reference list them.
+/// Columns of one kind, as readers of the reference list them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Keys {
+    /// Names of all columns.
     pub available: Vec<String>,
-    /// Those that the reference does not let its users change.
+    /// Names of the columns that the reference does not let its users change.
     pub immutable: Vec<String>,
+    /// Names of the columns that the reference lets its users change.
     pub mutable: Vec<String>,
+    /// Width of each embedding.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
         deserialize_with = "dimensions"
@@ -185,7 +216,7 @@ pub struct Keys {
     pub dimensions: BTreeMap<String, u64>,
 }
 
-/// slafdb leaves a list of names behind where it removed pairs; what it had is lost then.
+/// slafdb leaves a list of names where it removed pairwise matrices; the dimensions are lost then.
 fn dimensions<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, u64>, D::Error> {
@@ -202,7 +233,7 @@ fn dimensions<'de, D: Deserializer<'de>>(
 }
 
 impl Keys {
-    /// Enters a name that another program added, which it may change.
+    /// Adds a name that another program added and may change.
     pub fn enter(&mut self, name: &str, dimension: Option<u64>) {
         if !self.available.iter().any(|known| known == name) {
             self.available.push(name.to_string());
@@ -213,7 +244,7 @@ impl Keys {
         }
     }
 
-    /// Forgets a name.
+    /// Removes a name.
     pub fn remove(&mut self, name: &str) {
         for list in [&mut self.available, &mut self.immutable, &mut self.mutable] {
             list.retain(|known| known != name);
@@ -222,32 +253,45 @@ impl Keys {
     }
 }
 
+/// The files that a dataset was made from, as the reference lists them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MultiFile {
+    /// The files, in the order of their cells.
     pub source_files: Vec<SourceFile>,
+    /// Number of files.
     pub total_files: u64,
+    /// Total number of cells of the files.
     pub total_cells_from_files: u64,
 }
 
+/// A file that a dataset was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFile {
+    /// Path of the file.
     pub file_path: String,
+    /// Name of the file, as in the column `source_file`.
     pub file_name: String,
+    /// Number of cells.
     pub n_cells: u64,
+    /// Number of the first cell in the dataset.
     #[serde(default)]
     pub cell_offset: u64,
+    /// Keys of other programs, kept unchanged.
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }
 
+/// A program that writes datasets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Writer {
+    /// Name of the program.
     pub name: String,
+    /// Version of the program.
     pub version: String,
 }
 
 impl Writer {
-    /// This program.
+    /// Returns name and version of this program.
     pub fn this() -> Self {
         Writer {
             name: env!("CARGO_PKG_NAME").into(),
@@ -256,63 +300,75 @@ impl Writer {
     }
 }
 
-/// The type of the value column and why it was chosen.
+/// Type of the value column, and why it was chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValueNote {
+    /// Type of the values.
     pub r#type: String,
+    /// Why it was chosen, in a few words.
     pub reason: String,
-    /// The type in the input.
+    /// Type of the values in the input.
     pub stored: String,
 }
 
 /// An input as it was when it was converted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceNote {
-    /// The job that converted it; `None` for what another program wrote.
+    /// The job that converted it; `None` if another program wrote the cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobId>,
-    /// Its path as it was given.
+    /// Path as given by the user.
     pub path: PathBuf,
+    /// Name in the column `source_file`.
     pub source_file: String,
+    /// What identifies the input.
     pub fingerprint: Fingerprint,
-    /// What of it was read.
+    /// What was read of the input.
     #[serde(default)]
     pub open: OpenOptions,
-    /// The matrix that became the expression table.
+    /// Name of the matrix that became the expression table.
     #[serde(default)]
     pub matrix: String,
-    /// Its cells in the dataset.
+    /// Number of its first cell in the dataset.
     pub first_cell: u64,
+    /// Number of its cells.
     pub cells: u64,
-    /// How its genes were those of the inputs before it, where there were any.
+    /// How its genes correspond to those of the inputs before it, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gene_join: Option<GeneJoin>,
-    /// Entries as stored in the input, and rows that were written for them.
+    /// Number of entries as stored in the input.
     pub entries: u64,
+    /// Number of rows that were written for these entries.
     pub rows: u64,
+    /// What was changed to bring the entries into canonical form.
     #[serde(rename = "tidied")]
     pub canonicalized: Canonicalized,
-    /// The digest of each matrix; see [`matrix_key`].
+    /// Digest of each matrix; see [`matrix_key`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub digests: BTreeMap<String, Digest>,
     /// Its other matrices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerNote>,
+    /// What was converted with changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub converted: Vec<Note>,
+    /// What was not converted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Note>,
+    /// Warnings given when it was converted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Cell identifiers that occur more than once.
     pub repeated_cells: Repeats,
+    /// Gene identifiers that occur more than once.
     pub repeated_genes: Repeats,
-    /// The scale of the matrix that became the expression table.
+    /// Scale of the matrix that became the expression table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
 }
 
 impl SourceNote {
-    /// Cells that another program wrote, as they were found.
+    /// Describes cells that another program wrote, as found by reading them.
     pub fn of_another(range: &RecountedRange) -> Self {
         SourceNote {
             job: None,
@@ -339,25 +395,29 @@ impl SourceNote {
     }
 }
 
-/// A layer, or a matrix of pairs, as it was written.
+/// A layer, obsp or varp matrix as it was written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerNote {
-    /// The key of its digest.
+    /// Key of its digest; see [`matrix_key`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,
-    /// What it is called in the input.
+    /// Name in the input.
     pub object: String,
+    /// Type of its values.
     pub r#type: String,
+    /// Number of entries as stored in the input.
     pub entries: u64,
+    /// Number of rows that were written for these entries.
     pub rows: u64,
+    /// What was changed to bring the entries into canonical form.
     #[serde(rename = "tidied")]
     pub canonicalized: Canonicalized,
-    /// The scale of a layer's values.
+    /// Scale of a layer's values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
 }
 
-/// The key of a matrix's digest: `expression`, `layers/NAME`, `obsp/NAME`, `varp/NAME`.
+/// Returns the key of a matrix's digest: `expression`, `layers/NAME`, `obsp/NAME`, `varp/NAME`.
 pub fn matrix_key(name: &MatrixName) -> String {
     match name {
         MatrixName::X => "expression".into(),
@@ -367,18 +427,23 @@ pub fn matrix_key(name: &MatrixName) -> String {
     }
 }
 
-/// What was written under another name, or the names of an embedding's numbers.
+/// A column that was written under another name, or the names of an embedding's components.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnNote {
+    /// Part of the input that contains the column.
     pub part: Part,
+    /// Name in the input.
     pub column: String,
+    /// Name in the dataset.
     pub written_as: String,
+    /// Names of the components, if it is an embedding that has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
 }
 
 impl Metadata {
-    /// The statistics of a dataset of `shape` whose rows are `stats`.
+    /// Computes the metadata of a dataset of `shape` (cells, genes) whose rows have these
+    /// statistics.
     pub fn new(shape: [u64; 2], stats: &ValueStats) -> Self {
         let total = shape[0].saturating_mul(shape[1]);
         let density = if total == 0 {
@@ -404,19 +469,19 @@ impl Metadata {
 
 impl DatasetConfig {
     /// Whether this program wrote the dataset last, so that versions, sums, digests and sources
-    /// are true of it.
+    /// describe its current state.
     pub fn is_described(&self) -> bool {
         let changed = self.last_updated.as_ref().unwrap_or(&self.created_at);
         self.writer.is_some() && !self.versions.is_empty() && *changed == self.described_at
     }
 
-    /// The format version that this program writes.
+    /// Returns the format version that this program writes.
     pub fn current_format() -> String {
         FORMAT_VERSION.into()
     }
 }
 
-/// The time as config.json writes it.
+/// Returns the current time in the format of config.json.
 pub fn timestamp() -> String {
     chrono::Local::now()
         .format("%Y-%m-%dT%H:%M:%S%.6f")

@@ -1,4 +1,4 @@
-//! Reading and replacing `config.json`.
+//! Reads and replaces `config.json`.
 
 use std::io;
 use std::path::Path;
@@ -13,24 +13,24 @@ use super::{BrokenJob, DatasetConfig, DatasetError, JobState, JobSummary, Writer
 use crate::plan::JobId;
 use crate::store::{StoreError, read_regular, replace_file_with};
 
-/// The name of the file.
+/// Name of the file.
 pub const CONFIG: &str = "config.json";
 
-/// The file that holds what is neither a table nor a matrix.
+/// Name of the file with the unstructured data (`uns`).
 pub const UNS: &str = "uns.json";
 
-/// What config.json holds: a dataset, a job that is writing it, or both.
+/// Contents of config.json: a dataset, a job that is writing it, or both.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigFile {
-    /// The complete dataset; `None` while it is being made.
+    /// The complete dataset; `None` while it is being created.
     pub dataset: Option<DatasetConfig>,
-    /// How far the job is that is under way.
+    /// Progress of a running or interrupted job.
     pub checkpoint: Option<JobSummary>,
-    /// Or one that cannot be gone on with.
+    /// A job that cannot be resumed.
     pub broken: Option<BrokenJob>,
 }
 
-/// The keys by which it is known what the file holds.
+/// Keys that show what the file contains.
 #[derive(Deserialize)]
 struct Head {
     #[serde(default)]
@@ -54,7 +54,7 @@ struct OnDisk<'a> {
 #[serde(untagged)]
 enum Described<'a> {
     Complete(&'a DatasetConfig),
-    /// A dataset in the making has no shape, lest it be taken for a complete one.
+    /// A dataset that is being created has no shape, so that it is not mistaken for a complete one.
     InTheMaking {
         format_version: &'a str,
         writer: Writer,
@@ -62,11 +62,11 @@ enum Described<'a> {
 }
 
 impl ConfigFile {
-    /// Reads the config of the dataset in `folder`; `None` where there is none.
+    /// Reads the config of the dataset in `folder`; `None` if there is none.
     ///
     /// # Errors
-    /// [`DatasetError::Newer`] where a newer program wrote it. A job that cannot be believed is none:
-    /// the dataset beside it is as it was.
+    /// [`DatasetError::Newer`] if a newer program wrote it. An invalid job is not an error: the
+    /// dataset it would have changed is unaffected.
     pub fn read(folder: &Path) -> Result<Option<Self>, DatasetError> {
         let path = folder.join(CONFIG);
         let bytes = match read_regular(&path, u64::MAX) {
@@ -91,7 +91,7 @@ impl ConfigFile {
         }
         let mut file = ConfigFile::default();
         match head.checkpoint {
-            // The reference leaves a checkpoint of its own form, which says nothing to us.
+            // The reference leaves a checkpoint in its own form, which is ignored.
             Value::Object(job) if job.contains_key("job") || job.contains_key("plan") => {
                 let id = job.get("job").and_then(Value::as_str).map(JobId::of_text);
                 match summary(Value::Object(job)) {
@@ -115,7 +115,7 @@ impl ConfigFile {
         Ok(Some(file))
     }
 
-    /// Replaces the config of the dataset in `folder`, durably and at once.
+    /// Replaces the config of the dataset in `folder` durably and atomically.
     pub fn write(&self, folder: &Path) -> Result<(), DatasetError> {
         let path = folder.join(CONFIG);
         let file = OnDisk {
@@ -128,7 +128,7 @@ impl ConfigFile {
             },
             checkpoint: self.checkpoint.as_ref(),
         };
-        // Streamed: a dataset may have millions of categories.
+        // Streamed, since a dataset may have millions of categories.
         Ok(replace_file_with(&path, |output| {
             serde_json::to_writer_pretty(&mut *output, &file)?;
             output.write_all(b"\n")
@@ -137,8 +137,8 @@ impl ConfigFile {
 }
 
 impl ConfigFile {
-    /// What the folder of the job tells that is under way in the dataset in `folder`: its plan, and
-    /// no records.
+    /// Reads the plan of the job that is running in the dataset in `folder` from the job's folder,
+    /// without its records.
     pub fn job_plan(&self, folder: &Path) -> Result<JobState, DatasetError> {
         let Some(summary) = &self.checkpoint else {
             return Ok(match &self.broken {
@@ -152,7 +152,7 @@ impl ConfigFile {
                 checkpoint.status = summary.status;
                 JobState::Known(checkpoint)
             }
-            // Before its first shard a job may have come no further than this.
+            // A job that has not finished its first shard may not have written its plan yet.
             JobState::Begun(job) if summary.shards_done > 0 => JobState::Broken(BrokenJob {
                 job: Some(job),
                 path: folder.join(CONFIG),
@@ -162,8 +162,8 @@ impl ConfigFile {
         })
     }
 
-    /// Likewise, with the records of its finished shards. Only for the one who has the lock: a shard
-    /// whose record cannot be believed is one that is written anew.
+    /// Like [`ConfigFile::job_plan`], with the records of finished shards. Requires the lock. A
+    /// shard whose record is invalid is written again.
     pub fn job(&self, folder: &Path) -> Result<JobState, DatasetError> {
         let mut state = self.job_plan(folder)?;
         if let JobState::Known(checkpoint) = &mut state {
@@ -173,7 +173,7 @@ impl ConfigFile {
     }
 }
 
-/// What is said of a job.
+/// Parses the summary of a job.
 fn summary(value: Value) -> Result<JobSummary, String> {
     if value.get("plan").is_some() {
         return Err(
@@ -192,7 +192,7 @@ fn is_newer(version: &str) -> bool {
     let numbers = |version: &str| -> Option<Vec<u64>> {
         version.split('.').map(|part| part.parse().ok()).collect()
     };
-    // What is no version is no newer one.
+    // Something that is not a version does not count as newer.
     match (numbers(version), numbers(FORMAT_VERSION)) {
         (Some(version), Some(own)) => version > own,
         _ => false,

@@ -1,41 +1,41 @@
-//! Why a dataset cannot be opened.
+//! Errors of opening datasets.
 
 use std::path::PathBuf;
 
 use crate::store::StoreError;
 use crate::table::TableError;
 
-/// A failure to open or to describe a dataset.
+/// Error of opening or describing a dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
-    /// There is nothing at the path, or no dataset.
+    /// The path does not exist or is not a dataset.
     #[error("{path} is not a SLAF dataset: {why}")]
     NotADataset { path: PathBuf, why: String },
-    /// config.json cannot be understood.
+    /// config.json cannot be parsed.
     #[error("{path} is damaged or of an unknown version")]
     Config {
         path: PathBuf,
         source: serde_json::Error,
     },
-    /// config.json is of a format that this program does not know.
+    /// config.json has a format version that this program does not support.
     #[error("{path} was written by a newer slaf (its format is version {version}); update slaf")]
     Newer { path: PathBuf, version: String },
-    /// The dataset is not complete, and what is said of the job that makes it cannot be believed.
+    /// The dataset is incomplete, and the description of the job that is creating it is invalid.
     #[error("{path}: the record of the unfinished job cannot be used: {problem}")]
     BrokenJob { path: PathBuf, problem: String },
-    /// The dataset is not complete yet.
+    /// The dataset is incomplete.
     #[error(
         "{path} is not complete: its conversion is in progress or was interrupted; run the same convert command again to finish it"
     )]
     InProgress { path: PathBuf },
-    /// config.json names a version of a table that is not there.
+    /// config.json refers to a version of a table that does not exist.
     #[error("{path}: the table is missing, or its version {version} is")]
     MissingVersion {
         path: PathBuf,
         version: u64,
         source: Box<lance::Error>,
     },
-    /// The dataset is not such that rows can be appended to it exactly.
+    /// Rows cannot be appended exactly to the dataset.
     #[error("{path}: nothing can be appended: {why}")]
     CannotContinue { path: PathBuf, why: String },
     /// Another program has changed what config.json describes.
@@ -43,7 +43,7 @@ pub enum DatasetError {
         "{path}: another program has changed known values: {what}; take them as they are with `slaf adopt {path} --accept-changes`, or restore the table's earlier version with Lance (`slaf verify {path}` checks what is described)"
     )]
     Changed { path: PathBuf, what: String },
-    /// Another program has left what no dataset can be.
+    /// Another program has left the dataset in an invalid state.
     #[error(
         "{path} cannot be taken as it is: {why}; restore an earlier version of the table with Lance, or convert the inputs again"
     )]

@@ -1,4 +1,4 @@
-//! What the genes of a dataset are known by, whatever the names that they have in it.
+//! Identities of the genes of a dataset, independent of their names in it.
 
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
@@ -10,8 +10,8 @@ use crate::source::Part;
 use crate::survey::STABLE_IDS;
 use crate::table::{RowReader, TableError, TableName};
 
-/// The identities of all genes, in their order: by the identifier that does not change, where a gene
-/// has one, else by its name.
+/// Returns the identities of all genes, in order: from the stable identifier if a gene has one,
+/// otherwise from its name.
 pub(crate) async fn gene_identities(dataset: &Dataset) -> Result<Vec<GeneIdentity>, DatasetError> {
     let path = dataset.path().join(TableName::Genes.folder());
     let table = dataset.table(TableName::Genes).await?;

@@ -1,5 +1,4 @@
-//! Files of hashes, one for each of some cells: 64 bits each, little-endian, known by the XXH3 hash of
-//! their bytes.
+//! Files with one 64-bit little-endian hash per cell, identified by the XXH3 hash of their bytes.
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Read, Write};
@@ -9,34 +8,34 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::store::{Named, StoreError, sync_folder};
 
-/// Bytes that are read at once.
+/// Number of bytes read at a time.
 pub(super) const BLOCK: usize = 1 << 17;
 
 const EACH: usize = size_of::<u64>();
 
-/// How a file was found.
+/// State of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HashFile {
     Whole,
     Missing,
-    /// Of another length, or with other bytes.
+    /// The file has another length or other bytes.
     Changed,
 }
 
-/// The length of the file of so many cells.
+/// Returns the length in bytes of the file of `cells` cells.
 pub(super) fn length(cells: u64) -> Option<u64> {
     cells.checked_mul(EACH as u64)
 }
 
-/// Reads the file of so many cells, whose bytes have this hash, and shows its hashes, block by block.
-/// Only once it was found whole is what was shown to be believed.
+/// Reads the file of `cells` cells whose bytes should have this hash, and passes its hashes to the
+/// callback, block by block. They may only be used if the result is [`HashFile::Whole`].
 pub(crate) fn read_hashes(
     path: &Path,
     cells: u64,
     xxh3: &str,
     mut show: impl FnMut(&mut dyn Iterator<Item = u64>),
 ) -> Result<HashFile, StoreError> {
-    // Looked at before it is opened: a pipe would wait for somebody to write.
+    // Check before opening: a pipe would block until somebody writes.
     let found = match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(HashFile::Missing),
         other => other.named("open", path)?,
@@ -45,7 +44,7 @@ pub(crate) fn read_hashes(
         return Ok(HashFile::Changed);
     }
     let mut file = File::open(path).named("open", path)?;
-    // Many appends are many small files.
+    // Many appends leave many small files.
     let whole = usize::try_from(found.len()).map_or(BLOCK, |length| length.min(BLOCK));
     let mut block = vec![0; whole];
     let (mut left, mut digest) = (found.len(), Xxh3::new());
@@ -53,7 +52,7 @@ pub(crate) fn read_hashes(
         let bytes = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
         let bytes = &mut block[..bytes];
         match file.read_exact(bytes) {
-            // It became shorter since it was looked at.
+            // It has been truncated since it was checked.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 return Ok(HashFile::Changed);
             }
@@ -83,7 +82,7 @@ pub(crate) struct HashFileWriter {
 }
 
 impl HashFileWriter {
-    /// Begins the file anew, whatever an earlier run wrote.
+    /// Creates the file, replacing what an earlier run wrote.
     pub fn create(path: PathBuf) -> Result<Self, StoreError> {
         let file = File::create(&path).named("create", &path)?;
         Ok(HashFileWriter {
@@ -94,7 +93,7 @@ impl HashFileWriter {
         })
     }
 
-    /// Adds the next cells.
+    /// Adds the hashes of the next cells.
     pub fn add(&mut self, hashes: impl IntoIterator<Item = u64>) -> Result<(), StoreError> {
         for hash in hashes {
             let bytes = hash.to_le_bytes();
@@ -105,7 +104,7 @@ impl HashFileWriter {
         Ok(())
     }
 
-    /// Ends the file, which is durable then. Returns the number of its cells and its hash.
+    /// Finishes the file, which is then durable. Returns the number of its cells and its hash.
     pub fn finish(self) -> Result<(u64, String), StoreError> {
         let written = self.file.into_inner().map_err(|error| error.into_error());
         let synced = written.and_then(|file| file.sync_all());

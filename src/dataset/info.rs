@@ -1,4 +1,4 @@
-//! A summary of a dataset, complete or not.
+//! Summary of a dataset, complete or not.
 
 use std::path::{Path, PathBuf};
 
@@ -12,62 +12,88 @@ use super::{
 use crate::plan::Dtypes;
 use crate::table::TableName;
 
-/// What `slaf info` tells.
+/// Output of `slaf info`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Info {
+    /// Path of the dataset.
     pub path: PathBuf,
+    /// Whether the dataset is complete.
     pub complete: bool,
+    /// SLAF format version; `None` if the dataset is incomplete.
     pub format_version: Option<String>,
-    /// The program that wrote it, with its version.
+    /// Name and version of the program that wrote it.
     pub writer: Option<String>,
+    /// Number of cells.
     pub cells: u64,
+    /// Number of genes.
     pub genes: u64,
+    /// Number of rows of the expression table.
     pub non_zeros: u64,
+    /// Fraction of elements that are non-zero.
     pub density: f64,
+    /// Smallest value.
     pub min_value: f64,
+    /// Largest value.
     pub max_value: f64,
+    /// Mean of the stored values.
     pub mean_value: f64,
+    /// Standard deviation of the stored values.
     pub std_value: f64,
     /// Whether slafdb's lazy AnnData and SQL can filter the columns (`signed`) or not (`narrow`).
     pub dtypes: Option<Dtypes>,
+    /// Its tables.
     pub tables: Vec<TableInfo>,
+    /// The inputs it was made from.
     pub sources: Vec<SourceNote>,
+    /// Time at which it was created.
     pub created_at: Option<String>,
-    /// What other programs have done to the tables since config.json described them.
+    /// Changes that other programs have made to the tables since config.json described them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undescribed: Vec<TableChange>,
-    /// What a job that is under way has done.
+    /// Progress of a running or interrupted job.
     pub in_progress: Option<Progress>,
 }
 
 /// A table of a dataset.
 #[derive(Debug, Clone, Serialize)]
 pub struct TableInfo {
+    /// Key of the table in config.json.
     pub name: String,
+    /// Lance version.
     pub version: u64,
+    /// Number of rows.
     pub rows: u64,
+    /// Number of fragments.
     pub fragments: u64,
-    /// Bytes of the data files.
+    /// Size of the data files in bytes.
     pub bytes: u64,
     /// Columns with their Arrow types.
     pub columns: Vec<(String, String)>,
 }
 
-/// How far a job is.
+/// Progress of a job.
 #[derive(Debug, Clone, Serialize)]
 pub struct Progress {
+    /// Identifier of the job.
     pub job: String,
+    /// What the job is doing.
     pub status: Status,
+    /// Time at which it was started.
     pub started: String,
+    /// Paths of its inputs.
     pub inputs: Vec<PathBuf>,
+    /// Number of finished shards.
     pub shards_done: u64,
+    /// Number of shards.
     pub shards: u64,
+    /// Number of entries of finished shards, as expected by the plan.
     pub entries_done: u64,
+    /// Number of entries of all shards, as expected by the plan.
     pub entries: u64,
 }
 
 impl Info {
-    /// Describes the dataset in a folder.
+    /// Summarises the dataset in a folder.
     pub async fn of(path: &Path) -> Result<Self, DatasetError> {
         let file = read_config(path)?;
         let plan = match file.job_plan(path)? {
@@ -87,7 +113,7 @@ impl Info {
         let summary = file.checkpoint.as_ref();
         info.in_progress = summary.map(|summary| Progress::of(summary, plan.as_deref()));
         if file.dataset.is_some() {
-            // What a job is about to commit is its own.
+            // What a job is about to commit belongs to it.
             let dataset = match (&info.in_progress, &file.broken) {
                 (Some(_), _) | (_, Some(_)) => Dataset::open(path)?,
                 (None, None) => {

@@ -1,8 +1,8 @@
-//! A job's own folder in the dataset: its plan, which is written once, and a record of each finished
-//! shard, one small file a shard.
+//! A job's folder in the dataset. It contains the plan, which is written once, and a small file
+//! with the record of each finished shard.
 //!
-//! Records decide: a shard with a record that can be believed is done, any other is written anew. Each
-//! file is written under another name and renamed, and has a digest of its own.
+//! The records are decisive: a shard with a valid record is done; any other is written again. Each
+//! file is written under a temporary name and renamed, and contains its own digest.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,40 +16,41 @@ use crate::store::{
     Named, StoreError, create_folder, read_regular, remove_file, replace_file, sync_folder,
 };
 
-/// The beginning of the names of job folders.
+/// Prefix of the names of job folders.
 pub(crate) const JOB_FOLDER: &str = ".job-";
 
 const PLAN: &str = "plan.json";
 const RECORDS: &str = "records";
 
-/// The version of records that is written and understood.
+/// Version of the format of records.
 const RECORD_VERSION: u32 = 1;
 
-/// Bytes of a record at most: it grows with the inputs that a shard has parts of.
+/// Maximum size of a record in bytes; it grows with the number of inputs of which a shard has
+/// parts.
 const LARGEST_RECORD: u64 = 256 << 20;
 
-/// The folder of a job.
+/// Folder of a job.
 #[derive(Debug, Clone)]
 pub(crate) struct JobFolder {
     path: PathBuf,
     job: JobId,
 }
 
-/// What was found of a job.
+/// State of a job.
 #[derive(Debug)]
 pub enum JobState {
     /// There is no job.
     None,
-    /// It was begun, and has written nothing.
+    /// The job was started but has written nothing.
     Begun(JobId),
-    /// Its plan is known.
+    /// The job's plan is valid.
     Known(Box<Checkpoint>),
-    /// It cannot be gone on with.
+    /// The job cannot be resumed.
     Broken(BrokenJob),
 }
 
 impl JobFolder {
-    /// The folder of a job in a dataset's.
+    /// Returns the folder of a job in a dataset's folder.
     pub fn of(dataset: &Path, job: &JobId) -> Self {
         JobFolder {
             path: dataset.join(Self::name(job)),
@@ -57,17 +58,17 @@ impl JobFolder {
         }
     }
 
-    /// The name of the folder of a job.
+    /// Returns the name of a job's folder.
     pub fn name(job: &JobId) -> String {
         format!("{JOB_FOLDER}{}", job.short())
     }
 
-    /// Where it is.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes the folder, if it is not there.
+    /// Creates the folder if it does not exist.
     pub fn create(&self) -> Result<(), StoreError> {
         create_folder(&self.path)?;
         create_folder(&self.path.join(RECORDS))
@@ -81,7 +82,8 @@ impl JobFolder {
         self.path.join(RECORDS).join(format!("{shard}.json"))
     }
 
-    /// Writes the plan and what else the job found out about its inputs and its base.
+    /// Writes the plan, and what else the job found out about its inputs and the dataset it appends
+    /// to.
     pub fn write_plan(&self, checkpoint: &Checkpoint) -> Result<(), DatasetError> {
         Ok(write(&self.plan(), serde_json::to_value(checkpoint))?)
     }
@@ -96,7 +98,7 @@ impl JobFolder {
         Ok(write(&self.record(record.shard), value)?)
     }
 
-    /// Removes the records of shards that are to be written anew.
+    /// Removes the records of shards that are to be written again.
     pub fn forget(&self, records: &[ShardRecord]) -> Result<(), StoreError> {
         for record in records {
             remove_file(&self.record(record.shard))?;
@@ -148,17 +150,17 @@ impl JobFolder {
         Ok(names)
     }
 
-    /// Adds the records of finished shards to the plan that they are of. Of those that cannot be
-    /// believed it is told, and their shards are missing.
+    /// Adds the records of finished shards to the checkpoint with their plan. Warns about invalid
+    /// records, whose shards then count as missing.
     pub fn read_records(&self, checkpoint: &mut Checkpoint) -> Result<(), StoreError> {
         for name in self.record_names()? {
-            // One that was not written to its end.
+            // An unfinished file.
             if name.starts_with('.') {
                 continue;
             }
             let path = self.path.join(RECORDS).join(&name);
             let shard = name.strip_suffix(".json").and_then(|n| n.parse().ok());
-            // No other way to write the number: two files would be of one shard.
+            // Reject other spellings of the number, which would allow two files for one shard.
             let shard = shard.filter(|shard: &usize| name == format!("{shard}.json"));
             let Some(shard) = shard else {
                 tracing::warn!(
@@ -228,7 +230,7 @@ mod tests {
         for place in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[place] ^= 1;
-            // What is laid out otherwise says the same.
+            // Changing whitespace does not change the value.
             if sealed[place].is_ascii_whitespace() {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What config.json says of a job under way.
+//! Summary of a running job in config.json.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,36 +6,43 @@ use super::job_folder::JobFolder;
 use super::{Checkpoint, Status, Writer, timestamp};
 use crate::plan::JobId;
 
-/// The version of what config.json says of a job.
+/// Version of the format of the summary.
 pub(super) const CHECKPOINT_VERSION: u32 = 1;
 
-/// How far a job is, and where its plan and its records are: the key `checkpoint` of config.json. It is
-/// refreshed as shards finish, and may be somewhat behind the records, which decide.
+/// Progress of a job and the location of its plan and records: the key `checkpoint` of config.json.
+/// It is updated as shards finish and may lag behind the records, which are decisive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSummary {
+    /// Version of the format.
     pub checkpoint_version: u32,
+    /// Identifier of the job.
     pub job: JobId,
+    /// What the job is doing.
     pub status: Status,
-    /// When the job was begun.
+    /// Time at which the job was started.
     pub started: String,
-    /// When this was written.
+    /// Time at which this summary was written.
     pub updated: String,
+    /// The program that runs the job.
     pub writer: Writer,
-    /// The folder of the plan and the records, in the dataset's.
+    /// Name of the folder with the plan and the records, in the dataset's folder.
     pub folder: String,
+    /// Number of finished shards.
     pub shards_done: u64,
+    /// Number of shards.
     pub shards: u64,
-    /// Fragments that finished shards have written.
+    /// Number of fragments that finished shards have written.
     pub fragments: u64,
-    /// Rows in them.
+    /// Number of rows in these fragments.
     pub rows: u64,
-    /// Stored entries of finished shards and of all, as the plan expects them.
+    /// Number of entries of finished shards, as expected by the plan.
     pub entries_done: u64,
+    /// Number of entries of all shards, as expected by the plan.
     pub entries: u64,
 }
 
 impl JobSummary {
-    /// What is to be said of a job now.
+    /// Summarises a job's current state.
     pub fn of(checkpoint: &Checkpoint) -> Self {
         let records = || checkpoint.shards.iter();
         let shards = &checkpoint.plan.shards;
@@ -56,7 +63,7 @@ impl JobSummary {
         }
     }
 
-    /// Why this cannot be what was written, or cannot be understood.
+    /// Returns why the summary is invalid or not supported, if so.
     pub(super) fn problem(&self) -> Option<String> {
         let version = self.checkpoint_version;
         if version > CHECKPOINT_VERSION {

@@ -1,5 +1,5 @@
-//! A SLAF dataset on disk: its `config.json`, the folder of a job that is writing it, and a summary of
-//! what it holds.
+//! SLAF datasets on disk: `config.json`, the folder of a job that is writing to a dataset, and a
+//! summary of its contents.
 
 mod adoption;
 mod as_source;

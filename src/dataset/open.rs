@@ -1,4 +1,4 @@
-//! Opening a dataset as one consistent state.
+//! Opens a dataset in a consistent state.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::table::{TableError, TableFolder, TableName};
 pub struct Dataset {
     path: PathBuf,
     config: DatasetConfig,
-    /// The versions that are opened; the newest of tables that are not among them.
+    /// Versions that are opened; for tables that are not listed, the newest.
     versions: BTreeMap<String, u64>,
 }
 
@@ -19,7 +19,7 @@ impl Dataset {
     /// Opens the dataset in a folder.
     ///
     /// # Errors
-    /// [`DatasetError::NotADataset`], [`DatasetError::InProgress`] for one that is not complete.
+    /// [`DatasetError::NotADataset`]; [`DatasetError::InProgress`] if it is incomplete.
     ///
     /// ```no_run
     /// let dataset = slaf::dataset::Dataset::open("cells.slaf".as_ref())?;
@@ -43,7 +43,7 @@ impl Dataset {
         }
     }
 
-    /// The dataset in a folder, as it is in these versions of its tables.
+    /// Creates a reference to the dataset in a folder, with these versions of its tables.
     pub fn at(path: &Path, config: DatasetConfig, versions: BTreeMap<String, u64>) -> Self {
         Dataset {
             path: path.to_path_buf(),
@@ -52,29 +52,29 @@ impl Dataset {
         }
     }
 
-    /// The folder.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The versions of its tables, as far as they are known.
+    /// Versions of its tables, as far as known.
     pub fn versions(&self) -> &BTreeMap<String, u64> {
         &self.versions
     }
 
-    /// What config.json says.
+    /// Contents of config.json.
     pub fn config(&self) -> &DatasetConfig {
         &self.config
     }
 
-    /// The tables that it has.
+    /// Tables of the dataset.
     pub fn tables(&self) -> impl Iterator<Item = TableName> + '_ {
         let has = |table: &TableName| self.config.tables.contains_key(table.key());
         TableName::IN_COMMIT_ORDER.into_iter().filter(has)
     }
 
-    /// A table in the version that config.json describes: appends that are not complete are not
-    /// seen. Where another program wrote last, no version is known; there it is the newest.
+    /// Opens a table in the version that config.json describes, so that incomplete appends are not
+    /// visible. If another program wrote last, no version is known, and the newest is opened.
     pub async fn table(&self, table: TableName) -> Result<lance::Dataset, DatasetError> {
         let folder = self
             .config
@@ -100,7 +100,7 @@ impl Dataset {
     }
 }
 
-/// The config of a folder that should hold a dataset.
+/// Reads the config of a folder that should contain a dataset.
 pub(crate) fn read_config(path: &Path) -> Result<ConfigFile, DatasetError> {
     let not = |why: &str| DatasetError::NotADataset {
         path: path.to_path_buf(),

@@ -1,4 +1,4 @@
-//! Whether the rows of a table stand where their numbers say.
+//! Checks whether the positions of a table's rows match their numbers.
 
 use std::path::Path;
 
@@ -9,21 +9,22 @@ use arrow::datatypes::{DataType, Int64Type};
 use super::{Dataset, DatasetError};
 use crate::table::{RowReader, TableError, TableName};
 
-/// Numbers that are told.
+/// Maximum number of examples.
 const EXAMPLES: usize = 10;
 
-/// The numbers of cells or genes, as their table has them.
+/// Numbers of the cells or genes in their table.
 #[derive(Debug, Default)]
 pub(super) struct FrameOrder {
+    /// Number of rows.
     pub rows: u64,
-    /// Row after row has the next number.
+    /// Whether each row has the next number.
     pub ascending: bool,
-    /// What is wrong with the numbers, whatever their order.
+    /// What is wrong with the numbers, apart from their order.
     pub problem: Option<String>,
 }
 
 impl FrameOrder {
-    /// Reads the numbers of a table that should have so many rows.
+    /// Reads the numbers of a table that should have `expected` rows.
     pub async fn of(
         table: &lance::Dataset,
         path: &Path,
@@ -72,7 +73,7 @@ impl FrameOrder {
     }
 }
 
-/// A few numbers.
+/// Lists a few numbers.
 pub(super) fn listed(numbers: &[u64]) -> String {
     let shown = numbers.iter().take(EXAMPLES).map(u64::to_string);
     let mut text = shown.collect::<Vec<_>>().join(", ");
@@ -83,7 +84,7 @@ pub(super) fn listed(numbers: &[u64]) -> String {
 }
 
 impl Dataset {
-    /// The rows of a table in the order of their numbers, whether they lie in it or not.
+    /// Reads the rows of a table sorted by number, whether or not they are stored in this order.
     pub(crate) async fn in_order(
         &self,
         name: TableName,

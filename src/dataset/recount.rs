@@ -1,5 +1,5 @@
-//! Describing a dataset from what is in its tables, because its config does not tell, or is not to
-//! be believed.
+//! Describes a dataset from the contents of its tables, because its config does not describe them
+//! or cannot be trusted.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,11 @@ use crate::plan::KnownValues;
 use crate::table::TableName;
 
 impl Adoption {
-    /// Reads a dataset whole, in bounded memory beside 24 bytes a cell.
+    /// Reads a whole dataset, in bounded memory plus 24 bytes per cell.
     ///
     /// # Errors
-    /// [`DatasetError::Unacceptable`] where cells or genes are missing, or rows name some that are
-    /// not there. [`DatasetError::Changed`] where known values must be, and are not, what they
-    /// were.
+    /// [`DatasetError::Unacceptable`] if cells or genes are missing, or rows refer to missing ones.
+    /// [`DatasetError::Changed`] if recorded values have changed although they must not.
     pub async fn recount(
         now: &Dataset,
         known: KnownValues,
@@ -132,7 +131,7 @@ impl Adoption {
     }
 }
 
-/// Whether what was digested is not what is there.
+/// Whether the current rows differ from those that were digested.
 fn is_different(source: &SourceNote, key: &str, found: crate::chunk::Digest) -> bool {
     let expected = source.digests.get(key);
     expected.is_some_and(|&expected| expected != found)

@@ -1,5 +1,5 @@
-//! Reading all rows of a dataset that another program wrote, because its config does not say what
-//! an append must know: how many rows each cell has, what the values add up to, and whose they are.
+//! Reads all rows of a dataset that another program wrote, because its config lacks what an append
+//! needs to know: the number of rows of each cell, the sums of the values, and the sources.
 
 use std::path::PathBuf;
 
@@ -13,34 +13,39 @@ use super::{Dataset, DatasetError};
 use crate::chunk::{Digest, IdHash, ValueStats};
 use crate::table::{RowReader, TableError, TableName};
 
-/// What was found by reading the whole expression table.
+/// Result of reading the whole expression table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recounted {
+    /// Statistics of the values.
     pub stats: ValueStats,
-    /// Ranges of cells, in order: all cells that no source of the config has.
+    /// Ranges of cells, in order: all cells that belong to no source in the config.
     pub ranges: Vec<RecountedRange>,
-    /// Cells whose `cell_start_index` is missing or wrong.
+    /// Number of cells whose `cell_start_index` is missing or wrong.
     pub wrong_starts: u64,
-    /// Whether the table of cells has the column `source_file`.
+    /// Whether the cells table has the column `source_file`.
     pub names_sources: bool,
 }
 
-/// Cells that came from one place.
+/// Cells from one source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RecountedRange {
-    /// What it is called in the column `source_file`.
+    /// Name in the column `source_file`.
     pub name: String,
+    /// Number of the first cell in the dataset.
     pub first_cell: u64,
+    /// Number of cells.
     pub cells: u64,
+    /// Number of rows of the expression table.
     pub rows: u64,
+    /// Digest of these rows.
     pub digest: Digest,
 }
 
-/// What cells are said to come from that nothing else tells of; the reference's word.
+/// Source name for cells with no recorded source; same as in slafdb.
 pub const UNNAMED: &str = "original_data";
 
 impl Recounted {
-    /// What a cell is said to come from.
+    /// Returns the source of a cell.
     pub fn source_of(&self, cell: u64) -> &str {
         let after = self
             .ranges
@@ -54,15 +59,16 @@ impl Recounted {
 
 /// The cells of a dataset.
 pub(super) struct CellList {
-    /// Empty where the column is missing.
+    /// First row of each cell; empty if the column is missing.
     pub starts: Vec<i64>,
-    /// Those that no source has.
+    /// Ranges of cells that belong to no source in the config.
     pub ranges: Vec<RecountedRange>,
+    /// Whether the table has the column `source_file`.
     pub names_sources: bool,
 }
 
 impl CellList {
-    /// Reads the table of cells, of which the first are told of by sources.
+    /// Reads the cells table. The first `told` cells belong to sources in the config.
     pub async fn read(dataset: &Dataset, told: u64, ascending: bool) -> Result<Self, DatasetError> {
         let path = dataset.path().join(TableName::Cells.folder());
         let table = dataset.table(TableName::Cells).await?;
@@ -122,7 +128,7 @@ fn arrow_at(path: &std::path::Path) -> impl Fn(arrow::error::ArrowError) -> Tabl
     }
 }
 
-/// The hashes of the identifiers of all genes, in their order.
+/// Reads the identifier hashes of all genes, in order.
 pub(crate) async fn gene_hashes(dataset: &Dataset) -> Result<Vec<IdHash>, DatasetError> {
     let path = dataset.path().join(TableName::Genes.folder());
     let table = dataset.table(TableName::Genes).await?;
@@ -134,18 +140,18 @@ pub(crate) async fn gene_hashes(dataset: &Dataset) -> Result<Vec<IdHash>, Datase
     Ok(hashes)
 }
 
-/// The row at which each cell of a dataset begins, cell after cell.
+/// First row of each cell of a dataset, cell after cell.
 pub(crate) struct Starts {
     path: PathBuf,
     rows: RowReader,
-    /// Cells of rows that were read, and how many of these rows were passed.
+    /// Cells of the current batch of rows, and the number of these rows already processed.
     batch: Option<(ArrayRef, usize)>,
     next_row: i64,
     next_cell: u32,
 }
 
 impl Starts {
-    /// Begins with the first cell.
+    /// Starts at the first cell.
     pub async fn of(dataset: &Dataset, ascending: bool) -> Result<Self, DatasetError> {
         let path = dataset.path().join(TableName::Expression.folder());
         let columns = ["cell_integer_id", "gene_integer_id"];
@@ -164,7 +170,7 @@ impl Starts {
         })
     }
 
-    /// The beginnings of the next cells.
+    /// Returns the first rows of the next `cells` cells.
     pub async fn next(&mut self, cells: usize) -> Result<Vec<i64>, DatasetError> {
         let mut starts = Vec::with_capacity(cells);
         while starts.len() < cells {
@@ -175,7 +181,7 @@ impl Starts {
         Ok(starts)
     }
 
-    /// Passes the rows of a cell.
+    /// Skips the rows of a cell.
     async fn skip(&mut self, cell: u32) -> Result<(), DatasetError> {
         loop {
             if let Some((ids, passed)) = &mut self.batch {

@@ -1,5 +1,4 @@
-//! On what scale the values of a dataset are: as its config tells of its inputs, or by a sample of its
-//! rows.
+//! Scale of a dataset's values: from the description of its inputs, or from a sample of its rows.
 
 use arrow::array::AsArray;
 use arrow::compute::cast;
@@ -10,18 +9,18 @@ use crate::source::{NumberType, Numbers, SampledRows};
 use crate::survey::{RowSample, Scale, ValueType, of_rows};
 use crate::table::{RowReader, TableError, TableName};
 
-/// Places at which rows are read, and rows at each.
+/// Number of positions at which rows are read, and number of rows at each.
 const PLACES: u64 = 4;
 const ROWS: u64 = 1 << 14;
 
 impl DatasetConfig {
-    /// The scale of the expression table, by what is told of the inputs.
+    /// Scale of the expression table, according to the descriptions of the inputs.
     pub(crate) fn scale(&self) -> Option<Scale> {
         let scales = self.sources.iter().filter_map(|source| source.scale);
         scales.reduce(Scale::with)
     }
 
-    /// Likewise of a layer, by the key of its matrix.
+    /// Scale of a layer, given the key of its matrix.
     pub(super) fn scale_of_layer(&self, key: &str) -> Option<Scale> {
         let layers = self.sources.iter().flat_map(|source| &source.layers);
         let layers = layers.filter(|layer| layer.key == key);
@@ -30,7 +29,8 @@ impl DatasetConfig {
 }
 
 impl Dataset {
-    /// The scale of the values, of which `rows` are stored in this type, where no input tells.
+    /// Estimates the scale of the values, which are stored in this type and have `rows` rows, from
+    /// a sample; used if the inputs' descriptions do not give it.
     pub(super) async fn sampled_scale(
         &self,
         expression: &lance::Dataset,

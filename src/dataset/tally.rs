@@ -1,4 +1,4 @@
-//! Counting and digesting the rows of a table of non-zeros.
+//! Counts and digests the rows of a table of non-zeros.
 
 use std::path::PathBuf;
 
@@ -11,44 +11,49 @@ use super::{Dataset, DatasetError};
 use crate::chunk::{Digest, IdHash, ValueStats};
 use crate::table::{TableError, TableName};
 
-/// What is counted of a table, and with what.
+/// Parameters of counting a table.
 pub(super) struct Counting<'a> {
+    /// The dataset.
     pub dataset: &'a Dataset,
+    /// The table.
     pub table: TableName,
-    /// Columns of values.
+    /// Names of the value columns.
     pub columns: Vec<String>,
-    /// The identifiers of the rows and of the columns of the matrices.
+    /// Identifier hashes of the rows and of the columns of the matrices.
     pub hashes: [&'a [IdHash]; 2],
-    /// The first row of each source.
+    /// First row of the matrix that belongs to each source.
     pub sources: &'a [u64],
-    /// The row of the table at which each row of the matrix should begin; empty where that is not
-    /// known.
+    /// Table row at which each row of the matrix should begin; empty if unknown.
     pub starts: &'a [i64],
 }
 
-/// What was counted.
+/// Result of counting a table.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
+    /// Number of rows.
     pub rows: u64,
-    /// Whether rows lie in the order of their numbers.
+    /// Whether the rows are sorted.
     pub ascending: bool,
+    /// Statistics of the values.
     pub stats: ValueStats,
+    /// Result for each source.
     pub sources: Vec<SourceTally>,
-    /// Rows of the matrix that begin somewhere else.
+    /// Number of rows of the matrix that begin elsewhere.
     pub wrong_starts: u64,
     last: Option<(u32, u32)>,
     next_row: usize,
 }
 
-/// What was counted of one source.
+/// Result for one source.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SourceTally {
+    /// Number of rows.
     pub rows: u64,
-    /// For each column of values.
+    /// Digest of each value column.
     pub digests: Vec<Digest>,
 }
 
-/// The columns of a table that hold the values of matrices.
+/// Returns the columns of a table that contain values of matrices.
 pub(crate) fn value_columns(table: TableName, schema: &Schema) -> Vec<String> {
     if table == TableName::Expression {
         return vec!["value".into()];
@@ -63,11 +68,11 @@ pub(crate) fn value_columns(table: TableName, schema: &Schema) -> Vec<String> {
 }
 
 impl Counting<'_> {
-    /// Counts the rows of a table, in the order of their numbers even if they lie in another.
+    /// Counts the rows of a table, sorting them if they are not sorted.
     ///
     /// # Errors
-    /// [`DatasetError::CannotContinue`] where a row names a cell or gene that is not there, or two
-    /// rows the same; reading errors.
+    /// [`DatasetError::CannotContinue`] if a row refers to a cell or gene that does not exist, or
+    /// two rows have the same coordinates; reading errors.
     pub async fn read(&self) -> Result<Tally, DatasetError> {
         match self.read_in(true).await? {
             tally if tally.ascending => Ok(tally),
@@ -142,7 +147,7 @@ impl Counting<'_> {
         for column in &batch.columns()[2..] {
             let numbers = self.in_type(column, &DataType::Float64)?;
             let numbers = numbers.as_primitive::<Float64Type>();
-            // What is missing is not there: a zero.
+            // A null is a zero.
             let numbers: Vec<f64> = numbers.iter().map(Option::unwrap_or_default).collect();
             values.push(numbers);
         }
@@ -189,7 +194,8 @@ impl Counting<'_> {
         Ok(())
     }
 
-    /// Rows of the matrix before `end` that were not seen yet begin at the row that comes next.
+    /// Processes the rows of the matrix before `end` that were not seen yet: they begin at the next
+    /// table row.
     fn starts_until(&self, end: usize, tally: &mut Tally) {
         while tally.next_row < end.min(self.starts.len()) {
             if u64::try_from(self.starts[tally.next_row]) != Ok(tally.rows) {

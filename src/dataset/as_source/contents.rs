@@ -1,4 +1,4 @@
-//! What a dataset holds, and what of it is read.
+//! Determines what a dataset contains and what of it is read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,21 +21,21 @@ use crate::source::{
 use crate::store::read_regular;
 use crate::table::TableName;
 
-/// Bytes of memory for each byte of uns.json, at most.
+/// Maximum number of bytes of memory per byte of uns.json.
 const UNS_ROOM: u64 = 8;
 
-/// What X is called where another matrix takes its place.
+/// Name of the layer that X becomes if another matrix takes its place.
 const X: &str = "X";
 
-/// Texts that the reference may write beside the numbers of each entry.
+/// Text columns that the reference may write in addition to the integer identifiers of each entry.
 const TEXTS_OF_ENTRIES: [&str; 2] = ["cell_id", "gene_id"];
 
-/// Collects what a dataset holds.
+/// Collects the contents of a dataset.
 pub(super) struct Contents<'a> {
     dataset: &'a Dataset,
     options: &'a OpenOptions,
     shape: [u64; 2],
-    /// Whether versions and starts are those that this program wrote.
+    /// Whether versions and first rows are those that this program wrote.
     described: bool,
     matrices: BTreeMap<MatrixName, Entries>,
     converted: Vec<Note>,
@@ -43,7 +43,7 @@ pub(super) struct Contents<'a> {
 }
 
 impl Contents<'_> {
-    /// Opens everything that is wanted.
+    /// Opens everything that the options select.
     pub fn read(path: &Path, options: &OpenOptions) -> Result<SlafSource, SourceError> {
         let dataset = Dataset::open(path).map_err(refused)?;
         let mut tables = BTreeMap::new();
@@ -122,7 +122,7 @@ impl Contents<'_> {
         })
     }
 
-    /// Refuses what is no complete dataset.
+    /// Refuses an incomplete dataset.
     fn check(&self, tables: &BTreeMap<TableName, Arc<OpenTable>>) -> Result<(), SourceError> {
         let path = self.dataset.path();
         for (name, what, expected) in [
@@ -156,7 +156,7 @@ impl Contents<'_> {
                 ));
             }
             for column in table.name.own_columns() {
-                // The reference does without these two.
+                // Datasets of the reference may lack these two.
                 let optional = ["source_file", "cell_start_index"].contains(column);
                 if !optional && !table.has(column) {
                     let what = format!("its column {column} is missing");
@@ -167,7 +167,7 @@ impl Contents<'_> {
         Ok(())
     }
 
-    /// What was done to it that is not read.
+    /// Returns warnings about changes to the dataset that are not read.
     fn warnings(&self) -> Result<Vec<String>, SourceError> {
         if !self.described {
             return Ok(Vec::new());
@@ -183,7 +183,7 @@ impl Contents<'_> {
         Ok(warnings.collect())
     }
 
-    /// Whether a member of a part is wanted; else it is noted.
+    /// Whether a member of a part is selected; otherwise this is noted.
     fn wants(&mut self, part: Part, name: &str) -> bool {
         let reason = self.options.selection.excludes(part, name);
         let object = || format!("{}/{name}", part.name());
@@ -208,7 +208,7 @@ impl Contents<'_> {
         error.or_skip(part, name)
     }
 
-    /// The columns of cells or genes, and their embeddings.
+    /// Reads the columns of cells or genes, and their embeddings.
     fn frame(
         &mut self,
         table: &Arc<OpenTable>,
@@ -276,7 +276,7 @@ impl Contents<'_> {
         let dtype = dtypes
             .get(written_as)
             .filter(|dtype| dtype.dtype == "category");
-        // Without a list of them, they are the texts that are there.
+        // If there is no list of categories, they are the values that occur.
         let listed = dtype.and_then(|dtype| Some((dtype.categories.as_ref()?, dtype.ordered)));
         let (kind, categories) = match (kind, listed) {
             (ColumnKind::Text, Some((list, ordered))) => {
@@ -296,8 +296,8 @@ impl Contents<'_> {
         })
     }
 
-    /// Where the cells of a dataset of several inputs are from, which becomes a column like others:
-    /// for the new dataset, they are all from this one.
+    /// Converts the source of the cells of a dataset of several inputs to an ordinary column: for
+    /// the new dataset, all cells have this dataset as their source.
     fn source_files(&mut self, frame: &mut Frame) {
         const OWN: &str = "source_file";
         let config = self.dataset.config();
@@ -366,13 +366,13 @@ impl Contents<'_> {
         }
     }
 
-    /// The table of expression.
+    /// Returns the matrix in the expression table.
     fn main(
         &self,
         expression: &Arc<OpenTable>,
         cells: &Arc<OpenTable>,
     ) -> Result<Entries, SourceError> {
-        // That of others restarts in each of their inputs.
+        // In datasets of other programs, it starts again at 0 for each input.
         let believed = self.described && cells.has("cell_start_index");
         let starts = self.starts(expression, believed.then(|| cells.clone()));
         let field = expression.schema.field_with_name("value");
@@ -381,7 +381,7 @@ impl Contents<'_> {
         Ok(self.entries(&starts, "value", value, Zeros::Entries))
     }
 
-    /// The matrices of a table that may hold several.
+    /// Returns the matrices of a table that may contain several.
     fn members(
         &mut self,
         tables: &BTreeMap<TableName, Arc<OpenTable>>,
@@ -403,7 +403,7 @@ impl Contents<'_> {
         let mut matrices = Vec::new();
         for field in &fields {
             let (called, _) = original(part, field.name(), notes);
-            // One that takes the place of X is no longer one of them.
+            // A layer that takes the place of X is not listed as a layer.
             let chosen = self.options.matrix == MainMatrix::Layer(called.clone());
             if !(part == Part::Layers && chosen) && !self.wants(part, &called) {
                 continue;
@@ -428,14 +428,15 @@ impl Contents<'_> {
             object,
             layout: Layout::Csr,
             number_type: entries.number_type,
-            // How many of a shared row's values are none, only reading tells.
+            // Rows are shared between matrices; the number of entries of each is not known without
+            // reading.
             entries: (entries.zeros == Zeros::Entries).then(|| entries.at_most()),
         };
         self.matrices.insert(name, entries);
         matrix
     }
 
-    /// The main matrix: the table of expression, or a layer that takes its place.
+    /// Returns the main matrix: the expression table, or a layer that takes its place.
     fn chosen(
         &mut self,
         own: Entries,
@@ -476,7 +477,7 @@ impl Contents<'_> {
         Ok(self.add(MatrixName::X, layer.object, entries))
     }
 
-    /// What is neither a table nor a matrix.
+    /// Reads `uns`.
     fn uns(&mut self) -> Result<Uns, SourceError> {
         let Some(path) = file_of(self.dataset.path(), UNS) else {
             return Ok(Uns::default());
@@ -512,7 +513,7 @@ fn is_list(data_type: &DataType) -> bool {
     )
 }
 
-/// Width and type of lists that are embeddings.
+/// Returns the width and type of lists that are embeddings.
 fn floats(data_type: &DataType) -> Option<(u64, NumberType)> {
     let DataType::FixedSizeList(item, width) = data_type else {
         return None;

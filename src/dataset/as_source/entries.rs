@@ -1,4 +1,4 @@
-//! The entries of a matrix, in a table with a row for each.
+//! The entries of a matrix, stored in a table with one row per entry.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,31 +21,35 @@ use crate::source::{
 };
 use crate::with_numbers;
 
-/// Values are sampled at so many places, so many rows at each.
+/// Number of positions at which values are sampled, and number of rows at each.
 const PLACES: u64 = 32;
 const SAMPLED: u64 = 1 << 12;
 
-/// A matrix: one column of values of a table.
+/// A matrix, stored as one value column of a table.
 #[derive(Clone)]
 pub(super) struct Entries {
+    /// First rows of the matrix's rows in the table.
     pub starts: Arc<Starts>,
-    /// The columns of the table with the row, the column and the value of each entry.
+    /// Names of the table's columns with row, column and value of each entry.
     pub columns: [String; 3],
+    /// Type of the values.
     pub number_type: NumberType,
-    /// Columns of the matrix.
+    /// Number of columns of the matrix.
     pub width: u64,
+    /// Meaning of rows without a value.
     pub zeros: Zeros,
+    /// Options for sorting the matrix if the table is not sorted.
     pub transposing: TransposeOptions,
-    /// The matrix in order, where the table is in another.
+    /// The sorted matrix, if the table is not sorted.
     pub transposed: Arc<Mutex<Option<Arc<Transposed>>>>,
 }
 
-/// What a row without a value is.
+/// Meaning of a table row without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Zeros {
-    /// Every row has a value.
+    /// Not allowed: every row has a value.
     Entries,
-    /// Several matrices share the rows: where one has nothing, its value is missing or zero.
+    /// Several matrices share the rows; where one has no entry, its value is null or zero.
     Absent,
 }
 
@@ -58,14 +62,14 @@ impl Entries {
         2 * (4 + self.number_type.size() as u64) + EXPANDED_BYTES
     }
 
-    /// Entries at most.
+    /// Maximum number of entries.
     pub fn at_most(&self) -> u64 {
         self.table().rows
     }
 
-    /// Puts the entries in order, if that was not done yet.
+    /// Sorts the entries, unless that was done already.
     fn transpose(&self, report: &(dyn Fn(u64) + Sync)) -> Result<Arc<Transposed>, SourceError> {
-        // Held while it is done: who else wants it must wait.
+        // The lock is held meanwhile, so that others wait for the result.
         let held = self.transposed.lock();
         let mut held = held.unwrap_or_else(PoisonError::into_inner);
         if let Some(transposed) = &*held {
@@ -92,7 +96,7 @@ impl Entries {
         Ok(held.insert(Arc::new(external.finish())).clone())
     }
 
-    /// Rows of the table, whichever of the matrix they are.
+    /// Reads rows of the table, whichever rows of the matrix they belong to.
     fn unordered(&self, rows: Range<u64>) -> Result<Unordered, SourceError> {
         let own = self.clone();
         finish(async move {
@@ -144,7 +148,7 @@ impl Entries {
         }
     }
 
-    /// Shows values from all over the table.
+    /// Samples values from all over the table.
     fn sampled(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         let all = self.table().rows;
         let places = match all <= PLACES * SAMPLED {
@@ -180,7 +184,7 @@ impl Entries {
         })
     }
 
-    /// Which rows have a value; `None` for all of them.
+    /// Returns the positions of rows that have a value; `None` if all have one.
     fn kept(
         &self,
         column: &ArrayRef,
@@ -203,7 +207,7 @@ impl Entries {
         Ok((kept.len() < numbers.len()).then_some(kept))
     }
 
-    /// Reads the rows of a matrix that lie in these rows of the table.
+    /// Reads rows of a matrix, which are stored in the rows `lie` of the table.
     fn read(&self, rows: Range<u64>, lie: Range<u64>) -> Result<CsrChunk, SourceError> {
         let bytes = (lie.end - lie.start).saturating_mul(self.entry_bytes());
         if bytes > self.transposing.memory {
@@ -328,7 +332,7 @@ fn is_some<T: bytemuck::Zeroable + PartialEq>(value: T) -> bool {
     value != T::zeroed()
 }
 
-/// A column of numbers, whatever is missing; `None` where it is of others.
+/// Converts a column to numbers, ignoring nulls; `None` if its type is not numeric.
 pub(super) fn numbers_of(column: &ArrayRef) -> Option<Numbers> {
     macro_rules! values {
         ($variant:ident, $arrow:ty) => {
@@ -355,12 +359,12 @@ pub(super) fn numbers_of(column: &ArrayRef) -> Option<Numbers> {
     })
 }
 
-/// Cuts rows into chunks within a budget.
+/// Divides rows into chunks within a budget.
 struct RowChunker<'a> {
     entries: &'a Entries,
     rows: Range<u64>,
     budget: ChunkBudget,
-    /// The row that `offsets` begins with.
+    /// Row of the first element of `offsets`.
     first: u64,
     offsets: Vec<u64>,
     step: u64,

@@ -1,4 +1,4 @@
-//! The tables of cells and genes as obs and var.
+//! The cells and genes tables as obs and var.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,35 +14,42 @@ use super::table::OpenTable;
 use crate::source::{Column, ColumnKind, Embedding, NumberType, Numbers, SourceError};
 use crate::table::TableName;
 
-/// A table that describes cells or genes.
+/// A cells or genes table.
 pub(super) struct Frame {
+    /// The table.
     pub table: Arc<OpenTable>,
+    /// Its columns.
     pub columns: Vec<FrameColumn>,
+    /// Its embeddings.
     pub embeddings: Vec<FrameEmbedding>,
 }
 
-/// A column, and where it is.
+/// A column and its name in the table.
 pub(super) struct FrameColumn {
+    /// The column, as described to callers.
     pub column: Column,
+    /// Name in the table.
     pub written_as: String,
-    /// What it can be, where it is a categorical.
+    /// Categories, if it is a categorical.
     pub categories: Option<Categories>,
 }
 
-/// An embedding, and where it is.
+/// An embedding and its name in the table.
 pub(super) struct FrameEmbedding {
+    /// The embedding, as described to callers.
     pub embedding: Embedding,
+    /// Name in the table.
     pub written_as: String,
 }
 
-/// The categories of a column in their order, and in that of their texts.
+/// Categories of a column in their order, with an index sorted by text.
 pub(super) struct Categories {
     texts: StringArray,
     sorted: Vec<i32>,
 }
 
 impl Categories {
-    /// Those of a list; `None` where they are too many to be numbered.
+    /// Creates categories from a list; `None` if there are too many to be numbered.
     pub fn of(texts: StringArray) -> Option<Self> {
         let count = i32::try_from(texts.len()).ok()?;
         let mut sorted: Vec<i32> = (0..count).collect();
@@ -50,7 +57,7 @@ impl Categories {
         Some(Categories { texts, sorted })
     }
 
-    /// A column of texts as one of categories.
+    /// Converts a column of strings to a categorical.
     fn coded(&self, texts: &StringArray) -> Result<ArrayRef, String> {
         let code = |text: &str| {
             let place = self
@@ -71,7 +78,7 @@ impl Categories {
 }
 
 impl Frame {
-    /// The identifiers of a range of rows, which must stand where their numbers say.
+    /// Returns the identifiers of a range of rows, whose positions must match their numbers.
     pub fn ids(&self, rows: Range<u64>) -> Result<StringArray, SourceError> {
         let (id, number) = match self.table.name {
             TableName::Genes => ("gene_id", "gene_integer_id"),
@@ -101,7 +108,7 @@ impl Frame {
         }
     }
 
-    /// The columns of a range of rows.
+    /// Returns the columns of a range of rows.
     pub fn read(&self, rows: Range<u64>) -> Result<RecordBatch, SourceError> {
         let names = self.columns.iter().map(|column| column.written_as.clone());
         let length = usize::try_from(rows.end - rows.start).unwrap_or(usize::MAX);
@@ -136,7 +143,7 @@ impl Frame {
         }
     }
 
-    /// A column in another type, in which nothing may be lost.
+    /// Converts a column to another type; this must be lossless.
     fn cast(
         &self,
         array: &ArrayRef,
@@ -156,7 +163,7 @@ impl Frame {
         Ok(found)
     }
 
-    /// The numbers of an embedding for a range of rows; those of a row that has none are not numbers.
+    /// Returns the numbers of an embedding for a range of rows; NaN where it is null.
     pub fn embedding(
         &self,
         embedding: &FrameEmbedding,

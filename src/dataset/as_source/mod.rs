@@ -1,7 +1,7 @@
-//! A SLAF dataset as an input: a conversion of it, or an append, is that of any other format.
+//! Reads a SLAF dataset as an input, so that it can be converted or appended like any other format.
 //!
-//! What config.json describes is read, in the versions that it names: what other programs did since
-//! is not seen. Of a dataset that the reference wrote, the newest.
+//! The versions described by config.json are read; later changes by other programs are ignored. For
+//! datasets written by the reference, the newest versions are read.
 
 mod contents;
 mod entries;

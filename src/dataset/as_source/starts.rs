@@ -1,4 +1,4 @@
-//! At which row of a table each row of a matrix begins.
+//! Determines at which row of a table each row of a matrix begins.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,41 +10,43 @@ use arrow::datatypes::{DataType, Int64Type, UInt32Type};
 use super::table::{OpenTable, finish, next};
 use crate::source::SourceError;
 
-/// Rows whose beginnings are read at once, where they are read.
+/// Number of rows whose first table rows are requested at a time, if they must be read.
 const READ: u64 = 1 << 12;
-/// Likewise where they are in memory.
+/// Same, if they are in memory.
 const HELD: u64 = 1 << 15;
 
-/// Where the rows of the matrices of a table begin.
+/// First table rows of the rows of a table's matrices.
 pub(super) struct Starts {
-    /// The table of entries, and the column with the rows of the matrix.
+    /// The table of entries.
     pub table: Arc<OpenTable>,
+    /// Name of the column with the rows of the matrix.
     pub column: &'static str,
-    /// Rows of the matrix.
+    /// Number of rows of the matrix.
     pub rows: u64,
-    /// The table of cells, where its column `cell_start_index` can be believed.
+    /// The cells table, if its column `cell_start_index` can be trusted.
     pub recorded: Option<Arc<OpenTable>>,
-    /// Bytes that may be held.
+    /// Number of bytes that may be kept in memory.
     pub memory: u64,
+    /// Result of reading all rows of the table, once done.
     pub counted: Mutex<Option<Lie>>,
 }
 
-/// How the rows of a table lie.
+/// Order of a table's rows.
 #[derive(Clone)]
 pub(super) enum Lie {
     InOrder(Arc<Counted>),
     InAnother,
 }
 
-/// What reading all rows of the table told.
+/// Result of reading all rows of the table.
 pub(super) struct Counted {
-    /// So many rows of the matrix lie between two of these.
+    /// Number of rows of the matrix between two offsets.
     every: u64,
     offsets: Vec<u64>,
 }
 
 impl Starts {
-    /// How many rows can well be asked for at once.
+    /// Number of rows to request at a time.
     pub fn step(&self) -> u64 {
         match self.recorded {
             Some(_) => READ,
@@ -52,7 +54,7 @@ impl Starts {
         }
     }
 
-    /// Bytes that are held.
+    /// Number of bytes kept in memory.
     pub fn held_bytes(&self) -> u64 {
         let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         match &*counted {
@@ -61,8 +63,8 @@ impl Starts {
         }
     }
 
-    /// For each row, and once more for the end of the last, how many rows of the table lie before it;
-    /// `None` where they do not lie in order.
+    /// Returns, for each row and for the end of the last one, the number of table rows before it;
+    /// `None` if the table is not sorted.
     pub fn of(&self, rows: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
         if let Some(cells) = &self.recorded {
             return self.recorded(cells, rows).map(Some);
@@ -73,7 +75,7 @@ impl Starts {
         }
     }
 
-    /// Whether the rows of the table lie in the order of the matrix.
+    /// Whether the table is sorted by row of the matrix.
     pub fn are_in_order(&self) -> Result<bool, SourceError> {
         Ok(self.recorded.is_some() || matches!(self.counted()?, Lie::InOrder(_)))
     }
@@ -116,9 +118,9 @@ impl Starts {
         Ok(counted)
     }
 
-    /// Reads the rows of the matrix that all rows of the table belong to.
+    /// Reads the matrix row of every row of the table.
     fn count(&self) -> Result<Lie, SourceError> {
-        // No more than a part of the memory, however many rows there are.
+        // Limit the memory used, however many rows there are.
         let most = (self.memory / 64).max(8);
         let every = (self.rows + 1).div_ceil(most).max(1);
         let mut counted = Counted {
@@ -164,7 +166,7 @@ impl Counted {
                     .damaged(format!("it has no rows {}–{}", rows.start, rows.end))
             });
         }
-        // From the last known beginning on.
+        // Start from the last known offset.
         let first = rows.start / self.every * self.every;
         let from = self.offsets[place(first).min(self.offsets.len() - 1)];
         let until = match rows.end.div_ceil(self.every) {
@@ -192,9 +194,9 @@ impl Counted {
     }
 }
 
-/// Walks over the rows of a table, and tells where each row of the matrix begins.
+/// Iterates over the rows of a table and reports where each row of the matrix begins.
 struct Walk {
-    /// The row of the matrix whose beginning was not told yet.
+    /// Next row of the matrix to report.
     next: u64,
     before: u64,
     place: crate::source::Place,
@@ -216,7 +218,7 @@ impl Walk {
         }
     }
 
-    /// Returns whether these rows lie in order.
+    /// Returns whether the table rows are sorted.
     fn over(
         &mut self,
         column: &ArrayRef,
@@ -244,10 +246,10 @@ impl Walk {
     }
 }
 
-/// What is said of an identifier that is none.
+/// Message for an invalid identifier.
 pub(super) const NEGATIVE: &str = "an identifier is negative, too large or missing";
 
-/// A column of identifiers; `None` where one is not.
+/// Converts a column of identifiers; `None` if any is invalid.
 pub(super) fn identifiers(column: &ArrayRef) -> Option<ArrayRef> {
     let ids = cast(column, &DataType::UInt32).ok()?;
     (ids.null_count() == 0).then_some(ids)

@@ -1,4 +1,4 @@
-//! Tables of a dataset, read from code that is not asynchronous.
+//! Tables of a dataset, read from synchronous code.
 
 use std::future::Future;
 use std::ops::Range;
@@ -16,20 +16,23 @@ use crate::source::{NumberType, Place, SourceError};
 use crate::store::StoreError;
 use crate::table::{RowReader, TableError, TableFolder, TableName, Wanted};
 
-/// A table in one version.
+/// One version of a table.
 pub(super) struct OpenTable {
+    /// The table.
     pub name: TableName,
+    /// Path of its folder.
     pub path: PathBuf,
+    /// Schema of its columns.
     pub schema: Schema,
-    /// Rows that are not deleted.
+    /// Number of rows, without deleted ones.
     pub rows: u64,
-    /// Whether there are rows that are.
+    /// Whether any rows are deleted.
     pub has_deletions: bool,
     table: lance::Dataset,
 }
 
 impl OpenTable {
-    /// Opens a table of a dataset, in the version that its config describes.
+    /// Opens a table of a dataset in the version that its config describes.
     pub fn of(dataset: &Dataset, name: TableName) -> Result<Arc<Self>, SourceError> {
         let owned = dataset.clone();
         let table = finish(async move { owned.table(name).await.map_err(refused) })?;
@@ -60,29 +63,30 @@ impl OpenTable {
         }))
     }
 
-    /// The files that hold it.
+    /// Returns the files of the table.
     pub fn files(&self) -> Result<Vec<PathBuf>, SourceError> {
         let folder = TableFolder::new(self.path.clone());
         let manifest = folder.manifest(self.table.version().version);
         let manifest = manifest.map_err(|error| refused(error.into()))?;
         let fragments = self.table.fragments();
         let files = fragments.iter().flat_map(|fragment| &fragment.files);
-        // What lies in another place is known to Lance alone.
+        // Only Lance can resolve files in other locations.
         let files = files.filter(|file| file.base_id.is_none());
         let files = files.map(|file| self.path.join("data").join(&file.path));
         Ok(manifest.into_iter().chain(files).collect())
     }
 
+    /// Whether the table has a column.
     pub fn has(&self, column: &str) -> bool {
         self.schema.field_with_name(column).is_ok()
     }
 
-    /// A place in it, for messages.
+    /// Location of the table, for messages.
     pub fn place(&self) -> Place {
         Place::whole(&self.path)
     }
 
-    /// Rows of some columns, as they are stored.
+    /// Reads rows of some columns, in their stored types.
     pub async fn reader(
         &self,
         columns: &[&str],
@@ -96,7 +100,7 @@ impl OpenTable {
         reader.map_err(|error| refused(error.into()))
     }
 
-    /// Rows of some columns as one batch, in the order of `columns`.
+    /// Reads rows of some columns as one batch, in the order of `columns`.
     pub fn read(
         self: &Arc<Self>,
         columns: &[String],
@@ -141,12 +145,12 @@ impl OpenTable {
     }
 }
 
-/// The next rows.
+/// Returns the next rows.
 pub(super) async fn next(reader: &mut RowReader) -> Result<Option<RecordBatch>, SourceError> {
     reader.next().await.map_err(|error| refused(error.into()))
 }
 
-/// Why a dataset cannot be read as an input.
+/// Converts the reason why a dataset cannot be read as an input.
 pub(super) fn refused(error: DatasetError) -> SourceError {
     match error {
         DatasetError::NotADataset { path, why } => SourceError::UnknownFormat {
@@ -171,8 +175,8 @@ pub(super) fn refused(error: DatasetError) -> SourceError {
     }
 }
 
-/// The threads on which Lance reads inputs, whoever waits: that may be a task of another runtime,
-/// which cannot run a second one.
+/// Returns the runtime on whose threads Lance reads inputs. It is separate because the caller may
+/// be a task of another runtime, which cannot start a second one.
 fn runtime() -> Result<&'static Runtime, SourceError> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
     let made = RUNTIME.get_or_init(|| {
@@ -188,13 +192,13 @@ fn runtime() -> Result<&'static Runtime, SourceError> {
     })
 }
 
-/// Waits for what is read on threads of Lance.
+/// Runs a read on Lance's threads and waits for it.
 pub(super) fn finish<T: Send + 'static>(
     work: impl Future<Output = Result<T, SourceError>> + Send + 'static,
 ) -> Result<T, SourceError> {
     let (sender, receiver) = sync_channel(1);
     runtime()?.spawn(async move {
-        // Whoever does not wait any more needs no result.
+        // If the receiver is gone, the result is not needed.
         let _ = sender.send(work.await);
     });
     receiver.recv().unwrap_or_else(|_| {
@@ -208,7 +212,7 @@ pub(super) fn finish<T: Send + 'static>(
     })
 }
 
-/// The type of a column of numbers.
+/// Returns the type of a numeric column.
 pub(super) fn number_type(data_type: &DataType) -> Option<NumberType> {
     Some(match data_type {
         DataType::Boolean => NumberType::Bool,
@@ -227,7 +231,7 @@ pub(super) fn number_type(data_type: &DataType) -> Option<NumberType> {
     })
 }
 
-/// The path of a dataset's file.
+/// Returns the path of a dataset's file, if it exists.
 pub(super) fn file_of(dataset: &Path, name: &str) -> Option<PathBuf> {
     Some(dataset.join(name)).filter(|path| path.exists())
 }
