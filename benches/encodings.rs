@@ -1,6 +1,6 @@
-//! What each way to encode a column costs: bytes, writing and reading, one column at a time.
+//! Cost of each encoding of a column: size, write time and read time, one column at a time.
 //!
-//! `encodings [ROWS]` prints a table in Markdown. Seconds are those of the processor.
+//! `encodings [ROWS]` prints a Markdown table. Times are CPU seconds.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -35,13 +35,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Batches that are made; they are written again and again.
+/// Number of batches that are generated; they are written repeatedly.
 const BATCHES: usize = 8;
 
-/// Rows of a batch that is read.
+/// Number of rows of a batch when reading.
 const READ_ROWS: u32 = 1 << 16;
 
-/// The metadata of a field, without "lance-encoding:".
+/// Field metadata, without the prefix "lance-encoding:".
 type Options = &'static [(&'static str, &'static str)];
 
 const ZSTD: Options = &[("compression", "zstd"), ("rle-threshold", "0.05")];
@@ -80,7 +80,7 @@ const RARE: Options = &[("rle-threshold", "0.25")];
 const SMALL_BLOCKS: Options = &[("rle-threshold", "0.05"), ("minichunk-size", "1024")];
 
 fn main() -> Outcome<()> {
-    // Cargo adds a flag of its own.
+    // Cargo adds a flag.
     let rows = std::env::args().skip(1).find(|word| word != "--bench");
     let rows: usize = rows.map_or(Ok(1 << 24), |rows| rows.parse())?;
     let mut maker = Maker::new();
@@ -147,7 +147,7 @@ impl Column {
             genes,
             values,
         } = rows;
-        // Cells of 2,000 to 6,000 counts, scaled to 10,000.
+        // Cells with total counts of 2,000 to 6,000, scaled to 10,000.
         let scaled = |(&cell, &value): (&u32, &u16)| {
             let total = 2_000 + cell.wrapping_mul(2_654_435_761) % 4_000;
             (f64::from(value) * 1e4 / f64::from(total)).ln_1p() as f32
@@ -216,7 +216,7 @@ impl Column {
     }
 }
 
-/// Bytes a value, and millions of values a second that are written and read.
+/// Bytes per value, and millions of values written and read per second.
 async fn measure(arrays: &[ArrayRef], options: Options, rows: usize) -> Outcome<[f64; 3]> {
     let metadata: HashMap<String, String> = options
         .iter()

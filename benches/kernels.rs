@@ -1,4 +1,4 @@
-//! What every non-zero passes, each step alone.
+//! Steps that every non-zero passes through, each on its own.
 //!
 //! ```text
 //! kernels [FILTER]         how fast each is
@@ -26,11 +26,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Does its work once and tells how many entries it had.
+/// Does its work once and returns the number of entries processed.
 type Kernel = Box<dyn Fn() -> Outcome<usize>>;
 
 fn main() -> Outcome<()> {
-    // Cargo adds a flag of its own.
+    // Cargo adds a flag.
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|argument| argument != "--bench")
@@ -51,7 +51,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// Measures the speed of a kernel, in entries.
+/// Measures the throughput of a kernel in entries.
 #[divan::bench(args = names(), sample_count = 15, sample_size = 1)]
 fn kernels(bencher: divan::Bencher<'_, '_>, name: &str) {
     let kernel = named(name).expect("a kernel that can be made");
@@ -72,7 +72,7 @@ fn named(wanted: &str) -> Outcome<Kernel> {
     make()
 }
 
-/// What callgrind counts.
+/// The function whose instructions callgrind counts.
 #[inline(never)]
 fn measured(kernel: &Kernel) -> Outcome<usize> {
     black_box(kernel())
@@ -124,11 +124,11 @@ enum Order {
 
 enum Genes {
     Same,
-    /// The dataset has one more, before all others.
+    /// The dataset has one more gene, before all others.
     Moved,
 }
 
-/// Cells of made-up counts, as anndata stores them.
+/// Makes cells with generated counts, in the types that anndata stores.
 fn chunk(order: &Order) -> CsrChunk {
     let rows = Maker::new().batch();
     let mut indptr = vec![0];
@@ -195,7 +195,7 @@ fn expand(value_type: ValueType, gene_type: IdType, order: Order, genes: Genes) 
     }))
 }
 
-/// Two layers of which the second lacks every other entry.
+/// Unites two layers, the second of which lacks every other entry.
 fn unite() -> Outcome<Kernel> {
     let whole = chunk(&Order::Sorted);
     let (Numbers::Int32(genes), Numbers::Float32(values)) = (&whole.indices, &whole.data) else {
@@ -223,7 +223,7 @@ fn unite() -> Outcome<Kernel> {
     }))
 }
 
-/// A matrix of a fixture, from the file to chunks.
+/// Reads a matrix of a fixture from the file to chunks.
 fn read(name: &str) -> Outcome<Kernel> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures/h5ad")

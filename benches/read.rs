@@ -1,7 +1,7 @@
-//! Reads a matrix through the library, and forgets it: what a reader takes without a conversion.
+//! Reads a matrix through the library and discards it: the cost of a reader without a conversion.
 //!
-//! `read INPUT [THREADS]` prints the number of entries as JSON, and what reading took without the start of the
-//! process; benches/soma.py runs it.
+//! `read INPUT [THREADS]` prints the number of entries and the cost of reading, without process
+//! startup, as JSON. It is run by benches/soma.py.
 
 use std::error::Error;
 use std::sync::Mutex;
@@ -16,12 +16,12 @@ mod clock;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Cargo adds a flag of its own.
+    // Cargo adds a flag.
     let mut arguments = std::env::args()
         .skip(1)
         .filter(|argument| argument != "--bench");
     let Some(input) = arguments.next() else {
-        // As a bench without arguments there is nothing to do.
+        // Without arguments, as run by `cargo bench`, there is nothing to do.
         return Ok(());
     };
     let threads: usize = arguments.next().map_or(Ok(1), |threads| threads.parse())?;

@@ -1,4 +1,4 @@
-//! How fast the parts of a conversion are that nobody can leave out, each alone on one thread.
+//! Throughput of the indispensable parts of a conversion, each on its own on one thread.
 //!
 //! ```text
 //! roofline inflate FILE [PASSES]          read and inflate the chunks of data and indices, of X in an
@@ -7,8 +7,8 @@
 //! roofline encode NNZ narrow|signed [N]   write made-up rows with Lance's file writer, or N of them
 //! ```
 //!
-//! Prints one line of JSON. Time and processor seconds are those of the work alone, without the
-//! start of the process and the making of rows.
+//! Prints one line of JSON. Wall and CPU times are those of the work alone, without process startup
+//! and the generation of rows.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -37,19 +37,19 @@ mod rows;
 use clock::Clock;
 use rows::{BATCH_ROWS, Maker, Rows};
 
-/// The allocator of the program.
+/// Same allocator as the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Outcome = Result<Value, Box<dyn Error>>;
 
-/// Batches that are made; they are written again and again.
+/// Number of batches that are generated; they are written repeatedly.
 const BATCHES: usize = 8;
 
 const USAGE: &str = "roofline inflate FILE [PASSES] | roofline gunzip FILE.gz | roofline encode NNZ narrow|signed [N]";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Cargo adds a flag of its own.
+    // Cargo adds a flag.
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|argument| argument != "--bench")
@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 // ---- inflate ----
 
-/// Bytes of the file that are read at once.
+/// Number of bytes of the file that are read at a time.
 #[derive(Clone, Copy)]
 struct Stored {
     address: u64,
@@ -86,7 +86,7 @@ struct Stored {
 /// An array of the matrix.
 struct Part {
     pieces: Vec<Stored>,
-    /// Bytes of a piece once it is inflated.
+    /// Size of a piece in bytes after decompression.
     inflated: usize,
 }
 
@@ -112,7 +112,7 @@ impl Part {
         };
         let filtered = match dataset.filters()[..] {
             [] => false,
-            // What is shuffled is left so: this is about inflating.
+            // The shuffle is not undone, as only inflating is measured.
             [Filter::Deflate(_)] | [Filter::Shuffle, Filter::Deflate(_)] => true,
             ref other => return Err(format!("{other:?} is not deflate alone").into()),
         };
@@ -175,7 +175,7 @@ fn inflate(path: &Path, passes: u32) -> Outcome {
     }))
 }
 
-/// Inflates a gzip file of one member as a stream, in blocks of 256 KiB.
+/// Decompresses a gzip file with one member as a stream, in blocks of 256 KiB.
 fn gunzip(path: &Path) -> Outcome {
     let mut file = File::open(path)?;
     let (mut stored, mut inflated) = (vec![0u8; 128 << 10], vec![0u8; 256 << 10]);
@@ -206,12 +206,12 @@ fn gunzip(path: &Path) -> Outcome {
 
 // ---- encode ----
 
-/// The column types that `slaf convert --dtypes` knows.
+/// Column types of `slaf convert --dtypes`.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// uint32, uint16, uint16, bit-packed.
+    /// uint32, uint16 and uint16, bit-packed.
     Narrow,
-    /// int32, int32, float32, with zstd.
+    /// int32, int32 and float32, with zstd.
     Signed,
 }
 
@@ -230,7 +230,8 @@ impl Kind {
             if let Kind::Signed = self {
                 metadata.insert(COMPRESSION_META_KEY.to_string(), "zstd".to_string());
             }
-            // Only cells come in runs; to look for them elsewhere takes Lance longer than to encode.
+            // Only cells have long runs; trying run-length encoding elsewhere takes Lance longer
+            // than encoding.
             if name != "cell_integer_id" {
                 metadata.insert(RLE_THRESHOLD_META_KEY.to_string(), "0.05".to_string());
             }

@@ -1,5 +1,5 @@
-//! Promise: what is appended is joined by who it is, and a dataset that grew is what one conversion
-//! of everything gives.
+//! Promise: appended data is joined by identifier, and a dataset that has grown equals one
+//! conversion of all inputs.
 
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ pub fn config(dataset: &Path) -> DatasetConfig {
     Dataset::open(dataset).unwrap().config().clone()
 }
 
-/// The sum of the digests of the expression of all sources.
+/// Returns the sum of the expression digests of all sources.
 fn expression_digest(dataset: &Path) -> slaf::chunk::Digest {
     let mut sum = slaf::chunk::Digest::default();
     for source in config(dataset).sources {
@@ -45,7 +45,7 @@ fn expression_digest(dataset: &Path) -> slaf::chunk::Digest {
     sum
 }
 
-/// Points at which an append is killed in the property test; it may not pass all of them.
+/// Points at which an append is killed in the property test; not every append reaches all of them.
 const POINTS: [&str; 6] = [
     "before-record",
     "after-record",
@@ -82,7 +82,8 @@ proptest! {
             if let Some(kill) = kill {
                 let mut command = slaf(&["append", "-q"]);
                 command.args(input).arg(&grown).args(flags);
-                // Without entries, for one, it does not pass the points of their records.
+                // An append without entries, for example, does not reach the points of their
+                // records.
                 let run = Run::of(command.env("SLAF_FAIL_AT", POINTS[kill]));
                 if run.code.is_some() {
                     run.succeeded();
@@ -116,7 +117,7 @@ pub fn names(prefix: &str, count: usize) -> Vec<String> {
         .collect()
 }
 
-/// A dataset of the cells a0, a1 with the genes g0, g1, g2, and an input to append.
+/// A dataset of the cells a0 and a1 with the genes g0, g1 and g2, and an input to append.
 struct Pair {
     folder: tempfile::TempDir,
     dataset: PathBuf,
@@ -171,7 +172,7 @@ fn genes_that_differ_are_refused_unless_a_join_is_asked_for() {
 
     let inner = Pair::new(&genes, &entries, &[]);
     inner.append(&["--join", "inner"]).succeeded();
-    // Nothing is taken from the dataset.
+    // Nothing is removed from the dataset.
     assert_eq!(config(&inner.dataset).array_shape, [4, 3]);
     let of_new = named(&inner.dataset)
         .into_iter()
@@ -215,8 +216,8 @@ fn the_same_again_is_refused() {
     assert_eq!(config(&pair.dataset).array_shape, [6, 3]);
 }
 
-/// Whichever of the two has more cells.
-/// Only reading tells: the files differ in a zero that one of them stores.
+/// Whichever of the two has more cells. Only reading shows it: the files differ in a zero that one
+/// of them stores explicitly.
 #[test]
 fn the_same_content_is_refused() {
     let entries = [(0, 0, 1.0), (0, 2, 2.0), (1, 1, 3.0)];
@@ -238,7 +239,7 @@ fn the_same_content_is_refused() {
 #[test]
 fn values_that_do_not_fit_need_widening() {
     for dtypes in ["narrow", "signed"] {
-        // The first is no uint16, the second no float32.
+        // The first is not a uint16, the second not exact in float32.
         let value = if dtypes == "narrow" {
             70_000.5
         } else {
@@ -247,7 +248,7 @@ fn values_that_do_not_fit_need_widening() {
         let entries = [(0, 0, value), (1, 2, 1.0)];
         let pair = Pair::new(&names("g", 3), &entries, &["--dtypes", dtypes]);
         if dtypes == "signed" {
-            // It is exact there.
+            // It is exact in this type.
             pair.append(&[]).succeeded();
             continue;
         }
@@ -263,10 +264,10 @@ fn values_that_do_not_fit_need_widening() {
     }
 }
 
-/// An entry of 2,400,000 that no sample sees.
+/// Position of an entry, of 2,400,000, that no sample includes.
 const UNSEEN: usize = 1_113_344;
 
-/// A value that only reading finds: the sample suggests another type.
+/// A value found only when reading everything: the sample suggests another type.
 #[test]
 fn a_late_misfit_leaves_the_dataset_as_it_is() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Promise: an append is there whole or not at all, whenever it is looked at and whenever it dies,
-//! and there is one at a time.
+//! Promise: an append is atomic, whenever the dataset is read and whenever the append is killed,
+//! and appends do not run concurrently.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ fn everything() -> PathBuf {
     repository("fixtures/h5ad/everything.h5ad")
 }
 
-/// A dataset to append to, which another program could have written: without what ours knows.
+/// Makes a dataset to append to that could be another program's: without our additional keys.
 fn begin(folder: &Path) -> PathBuf {
     let dataset = folder.join("data.slaf");
     convert(&[everything()], &dataset, &["--fragment-rows", "10"]).succeeded();
@@ -58,7 +58,7 @@ fn dies_at_every_point_and_is_finished_by_the_same_command() {
             let run = Run::of(command(&dataset, &FLAGS).env("SLAF_FAIL_AT", &place));
             if run.code.is_none() {
                 deaths += 1;
-                // Without the checkpoint, which is told beside the dataset.
+                // Without the checkpoint, which is stored next to the description.
                 let now = Contents::of(&dataset).without_checkpoint();
                 assert!(now == old || now == new, "neither old nor new at {place}");
                 append(&[everything()], &dataset, &FLAGS).succeeded();
@@ -79,14 +79,14 @@ fn dies_again_and_again() {
     let new = Contents::of(&dataset);
     std::fs::remove_dir_all(&dataset).unwrap();
     begin(folder.path());
-    // An append replaces nothing, and leaves uns and pairs of genes as they are.
+    // An append replaces nothing, and does not change uns and varp.
     let not_passed = ["swap", "uns", "gene-pairs"];
     let passed = |point: &&str| not_passed.iter().all(|part| !point.contains(part));
     let (mut deaths, mut finished) = (0, false);
     for point in failpoint::ALL.into_iter().filter(passed) {
         let run = Run::of(command(&dataset, &FLAGS).env("SLAF_FAIL_AT", point));
         if run.code.is_some() {
-            // What is recorded or committed is not done again: the run passed no such point.
+            // What is recorded or committed is not done again, so the run did not reach this point.
             run.succeeded();
             finished = true;
             break;
@@ -116,7 +116,7 @@ fn an_unfinished_append_can_be_taken_back() {
         let run = Run::of(command(&dataset, &FLAGS).env("SLAF_FAIL_AT", point));
         assert_eq!(run.code, None, "{point} is not passed");
         let other = ["--allow-duplicate-source", "--cell-id-prefix", "other"];
-        // Without its plan nothing was written, and there is nothing to discard.
+        // Without its plan, nothing was written and there is nothing to discard.
         if point != "checkpoint-created" {
             let run = append(&[everything()], &dataset, &other).refused(3);
             assert!(run.stderr.contains("--no-resume"), "{}", run.stderr);
@@ -131,7 +131,7 @@ fn an_unfinished_append_can_be_taken_back() {
     }
 }
 
-/// What a reader that follows config.json sees, checked to be one state.
+/// Checks what a reader that follows config.json sees: it must be a consistent state.
 fn consistent_state(dataset: &Path) -> u64 {
     let dataset = Dataset::open(dataset).unwrap();
     let config = dataset.config();
@@ -151,7 +151,7 @@ fn consistent_state(dataset: &Path) -> u64 {
     config.n_cells
 }
 
-/// What a reader sees that opens the newest versions: never a cell without its rows.
+/// Checks what a reader that opens the newest versions sees: never a cell without its rows.
 fn newest_state(dataset: &Path, rows_per_cell: u64) {
     let count = |name: TableName| {
         let folder = TableFolder::new(dataset.join(name.folder()));

@@ -1,5 +1,5 @@
-//! Promise: what the reference wrote, we append to, and it reads the result; what we wrote, it
-//! appends to, and we go on.
+//! Promise: we can append to what the reference wrote, and it can read the result; it can append to
+//! what we wrote, and we can continue.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ fn verified(dataset: &Path) {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
 }
 
-/// Runs a script that must succeed; `false` where there is no Python.
+/// Runs a script that must succeed; `false` if Python is not available.
 fn done(script: &str, arguments: &[&Path]) -> bool {
     match python::run(script, arguments.iter().copied()) {
         Some((done, text)) => {
@@ -26,7 +26,7 @@ fn done(script: &str, arguments: &[&Path]) -> bool {
     }
 }
 
-/// Two inputs that go together, of the reference's kind.
+/// Two compatible inputs of the reference's kind.
 fn inputs(folder: &Path) -> Option<[PathBuf; 2]> {
     let inputs = ["one.h5ad", "two.h5ad"].map(|name| folder.join(name));
     let made = done(
@@ -54,7 +54,7 @@ fn datasets_of_the_reference_are_continued() {
         }
         verified(&dataset);
         done("reference.py", &[Path::new("check"), &dataset, &one, &two]);
-        // Once more, now that it is ours.
+        // Once more, now that we wrote last.
         let flags = ["--cell-id-prefix", "newer-", "--allow-duplicate-source"];
         let flags = [&flags[..], &["--obs-join", "outer"]].concat();
         append(&[two.clone()], &dataset, &flags).succeeded();

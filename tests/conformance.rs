@@ -1,6 +1,6 @@
-//! Promise: every reader says what is in the file, however it is asked.
+//! Promise: every reader returns what is in the file, in every way of reading it.
 //!
-//! A new reader adds an entry to [`readers`] and passes the same suite.
+//! A new reader adds an entry to [`readers`] and runs through the same suite.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,8 @@ fn readers() -> Vec<Reader> {
     ]
 }
 
-/// Fixtures that are tried as datasets: those that differ in what they hold, not in how it is stored.
+/// Fixtures that are tested as datasets: those that differ in content, not just in how it is
+/// stored.
 fn datasets() -> Vec<PathBuf> {
     let stored = [
         "csr_",
@@ -105,7 +106,7 @@ fn datasets() -> Vec<PathBuf> {
         repository("fixtures/soma/everything.tar.gz"),
         repository("fixtures/10x_h5/v3_types.h5"),
     ]);
-    // What has no place in a dataset is no dataset.
+    // Some contents cannot be represented in a dataset.
     all.retain(|fixture| converted(fixture, &Expectation::beside(fixture).options).is_ok());
     assert!(all.len() > 50, "{}", all.len());
     all
@@ -141,13 +142,13 @@ fn cell_hashes(source: &dyn CellSource, chunk: &CsrChunk) -> Vec<IdHash> {
     IdHash::of_all(&source.obs_names(chunk.rows.clone()).unwrap())
 }
 
-/// Reads a range of cells as rows whose values are float64, which all fixtures fit.
+/// Reads a range of cells as rows with float64 values, which hold the values of all fixtures.
 fn read(source: &dyn CellSource, cells: Range<u64>, budget: ChunkBudget) -> Triplets {
     let description = source.description();
     read_matrix(source, &description.x, description.n_vars, cells, budget)
 }
 
-/// Likewise of any matrix, which has so many columns.
+/// Reads rows of any matrix with this many columns.
 fn read_matrix(
     source: &dyn CellSource,
     matrix: &MatrixDescription,
@@ -156,7 +157,7 @@ fn read_matrix(
     budget: ChunkBudget,
 ) -> Triplets {
     let description = source.description();
-    // Digests are tried elsewhere.
+    // Digests are tested elsewhere.
     let hashes = vec![IdHash::of(""); columns as usize];
     let spec = CooSpec {
         gene_hashes: (&hashes).into(),
@@ -217,7 +218,8 @@ fn headers_are_what_anndata_says() {
             assert_eq!(matrix.number_type.to_string(), *dtype);
         }
         match (layout, matrix.entries) {
-            // Only reading tells which of several writes counts.
+            // The number of entries that count, of those written repeatedly, is only known after
+            // reading.
             (Layout::Coo, None) => {
                 assert!(
                     source.matrix(&matrix.name).unwrap().entries_at_most() >= Some(expected.stored)
@@ -323,7 +325,8 @@ fn offsets_count_what_chunks_store() {
             .unwrap()
         else {
             let layout = source.description().x.layout;
-            // What is left of a matrix of which features are dropped, only reading can tell.
+            // The number of entries of a matrix whose features are filtered is only known after
+            // reading.
             let dropped = expected.x.entries.is_some();
             assert!(matches!(layout, Layout::Dense | Layout::Csc | Layout::Coo) || dropped);
             return;
@@ -344,7 +347,7 @@ fn offsets_count_what_chunks_store() {
     });
 }
 
-/// The same matrix by another way: sprs sorts and checks what the reader yields.
+/// The same matrix by another route: sprs sorts and checks what the reader yields.
 #[test]
 fn layers_and_pairs_are_what_anndata_says() {
     on_every_fixture(|source, expected| {
@@ -527,7 +530,7 @@ fn columns_keep_their_meaning() {
                 check_column(array, &column.kind, wanted);
             }
         }
-        // Part of a frame is part of the whole.
+        // A part of a frame equals the part of the whole.
         let half = expected.shape[0] / 2;
         let part = source.obs(half..expected.shape[0]).unwrap();
         let whole = source.obs(0..expected.shape[0]).unwrap();
@@ -542,7 +545,7 @@ fn check_column(array: &ArrayRef, kind: &ColumnKind, wanted: &ColumnExpectation)
     let name = &wanted.name;
     let nulls: Vec<bool> = wanted.values.iter().map(|value| value.is_null()).collect();
     let found: Vec<bool> = (0..array.len()).map(|row| array.is_null(row)).collect();
-    // A float's NaN is no missing value; expectations tell them apart.
+    // A float NaN is not a missing value; expectations distinguish them.
     assert_eq!(found, nulls, "missing values of {name}");
     match kind {
         ColumnKind::Time => {
@@ -596,7 +599,7 @@ fn check_column(array: &ArrayRef, kind: &ColumnKind, wanted: &ColumnExpectation)
             {
                 let one = array.slice(row, 1);
                 match value.as_i64() {
-                    // Large integers do not fit a float.
+                    // Large integers cannot be represented as floats.
                     Some(value) => assert_eq!(integers(&one)[0], value, "{name} row {row}"),
                     None if value.is_u64() => {
                         let found = cast(&one, &DataType::UInt64).unwrap();
@@ -637,7 +640,7 @@ fn a_survey_never_fails_where_reading_works() {
     });
 }
 
-/// Everything a reader yields, or its error.
+/// Reads everything a reader yields, or returns its error.
 fn read_all(open: Open, path: &Path, options: &Options) -> Result<Triplets, String> {
     let source = open(path, options).map_err(|error| error.to_string())?;
     let text = |error: SourceError| error.to_string();
@@ -674,7 +677,8 @@ fn read_all(open: Open, path: &Path, options: &Options) -> Result<Triplets, Stri
 #[test]
 fn a_file_cut_short_is_an_error_or_whole() {
     let folder = tempfile::tempdir().unwrap();
-    // Those of SOMA are archives of many files, datasets are folders; see soma.rs and slaf_input.rs.
+    // SOMA fixtures are archives of many files and datasets are folders; see soma.rs and
+    // slaf_input.rs.
     let of_one_file = |reader: &Reader| !["soma", "slaf"].contains(&reader.name);
     for reader in readers().into_iter().filter(of_one_file) {
         for fixture in &reader.fixtures {
@@ -694,7 +698,7 @@ fn a_file_cut_short_is_an_error_or_whole() {
     }
 }
 
-/// Copies a fixture, which may be a folder of files; gives the copies and what they hold.
+/// Copies a fixture, which may be a folder; returns the copied files and their contents.
 fn copied(fixture: &Path, copy: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = vec![(fixture.to_path_buf(), copy.to_path_buf())];
     if fixture.is_dir() {

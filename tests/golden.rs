@@ -1,8 +1,8 @@
-//! What is written and what is told, beside files that say what it was: whoever changes one of them
-//! sees it, and means it.
+//! Compares files and messages with stored copies, so that a change to any of them is noticed and
+//! intended.
 //!
-//! `INSTA_UPDATE=always cargo test --locked --test promises golden` writes the files of
-//! tests/snapshots again; what differs is then for `git diff`, and for the one who reviews.
+//! `INSTA_UPDATE=always cargo test --locked --test promises golden` rewrites the files in
+//! tests/snapshots; differences then show up in `git diff` and in review.
 
 mod committed;
 mod config;
@@ -27,7 +27,7 @@ fn golden(name: &str, text: &str) {
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
-/// Runs the program in a folder, on one thread, so that what is met first is always the same.
+/// Runs the program in a folder on one thread, so that the order of events is always the same.
 fn run_in(folder: &Path, arguments: &[&str]) -> Run {
     let mut command = slaf(arguments);
     command.current_dir(folder).env_remove("COLUMNS");
@@ -35,8 +35,8 @@ fn run_in(folder: &Path, arguments: &[&str]) -> Run {
     Run::of(&mut command)
 }
 
-/// A text without what is another each time: folders, times, names of files that were drawn, what a
-/// run cost, and the version of this program.
+/// Removes from a text what differs between runs: folders, times, random file names, resource
+/// usage, and the version of this program.
 fn redacted(text: &str, folder: &Path) -> String {
     let rules = [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME"),
@@ -44,7 +44,7 @@ fn redacted(text: &str, folder: &Path) -> String {
             r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
             "UUID",
         ),
-        // Lance writes what it knows of columns in any order, so that the bytes differ, too.
+        // Lance writes column metadata in arbitrary order, so that the bytes differ as well.
         (r"-[0-9a-f]{32}-[0-9a-f]{16}\.lance", "-UUID-XXH3.lance"),
         (r"-[0-9a-f]{32}\.lance", "-UUID.lance"),
         (r"(?:[\w.-]*/)*[\w.-]+\.rs:\d+:\d+", "PLACE"),
@@ -65,7 +65,7 @@ fn redacted(text: &str, folder: &Path) -> String {
     version.into_owned()
 }
 
-/// All that a run tells, as it would be seen.
+/// Returns all output of a run as a user would see it.
 fn told(arguments: &[&str], run: &Run, folder: &Path) -> String {
     let mut text = format!("$ slaf {}\n", arguments.join(" "));
     text.push_str(&run.stdout);
@@ -74,7 +74,7 @@ fn told(arguments: &[&str], run: &Run, folder: &Path) -> String {
     redacted(&text, folder)
 }
 
-/// Runs a command that must end with this exit code, and returns all that it tells.
+/// Runs a command that must end with this exit code and returns all of its output.
 fn command(folder: &Path, code: i32, arguments: &[&str]) -> String {
     let run = run_in(folder, arguments);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Promise: what we write, anndata's readers and the reference agree with.
+//! Promise: anndata's readers and the reference agree with what we write.
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ fn every_compression_is_what_anndata_reads() {
     python::compare(&pairs);
 }
 
-/// Runs the reference's own readers over a dataset and returns how many checks passed, of how many.
+/// Runs the reference's own readers on a dataset. Returns the number of passed and of all checks.
 fn battery(dataset: &Path, input: &Path) -> Option<(u64, u64)> {
     let arguments = [Path::new("--check"), dataset, Path::new("--input"), input];
     let (_, text) = python::run("battery.py", arguments)?;

@@ -1,5 +1,5 @@
-//! Promise: a cell that a dataset has is known again, whatever became of the files of hashes by which
-//! that is found out quickly.
+//! Promise: cells that a dataset already has are recognised, whatever happened to the hash files
+//! that serve as a shortcut.
 
 use std::path::{Path, PathBuf};
 
@@ -10,16 +10,16 @@ use crate::support::dataset::{Contents, assert_no_orphans};
 use crate::support::h5ad_writer::write_named;
 use crate::support::small::convert;
 
-/// An input of cells of these names.
+/// Writes an input of cells with these names.
 fn input(folder: &Path, name: &str, cells: &[String]) -> PathBuf {
     let path = folder.join(name);
-    // Another value in each, so that no two are the same.
+    // A different value in each input, so that no two are the same.
     let value = name.bytes().map(f32::from).sum();
     write_named(&path, cells, &names("g", 3), &[(0, 1, value)]);
     path
 }
 
-/// A dataset of the cells a0 … a8, b0 … b4, of two jobs.
+/// Makes a dataset of the cells a0 … a8 and b0 … b4 with two jobs.
 fn dataset(folder: &Path) -> PathBuf {
     let dataset = folder.join("data.slaf");
     convert(&[input(folder, "a.h5ad", &names("a", 9))], &dataset, &[]).succeeded();
@@ -27,7 +27,7 @@ fn dataset(folder: &Path) -> PathBuf {
     dataset
 }
 
-/// Cells that none has, but for these.
+/// Returns names of new cells, in addition to these known ones.
 fn cells(count: usize, known: &[&str]) -> Vec<String> {
     let mut cells = names("new", count);
     for (cell, known) in cells.iter_mut().skip(1).zip(known) {
@@ -132,7 +132,7 @@ fn files_that_are_missing_or_changed_are_not_believed() {
     }
 }
 
-/// As datasets of earlier builds, and those that another program appended to.
+/// Datasets of earlier builds, and those that another program appended to, have no hashes.
 #[test]
 fn a_dataset_without_them_gets_them_with_the_next_append() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Promise: however a matrix lies in its file, the dataset is the same.
+//! Promise: the dataset does not depend on the layout of a matrix in its file.
 
 use proptest::prelude::*;
 use slaf::dataset::Dataset;
@@ -7,7 +7,7 @@ use crate::support::dataset::{Triplets, assert_no_orphans, same, triplets};
 use crate::support::h5ad_writer::{Filters, Stored, write_matrix};
 use crate::support::program::{Run, convert};
 
-/// Entries of a matrix in the order of its rows, of which few are filled.
+/// Entries of a sparse matrix in row-major order.
 fn matrices() -> impl Strategy<Value = ([usize; 2], Vec<(usize, usize, f32)>)> {
     (1usize..40, 1usize..30).prop_flat_map(|(rows, columns)| {
         prop::collection::btree_map((0..rows, 0..columns), 1u16..2000, 0..200).prop_map(

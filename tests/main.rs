@@ -1,4 +1,4 @@
-//! Integration tests, by promise. One binary: linking Lance is the slow part.
+//! Integration tests, grouped by promise. They form a single binary because linking Lance is slow.
 
 mod append;
 mod append_atomic;

@@ -1,4 +1,4 @@
-//! Promise: memory does not grow with the input.
+//! Promise: memory usage does not grow with the input.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -11,14 +11,14 @@ use crate::support::dataset::table;
 use crate::support::h5ad_writer::{add_texts, write_csc, write_csr};
 use crate::support::program::{Run, slaf};
 
-/// The most memory that a conversion had, in bytes.
+/// Returns the peak memory of a conversion in bytes, and removes its output.
 fn peak(input: &Path, output: &Path, memory: &str) -> u64 {
     let peak = peak_kept(input, output, memory);
     std::fs::remove_dir_all(output).unwrap();
     peak
 }
 
-/// Likewise of one whose output is still needed.
+/// Like [`peak`], but keeps the output.
 fn peak_kept(input: &Path, output: &Path, memory: &str) -> u64 {
     let mut command = slaf(&["convert", "--json", "--threads", "2", "--memory", memory]);
     let run = Run::of(command.arg(input).arg(output)).succeeded();
@@ -43,14 +43,14 @@ fn nor_if_they_are_sorted_by_gene() {
 
 #[test]
 fn nor_if_they_are_text() {
-    // Many small buffers come and go: it takes longer until as many are given back as are taken.
+    // Many small buffers are allocated and freed; it takes longer to reach a steady state.
     compare("mtx", [60_000, 240_000], |path, cells| {
         write_mtx(path, cells, 3_000, 250)
     });
 }
 
-/// Texts that are short in the beginning and long after, which no header tells: together they are
-/// more than the memory that is granted.
+/// Strings that are short at first and long later, which headers do not show; together they exceed
+/// the memory limit.
 #[test]
 fn long_texts_are_held_in_small_blocks() {
     if !Path::new("/proc/self/status").exists() {
@@ -66,7 +66,7 @@ fn long_texts_are_held_in_small_blocks() {
     write_csr(&input, cells, 10, 1, |_| 1.0);
     let text = |row: usize| {
         let length = if row < 30_000 { 8 } else { 2000 };
-        // Not to be compressed to nothing.
+        // Must not be compressible.
         let word = (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         format!("{word:016x}").repeat(length / 8)[..length].to_string()
     };
@@ -85,7 +85,7 @@ fn long_texts_are_held_in_small_blocks() {
     assert!(!uns.contains("log"), "what does not fit is left out");
 }
 
-/// The most memory that a command had, in bytes, as the system tells while it runs.
+/// Returns the peak memory of a command in bytes, as reported by the system while it runs.
 fn watched(command: &mut std::process::Command) -> u64 {
     let mut child = command.spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
@@ -101,7 +101,7 @@ fn watched(command: &mut std::process::Command) -> u64 {
     peak
 }
 
-/// All rows before an input were read and held before it was compared.
+/// All rows before an input used to be read and held before it was compared.
 #[test]
 fn a_large_input_before_another_is_not_held_by_verify() {
     if !Path::new("/proc/self/status").exists() {
@@ -132,7 +132,7 @@ fn a_large_input_before_another_is_not_held_by_verify() {
     }
 }
 
-/// A folder with a sorted matrix and its lists.
+/// Writes a folder with a sorted matrix and its lists.
 fn write_mtx(folder: &Path, cells: usize, genes: usize, per_cell: usize) {
     std::fs::create_dir(folder).unwrap();
     let write = |name: &str, lines: &mut dyn Iterator<Item = String>| {
@@ -159,7 +159,7 @@ fn write_mtx(folder: &Path, cells: usize, genes: usize, per_cell: usize) {
     write("matrix.mtx", &mut std::iter::once(head).chain(entries));
 }
 
-/// Compares the memory that few and many cells need.
+/// Compares the memory needed for few and for many cells.
 fn compare(ending: &str, cells: [usize; 2], write: impl Fn(&Path, usize)) {
     if !Path::new("/proc/self/status").exists() {
         crate::support::skipped("this system does not tell a process's memory");
@@ -174,8 +174,8 @@ fn compare(ending: &str, cells: [usize; 2], write: impl Fn(&Path, usize)) {
     };
     let [small, large] = cells.map(input);
     for (memory, limit) in [("512MiB", 512u64 << 20), ("256MiB", 256 << 20)] {
-        // How much the allocator keeps differs from run to run by a tenth or two; a long run meets
-        // the most, so the most of several short ones is what it is held against.
+        // What the allocator retains varies by 10 to 20 % between runs. A long run reaches the
+        // maximum, so it is compared with the maximum of several short ones.
         let few = (0..5).map(|_| peak(&small, &output, memory)).max().unwrap();
         let many = peak(&large, &output, memory);
         println!("{memory}: {few} and {many} bytes");

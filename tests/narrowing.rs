@@ -1,4 +1,4 @@
-//! Promise: values are never changed, and never wider than they need to be.
+//! Promise: values are never changed, and their type is never wider than necessary.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn plan_options(dtypes: Dtypes, fragment_rows: u64) -> PlanOptions {
     }
 }
 
-/// Converts a source into `output` and returns what was done.
+/// Converts a source to `output` and returns the summary.
 fn convert(
     source: MemorySource,
     output: &std::path::Path,
@@ -49,7 +49,7 @@ fn convert(
     Ok(outcome)
 }
 
-/// A sparse matrix in some stored type, with the rows it stands for.
+/// A sparse matrix in some stored type, with the rows it represents.
 fn matrices() -> impl Strategy<Value = (u64, Vec<Vec<i32>>, Numbers)> {
     let genes = 1..40u64;
     genes.prop_flat_map(|genes| {
@@ -66,7 +66,7 @@ fn matrices() -> impl Strategy<Value = (u64, Vec<Vec<i32>>, Numbers)> {
 }
 
 fn values(count: usize) -> impl Strategy<Value = Numbers> {
-    // Mostly small counts, now and then something wide.
+    // Mostly small counts, occasionally something wide.
     let count_like = prop_oneof![20 => 1..300i64, 1 => 60_000..70_000i64, 1 => Just((1 << 24) + 1), 1 => -5..0i64];
     let integers = prop::collection::vec(count_like, count);
     let real = prop_oneof![20 => (1..300i32).prop_map(f64::from), 1 => Just(0.5), 1 => Just(0.1), 1 => Just(f64::NAN), 1 => Just(1e300)];
@@ -105,7 +105,7 @@ fn expected(rows: &[Vec<i32>], values: &Numbers) -> Triplets {
     triplets
 }
 
-/// The narrowest type of a list that holds all values, by the plain rule.
+/// Returns the narrowest type of a list that holds all values, by a straightforward implementation.
 fn narrowest(dtypes: Dtypes, rows: &Triplets) -> ValueType {
     let fits = |value: f64, value_type: ValueType| match value_type {
         ValueType::UInt16 => value.fract() == 0.0 && (0.0..=65535.0).contains(&value),
@@ -125,8 +125,8 @@ fn narrowest(dtypes: Dtypes, rows: &Triplets) -> ValueType {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Any matrix, type, sample, fragment size, chunk size and number of threads: the same rows, in
-    /// the narrowest type, in fragments that keep their limit.
+    /// For any matrix, type, sample, fragment size, chunk size and number of threads: the same
+    /// rows, in the narrowest type, in fragments within their limit.
     #[test]
     fn every_value_survives_in_the_narrowest_type(
         (genes, rows, values) in matrices(),
@@ -159,7 +159,7 @@ proptest! {
     }
 }
 
-/// 5,000 cells of ten small counts, and one wide value that no sample sees.
+/// 5,000 cells of ten small counts, and one wide value that no sample includes.
 fn with_a_late_value(value: f32) -> MemorySource {
     let rows: Vec<Vec<i32>> = (0..5000).map(|_| (0..10).collect()).collect();
     let mut values = vec![1.0f32; 50_000];
@@ -224,7 +224,8 @@ fn threads_and_chunks_do_not_change_the_dataset() {
     assert_eq!(contents[0], contents[2]);
 }
 
-/// Runs of cells and bit-packed genes and values, whatever Lance thinks best in its next release.
+/// Runs of cells and bit-packed genes and values, whatever future versions of Lance choose by
+/// default.
 #[test]
 fn a_row_takes_few_bytes() {
     let rows: Vec<Vec<i32>> = (0..100).map(|cell| (cell..cell + 1000).collect()).collect();

@@ -1,4 +1,5 @@
-//! Promise: every part of an input is kept, or named with the reason why it is not; and users choose.
+//! Promise: every part of an input is kept or reported with the reason why it is not, and users can
+//! choose.
 
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ fn fixture(name: &str) -> PathBuf {
     repository(&format!("fixtures/h5ad/{name}.h5ad"))
 }
 
-/// Converts a fixture and gives the folder that keeps the result, and what it says of itself.
+/// Converts a fixture. Returns the folder that holds the result, and its config.
 fn converted(name: &str, flags: &[&str]) -> (tempfile::TempDir, PathBuf, DatasetConfig) {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");
@@ -42,7 +43,7 @@ fn a_layer_can_be_the_expression_table() {
         &entries(&expected.layers["scaled"])
     ));
     assert_eq!(config.sources[0].matrix, "layers/scaled");
-    // X is not lost.
+    // X is kept.
     assert_eq!(available(&config.layers), ["by_gene", "counts", "X"]);
 }
 
@@ -57,7 +58,7 @@ fn raw_can_be_the_expression_table() {
         genes.column_by_name("n").is_some(),
         "the columns of raw's var"
     );
-    // What belongs to the genes of X is named.
+    // What belongs to the genes of X is reported.
     let left_out = left_out(&config);
     for object in ["X", "layers/counts", "varm/PCs", "varp/cor"] {
         assert!(
@@ -74,7 +75,7 @@ fn raw_can_be_a_layer_where_it_has_the_genes_of_x() {
     assert_eq!(available(&config.layers), ["raw"]);
     let layers = table(&output, TableName::Layers);
     let raw = slaf_layer(&layers, "raw");
-    // X is the logarithm of one more than raw, gene by gene, though raw has them the other way.
+    // X is log1p of raw, gene by gene, although raw has the genes in another order.
     for (found, (cell, gene, value)) in raw.iter().zip(triplets(&output)) {
         assert_eq!((found.0, found.1), (cell, gene));
         assert!(
@@ -149,7 +150,7 @@ fn parts_are_skipped_by_name() {
             "{object} is not among {left_out:?}"
         );
     }
-    // Another choice is another job, and a dataset remembers it.
+    // Another selection is another job, and the dataset records it.
     assert_eq!(config.sources[0].open.selection.skip.len(), 3);
 }
 

@@ -1,12 +1,12 @@
-//! Promise: files that other people made convert to what anndata reads in them, or are refused for
-//! a reason that is written down here.
+//! Promise: files from other people convert to what anndata reads in them, or are refused for a
+//! documented reason.
 
 use std::path::{Path, PathBuf};
 
 use crate::support::program::{Run, convert};
 use crate::support::{python, shared};
 
-/// The files that are refused, and a part of the message.
+/// Files that are refused, and a part of the message.
 const REFUSED: &str = include_str!("real_files_refused.txt");
 
 fn refusals() -> Vec<(&'static str, &'static str)> {
@@ -79,7 +79,7 @@ fn real_10x_files() {
     python::compare(&pairs);
 }
 
-/// Matrices without lists: they get lists as long as their sides.
+/// Matrices without lists: lists matching their dimensions are generated.
 #[test]
 fn real_lone_matrices() {
     let folder = tempfile::tempdir().unwrap();
@@ -107,7 +107,7 @@ fn real_lone_matrices() {
             "--features",
             features.to_str().unwrap(),
         ];
-        // Neither its sizes nor its name tell what the rows are.
+        // Neither its dimensions nor its name show what the rows are.
         if is_square {
             flags.extend(["--orientation", "genes-by-cells"]);
         }
@@ -128,7 +128,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Converts a file, or sees that it is refused for the reason that is written down.
+/// Converts a file, or checks that it is refused for the documented reason.
 fn converted(name: &str, file: &Path, output: &Path, flags: &[&str]) -> bool {
     let run = Run::of(&mut convert(file, output, flags));
     match refusals().iter().find(|(refused, _)| *refused == name) {
@@ -146,7 +146,7 @@ fn converted(name: &str, file: &Path, output: &Path, flags: &[&str]) -> bool {
     }
 }
 
-/// The first two numbers of the first line that begins with one; 1 where there is none.
+/// Returns the first two numbers of the first line that begins with one; 1 if there is none.
 fn sides(file: &Path) -> [u64; 2] {
     let text = String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned();
     let sizes = text.lines().find_map(|line| {

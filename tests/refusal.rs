@@ -1,5 +1,5 @@
-//! Promise: whatever is wrong ends with one message that names it, the right exit code, and no
-//! dataset that looks complete.
+//! Promise: whatever is wrong, the program ends with one message that names it, the right exit
+//! code, and no dataset that looks complete.
 
 use std::path::Path;
 
@@ -95,7 +95,7 @@ fn outputs_that_are_in_the_way() {
     assert_eq!(triplets(&dataset), before);
     Run::of(&mut convert(&input, &dataset, &["--overwrite"])).succeeded();
     assert_eq!(triplets(&dataset), before);
-    // An empty folder is as good as none.
+    // An empty folder is treated as non-existent.
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     Run::of(&mut convert(&input, &empty, &[])).succeeded();
@@ -109,7 +109,7 @@ fn outputs_that_cannot_be_written() {
     let output = folder.path().join("file").join("out.slaf");
     let run = Run::of(&mut convert(&input, &output, &[])).refused(1);
     assert!(run.stderr.contains("file/out.slaf"), "{}", run.stderr);
-    // Nobody, not even root, makes folders there.
+    // Nobody, not even root, can create folders there.
     if Path::new("/proc/self").exists() {
         let run = Run::of(&mut convert(&input, Path::new("/proc/self/out.slaf"), &[])).refused(1);
         assert!(run.stderr.contains("/proc/self/out.slaf"), "{}", run.stderr);
@@ -188,7 +188,7 @@ fn datasets_that_are_none() {
     assert!(info(&dataset).contains("cells.lance"));
 }
 
-/// A generator of numbers that is the same everywhere.
+/// A random number generator that is the same on all platforms.
 struct Numbers(u64);
 
 impl Numbers {
@@ -201,7 +201,7 @@ impl Numbers {
     }
 }
 
-/// Damage that once crashed libhdf5: a fill value that nobody set, asked for.
+/// Damage that once crashed libhdf5: reading a fill value that is not set.
 #[test]
 fn a_damaged_fill_value_is_no_crash() {
     let folder = tempfile::tempdir().unwrap();
@@ -238,7 +238,7 @@ fn damaged_bytes_end_in_an_answer() {
         "10x_mtx/long_names.tar",
     ];
     let mut random = Numbers(20_261_121);
-    // SLAF_MUTATIONS asks for more than the few that a test run can afford.
+    // SLAF_MUTATIONS requests more rounds than a test run can afford.
     let rounds = std::env::var("SLAF_MUTATIONS").map_or(15, |text| text.parse().unwrap());
     for name in names {
         let fixture = repository(&format!("fixtures/{name}"));
@@ -247,7 +247,7 @@ fn damaged_bytes_end_in_an_answer() {
         for round in 0..rounds {
             let mut damaged = bytes.clone();
             for _ in 0..=random.next(8) {
-                // Most headers lie in the first half.
+                // Most headers are in the first half.
                 let length = if random.next(2) == 0 {
                     damaged.len() / 2
                 } else {
@@ -257,14 +257,14 @@ fn damaged_bytes_end_in_an_answer() {
                 damaged[at] = [0, 0xff, 1, 0x80, damaged[at] ^ 0x10][random.next(5)];
             }
             std::fs::write(&input, &damaged).unwrap();
-            // A library that never comes back is given up sooner than a user would want.
+            // Give up on a library that hangs sooner than a user would want.
             let run = Run::of(convert(&input, &output, &[]).env("SLAF_PATIENCE", "5"));
             match run.code {
-                // The damage may lie where nobody looks, or be a value like any other.
+                // The damage may be in an unused place, or result in another valid value.
                 Some(0) => {
                     let dataset = Dataset::open(&output).unwrap();
                     let found = dataset.config().array_shape;
-                    // A group of another name is no genome.
+                    // A group with another name is not taken for a genome.
                     let fewer = name.ends_with("genomes.h5") && found[1] <= shape[1];
                     assert!(found == shape || fewer, "{name} {round}: {found:?}");
                     std::fs::remove_dir_all(&output).unwrap();

@@ -1,7 +1,7 @@
-//! Faults that were found once, and must not come back: a test for each, with its cause in a line.
+//! Regression tests: one test per fault that was found, with its cause in a line.
 //!
-//! The numbers are those of the public reports that the faults were found by (`data/reports` of the
-//! shared files), or of the hostile uses (`data/hostile`).
+//! The numbers are those of the public reports through which the faults were found (`data/reports`
+//! of the shared files), or of the hostile uses (`data/hostile`).
 
 mod adopt;
 mod duplicates;

@@ -1,5 +1,6 @@
-//! Promise: what the public reports of other tools' users show is done right here, or refused with
-//! the words that help. Each case of `data/reports` says itself what is expected (`want.json`).
+//! Promise: the cases in public reports of other tools' users are handled correctly here, or
+//! refused with a helpful message. Each case in `data/reports` states what is expected
+//! (`want.json`).
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::support::dataset::{rows, table, texts};
 use crate::support::program::{Run, slaf};
 use crate::support::shared;
 
-/// A case and its commands, as the index lists them.
+/// A case and its commands, as listed in the index.
 struct Case {
     name: String,
     commands: Vec<Vec<String>>,
@@ -100,7 +101,7 @@ impl Case {
     }
 }
 
-/// What is not as it should be.
+/// Returns the deviations of a run from what is expected.
 fn checked(run: &Run, want: &Value, output: &Path) -> Vec<String> {
     let said = format!("{}{}", run.stdout, run.stderr);
     let mut problems = Vec::new();
@@ -156,7 +157,7 @@ fn checked(run: &Run, want: &Value, output: &Path) -> Vec<String> {
     problems
 }
 
-/// What of a dataset is not as it should be.
+/// Returns the deviations of a dataset from what is expected.
 fn contents(output: &Path, want: &Value) -> Vec<String> {
     let either = |key: &str| want.get(key).or_else(|| want.get(&format!("{key}_if_ok")));
     let ids =
@@ -193,7 +194,7 @@ fn contents(output: &Path, want: &Value) -> Vec<String> {
         compare("X", of_rows(&expression).into(), wanted);
     }
     if let Some(wanted) = want.get("first_eight_by_id") {
-        // A gene of several names is one, wherever its values are.
+        // A gene with several names is a single gene, wherever its values are.
         let batch = table(output, TableName::Genes);
         let of = texts(batch.column_by_name("gene_ids").unwrap());
         let mut known: Vec<&Option<String>> = of.iter().filter(|id| id.is_some()).collect();
@@ -268,7 +269,7 @@ fn contents(output: &Path, want: &Value) -> Vec<String> {
     problems
 }
 
-/// A column, by the name that the input has for it.
+/// Returns a column by the name that it has in the input.
 fn column_of(output: &Path, part: &str, name: TableName, column: &str) -> Option<ArrayRef> {
     let config = std::fs::read_to_string(output.join("config.json")).unwrap();
     let config: Value = serde_json::from_str(&config).unwrap();
@@ -283,7 +284,7 @@ fn column_of(output: &Path, part: &str, name: TableName, column: &str) -> Option
     table(output, name).column_by_name(written_as).cloned()
 }
 
-/// Whether two values are the same; 1.0 is 1.
+/// Whether two values are equal; 1.0 equals 1.
 fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Array(left), Value::Array(right)) => {
@@ -294,7 +295,7 @@ fn equal(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// A column as `want.json` writes it: numbers, texts, null.
+/// Converts a column to the form of `want.json`: numbers, strings, null.
 fn json(column: &ArrayRef) -> Value {
     if let Ok(text) = cast(column, &DataType::Utf8)
         && !column.data_type().is_numeric()

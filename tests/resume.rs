@@ -1,5 +1,5 @@
-//! Promise: killed anywhere, the same command finishes the job, and the result is what an
-//! uninterrupted run gives, with no file left over.
+//! Promise: wherever a job is killed, the same command finishes it, and the result equals that of
+//! an uninterrupted run, without leftover files.
 
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -13,21 +13,21 @@ use crate::support::h5ad_writer::write_csr;
 use crate::support::program::{Run, convert, slaf};
 use crate::support::repository;
 
-/// Flags that cut the demo into several shards.
+/// Flags that divide the demo into several shards.
 const FLAGS: [&str; 4] = ["--fragment-rows", "1500", "--threads", "2"];
 
 fn demo() -> PathBuf {
     repository("fixtures/h5ad/demo.h5ad")
 }
 
-/// An input with layers, embeddings, pairs and uns, and flags that cut it into several shards: it
-/// passes every fail point.
+/// An input with layers, embeddings, pairwise matrices and uns, and flags that divide it into
+/// several shards: it passes every fail point.
 fn everything() -> (PathBuf, [&'static str; 4]) {
     let input = repository("fixtures/h5ad/everything.h5ad");
     (input, ["--fragment-rows", "10", "--threads", "2"])
 }
 
-/// What an uninterrupted run makes of an input.
+/// Result of an uninterrupted run on an input.
 fn uninterrupted(input: &Path, folder: &Path, flags: &[&str]) -> Contents {
     let output = folder.join("uninterrupted.slaf");
     Run::of(&mut convert(input, &output, flags)).succeeded();
@@ -38,7 +38,8 @@ fn is_complete(output: &Path) -> bool {
     Dataset::open(output).is_ok()
 }
 
-/// Dies at a fail point; a run that does not pass the point ends well.
+/// Kills a run at a fail point; returns whether the run passed the point. Otherwise it must have
+/// succeeded.
 fn die_at(point: &str, input: &Path, output: &Path, flags: &[&str]) -> bool {
     let run = Run::of(convert(input, output, flags).env("SLAF_FAIL_AT", point));
     assert!(
@@ -56,7 +57,7 @@ fn dies_at_every_point_and_is_finished_by_the_same_command() {
     let wanted = uninterrupted(&input, folder.path(), &flags);
     let mut deaths = 0;
     for point in failpoint::ALL {
-        // Points that are passed once a shard or a table: early, in the middle, and late.
+        // Points that are passed once per shard or table: early, in the middle, and late.
         for time in [1, 2, 5] {
             let output = folder.path().join("dies.slaf");
             let place = format!("{point}:{time}");
@@ -109,7 +110,7 @@ fn a_replaced_dataset_stays_whole_until_the_new_one_is() {
             die_at(point, &input, &output, &flags),
             "{point} is not passed"
         );
-        // At every moment the name leads to a whole dataset: the old one or the new one.
+        // At every moment, the name refers to a complete dataset, either the old or the new one.
         let now = Contents::of(&output);
         assert!(now == old || now == wanted, "{point}");
         Run::of(&mut convert(&input, &output, &flags)).succeeded();
@@ -132,7 +133,8 @@ fn wait_until(child: &mut Child, condition: impl Fn() -> bool) {
 fn killed_at_random_moments() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input.h5ad");
-    // A value that does not fit what the sample suggests, so that kills meet a widening too.
+    // A value that does not fit what the sample suggests, so that runs are also killed during a
+    // widening.
     write_csr(&input, 12_000, 2_000, 200, |entry| {
         if entry == 1_113_344 {
             70_000.0
@@ -151,19 +153,19 @@ fn killed_at_random_moments() {
     let started = Instant::now();
     let wanted = uninterrupted(&input, folder.path(), &flags);
     let length = started.elapsed();
-    // SLAF_KILLS asks for more than the few that a test run can afford.
+    // SLAF_KILLS requests more kills than a test run can afford.
     let kills = std::env::var("SLAF_KILLS").map_or(20, |text| text.parse().unwrap());
     for kill in 0..kills {
         let output = folder.path().join("killed.slaf");
         let mut child = convert(&input, &output, &flags).spawn().unwrap();
-        // Spread over the run and beyond its end, in an order that does not repeat.
+        // Spread over the run and beyond its end, in a non-repeating order.
         let part = (f64::from(kill) * 0.618_033_988_75).fract() * 1.1;
         std::thread::sleep(length.mul_f64(part));
         child.kill().unwrap();
         let killed = child.wait().unwrap().code().is_none();
         if killed {
             let run = Run::of(&mut convert(&input, &output, &flags));
-            // The run may have been killed when all that it had left to do was to end.
+            // The run may have been killed when only exiting was left to do.
             if !run.stderr.contains("exists already") {
                 run.succeeded();
             }
@@ -213,7 +215,7 @@ fn another_job_is_refused_until_the_old_one_is_discarded() {
         "{}",
         run.stderr
     );
-    // How fast it runs is no part of the job.
+    // Resources are not part of the job.
     Run::of(&mut convert(
         &demo(),
         &output,
@@ -284,9 +286,9 @@ fn a_second_writer_is_told_to_try_again() {
         .spawn()
         .unwrap();
     wait_until(&mut first, || output.join("config.json").exists());
-    // Stopped, the first writer keeps its lock for as long as the test needs.
+    // While it is stopped, the first writer keeps its lock as long as the test needs.
     let signal = |name: &str| {
-        // The shell's own, as there may be no other.
+        // The shell's builtin, since there may be no other.
         let status = std::process::Command::new("sh")
             .arg("-c")
             .arg(format!("kill {name} {}", first.id()))

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::program::{Run, slaf};
 use crate::support::repository;
 
-/// The type of the cell column that a conversion wrote, with these settings.
+/// Type of the cell column that a conversion wrote with these settings.
 fn cell_type(config: Option<&str>, variable: Option<&str>, flag: Option<&str>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");

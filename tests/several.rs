@@ -1,4 +1,4 @@
-//! Promise: inputs are joined by who their genes and columns are, never by where they stand.
+//! Promise: genes and columns of inputs are joined by identifier or name, never by position.
 
 use std::path::{Path, PathBuf};
 
@@ -65,8 +65,8 @@ proptest! {
     }
 }
 
-/// Two inputs may have one list of names, and mean other genes by it: what they are joined by
-/// decides, in whatever order inputs with this list and with that one come.
+/// Two inputs may have the same list of names but refer to different genes: the join key decides,
+/// in whatever order inputs with either list are given.
 #[test]
 fn genes_are_joined_by_their_stable_identifiers_where_all_have_them() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Promise: a dataset is an input like any other, and what is made of it is what it was.
+//! Promise: a dataset is an input like any other, and a dataset made from it has the same contents.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ fn config(dataset: &Path) -> DatasetConfig {
     Dataset::open(dataset).unwrap().config().clone()
 }
 
-/// A table without what tells of the input.
+/// Returns a table without the columns that describe the input.
 fn contents(dataset: &Path, name: TableName) -> RecordBatch {
     let batch = table(dataset, name);
     let kept: Vec<usize> = (0..batch.num_columns())
@@ -31,7 +31,7 @@ fn contents(dataset: &Path, name: TableName) -> RecordBatch {
     batch.project(&kept).unwrap()
 }
 
-/// All that two datasets say of cells, genes and values is the same.
+/// Checks that two datasets have the same cells, genes and values.
 fn same(one: &Path, other: &Path) {
     assert_eq!(tables_of(one), tables_of(other));
     for name in tables_of(one) {
@@ -40,7 +40,7 @@ fn same(one: &Path, other: &Path) {
             let (one, other) = (one.column(column), other.column(column));
             let of_values = !matches!(name, TableName::Cells | TableName::Genes);
             if of_values && one.data_type() != other.data_type() {
-                // What was dropped or summed may have needed a wider type.
+                // What was dropped or summed may have required a wider type.
                 let wide = |column| arrow::compute::cast(column, &DataType::Float64).unwrap();
                 assert_eq!(&wide(one), &wide(other), "{} {}", name.key(), field.name());
                 continue;
@@ -96,7 +96,7 @@ fn verified(dataset: &Path, against: &[&Path]) {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
 }
 
-/// Every fixture, as a dataset and that as another one.
+/// Every fixture, converted to a dataset and that to another one.
 #[test]
 fn what_is_made_of_a_dataset_is_what_it_was() {
     let folder = tempfile::tempdir().unwrap();
@@ -113,7 +113,7 @@ fn what_is_made_of_a_dataset_is_what_it_was() {
         println!("{}", fixture.display());
         let dataset = match converted(fixture, &Expectation::beside(fixture).options) {
             Ok(dataset) => dataset,
-            // Some have no place in a dataset.
+            // Some cannot be represented in a dataset.
             Err(why) => {
                 refused.push((fixture, why));
                 continue;
@@ -180,7 +180,7 @@ fn datasets_and_files_are_joined() {
     assert_eq!(named(&at("wanted.slaf")), named(&at("atlas.slaf")));
     let mixed: Vec<&Path> = mixed.iter().map(PathBuf::as_path).collect();
     verified(&at("atlas.slaf"), &mixed);
-    // Appended to another, and to what was appended to.
+    // Appended to another one, and to one that has been appended to.
     convert(&inputs[2..], &at("grown.slaf"), &[]).succeeded();
     for name in ["a.slaf", "b.slaf"] {
         let mut append = slaf(&["append", "-q", "--join", "outer"]);
@@ -189,7 +189,7 @@ fn datasets_and_files_are_joined() {
     assert_eq!(named(&at("wanted.slaf")), named(&at("grown.slaf")));
     let read = ["c.h5ad", "a.slaf", "b.slaf"].map(at);
     verified(&at("grown.slaf"), &read.each_ref().map(PathBuf::as_path));
-    // A dataset of several inputs as one: the cells tell where they were from.
+    // A dataset of several inputs as a single one: the cells keep their source.
     convert(&[at("grown.slaf")], &at("once.slaf"), &[]).succeeded();
     assert_eq!(named(&at("wanted.slaf")), named(&at("once.slaf")));
     let files = |dataset: &Path, column: &str| {
@@ -263,7 +263,7 @@ fn an_output_is_no_input() {
     refused(convert(&[dataset.clone()], &dataset.join("x.slaf"), &[]));
     let mut append = slaf(&["append", "-q"]);
     refused(Run::of(append.arg(&dataset).arg(&dataset)));
-    // Where it is found among others, it is passed over.
+    // If it is found among other inputs, it is passed over.
     small("b", &["g1", "g2"], &at("in/b.h5ad"));
     let mut append = slaf(&["append", "--allow-duplicate-source"]);
     let append = append.args(["--cell-id-prefix", "new-"]);
@@ -275,7 +275,7 @@ fn an_output_is_no_input() {
     );
     assert_eq!(config(&dataset).array_shape, [90, 2]);
     assert_eq!(triplets(&dataset)[..before.len()], before);
-    // Of a folder, a dataset in it is one input, and what is in that none.
+    // A dataset in a folder is one input; what is inside it is none.
     let inputs = source::inputs_of(&at("in")).unwrap();
     assert_eq!(
         inputs,
@@ -318,14 +318,14 @@ fn what_is_not_whole_is_refused_by_name() {
     copy();
     std::fs::write(at("copy.slaf/config.json"), "{").unwrap();
     refused("copy.slaf", "config.json");
-    // One cell less than is described.
+    // One cell fewer than described.
     copy();
     let text = std::fs::read_to_string(at("copy.slaf/config.json")).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
     value["array_shape"][0] = 1.into();
     std::fs::write(at("copy.slaf/config.json"), value.to_string()).unwrap();
     refused("copy.slaf", "cells");
-    // Each file cut short: an error, or what it was.
+    // With any file truncated, the result is an error or unchanged.
     let whole = triplets(&at("whole.slaf"));
     for file in files_below(&at("whole.slaf")) {
         let needed = file.contains("/data/") || file.contains("/_versions/1");
@@ -348,7 +348,7 @@ fn what_is_not_whole_is_refused_by_name() {
     }
 }
 
-/// A job goes on only with the dataset that it began with.
+/// A job only continues with the dataset that it began with.
 #[test]
 fn a_dataset_that_changed_is_another_input() {
     let folder = tempfile::tempdir().unwrap();
@@ -367,7 +367,7 @@ fn a_dataset_that_changed_is_another_input() {
     assert_eq!(named(&at("a.slaf")), named(&at("out.slaf")));
 }
 
-/// What slafdb wrote, and what it appended to.
+/// Datasets that slafdb wrote or appended to.
 #[test]
 fn datasets_of_the_reference_are_inputs() {
     let folder = tempfile::tempdir().unwrap();
@@ -417,7 +417,7 @@ fn datasets_of_the_reference_are_inputs() {
             assert!(uns.contains("slafdb"), "{uns}");
         }
     }
-    // What it appended to: nothing of config.json's versions is believed.
+    // After slafdb has appended to it, the versions in config.json are not trusted.
     let demo = repository("fixtures/h5ad/demo.h5ad");
     convert(&[demo.clone()], &at("demo.slaf"), &[]).succeeded();
     let arguments = [at("demo.slaf"), demo];

@@ -1,6 +1,6 @@
-//! Promise: experiments of TileDB-SOMA are read as tiledbsoma reads them, array by array.
+//! Promise: TileDB-SOMA experiments are read as tiledbsoma reads them, array by array.
 //!
-//! Its answers are kept in soma_answers.json; python/soma_answers.py writes them again.
+//! Its results are stored in soma_answers.json, which python/soma_answers.py regenerates.
 
 use std::path::{Path, PathBuf};
 
@@ -19,14 +19,14 @@ fn answers() -> Map<String, Value> {
     serde_json::from_str(include_str!("soma_answers.json")).unwrap()
 }
 
-/// The folder of an experiment, unpacked if it is an archive.
+/// Returns the folder of an experiment, unpacked if it is an archive.
 fn experiment(path: &Path, unpacked: &Path) -> PathBuf {
     if path.is_dir() {
         return path.to_path_buf();
     }
     let target = unpacked.join(path.file_name().unwrap());
     unpack(path, &target);
-    // Some archives hold the folder, others what is in it.
+    // Some archives contain the folder, others its contents.
     let inner = target.join(
         path.file_name()
             .unwrap()
@@ -36,7 +36,7 @@ fn experiment(path: &Path, unpacked: &Path) -> PathBuf {
     if inner.is_dir() { inner } else { target }
 }
 
-/// The differences between what was found and what tiledbsoma says.
+/// Returns the differences between what was found and what tiledbsoma reads.
 fn differences(found: &Value, answer: &Value, raw: bool) -> Vec<String> {
     let mut differences = Vec::new();
     let mut compare = |what: String, found: &Value, wanted: &Value| {
@@ -129,7 +129,7 @@ fn the_raw_matrix_as_a_layer() {
     assert_eq!(raw, &answer["matrices"]["ms/raw/X/data"]);
 }
 
-/// All files of a folder.
+/// Returns all files in a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -143,7 +143,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A small generator of numbers (xorshift), so that a failure comes again.
+/// A small random number generator (xorshift), so that failures are reproducible.
 struct Numbers(u64);
 
 impl Numbers {
@@ -155,7 +155,7 @@ impl Numbers {
     }
 }
 
-/// Damages bytes in one of the ways in which files are damaged.
+/// Damages bytes in one of the ways in which files get damaged.
 fn damage(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
     let at = numbers.below(bytes.len());
     match numbers.below(5) {
@@ -174,7 +174,7 @@ fn damage(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
     }
 }
 
-/// Damaged experiments end in an answer; damaged checksums, in an error.
+/// Reading damaged experiments always terminates; damaged checksums result in an error.
 #[test]
 fn damaged_files_end_in_an_answer() {
     let folder = tempfile::tempdir().unwrap();
@@ -239,7 +239,7 @@ fn damaged_files_end_in_an_answer() {
     assert!(refused > read);
 }
 
-/// Every file of an experiment, cut short or gone.
+/// Every file of an experiment, truncated or removed.
 #[test]
 fn files_cut_short_are_an_error_or_whole() {
     let folder = tempfile::tempdir().unwrap();
@@ -254,7 +254,7 @@ fn files_cut_short_are_an_error_or_whole() {
         for file in files(&target) {
             let bytes = std::fs::read(&file).unwrap();
             let relative = file.strip_prefix(&target).unwrap().display().to_string();
-            // What is not committed is not there, and metadata says more than is needed.
+            // What is not committed does not exist, and metadata contains more than needed.
             let optional = [
                 "/__commits/",
                 "__meta/",
@@ -331,11 +331,12 @@ fn the_same_as_its_h5ad() {
             for (a, b) in columns(&of_soma).iter().zip(columns(&of_h5ad)) {
                 let known = [&a, &&b].map(|column| column[1].as_str().unwrap_or_default());
                 let known = match known {
-                    // anndata made categories of texts in its file, after the experiment was written.
+                    // anndata converted strings to categoricals in its file, after the experiment
+                    // was written.
                     ["utf8", "categorical"] => true,
-                    // tiledbsoma drops the categories of a column that has none but missing values.
+                    // tiledbsoma drops the categories of a column that only has missing values.
                     ["categorical", "categorical"] => a[0] == "allcat_na",
-                    // A column that may have missing values, and has none, is one of plain numbers.
+                    // A nullable column without missing values equals a plain numeric one.
                     [plain, nullable] => {
                         nullable.strip_prefix("nullable ") == Some(plain) && a[2] == b[2]
                     }
@@ -366,8 +367,8 @@ fn the_same_as_its_h5ad() {
     }
 }
 
-/// What is no experiment, or is packed, or lies elsewhere, is refused by name.
-/// The Census has no layer "data" and no names of cells.
+/// Anything that is not an experiment, is packed, or is stored elsewhere is refused by name. The
+/// Census has no layer "data" and no cell names.
 #[test]
 fn the_layers_of_the_census_are_chosen_by_name() {
     let folder = tempfile::tempdir().unwrap();
@@ -459,7 +460,7 @@ fn what_is_no_experiment_is_refused() {
     }
 }
 
-/// Whatever of the format is not known is refused by name, with a way out.
+/// Unknown elements of the format are refused by name, with a workaround.
 #[test]
 fn what_is_not_known_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -501,7 +502,7 @@ fn what_is_not_known_is_refused() {
     assert!(error.contains("format version 23"), "{error}");
 }
 
-/// A choice of measurement, matrix and parts.
+/// Selection of measurement, matrix and parts.
 #[test]
 fn measurements_and_layers_can_be_chosen() {
     let Some(path) = shared("data/soma/tiledbsoma-2.3.0_two_measurements") else {
@@ -560,7 +561,7 @@ fn measurements_and_layers_can_be_chosen() {
     );
 }
 
-/// From the folder to the dataset, by the program; and none of what changed in between.
+/// Conversions by the program, from the folder of an experiment to the dataset.
 #[test]
 fn conversions_hold_what_the_experiment_does() {
     let folder = tempfile::tempdir().unwrap();

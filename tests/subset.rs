@@ -1,4 +1,5 @@
-//! Promise: a part of an input is that part of the whole, whatever the format and the layout.
+//! Promise: a subset of an input equals that subset of the whole, whatever the format and the
+//! layout.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ fn cells_and_genes_are_chosen() {
     let types = texts(cells.column_by_name("cell_type").unwrap());
     let chosen = types[0].clone().unwrap();
     let genes = names(&whole, TableName::Genes, "gene_id");
-    // In another order than the input's, and one that it lacks.
+    // In another order than the input's, and including a name that it lacks.
     let list = format!("{},nobody,{},{}", genes[200], genes[7], genes[8]);
     let condition = format!("cell_type = '{chosen}' AND n_counts > 40");
     let flags = ["--where", &condition, "--genes", &list, "--limit", "20"];
@@ -69,7 +70,7 @@ fn cells_and_genes_are_chosen() {
     verified(&part, &demo[0]);
 }
 
-/// Rows of the expression table, of every third cell and of some genes, numbered anew.
+/// Rows of the expression table of every third cell and some genes, renumbered.
 fn part_of(whole: &[(u64, u64, f64)], cells: &[u64], genes: &[u64]) -> Triplets {
     let place = |list: &[u64], id: u64| list.iter().position(|&other| other == id);
     let part = whole.iter().filter_map(|&(cell, gene, value)| {

@@ -1,5 +1,5 @@
-//! Promise: a 10x matrix is the same matrix in every form, and is found wherever Cell Ranger and the
-//! archives of published data put it.
+//! Promise: a 10x matrix is the same in every format, and is found wherever Cell Ranger and the
+//! archives of published data store it.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ fn fixture(name: &str) -> PathBuf {
     repository("fixtures").join(name)
 }
 
-/// Copies a folder with everything in it.
+/// Copies a folder and its contents.
 fn copy(from: &Path, to: &Path) {
     if from.is_dir() {
         std::fs::create_dir_all(to).unwrap();
@@ -53,7 +53,7 @@ fn one_matrix_in_every_format() {
     let column = |dataset: &Path, name: TableName, column: &str| {
         texts(table(dataset, name).column_by_name(column).unwrap())
     };
-    // Some lists have no types of features, most have no genomes.
+    // Some lists lack feature types, most lack genomes.
     let inputs = [
         ("10x_same.h5ad", 3),
         ("10x_h5/v3.h5", 3),
@@ -103,7 +103,7 @@ fn flags_choose_genes() {
     assert_eq!(names[0].as_deref(), Some("ENSG01"));
     let symbols = texts(genes.column_by_name("gene_symbols").unwrap());
     assert_eq!(symbols[2].as_deref(), Some("TBCE"));
-    // Another choice is another job.
+    // Another selection is another job.
     let run = Run::of(&mut convert(
         &fixture("h5ad/demo.h5ad"),
         &folder.path().join("x"),
@@ -122,7 +122,7 @@ fn inputs_of_files_folders_and_archives() {
     same(&fixture("10x_mtx/archive.tar.gz"));
     same(&fixture("10x_mtx/counts.mtx.gz"));
     same(&fixture("h5ad/demo.h5ad"));
-    // What cannot be read is for whoever opens it to say.
+    // What cannot be read is reported when it is opened.
     same(&fixture("make_10x.py"));
     assert!(matches!(
         inputs_of(&root.join("missing")),
@@ -132,7 +132,8 @@ fn inputs_of_files_folders_and_archives() {
         inputs_of(root),
         Err(SourceError::UnknownFormat { .. })
     ));
-    // Samples in folders, of all formats; what is hidden or no matrix is passed over.
+    // Samples in folders, in all formats; hidden files and files that are not matrices are passed
+    // over.
     copy(
         &fixture("10x_mtx/v3"),
         &root.join("b/filtered_feature_bc_matrix"),
@@ -173,7 +174,7 @@ fn inputs_of_files_folders_and_archives() {
     .map(|path| root.join(path));
     assert_eq!(inputs_of(root).unwrap(), wanted);
     assert_eq!(inputs_of(&root.join("b")).unwrap(), [wanted[1].clone()]);
-    // One input is wanted, for now: a folder of one is as good as its input.
+    // A single input is expected here; a folder that contains one is equivalent to the input.
     let error = source::open(root, &OpenOptions::default())
         .err()
         .unwrap()
@@ -208,7 +209,7 @@ fn samples_of_a_series_by_prefix_and_in_an_archive() {
         inputs_of(&series).unwrap(),
         names.map(|name| series.join(name))
     );
-    // As GEO has them: one archive, compressed or not.
+    // As in GEO: one archive, compressed or not.
     for (archive, flags) in [("GSE1_RAW.tar", "-cf"), ("GSE1_RAW.tar.gz", "-czf")] {
         let archive = folder.path().join(archive);
         let made = std::process::Command::new("tar")
@@ -255,8 +256,8 @@ fn ids(input: &Path) -> Vec<Option<String>> {
     ids.iter().map(|id| id.map(str::to_string)).collect()
 }
 
-/// Disorder that begins long after what is looked at when a file is opened: what was written is
-/// discarded, and the matrix is transposed.
+/// Disorder that begins long after the part that is inspected when a file is opened: what was
+/// written is discarded, and the matrix is transposed.
 #[test]
 fn disorder_that_shows_late() {
     let folder = tempfile::tempdir().unwrap();
@@ -267,7 +268,7 @@ fn disorder_that_shows_late() {
     for cell in 0..cells {
         entries.extend((0..40).map(|gene| (gene, cell)));
     }
-    // The last gene of the first cell comes last of all.
+    // The last gene of the first cell comes at the very end.
     entries.push((45, 0));
     let mut text = format!(
         "%%MatrixMarket matrix coordinate integer general\n{genes} {cells} {}\n",

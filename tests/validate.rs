@@ -1,4 +1,4 @@
-//! Promise: what would be refused, or lost, is told before anything is written.
+//! Promise: what would be refused or lost is reported before anything is written.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Promise: what is wrong with a dataset is found and named, and nothing else is.
+//! Promise: defects of a dataset are found and named, and nothing else is reported.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn verify(dataset: &Path, flags: &[&str]) -> Run {
     Run::of(slaf(&["verify"]).arg(dataset).args(flags))
 }
 
-/// The demo, converted, and its input.
+/// Converts the demo; returns the dataset and its input.
 fn demo(folder: &Path) -> (PathBuf, PathBuf) {
     let input = repository("fixtures/h5ad/demo.h5ad");
     let output = folder.join("demo.slaf");
@@ -30,7 +30,7 @@ fn demo(folder: &Path) -> (PathBuf, PathBuf) {
     (input, output)
 }
 
-/// Writes a table anew, with other rows, as the same version of the same table.
+/// Rewrites a table with other rows, as the same version of the same table.
 fn rewrite(dataset: &Path, name: TableName, change: impl FnOnce(RecordBatch) -> RecordBatch) {
     let rows = change(table(dataset, name));
     let folder = dataset.join(name.folder());
@@ -46,7 +46,7 @@ fn rewrite(dataset: &Path, name: TableName, change: impl FnOnce(RecordBatch) -> 
     assert_eq!(block_on(written).unwrap().version().version, 1);
 }
 
-/// A batch with another column in the place of one.
+/// Replaces a column of a batch.
 fn with_column(batch: &RecordBatch, name: &str, column: ArrayRef) -> RecordBatch {
     let place = batch.schema().index_of(name).unwrap();
     let mut columns = batch.columns().to_vec();
@@ -58,8 +58,8 @@ fn rows(batch: &RecordBatch, rows: impl Iterator<Item = u64>) -> RecordBatch {
     take_record_batch(batch, &UInt64Array::from_iter_values(rows)).unwrap()
 }
 
-/// Damages a fresh dataset and checks that verification says so, with these words, and with the
-/// others where the input is there to be compared.
+/// Damages a fresh dataset and checks that verification reports it with these words, and with the
+/// others if the input is compared as well.
 fn finds(damage: impl FnOnce(&Path), words: &[&str], against: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = demo(folder.path());
@@ -362,7 +362,7 @@ fn what_cannot_be_verified_is_refused() {
     let (_, output) = demo(folder.path());
     verify(&folder.path().join("missing"), &[]).refused(3);
     let other = repository("fixtures/h5ad/csr_gzip.h5ad");
-    // The only source of a dataset may have another name today, but must be the same.
+    // The only source of a dataset may have another name now, but must be the same.
     let run = verify(&output, &["--against", other.to_str().unwrap()]);
     assert_eq!(run.code, Some(4), "{}", run.stderr);
     assert!(

@@ -1,29 +1,35 @@
-//! Made-up rows of an expression table.
+//! Generated rows of an expression table.
 
-/// Rows of a batch, as the expression table is written.
+/// Number of rows of a batch, as in writing the expression table.
 pub const BATCH_ROWS: usize = 1 << 18;
 
+/// Number of genes.
 pub const GENES: usize = 20_000;
 const GENES_OF_A_CELL: usize = 1_600;
 
+/// Columns of a batch.
 #[derive(Default)]
 pub struct Rows {
+    /// Cell of each row.
     pub cells: Vec<u32>,
+    /// Gene of each row.
     pub genes: Vec<u16>,
+    /// Value of each row.
     pub values: Vec<u16>,
 }
 
-/// Makes rows that look like counts: few genes of each cell, most of them counted once or twice,
-/// and some much more often.
+/// Generates rows that resemble counts: few genes per cell, most of them counted once or twice, and
+/// some much more often.
 pub struct Maker {
     random: u64,
-    /// How often a gene is counted where it is counted at all, on average.
+    /// Mean count of each gene in the cells in which it occurs.
     means: Vec<f64>,
     cell: u32,
     gene: usize,
 }
 
 impl Maker {
+    /// Creates a generator with a fixed seed.
     pub fn new() -> Self {
         let mut maker = Maker {
             random: 0x9e37_79b9_7f4a_7c15,
@@ -41,7 +47,7 @@ impl Maker {
         maker
     }
 
-    /// Between 0 and 1, by Marsaglia's xorshift.
+    /// Returns a number between 0 and 1, using Marsaglia's xorshift.
     fn uniform(&mut self) -> f64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -49,11 +55,12 @@ impl Maker {
         ((self.random >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 
-    /// At least 1, with this mean.
+    /// Returns a geometrically distributed number that is at least 1 and has this mean.
     fn geometric(&mut self, mean: f64) -> usize {
         1 + (self.uniform().ln() / (-1.0 / mean).ln_1p()) as usize
     }
 
+    /// Returns the next batch.
     pub fn batch(&mut self) -> Rows {
         let mut rows = Rows::default();
         while rows.cells.len() < BATCH_ROWS {

@@ -1,7 +1,8 @@
-//! Promise: a dataset that an earlier version wrote opens, is whole, and takes an append.
+//! Promise: a dataset that an earlier version wrote can be opened, is intact, and can be appended
+//! to.
 //!
-//! `fixtures/slaf/FIXTURE_VERSION.slaf.tar.gz` are such datasets: what that version made of
-//! `fixtures/h5ad/FIXTURE.h5ad`. They are never written again; a new format gets one more.
+//! `fixtures/slaf/FIXTURE_VERSION.slaf.tar.gz` are such datasets, made by that version from
+//! `fixtures/h5ad/FIXTURE.h5ad`. They are never rewritten; a new format adds another one.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::support::program::{Run, slaf};
 use crate::support::repository;
 use crate::support::soma::unpack;
 
-/// The datasets, unpacked into a folder, and what they were made from.
+/// Returns the datasets, unpacked into a folder, and what they were made from.
 fn datasets(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(repository("fixtures/slaf")).unwrap() {

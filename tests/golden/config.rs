@@ -1,5 +1,5 @@
-//! Promise: the files that describe datasets and jobs say what they said: config.json, plan, job,
-//! checkpoint, hashes of cells, digests of matrices.
+//! Promise: files that describe datasets and jobs do not change: config.json, plan, job,
+//! checkpoint, cell hashes, digests of matrices.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::{golden, redacted};
 use crate::support::dataset::files_below;
 use crate::support::program::slaf;
 
-/// `config.json`, then all files with what is in those that hold hashes.
+/// Returns `config.json`, then all files with the contents of those that contain hashes.
 fn described(folder: &Path, dataset: &str) -> String {
     let path = folder.join(dataset);
     let mut text = std::fs::read_to_string(path.join("config.json")).unwrap();
@@ -30,7 +30,7 @@ fn described(folder: &Path, dataset: &str) -> String {
     redacted(&text, folder)
 }
 
-/// Runs commands that succeed, the first words of which are files of the folder.
+/// Runs commands that succeed; their first words are files in the folder.
 fn runs(folder: &Path, commands: &[&[&str]]) {
     for command in commands {
         let run = super::run_in(folder, command);
@@ -109,7 +109,7 @@ fn an_append() {
     golden("config_appended", &described(folder.path(), "out.slaf"));
 }
 
-/// A job that was killed when all its shards were written: its plan, its name, its records.
+/// A job that was killed when all of its shards were written: its plan, name and records.
 #[test]
 fn a_job_under_way() {
     for (name, appends) in [("checkpoint_convert", false), ("checkpoint_append", true)] {
@@ -147,7 +147,7 @@ fn a_job_under_way() {
         }
         for file in files {
             let mut value = read(&file);
-            // It is over the times and names that were drawn, too.
+            // The digest covers times and random names as well.
             let digest = value.as_object_mut().unwrap().shift_remove("digest");
             assert_eq!(digest.unwrap().as_str().unwrap().len(), 32);
             let name = file.strip_prefix(&job).unwrap().display();

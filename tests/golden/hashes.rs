@@ -1,11 +1,11 @@
-//! Promise: every hash that is written is what a second implementation, in plain Python, computes.
+//! Promise: every hash that is written matches a second implementation in plain Python.
 
 use std::path::{Path, PathBuf};
 
 use crate::support::program::{Run, slaf};
 use crate::support::{python, repository};
 
-/// Has them computed again. Returns the kinds that were found.
+/// Has the hashes recomputed. Returns the kinds that were found.
 fn checked(arguments: &[&Path]) -> Option<Vec<String>> {
     let (same, text) = python::run("written_hashes.py", arguments.iter().copied())?;
     assert!(same && text.ends_with("ok\n"), "{arguments:?}: {text}");

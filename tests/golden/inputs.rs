@@ -1,4 +1,5 @@
-//! Fixtures in a folder of their own, with the same times everywhere: a job is known by them.
+//! Fixtures copied to a folder of their own with fixed modification times, by which jobs are
+//! identified.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,10 +9,10 @@ use tempfile::TempDir;
 
 use crate::support::repository;
 
-/// Some time in 2023.
+/// A fixed time in 2023.
 const WRITTEN: Duration = Duration::from_secs(1_700_000_000);
 
-/// Copies files and folders of `fixtures/` into a new folder, under their own names.
+/// Copies files and folders of `fixtures/` to a new folder under their own names.
 pub fn copies(fixtures: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for fixture in fixtures {
@@ -22,7 +23,7 @@ pub fn copies(fixtures: &[&str]) -> TempDir {
     folder
 }
 
-/// Copies a file or a folder, as if it had been written long ago.
+/// Copies a file or a folder, with old modification times.
 pub fn copy(from: &Path, to: &Path) {
     if from.is_dir() {
         std::fs::create_dir(to).unwrap();

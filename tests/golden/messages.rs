@@ -1,5 +1,5 @@
-//! Promise: what is refused is refused in words that help: file, object, what is wrong, what to do.
-//! Each message comes from an input, a command or a dataset that really is at fault.
+//! Promise: refusals are helpful: they name the file, the object, what is wrong, and what to do.
+//! Each message results from an input, a command or a dataset that is really faulty.
 
 use std::path::Path;
 
@@ -12,19 +12,19 @@ use crate::support::described_fixtures;
 use crate::support::h5ad_writer::{add_floats, add_texts, write_named};
 use crate::support::program::slaf;
 
-/// The lines of all cases.
+/// The messages of all cases.
 #[derive(Default)]
 struct Messages(Vec<String>);
 
 impl Messages {
-    /// Runs a command, whose words are apart by spaces, in a folder.
+    /// Runs a command, given as words separated by spaces, in a folder.
     fn add(&mut self, folder: &Path, name: &str, code: i32, command: &str) {
         let words: Vec<&str> = command.split_whitespace().collect();
         let run = run_in(folder, &words);
         let told = format!("{name}: {}{}", run.stdout, run.stderr);
         assert_eq!(run.code, Some(code), "{command}: {told}");
         assert!(!told.contains("panicked"), "{told}");
-        // What verify found is its result.
+        // The findings of verify are its result.
         let text = match code {
             4 => format!("{}{}", run.stdout, run.stderr),
             _ => run.stderr,
@@ -34,7 +34,7 @@ impl Messages {
             .push(format!("{name} (exit {code})\n{}\n", text.trim_end()));
     }
 
-    /// Compares them with what they were. There must be so many.
+    /// Compares the messages with the stored ones. There must be at least `least`.
     fn golden(&self, name: &str, least: usize) {
         assert!(self.0.len() >= least, "only {} messages", self.0.len());
         golden(name, &self.0.join("\n"));
@@ -252,7 +252,7 @@ fn names(prefix: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
     numbers.map(|number| format!("{prefix}{number}")).collect()
 }
 
-/// Files that do not go together, and datasets that they do not go with.
+/// Incompatible files, and files incompatible with a dataset.
 #[test]
 fn of_joins() {
     let folder = copies(&["h5ad/demo.h5ad", "h5ad/raw_counts.h5ad"]);

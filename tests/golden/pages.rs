@@ -1,4 +1,4 @@
-//! Promise: what is printed for people and for machines changes only where somebody means it.
+//! Promise: output for people and for machines changes only deliberately.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ fn help() {
     }
 }
 
-/// Summaries of conversions and appends, and what other commands say of what they made.
+/// Summaries of conversions and appends, and output of other commands about their results.
 #[test]
 fn of_everything() {
     let folder = copies(&["h5ad/everything.h5ad"]);
@@ -110,7 +110,7 @@ fn of_several_inputs() {
     ];
     golden("summary_appended", &command(here, 0, &append));
     golden("info_appended", &command(here, 0, &["info", "out.slaf"]));
-    // A table that lost a file, and one digest that is another.
+    // A table that lost a file, and a digest that differs.
     let config = here.join("out.slaf/config.json");
     let text = std::fs::read_to_string(&config).unwrap();
     let found = regex::Regex::new(r#""genes": "[0-9a-f]{32}""#).unwrap();

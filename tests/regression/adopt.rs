@@ -1,5 +1,5 @@
-//! Changes that other programs made to a dataset: `append` ended with 75 for ever, and `verify`
-//! with 4, because nothing ever took newer versions of the tables for described ones.
+//! Changes that other programs made to a dataset: `append` kept ending with 75, and `verify` with
+//! 4, because newer versions of the tables were never adopted as described ones.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::support::small::convert;
 
 const CELLS: usize = 30;
 
-/// An input of thirty cells that no other has.
+/// Writes an input of thirty cells that no other input has.
 fn input(folder: &Path, number: usize) -> PathBuf {
     let path = folder.join(format!("in{number}.h5ad"));
     let cells: Vec<String> = (0..CELLS).map(|cell| format!("{number}-{cell}")).collect();
@@ -30,7 +30,7 @@ fn input(folder: &Path, number: usize) -> PathBuf {
     path
 }
 
-/// A dataset of two inputs, in several fragments.
+/// Makes a dataset of two inputs, in several fragments.
 fn begin(folder: &Path, flags: &[&str]) -> PathBuf {
     let dataset = folder.join("data.slaf");
     let flags = [&["--fragment-rows", "20"], flags].concat();
@@ -39,13 +39,13 @@ fn begin(folder: &Path, flags: &[&str]) -> PathBuf {
     dataset
 }
 
-/// Has another program change the dataset; `false` where there is no Python.
+/// Has another program change the dataset; `false` if Python is not available.
 fn other(dataset: &Path, action: &str, arguments: &[&str]) -> bool {
     for _ in 0..20 {
         let given = [Path::new(action), dataset].into_iter();
         let given = given.chain(arguments.iter().map(Path::new));
         match python::run("other_program.py", given) {
-            // slafdb reads ahead in a thread, which at times holds what it wants to change.
+            // slafdb reads ahead in a thread, which sometimes still holds what it wants to change.
             Some((false, text)) if text.contains("Already borrowed") => {}
             Some((done, text)) => {
                 assert!(done, "{action} {arguments:?}: {text}");
@@ -61,14 +61,14 @@ fn verify(dataset: &Path) -> Run {
     Run::of(slaf(&["verify"]).arg(dataset))
 }
 
-/// Checks that nothing is wrong, and that everything is described.
+/// Checks that there are no problems and that everything is described.
 fn whole(dataset: &Path) {
     let run = verify(dataset);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(!run.stdout.contains("not described"), "{}", run.stdout);
 }
 
-/// Checks that nothing is wrong, and that this is not described.
+/// Checks that there are no problems and that this is not described.
 fn undescribed(dataset: &Path, what: &str) {
     let run = verify(dataset);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
@@ -94,8 +94,7 @@ fn missing(dataset: &Path, name: TableName, column: &str) -> usize {
         .null_count()
 }
 
-/// Each change that harms nothing: what it is, what is told of it, the table, and the column that is
-/// new in it.
+/// Harmless changes: what is done, with which arguments, the table, and the column that it adds.
 const HARMLESS: [(&str, &[&str], &str, &str); 11] = [
     ("obs", &["label"], "cells", "label"),
     ("text", &["cluster"], "cells", "cluster"),
@@ -170,7 +169,7 @@ fn what_others_add_is_adopted_by_itself() {
 
 #[test]
 fn compacted_tables_are_put_in_order_again() {
-    // Lance numbers what it compacts anew, and sorts fragments by their numbers.
+    // Lance renumbers the fragments it compacts, and sorts fragments by number.
     let folder = tempfile::tempdir().unwrap();
     let dataset = begin(folder.path(), &[]);
     append(
@@ -196,7 +195,7 @@ fn compacted_tables_are_put_in_order_again() {
 
 #[test]
 fn layers_and_pairs_of_slafdb_are_adopted() {
-    // On unsigned columns: slafdb joins by the types that it wrote itself.
+    // With unsigned columns: slafdb's joins expect the types that it writes itself.
     let folder = tempfile::tempdir().unwrap();
     let dataset = begin(folder.path(), &[]);
     for (action, name) in [("layer", "logged"), ("obsp", "near"), ("layer", "again")] {
@@ -223,7 +222,7 @@ fn slafdb_annotates_slaf_appends_slafdb_reads_ten_times() {
     for round in 2..12 {
         let cells = ((round + 1) * CELLS).to_string();
         let label = format!("label{round}");
-        // One that is new each time, and two that are overwritten.
+        // One column that is new each time, and two that are overwritten.
         if !other(&dataset, "obs", &[&label]) {
             return;
         }

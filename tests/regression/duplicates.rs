@@ -15,7 +15,7 @@ fn names(prefix: &str, count: usize) -> Vec<String> {
         .collect()
 }
 
-/// The values of a cell: some of `genes` genes, adding up to more than ten.
+/// Values of a cell: some of `genes` genes, adding up to more than ten.
 fn cell(number: usize, genes: usize) -> Vec<(usize, f32)> {
     let values = (0..4).map(|place| {
         (
@@ -31,8 +31,8 @@ fn cell(number: usize, genes: usize) -> Vec<(usize, f32)> {
 
 const GENES: usize = 11;
 
-/// Writes cells of these numbers, called PREFIX0, PREFIX1, …; genes stand in another order if they
-/// are turned around.
+/// Writes cells with these numbers, named PREFIX0, PREFIX1, …; the genes are in reverse order if
+/// `transposed`.
 fn write(path: &Path, prefix: &str, cells: &[usize], transposed: bool) -> PathBuf {
     let mut genes = names("g", GENES);
     if transposed {
@@ -69,8 +69,8 @@ fn warnings(report: &Value) -> Vec<String> {
         .collect()
 }
 
-// Cells were compared by their names alone: those of a library that was sequenced again, or renamed,
-// came twice.
+// Cells were compared by name only: those of a library that was sequenced again or renamed were
+// added twice.
 #[test]
 fn cells_under_other_names_are_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -158,7 +158,7 @@ fn an_append_knows_the_cells_of_the_dataset() {
         verified.stderr
     );
 
-    // What config.json does not tell of, or not any more, is read from the rows.
+    // What config.json does not describe, or no longer describes, is read from the rows.
     let config = dataset.join("config.json");
     let mut changed: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
     for hashes in changed["cell_hashes"].as_array_mut().unwrap() {
@@ -179,7 +179,7 @@ fn an_append_knows_the_cells_of_the_dataset() {
     assert_no_orphans(&dataset);
 }
 
-// Genes are those that they are without the version of their identifiers, and whatever their names.
+// Genes are identified without the version of their identifiers, whatever their names.
 #[test]
 fn identifiers_tell_which_gene_it_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -205,7 +205,7 @@ fn identifiers_tell_which_gene_it_is() {
     ));
     assert_eq!(warnings(&report).len(), 1, "{report}");
     let few = write(&at("few.h5ad"), "f", &[0], false);
-    // Less than ten counts say nothing.
+    // Fewer than ten counts are not conclusive.
     let poor = |name: &str| {
         let path = at(name);
         write_named(

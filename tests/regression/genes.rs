@@ -1,4 +1,4 @@
-//! Genes joined with other genes.
+//! Joins of genes with wrong genes.
 
 use std::path::{Path, PathBuf};
 
@@ -11,14 +11,15 @@ use crate::support::h5ad_writer::{add_texts, write_named};
 use crate::support::program::{Run, slaf};
 use crate::support::small::{Named, convert, named};
 
-/// Genes: names, and identifiers where there are any.
+/// Genes: names, and identifiers if there are any.
 type Genes<'a> = &'a [(&'a str, &'a str)];
 
 fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| text.to_string()).collect()
 }
 
-/// An h5ad of two cells `PREFIX0` and `PREFIX1`: in the first, gene i has the value FIRST + i.
+/// Writes an h5ad of two cells `PREFIX0` and `PREFIX1`; in the first, gene i has the value FIRST +
+/// i.
 fn h5ad(path: &Path, prefix: &str, names: &[&str], ids: Option<&[&str]>, first: f32) {
     let cells = strings(&[&format!("{prefix}0"), &format!("{prefix}1")]);
     let entries: Vec<_> = (0..names.len())
@@ -32,7 +33,7 @@ fn h5ad(path: &Path, prefix: &str, names: &[&str], ids: Option<&[&str]>, first: 
     }
 }
 
-/// A matrix of 10x in a folder, likewise.
+/// Writes a 10x matrix in a folder with the same contents.
 fn tenx(path: &Path, prefix: &str, genes: Genes<'_>, first: usize) {
     std::fs::create_dir(path).unwrap();
     let features: String = genes
@@ -104,7 +105,7 @@ fn of(values: &[(&str, &str, f64)]) -> Named {
 
 const OUTER: [&str; 4] = ["--join", "outer", "--var-join", "outer"];
 
-/// The message named the file that was being joined, not the one that has the repeats.
+/// The message named the file being joined, not the one that has the repeated names.
 #[test]
 fn r147_the_file_that_repeats_names_is_named() {
     let folder = Folder::new();
@@ -126,7 +127,8 @@ fn r147_the_file_that_repeats_names_is_named() {
     says(&run, &["out.slaf: ", "\"g\"", "--gene-key"]);
 }
 
-/// Equal identifiers of cells and genes and as many entries were taken for the same input.
+/// Inputs with equal cell and gene identifiers and the same number of entries were taken for the
+/// same input.
 #[test]
 fn r151_other_values_are_another_input() {
     let folder = Folder::new();
@@ -138,7 +140,7 @@ fn r151_other_values_are_another_input() {
     says(&run, &["2 cells", "\"c0\"", "--allow-duplicate-cells"]);
     convert(&inputs, &output, &["--allow-duplicate-cells"]).succeeded();
     assert_eq!(named(&output).len(), 4);
-    // A copy is the same, and so is the file that the dataset has.
+    // A copy is the same input, and so is the file that the dataset already contains.
     let copy = folder.path("copy.h5ad");
     std::fs::copy(&inputs[0], &copy).unwrap();
     let flags = ["--allow-duplicate-cells", "--overwrite"];
@@ -152,7 +154,7 @@ fn r151_other_values_are_another_input() {
     assert_eq!(run.code, Some(0), "{report}");
 }
 
-/// An inner join of disjoint genes gave cells without a value.
+/// An inner join of disjoint genes resulted in cells without values.
 #[test]
 fn r267_nothing_shared_is_refused_and_what_is_dropped_is_told() {
     let folder = Folder::new();
@@ -168,7 +170,7 @@ fn r267_nothing_shared_is_refused_and_what_is_dropped_is_told() {
         &run,
         &["b.h5ad has none of the genes", "x, y", "--join outer"],
     );
-    // Each two share some, and all none.
+    // Any two have genes in common, but all three together do not.
     let pairs = [a.clone(), c.clone(), b.clone()];
     convert(&pairs, &output, inner).refused(3);
     let (run, report) = validate(&pairs, inner);
@@ -185,14 +187,14 @@ fn r267_nothing_shared_is_refused_and_what_is_dropped_is_told() {
     assert_eq!((join.shared, join.dropped), (1, 2));
     assert_eq!(config.sources[1].canonicalized.dropped, 2);
     verified(&output, &[a.clone(), c.clone()]);
-    // An outer join says how many are shared, and warns where these are few.
+    // An outer join reports the number of shared genes, and warns if there are few.
     let (run, report) = validate(&[a.clone(), c.clone()], &["--join", "outer"]);
     assert_eq!(run.code, Some(0), "{report}");
     let warning = report["inputs"][1]["warnings"][0].as_str().unwrap();
     assert!(warning.contains("only 1 of its 3"), "{warning}");
 }
 
-/// `A` and `A-1` are places in a file: they joined M1 of one file with M2 of another.
+/// `A` and `A-1` depend on the order in a file: M1 of one file was joined with M2 of another.
 #[test]
 fn r311_suffixes_given_by_place_are_no_genes() {
     let folder = Folder::new();
@@ -227,14 +229,14 @@ fn r311_suffixes_given_by_place_are_no_genes() {
     assert_eq!(named(&output), wanted);
     let run = append(c, &output, &OUTER).refused(3);
     says(&run, &["\"A\"", "c.h5ad"]);
-    // A list without the name is joined with what it has.
+    // A list without the name is joined on the names it has.
     let d = folder.path("d.h5ad");
     h5ad(&d, "d", &["F", "C"], None, 31.0);
     append(&d, &output, &OUTER).succeeded();
     verified(&output, &[a.clone(), b.clone(), d]);
 }
 
-/// The same for names that anndata or R made unique: there are no identifiers to tell genes apart.
+/// The same for names that anndata or R made unique: there are no identifiers to distinguish genes.
 #[test]
 fn r311_names_that_look_made_unique_are_joined_in_the_same_list_only() {
     let folder = Folder::new();
@@ -254,14 +256,15 @@ fn r311_names_that_look_made_unique_are_joined_in_the_same_list_only() {
         assert_eq!(named(&output).len(), 9);
         verified(&output, &inputs);
     }
-    // A name with a number is one of its own where no other has it without.
+    // A name with a number is an original name if no other list has it without the number.
     h5ad(&inputs[0], "a", &["NKX2-1", "C"], None, 1.0);
     h5ad(&inputs[1], "b", &["C", "NKX2-1"], None, 1.0);
     let output = folder.path("out.slaf");
     convert(&inputs[..2], &output, &["--overwrite"]).succeeded();
 }
 
-/// Joined by name since one file has no identifiers, though those of the others differ.
+/// Genes were joined by name because one file has no identifiers, although those of the others
+/// differ.
 #[test]
 fn r316_a_name_of_two_identifiers_joins_nothing() {
     let folder = Folder::new();
@@ -276,12 +279,12 @@ fn r316_a_name_of_two_identifiers_joins_nothing() {
         let run = convert(&inputs, &output, &OUTER).refused(3);
         says(&run, &["\"g\"", "M1", "M9", "a.h5ad", "b.h5ad"]);
     }
-    // By their identifiers, the two are two genes.
+    // By identifier, the two are different genes.
     convert(&[a.clone(), b.clone()], &output, &OUTER).succeeded();
     assert_eq!(Dataset::open(&output).unwrap().config().n_genes, 3);
     let run = append(c, &output, &OUTER).refused(3);
     says(&run, &["\"g\"", "M1", "M9"]);
-    // What was joined by name has the identifier that it was joined with.
+    // A gene joined by name takes over the identifier of the other.
     for orders in [[a, c, b], [c, a, b]] {
         convert(&[orders[0].clone()], &output, &["--overwrite"]).succeeded();
         append(orders[1], &output, &OUTER).succeeded();
@@ -290,7 +293,7 @@ fn r316_a_name_of_two_identifiers_joins_nothing() {
         let run = append(orders[2], &output, &OUTER).refused(3);
         says(&run, &["\"g\"", "M1", "M9"]);
     }
-    // Where the user says so, names are what counts, and it is said what that means.
+    // At the user's request, names alone count, and the consequences are reported.
     let flags = [&OUTER[..], &["--gene-key", "gene_id"]].concat();
     let run = Run::of(
         slaf(&["convert", "--overwrite"])
@@ -307,7 +310,7 @@ fn r316_a_name_of_two_identifiers_joins_nothing() {
     );
 }
 
-/// Identifiers win where they exist; a gene without one is that of its name.
+/// Identifiers take precedence; a gene without one is identified by name.
 #[test]
 fn r316_genes_are_joined_by_identifier_where_they_have_one() {
     let folder = Folder::new();
@@ -315,7 +318,7 @@ fn r316_genes_are_joined_by_identifier_where_they_have_one() {
     h5ad(&inputs[0], "a", &["g", "h"], Some(&["M1", "M2"]), 1.0);
     h5ad(&inputs[1], "b", &["h", "old"], Some(&["M2", "M1"]), 11.0);
     h5ad(&inputs[2], "c", &["h", "g"], None, 21.0);
-    // A name that is an identifier of Ensembl counts as one.
+    // A name that is an Ensembl identifier serves as an identifier.
     let ids = ["ENSG00000000001", "M2"];
     h5ad(&inputs[3], "d", &["e", "h"], Some(&ids), 31.0);
     let wanted = [
@@ -363,7 +366,7 @@ const PLAIN: [&str; 4] = [
     "ENSG00000182378",
 ];
 
-/// What a dataset says of its genes in a column.
+/// Returns a column of a dataset's genes table.
 fn genes_of(dataset: &Path, column: &str) -> Vec<Option<String>> {
     texts(
         table(dataset, TableName::Genes)
@@ -372,7 +375,7 @@ fn genes_of(dataset: &Path, column: &str) -> Vec<Option<String>> {
     )
 }
 
-/// `ENSG….3` of one file and `ENSG…` of another were two genes in an outer join.
+/// `ENSG….3` of one file and `ENSG…` of another became two genes in an outer join.
 #[test]
 fn versions_of_identifiers_do_not_double_genes() {
     let folder = Folder::new();
@@ -406,7 +409,7 @@ fn versions_of_identifiers_do_not_double_genes() {
     let kept: Vec<_> = VERSIONED.iter().map(|id| Some(id.to_string())).collect();
     convert(&inputs, &output, &["--overwrite"]).succeeded();
     assert_eq!(genes_of(&output, "gene_id_version"), kept);
-    // Asked for, they are kept, and validate tells what they cost.
+    // They are kept on request, and validate reports the consequences.
     let keep = ["--join", "outer", "--gene-id-version", "keep"];
     convert(&inputs, &output, &[&keep[..], &["--overwrite"]].concat()).succeeded();
     assert_eq!(Dataset::open(&output).unwrap().config().n_genes, 7);
@@ -419,7 +422,7 @@ fn versions_of_identifiers_do_not_double_genes() {
     assert_eq!(report["inputs"][1]["genes"]["shared"], 4, "{report}");
 }
 
-/// The same in an append, whichever side has the versions; and for ever after.
+/// The same in an append, whichever side has the versions, and from then on.
 #[test]
 fn versions_of_identifiers_do_not_double_genes_in_an_append() {
     let folder = Folder::new();
@@ -446,7 +449,7 @@ fn versions_of_identifiers_do_not_double_genes_in_an_append() {
     }
 }
 
-/// The column gene_ids likewise; two genes never become one.
+/// Likewise for the column gene_ids; two genes never become one.
 #[test]
 fn versions_are_kept_where_two_genes_would_become_one() {
     let folder = Folder::new();
@@ -483,7 +486,7 @@ fn versions_are_kept_where_two_genes_would_become_one() {
     says(&run, &["c.h5ad", twice[0], twice[1]]);
 }
 
-/// Names are mapped to identifiers, so that files with and without them are joined by these.
+/// Names are mapped to identifiers, so that files with and without identifiers are joined by them.
 #[test]
 fn a_gene_map_gives_identifiers_to_names() {
     let folder = Folder::new();
@@ -518,7 +521,7 @@ fn a_gene_map_gives_identifiers_to_names() {
     ];
     assert_eq!(named(&output), of(&wanted));
     verified(&output, &inputs);
-    // The map is a part of the job.
+    // The map is part of the job.
     std::fs::write(&map, "old\tM3\ng\tM1\n").unwrap();
     let run = Run::of(
         slaf(&["verify"])
@@ -528,7 +531,7 @@ fn a_gene_map_gives_identifiers_to_names() {
     );
     assert_ne!(run.code, Some(0));
     assert!(run.stderr.contains("--gene-map"), "{}", run.stderr);
-    // A name of several identifiers is told, and joins nothing.
+    // A name with several identifiers is reported and not joined.
     std::fs::write(&map, "old\tM2\ng\tM1\ng\tM9\n").unwrap();
     let overwrite = [&flags[..], &["--overwrite"]].concat();
     let run = convert(&inputs, &output, &overwrite).refused(3);

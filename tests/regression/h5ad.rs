@@ -1,4 +1,4 @@
-//! What h5ad files and SOMA experiments hold.
+//! Contents of h5ad files and SOMA experiments.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::support::program::{Run, convert, slaf};
 use crate::support::repository;
 use crate::support::soma::unpack;
 
-/// Entries of four cells and five genes.
+/// Entries of a matrix of four cells and five genes.
 const ENTRIES: [(usize, usize, f32); 6] = [
     (0, 0, 1.0),
     (0, 2, 2.0),
@@ -50,7 +50,7 @@ impl Case {
         Run::of(&mut convert(&self.input, &self.output(), flags))
     }
 
-    /// Converts, checks X and gives what the dataset says of itself.
+    /// Converts the file, checks X, and returns the dataset's config.
     fn converted(&self, flags: &[&str]) -> DatasetConfig {
         self.convert(flags).succeeded();
         let entries =
@@ -77,7 +77,7 @@ fn text(text: &str) -> VarLenUnicode {
     text.parse().unwrap()
 }
 
-/// Writes a list, and the groups in which it lies.
+/// Writes a list and its parent groups.
 fn list<T: hdf5::H5Type>(file: &hdf5::File, object: &str, values: &[T]) -> hdf5::Dataset {
     let (group, name) = object.rsplit_once('/').unwrap();
     let dataset = groups(file, group).new_dataset_builder().with_data(values);
@@ -107,7 +107,7 @@ fn categorical(file: &hdf5::File, object: &str, categories: &[&str], codes: &[i8
     list(file, &format!("{object}/codes"), codes);
 }
 
-/// Lists the columns of a frame.
+/// Sets the list of columns of a frame.
 fn listed(file: &hdf5::File, frame: &str, columns: &[&str]) {
     let group = file.group(frame).unwrap();
     group.delete_attr("column-order").unwrap();
@@ -133,7 +133,8 @@ fn sparse(file: &hdf5::File, object: &str, entries: &[(usize, usize, f32)], colu
     list(file, &format!("{object}/data"), &data);
 }
 
-// HDF5 takes a slash for a path: the column CD4+/CD8- is the member CD8- of the group CD4+.
+// HDF5 interprets a slash as a path separator: the column CD4+/CD8- is the member CD8- of the group
+// CD4+.
 #[test]
 fn r001_columns_with_slashes_are_read_by_path() {
     let case = Case::new(|file| {
@@ -163,7 +164,7 @@ fn r001_columns_with_slashes_are_read_by_path() {
     case.column(TableName::Cells, "a/b/c");
 }
 
-// A layer called a/b is the member b of a group that says nothing of itself.
+// A layer named a/b is the member b of a group without attributes.
 #[test]
 fn r002_layers_and_embeddings_with_slashes_are_read_by_path() {
     let case = Case::new(|file| {
@@ -203,7 +204,7 @@ fn r033_sizes_may_be_doubles() {
     assert_eq!(config.obsm.unwrap().dimensions["sp"], 2);
 }
 
-// anndata 0.7 keeps categories beside the columns, under the same path.
+// anndata 0.7 stores categories next to the columns, under the same path.
 #[test]
 fn r240_categories_of_columns_with_slashes_lie_under_their_path() {
     let case = Case::new(|file| {
@@ -219,7 +220,7 @@ fn r240_categories_of_columns_with_slashes_lie_under_their_path() {
     assert_eq!(labels[2], None);
 }
 
-// One member that cannot be read ended the conversion.
+// One member that could not be read ended the conversion.
 #[test]
 fn r242_nothing_in_uns_ends_a_conversion() {
     let case = Case::new(|file| {
@@ -249,7 +250,7 @@ fn r242_nothing_in_uns_ends_a_conversion() {
         let odd = groups(file, "uns/odd");
         text_attribute(&odd, "encoding-type", "something-new");
     });
-    // A byte that no text in UTF-8 has.
+    // A byte that does not occur in UTF-8.
     let mut bytes = std::fs::read(&case.input).unwrap();
     let at = bytes
         .windows(8)
@@ -282,7 +283,7 @@ fn r242_nothing_in_uns_ends_a_conversion() {
     assert_eq!(uns["uneven"]["good/one"], serde_json::json!([1, 2]));
 }
 
-// The flag that helps was not named, or did not help as the part was looked at first.
+// The helpful flag was not named, or did not help because the part was read first.
 #[test]
 fn r242_what_cannot_be_read_elsewhere_names_the_flag_that_helps() {
     type Edit = fn(&hdf5::File);
@@ -320,7 +321,7 @@ fn r242_what_cannot_be_read_elsewhere_names_the_flag_that_helps() {
     }
 }
 
-// raw.var's own categories lie in raw.cat; those of var were taken for them.
+// The categories of raw.var are in raw.cat; those of var were used instead.
 #[test]
 fn r271_raw_of_anndata_06_has_categories_of_its_own() {
     #[derive(hdf5::H5Type, Clone)]
@@ -359,7 +360,7 @@ fn r271_raw_of_anndata_06_has_categories_of_its_own() {
     assert_eq!(labels(), "zyxxy");
 }
 
-// anndata does not see what column-order does not list; it refused the file.
+// anndata does not see columns that column-order does not list; the file was refused.
 #[test]
 fn r280_members_that_are_not_listed_are_left_out_by_name() {
     let case = Case::new(|file| {
@@ -392,7 +393,7 @@ fn r280_a_scalar_column_stands_for_all_rows() {
     assert_eq!(integers(&case.column(TableName::Genes, "n")), [7; 5]);
 }
 
-// An index of categories was refused.
+// A categorical index was refused.
 #[test]
 fn r283_an_index_may_be_categories() {
     let case = Case::new(|file| {
@@ -405,7 +406,7 @@ fn r283_an_index_may_be_categories() {
     assert_eq!(ids, ["s", "r", "q", "p"]);
 }
 
-// A chunk whose place is outside of its array was ignored, and the hole it left was read as zeros.
+// A chunk with coordinates outside of its array was ignored, and the gap it left was read as zeros.
 #[test]
 fn hostile_06_a_chunk_outside_of_its_array_is_refused() {
     let filters = Filters {
@@ -418,7 +419,8 @@ fn hostile_06_a_chunk_outside_of_its_array_is_refused() {
         let case = Case::with(stored, Some(filters), |_| ());
         case.converted(&[]);
         std::fs::remove_dir_all(case.output()).unwrap();
-        // A node of the index of chunks begins so; the key of its second chunk follows the first.
+        // Nodes of the chunk index begin like this; the key of the second chunk follows that of the
+        // first.
         let bytes = std::fs::read(&case.input).unwrap();
         let nodes: Vec<usize> = bytes
             .windows(6)
@@ -445,7 +447,8 @@ fn hostile_06_a_chunk_outside_of_its_array_is_refused() {
     }
 }
 
-// Chunks of a sparse matrix that were never written, or that a damaged index has lost, were zeros.
+// Chunks of a sparse matrix that were never written, or that a damaged index has lost, were read as
+// zeros.
 #[test]
 fn hostile_06_a_sparse_matrix_with_holes_is_refused() {
     let case = Case::new(|file| {
@@ -464,11 +467,11 @@ fn hostile_06_a_sparse_matrix_with_holes_is_refused() {
     assert!(message.contains("indices was never written"), "{message}");
 }
 
-// libhdf5 allocates what a text claims before it looks for the text.
+// libhdf5 allocates the claimed length of a string before it looks for the string.
 #[test]
 fn hostile_16_a_text_longer_than_its_heap_is_refused_at_once() {
     let case = Case::new(|_| ());
-    // The first name, as a length of 5 and the place of a heap.
+    // The first name, stored as a length of 5 and the address of a heap.
     let bytes = std::fs::read(&case.input).unwrap();
     let heap_at = |at: usize| {
         let address = bytes.get(at + 4..at + 12)?;
@@ -477,7 +480,7 @@ fn hostile_16_a_text_longer_than_its_heap_is_refused_at_once() {
     };
     let is_name =
         |at: usize| bytes[at..].starts_with(&[5, 0, 0, 0]) && heap_at(at) == Some(b"GCOL");
-    // Names lie one after another; texts of attributes do not.
+    // Names are contiguous; strings in attributes are not.
     let follows = |at: &usize| is_name(*at) && is_name(*at + 16);
     let names: Vec<usize> = (0..bytes.len() - 32).filter(follows).collect();
     assert_eq!(
@@ -514,7 +517,7 @@ fn uncommit(array: &Path) {
     std::fs::remove_file(commits.last().unwrap()).unwrap();
 }
 
-// A frame without its only fragment was taken for an empty one, and all entries of X for nobody's.
+// A frame without its only fragment was taken for an empty one, and all entries of X were left out.
 #[test]
 fn hostile_04_a_frame_that_lost_its_rows_is_refused() {
     for frame in ["obs", "ms/RNA/var"] {
@@ -529,7 +532,7 @@ fn hostile_04_a_frame_that_lost_its_rows_is_refused() {
     }
 }
 
-// What a delete, or a lost write, leaves in X refused the experiment.
+// What a delete or a lost write leaves in X caused the experiment to be refused.
 #[test]
 fn hostile_04_entries_without_a_row_are_left_out_and_counted() {
     let (folder, path) = experiment("deleted");
@@ -538,7 +541,7 @@ fn hostile_04_entries_without_a_row_are_left_out_and_counted() {
         folder.path().join("left.slaf"),
     );
     Run::of(&mut convert(&path, &whole, &[])).succeeded();
-    // X has the entries again whose cells and genes were deleted.
+    // Restore the entries of X whose cells and genes were deleted.
     let commits = std::fs::read_dir(path.join("ms/RNA/X/data/__commits")).unwrap();
     for commit in commits.map(|entry| entry.unwrap().path()) {
         if commit.extension().is_some_and(|ending| ending == "del") {
@@ -557,7 +560,7 @@ fn hostile_04_entries_without_a_row_are_left_out_and_counted() {
             .iter()
             .any(|warning| warning.contains("79 entries"))
     );
-    // Shards of any size count each of them once.
+    // Each is counted once, whatever the size of the shards.
     let small = folder.path().join("small.slaf");
     let flags = ["--fragment-rows", "20"];
     Run::of(&mut convert(&path, &small, &flags)).succeeded();
@@ -565,7 +568,7 @@ fn hostile_04_entries_without_a_row_are_left_out_and_counted() {
     assert_eq!(config.sources[0].canonicalized.strays, 79);
 }
 
-// float32 entries of one cell and gene were added in float32, in the order of the file.
+// Duplicate float32 entries were summed in float32, in the order of the file.
 #[test]
 fn hostile_12_sums_of_duplicates_are_exact_or_refused() {
     let convert = |values: &[f32]| {

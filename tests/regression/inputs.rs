@@ -1,4 +1,4 @@
-//! Folders and archives, and what is found in them.
+//! Folders and archives, and the inputs found in them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ use crate::support::repository;
 use crate::support::small::{Named, Small, named};
 use crate::support::soma::unpack;
 
-/// An input of two genes and two cells, whose values begin at `first`.
+/// An input of two genes and two cells, with values that start at `first`.
 fn small(first: u16) -> Small {
     let first = f32::from(first);
     Small {
@@ -23,7 +23,7 @@ fn small(first: u16) -> Small {
     }
 }
 
-/// What a dataset of such inputs holds, whose cells are called PREFIX0 and PREFIX1.
+/// Contents of a dataset of such inputs, whose cells are named PREFIX0 and PREFIX1.
 fn values(inputs: &[(&str, u16)]) -> Named {
     let mut all: Named = Vec::new();
     for (prefix, first) in inputs {
@@ -37,7 +37,7 @@ fn values(inputs: &[(&str, u16)]) -> Named {
     all
 }
 
-/// The same as files of Matrix Market, under a prefix.
+/// Writes the same as Matrix Market files with a prefix.
 fn write_mtx(folder: &Path, prefix: &str, cells: &str, first: u16) {
     std::fs::create_dir_all(folder).unwrap();
     let write = |name: &str, text: String| {
@@ -54,7 +54,7 @@ fn write_mtx(folder: &Path, prefix: &str, cells: &str, first: u16) {
     write("genes.tsv", "ENSG0\tg0\nENSG1\tg1\n".into());
 }
 
-/// The same as Cell Ranger writes it in HDF5.
+/// Writes the same in HDF5, as Cell Ranger does.
 fn write_h5(path: &Path, cells: &str, first: u16) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let file = hdf5::File::create(path).unwrap();
@@ -89,12 +89,12 @@ fn write_h5(path: &Path, cells: &str, first: u16) {
     numbers("shape", &[2, 2]);
 }
 
-/// How long names and sizes are stored in an archive.
+/// How long names and large sizes are stored in an archive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Tar {
     Ustar,
     Gnu,
-    /// With the name and the size of each member in a header of its own.
+    /// With the name and the size of each member in an extended header.
     Pax,
 }
 
@@ -123,7 +123,7 @@ fn record(key: &str, value: &str) -> String {
     format!("{length}{rest}")
 }
 
-/// An archive of these files. A name that ends with a slash is that of a folder.
+/// Writes an archive of these files. A name that ends with a slash is a folder.
 fn tar(path: &Path, members: &[(&str, Vec<u8>)], tar: Tar) {
     let mut bytes = Vec::new();
     let mut add = |header: Vec<u8>, body: &[u8]| {
@@ -149,7 +149,7 @@ fn tar(path: &Path, members: &[(&str, Vec<u8>)], tar: Tar) {
             Tar::Pax => {
                 let said = record("path", name) + &record("size", &body.len().to_string());
                 add(header("pax", b'x', said.len(), tar), said.as_bytes());
-                // As of a file of 8 GiB and more, for whose size there is no room.
+                // As for a file of 8 GiB or more, whose size does not fit into the header.
                 add(header("short", b'0', 0, tar), body);
             }
         }
@@ -172,14 +172,14 @@ fn convert(input: &Path, output: &Path, flags: &[&str]) -> Run {
     run("convert", &[input, output], flags)
 }
 
-/// The inputs of a path, below it.
+/// Returns the inputs found at a path, relative to it.
 fn found(path: &Path) -> Vec<String> {
     let inputs = inputs_of(path).unwrap();
     let below = inputs.iter().map(|input| input.strip_prefix(path).unwrap());
     below.map(|input| input.display().to_string()).collect()
 }
 
-/// What of a path is passed over, below it, with the reason.
+/// Returns what is passed over at a path, relative to it, with the reasons.
 fn passed_over(path: &Path) -> Vec<(String, String)> {
     let discovered = discover(path, &OpenOptions::default()).unwrap();
     let passed = discovered.passed_over.into_iter();
@@ -189,8 +189,8 @@ fn passed_over(path: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The first member of an archive begins at 512, where an HDF5 file may begin behind a user block:
-/// the archive was read as that file, without the others.
+/// The first member of an archive begins at offset 512, where an HDF5 file may begin after a user
+/// block: the archive was read as that file, without the other members.
 #[test]
 fn r300_every_hdf5_file_of_an_archive_is_an_input() {
     let folder = tempfile::tempdir().unwrap();
@@ -243,7 +243,7 @@ fn r300_every_hdf5_file_of_an_archive_is_an_input() {
         assert_eq!(named(&output), values(&[("b", 10)]));
         std::fs::remove_dir_all(&output).unwrap();
     }
-    // One alone, and what is no input.
+    // A single one, and something that is not an input.
     let archive = at("one.tar");
     let molecules = repository("fixtures/10x_h5_refused/molecule_info.h5");
     let members = [
@@ -265,7 +265,7 @@ fn r300_every_hdf5_file_of_an_archive_is_an_input() {
     .succeeded();
 }
 
-/// Likewise, if what is done is interrupted, or the archive changes.
+/// Also if the job is interrupted, or the archive changes.
 #[test]
 fn r300_a_job_on_an_archive_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -289,7 +289,7 @@ fn r300_a_job_on_an_archive_goes_on() {
     }
 }
 
-/// An archive in an archive was passed over, or named as no matrix.
+/// An archive in an archive was passed over, or reported as not being a matrix.
 #[test]
 fn r099_archives_in_an_archive_are_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -318,11 +318,11 @@ fn r099_archives_in_an_archive_are_read() {
         &["--against", member.to_str().unwrap()],
     )
     .succeeded();
-    // By the path of the archive within.
+    // By the path of the inner archive.
     std::fs::remove_dir_all(&output).unwrap();
     convert(&archive.join("GSM2_b.tar"), &output, &[]).succeeded();
     assert_eq!(named(&output), values(&[("b", 10)]));
-    // So deep that nobody means it.
+    // Nested more deeply than anyone would intend.
     let mut deep = at("deep.tar");
     std::fs::copy(at("a.tar"), &deep).unwrap();
     for number in 0..6 {
@@ -338,7 +338,8 @@ fn r099_archives_in_an_archive_are_read() {
     assert!(refused.contains("unpack"), "{refused}");
 }
 
-/// The size of a pax header was ignored: what followed was taken for data, or data for what follows.
+/// The size in a pax header was ignored: the following headers were taken for data, or data for
+/// headers.
 #[test]
 fn hostile_18_the_sizes_of_pax_headers_count() {
     let folder = tempfile::tempdir().unwrap();
@@ -352,7 +353,7 @@ fn hostile_18_the_sizes_of_pax_headers_count() {
     let output = at("out.slaf");
     convert(&archive, &output, &[]).succeeded();
     assert_eq!(named(&output), values(&[("a", 1)]));
-    // A size beyond the end, as GNU tar and Python refuse it.
+    // A size beyond the end; GNU tar and Python refuse it, too.
     let mut bytes = std::fs::read(&archive).unwrap();
     let size = members[2].1.len().to_string();
     let from = format!("size={size}\n");
@@ -367,7 +368,7 @@ fn hostile_18_the_sizes_of_pax_headers_count() {
     assert!(refused.contains("cut short"), "{refused}");
 }
 
-/// Any file called `raw_` was dropped where any was called `filtered_`.
+/// Any file named `raw_` was dropped if any file was named `filtered_`.
 #[test]
 fn r301_a_raw_matrix_gives_way_to_the_filtered_one_of_its_sample_only() {
     let folder = tempfile::tempdir().unwrap();
@@ -399,7 +400,7 @@ fn r301_a_raw_matrix_gives_way_to_the_filtered_one_of_its_sample_only() {
     );
 }
 
-/// A matrix called `matrix.mtx` hid all others of its folder.
+/// A matrix named `matrix.mtx` hid all others in its folder.
 #[test]
 fn r302_a_plain_matrix_does_not_hide_those_with_prefixes() {
     let folder = tempfile::tempdir().unwrap();
@@ -410,7 +411,7 @@ fn r302_a_plain_matrix_does_not_hide_those_with_prefixes() {
     assert!(told.contains("f/GSM2_matrix.mtx"), "{told}");
     assert_eq!(found(&at("f")), ["matrix.mtx", "GSM2_matrix.mtx"]);
     assert_eq!(named(&at("f.slaf")), values(&[("a", 1), ("b", 10)]));
-    // One without a list of its own is no input, but said.
+    // One without its own lists is not an input, but is reported.
     std::fs::remove_file(at("f/GSM2_barcodes.tsv")).unwrap();
     assert_eq!(found(&at("f")), [""]);
     let passed = passed_over(&at("f"));
@@ -420,7 +421,7 @@ fn r302_a_plain_matrix_does_not_hide_those_with_prefixes() {
     );
 }
 
-/// Both matrices of an archive were taken: the same cells twice.
+/// Both matrices of an archive were used: the same cells twice.
 #[test]
 fn r312_an_archive_with_filtered_and_raw_is_the_filtered_one() {
     let folder = tempfile::tempdir().unwrap();
@@ -468,7 +469,7 @@ fn r312_an_archive_with_filtered_and_raw_is_the_filtered_one() {
         assert_eq!(named(&output), values(&[(prefix, 1)]), "{input}");
         std::fs::remove_dir_all(output).unwrap();
     }
-    // An archive beside what was unpacked of it, HDF5 files too, and both in an archive.
+    // An archive next to its unpacked contents, also HDF5 files, and both inside an archive.
     std::fs::rename(at("x.tar.gz"), at("u/x.tar.gz")).unwrap();
     small(20).write(&at("u/b.h5ad"), "b");
     let hdf5 = std::fs::read(at("u/b.h5ad")).unwrap();
@@ -479,7 +480,7 @@ fn r312_an_archive_with_filtered_and_raw_is_the_filtered_one() {
         .iter()
         .filter(|(_, reason)| reason.contains("the same as"));
     assert_eq!(same.count(), 2, "{passed:?}");
-    // What is in no file beside it is an input.
+    // A member that has no counterpart next to the archive is an input.
     tar(
         &at("u/c.tar"),
         &[("c.h5ad", hdf5.clone()), ("c/b.h5ad", hdf5)],
@@ -498,7 +499,7 @@ fn r312_an_archive_with_filtered_and_raw_is_the_filtered_one() {
     assert_eq!(named(&output), values(&[("a", 1), ("b", 20), ("d", 30)]));
 }
 
-/// One HDF5 file that is no matrix of cells ended the command.
+/// One HDF5 file that is not a cell matrix ended the command.
 #[test]
 fn r248_other_hdf5_files_are_passed_over_by_name() {
     let folder = tempfile::tempdir().unwrap();
@@ -552,7 +553,7 @@ fn r248_other_hdf5_files_are_passed_over_by_name() {
         );
     }
     assert_eq!(passed.len(), 10);
-    // What should be an h5ad is not passed over.
+    // A file that claims to be an h5ad is not passed over.
     let broken = hdf5::File::create(at("outs/broken.h5ad")).unwrap();
     broken.create_group("X").unwrap();
     drop(broken);
@@ -562,7 +563,7 @@ fn r248_other_hdf5_files_are_passed_over_by_name() {
     assert!(refused.contains("broken.h5ad"), "{refused}");
 }
 
-/// `outs` hid whatever lay beside it.
+/// `outs` hid everything next to it.
 #[test]
 fn r302_outs_does_not_hide_its_neighbours() {
     let folder = tempfile::tempdir().unwrap();
@@ -580,19 +581,19 @@ fn r302_outs_does_not_hide_its_neighbours() {
         matches!(&passed[..], [(path, _)] if path == "SC_RNA_COUNTER_CS"),
         "{passed:?}"
     );
-    // A run of several samples, whose cells all of them are in another matrix once more.
+    // A run of several samples; another matrix contains the cells of all of them again.
     write_h5(&at("m/outs/multi/count/raw_feature_bc_matrix.h5"), "a", 1);
     let sample = "m/outs/per_sample_outs/s/count/sample_filtered_feature_bc_matrix.h5";
     write_h5(&at(sample), "a", 1);
     assert_eq!(inputs_of(&at("m")).unwrap(), [at(sample)]);
     assert_eq!(passed_over(&at("m")).len(), 1);
-    // What is there once more behind a link, and links that lead back.
+    // Duplicates through symbolic links, and links that form a cycle.
     std::os::unix::fs::symlink("more/b.h5ad", at("run/b.h5ad")).unwrap();
     std::os::unix::fs::symlink("more", at("run/latest")).unwrap();
     std::os::unix::fs::symlink("..", at("run/more/back")).unwrap();
     assert_eq!(found(&at("run")).len(), 2, "{:?}", found(&at("run")));
     assert_eq!(passed_over(&at("run")).len(), 3);
-    // A dataset is an input, stores of other kinds are none.
+    // A dataset is an input; stores of other kinds are not.
     convert(&at("run"), &at("run/out.slaf"), &["--var-join", "outer"]).succeeded();
     std::fs::create_dir(at("run/x.zarr")).unwrap();
     std::fs::write(at("run/x.zarr/.zgroup"), "{}").unwrap();
@@ -606,7 +607,7 @@ fn r302_outs_does_not_hide_its_neighbours() {
         passed.iter().any(|(_, reason)| reason.contains("Zarr")),
         "{passed:?}"
     );
-    // One whose conversion is not complete is none.
+    // A dataset whose conversion is incomplete is not an input.
     std::fs::create_dir(at("run/begun.slaf")).unwrap();
     std::fs::write(
         at("run/begun.slaf/config.json"),
@@ -616,7 +617,7 @@ fn r302_outs_does_not_hide_its_neighbours() {
     assert_eq!(found(&at("run")).len(), 3);
 }
 
-/// Nothing was said of what was passed over.
+/// Nothing was reported about what was passed over.
 #[test]
 fn r301_what_is_passed_over_is_told_by_every_command() {
     let folder = tempfile::tempdir().unwrap();
@@ -654,10 +655,10 @@ fn r301_what_is_passed_over_is_told_by_every_command() {
         assert!(path.ends_with("raw_feature_bc_matrix.h5"), "{path}");
         assert!(passed[0]["reason"].as_str().unwrap().contains("raw"));
     }
-    // A file is itself, and nothing is to be told.
+    // A file given directly passes nothing over, so nothing is reported.
     let quiet = convert(&at("b.h5ad"), &at("b.slaf"), &[]).succeeded();
     assert!(!quiet.stderr.contains("slaf: "), "{}", quiet.stderr);
-    // Nothing at all to read: what there is is told.
+    // If there is nothing to read, what was found is reported.
     std::fs::remove_file(at("f/filtered_feature_bc_matrix.h5")).unwrap();
     std::fs::remove_file(at("f/raw_feature_bc_matrix.h5")).unwrap();
     std::fs::write(at("f/x.h5ad.gz"), gzip(&at("b.h5ad"))).unwrap();
@@ -673,7 +674,7 @@ fn pipe(path: &Path) {
     assert!(made.success());
 }
 
-/// A pipe was waited for, and an endless device read for ever.
+/// Opening a pipe blocked, and an endless device was read forever.
 #[test]
 fn hostile_13_pipes_and_devices_are_refused_at_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -717,12 +718,12 @@ fn hostile_13_pipes_and_devices_are_refused_at_once() {
             assert!(refused.contains("not a regular file"), "{refused}");
         }
     }
-    // In a folder, they are nothing.
+    // In a folder they are ignored.
     std::fs::create_dir(at("f")).unwrap();
     std::fs::rename(at("a.h5ad"), at("f/a.h5ad")).unwrap();
     pipe(&at("f/b.h5ad"));
     assert_eq!(found(&at("f")), ["a.h5ad"]);
-    // A dataset's config is opened as other files are.
+    // A dataset's config is opened like other files.
     std::fs::create_dir(&output).unwrap();
     pipe(&output.join("config.json"));
     for (command, paths) in [
@@ -739,7 +740,7 @@ fn hostile_13_pipes_and_devices_are_refused_at_once() {
             run.stderr
         );
     }
-    // A list that is far too long for one.
+    // A list that is far too long.
     let long = at("long");
     let file = std::fs::File::create(&long).unwrap();
     file.set_len(1 << 30).unwrap();
@@ -752,7 +753,7 @@ fn hostile_13_pipes_and_devices_are_refused_at_once() {
     }
 }
 
-/// The experiment changed while it was read, by the output; half a dataset stayed in it.
+/// The output changed the experiment while it was being read, and half a dataset was left in it.
 #[test]
 fn hostile_18_an_output_inside_an_input_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -779,7 +780,7 @@ fn hostile_18_an_output_inside_an_input_is_refused() {
     let refused = convert(&experiment, &output, &scratch).refused(3).stderr;
     assert!(refused.contains("inside of the input"), "{refused}");
     convert(&experiment, &output, &[]).succeeded();
-    // A dataset that came to lie there.
+    // A dataset that was moved there later.
     let within = experiment.join("within.slaf");
     std::fs::rename(&output, &within).unwrap();
     let rows = triplets(&within);
@@ -790,7 +791,7 @@ fn hostile_18_an_output_inside_an_input_is_refused() {
     assert_eq!(triplets(&within), rows);
 }
 
-/// `{source}` was the name of the file with all its endings.
+/// `{source}` was the name of the file including its extensions.
 #[test]
 fn source_in_a_prefix_has_no_ending() {
     let folder = tempfile::tempdir().unwrap();
@@ -801,7 +802,7 @@ fn source_in_a_prefix_has_no_ending() {
     let flags = ["--cell-id-prefix", "{source}-", "--var-join", "outer"];
     convert(&at("f"), &output, &flags).succeeded();
     assert_eq!(named(&output), values(&[("GSM1_matrix-", 1), ("b-", 10)]));
-    // The column says which file it was.
+    // The column contains the full file name.
     let cells = table(&output, TableName::Cells);
     let files = texts(cells.column_by_name("source_file").unwrap());
     assert_eq!(files[0].as_deref(), Some("GSM1_matrix.mtx"));
@@ -832,7 +833,7 @@ fn inputs_without_an_output_say_so() {
             "{refused}"
         );
     }
-    // Named, it is what it is called.
+    // If it is named with -o, it is an output.
     let refused = run("convert", &[&a], &["-o", b.to_str().unwrap()])
         .refused(3)
         .stderr;

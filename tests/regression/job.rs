@@ -16,21 +16,21 @@ use crate::support::h5ad_writer::{add_categories, add_texts, write_csr};
 use crate::support::program::{Run, convert, slaf};
 use crate::support::repository;
 
-/// Flags that cut `everything` into several shards.
+/// Flags that divide `everything` into several shards.
 const FLAGS: [&str; 4] = ["--fragment-rows", "10", "--threads", "2"];
 
 fn everything() -> PathBuf {
     repository("fixtures/h5ad/everything.h5ad")
 }
 
-/// What an uninterrupted run makes of `everything`.
+/// Result of an uninterrupted run on `everything`.
 fn wanted(folder: &Path) -> Contents {
     let output = folder.join("wanted.slaf");
     Run::of(&mut convert(&everything(), &output, &FLAGS)).succeeded();
     Contents::of(&output)
 }
 
-/// An unfinished conversion of `everything`.
+/// Starts a conversion of `everything` that is not finished.
 fn unfinished(output: &Path) {
     let mut command = convert(&everything(), output, &FLAGS);
     let run = Run::of(command.env("SLAF_FAIL_AT", "after-record:3"));
@@ -44,7 +44,7 @@ fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
     std::fs::write(path, serde_json::to_vec_pretty(&value).unwrap()).unwrap();
 }
 
-/// Likewise, and gives it the digest that it must have then.
+/// Changes a file and updates its digest accordingly.
 fn edit_and_seal(path: &Path, change: impl FnOnce(&mut Value)) {
     edit(path, |value| {
         value.as_object_mut().unwrap().shift_remove("digest");
@@ -54,14 +54,14 @@ fn edit_and_seal(path: &Path, change: impl FnOnce(&mut Value)) {
     });
 }
 
-/// The folder of the job that is under way.
+/// Returns the folder of the current job.
 fn job_folder(output: &Path) -> PathBuf {
     let config = std::fs::read(output.join("config.json")).unwrap();
     let config: Value = serde_json::from_slice(&config).unwrap();
     output.join(config["checkpoint"]["folder"].as_str().unwrap())
 }
 
-/// The files of a job's records, in the order of its shards.
+/// Returns the files of a job's records, in the order of the shards.
 fn records(output: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(job_folder(output).join("records")).unwrap();
     let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
@@ -69,13 +69,13 @@ fn records(output: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The rows of all tables, as config.json describes them.
+/// Returns the rows of all tables, as config.json describes them.
 fn tables(output: &Path) -> Vec<(TableName, RecordBatch)> {
     let names = tables_of(output).into_iter();
     names.map(|name| (name, table(output, name))).collect()
 }
 
-/// A child that waits at a point of the program.
+/// A child process that waits at a point of the program.
 pub(super) struct Held {
     child: Child,
     file: PathBuf,
@@ -109,13 +109,13 @@ impl Held {
     }
 }
 
-/// Makes a file another than it was, as far as its size and time tell.
+/// Modifies the size and time of a file.
 fn touch(path: &Path) {
     let mut file = std::fs::File::options().append(true).open(path).unwrap();
     file.write_all(b"\0").unwrap();
 }
 
-// Inputs were looked at once, when the commit began; obs, obsm and uns are read after that.
+// Inputs were only checked when the commit began; obs, obsm and uns are read after that.
 #[test]
 fn hostile_01_an_input_that_changes_during_the_commit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -144,7 +144,7 @@ fn hostile_01_an_input_that_changes_during_the_commit_is_refused() {
     }
 }
 
-// Likewise, of an append: what it had made visible is taken back.
+// Likewise for an append: what it had made visible is reverted.
 #[test]
 fn hostile_01_an_append_whose_input_changes_leaves_the_dataset_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
@@ -178,7 +178,7 @@ fn hostile_01_an_append_whose_input_changes_leaves_the_dataset_as_it_was() {
     Run::of(&mut slaf(&[OsStr::new("verify"), output.as_os_str()])).succeeded();
 }
 
-// A plan and records were believed as they stood in config.json, whatever the job's digest said.
+// A plan and records in config.json were trusted, whatever the job's digest was.
 #[test]
 fn hostile_03_a_checkpoint_that_was_edited_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -225,7 +225,7 @@ fn hostile_03_a_checkpoint_that_was_edited_is_refused() {
     }
 }
 
-// Likewise, of an append, whose dataset stays what it was.
+// Likewise for an append, whose dataset is not changed.
 #[test]
 fn hostile_03_an_edited_append_is_refused_and_can_be_discarded() {
     let folder = tempfile::tempdir().unwrap();
@@ -253,8 +253,8 @@ fn hostile_03_an_edited_append_is_refused_and_can_be_discarded() {
     Run::of(&mut slaf(&[OsStr::new("verify"), output.as_os_str()])).succeeded();
 }
 
-// Numbers of a record indexed other lists (a panic), although the digest may be right; and records lay in
-// config.json, which was written anew after each shard.
+// Numbers in a record were used as indices without a check (a panic), although the digest may be
+// right; and records were stored in config.json, which was rewritten after each shard.
 #[test]
 fn d7_records_that_cannot_be_believed_are_no_panic_and_their_shards_are_written_anew() {
     let folder = tempfile::tempdir().unwrap();
@@ -276,7 +276,7 @@ fn d7_records_that_cannot_be_believed_are_no_panic_and_their_shards_are_written_
         command.arg(everything()).arg(&output).args(FLAGS);
         let run = Run::of(&mut command).succeeded();
         let report: Value = serde_json::from_str(&run.stdout).unwrap();
-        // Of three records one is not believed.
+        // One of three records is not accepted.
         assert_eq!(report["resumed_shards"], 2, "{what}");
         assert!(run.stderr.contains("written again"), "{what}");
         assert_eq!(Contents::of(&output), wanted, "{what}");
@@ -288,7 +288,7 @@ fn d7_records_that_cannot_be_believed_are_no_panic_and_their_shards_are_written_
         edit_and_seal(&records(&output)[1], change);
         ends_well(&format!("edit {number}"));
     }
-    // With the digest that it had.
+    // With the original digest.
     unfinished(&output);
     edit(&records(&output)[0], |record| {
         record["parts"][0]["matrices"][0]["stats"]["sum"] = json!(1000.5);
@@ -307,12 +307,12 @@ fn d7_records_that_cannot_be_believed_are_no_panic_and_their_shards_are_written_
         damage(&records(&output)[2]);
         ends_well("damage");
     }
-    // That of another shard in its place.
+    // The record of another shard in its place.
     unfinished(&output);
     let files = records(&output);
     std::fs::copy(&files[0], &files[1]).unwrap();
     ends_well("a record twice");
-    // Under names that no shard has, none is taken.
+    // Under names that no shard has, none is accepted.
     unfinished(&output);
     let files = records(&output);
     for name in ["01.json", "+1.json", "1000000.json", "1.json.bak"] {
@@ -324,7 +324,7 @@ fn d7_records_that_cannot_be_believed_are_no_panic_and_their_shards_are_written_
     assert_no_orphans(&output);
 }
 
-// The plan and all records were written into config.json after each shard.
+// The plan and all records were written to config.json after each shard.
 #[test]
 fn d5_config_json_tells_how_far_a_job_is_and_where_its_records_are() {
     let folder = tempfile::tempdir().unwrap();
@@ -347,7 +347,7 @@ fn d5_config_json_tells_how_far_a_job_is_and_where_its_records_are() {
     assert!(info.stdout.contains("everything.h5ad"), "{}", info.stdout);
 }
 
-// A job that a version before this one has not finished.
+// A job that an earlier version did not finish.
 #[test]
 fn d5_records_in_config_json_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
@@ -372,7 +372,7 @@ fn d5_records_in_config_json_are_refused_by_name() {
     assert_no_orphans(&output);
 }
 
-// A job's folder that is gone, or its plan, with records or without.
+// A job whose folder or plan is missing, with or without records.
 #[test]
 fn d5_a_job_whose_plan_is_missing_is_refused_or_begun_anew() {
     let folder = tempfile::tempdir().unwrap();
@@ -387,7 +387,7 @@ fn d5_a_job_whose_plan_is_missing_is_refused_or_begun_anew() {
         run.stderr
     );
     std::fs::remove_dir_all(&output).unwrap();
-    // Nothing was written: another job need not discard it.
+    // Nothing was written, so another job need not discard it.
     let mut command = convert(&everything(), &output, &["--fragment-rows", "99"]);
     let run = Run::of(command.env("SLAF_FAIL_AT", "checkpoint-created"));
     assert_eq!(run.code, None, "{}", run.stderr);
@@ -396,7 +396,7 @@ fn d5_a_job_whose_plan_is_missing_is_refused_or_begun_anew() {
     assert_no_orphans(&output);
 }
 
-// Versions were written and never compared.
+// Versions were written but never compared.
 #[test]
 fn d7_what_a_newer_slaf_wrote_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
@@ -418,7 +418,7 @@ fn d7_what_a_newer_slaf_wrote_is_refused_by_name() {
     }
 }
 
-// Files of counts were decoded whatever was in them: a panic, or an allocation of petabytes.
+// Count files were decoded whatever they contained: a panic, or an allocation of petabytes.
 #[test]
 fn hostile_08_a_shard_whose_files_are_damaged_is_written_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -458,7 +458,7 @@ fn hostile_08_a_shard_whose_files_are_damaged_is_written_again() {
             std::fs::remove_dir_all(&output).unwrap();
         }
     }
-    // All shards are there, and only the commit is missing: its counts are looked at again.
+    // All shards are written and only the commit is missing: their counts are checked again.
     let run =
         Run::of(convert(&everything(), &output, &FLAGS).env("SLAF_FAIL_AT", "before-cells-commit"));
     assert_eq!(run.code, None, "{}", run.stderr);
@@ -468,12 +468,12 @@ fn hostile_08_a_shard_whose_files_are_damaged_is_written_again() {
     assert_no_orphans(&output);
 }
 
-/// The most memory that a conversion had, in bytes; `None` where the system does not tell.
+/// Returns the peak memory of a conversion in bytes; `None` if the system does not report it.
 fn peak(input: &Path, output: &Path, flags: &[&str]) -> Option<u64> {
     let summary = output.with_extension("json");
     let mut command = slaf(&["convert", "--json"]);
     command.arg(input).arg(output).args(flags);
-    // It tells all categories: more than a pipe holds.
+    // The output contains all categories, which is more than a pipe holds.
     command.stdout(std::fs::File::create(&summary).unwrap());
     Run::of(&mut command).succeeded();
     let report: Value = serde_json::from_slice(&std::fs::read(summary).unwrap()).unwrap();
@@ -484,7 +484,7 @@ fn peak(input: &Path, output: &Path, flags: &[&str]) -> Option<u64> {
 
 const MIB: u64 = 1 << 20;
 
-// Frames were read 1,024 rows at first, however long their texts were.
+// Frames were first read in blocks of 1,024 rows, however long their strings were.
 #[test]
 fn hostile_05_long_texts_stay_within_the_memory() {
     let folder = tempfile::tempdir().unwrap();
@@ -505,7 +505,7 @@ fn hostile_05_long_texts_stay_within_the_memory() {
     }
 }
 
-// Whether a text of uns fits was asked for after it had been read.
+// A string in uns was only checked against the memory limit after it had been read.
 #[test]
 fn hostile_05_one_long_text_is_left_out_or_refused_before_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -534,7 +534,7 @@ fn hostile_05_one_long_text_is_left_out_or_refused_before_it_is_read() {
     assert!(!output.exists());
 }
 
-// Categories were held as one text each, three times over, while config.json was written.
+// Categories were held as individual strings, in three copies, while config.json was written.
 #[test]
 fn hostile_05_many_categories_stay_within_the_memory() {
     let folder = tempfile::tempdir().unwrap();
@@ -557,7 +557,7 @@ fn hostile_05_many_categories_stay_within_the_memory() {
     assert_eq!(categories.iter().nth(cells - 1), Some(&*name(cells - 1)));
 }
 
-// Buffers of threads were not counted.
+// Per-thread buffers were not taken into account.
 #[test]
 fn hostile_05_many_threads_stay_within_the_memory() {
     let folder = tempfile::tempdir().unwrap();
@@ -579,7 +579,7 @@ fn hostile_05_many_threads_stay_within_the_memory() {
     }
 }
 
-// The link was replaced by a folder, and the dataset behind it stayed where it was.
+// The link was replaced by a folder, and the dataset it referred to stayed where it was.
 #[cfg(unix)]
 #[test]
 fn hostile_14_what_is_behind_a_link_is_replaced_not_the_link() {
@@ -602,7 +602,7 @@ fn hostile_14_what_is_behind_a_link_is_replaced_not_the_link() {
     assert_eq!(beside, 1, "something is left beside it");
 }
 
-// A folder beside the output had a name that was longer than names can be.
+// A folder next to the output had a name longer than the system allows.
 #[test]
 fn hostile_15_names_may_be_as_long_as_the_system_allows() {
     let folder = tempfile::tempdir().unwrap();
@@ -618,7 +618,7 @@ fn hostile_15_names_may_be_as_long_as_the_system_allows() {
     Run::of(&mut convert(&small, &output, &[])).refused(1);
 }
 
-// A signal ended the process without a word.
+// A signal ended the process without a message.
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_with_a_word_and_the_same_command_goes_on() {
@@ -644,7 +644,7 @@ fn a_signal_ends_with_a_word_and_the_same_command_goes_on() {
     }
 }
 
-// Without a terminal nothing was said for hours.
+// Without a terminal, nothing was reported for hours.
 #[test]
 fn progress_without_a_terminal_is_told_in_lines() {
     let folder = tempfile::tempdir().unwrap();
@@ -692,7 +692,7 @@ fn progress_without_a_terminal_is_told_in_lines() {
     }
 }
 
-// Options that chose nothing were taken without a word.
+// Options that selected nothing were accepted silently.
 #[test]
 fn patterns_that_choose_nothing_are_said() {
     let folder = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ use crate::support::program::{Run, slaf};
 use crate::support::repository;
 use crate::support::small::{Named, convert, named};
 
-/// A folder of files, each with its text.
+/// A folder of text files.
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -47,7 +47,7 @@ impl Folder {
         }
     }
 
-    /// What becomes of inputs, by name, and what the program says of it.
+    /// Converts inputs, given by name, and returns the result and the messages.
     fn converted(&self, inputs: &[&str], flags: &[&str]) -> (Named, String) {
         let output = self.path("out.slaf");
         let paths: Vec<PathBuf> = inputs.iter().map(|input| self.path(input)).collect();
@@ -58,7 +58,7 @@ impl Folder {
         (found, run.stdout + &run.stderr)
     }
 
-    /// The refusal of inputs.
+    /// Returns the message with which inputs are refused.
     fn refused(&self, inputs: &[&str], flags: &[&str]) -> String {
         let paths: Vec<PathBuf> = inputs.iter().map(|input| self.path(input)).collect();
         let output = self.path("refused.slaf");
@@ -68,7 +68,7 @@ impl Folder {
     }
 }
 
-/// A matrix of five genes × four cells, with values that are `times` as large.
+/// Returns a matrix of five genes × four cells, with values multiplied by `times`.
 fn counts(times: u32) -> String {
     let entries = [
         (1, 1, 1),
@@ -85,7 +85,7 @@ fn counts(times: u32) -> String {
     )
 }
 
-/// What is to be found of it.
+/// The expected contents.
 fn wanted(times: u32, cell: &str) -> Named {
     let entries = [
         (0, 0, 1),
@@ -110,7 +110,7 @@ fn genes() -> String {
     (0..5).map(|i| format!("ENSG{i}\tg{i}\n")).collect()
 }
 
-/// A folder with a matrix of five genes × four cells, whose text is given.
+/// Makes a folder with a matrix of five genes × four cells, given as text.
 fn trio(matrix: &str) -> Folder {
     let (genes, cells) = (genes(), list("c", 4));
     Folder::of(&[
@@ -120,7 +120,7 @@ fn trio(matrix: &str) -> Folder {
     ])
 }
 
-/// STARsolo calls reals "float".
+/// STARsolo writes the field real as "float".
 #[test]
 fn r80_the_field_float_is_real() {
     let text = counts(1)
@@ -133,7 +133,7 @@ fn r80_the_field_float_is_real() {
     assert_eq!(folder.converted(&["m"], &[]).0, wanted);
 }
 
-/// White space between the words of the first line may be anything, and lines before it blank.
+/// The words of the banner may be separated by any white space, and blank lines may precede it.
 #[test]
 fn tabs_and_blank_lines_around_the_banner() {
     let text = counts(1).replace(' ', "\t");
@@ -142,7 +142,7 @@ fn tabs_and_blank_lines_around_the_banner() {
     assert_eq!(folder.converted(&["m"], &[]).0, wanted(1, "c"));
 }
 
-/// R writes 100000 as 1e+05, wherever it stands; others write 100000.0.
+/// R writes 100000 as 1e+05 everywhere; others write 100000.0.
 #[test]
 fn r84_whole_numbers_with_exponents() {
     let text = counts(100_000).replace("100000\n", "1e+05\n");
@@ -176,7 +176,7 @@ fn r84_whole_numbers_with_exponents() {
     }
 }
 
-/// The only list of features was taken for that of every matrix, whosoever it was.
+/// The only list of features was used for every matrix, even those of other samples.
 #[test]
 fn r90_features_of_a_series() {
     let folder = Folder::of(&[
@@ -194,7 +194,7 @@ fn r90_features_of_a_series() {
     let (found, said) = folder.converted(&["m"], &[]);
     assert_eq!(found, all);
     assert!(said.contains("those of GSE9_features.tsv.gz"), "{said}");
-    // One sample's features are not those of another.
+    // One sample's features are not used for another.
     let (from, to) = ("m/GSE9_features.tsv.gz", "m/GSM1_x-features.tsv.gz");
     std::fs::rename(folder.path(from), folder.path(to)).unwrap();
     let message = folder.refused(&[matrices[1]], &[]);
@@ -204,7 +204,7 @@ fn r90_features_of_a_series() {
     ] {
         assert!(message.contains(mention), "{message}");
     }
-    // One list of cells for two matrices names one of them wrong.
+    // A single list of cells for two matrices would be wrong for one of them.
     let output = folder.path("o");
     let barcodes = folder.path("m/GSM1_x-barcodes.tsv.gz");
     let paths = matrices.map(|matrix| folder.path(matrix));
@@ -216,7 +216,7 @@ fn r90_features_of_a_series() {
     );
 }
 
-/// Three cells × three genes, of which the rows are cells.
+/// Three cells × three genes, with cells as rows.
 const SQUARE: &str =
     "%%MatrixMarket matrix coordinate integer general\n3 3 5\n1 1 1\n1 2 2\n2 2 3\n3 1 4\n3 3 5\n";
 
@@ -241,7 +241,7 @@ fn square(cells_by_genes: bool) -> Named {
     named
 }
 
-/// A square matrix was always taken for genes × cells.
+/// A square matrix was always assumed to be genes × cells.
 #[test]
 fn r92_square_matrices() {
     let (cells, genes) = (list("c", 3), list("g", 3));
@@ -277,7 +277,7 @@ fn r92_square_matrices() {
         message.contains("--orientation genes-by-cells"),
         "{message}"
     );
-    // Transposed, a symmetric matrix is the same.
+    // Transposing a symmetric matrix does not change it.
     assert_eq!(folder.converted(&["same"], &[]).0.len(), 2);
     for (orientation, cells_by_genes) in [("cells-by-genes", true), ("genes-by-cells", false)] {
         for input in ["kb", "tenx", "any"] {
@@ -286,7 +286,7 @@ fn r92_square_matrices() {
             assert!(!said.contains("square"), "{said}");
         }
     }
-    // A dataset remembers what was said of its input.
+    // A dataset records the orientation given for its input.
     let output = folder.path("said.slaf");
     let flags = ["--orientation", "cells-by-genes"];
     convert(&[folder.path("any")], &output, &flags).succeeded();
@@ -294,7 +294,7 @@ fn r92_square_matrices() {
     Run::of(verify.arg(&output).arg("--against").arg(folder.path("any"))).succeeded();
 }
 
-/// What is said of a matrix must not contradict the lengths of its lists.
+/// A given orientation must not contradict the lengths of the lists.
 #[test]
 fn r92_an_orientation_that_cannot_be() {
     let folder = trio(&counts(1));
@@ -312,7 +312,7 @@ fn r92_an_orientation_that_cannot_be() {
     assert!(run.stderr.contains("--orientation"), "{}", run.stderr);
 }
 
-/// alevin-fry calls its lists rows and columns.
+/// alevin-fry names its lists after rows and columns.
 #[test]
 fn r94_lists_of_rows_and_columns() {
     let mut entries: Vec<String> = counts(1).lines().skip(2).map(String::from).collect();
@@ -350,7 +350,7 @@ fn r94_lists_of_rows_and_columns() {
     assert!(message.contains("--barcodes"), "{message}");
 }
 
-/// Lists were found by name, compressed ones after others: a matrix got those of the other generation.
+/// Lists were found by name, compressed ones last: a matrix got lists of the other generation.
 #[test]
 fn r252_two_generations_in_a_folder() {
     let folder = Folder::of(&[
@@ -369,7 +369,7 @@ fn r252_two_generations_in_a_folder() {
     second
         .iter_mut()
         .for_each(|entry| entry.1 = entry.1.replace('g', "h"));
-    // The other may be the same unpacked, beside older lists: its lists must be named.
+    // The other may be the same uncompressed, next to older lists: its lists must be given.
     let message = folder.refused(&["m/matrix.mtx"], &[]);
     for mention in ["two generations", "--barcodes"] {
         assert!(message.contains(mention), "{message}");
@@ -385,13 +385,13 @@ fn r252_two_generations_in_a_folder() {
     let (found, said) = folder.converted(&["m"], &[]);
     assert_eq!(found, wanted(1, "c"));
     assert!(said.contains("matrix.mtx.gz unpacked"), "{said}");
-    // A list that is missing is not replaced by one of the other generation.
+    // A missing list is not replaced by one of the other generation.
     std::fs::remove_file(folder.path("m/barcodes.tsv.gz")).unwrap();
     let message = folder.refused(&["m/matrix.mtx.gz"], &[]);
     for mention in ["barcodes.tsv belongs to matrix.mtx", "--barcodes"] {
         assert!(message.contains(mention), "{message}");
     }
-    // Of two lists of features, one is another matrix's, unless they are the same.
+    // Of two lists of features, one belongs to another matrix, unless they are equal.
     let folder = trio(&counts(1));
     folder.write("m/features.tsv", &genes().replace("ENSG0", "ENSG9"));
     let message = folder.refused(&["m"], &[]);
@@ -400,7 +400,7 @@ fn r252_two_generations_in_a_folder() {
     assert_eq!(folder.converted(&["m"], &[]).0, wanted(1, "c"));
 }
 
-/// The lists without a prefix were anybody's.
+/// Lists without a prefix were used for any matrix.
 #[test]
 fn r305_lists_of_another_sample() {
     let folder = Folder::of(&[
@@ -434,7 +434,7 @@ fn r305_lists_of_another_sample() {
     );
 }
 
-/// A line with commas was a name.
+/// A line with commas was taken for a name.
 #[test]
 fn r253_lists_with_commas() {
     let rows = |prefix: &str, count: usize, rest: &str| -> String {
@@ -498,11 +498,11 @@ fn r253_lists_with_commas() {
     }
 }
 
-/// Genes, and entries of a cell.
+/// Number of genes, and number of entries per cell.
 const GENES: usize = 50;
 const OF_A_CELL: usize = 40;
 
-/// Entries of a sample of so many cells: gene, cell and value, by number.
+/// Entries of a sample with this many cells: numbers of gene and cell, and value.
 fn entries(cells: usize) -> Vec<(usize, usize, usize)> {
     let cells = (0..cells).flat_map(|cell| (0..OF_A_CELL).map(move |gene| (gene, cell)));
     cells
@@ -510,7 +510,7 @@ fn entries(cells: usize) -> Vec<(usize, usize, usize)> {
         .collect()
 }
 
-/// Writes a sample into a folder: the files have the prefix.
+/// Writes a sample to a folder; the prefix is that of the files.
 fn sample(folder: &Folder, prefix: &str, cells: usize, entries: &[(usize, usize, usize)]) {
     let lines = entries
         .iter()
@@ -529,8 +529,8 @@ fn sample(folder: &Folder, prefix: &str, cells: usize, entries: &[(usize, usize,
     folder.write(&format!("{prefix}genes.tsv"), &list("g", GENES));
 }
 
-/// Three samples in the folder m. Of the last, an entry of the first cell comes last of all: long after
-/// what is looked at when a file is opened.
+/// Three samples in the folder m. In the last one, an entry of the first cell is at the very end,
+/// long after the part that is inspected when a file is opened.
 fn late_disorder() -> (Folder, [usize; 3]) {
     let folder = Folder::of(&[]);
     let cells = [500, 500, 2000];
@@ -544,7 +544,7 @@ fn late_disorder() -> (Folder, [usize; 3]) {
     (folder, cells.map(|cells| cells * OF_A_CELL))
 }
 
-/// One unsorted matrix among many discarded the finished shards of all.
+/// One unsorted matrix among many caused the finished shards of all to be discarded.
 #[test]
 fn d4_an_unsorted_matrix_discards_its_own_shards_only() {
     let (folder, entries) = late_disorder();
@@ -556,7 +556,7 @@ fn d4_an_unsorted_matrix_discards_its_own_shards_only() {
         ..PlanOptions::default()
     };
     let plan = Plan::new(&inputs, &surveys, &options).unwrap();
-    // A shard may hold the end of one input and the beginning of the next.
+    // A shard may contain the end of one input and the beginning of the next.
     let others = plan.shards.iter();
     let others = others.filter(|shard| shard.parts.iter().all(|part| part.input != 2));
     let rows = others.flat_map(|shard| shard.parts.iter().map(|part| part.rows.clone()));
@@ -596,8 +596,8 @@ fn d4_an_unsorted_matrix_discards_its_own_shards_only() {
     assert_eq!(late.map(|row| row.2).collect::<Vec<_>>(), [77.0]);
 }
 
-/// Whoever went on after a kill did not know that an input is unsorted. Where a part of its rows was
-/// written, the rest alone may look sorted.
+/// A resumed run did not know that an input is unsorted. If a part of its rows was written, the
+/// rest alone may look sorted.
 #[test]
 fn d4_a_resumed_run_knows_that_an_input_is_unsorted() {
     let (folder, _) = late_disorder();
@@ -635,7 +635,8 @@ fn d4_a_resumed_run_knows_that_an_input_is_unsorted() {
     assert_no_orphans(&output);
 }
 
-/// An input in an archive was not recognised in the message of its disorder, which names the archive.
+/// The message about the disorder of an input in an archive names the archive, so the input was not
+/// recognised.
 #[test]
 fn d4_disorder_in_an_archive() {
     let (folder, entries) = late_disorder();
@@ -653,7 +654,7 @@ fn d4_disorder_in_an_archive() {
     assert_eq!(triplets(&output).len(), entries.iter().sum::<usize>() + 1);
 }
 
-/// Whoever reads some cells only did not see that an entry of theirs comes later.
+/// Reading only some cells missed entries of theirs that come later.
 #[test]
 fn d4_a_part_of_an_unsorted_matrix() {
     let (folder, _) = late_disorder();
@@ -667,7 +668,7 @@ fn d4_a_part_of_an_unsorted_matrix() {
     }
 }
 
-/// Disorder that shows late ended a comparison.
+/// Disorder that shows up late ended a comparison.
 #[test]
 fn d4_verify_against_an_unsorted_matrix() {
     let (folder, _) = late_disorder();
@@ -677,7 +678,7 @@ fn d4_verify_against_an_unsorted_matrix() {
     Run::of(verify.arg(&output).arg("--against").arg(&input)).succeeded();
 }
 
-/// A copy of a fixture that is changed before it is converted.
+/// Returns a modified copy of a fixture.
 fn changed(fixture: &str, change: impl FnOnce(&hdf5_metno::File)) -> Folder {
     let folder = Folder::of(&[]);
     let input = folder.path("in.h5");
@@ -698,7 +699,7 @@ struct Complex {
     i: f32,
 }
 
-/// A column that holds no numbers was left out without a word.
+/// A column that does not contain numbers was left out silently.
 #[test]
 fn hostile_18_2_barcodes_filtered_by_complex_numbers() {
     const OBJECT: &str = "matrix/filtered_barcodes";
@@ -727,7 +728,7 @@ fn hostile_18_2_barcodes_filtered_by_complex_numbers() {
     }
 }
 
-/// A column of features that is stored once for all of them was refused.
+/// A feature column that is stored once for all features was refused.
 #[test]
 fn a_scalar_stands_for_all_features() {
     const GENOME: &str = "matrix/features/genome";
@@ -751,7 +752,7 @@ fn a_scalar_stands_for_all_features() {
     assert!(genomes.len() > 1 && genomes.iter().all(|text| text.as_deref() == Some("GRCh38")));
     let releases = crate::support::dataset::integers(genes.column_by_name("release").unwrap());
     assert_eq!(releases, vec![109; genomes.len()]);
-    // What tells features apart is never the same for all.
+    // A column that distinguishes features cannot have a single value for all.
     let folder = changed("fixtures/10x_h5/v3.h5", |file| {
         file.unlink("matrix/features/id").unwrap();
         let id = file
@@ -765,7 +766,7 @@ fn a_scalar_stands_for_all_features() {
     assert!(message.contains("matrix/features/id"), "{message}");
 }
 
-/// Texts and archives have no objects, of which one would be called "/".
+/// Text files and archives have no objects; messages named one as "/".
 #[test]
 fn hostile_18_4_no_object_where_there_is_none() {
     let folder = trio(&counts(1).replace("5 2 4\n", "5 2 x\n"));

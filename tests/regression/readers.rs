@@ -1,4 +1,4 @@
-//! Faults of readers: what they read at the wrong time, at once, or not at all.
+//! Faults of readers: data read at the wrong time, all at once, or not at all.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ fn verified(output: &Path, input: &Path) {
     Run::of(verify.arg(output).arg("--against").arg(input)).succeeded();
 }
 
-// What an input was is what it was when it was looked at, but its headers and lists were read before.
+// The fingerprint of an input was taken when it was surveyed, but its headers and lists were read
+// before.
 #[test]
 fn hostile_01_an_input_that_changes_while_it_is_opened_is_read_anew() {
     let folder = tempfile::tempdir().unwrap();
@@ -40,7 +41,7 @@ fn hostile_01_an_input_that_changes_while_it_is_opened_is_read_anew() {
     held.release().succeeded();
     verified(&output, &other);
     std::fs::remove_dir_all(&output).unwrap();
-    // Afterwards it must stay what it was.
+    // From then on, it must not change.
     let held = Held::at(
         "checkpoint-created",
         &mut convert(&input, &output, &[]),
@@ -61,8 +62,8 @@ fn hostile_01_an_input_that_changes_while_it_is_opened_is_read_anew() {
     );
 }
 
-// A complete append whose folder was not tidied up yet was believed to have been what a file said that
-// nothing vouched for.
+// For a complete append whose folder was not cleaned up yet, an unprotected file was trusted for
+// the state before the append.
 #[test]
 fn hostile_03_what_a_dataset_was_before_is_believed_as_it_was_written_only() {
     let folder = tempfile::tempdir().unwrap();
@@ -101,7 +102,7 @@ fn hostile_03_what_a_dataset_was_before_is_believed_as_it_was_written_only() {
         );
     }
     assert_eq!(cells(), 5);
-    // As it was, it tells that the append is complete.
+    // Unmodified, it shows that the append is complete.
     std::fs::write(&kept, &sound).unwrap();
     Run::of(&mut append(&[])).succeeded();
     assert_eq!(cells(), 5);

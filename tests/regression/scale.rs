@@ -1,4 +1,4 @@
-//! Counts, and values that are no counts any more.
+//! Detection of counts, and of values that are no longer counts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ fn double(values: Vec<f64>) -> Numbers {
     Numbers::Float64(values)
 }
 
-/// What `scran` and `DESeq2` do: a factor for each cell that is not its sum.
+/// As `scran` and `DESeq2` do: divides each cell by a factor other than its sum.
 fn by_factors(made: &Made) -> Made {
     let mut dice = Dice::new(99);
     made.by_cell(|cell| {
@@ -54,7 +54,7 @@ fn by_factors(made: &Made) -> Made {
     })
 }
 
-/// Abundances that are not of counts, as salmon and RSEM estimate them.
+/// Abundances that are not derived from counts, as estimated by salmon and RSEM.
 fn tpm(made: &Made) -> Made {
     let mut dice = Dice::new(7);
     let lengths: Vec<f64> = (0..made.genes).map(|_| 0.3 + 4.0 * dice.part()).collect();
@@ -76,7 +76,7 @@ fn log10p(value: f64) -> f64 {
     value.ln_1p() / std::f64::consts::LN_10
 }
 
-/// Counts of which some reads are shared between genes, as alevin does it.
+/// Counts with some reads shared between genes, as in alevin.
 fn estimated(made: &Made) -> Made {
     let mut dice = Dice::new(3);
     made.by_cell(|cell| {
@@ -88,7 +88,7 @@ fn estimated(made: &Made) -> Made {
     })
 }
 
-/// Counts less a contamination, as SoupX leaves them when it does not round.
+/// Counts minus contamination, as SoupX leaves them if it does not round.
 fn less_soup(made: &Made) -> Made {
     let mut dice = Dice::new(5);
     let soup: Vec<f64> = (0..made.genes)
@@ -103,7 +103,7 @@ fn less_soup(made: &Made) -> Made {
     })
 }
 
-/// Reads that several genes have are counted for each in equal parts.
+/// Reads that map to several genes are counted for each in equal parts.
 fn shared_evenly(made: &Made) -> Made {
     let mut dice = Dice::new(6);
     made.map(|value| value).by_cell(|cell| {
@@ -115,7 +115,7 @@ fn shared_evenly(made: &Made) -> Made {
     })
 }
 
-/// Batch correction makes some values negative, without any centre.
+/// Batch correction makes some values negative, without centring.
 fn corrected(made: &Made) -> Made {
     let mut dice = Dice::new(8);
     made.by_cell(|cell| {
@@ -126,7 +126,7 @@ fn corrected(made: &Made) -> Made {
 
 type Store = fn(Vec<f64>) -> Numbers;
 
-// Counts and log-normalised values were joined without a word: nothing looked at what values are.
+// Counts and log-normalised values were joined silently: values were not inspected at all.
 #[test]
 fn matrices_of_all_kinds_are_named() {
     let some = counts(1, 300, 800, 3_000.0, 0.4);
@@ -402,7 +402,8 @@ fn json(run: &Run) -> Value {
     serde_json::from_str(&run.stdout).unwrap()
 }
 
-// However a matrix lies, the verdict is the same: by columns, rows are put together from a sample.
+// The result does not depend on the layout of a matrix: for a column-major one, rows are assembled
+// from a sample.
 #[test]
 fn the_layout_does_not_matter() {
     let folder = tempfile::tempdir().unwrap();
@@ -420,7 +421,7 @@ fn the_layout_does_not_matter() {
     }
 }
 
-/// Files of counts, of their logarithms, and of logarithms to another sum.
+/// Writes files of counts, of their logarithms, and of logarithms with another target sum.
 fn three(folder: &Path) -> [PathBuf; 3] {
     let made = counts(1, 60, 80, 900.0, 0.3);
     let other = counts(2, 50, 80, 900.0, 0.3);
@@ -492,7 +493,7 @@ fn different_scales_are_not_joined() {
     );
 }
 
-// It was told only where a raw matrix had the counts.
+// It was only reported if a raw matrix contained the counts.
 #[test]
 fn what_is_not_counts_is_said() {
     let folder = tempfile::tempdir().unwrap();
@@ -507,12 +508,12 @@ fn what_is_not_counts_is_said() {
     let run = convert(&of_counts, "counts.slaf");
     assert!(run.stdout.contains("X is counts"), "{}", run.stdout);
     assert!(!run.stdout.contains("is not counts"), "{}", run.stdout);
-    // The input's type was taken for the dataset's.
+    // The input's type was reported as the dataset's.
     let words = "uint16, exact for every value (the input has float32)";
     assert!(run.stdout.contains(words), "{}", run.stdout);
 }
 
-// A sample has no say where all values are known: the last cell has the fraction.
+// The sample does not count once all values are known: only the last cell has a fraction.
 #[test]
 fn a_verdict_is_withdrawn_by_what_is_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -563,7 +564,7 @@ fn layers_are_judged_and_compared_too() {
     }
 }
 
-/// Prints what is found of real files; what is known of some is asserted.
+/// Prints the scales found in real files; those that are known are asserted.
 #[test]
 fn real_files_are_named() {
     for fixture in described_fixtures("fixtures/h5ad") {

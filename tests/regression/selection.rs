@@ -1,4 +1,4 @@
-//! Conditions on cells, and what is chosen of an input.
+//! Conditions on cells, and selection of an input's contents.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ fn input(folder: &Path) -> PathBuf {
     path
 }
 
-/// The names of the cells that a condition leaves.
+/// Returns the names of the cells that fulfil a condition.
 fn kept(condition: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");
@@ -32,7 +32,7 @@ fn kept(condition: &str) -> Vec<String> {
     ids.into_iter().map(Option::unwrap).collect()
 }
 
-/// What is said of a condition that is refused.
+/// Returns the message with which a condition is refused.
 fn refused(condition: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");
@@ -41,7 +41,8 @@ fn refused(condition: &str) -> String {
     run.stderr
 }
 
-/// 307. DataFusion orders NaN above all numbers, so that a missing number was greater than any.
+/// 307. DataFusion orders NaN above all numbers, so that a missing number was greater than any
+///      other.
 #[test]
 fn r307_what_is_missing_is_not_greater() {
     assert_eq!(kept("n > 2"), ["c2", "c3"]);
@@ -51,13 +52,13 @@ fn r307_what_is_missing_is_not_greater() {
     assert_eq!(kept("n IS NULL"), ["c1"]);
     assert_eq!(kept("isnan(n)"), ["c1"]);
     assert_eq!(kept("nanvl(n, 7) > 3.5"), ["c1", "c3"]);
-    // NaN that comes of a calculation is missing as well.
+    // NaN that results from a calculation is missing as well.
     assert_eq!(kept("zero / zero > 1 OR n = 1"), ["c0"]);
     assert_eq!(kept("sqrt(0 - n) > 1 OR n = 1"), ["c0"]);
     assert_eq!(kept("CAST('NaN' AS DOUBLE) > n"), [""; 0]);
 }
 
-/// Hostile use 09. A chain of OR was a tree as deep as it was long, and overflowed the stack.
+/// Hostile use 09. A chain of ORs was a tree as deep as it was long, and overflowed the stack.
 #[test]
 fn hostile_09_long_conditions() {
     let names: Vec<String> = (0..6000).map(|i| format!("cell_id = 'x{i}'")).collect();
@@ -73,7 +74,8 @@ fn hostile_09_long_conditions() {
     assert!(refused(&deep).contains("within each other"));
 }
 
-/// Hostile use 11. A condition with random() or now() chose other cells when it was evaluated again.
+/// Hostile use 11. A condition with random() or now() selected other cells when it was evaluated
+/// again.
 #[test]
 fn hostile_11_conditions_give_the_same_each_time() {
     for function in ["random()", "now()", "current_date()", "uuid()"] {
@@ -87,7 +89,7 @@ fn hostile_11_conditions_give_the_same_each_time() {
     assert_eq!(kept("arrow_cast(n, 'Int64') = 3"), ["c2"]);
 }
 
-/// Hostile use 18.6. Texts of more than 2 GiB made Arrow panic.
+/// Hostile use 18.6. Strings of more than 2 GiB made Arrow panic.
 #[test]
 fn hostile_18_texts_of_a_condition_are_bounded() {
     assert!(refused("length(repeat(cell_id, 1000000)) > 1").contains("repeat()"));
@@ -97,7 +99,7 @@ fn hostile_18_texts_of_a_condition_are_bounded() {
     assert_eq!(kept("replace(cell_id, 'c', '') || '!' = '2!'"), ["c2"]);
 }
 
-/// Names with dots had to be quoted, though they are written so in the input.
+/// Names with dots had to be quoted, although they are written like this in the input.
 #[test]
 fn names_may_be_written_as_the_input_has_them() {
     assert_eq!(kept("orig.ident = 'a' AND n > 1"), ["c2"]);
@@ -105,7 +107,7 @@ fn names_may_be_written_as_the_input_has_them() {
     assert!(refused("orig.idents = 'b'").contains("orig.ident"));
 }
 
-/// What stood behind AS was passed over without a word.
+/// What followed AS was silently ignored.
 #[test]
 fn nothing_may_follow_a_condition() {
     assert!(refused("n > 2 AS x").contains("should end"));

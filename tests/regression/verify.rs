@@ -1,4 +1,4 @@
-//! What verify must see, and in what time and memory.
+//! What verify must detect, and within what time and memory.
 
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -30,7 +30,7 @@ fn demo(folder: &Path) -> PathBuf {
     output
 }
 
-/// Two inputs with the same genes in another order, and more in the second.
+/// Two inputs with the same genes in different orders, and additional genes in the second.
 fn joined(folder: &Path) -> ([PathBuf; 2], [Small; 2], PathBuf) {
     let small = |genes: &[&str], cells: Vec<Vec<(usize, f32)>>| Small {
         genes: genes.iter().map(|gene| gene.to_string()).collect(),
@@ -59,7 +59,7 @@ fn joined(folder: &Path) -> ([PathBuf; 2], [Small; 2], PathBuf) {
     (inputs, smalls, output)
 }
 
-// The name of a gene was looked up in the input by its place in the dataset.
+// The name of a gene was looked up in the input by its position in the dataset.
 #[test]
 fn review_d2_a_difference_names_the_gene_of_a_joined_dataset() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ fn review_d2_a_difference_names_the_gene_of_a_joined_dataset() {
     assert_eq!(run.stdout.lines().count(), 2, "{}", run.stdout);
 }
 
-// Identifiers were opened for each difference, of which ten are told.
+// Identifiers were opened for each difference, although only ten are reported.
 #[test]
 fn review_d2_a_file_that_differs_everywhere_comes_to_an_end() {
     let folder = tempfile::tempdir().unwrap();
@@ -100,7 +100,7 @@ fn review_d2_a_file_that_differs_everywhere_comes_to_an_end() {
     assert_eq!(found["examples"].as_array().unwrap().len(), 10);
 }
 
-// All rows before an input were decoded, with all columns, and held.
+// All rows before an input were decoded, with all columns, and held in memory.
 #[test]
 fn review_d1_of_a_table_only_the_rows_and_columns_that_are_wanted_are_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -128,7 +128,7 @@ fn review_d1_of_a_table_only_the_rows_and_columns_that_are_wanted_are_read() {
     assert_eq!(found.num_columns(), 2);
 }
 
-// Lance takes time by the square of the columns for each batch, of which there were more, too.
+// Lance takes time quadratic in the number of columns per batch, and there were also more batches.
 #[test]
 fn hostile_10_very_many_columns_are_read_in_groups() {
     let folder = tempfile::tempdir().unwrap();
@@ -158,14 +158,14 @@ fn hostile_10_very_many_columns_are_read_in_groups() {
             (batches, found) = (batches + 1, found + batch.num_rows());
         }
         assert_eq!(found, cells);
-        // There were 30 and more of so few rows.
+        // There were 30 and more for so few rows.
         assert!(batches <= 4, "{batches}");
     });
     let run = verify(&output, &["--against", path(&input)]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
 }
 
-/// What the commands say of a damaged dataset: none of them panics, verify finds it not verified.
+/// Checks what the commands report about a damaged dataset: none of them panics, and verify fails.
 fn all_commands_end(dataset: &Path, name: &str) {
     let input = repository("fixtures/h5ad/demo.h5ad");
     let flags = ["--cell-id-prefix", "z_", "--allow-duplicate-source"];
@@ -253,7 +253,7 @@ fn hostile_07_damaged_lance_files_are_named() {
     }
 }
 
-// The names of files of other programs tell no hash of their bytes.
+// The file names of other programs do not contain a hash of the bytes.
 #[test]
 fn hostile_07_so_are_those_without_a_hash() {
     let folder = tempfile::tempdir().unwrap();
@@ -261,7 +261,7 @@ fn hostile_07_so_are_those_without_a_hash() {
     let data = output.join("cells.lance/data");
     let written = only_file(&data);
     let manifest = only_file(&output.join("cells.lance/_versions"));
-    // Under a name of the same length, which the manifest is to hold.
+    // Under a name of the same length, so that the manifest can contain it.
     let name = written.file_name().unwrap().to_str().unwrap().to_string();
     let other = name.replace('-', "_");
     let bytes = std::fs::read(&manifest).unwrap();
@@ -275,7 +275,7 @@ fn hostile_07_so_are_those_without_a_hash() {
     let run = verify(&output, &[]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     let footer = whole.len() - 40;
-    // Places in the footer, then bytes all over the file.
+    // Positions in the footer, then bytes throughout the file.
     let places = (0..40).step_by(3).map(|place| footer + place);
     for at in places.chain((0..footer).step_by(footer / 12)) {
         let mut flipped = whole.clone();
@@ -284,7 +284,7 @@ fn hostile_07_so_are_those_without_a_hash() {
         let run = verify(&output, &[]);
         let told = format!("{}{}", run.stdout, run.stderr);
         assert!(!told.contains("panicked"), "{at}: {told}");
-        // Some bytes are of no value.
+        // Some bytes are not significant.
         assert!([Some(0), Some(4)].contains(&run.code), "{at}: {told}");
     }
 }
@@ -299,7 +299,7 @@ fn replace_all(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     bytes
 }
 
-// Nothing told what uns.json was.
+// Nothing recorded what uns.json contained.
 #[test]
 fn hostile_17_another_uns_is_seen() {
     let folder = tempfile::tempdir().unwrap();
@@ -318,7 +318,7 @@ fn hostile_17_another_uns_is_seen() {
     assert!(run.stdout.contains("uns.json: it is missing"));
 }
 
-// The sums and rows of config.json, which an append takes over, were compared with nothing.
+// The sums and row counts in config.json, which an append relies on, were not checked.
 #[test]
 fn hostile_17_changed_sums_are_seen() {
     let folder = tempfile::tempdir().unwrap();
@@ -350,7 +350,7 @@ fn hostile_17_changed_sums_are_seen() {
     }
 }
 
-/// Runs a command until it passes a point, and leaves it there while something is looked at.
+/// Runs a command until it reaches a point, and holds it there while `look` runs.
 fn held<T>(point: &str, mut command: std::process::Command, look: impl FnOnce() -> T) -> T {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("held");
@@ -371,7 +371,8 @@ fn held<T>(point: &str, mut command: std::process::Command, look: impl FnOnce() 
     seen
 }
 
-// config.json was read, then an append wrote its first record and folder, then the folder was listed.
+// config.json was read, then an append wrote its first record and folder, then the folder was
+// listed.
 #[test]
 fn hostile_02_verify_sees_one_state_whatever_an_append_does() {
     let folder = tempfile::tempdir().unwrap();
@@ -396,7 +397,7 @@ fn hostile_02_verify_sees_one_state_whatever_an_append_does() {
         let run = verify(&output, &[]);
         assert_eq!(run.code, Some(0), "{point}: {}{}", run.stdout, run.stderr);
     }
-    // And at any moment.
+    // And at arbitrary moments.
     for _ in 0..6 {
         convert(std::slice::from_ref(&second), &output, &["--overwrite"]).succeeded();
         let mut append = slaf(&["append", "-q", "--join", "outer"]);
@@ -410,8 +411,8 @@ fn hostile_02_verify_sees_one_state_whatever_an_append_does() {
     }
 }
 
-/// Two matrices with lists of their own cells, and one list of features that is in no place where it
-/// would be looked for.
+/// Two matrices with their own lists of cells, and a list of features in a place where it would not
+/// be searched for.
 fn matrices(folder: &Path) -> (PathBuf, PathBuf) {
     let (inputs, features) = (folder.join("m"), folder.join("genes.txt"));
     std::fs::create_dir_all(&inputs).unwrap();
@@ -428,7 +429,8 @@ fn matrices(folder: &Path) -> (PathBuf, PathBuf) {
     (inputs, features)
 }
 
-// Only a file that has the name of a source was one, with nothing of how it was opened.
+// Only a file with the name of a source was accepted, and the options it was opened with were
+// ignored.
 #[test]
 fn r90_a_folder_is_what_it_was_when_it_was_converted() {
     let folder = tempfile::tempdir().unwrap();
@@ -452,12 +454,12 @@ fn r90_a_folder_is_what_it_was_when_it_was_converted() {
     );
 }
 
-// Inputs were known again by the names of their files.
+// Inputs were recognised by their file names.
 #[test]
 fn r90_an_input_in_another_place_is_known_by_its_content() {
     let folder = tempfile::tempdir().unwrap();
     let (inputs, _, output) = joined(folder.path());
-    // The names of both are those of the other now.
+    // Now each has the name of the other.
     let elsewhere = folder.path().join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
     std::fs::rename(&inputs[0], elsewhere.join("b.h5ad")).unwrap();

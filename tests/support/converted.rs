@@ -1,4 +1,4 @@
-//! Fixtures as datasets, each converted once in a process.
+//! Fixtures as datasets, each converted once per process.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use slaf::survey::Survey;
 use super::expectation::Options;
 use super::soma::unpacked;
 
-/// How a fixture is opened: what it is, its folder tells.
+/// Returns how a fixture is opened; its format follows from its folder.
 pub fn input_of(fixture: &Path, options: &Options) -> (PathBuf, OpenOptions) {
     let folder = fixture.parent().unwrap().file_name().unwrap();
     let format = match folder.to_str().unwrap() {
@@ -48,7 +48,7 @@ pub fn convert(
     finished.close().map_err(|e| text(&e))
 }
 
-/// What a plan of any fixture allows.
+/// Plan options that allow any fixture.
 pub fn permissive() -> PlanOptions {
     PlanOptions {
         duplicate_cells: Duplicates::Allow,
@@ -56,7 +56,7 @@ pub fn permissive() -> PlanOptions {
     }
 }
 
-/// A fixture as a dataset, or why it cannot be one.
+/// Returns a fixture as a dataset, or why it cannot be one.
 pub fn converted(fixture: &Path, options: &Options) -> Result<PathBuf, String> {
     static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
     type Known = BTreeMap<PathBuf, Result<PathBuf, String>>;

@@ -1,4 +1,4 @@
-//! Reading datasets that were written.
+//! Reads written datasets.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,12 +11,12 @@ use slaf::table::TableName;
 
 pub type Triplets = Vec<(u64, u64, f64)>;
 
-/// Runs a future to its end.
+/// Runs a future to completion.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Runtime::new().unwrap().block_on(future)
 }
 
-/// A whole table.
+/// Reads a whole table.
 pub fn table(dataset: &Path, name: TableName) -> RecordBatch {
     block_on(async {
         let dataset = Dataset::open(dataset).unwrap();
@@ -25,7 +25,7 @@ pub fn table(dataset: &Path, name: TableName) -> RecordBatch {
     })
 }
 
-/// The number of fragments of a table.
+/// Returns the number of rows of each fragment of a table.
 pub fn fragments(dataset: &Path, name: TableName) -> Vec<usize> {
     block_on(async {
         let table = Dataset::open(dataset).unwrap().table(name).await.unwrap();
@@ -55,12 +55,12 @@ pub fn texts(column: &ArrayRef) -> Vec<Option<String>> {
         .collect()
 }
 
-/// The rows of the expression table, in order.
+/// Returns the rows of the expression table, in order.
 pub fn triplets(dataset: &Path) -> Triplets {
     rows(&table(dataset, TableName::Expression))
 }
 
-/// Rows of the expression table as numbers.
+/// Converts rows of the expression table to numbers.
 pub fn rows(batch: &RecordBatch) -> Triplets {
     let column = |name: &str| batch.column_by_name(name).unwrap();
     let cells = integers(column("cell_integer_id"));
@@ -72,7 +72,7 @@ pub fn rows(batch: &RecordBatch) -> Triplets {
         .collect()
 }
 
-/// Whether two lists of rows are the same; NaN is NaN.
+/// Whether two lists of rows are equal, with NaN equal to NaN.
 pub fn same(left: &[(u64, u64, f64)], right: &[(u64, u64, f64)]) -> bool {
     let equal = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
     left.len() == right.len()
@@ -82,7 +82,7 @@ pub fn same(left: &[(u64, u64, f64)], right: &[(u64, u64, f64)]) -> bool {
             .all(|(a, b)| a.0 == b.0 && a.1 == b.1 && equal(a.2, b.2))
 }
 
-/// All that a dataset says, without names of files and times: equal for equal datasets.
+/// Everything in a dataset except for file names and times: equal for equal datasets.
 #[derive(Debug, PartialEq)]
 pub struct Contents {
     tables: Vec<(TableName, RecordBatch, Vec<usize>)>,
@@ -111,7 +111,7 @@ impl Contents {
 }
 
 impl Contents {
-    /// Without what config.json tells of a job beside the dataset.
+    /// Removes what config.json says about a job.
     pub fn without_checkpoint(mut self) -> Self {
         if let Some(config) = self.config.as_object_mut() {
             config.remove("checkpoint");
@@ -120,12 +120,12 @@ impl Contents {
     }
 }
 
-/// The tables that a dataset has.
+/// Returns the tables of a dataset.
 pub fn tables_of(dataset: &Path) -> Vec<TableName> {
     Dataset::open(dataset).unwrap().tables().collect()
 }
 
-/// Checks that a finished dataset has no file that nothing refers to, and none beside it.
+/// Checks that a finished dataset has no unreferenced files, and that there are none next to it.
 pub fn assert_no_orphans(dataset: &Path) {
     let mut expected = BTreeSet::from(["config.json".to_string()]);
     let uns = "uns.json".to_string();
@@ -158,13 +158,13 @@ pub fn assert_no_orphans(dataset: &Path) {
                     .iter()
                     .map(|file| format!("{folder}/_transactions/{file}")),
             );
-            // Names in Lance's second scheme: 2^64 - 1 - version.
+            // Names in Lance's second naming scheme: 2^64 - 1 - version.
             expected.insert(format!(
                 "{folder}/_versions/{:020}.manifest",
                 u64::MAX - manifest.version
             ));
         }
-        // Lance writes it after the commit, and does without it.
+        // Lance writes it after the commit, and works without it.
         let hint = format!("{folder}/_versions/latest_version_hint.json");
         if dataset.join(&hint).exists() {
             expected.insert(hint);
@@ -182,7 +182,7 @@ pub fn assert_no_orphans(dataset: &Path) {
     }
 }
 
-/// All files below a folder, by their path in it.
+/// Returns all files below a folder, by their relative path.
 pub fn files_below(folder: &Path) -> BTreeSet<String> {
     fn walk(root: &Path, folder: &Path, files: &mut BTreeSet<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {

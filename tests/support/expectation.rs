@@ -1,4 +1,4 @@
-//! What a fixture holds, as anndata and h5py read it (see fixtures/README.md).
+//! Contents of a fixture, as read by anndata and h5py (see fixtures/README.md).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub struct Expectation {
     triplets: Vec<(u64, u64, Value)>,
     pub obs: Vec<ColumnExpectation>,
     pub var: Vec<ColumnExpectation>,
-    /// Layers, and matrices of pairs: row, column and value of each entry.
+    /// Layers and pairwise matrices: row, column and value of each entry.
     #[serde(default)]
     pub layers: BTreeMap<String, Entries>,
     #[serde(default)]
@@ -31,7 +31,7 @@ pub struct Expectation {
     pub obsm: BTreeMap<String, Vec<Vec<Value>>>,
     #[serde(default)]
     pub varm: BTreeMap<String, Vec<Vec<Value>>>,
-    /// What a reader must name because it has no place in a dataset.
+    /// What a reader must report because it cannot be represented in a dataset.
     #[serde(default)]
     pub left_out: Vec<String>,
     #[serde(default)]
@@ -40,7 +40,7 @@ pub struct Expectation {
 
 type Entries = Vec<(u64, u64, Value)>;
 
-/// With what options an input is to be opened.
+/// Options with which an input is to be opened.
 #[derive(Debug, Default, Deserialize)]
 pub struct Options {
     #[serde(default)]
@@ -48,15 +48,15 @@ pub struct Options {
     #[serde(default)]
     feature_type: Vec<String>,
     gene_id: Option<String>,
-    /// The main matrix of an experiment, where it is not X.
+    /// Main matrix of an experiment, if it is not X.
     matrix: Option<String>,
-    /// Lists, by their path from the folder of the expectation.
+    /// Lists, by their path relative to the folder of the expectation.
     barcodes: Option<PathBuf>,
     features: Option<PathBuf>,
 }
 
 impl Options {
-    /// The options for a reader.
+    /// Returns the options for a reader.
     pub fn of(&self, format: Format) -> OpenOptions {
         OpenOptions {
             format: Some(format),
@@ -82,7 +82,7 @@ impl Options {
 pub struct MatrixExpectation {
     pub dtype: Option<String>,
     pub layout: String,
-    /// Entries by the headers, where not all of them are read.
+    /// Number of entries according to the headers, if not all of them are read.
     pub entries: Option<u64>,
 }
 
@@ -115,7 +115,7 @@ impl Names {
     }
 }
 
-/// A number of an expectation; those that JSON lacks are written as text.
+/// Converts a number of an expectation; those that JSON lacks are written as strings.
 pub fn number(value: &Value) -> f64 {
     match value {
         Value::String(text) => text.parse().unwrap(),
@@ -124,7 +124,7 @@ pub fn number(value: &Value) -> f64 {
     }
 }
 
-/// The text of a category, as Python writes it.
+/// Returns the text of a category as Python formats it.
 pub fn category_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -155,9 +155,10 @@ pub fn entries(expected: &[(u64, u64, Value)]) -> Vec<(u64, u64, f64)> {
 }
 
 impl Expectation {
-    /// The expectation beside a fixture.
+    /// Reads the expectation next to a fixture.
     pub fn beside(fixture: &Path) -> Self {
-        // `counts.mtx.gz` has `counts.mtx.json`, and `table.tar.gz` of the experiments `table.json`.
+        // `counts.mtx.gz` has `counts.mtx.json`, and `table.tar.gz` of the experiments
+        // `table.json`.
         let mut path = fixture.with_extension("json");
         if !path.exists() {
             path = fixture.with_extension("").with_extension("json");
@@ -174,7 +175,7 @@ impl Expectation {
         expected
     }
 
-    /// What a dataset that was made of the fixture holds.
+    /// Returns the expected contents of a dataset made from the fixture.
     pub fn of_dataset(mut self) -> Self {
         self.stored = self.triplets.len() as u64;
         self.x = MatrixExpectation {

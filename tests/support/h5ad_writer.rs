@@ -1,12 +1,12 @@
-//! Large h5ad files, written quickly and without Python.
+//! Writes large h5ad files quickly and without Python.
 
 use std::path::Path;
 
 use hdf5_metno as hdf5;
 use hdf5_metno::types::VarLenUnicode;
 
-/// Writes a CSR h5ad of `cells` cells with `per_cell` entries each, in `genes` genes. `value` gives
-/// the value of each entry by its number.
+/// Writes a CSR h5ad of `cells` cells with `per_cell` entries each, in `genes` genes. `value`
+/// returns the value of each entry, given its number.
 pub fn write_csr(
     path: &Path,
     cells: usize,
@@ -30,7 +30,7 @@ pub fn write_csr(
         .with_data(&indptr)
         .create("indptr")
         .unwrap();
-    // In pieces: the point of such files is that they are larger than what readers hold.
+    // In blocks, since these files are meant to be larger than what readers hold in memory.
     let data = x
         .new_dataset::<f32>()
         .chunk(1 << 15)
@@ -47,7 +47,7 @@ pub fn write_csr(
     for start in (0..entries).step_by(step) {
         let range = start..(start + step).min(entries);
         let values: Vec<f32> = range.clone().map(&value).collect();
-        // Strictly ascending within a cell, and different from cell to cell.
+        // Strictly ascending within a cell, and different between cells.
         let stride = genes / per_cell;
         let columns: Vec<i32> = range
             .clone()
@@ -61,8 +61,8 @@ pub fn write_csr(
     }
 }
 
-/// Opens a file that was just written, to change it. Locks are left alone: a child that another test
-/// starts at this moment may hold the one of the writer for an instant.
+/// Opens a file that was just written, to change it. Locking is disabled: a child process that
+/// another test starts at this moment may briefly hold the writer's lock.
 pub fn open_again(path: &Path) -> hdf5::File {
     hdf5::FileBuilder::new()
         .with_fapl(|access| access.file_locking(false))
@@ -70,8 +70,8 @@ pub fn open_again(path: &Path) -> hdf5::File {
         .unwrap()
 }
 
-/// Writes a CSC h5ad of the same size as [`write_csr`] does: `cells * per_cell` entries, spread
-/// evenly over the genes.
+/// Writes a CSC h5ad of the same size as [`write_csr`]: `cells * per_cell` entries, spread evenly
+/// over the genes.
 pub fn write_csc(
     path: &Path,
     cells: usize,
@@ -79,7 +79,7 @@ pub fn write_csc(
     per_cell: usize,
     value: impl Fn(usize) -> f32,
 ) {
-    // Seen from the genes, it is the matrix of as many entries with rows and columns exchanged.
+    // Seen from the genes, it is a matrix with as many entries and rows and columns exchanged.
     let per_gene = cells * per_cell / genes;
     write_csr(path, genes, cells, per_gene, value);
     let file = open_again(path);
@@ -96,8 +96,8 @@ pub fn write_csc(
     }
 }
 
-/// Adds a list of texts to a file, and the group in which it lies if that is missing. In a frame it is
-/// listed as a column.
+/// Adds a list of strings to a file, and its parent group if that is missing. In a frame, it is
+/// added to the list of columns.
 pub fn add_texts(path: &Path, object: &str, rows: usize, text: impl Fn(usize) -> String) {
     let file = open_again(path);
     let (group, name) = object.rsplit_once('/').unwrap();
@@ -107,7 +107,7 @@ pub fn add_texts(path: &Path, object: &str, rows: usize, text: impl Fn(usize) ->
     };
     let dataset = group.new_dataset::<VarLenUnicode>().shape(rows);
     let dataset = dataset.create(name).unwrap();
-    // In pieces: they may be more than a test should hold.
+    // In blocks, since the strings may be more than a test should hold in memory.
     let step = 10_000;
     for start in (0..rows).step_by(step) {
         let range = start..(start + step).min(rows);
@@ -120,7 +120,7 @@ pub fn add_texts(path: &Path, object: &str, rows: usize, text: impl Fn(usize) ->
     list_column(&group, name);
 }
 
-/// Adds a name to the columns that a frame lists; other groups have no list.
+/// Adds a name to a frame's list of columns; other groups have none.
 fn list_column(group: &hdf5::Group, name: &str) {
     if let Ok(order) = group.attr("column-order") {
         // An empty list has another type.
@@ -145,7 +145,7 @@ pub fn add_floats(path: &Path, object: &str, values: &[f64]) {
     list_column(&group, name);
 }
 
-/// Adds a column with as many categories as rows, each row with one of its own.
+/// Adds a categorical column in which each row has a category of its own.
 pub fn add_categories(path: &Path, object: &str, rows: usize, name: impl Fn(usize) -> String) {
     add_texts(path, &format!("{object}/categories"), rows, name);
     let file = open_again(path);
@@ -161,7 +161,7 @@ pub fn add_categories(path: &Path, object: &str, rows: usize, name: impl Fn(usiz
     codes.create("codes").unwrap();
 }
 
-/// Writes a CSR h5ad with these names and entries (cell, gene, value; by cell).
+/// Writes a CSR h5ad with these names and entries (cell, gene, value; sorted by cell).
 pub fn write_named(
     path: &Path,
     cells: &[String],
@@ -187,7 +187,7 @@ pub enum Stored {
     Dense,
 }
 
-/// The filters that [`write_matrix`] puts on chunked arrays; `None` means contiguous arrays.
+/// Filters that [`write_matrix`] applies to chunked arrays; `None` means contiguous arrays.
 #[derive(Debug, Clone, Copy)]
 pub struct Filters {
     pub chunk: usize,
@@ -227,7 +227,7 @@ fn store<T: hdf5::H5Type>(
     }
 }
 
-/// Writes an h5ad with these entries (row, column, value; in the order of rows, then columns).
+/// Writes an h5ad with these entries (row, column, value; sorted by row, then column).
 pub fn write_matrix(
     path: &Path,
     shape: [usize; 2],

@@ -1,17 +1,17 @@
-//! Matrices of counts, and what people make of them.
+//! Generated count matrices, and common transformations of them.
 
 use slaf::source::Numbers;
 
 use super::memory_source::MemorySource;
 
-/// A matrix, cell by cell; zeros are left out when it is stored.
+/// A matrix, cell by cell; zeros are omitted when it is stored.
 #[derive(Debug, Clone)]
 pub struct Made {
     pub genes: usize,
     pub cells: Vec<Vec<f64>>,
 }
 
-/// Numbers that look random, and are the same every time.
+/// A pseudo-random number generator with reproducible output.
 pub struct Dice(u64);
 
 impl Dice {
@@ -26,7 +26,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to 1.
+    /// Returns a number between 0 and 1.
     pub fn part(&mut self) -> f64 {
         ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
@@ -49,8 +49,8 @@ impl Dice {
     }
 }
 
-/// Counts of cells of different depths and genes of very different means; `spread` is by how much a
-/// gene varies between cells beyond chance.
+/// Generates counts for cells of different depths and genes of very different means; `spread` is
+/// the variation of a gene between cells beyond chance.
 pub fn counts(seed: u64, cells: usize, genes: usize, depth: f64, spread: f64) -> Made {
     let mut dice = Dice::new(seed);
     let means: Vec<f64> = (0..genes).map(|_| (1.6 * dice.normal()).exp()).collect();
@@ -82,7 +82,7 @@ impl Made {
         }
     }
 
-    /// As `scanpy.pp.normalize_total` does; `None` for the median of the sums.
+    /// As `scanpy.pp.normalize_total`; `None` for the median of the sums.
     pub fn scaled_to(&self, target: Option<f64>) -> Self {
         let mut sums: Vec<f64> = self.cells.iter().map(|cell| cell.iter().sum()).collect();
         sums.sort_unstable_by(f64::total_cmp);
@@ -94,12 +94,12 @@ impl Made {
         })
     }
 
-    /// Every so many genes only.
+    /// Keeps every `step`-th gene only.
     pub fn every_gene(&self, step: usize) -> Self {
         self.by_cell(|cell| cell.iter().step_by(step).copied().collect())
     }
 
-    /// Each gene less its mean, in units of its standard deviation, as `scanpy.pp.scale` does.
+    /// z-scores per gene, as `scanpy.pp.scale` computes them, clipped to `most`.
     pub fn z_scores(&self, most: f64) -> Self {
         let n = self.cells.len() as f64;
         let mut made = self.clone();
@@ -115,7 +115,7 @@ impl Made {
         made
     }
 
-    /// What is left of each gene when the part that goes with the depth of the cells is taken off, as
+    /// What remains of each gene after the part explained by the depth of the cells is removed, as
     /// `scanpy.pp.regress_out` does.
     pub fn regressed(&self) -> Self {
         let n = self.cells.len() as f64;
@@ -136,7 +136,7 @@ impl Made {
         made
     }
 
-    /// Pearson residuals, as `scanpy.experimental.pp.normalize_pearson_residuals` computes them.
+    /// Pearson residuals, as computed by `scanpy.experimental.pp.normalize_pearson_residuals`.
     pub fn residuals(&self) -> Self {
         let total: f64 = self.cells.iter().flatten().sum();
         let genes: Vec<f64> = (0..self.genes)
@@ -158,7 +158,7 @@ impl Made {
         })
     }
 
-    /// The entries that are not zero, as [`super::h5ad_writer::write_matrix`] takes them.
+    /// Non-zero entries in the form that [`super::h5ad_writer::write_matrix`] takes.
     pub fn entries(&self) -> Vec<(usize, usize, f32)> {
         let cells = self.cells.iter().enumerate();
         cells
@@ -170,7 +170,7 @@ impl Made {
             .collect()
     }
 
-    /// An input that stores the values in this way.
+    /// Returns an input that stores the values in this way.
     pub fn source(&self, store: impl Fn(Vec<f64>) -> Numbers) -> MemorySource {
         let (mut rows, mut values) = (Vec::new(), Vec::new());
         for cell in &self.cells {

@@ -1,4 +1,4 @@
-//! An input in memory, for matrices that no file needs to hold.
+//! An in-memory input, for matrices that need no file.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -11,14 +11,14 @@ use slaf::source::{
     MatrixDescription, MatrixName, Numbers, PendingChunk, SourceError, Uns,
 };
 
-/// A CSR matrix with cells c0, c1, … and genes g0, g1, … without columns.
+/// A CSR matrix with the cells c0, c1, … and the genes g0, g1, … without columns.
 #[derive(Clone)]
 pub struct MemorySource {
     description: Description,
     indptr: Vec<usize>,
     genes: Vec<i32>,
     values: Numbers,
-    /// How many values a sample sees.
+    /// Number of values in a sample.
     sampled: usize,
     _file: Arc<tempfile::NamedTempFile>,
 }
@@ -65,7 +65,7 @@ impl MemorySource {
     }
 }
 
-/// A piece of a column of numbers.
+/// Returns a slice of a column of numbers.
 pub fn slice(numbers: &Numbers, range: Range<usize>) -> Numbers {
     macro_rules! slice {
         ($($variant:ident),*) => {

@@ -1,4 +1,4 @@
-//! What the tests share: fixtures and their expectations, running the program, reading datasets.
+//! Shared by the tests: fixtures and their expectations, running the program, reading datasets.
 
 pub mod converted;
 pub mod dataset;
@@ -14,13 +14,13 @@ pub mod soma;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// A file or folder of the repository.
+/// Path of a file or folder in the repository.
 pub fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The folder with files of other people, beside the repository; `None`, with a printed reason,
-/// where it is absent. Where all tests are required it must be there.
+/// Folder with files from other people, next to the repository; `None`, with a printed reason, if
+/// it does not exist. If all tests are required, it must exist.
 pub fn shared(what: &str) -> Option<PathBuf> {
     let root = match std::env::var_os("SLAF_SHARED") {
         Some(root) => PathBuf::from(root),
@@ -37,8 +37,8 @@ pub fn shared(what: &str) -> Option<PathBuf> {
     None
 }
 
-/// Says why a test, or a part of it, is left out: where the harness prints it even of tests that pass.
-/// Where `SLAF_REQUIRE_ALL` is set, as in CI, nothing may be.
+/// Prints why a test or a part of it is skipped, such that the harness shows it even for tests that
+/// pass. If `SLAF_REQUIRE_ALL` is set, as in CI, nothing may be skipped.
 pub fn skipped(why: &str) {
     let required = match std::env::var_os("SLAF_REQUIRE_ALL") {
         Some(value) => value != "0" && !value.is_empty(),
@@ -50,11 +50,11 @@ pub fn skipped(why: &str) {
     );
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
-    // Past `print!`, which the harness keeps for tests that fail.
+    // Not with `print!`, whose output the harness only shows for tests that fail.
     let _ = writeln!(std::io::stderr(), "LEFT OUT {test}: {why}");
 }
 
-/// The files and folders of a folder of fixtures that have an expectation beside them, in order.
+/// Files and folders in a folder of fixtures that have an expectation next to them, in order.
 pub fn described_fixtures(folder: &str) -> Vec<PathBuf> {
     let mut fixtures: Vec<PathBuf> = std::fs::read_dir(repository(folder))
         .unwrap()
@@ -67,7 +67,7 @@ pub fn described_fixtures(folder: &str) -> Vec<PathBuf> {
     fixtures
 }
 
-/// The files with an extension in a folder of fixtures, in order.
+/// Files with this extension in a folder of fixtures, in order.
 pub fn fixtures(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(repository(folder))
         .unwrap()

@@ -1,20 +1,20 @@
-//! Running the program as a user does.
+//! Runs the program as a user does.
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// How a run ended.
+/// Result of a run.
 #[derive(Debug)]
 pub struct Run {
-    /// `None` when a signal ended it.
+    /// `None` if it was ended by a signal.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// The program with these arguments, and no settings from the environment.
+/// Prepares the program with these arguments, and without settings from the environment.
 pub fn slaf<A: AsRef<OsStr>>(arguments: &[A]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slaf"));
     for (name, _) in std::env::vars_os() {
@@ -31,7 +31,7 @@ pub fn slaf<A: AsRef<OsStr>>(arguments: &[A]) -> Command {
 }
 
 impl Run {
-    /// Runs to the end, which must come within a minute or two.
+    /// Runs the command to its end, which must come within a minute or two.
     pub fn of(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(180);
@@ -45,13 +45,13 @@ impl Run {
         Run::from(child.wait_with_output().unwrap())
     }
 
-    /// Checks that the run did what it should.
+    /// Checks that the run succeeded.
     pub fn succeeded(self) -> Self {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         self
     }
 
-    /// Checks the exit code, and that there is one message, which is no panic.
+    /// Checks the exit code, and that there is one message and no panic.
     pub fn refused(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
         assert_eq!(self.stdout, "", "a failure has no result");

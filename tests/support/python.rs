@@ -1,12 +1,12 @@
-//! The Python environment of the oracles.
+//! Python environment of the reference readers.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::repository;
 
-/// The interpreter that has fixtures/requirements.txt installed; `None`, with a printed reason,
-/// where `SLAF_PYTHON` does not name one. Where all tests are required it must.
+/// Returns the interpreter in which fixtures/requirements.txt is installed; `None`, with a printed
+/// reason, if `SLAF_PYTHON` is not set. If all tests are required, it must be.
 fn interpreter() -> Option<PathBuf> {
     match std::env::var_os("SLAF_PYTHON") {
         Some(python) => Some(python.into()),
@@ -17,7 +17,7 @@ fn interpreter() -> Option<PathBuf> {
     }
 }
 
-/// Runs a script of tests/python and returns what it printed, with its success.
+/// Runs a script of tests/python. Returns whether it succeeded and what it printed.
 pub fn run<'a>(
     script: &str,
     arguments: impl IntoIterator<Item = &'a Path>,
@@ -32,12 +32,12 @@ pub fn run<'a>(
     Some((output.status.success(), text.concat()))
 }
 
-/// Compares datasets with the files they were made from, by anndata and pylance.
+/// Compares datasets with the files they were made from, using anndata and pylance.
 pub fn compare(pairs: &[(PathBuf, PathBuf)]) {
     compare_with(pairs, &[]);
 }
 
-/// Likewise, with flags of compare.py.
+/// Like [`compare`], with flags of compare.py.
 pub fn compare_with(pairs: &[(PathBuf, PathBuf)], flags: &[PathBuf]) {
     let paths = pairs
         .iter()

@@ -1,4 +1,4 @@
-//! Small inputs whose cells and genes have names, by which they are found again in a dataset.
+//! Small inputs whose cells and genes have names by which they are found in a dataset.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::dataset::{rows, table, texts};
 use super::h5ad_writer::write_named;
 use super::program::{Run, slaf};
 
-/// An input of a few cells: names of genes, and for each cell the values of some of them.
+/// An input of a few cells: the names of genes and, for each cell, the values of some of them.
 #[derive(Debug, Clone)]
 pub struct Small {
     pub genes: Vec<String>,
@@ -29,7 +29,7 @@ impl Small {
     }
 }
 
-/// What a dataset of these inputs must hold, whose cells are called PREFIX0, PREFIX1, …
+/// Expected contents of a dataset of these inputs, whose cells are named PREFIX0, PREFIX1, …
 pub fn wanted<'a>(smalls: impl Iterator<Item = (String, &'a Small)>) -> Named {
     let mut wanted: Named = Vec::new();
     for (prefix, small) in smalls {
@@ -44,7 +44,7 @@ pub fn wanted<'a>(smalls: impl Iterator<Item = (String, &'a Small)>) -> Named {
     wanted
 }
 
-/// Cells that are described by name: what must be found in the dataset, however it is numbered.
+/// Values by names of cell and gene, independent of the dataset's numbering.
 pub type Named = Vec<(String, String, f64)>;
 
 pub fn named(dataset: &Path) -> Named {

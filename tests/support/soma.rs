@@ -1,4 +1,5 @@
-//! What a reader says of an experiment, in the counts and digests of tests/python/soma_answers.py.
+//! Summarises what a reader finds in an experiment, as counts and digests like those of
+//! tests/python/soma_answers.py.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use slaf::source::{
     SourceError,
 };
 
-/// The folder of an experiment that a fixture packs, unpacked once.
+/// Returns the folder of an experiment that a fixture packs, unpacked once.
 pub fn unpacked(archive: &Path) -> PathBuf {
     static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
     static UNPACKED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -27,7 +28,7 @@ pub fn unpacked(archive: &Path) -> PathBuf {
     target
 }
 
-/// Unpacks an archive into a new folder.
+/// Unpacks an archive to a new folder.
 pub fn unpack(archive: &Path, target: &Path) {
     std::fs::create_dir(target).unwrap();
     let mut tar = Command::new("tar");
@@ -55,7 +56,7 @@ fn names<'a>(values: impl Iterator<Item = &'a str>) -> String {
     finish(hash)
 }
 
-/// Numbers as i64, floats as the bits of f64, with one NaN only.
+/// Converts integers to i64, and floats to the bits of f64 with a single NaN.
 fn wide(numbers: &Numbers) -> Vec<i64> {
     match numbers {
         Numbers::Float16(_) | Numbers::Float32(_) | Numbers::Float64(_) => {
@@ -78,7 +79,7 @@ fn wide(numbers: &Numbers) -> Vec<i64> {
     }
 }
 
-/// Entries and digest of a matrix.
+/// Returns the number of entries and the digest of a matrix.
 fn matrix(source: &dyn CellSource, name: &MatrixName, rows: u64) -> Result<Value, SourceError> {
     let budget = ChunkBudget {
         bytes: 300_000,
@@ -112,7 +113,7 @@ fn matrix(source: &dyn CellSource, name: &MatrixName, rows: u64) -> Result<Value
     Ok(json!([number_type.to_string(), entries, finish(hash)]))
 }
 
-/// Type and digest of a column.
+/// Returns the type and the digest of a column.
 fn column(array: &ArrayRef, kind: &ColumnKind) -> (String, String) {
     let mut hash = Sha256::new();
     let valid = |row: usize| [u8::from(array.is_valid(row))];
@@ -212,7 +213,7 @@ fn walk(hash: &mut Sha256, value: &Value) {
     }
 }
 
-/// What the reader finds in an experiment, in the form of the answers.
+/// Returns what the reader finds in an experiment, in the form of the stored results.
 pub fn found(path: &Path, options: &OpenOptions) -> Result<Value, SourceError> {
     let source = source::open(path, options)?;
     let source = &*source;
