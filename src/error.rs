@@ -16,12 +16,16 @@ pub enum Error {
     /// The command line or the configuration is invalid.
     #[error("{0}")]
     Usage(String),
+    /// A conversion or an append failed.
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// A dataset cannot be opened or read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// The storage returned an error.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A dataset cannot be verified.
     #[error(transparent)]
     Verify(#[from] VerifyError),
     /// Inputs are incompatible with each other or with a dataset.

@@ -1,4 +1,4 @@
-//! Places at which tests make the process die.
+//! Fail points, at which tests kill the process.
 
 /// Every fail point, in the order in which a conversion passes them.
 pub const ALL: [&str; 29] = [
@@ -33,9 +33,9 @@ pub const ALL: [&str; 29] = [
     "after-cleanup",
 ];
 
-/// Dies as if killed when `SLAF_FAIL_AT` names this point, or the n-th time it is reached with
-/// `NAME:n`. Waits when `SLAF_HOLD_AT` does: until the file is gone that it makes, which is named by
-/// `SLAF_HOLD_FILE`. Only in builds with debug assertions.
+/// Kills the process if `SLAF_FAIL_AT` names this point, or the n-th time it is reached with
+/// `NAME:n`. If `SLAF_HOLD_AT` names it, creates the file named by `SLAF_HOLD_FILE` and waits until
+/// it is gone. Only in builds with debug assertions.
 pub(crate) fn reach(point: &str) {
     #[cfg(debug_assertions)]
     {

@@ -32,6 +32,12 @@ pub struct LayersBatch {
 impl LayersBatch {
     /// Unites the rows of all layers for the same cells. Each layer is given as one or more
     /// batches, whose types are those planned for the columns.
+    ///
+    /// # Errors
+    /// If the batches of a layer cannot be concatenated.
+    ///
+    /// # Panics
+    /// If there are no layers.
     pub fn unite(
         layers: Vec<Vec<CooBatch>>,
         gene_type: IdType,

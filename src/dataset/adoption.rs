@@ -124,6 +124,9 @@ impl Adoption {
     }
 
     /// Like [`Adoption::take`], but returns descriptions of the recorded values that have changed.
+    ///
+    /// # Errors
+    /// Reading errors.
     pub async fn compare(
         described: &Dataset,
         now: &Dataset,

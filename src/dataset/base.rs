@@ -42,6 +42,9 @@ impl Dataset {
     }
 
     /// [`Dataset::survey`], for synchronous code.
+    ///
+    /// # Errors
+    /// As [`Dataset::survey`].
     pub fn survey_now(
         &self,
         new: &[Survey],

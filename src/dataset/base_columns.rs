@@ -7,6 +7,7 @@ use crate::plan::{IdType, PlannedColumn, PlannedEmbedding};
 use crate::source::{ColumnKind, NumberType, Part};
 use crate::survey::{FloatType, ValueType};
 
+/// Returns the identifier type of a column; `None` if it cannot be one.
 pub(super) fn id_type(data_type: &DataType) -> Option<IdType> {
     Some(match data_type {
         DataType::UInt16 => IdType::UInt16,
@@ -16,6 +17,7 @@ pub(super) fn id_type(data_type: &DataType) -> Option<IdType> {
     })
 }
 
+/// Returns the value type of a column; `None` if it cannot be one.
 pub(super) fn value_type(data_type: &DataType) -> Option<ValueType> {
     Some(match data_type {
         DataType::UInt16 => ValueType::UInt16,
@@ -90,6 +92,7 @@ pub(super) fn others(
         .collect()
 }
 
+/// Returns the kind of column that has this type; `None` if no input's column has it.
 pub(super) fn kind(data_type: &DataType) -> Option<ColumnKind> {
     let number = match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
@@ -114,6 +117,7 @@ pub(super) fn kind(data_type: &DataType) -> Option<ColumnKind> {
     Some(ColumnKind::Nullable(number))
 }
 
+/// Returns the embeddings in the columns of a table.
 pub(super) fn embeddings(
     schema: &Schema,
     part: Part,

@@ -206,6 +206,7 @@ pub(super) fn width(data_type: &DataType) -> Option<u64> {
     }
 }
 
+/// Returns the names of a table's columns.
 pub(super) fn names_of(table: &lance::Dataset) -> BTreeSet<String> {
     let fields = table.schema().fields.iter();
     fields.map(|field| field.name.clone()).collect()
@@ -214,6 +215,9 @@ pub(super) fn names_of(table: &lance::Dataset) -> BTreeSet<String> {
 impl Dataset {
     /// Returns the tables that another program has changed or created since config.json described
     /// them.
+    ///
+    /// # Errors
+    /// If the tables cannot be opened.
     pub async fn changes(&self) -> Result<Vec<TableChange>, DatasetError> {
         let mut changes = Vec::new();
         for table in TableName::IN_COMMIT_ORDER {
@@ -287,6 +291,9 @@ impl Dataset {
 
     /// Returns the dataset with changes by others: the newest versions and the names of the
     /// columns. The contents of the columns are not inspected.
+    ///
+    /// # Errors
+    /// If the tables cannot be opened.
     pub async fn with_changes(&self, changes: &[TableChange]) -> Result<Dataset, DatasetError> {
         let mut config = self.config().clone();
         let mut versions: BTreeMap<String, u64> = self.versions().clone();
@@ -304,6 +311,9 @@ impl Dataset {
     }
 
     /// Returns the dataset with the numbers of cells and genes that its tables have.
+    ///
+    /// # Errors
+    /// If the tables cannot be read.
     pub async fn with_shape_of_tables(&self) -> Result<Dataset, DatasetError> {
         let mut config = self.config().clone();
         for (place, name) in [TableName::Cells, TableName::Genes].into_iter().enumerate() {
@@ -314,6 +324,9 @@ impl Dataset {
     }
 
     /// Opens the dataset in a folder in its current state, including changes by other programs.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`]; also if the tables cannot be opened.
     pub async fn open_newest(
         path: &std::path::Path,
     ) -> Result<(Dataset, Vec<TableChange>), DatasetError> {

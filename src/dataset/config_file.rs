@@ -116,6 +116,9 @@ impl ConfigFile {
     }
 
     /// Replaces the config of the dataset in `folder` durably and atomically.
+    ///
+    /// # Errors
+    /// If the file cannot be serialized or written.
     pub fn write(&self, folder: &Path) -> Result<(), DatasetError> {
         let path = folder.join(CONFIG);
         let file = OnDisk {
@@ -139,6 +142,9 @@ impl ConfigFile {
 impl ConfigFile {
     /// Reads the plan of the job that is running in the dataset in `folder` from the job's folder,
     /// without its records.
+    ///
+    /// # Errors
+    /// If the plan cannot be read. An invalid plan is not an error but [`JobState::Broken`].
     pub fn job_plan(&self, folder: &Path) -> Result<JobState, DatasetError> {
         let Some(summary) = &self.checkpoint else {
             return Ok(match &self.broken {
@@ -164,6 +170,9 @@ impl ConfigFile {
 
     /// Like [`ConfigFile::job_plan`], with the records of finished shards. Requires the lock. A
     /// shard whose record is invalid is written again.
+    ///
+    /// # Errors
+    /// If the plan or a record cannot be read.
     pub fn job(&self, folder: &Path) -> Result<JobState, DatasetError> {
         let mut state = self.job_plan(folder)?;
         if let JobState::Known(checkpoint) = &mut state {

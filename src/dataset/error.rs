@@ -48,8 +48,10 @@ pub enum DatasetError {
         "{path} cannot be taken as it is: {why}; restore an earlier version of the table with Lance, or convert the inputs again"
     )]
     Unacceptable { path: PathBuf, why: String },
+    /// A table cannot be read or written.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The storage returned an error.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -16,7 +16,9 @@ const EACH: usize = size_of::<u64>();
 /// State of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HashFile {
+    /// The file is complete and unchanged.
     Whole,
+    /// The file does not exist.
     Missing,
     /// The file has another length or other bytes.
     Changed,
@@ -69,6 +71,7 @@ pub(crate) fn read_hashes(
     }
 }
 
+/// Formats a digest as 16 hexadecimal digits.
 pub(super) fn hex(digest: &Xxh3) -> String {
     format!("{:016x}", digest.digest())
 }

@@ -94,6 +94,10 @@ pub struct Progress {
 
 impl Info {
     /// Summarises the dataset in a folder.
+    ///
+    /// # Errors
+    /// If there is no dataset, or its config or tables cannot be read. [`DatasetError::BrokenJob`]
+    /// if the dataset is incomplete and its job cannot be resumed.
     pub async fn of(path: &Path) -> Result<Self, DatasetError> {
         let file = read_config(path)?;
         let plan = match file.job_plan(path)? {

@@ -75,6 +75,9 @@ impl Dataset {
 
     /// Opens a table in the version that config.json describes, so that incomplete appends are not
     /// visible. If another program wrote last, no version is known, and the newest is opened.
+    ///
+    /// # Errors
+    /// [`DatasetError::MissingVersion`] if the version does not exist or cannot be opened.
     pub async fn table(&self, table: TableName) -> Result<lance::Dataset, DatasetError> {
         let folder = self
             .config

@@ -9,6 +9,9 @@ use crate::source::Inputs;
 
 /// Refuses a folder to write to (an output, or one for temporary files) that is inside an input
 /// folder, because the input would change while it is being read and no longer be recognised.
+///
+/// # Errors
+/// [`IngestError::InsideInput`] or [`IngestError::IsInput`] in that case.
 pub fn check_apart(folder: &Path, inputs: &Inputs) -> Result<(), IngestError> {
     let Some(place) = resolved(folder) else {
         return Ok(());

@@ -149,6 +149,9 @@ impl Appendable {
     }
 
     /// Accepts rows that config.json does not describe as they are.
+    ///
+    /// # Errors
+    /// If the tables cannot be read.
     pub fn accept(&mut self) -> Result<(), IngestError> {
         if self.earlier.is_none() {
             self.now = runtime(1)?.block_on(self.now.with_shape_of_tables())?;
@@ -374,6 +377,9 @@ fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, IngestError> {
 }
 
 /// Checks early, before inputs are read, whether another process has locked the dataset.
+///
+/// # Errors
+/// If the folder does not exist, or another process has locked it and `wait` is [`Wait::No`].
 pub fn check_unlocked(folder: &Path, wait: Wait) -> Result<(), IngestError> {
     std::fs::metadata(folder).named("open", folder)?;
     FolderLock::acquire(folder, wait)?;

@@ -118,6 +118,7 @@ impl Commit<'_> {
         Ok(())
     }
 
+    /// Plan of the job.
     pub(super) fn plan(&self) -> &Plan {
         &self.checkpoint.plan
     }

@@ -20,6 +20,9 @@ const CHUNK: u64 = 4 << 20;
 impl DuplicateCounts {
     /// Reads all inputs of a plan and finds cells that another input or the dataset they would be
     /// appended to has under other names.
+    ///
+    /// # Errors
+    /// If the inputs or the dataset cannot be read.
     pub fn among(
         inputs: &Inputs,
         plan: &Plan,

@@ -14,16 +14,22 @@ use crate::table::TableError;
 /// Error of a job. What the job had recorded is kept, and the same command resumes it.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
+    /// An input cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The job cannot be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// A chunk cannot be written.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
+    /// A table cannot be read or written.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The dataset cannot be opened or described.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// The storage returned an error.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The output is already a complete dataset.

@@ -120,6 +120,9 @@ impl Finished {
     }
 
     /// Cleans up and unlocks the dataset.
+    ///
+    /// # Errors
+    /// If the job's folder cannot be removed.
     pub fn close(mut self) -> Result<(), IngestError> {
         match self.target.take() {
             Some(target) => Ok(remove_folder(target.job_folder().path())?),

@@ -20,7 +20,9 @@ pub(super) struct Described {
 
 /// A selection of an input's genes.
 pub(super) enum Genes {
+    /// All of its genes.
     All,
+    /// The genes at these positions.
     These(Vec<u32>),
 }
 

@@ -132,6 +132,12 @@ impl Job {
     }
 
     /// Does everything that is not done yet. Blocks; must not be called from asynchronous code.
+    ///
+    /// # Errors
+    /// An input cannot be read, has changed, or is refused because of its contents; a value fits no
+    /// allowed type; the output cannot be written; [`IngestError::Moved`] if another program has
+    /// committed to the dataset in the meantime. What was recorded is kept, and the same job
+    /// resumes from there.
     pub fn run(self, inputs: &Inputs, progress: &dyn Progress) -> Result<Finished, IngestError> {
         let Job {
             mut target,

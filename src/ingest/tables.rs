@@ -28,6 +28,7 @@ pub(super) struct TargetTable {
 /// Whether the rows before the job are sorted by cell and gene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lies {
+    /// The rows are sorted.
     InOrder,
     /// Another program wrote them in another order.
     InDisorder,

@@ -20,6 +20,7 @@ use crate::table::{TableFolder, TableName};
 /// What to do if the output is already a complete dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
+    /// Refuse to write.
     Refuse,
     /// Build the new dataset next to it and swap them once it is complete.
     Replace,
@@ -28,7 +29,9 @@ pub enum Existing {
 /// What to do about the unfinished work of an earlier run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Earlier {
+    /// Resume it.
     Resume,
+    /// Discard it.
     Discard,
 }
 
@@ -53,7 +56,9 @@ pub(super) struct Target {
 /// How far an earlier run of the job got.
 #[derive(Debug)]
 pub(super) enum Found {
+    /// Nothing.
     Nothing,
+    /// Some shards may be finished.
     Unfinished(Box<Checkpoint>),
     /// The dataset is complete; at most cleaning up is left.
     Complete(Box<DatasetConfig>),
@@ -137,6 +142,9 @@ fn resolved(output: &Path) -> Result<PathBuf, IngestError> {
 }
 
 /// Checks early, before inputs are read, that an output can be used.
+///
+/// # Errors
+/// If the output exists and may not be replaced, or is not a dataset.
 pub fn check_output(output: &Path, existing: Existing) -> Result<(), IngestError> {
     match examine(output)? {
         State::Complete(_) if existing == Existing::Refuse && !has_job_folder(output)? => {

@@ -148,6 +148,7 @@ impl BaseSurvey {
         keys.find(|(known, _)| known == key).map(|(_, keys)| keys)
     }
 
+    /// Columns of a table.
     pub(super) fn columns(&self, table: Table) -> &[PlannedColumn] {
         match table {
             Table::Obs => &self.obs,
@@ -155,6 +156,7 @@ impl BaseSurvey {
         }
     }
 
+    /// Columns of a table whose types no input can have.
     pub(super) fn other_columns(&self, table: Table) -> &[String] {
         match table {
             Table::Obs => &self.other_columns[0],
@@ -162,6 +164,7 @@ impl BaseSurvey {
         }
     }
 
+    /// Embeddings of a table.
     pub(super) fn embeddings(&self, table: Table) -> &[PlannedEmbedding] {
         match table {
             Table::Obs => &self.obsm,

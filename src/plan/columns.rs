@@ -11,7 +11,9 @@ use crate::source::{Column, ColumnKind, NumberType};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Table {
+    /// The table of cells.
     Obs,
+    /// The table of genes.
     Var,
 }
 

@@ -21,8 +21,11 @@ pub enum Dtypes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IdType {
+    /// At most 2^16 cells or genes.
     UInt16,
+    /// At most 2^32 cells or genes.
     UInt32,
+    /// At most 2^31 cells or genes.
     Int32,
 }
 
@@ -42,7 +45,9 @@ impl std::fmt::Display for IdType {
 pub enum Compression {
     /// Bit-packing only, which Lance applies by default.
     None,
+    /// LZ4.
     Lz4,
+    /// Zstandard.
     Zstd,
 }
 
@@ -94,6 +99,7 @@ impl Dtypes {
         }
     }
 
+    /// Returns the type that numbers this many cells, or an error if there are too many.
     pub(super) fn cell_type(self, path: &Path, cells: u64) -> Result<IdType, PlanError> {
         let (id_type, most, help) = match self {
             Dtypes::Narrow => (
@@ -110,6 +116,7 @@ impl Dtypes {
         fits(path, "cells", cells, id_type, most, help)
     }
 
+    /// Returns the type that numbers this many genes, or an error if there are too many.
     pub(super) fn gene_type(self, path: &Path, genes: u64) -> Result<IdType, PlanError> {
         match self {
             Dtypes::Narrow if genes <= UINT16_IDS => Ok(IdType::UInt16),

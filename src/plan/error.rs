@@ -9,6 +9,7 @@ use crate::survey::{Scale, ValueType};
 /// Error of planning a job.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
+    /// An input cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
     /// There are more cells or genes than the chosen identifier type can number.

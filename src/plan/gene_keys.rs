@@ -144,6 +144,7 @@ pub(crate) struct KeyReader<'a> {
 }
 
 impl<'a> KeyReader<'a> {
+    /// Creates a reader that has not read anything yet.
     pub fn new(inputs: &'a Inputs, key: GeneKey, versions: IdVersions) -> Self {
         KeyReader {
             inputs,

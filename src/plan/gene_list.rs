@@ -18,8 +18,10 @@ pub struct GeneList {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IdVersions {
+    /// Versions distinguish genes.
     #[default]
     Keep,
+    /// Versions are ignored.
     Strip,
 }
 
@@ -69,10 +71,12 @@ impl GeneList {
         &self.keys
     }
 
+    /// Returns the key of a gene.
     pub(super) fn key(&self, gene: usize) -> &str {
         self.keys.value(gene)
     }
 
+    /// Returns the identifier of a gene, if it has one.
     pub(super) fn id(&self, gene: usize) -> Option<&str> {
         let ids = self.ids.as_ref()?;
         ids.is_valid(gene).then(|| ids.value(gene))

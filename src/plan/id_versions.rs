@@ -15,7 +15,9 @@ pub enum VersionWish {
     /// Ignore versions if one side has none and no two genes would become one.
     #[default]
     Auto,
+    /// Join with versions.
     Keep,
+    /// Join without versions.
     Strip,
 }
 

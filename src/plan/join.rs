@@ -177,6 +177,7 @@ pub(super) fn united_column(
     }))
 }
 
+/// Describes a kind of column in words.
 pub(super) fn described(kind: &ColumnKind) -> String {
     match kind {
         ColumnKind::Text => "text".into(),

@@ -175,6 +175,7 @@ impl Planner<'_> {
         &self.surveys[number].description.path
     }
 
+    /// Returns a reader of the inputs' gene keys.
     pub(super) fn key_reader(&self, key: &GeneKey) -> KeyReader<'_> {
         KeyReader::new(self.inputs, key.clone(), self.id_versions())
     }

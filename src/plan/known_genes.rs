@@ -35,7 +35,9 @@ pub(super) struct Joining<'a> {
 /// What to do with genes that are not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Grow {
+    /// They are added.
     Yes,
+    /// They are left out.
     No,
 }
 
@@ -69,6 +71,7 @@ struct Name {
     repeated: Option<usize>,
 }
 
+/// The genes of all lists joined so far.
 pub(super) struct KnownGenes {
     key: GeneKey,
     trust: Trust,

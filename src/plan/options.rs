@@ -44,6 +44,7 @@ pub struct PlanOptions {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Widening {
+    /// Refuse what does not fit.
     #[default]
     Refuse,
     /// Rewrite its tables with wider types, as part of the same commit.
@@ -54,8 +55,10 @@ pub enum Widening {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Duplicates {
+    /// Refuse duplicates.
     #[default]
     Refuse,
+    /// Accept duplicates.
     Allow,
 }
 
@@ -63,12 +66,15 @@ pub enum Duplicates {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MixedScales {
+    /// Refuse to combine different scales.
     #[default]
     Refuse,
+    /// Combine them nevertheless.
     Allow,
 }
 
 impl MixedScales {
+    /// Whether this is the default, which is omitted when serialized.
     pub(super) fn is_default(&self) -> bool {
         *self == MixedScales::default()
     }
@@ -78,12 +84,15 @@ impl MixedScales {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SameCounts {
+    /// Accept such cells with a warning.
     #[default]
     Warn,
+    /// Refuse such cells.
     Refuse,
 }
 
 impl SameCounts {
+    /// Whether this is the default, which is omitted when serialized.
     pub(super) fn is_default(&self) -> bool {
         *self == SameCounts::default()
     }

@@ -58,6 +58,7 @@ impl Plan {
     }
 }
 
+/// Everything that a plan is made from.
 pub(super) struct Planner<'a> {
     /// The inputs.
     pub inputs: &'a Inputs,

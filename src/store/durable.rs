@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use super::{Named, StoreError};
 
 /// Creates a folder and its parents durably. An existing folder is left unchanged.
+///
+/// # Errors
+/// If a folder cannot be created or synced.
 pub fn create_folder(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
@@ -17,11 +20,17 @@ pub fn create_folder(path: &Path) -> Result<(), StoreError> {
 
 /// Replaces a file atomically: readers see either the old or the new contents, never a mixture,
 /// even after a crash.
+///
+/// # Errors
+/// If the file cannot be written, renamed or synced.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     replace_file_with(path, |file| file.write_all(bytes))
 }
 
 /// Like [`replace_file`], with contents that `write` writes in pieces of any size.
+///
+/// # Errors
+/// As [`replace_file`], and any error of `write`.
 pub fn replace_file_with(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -45,6 +54,9 @@ pub fn replace_file_with(
 }
 
 /// Makes the contents of a finished file durable.
+///
+/// # Errors
+/// If the file cannot be opened or synced.
 pub fn sync_file(path: &Path) -> Result<(), StoreError> {
     File::open(path)
         .and_then(|file| file.sync_all())
@@ -52,6 +64,9 @@ pub fn sync_file(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes the entries of a folder durable.
+///
+/// # Errors
+/// If the folder cannot be opened or synced.
 pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path)
         .and_then(|folder| folder.sync_all())
@@ -59,11 +74,17 @@ pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Removes a file if it exists.
+///
+/// # Errors
+/// If the file exists but cannot be removed.
 pub fn remove_file(path: &Path) -> Result<(), StoreError> {
     ignore_missing(fs::remove_file(path)).named("remove", path)
 }
 
 /// Removes a folder and its contents if it exists.
+///
+/// # Errors
+/// If the folder exists but cannot be removed.
 pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
     ignore_missing(fs::remove_dir_all(path)).named("remove", path)?;
     sync_folder(&parent(path))

@@ -10,6 +10,9 @@ use super::{Named, StoreError, sync_folder};
 /// On Linux, this is a single operation of the file system: the name of `old` refers to a complete
 /// folder at all times. If the system or the file system does not support this, the name is missing
 /// briefly between two renames.
+///
+/// # Errors
+/// If a folder cannot be renamed.
 pub fn exchange_folders(old: &Path, new: &Path) -> Result<(), StoreError> {
     if !exchange_in_one_step(old, new) {
         // Short, since the name of `old` may already have the maximum length.

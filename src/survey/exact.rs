@@ -13,7 +13,9 @@ use crate::source::{Axis, CellSource, Embedding, NumberType, Numbers, SourceErro
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FloatType {
+    /// Single-precision floats.
     Float32,
+    /// Double-precision floats.
     Float64,
 }
 
@@ -61,6 +63,8 @@ fn look(exact: &mut ValueTypes, numbers: &Numbers) -> Result<(), String> {
     Err(misfit.map(|(_, value)| value).unwrap_or_default())
 }
 
+/// Reads an embedding of `rows` cells or genes and returns the narrowest type that holds it
+/// exactly.
 pub(super) fn of_embedding(
     source: &dyn CellSource,
     axis: Axis,

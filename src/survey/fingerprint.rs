@@ -41,13 +41,17 @@ pub struct Repeats {
 
 /// Results of the first pass over all identifiers.
 pub(super) struct Taken {
+    /// Fingerprint of the input.
     pub fingerprint: Fingerprint,
+    /// Cell identifiers that occur more than once.
     pub repeated_cells: Repeats,
+    /// Gene identifiers that occur more than once.
     pub repeated_genes: Repeats,
     /// Hash of each cell's identifier.
     pub cell_hashes: Vec<u64>,
     /// Digest of the gene identifiers alone.
     pub gene_ids: String,
+    /// Counts of Ensembl identifiers among the genes' identifiers.
     pub gene_versions: Versions,
 }
 

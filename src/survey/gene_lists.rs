@@ -54,6 +54,7 @@ impl ListDigest {
         self.0.update(&count.to_le_bytes());
     }
 
+    /// Adds the next text.
     pub fn add(&mut self, text: &str) {
         self.0.update(&(text.len() as u64).to_le_bytes());
         self.0.update(text.as_bytes());
@@ -64,6 +65,7 @@ impl ListDigest {
         self.0.update(&u64::MAX.to_le_bytes());
     }
 
+    /// Returns the digest in hexadecimal digits.
     pub fn finish(&self) -> String {
         self.0.finalize().to_hex()[..32].to_string()
     }
@@ -84,6 +86,7 @@ pub(super) struct Digested {
     pub known: Option<String>,
     /// The same digest, or `None` if any row has a missing value.
     pub complete: Option<String>,
+    /// Counts of Ensembl identifiers in the column.
     pub versions: Versions,
 }
 

@@ -10,10 +10,15 @@ use crate::with_numbers;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ValueType {
+    /// 16-bit unsigned integers.
     UInt16,
+    /// 32-bit unsigned integers.
     UInt32,
+    /// 32-bit signed integers.
     Int32,
+    /// Single-precision floats.
     Float32,
+    /// Double-precision floats.
     Float64,
 }
 

@@ -42,6 +42,9 @@ impl TableFolder {
     }
 
     /// Returns the URI of the folder in the form that Lance expects.
+    ///
+    /// # Errors
+    /// If the path cannot be made absolute.
     pub fn uri(&self) -> Result<String, TableError> {
         let absolute = std::path::absolute(&self.path)
             .map_err(|source| StoreError::from_io("resolve", &self.path, source))?;
@@ -57,6 +60,9 @@ impl TableFolder {
     }
 
     /// Opens the newest version, if the table has one.
+    ///
+    /// # Errors
+    /// If there are manifests, but the newest version cannot be opened.
     pub async fn newest(&self) -> Result<Option<Dataset>, TableError> {
         // Lance does not distinguish a table without versions from one whose files it cannot read.
         let manifests = self.manifests()?;
@@ -81,6 +87,9 @@ impl TableFolder {
     }
 
     /// Opens one version of the table.
+    ///
+    /// # Errors
+    /// If the version does not exist or cannot be opened.
     pub async fn at(&self, version: u64) -> Result<Dataset, TableError> {
         self.open(Some(version)).await
     }
@@ -150,6 +159,10 @@ impl TableFolder {
 
     /// Makes fragments visible, in this order, in one commit. Returns the new version, which is
     /// durable.
+    ///
+    /// # Errors
+    /// [`TableError::Taken`] or [`TableError::Lance`] if another program has committed since; errors of
+    /// writing.
     pub async fn commit(
         &self,
         job: &JobId,

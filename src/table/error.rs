@@ -7,6 +7,7 @@ use crate::store::StoreError;
 /// Error of writing, reading or committing a table.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
+    /// The storage returned an error.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Lance returned an error.

@@ -44,6 +44,9 @@ pub struct FragmentWriter {
 
 impl FragmentWriter {
     /// Creates a data file of `table`, named after the job.
+    ///
+    /// # Errors
+    /// If the file cannot be created.
     pub async fn create(
         table: &TableFolder,
         job: &JobId,
@@ -81,6 +84,9 @@ impl FragmentWriter {
     }
 
     /// Appends rows.
+    ///
+    /// # Errors
+    /// If the rows cannot be encoded or written.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
         let each = bytes_of(batch.columns()).div_ceil(batch.num_rows().max(1) as u64);
         let fitting = usize::try_from(BATCH_BYTES / each.max(1)).unwrap_or(BATCH_ROWS);
@@ -105,6 +111,9 @@ impl FragmentWriter {
 
     /// Finishes the file, names it after its hash and makes it durable. The fragment gets its
     /// number when it is committed.
+    ///
+    /// # Errors
+    /// If the file cannot be written completely, renamed or synced.
     pub async fn finish(mut self) -> Result<Fragment, TableError> {
         let lance = |e| TableError::lance("write", &self.folder, e);
         let summary = self.writer.finish().await.map_err(lance)?;

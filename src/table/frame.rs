@@ -43,6 +43,9 @@ pub struct GeneRows {
 
 impl CellRows<'_> {
     /// Returns the rows in the table's schema.
+    ///
+    /// # Errors
+    /// If the columns do not match the schema.
     pub fn batch(self, table: &Path, schema: &Schema) -> Result<RecordBatch, TableError> {
         let rows = self.starts.len();
         // Allocate the exact size, since a writer may hold it for a long time.
@@ -64,6 +67,9 @@ impl CellRows<'_> {
 
 impl GeneRows {
     /// Returns the rows in the table's schema.
+    ///
+    /// # Errors
+    /// If the columns do not match the schema.
     pub fn batch(self, table: &Path, schema: &Schema) -> Result<RecordBatch, TableError> {
         let own: [ArrayRef; 2] = [
             Arc::new(self.gene_ids),
@@ -123,6 +129,9 @@ fn batch<const N: usize>(
 }
 
 /// Converts categoricals to strings; nulls are preserved. Other columns are unchanged.
+///
+/// # Errors
+/// If the column cannot be cast.
 pub fn plain_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     match column.data_type() {
         DataType::Dictionary(_, _) => cast(column, &DataType::Utf8),

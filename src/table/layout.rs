@@ -30,6 +30,9 @@ pub enum Fit {
 
 impl Layout {
     /// Creates the layout of a new table.
+    ///
+    /// # Errors
+    /// If Lance does not support a type.
     pub fn new(path: &Path, schema: Schema) -> Result<Self, TableError> {
         // 2.1 explicitly, because Lance's default changes between releases.
         Self::with_files(path, schema, ConcreteFileVersion::V2_1)
@@ -51,6 +54,9 @@ impl Layout {
 
     /// Extends the layout of a table by these columns. Its own columns keep their positions, and
     /// its files keep their version.
+    ///
+    /// # Errors
+    /// If Lance does not support a type.
     pub fn extended(
         path: &Path,
         table: &lance::Dataset,
@@ -102,10 +108,12 @@ impl Layout {
         &self.arrow
     }
 
+    /// Schema of the columns in Lance's form.
     pub(super) fn lance(&self) -> &lance_core::datatypes::Schema {
         &self.lance
     }
 
+    /// Version of the table's files.
     pub(super) fn files(&self) -> ConcreteFileVersion {
         self.files
     }

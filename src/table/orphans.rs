@@ -26,6 +26,9 @@ fn is_older(file: &Path, than: SystemTime) -> bool {
 impl TableFolder {
     /// Lists files to which no version of the table refers: data that was never committed, and
     /// leftovers of killed commits.
+    ///
+    /// # Errors
+    /// If the table, its versions or its folder cannot be read.
     pub async fn orphans(&self) -> Result<Vec<String>, TableError> {
         let Some(newest) = self.newest().await? else {
             return Ok(Vec::new());
@@ -63,6 +66,10 @@ impl TableFolder {
 
     /// Removes the orphaned files of a job: data files that are neither in the newest version nor
     /// in `kept`, and files that killed runs left unfinished `before` this run began.
+    /// Returns the number of files removed.
+    ///
+    /// # Errors
+    /// If the table cannot be read, or a file cannot be removed.
     pub async fn remove_orphans(
         &self,
         job: &JobId,

@@ -86,6 +86,9 @@ pub struct Wanted<'a> {
 
 impl TableFolder {
     /// Reads all rows and columns of a version.
+    ///
+    /// # Errors
+    /// If the version cannot be opened.
     pub async fn rows(&self, version: u64) -> Result<RowReader, TableError> {
         RowReader::over(&self.at(version).await?, self.path(), None).await
     }
@@ -93,6 +96,9 @@ impl TableFolder {
 
 impl RowReader {
     /// Reads some rows and columns of a table.
+    ///
+    /// # Errors
+    /// If the table lacks a column.
     pub async fn of(table: &Dataset, path: &Path, wanted: Wanted<'_>) -> Result<Self, TableError> {
         let schema = Schema::from(table.schema());
         let (schema, order) = match wanted.columns {
@@ -182,6 +188,9 @@ impl RowReader {
     }
 
     /// Returns the next rows; `None` at the end.
+    ///
+    /// # Errors
+    /// If the rows cannot be read, or a file is damaged.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, TableError> {
         let next = self.next_as_read().await?;
         let (Some(batch), Some(order)) = (&next, &self.order) else {

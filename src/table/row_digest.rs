@@ -17,6 +17,9 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use crate::chunk::Digest;
 
 /// Returns the sum of the digests of all rows.
+///
+/// # Errors
+/// If the values of a column cannot be converted.
 pub fn row_digest(batch: &RecordBatch) -> Result<Digest, ArrowError> {
     let mut columns = Vec::new();
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {

@@ -41,6 +41,9 @@ impl RowsWriter {
     }
 
     /// Appends the rows of the next cells. `counts` is the number of rows of each cell.
+    ///
+    /// # Errors
+    /// If the columns do not match the table, or cannot be written.
     pub async fn write(
         &mut self,
         columns: Vec<ArrayRef>,
@@ -91,6 +94,9 @@ impl RowsWriter {
 
     /// Finishes the last file; all files are durable. Returns no fragment if the cells have no
     /// rows.
+    ///
+    /// # Errors
+    /// If the file cannot be written completely.
     pub async fn finish(mut self) -> Result<Vec<Fragment>, TableError> {
         self.close().await?;
         Ok(self.finished)

@@ -21,13 +21,17 @@ const RUNS: &str = "0.05";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TableName {
+    /// Non-zeros of X.
     Expression,
+    /// Non-zeros of the layers.
     Layers,
+    /// The genes: identifiers, var columns and embeddings.
     Genes,
     /// Matrices of genes × genes.
     Varp,
     /// Matrices of cells × cells.
     Obsp,
+    /// The cells: identifiers, obs columns and embeddings.
     Cells,
 }
 

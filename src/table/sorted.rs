@@ -21,6 +21,9 @@ const BATCH_ROWS: usize = 1 << 13;
 impl RowReader {
     /// Reads the rows of a table with all or some of its columns, sorted by integer columns in
     /// ascending order.
+    ///
+    /// # Errors
+    /// If the table lacks a column, or the sort cannot be started.
     pub async fn sorted(
         table: &Dataset,
         path: &Path,

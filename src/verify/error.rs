@@ -12,16 +12,22 @@ use crate::table::TableError;
 /// Error of verifying, as opposed to a problem of the dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
+    /// The dataset cannot be opened or read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// An input cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The genes of an input cannot be compared with the dataset's.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// A chunk of an input is invalid.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
+    /// A table cannot be read.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The storage returned an error.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The dataset was not made from this input.

@@ -104,6 +104,9 @@ impl Problems {
 
     /// Adds a problem of a kind that may be very frequent: `details` is called only for the few
     /// examples that are kept.
+    ///
+    /// # Errors
+    /// Those of `details`.
     pub fn note<E>(
         &mut self,
         place: &str,

@@ -34,7 +34,9 @@ pub(super) struct Starts {
 /// Order of a table's rows.
 #[derive(Clone)]
 pub(super) enum Lie {
+    /// The rows are sorted by row of the matrix.
     InOrder(Arc<Counted>),
+    /// The rows are not sorted.
     InAnother,
 }
 

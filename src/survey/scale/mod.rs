@@ -57,9 +57,11 @@ pub enum ScaleKind {
 /// Whether values on two scales may be combined in one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agreement {
+    /// The scales are the same, or may be combined.
     Same,
     /// The scales may or may not differ.
     Doubtful,
+    /// The scales differ.
     Different,
 }
 
@@ -93,7 +95,9 @@ impl Scale {
         }
     }
 
+    /// Counts.
     pub const COUNTS: Scale = Scale::of(ScaleKind::Counts);
+    /// Unknown scale.
     pub const UNKNOWN: Scale = Scale::of(ScaleKind::Unknown);
 
     /// Whether anything is known about the scale.

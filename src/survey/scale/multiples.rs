@@ -13,6 +13,7 @@ pub(super) struct Precision {
 }
 
 impl Precision {
+    /// For float16.
     pub const HALF: Precision = Precision {
         relative: 4e-3,
         most: 24.0,

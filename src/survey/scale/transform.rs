@@ -6,15 +6,19 @@ use serde_json::Value;
 /// The base of a logarithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogBase {
+    /// Natural logarithm.
     #[serde(rename = "e")]
     E,
+    /// Base 2.
     #[serde(rename = "2")]
     Two,
+    /// Base 10.
     #[serde(rename = "10")]
     Ten,
 }
 
 impl LogBase {
+    /// All bases.
     pub const ALL: [LogBase; 3] = [LogBase::E, LogBase::Two, LogBase::Ten];
 
     /// Name of the logarithm of 1 + x.
