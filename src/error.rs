@@ -129,7 +129,7 @@ fn of_verify(error: &VerifyError) -> ExitCode {
 
 fn of_source(error: &SourceError) -> ExitCode {
     match error {
-        SourceError::Scratch { .. } => ExitCode::Failed,
+        SourceError::Scratch { .. } | SourceError::ReaderDied { .. } => ExitCode::Failed,
         _ => ExitCode::Refused,
     }
 }

@@ -156,7 +156,7 @@ pub enum PlanError {
     },
     /// The dataset lacks the column by which genes are to be joined.
     #[error(
-        "{path}: its genes have no column {column:?} of texts, of which every gene has one, by which --gene-key joins genes"
+        "{path}: var has no text column {column:?} with a value for each gene, by which --gene-key joins genes"
     )]
     NoBaseKey { path: PathBuf, column: String },
     /// Cells of two inputs have the same identifier.

@@ -71,9 +71,12 @@ pub enum SourceError {
         /// Value of `--memory` with which reading should succeed.
         advised: bytesize::ByteSize,
     },
-    /// Another kind of reader says why; its message names the file.
-    #[error(transparent)]
-    Reader(Box<dyn std::error::Error + Send + Sync>),
+    /// A thread that read the input ended without an answer: a fault of this program, not of the file.
+    #[error(
+        "{}: a thread that was reading it failed unexpectedly; please report this with the command and the log",
+        place(.path, .object)
+    )]
+    ReaderDied { path: PathBuf, object: String },
     /// A part of the input cannot be read, but the input can be read without it.
     #[error("{failure}{} leave it out with {flag}", separator(.failure))]
     Part {
@@ -179,6 +182,14 @@ impl Place {
         }
     }
 
+    /// An object of a container, by its path from the root, which is the empty one.
+    pub fn within(path: &Path, object: &str) -> Self {
+        match object {
+            "" => Place::new(path, "root group"),
+            object => Place::new(path, object),
+        }
+    }
+
     /// The file as a whole.
     pub fn whole(path: &Path) -> Self {
         Place::new(path, "")
@@ -233,7 +244,14 @@ impl Place {
         }
     }
 
-    /// Creates a [`SourceError::OrderLost`].
+    /// A thread that read it panicked.
+    pub fn died(&self) -> SourceError {
+        SourceError::ReaderDied {
+            path: self.path.clone(),
+            object: self.object.clone(),
+        }
+    }
+
     pub fn order_lost(&self) -> SourceError {
         SourceError::OrderLost {
             path: self.path.clone(),

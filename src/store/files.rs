@@ -1,8 +1,10 @@
 //! Reading files from local or remote storage.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::open_regular;
 
@@ -16,9 +18,34 @@ pub trait Files: Send + Sync {
     fn read(&self, file: &str, at: u64, buffer: &mut [u8]) -> io::Result<()>;
 }
 
-/// The local file system.
-#[derive(Debug, Clone, Copy)]
-pub struct LocalFiles;
+/// Files that are kept open for the next range, at most.
+const MOST_OPEN: usize = 16;
+
+/// The file system of this machine.
+#[derive(Debug, Default)]
+pub struct LocalFiles {
+    /// Files that were read last, the latest at the end.
+    open: Mutex<Vec<(String, Arc<File>)>>,
+}
+
+impl LocalFiles {
+    fn open(&self, file: &str) -> io::Result<Arc<File>> {
+        let lock = || self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock();
+        if let Some(place) = open.iter().position(|(name, _)| name == file) {
+            open[place..].rotate_left(1);
+            return Ok(open[open.len() - 1].1.clone());
+        }
+        drop(open);
+        let opened = Arc::new(open_regular(Path::new(file))?);
+        let mut open = lock();
+        if open.len() >= MOST_OPEN {
+            open.remove(0);
+        }
+        open.push((file.to_string(), opened.clone()));
+        Ok(opened)
+    }
+}
 
 impl Files for LocalFiles {
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
@@ -48,7 +75,7 @@ impl Files for LocalFiles {
     }
 
     fn read(&self, file: &str, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        open_regular(Path::new(file))?.read_exact_at(buffer, at)
+        self.open(file)?.read_exact_at(buffer, at)
     }
 }
 
@@ -62,14 +89,23 @@ mod tests {
         let path = |name: &str| format!("{}/{name}", folder.path().display());
         std::fs::write(path("b"), b"0123456789").unwrap();
         std::fs::write(path("a"), b"").unwrap();
-        let files: &dyn Files = &LocalFiles;
+        let files: &dyn Files = &LocalFiles::default();
         assert_eq!(files.list(&path("")).unwrap(), ["a", "b"]);
         assert_eq!(files.list(&path("none")).unwrap(), [""; 0]);
         assert_eq!(files.size(&path("b")).unwrap(), 10);
         let mut bytes = [0; 4];
         files.read(&path("b"), 3, &mut bytes).unwrap();
         assert_eq!(&bytes, b"3456");
-        // Reading beyond the end, and a folder.
+        for number in 0..2 * MOST_OPEN {
+            std::fs::write(path(&number.to_string()), number.to_string()).unwrap();
+        }
+        for number in (0..2 * MOST_OPEN).chain([3, 3, 0]) {
+            let name = number.to_string();
+            let mut bytes = vec![0; name.len()];
+            files.read(&path(&name), 0, &mut bytes).unwrap();
+            assert_eq!(bytes, name.as_bytes());
+        }
+        // Beyond its end, and a folder.
         assert!(files.read(&path("b"), 7, &mut bytes).is_err());
         assert!(files.size(&path("")).is_err());
     }

@@ -31,7 +31,7 @@ pub enum VerifyError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The dataset was not made from this input.
-    #[error("{path} is no input of this dataset, which was made from: {known}")]
+    #[error("{path} is not an input of this dataset, which was made from: {known}")]
     UnknownInput { path: PathBuf, known: String },
     /// A worker ended without a result, which is a bug in this program.
     #[error("a worker thread failed unexpectedly; please report this with the command and the log")]

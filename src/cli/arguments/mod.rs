@@ -235,7 +235,7 @@ pub(in crate::cli) struct InfoArguments {
     pub json: bool,
 }
 
-/// Exits with 4 when anything is not as it should be.
+/// Exits with 4 if any check fails.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct VerifyArguments {
     /// The dataset, a folder

@@ -71,9 +71,17 @@ pub(super) fn declared_shape(
     object: &str,
 ) -> Result<Option<Vec<i64>>, SourceError> {
     for name in ["shape", "h5sparse_shape"] {
-        if let Some(attribute) = file.attribute(object, name)? {
-            return Ok(Attribute::integers(&attribute));
-        }
+        let Some(attribute) = file.attribute(object, name)? else {
+            continue;
+        };
+        return match (attribute.integers(), &attribute) {
+            (Some(shape), _) => Ok(Some(shape)),
+            (None, Attribute::Number(_)) => {
+                let problem = format!("its attribute {name:?} is not of whole numbers");
+                Err(file.place(object).damaged(problem))
+            }
+            (None, _) => Ok(None),
+        };
     }
     Ok(None)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use arrow::array::StringArray;
 
 use super::ffi::{RawChunk, RawFilter, RawStorage};
-use super::heap::TextLayout;
+use super::stored_texts::TextLayout;
 use crate::source::error::SourceError;
 use crate::source::{NumberType, Numbers};
 
@@ -111,8 +111,7 @@ pub(crate) trait Container: Send + Sync {
     fn array(&self, object: &str) -> Result<ArrayHeader, SourceError>;
     /// Returns the chunks of a chunked dataset that have been written.
     fn chunks(&self, object: &str) -> Result<Vec<RawChunk>, SourceError>;
-    /// Returns how text is stored; `None` if this is unknown or if it is stored in the object
-    /// header.
+    /// How texts are stored; `None` where that is not known.
     fn text_layout(&self, object: &str) -> Result<Option<TextLayout>, SourceError>;
     /// Returns rows of text, or the value of a scalar. Text that was never written reads as empty.
     /// For an array with more dimensions, a row comprises all its text values.

@@ -1,14 +1,12 @@
 //! An open HDF5 file and the resources for reading it.
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::ops::{Deref, Range};
+use std::ops::Deref;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::array::check_readable;
 use super::container::{ArrayHeader, Container, Element};
-use super::heap::StoredTexts;
 use super::place::Placed;
 use super::texts::SharedTexts;
 use super::{NumberArray, Watched};
@@ -24,33 +22,23 @@ pub(crate) struct Hdf5File {
     pub(super) bytes: Arc<File>,
     transpose: TransposeOptions,
     pub(super) texts: Arc<SharedTexts>,
-    /// Datasets of text that are open, by name.
-    stored: Arc<Mutex<BTreeMap<String, Option<Arc<StoredTexts>>>>>,
 }
-
-/// Maximum number of text datasets kept open.
-const OPEN_TEXTS: usize = 16;
 
 impl Hdf5File {
     /// Opens a file for reading, even if it is inside an archive.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
         let placed = Placed::open(path, &options.scratch)?;
-        let texts = SharedTexts::of(&placed.bytes);
         Ok(Hdf5File {
             container: Arc::new(Watched::open(path, &placed.path)?),
             bytes: placed.bytes,
             transpose: TransposeOptions::of(options),
-            texts: Arc::new(texts),
-            stored: Arc::default(),
+            texts: Arc::default(),
         })
     }
 
     /// Returns the context for errors about an object of this file.
     pub fn place(&self, object: &str) -> Place {
-        Place::new(
-            self.container.path(),
-            if object.is_empty() { "/" } else { object },
-        )
+        Place::within(self.container.path(), object)
     }
 
     /// Opens a dataset, which must contain numbers in one or two dimensions.
@@ -110,32 +98,7 @@ impl Hdf5File {
 
     /// Whether all values of a text dataset were written; others would read as empty.
     pub fn texts_are_whole(&self, object: &str) -> Result<bool, SourceError> {
-        let texts = self.stored_texts(object)?;
-        Ok(texts.is_none_or(|texts| texts.is_whole()))
-    }
-
-    fn stored_texts(&self, object: &str) -> Result<Option<Arc<StoredTexts>>, SourceError> {
-        let open = || self.stored.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = open().get(object) {
-            return Ok(known.clone());
-        }
-        let texts = StoredTexts::open(&self.container, &self.bytes, object, self.transpose.memory)?;
-        let texts = texts.map(Arc::new);
-        let mut open = open();
-        if open.len() >= OPEN_TEXTS {
-            open.clear();
-        }
-        open.insert(object.to_string(), texts.clone());
-        Ok(texts)
-    }
-
-    /// Checks that text values are where their references point, so that libhdf5 allocates no more
-    /// memory than they need.
-    pub(super) fn check_heap(&self, object: &str, rows: Range<u64>) -> Result<(), SourceError> {
-        match self.stored_texts(object)? {
-            Some(texts) => texts.check(rows),
-            None => Ok(()),
-        }
+        Ok(self.stored_texts(object)?.is_whole())
     }
 
     /// Returns the value of a text attribute; `None` if it is missing or not text.

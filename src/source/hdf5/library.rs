@@ -11,8 +11,10 @@ use hdf5_metno as hdf5;
 
 use super::container::{ArrayHeader, Attribute, Container, Element, Identity, Kind};
 use super::ffi::{self, Class, Link, RawAttribute, TypeBits};
-use super::heap::TextLayout;
+use super::heap::Heaps;
+use super::messages::Messages;
 use super::pipeline;
+use super::stored_texts::TextLayout;
 use crate::source::error::{Place, SourceError};
 use crate::source::{NumberType, Numbers};
 
@@ -26,12 +28,14 @@ const TEXTS: u64 = 1 << 11;
 pub(crate) struct LibHdf5 {
     path: PathBuf,
     file: hdf5::File,
+    /// The same file, for what libhdf5 does not tell.
+    bytes: std::fs::File,
 }
 
 impl LibHdf5 {
     /// Opens a file for reading. It is called `path` and located at `at`.
     pub fn open(path: &Path, at: &Path) -> Result<Self, SourceError> {
-        let place = Place::new(path, "/");
+        let place = Place::whole(path);
         ffi::register_filters(pipeline::undo_alone);
         // HDF5 file locking fails on many network file systems, and readers of finished files do
         // not need it.
@@ -47,14 +51,16 @@ impl LibHdf5 {
             })
             .open(at)
             .map_err(|error| place.damaged(in_plain_words(&error.to_string())))?;
+        let bytes = std::fs::File::open(at).map_err(|error| place.io("open", error))?;
         Ok(LibHdf5 {
             path: path.to_path_buf(),
             file,
+            bytes,
         })
     }
 
     fn place(&self, object: &str) -> Place {
-        Place::new(&self.path, if object.is_empty() { "/" } else { object })
+        Place::within(&self.path, object)
     }
 
     /// Opens a dataset, or, if `object` is a field, the compound dataset it belongs to; also
@@ -124,11 +130,44 @@ impl LibHdf5 {
             self.place(object).damaged(problem)
         })
     }
+
+    /// The messages in the header of an object; `None` where they are not understood: in files with
+    /// shorter addresses, among others.
+    fn messages(&self, object: &str) -> Result<Option<Messages>, SourceError> {
+        let [a0, a1, a2, a3, a4, a5, a6, a7, ..] = self.found(object)?.token;
+        let address = u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7]);
+        let read = || Messages::read(&self.bytes, self.file.userblock(), address);
+        Ok(self.has_wide_addresses().then(read).flatten())
+    }
+
+    /// Whether places in this file take eight bytes, as references have it.
+    fn has_wide_addresses(&self) -> bool {
+        let properties = self.file.create_plist();
+        properties.is_ok_and(|properties| usize::from(properties.sizes().sizeof_addr) == 8)
+    }
+
+    /// Checks that the texts of an attribute are in the file, and no more of them than an attribute
+    /// can have.
+    fn check_attribute(&self, object: &str, name: &str, place: &Place) -> Result<(), SourceError> {
+        let messages = self.messages(object)?;
+        let texts = messages.as_ref().and_then(|m| m.texts_of_attribute(name));
+        let mut heaps = Heaps::of(&self.bytes, self.file.userblock());
+        let bytes = heaps.measure(texts.unwrap_or_default(), || "a text of it".into(), place)?;
+        match bytes <= MOST_OF_ATTRIBUTE {
+            true => Ok(()),
+            false => Err(place.damaged(format!(
+                "it claims {bytes} bytes of text, more than {MOST_OF_ATTRIBUTE}"
+            ))),
+        }
+    }
 }
 
-/// Returns a small metadata cache. The cache counts bytes as stored, but a node of a chunk index
-/// takes eight times as many in memory. Index nodes are read only once and not worth caching; with
-/// the default settings, memory would grow with the number of chunks.
+/// Bytes of text that an attribute may have. The longest are lists of names of columns.
+const MOST_OF_ATTRIBUTE: u64 = 32 << 20;
+
+/// The cache of metadata, which counts bytes as stored: a node of an index of chunks takes eight times
+/// as many in memory. What is read of an index is read once, and not worth keeping: by default, the
+/// memory would grow with the number of chunks.
 fn small_cache() -> MetadataCacheConfig {
     MetadataCacheConfig {
         initial_size: METADATA_CACHE,
@@ -286,12 +325,16 @@ impl Container for LibHdf5 {
     }
 
     fn attribute(&self, object: &str, name: &str) -> Result<Option<Attribute>, SourceError> {
-        let place = Place::new(&self.path, format!("{object}@{name}"));
+        let place = match object {
+            "" => Place::new(&self.path, format!("attribute {name} of the root group")),
+            object => Place::new(&self.path, format!("{object}@{name}")),
+        };
         if self.compound_of(object)?.is_some() {
             return Ok(None);
         }
         let path = if object.is_empty() { "/" } else { object };
         let handle = ffi::open_object(self.file.id(), path).map_err(|e| place.damaged(e))?;
+        self.check_attribute(object, name, &place)?;
         let raw = ffi::attribute(&handle, name).map_err(|e| place.damaged(e))?;
         Ok(match raw {
             None => None,
@@ -378,18 +421,23 @@ impl Container for LibHdf5 {
                 .unwrap_or(object),
             None => object,
         };
-        // Files with shorter addresses are read without this check.
-        let properties = self.file.create_plist();
-        let wide =
-            properties.is_ok_and(|properties| usize::from(properties.sizes().sizeof_addr) == 8);
-        Ok(layout
-            .filter(|_| wide)
-            .map(|(element, references)| TextLayout {
-                dataset: parent.to_string(),
-                element,
-                references,
-                base: self.file.userblock(),
-            }))
+        // Files with shorter addresses are read as they are.
+        let Some((element, references)) = layout.filter(|_| self.has_wide_addresses()) else {
+            return Ok(None);
+        };
+        let header = ffi::header(&dataset).map_err(|e| self.place(object).damaged(e))?;
+        let messages = match header.storage {
+            ffi::RawStorage::Compact => self.messages(parent)?,
+            _ => None,
+        };
+        let in_header = messages.and_then(|m| m.compact_data().map(<[u8]>::to_vec));
+        Ok(Some(TextLayout {
+            dataset: parent.to_string(),
+            element,
+            references,
+            in_header,
+            base: self.file.userblock(),
+        }))
     }
 
     fn texts(&self, object: &str, rows: Range<u64>) -> Result<StringArray, SourceError> {

@@ -14,8 +14,10 @@ mod library;
 mod lz4;
 mod lzf;
 pub(super) mod matrix;
+mod messages;
 mod pipeline;
 mod place;
+mod stored_texts;
 mod texts;
 mod watch;
 

@@ -1,6 +1,5 @@
 //! Reads text within the memory limit. The lengths are determined before reading.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{Array, StringArray, StringBuilder};
 
 use super::Hdf5File;
-use super::array::{TextLengths, has_wide_addresses};
+use super::stored_texts::StoredTexts;
 use crate::source::blocks::RowBlocks;
 use crate::source::error::{Place, SourceError};
 
@@ -20,28 +19,16 @@ const COPIES: u64 = 6;
 /// Number of bytes of text read from libhdf5 at once, unless a single row has more.
 const AT_ONCE: u64 = 1 << 20;
 
-/// Number of datasets for which the location of text lengths is remembered.
-const MOST_LENGTHS: usize = 8;
+/// Datasets of which it is kept how their texts are stored.
+const MOST_OPEN: usize = 16;
 
-/// State shared by all readers of a file's text.
+/// What all who read the texts of a file know together.
+#[derive(Default)]
 pub(super) struct SharedTexts {
-    /// Whether the lengths of text can be looked up.
-    wide_addresses: bool,
-    /// Text lengths by dataset, most recently used last.
-    lengths: Mutex<Vec<(String, Arc<TextLengths>)>>,
-    /// Total size of the lists held, in bytes.
+    /// How the texts of datasets are stored, those that were asked for last at the end.
+    open: Mutex<Vec<(String, Arc<StoredTexts>)>>,
+    /// Bytes of lists that are held.
     held: AtomicU64,
-}
-
-impl SharedTexts {
-    /// Creates the state for a file.
-    pub fn of(file: &File) -> Self {
-        SharedTexts {
-            wide_addresses: has_wide_addresses(file),
-            lengths: Mutex::default(),
-            held: AtomicU64::new(0),
-        }
-    }
 }
 
 impl Hdf5File {
@@ -62,8 +49,7 @@ impl Hdf5File {
         rows: Range<u64>,
         most: u64,
     ) -> Result<StringArray, SourceError> {
-        self.check_heap(object, rows.clone())?;
-        // Text in Arrow has 32-bit offsets.
+        // Arrow's texts have 32-bit offsets.
         let most = most.min(i32::MAX as u64);
         let single = rows.end - rows.start <= 1;
         let most = match single {
@@ -73,7 +59,7 @@ impl Hdf5File {
         // Ends of the groups of rows that are read together.
         let (mut ends, mut row) = (Vec::new(), rows.start);
         let (mut all, mut together) = (0u64, 0u64);
-        let known = self.lengths(object)?.each(rows.clone(), |bytes| {
+        let known = self.stored_texts(object)?.each(rows.clone(), |bytes| {
             if together > 0 && together.saturating_add(bytes) > AT_ONCE {
                 ends.push(row);
                 together = 0;
@@ -119,32 +105,30 @@ impl Hdf5File {
         }
     }
 
-    fn lengths(&self, object: &str) -> Result<Arc<TextLengths>, SourceError> {
-        if !self.texts.wide_addresses {
-            return Ok(Arc::new(TextLengths::Unknown));
-        }
+    /// How the texts of an object are stored.
+    pub(super) fn stored_texts(&self, object: &str) -> Result<Arc<StoredTexts>, SourceError> {
         let lock = || {
-            let lengths = self.texts.lengths.lock();
-            lengths.unwrap_or_else(PoisonError::into_inner)
+            let open = self.texts.open.lock();
+            open.unwrap_or_else(PoisonError::into_inner)
         };
-        let mut known = lock();
-        if let Some(place) = known.iter().position(|(name, _)| name == object) {
-            let entry = known.remove(place);
-            let lengths = entry.1.clone();
-            known.push(entry);
-            return Ok(lengths);
+        let mut open = lock();
+        if let Some(place) = open.iter().position(|(name, _)| name == object) {
+            let entry = open.remove(place);
+            let texts = entry.1.clone();
+            open.push(entry);
+            return Ok(texts);
         }
-        drop(known);
-        let opened = TextLengths::open(&self.container, &self.bytes, object, self.memory())?;
-        let lengths = Arc::new(opened);
-        if lengths.is_small() {
-            let mut known = lock();
-            if known.len() >= MOST_LENGTHS {
-                known.remove(0);
+        drop(open);
+        let texts = StoredTexts::open(&self.container, &self.bytes, object, self.memory())?;
+        let texts = Arc::new(texts);
+        if texts.is_small() {
+            let mut open = lock();
+            if open.len() >= MOST_OPEN {
+                open.remove(0);
             }
-            known.push((object.to_string(), lengths.clone()));
+            open.push((object.to_string(), texts.clone()));
         }
-        Ok(lengths)
+        Ok(texts)
     }
 
     /// Reads all `count` values of a text dataset. `what` is its name in the error if it takes too

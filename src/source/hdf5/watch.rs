@@ -13,8 +13,8 @@ use arrow::array::StringArray;
 
 use super::container::{ArrayHeader, Attribute, Container, Identity, Kind};
 use super::ffi::RawChunk;
-use super::heap::TextLayout;
 use super::library::LibHdf5;
+use super::stored_texts::TextLayout;
 use crate::source::SourceError;
 
 struct Call {

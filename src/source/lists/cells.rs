@@ -131,7 +131,12 @@ impl CellList {
     /// Returns the identifiers of a range of cells.
     pub fn ids(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
         if cells.start > cells.end || cells.end > self.count {
-            return Err(self.place.damaged(format!("it has no cells {cells:?}")));
+            return Err(self.place.damaged(format!(
+                "cells {} to {} were requested, but it lists {}",
+                cells.start,
+                cells.end.saturating_sub(1),
+                self.count()
+            )));
         }
         if cells.is_empty() {
             return Ok(StringArray::from(Vec::<String>::new()));

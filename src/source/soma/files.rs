@@ -29,13 +29,13 @@ pub(super) struct Folder {
 impl Folder {
     /// Opens the folder of an experiment on this machine.
     pub fn local(path: &Path, memory: u64) -> Result<Self, SourceError> {
-        let place = Place::new(path, "/");
+        let place = Place::whole(path);
         let absolute = std::path::absolute(path).map_err(|error| place.io("open", error))?;
         let Some(text) = absolute.to_str() else {
             return Err(place.unsupported("a path that is not UTF-8", "rename the folder"));
         };
         Ok(Folder {
-            files: Arc::new(LocalFiles),
+            files: Arc::new(LocalFiles::default()),
             root: Arc::new(path.to_path_buf()),
             path: text.trim_end_matches('/').to_string(),
             object: String::new(),
@@ -60,12 +60,7 @@ impl Folder {
 
     /// Returns the context for errors about this folder.
     pub fn place(&self) -> Place {
-        let object = if self.object.is_empty() {
-            "/"
-        } else {
-            &self.object
-        };
-        Place::new(&self.root, object)
+        Place::within(&self.root, &self.object)
     }
 
     fn named(&self, path: String, name: &str) -> Self {

@@ -7,7 +7,7 @@ use super::layout::Groups;
 use crate::source::error::Place;
 use crate::source::features::Kept;
 use crate::source::hdf5::matrix::CompressedMatrix;
-use crate::source::hdf5::{Hdf5File, Kind};
+use crate::source::hdf5::{Attribute, Hdf5File, Kind};
 use crate::source::{
     ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Numbers, PendingChunk, SourceError,
 };
@@ -279,8 +279,9 @@ fn shape(file: &Hdf5File, group: &str, groups: &Groups) -> Result<[u64; 2], Sour
     let object = format!("{group}/shape");
     if file.kind(&object)? == Kind::Dataset {
         let place = file.place(&object);
-        let sides = file.flat_numbers(&object)?.to_i64();
-        let sides = sides.map_err(|_| place.damaged("it is not of whole numbers"))?;
+        // Writers in R store them as floats.
+        let sides = Attribute::Number(file.flat_numbers(&object)?).integers();
+        let sides = sides.ok_or_else(|| place.damaged("it is not of whole numbers"))?;
         return match sides[..] {
             [features, cells] if features >= 0 && cells >= 0 => Ok([features as u64, cells as u64]),
             _ => Err(place.damaged(format!("{sides:?} is no shape of features × barcodes"))),

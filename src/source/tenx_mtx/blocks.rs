@@ -150,8 +150,8 @@ impl Blocks {
                 self.ended = true;
                 Err(error)
             }
-            // The thread always sends an empty block or an error last, unless it panicked.
-            Err(_) => Err(self.place.damaged("reading it failed unexpectedly")),
+            // The thread never goes without a last word, unless it panicked.
+            Err(_) => Err(self.place.died()),
         }
     }
 }

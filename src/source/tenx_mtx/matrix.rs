@@ -238,7 +238,7 @@ impl MtxMatrix {
     pub fn check_count(&self, entries: Option<u64>) -> Result<(), SourceError> {
         match entries {
             Some(entries) if entries != self.header.entries => Err(self.place.damaged(format!(
-                "its head promises {} entries, but there are {entries}",
+                "its header promises {} entries, but there are {entries}",
                 self.header.entries
             ))),
             _ => Ok(()),

@@ -23,6 +23,7 @@ mod whole;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
 
@@ -34,12 +35,12 @@ use self::names::Kind;
 use self::orientation::Oriented;
 use self::shelf::{Beside, NoList};
 use super::error::Place;
-use super::features::{Genes, batch};
+use super::features::{FeatureList, Genes, OtherColumn, batch};
 use super::lists::{CellList, read_features};
 use super::text::TextFile;
 use super::transpose::TransposeOptions;
 use super::{
-    Axis, CellSource, Description, Format, Layout, Matrix, MatrixDescription, MatrixName, Note,
+    Axis, CellSource, ColumnKind, Description, Format, Layout, Matrix, MatrixDescription, MatrixName, Note,
     Numbers, OpenOptions, RepeatedName, SourceError, Uns,
 };
 
@@ -78,7 +79,11 @@ impl TenxMtxSource {
         let barcodes = list(&choice, &file, Kind::Cells, options, &mut warnings)?;
         let features = list(&choice, &file, Kind::Features, options, &mut warnings)?;
         let cells = CellList::read(&barcodes, most, options)?;
-        let list = read_features(&features, most, options.memory / 4)?;
+        let mut list = read_features(&features, most, options.memory / 4)?;
+        let names = names_of_genes(&choice, options);
+        if let Some(names) = names {
+            add_names(&mut list, &features, names, most, options)?;
+        }
         let oriented = Oriented {
             matrix: &file,
             header: &header,
@@ -130,10 +135,9 @@ impl TenxMtxSource {
             left_out,
             warnings,
         };
-        let mut files: Vec<PathBuf> = [&file, &barcodes, &features]
-            .map(|file| file.path().to_path_buf())
-            .into();
-        // If they are in the same archive, its path occurs several times.
+        let files = [&file, &barcodes, &features].into_iter().chain(names);
+        let mut files: Vec<PathBuf> = files.map(|file| file.path().to_path_buf()).collect();
+        // An archive holds them all.
         files.dedup();
         Ok(TenxMtxSource {
             description,
@@ -202,7 +206,57 @@ fn list(
     })
 }
 
-/// Returns Cell Ranger's metadata from a comment.
+/// The list of the names of the genes that the list beside a matrix identifies.
+fn names_of_genes<'a>(choice: &'a Choice, options: &OpenOptions) -> Option<&'a TextFile> {
+    if options.features.is_some() {
+        return None;
+    }
+    match choice.shelf.list(&choice.matrix, Kind::Features) {
+        Ok(Beside::Own(name) | Beside::Shared(name)) => choice.shelf.names_of_genes(name),
+        Err(_) => None,
+    }
+}
+
+/// Adds the names of genes to their list.
+fn add_names(
+    list: &mut FeatureList,
+    features: &TextFile,
+    names: &TextFile,
+    most: u64,
+    options: &OpenOptions,
+) -> Result<(), SourceError> {
+    let found = read_features(names, most, options.memory / 4)?;
+    let column = match (found.symbols, found.ids) {
+        (Some(names), None) if found.others.is_empty() => names,
+        _ => {
+            let help = format!(
+                "name the list of the genes with --features to read {} alone",
+                features.name()
+            );
+            return Err(names
+                .place()
+                .unsupported("a list of names of genes with several columns", help));
+        }
+    };
+    if found.count != list.count {
+        let what = format!(
+            "a list of {} names of genes beside {}, which lists {} genes,",
+            found.count,
+            features.name(),
+            list.count
+        );
+        let help = "put it right or away, or name the list of the genes with --features";
+        return Err(names.place().unsupported(what, help));
+    }
+    list.others.push(OtherColumn {
+        name: "gene_name".into(),
+        kind: ColumnKind::Text,
+        values: Arc::new(column),
+    });
+    Ok(())
+}
+
+/// What Cell Ranger says in a comment.
 fn metadata(header: &Header) -> Uns {
     let mut uns = Uns::default();
     if let Some(text) = &header.metadata

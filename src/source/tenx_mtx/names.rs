@@ -132,7 +132,33 @@ pub(super) fn prefix_of_list(name: &str, kind: Kind) -> Option<&str> {
     kind.words().iter().find_map(|word| stem.strip_suffix(word))
 }
 
-/// Whether a matrix and its lists have the names used by 10x and STARsolo, whose rows are features.
+/// What kb-python calls the list of the names of the genes of a list of identifiers:
+/// `genes.names.txt` beside `genes.txt`.
+pub(super) fn names_of_genes(features: &str) -> Vec<String> {
+    let plain = features.strip_suffix(".gz").unwrap_or(features);
+    let stem = plain
+        .strip_suffix(".txt")
+        .filter(|stem| stem.ends_with("genes"));
+    let names = stem.map(|stem| format!("{stem}.names.txt"));
+    let both = |name: String| [name.clone(), format!("{name}.gz")];
+    names.map(both).into_iter().flatten().collect()
+}
+
+/// Which counts a matrix has of cells that others beside it have other counts of, and what stands
+/// before and behind the word for it.
+pub(super) fn kind_of_counts(stem: &str) -> Option<(&str, &'static str, &str)> {
+    const KINDS: [&str; 5] = ["unspliced", "spliced", "ambiguous", "mature", "nascent"];
+    const SEPARATORS: [char; 3] = ['.', '_', '-'];
+    KINDS.into_iter().find_map(|kind| {
+        let at = stem.find(kind)?;
+        let (before, behind) = (&stem[..at], &stem[at + kind.len()..]);
+        let apart = before.is_empty() || before.ends_with(SEPARATORS);
+        (apart && (behind.is_empty() || behind.starts_with(SEPARATORS)))
+            .then_some((before, kind, behind))
+    })
+}
+
+/// Whether a matrix and its lists are called as those of 10x and of STARsolo, whose rows are features.
 pub(super) fn is_conventional(matrix: &str, cells: &str, features: &str) -> bool {
     let named = |list: &str, kind: Kind, words: &[&str]| {
         let plain = list.strip_suffix(".gz").unwrap_or(list);

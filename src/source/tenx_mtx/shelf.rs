@@ -11,7 +11,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::names::{Kind, lists_under, may_be_of_one_sample, prefix_of_list, prefixes, stem};
+use super::names::{
+    Kind, kind_of_counts, lists_under, may_be_of_one_sample, names_of_genes, prefix_of_list,
+    prefixes, stem,
+};
 use crate::source::SourceError;
 use crate::source::error::Place;
 use crate::source::text::TextFile;
@@ -98,13 +101,25 @@ impl Shelf {
     pub fn look(&self) -> Matrices {
         let mut matrices = Matrices::default();
         let twins = self.twins();
-        let all: Vec<&str> = self
+        let mut all: Vec<&str> = self
             .all()
             .filter(|name| !twins.contains_key(name))
             .collect();
         for (name, other) in twins {
             matrices.pass_over(name, format!("the same as {other}, which is taken"));
         }
+        let others: Vec<_> = all.iter().map(|name| other_counts(name, &all)).collect();
+        for (name, others) in all.iter().zip(&others) {
+            if !others.is_empty() {
+                let others = others.join(", ");
+                let reason = format!(
+                    "{others} may have other counts of the same cells; name one to have it read"
+                );
+                matrices.pass_over(name, reason);
+            }
+        }
+        let mut alone = others.iter().map(Vec::is_empty);
+        all.retain(|_| alone.next().unwrap_or(true));
         if let [only] = all[..] {
             matrices.taken.push(only.to_string());
             return matrices;
@@ -184,8 +199,13 @@ impl Shelf {
         }
     }
 
-    /// Returns the list that is named after a matrix and is of the same generation, or why this
-    /// cannot be determined.
+    /// The list of the names of the genes that a list of features identifies, if there is one.
+    pub fn names_of_genes(&self, features: &str) -> Option<&TextFile> {
+        let mut names = names_of_genes(features).into_iter();
+        names.find_map(|name| self.files.get(&name))
+    }
+
+    /// The list that is named after a matrix, of its generation; or why it cannot be told.
     fn own(&self, matrix: &str, kind: Kind) -> Result<Option<&str>, String> {
         if self.is_twin(matrix) {
             return Err(format!(
@@ -340,6 +360,24 @@ impl Shelf {
             && lists.iter().any(|list| is_compressed(list))
             && lists.iter().any(|list| !is_compressed(list))
     }
+}
+
+/// The matrices that hold the other counts of the cells of a matrix: those of unspliced transcripts
+/// beside those of spliced ones.
+fn other_counts<'a>(name: &str, all: &[&'a str]) -> Vec<&'a str> {
+    fn counts(name: &str) -> Option<(&str, &'static str, &str)> {
+        stem(name).and_then(kind_of_counts)
+    }
+    let Some((before, kind, behind)) = counts(name) else {
+        return Vec::new();
+    };
+    let are_others = |other: &str| {
+        counts(other).is_some_and(|(b, k, e)| (b, e) == (before, behind) && k != kind)
+    };
+    all.iter()
+        .copied()
+        .filter(|other| are_others(other))
+        .collect()
 }
 
 fn is_compressed(name: &str) -> bool {

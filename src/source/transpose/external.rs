@@ -100,9 +100,7 @@ impl ExternalTranspose {
             let threads: Vec<_> = (1..self.threads).map(|_| scope.spawn(work)).collect();
             let mut result = work();
             for thread in threads {
-                let other = thread
-                    .join()
-                    .unwrap_or_else(|_| Err(self.place.damaged("turning it failed unexpectedly")));
+                let other = thread.join().unwrap_or_else(|_| Err(self.place.died()));
                 result = result.and(other);
             }
             result

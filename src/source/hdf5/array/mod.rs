@@ -1,7 +1,6 @@
 //! Numeric arrays, read by ranges of rows.
 
 mod chunks;
-mod lengths;
 
 use std::fs::File;
 use std::ops::Range;
@@ -14,8 +13,6 @@ use super::pipeline::{Pipeline, Unknown};
 use crate::source::error::{Place, SourceError};
 use crate::source::{NumberType, Numbers};
 use chunks::Chunked;
-pub(crate) use lengths::TextLengths;
-pub(super) use lengths::has_wide_addresses;
 
 /// Total size of the decoded chunks of one array that are kept for another reader, in bytes.
 const CACHE_BYTES: usize = 4 << 20;
@@ -235,18 +232,13 @@ impl NumberArray {
         }
     }
 
-    /// Length of the file in bytes.
-    pub fn file_length(&self) -> u64 {
-        self.file_length
-    }
-
-    /// Reads rows: `rows.len() × columns` numbers in row-major order.
+    /// Reads rows: `rows.len() × columns` numbers, row after row.
     pub fn read(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
         if rows.start > rows.end || rows.end > self.rows() {
             return Err(self.place.damaged(format!(
-                "rows {} to {} are asked for, but it has {}",
+                "rows {} to {} were requested, but it has {}",
                 rows.start,
-                rows.end,
+                rows.end.saturating_sub(1),
                 self.rows()
             )));
         }
@@ -267,9 +259,11 @@ impl NumberArray {
             numbers.swap_bytes();
         }
         if let Numbers::Bool(values) = &numbers
-            && values.iter().any(|&value| value > 1)
+            && let Some(value) = values.iter().find(|&&value| value > 1)
         {
-            return Err(self.place.damaged("a boolean is neither true nor false"));
+            return Err(self.place.damaged(format!(
+                "it has the value {value} where booleans (0 or 1) are expected"
+            )));
         }
         Ok(numbers)
     }

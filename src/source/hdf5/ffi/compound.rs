@@ -128,7 +128,7 @@ unsafe fn references(type_id: hid_t, first: u64, stored: u64) -> Option<(u64, u6
             type_bits(type_id)
         }
     };
-    matches!(bits, TypeBits::VariableText { .. }).then_some((first, stored / REFERENCE))
+    matches!(bits, TypeBits::VariableText { .. }).then_some((first, stored / REFERENCE as u64))
 }
 
 /// Returns the size of an element in the file, in bytes. libhdf5 reports the size in memory, where
@@ -140,8 +140,10 @@ unsafe fn stored_size(type_id: hid_t) -> Result<Option<u64>, String> {
     unsafe {
         let size = H5Tget_size(type_id) as u64;
         match H5Tget_class(type_id) {
-            H5T_class_t::H5T_STRING if H5Tis_variable_str(type_id) > 0 => Ok(Some(REFERENCE)),
-            H5T_class_t::H5T_VLEN => Ok(Some(REFERENCE)),
+            H5T_class_t::H5T_STRING if H5Tis_variable_str(type_id) > 0 => {
+                Ok(Some(REFERENCE as u64))
+            }
+            H5T_class_t::H5T_VLEN => Ok(Some(REFERENCE as u64)),
             H5T_class_t::H5T_REFERENCE => Ok(None),
             H5T_class_t::H5T_ARRAY => {
                 let element = Handle::new(H5Tget_super(type_id), H5Tclose)?;

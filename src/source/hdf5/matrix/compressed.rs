@@ -135,7 +135,12 @@ impl CompressedMatrix {
     /// Returns the `indptr` values of the rows and of their end, checked not to decrease.
     pub fn offsets(&self, cells: Range<u64>) -> Result<Vec<u64>, SourceError> {
         if cells.end > self.majors || cells.start > cells.end {
-            return Err(self.place.damaged(format!("it has no rows {cells:?}")));
+            return Err(self.place.damaged(format!(
+                "rows {} to {} were requested, but the matrix has {}",
+                cells.start,
+                cells.end.saturating_sub(1),
+                self.majors
+            )));
         }
         let pointers = self.pointers(cells.start..cells.end + 1)?;
         if let Some(cell) = pointers.windows(2).position(|pair| pair[0] > pair[1]) {
@@ -363,10 +368,10 @@ impl Majors<'_> {
     fn refill(&mut self) -> Result<(), SourceError> {
         let last = self.matrix.majors.min(self.next + POINTERS);
         if last == self.next {
-            return Err(self
-                .matrix
-                .place
-                .damaged("its last entries belong to nothing"));
+            let entries = self.matrix.data.rows();
+            return Err(self.matrix.place.damaged(format!(
+                "indptr ends before the {entries} entries do: the last ones belong to nothing"
+            )));
         }
         let pointers = self.matrix.offsets(self.next..last)?;
         self.ends

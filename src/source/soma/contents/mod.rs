@@ -110,6 +110,7 @@ impl<'a> Contents<'a> {
             contents.converted.extend_from_slice(frame.converted());
         }
         contents.warn_of_raw_counts(&main)?;
+        contents.warn_of_rows_of_nobody();
         let uns = contents
             .measurement
             .group
@@ -163,6 +164,27 @@ impl<'a> Contents<'a> {
                 matrix.place.object()
             ))),
             _ => Ok(()),
+        }
+    }
+
+    /// Says what dense matrices have that the frames do not: a delete, or a lost write, leaves it.
+    fn warn_of_rows_of_nobody(&mut self) {
+        for (name, matrix) in &self.matrices {
+            let [rows, columns] = matrix.stored.of_nobody();
+            let (of_rows, of_columns) = match name {
+                MatrixName::X | MatrixName::Layer(_) => ("cells", "genes"),
+                MatrixName::Obsp(_) => ("cells", "cells"),
+                MatrixName::Varp(_) => ("genes", "genes"),
+            };
+            for (count, what, of) in [(rows, "rows", of_rows), (columns, "columns", of_columns)] {
+                if count > 0 {
+                    let frame = if of == "cells" { "obs" } else { "var" };
+                    self.warnings.push(format!(
+                        "{}: {count} of its {what} are of {of} that {frame} does not have; they are left out",
+                        matrix.object
+                    ));
+                }
+            }
         }
     }
 

@@ -59,6 +59,16 @@ impl DenseMatrix {
         self.array.is_written()
     }
 
+    /// The rows and columns that were written of joinids which the frames do not have.
+    pub fn of_nobody(&self) -> [u64; 2] {
+        let written = self.array.written();
+        let both: [&Joinids; 2] = [&self.axes.rows, self.axes.columns.joinids()];
+        [0, 1].map(|at| {
+            let end = i64::try_from(written[at]).unwrap_or(i64::MAX);
+            written[at].saturating_sub(both[at].below(end))
+        })
+    }
+
     /// Passes rows spread over the whole matrix to `visit`.
     pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
         let rows = self.axes.rows.len();

@@ -103,7 +103,15 @@ impl DenseArray {
         !self.array.fragments.is_empty()
     }
 
-    /// Returns the context for errors about the array.
+    /// The rows and columns up to the last ones that any write spans.
+    pub fn written(&self) -> [u64; 2] {
+        [0, 1].map(|at| {
+            let ends = self.fragments.iter().map(|written| written.cells[at][1]);
+            let end = ends.max().unwrap_or(-1).saturating_add(1);
+            u64::try_from(end).unwrap_or(0)
+        })
+    }
+
     pub fn place(&self) -> Place {
         self.array.place()
     }

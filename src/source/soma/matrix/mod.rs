@@ -111,6 +111,14 @@ impl StoredMatrix {
         }
     }
 
+    /// The rows and columns of a dense array that nobody has, which are passed over.
+    pub fn of_nobody(&self) -> [u64; 2] {
+        match self {
+            StoredMatrix::Dense(matrix) => matrix.of_nobody(),
+            StoredMatrix::Sparse(_) | StoredMatrix::Absent => [0, 0],
+        }
+    }
+
     /// Whether there may be entries whose joinid is not in a frame, which are skipped.
     pub fn may_have_strays(&self) -> bool {
         match self {
