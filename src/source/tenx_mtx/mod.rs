@@ -40,8 +40,8 @@ use super::lists::{CellList, read_features};
 use super::text::TextFile;
 use super::transpose::TransposeOptions;
 use super::{
-    Axis, CellSource, ColumnKind, Description, Format, Layout, Matrix, MatrixDescription, MatrixName, Note,
-    Numbers, OpenOptions, RepeatedName, SourceError, Uns,
+    Axis, CellSource, ColumnKind, Description, Format, Layout, Matrix, MatrixDescription,
+    MatrixName, Note, Numbers, OpenOptions, RepeatedName, SourceError, Uns,
 };
 
 pub(super) use choice::{matrices_in, matrices_in_archive, matrix_and_cells};

@@ -181,7 +181,7 @@ impl<'a> Contents<'a> {
                     let frame = if of == "cells" { "obs" } else { "var" };
                     self.warnings.push(format!(
                         "{}: {count} of its {what} are of {of} that {frame} does not have; they are left out",
-                        matrix.object
+                        matrix.place.object()
                     ));
                 }
             }

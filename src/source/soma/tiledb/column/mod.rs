@@ -269,9 +269,7 @@ impl ColumnFile {
 
     /// Likewise for the text of a tile, of which several copies are in memory until it is written.
     fn text_bytes(&self, bytes: u64) -> Checked<usize> {
-        if bytes > self.folder.memory() / TEXT_COPIES {
-            return Err(Fault::TooLarge(bytes.saturating_mul(TEXT_COPIES)));
-        }
+        check_texts(bytes, self.folder.memory())?;
         self.bytes(bytes, 1)
     }
 
@@ -354,4 +352,24 @@ fn checked_offsets(bytes: &[u8], end: usize) -> Checked<Vec<u64>> {
         return Ok(offsets);
     }
     Err(Fault::damaged("the offsets of its values do not fit them"))
+}
+
+/// Checks that the memory suffices for the texts of a tile and all their copies.
+fn check_texts(bytes: u64, memory: u64) -> Checked<()> {
+    match bytes <= memory / TEXT_COPIES {
+        true => Ok(()),
+        false => Err(Fault::TooLarge(bytes.saturating_mul(TEXT_COPIES))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_a_tile_take_an_eighth_of_the_memory_at_most() {
+        assert_eq!(check_texts(128, 1024), Ok(()));
+        assert_eq!(check_texts(129, 1024), Err(Fault::TooLarge(1032)));
+        assert_eq!(check_texts(u64::MAX, 1024), Err(Fault::TooLarge(u64::MAX)));
+    }
 }
