@@ -71,6 +71,9 @@ pub enum SourceError {
         /// Value of `--memory` with which reading should succeed.
         advised: bytesize::ByteSize,
     },
+    /// Another kind of reader says why; its message names the file.
+    #[error(transparent)]
+    Reader(Box<dyn std::error::Error + Send + Sync>),
     /// A thread that read the input ended without an answer: a fault of this program, not of the file.
     #[error(
         "{}: a thread that was reading it failed unexpectedly; please report this with the command and the log",
@@ -252,6 +255,7 @@ impl Place {
         }
     }
 
+    /// Creates a [`SourceError::OrderLost`].
     pub fn order_lost(&self) -> SourceError {
         SourceError::OrderLost {
             path: self.path.clone(),
