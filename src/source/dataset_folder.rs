@@ -1,4 +1,4 @@
-//! Telling folders that are SLAF datasets from others.
+//! Recognises folders that are SLAF datasets.
 
 use std::path::Path;
 
@@ -7,18 +7,18 @@ use serde::de::IgnoredAny;
 
 use crate::store::read_regular;
 
-/// What a folder is.
+/// Whether a folder is a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dataset {
-    /// Something else.
+    /// Not a dataset.
     None,
-    /// One whose first conversion has not come to its end.
+    /// A dataset whose first conversion is unfinished.
     Unfinished,
-    /// One that is complete, or that should be and is damaged: opening it tells.
+    /// A complete dataset, or a damaged one; opening it shows which.
     Whole,
 }
 
-/// The keys by which config.json tells what it describes.
+/// Keys of config.json that show what it describes.
 #[derive(Deserialize)]
 struct Head {
     #[serde(default)]
@@ -27,7 +27,7 @@ struct Head {
     array_shape: Option<IgnoredAny>,
 }
 
-/// Looks at a folder.
+/// Inspects a folder.
 pub(super) fn look(folder: &Path) -> Dataset {
     let config = folder.join("config.json");
     if !config.is_file() {

@@ -71,7 +71,7 @@ pub enum SourceError {
         /// Value of `--memory` with which reading should succeed.
         advised: bytesize::ByteSize,
     },
-    /// Another kind of reader says why; its message names the file.
+    /// Error of a reader outside of this module; its message names the file.
     #[error(transparent)]
     Reader(Box<dyn std::error::Error + Send + Sync>),
     /// A thread that read the input ended without an answer: a fault of this program, not of the file.

@@ -67,7 +67,7 @@ pub const GENE_ID_VERSION: &str = "gene_id_version";
 /// Name of the column that keeps the original `gene_ids` when their versions are stripped.
 pub const GENE_IDS_VERSION: &str = "gene_ids_version";
 
-/// How inputs of a format are opened.
+/// Function that opens inputs of a format.
 pub(crate) type OpenInput = fn(&Path, &OpenOptions) -> Result<Box<dyn CellSource>, SourceError>;
 
 /// An input: its obs, var and other annotations, and access to its matrices. Implementations are

@@ -47,7 +47,7 @@ pub(super) struct Entries {
 /// Meaning of a table row without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Zeros {
-    /// Not allowed: every row has a value.
+    /// Every row is an entry, even if its value is zero; nulls are refused.
     Entries,
     /// Several matrices share the rows; where one has no entry, its value is null or zero.
     Absent,

@@ -56,7 +56,7 @@ impl<'a> Search<'a> {
             Found::Nothing => {}
         }
         match dataset_folder::look(folder) {
-            // What lies in one is its own.
+            // The contents of a dataset are not searched.
             Dataset::Whole => {
                 self.take(folder.to_path_buf(), Form::Slaf);
                 return Ok(());

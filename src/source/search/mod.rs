@@ -158,7 +158,7 @@ pub fn discover(path: &Path, options: &OpenOptions) -> Result<Discovered, Source
         let finds = archive::finds_of(path, files, options)?;
         return something(finds.discovered(path), path, NO_MATRIX);
     }
-    // What is wrong with one, opening it tells.
+    // If it is damaged, opening it reports the error.
     if dataset_folder::look(path) != Dataset::None {
         return Ok(itself());
     }

@@ -121,7 +121,7 @@ fn without_word(name: &str) -> (String, Option<Cells>) {
 pub(super) fn keep_the_best(root: &Path, finds: &mut Finds) {
     let mut samples: BTreeMap<Vec<String>, Vec<(Candidate, (Cells, Written))>> = BTreeMap::new();
     for candidate in std::mem::take(&mut finds.candidates) {
-        // A dataset is called as its writer liked.
+        // The name of a dataset is up to its writer.
         if candidate.form == Form::Slaf {
             finds.candidates.push(candidate);
             continue;
