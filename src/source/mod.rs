@@ -136,7 +136,7 @@ pub trait CellSource: Send + Sync {
 /// use slaf::source::{self, OpenOptions};
 ///
 /// let source = source::open("cells.h5ad".as_ref(), &OpenOptions::default())?;
-/// println!("{} cells", source.description().cells);
+/// println!("{} cells", source.description().n_obs);
 /// # Ok::<(), slaf::source::SourceError>(())
 /// ```
 ///
