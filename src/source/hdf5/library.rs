@@ -67,7 +67,13 @@ impl LibHdf5 {
     /// returns the name of the field.
     fn dataset<'o>(&self, object: &'o str) -> Result<(ffi::Handle, Option<&'o str>), SourceError> {
         let open = |object: &str| {
-            ffi::open_dataset(self.file.id(), object).map_err(|e| self.place(object).damaged(e))
+            ffi::open_dataset(self.file.id(), object).map_err(|error| {
+                let problem = match error.contains("doesn't exist") {
+                    true => "it is missing".to_string(),
+                    false => error,
+                };
+                self.place(object).damaged(problem)
+            })
         };
         match self.compound_of(object)? {
             Some((parent, field)) => Ok((open(parent)?, Some(field))),

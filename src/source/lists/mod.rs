@@ -4,6 +4,7 @@
 //! commas or semicolons.
 
 mod cells;
+mod feature_columns;
 mod features;
 mod name_map;
 mod table;
