@@ -39,7 +39,7 @@ fn readers() -> Vec<Reader> {
             name: "h5ad",
             open: |path, _| {
                 let options = OpenOptions {
-                    format: Some(Format::H5ad),
+                    format: Some(Format::named("h5ad")),
                     ..OpenOptions::default()
                 };
                 source::open(path, &options)
@@ -48,17 +48,19 @@ fn readers() -> Vec<Reader> {
         },
         Reader {
             name: "10x H5",
-            open: |path, options| source::open(path, &options.of(Format::TenxH5)),
+            open: |path, options| source::open(path, &options.of(Format::named("10x-h5"))),
             fixtures: fixtures("fixtures/10x_h5", "h5"),
         },
         Reader {
             name: "10x MTX",
-            open: |path, options| source::open(path, &options.of(Format::TenxMtx)),
+            open: |path, options| source::open(path, &options.of(Format::named("10x-mtx"))),
             fixtures: described_fixtures("fixtures/10x_mtx"),
         },
         Reader {
             name: "soma",
-            open: |archive, options| source::open(&unpacked(archive), &options.of(Format::Soma)),
+            open: |archive, options| {
+                source::open(&unpacked(archive), &options.of(Format::named("soma")))
+            },
             fixtures: fixtures("fixtures/soma", "gz"),
         },
         Reader {

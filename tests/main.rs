@@ -10,6 +10,7 @@ mod known_cells;
 mod layouts;
 mod memory;
 mod narrowing;
+mod own_format;
 mod parts;
 mod real_files;
 mod refusal;

@@ -508,10 +508,9 @@ fn measurements_and_layers_can_be_chosen() {
     let Some(path) = shared("data/soma/tiledbsoma-2.3.0_two_measurements") else {
         return;
     };
-    let options = OpenOptions {
-        measurement: Some("protein".into()),
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default()
+        .with("measurement", "protein")
+        .unwrap();
     let found = found(&path, &options).unwrap();
     assert_eq!(found["matrices"]["ms/protein/X/data"][1], 39897);
     let source = slaf::source::open(&path, &OpenOptions::default()).unwrap();

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use slaf::dataset::Dataset;
-use slaf::source::{self, GeneId, OpenOptions, SourceError, inputs_of};
+use slaf::source::{self, OpenOptions, SourceError, inputs_of};
 use slaf::table::TableName;
 
 use crate::support::dataset::{table, texts, triplets};
@@ -247,10 +247,7 @@ fn samples_of_a_series_by_prefix_and_in_an_archive() {
 }
 
 fn ids(input: &Path) -> Vec<Option<String>> {
-    let options = OpenOptions {
-        gene_id: GeneId::Ensembl,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default().with("gene-id", "ensembl").unwrap();
     let source = source::open(input, &options).unwrap();
     let ids = source.obs_names(0..source.description().n_obs).unwrap();
     ids.iter().map(|id| id.map(str::to_string)).collect()

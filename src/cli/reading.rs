@@ -31,11 +31,11 @@ impl ReadArguments {
         output: Option<&Path>,
     ) -> Result<Reading, Error> {
         let open = OpenOptions {
-            format: settings.format,
+            format: settings.format.clone(),
+            own: settings.own.clone(),
             memory: settings.memory,
             threads: settings.threads,
             scratch: settings.scratch.clone(),
-            measurement: self.measurement,
             matrix: match self.matrix.as_deref() {
                 None | Some("X") => MainMatrix::Own,
                 Some("raw") => MainMatrix::Raw,
@@ -56,26 +56,25 @@ impl ReadArguments {
             } else {
                 Names::AsTheyAre
             },
-            genomes: settings.genomes.clone(),
-            feature_types: settings.feature_types.clone(),
-            gene_id: settings.gene_id,
-            barcodes: self.barcodes,
-            features: self.features,
-            orientation: self.orientation.map(Into::into),
             cells_where: self.cells_where,
             limit: self.limit,
             genes: self.genes.map(|text| gene_list(&text)).transpose()?,
             ..OpenOptions::default()
         };
-        let one_list = open.barcodes.is_some();
+        let specs = open.formats.options().into_iter();
+        let one_input = specs.filter(|spec| open.own.has(spec));
+        let one_input = one_input
+            .map(|spec| (spec.name, spec.one_input))
+            .find_map(|(name, one)| Some((name, one?)));
         // Files are looked into to find inputs.
         give_up_on_stuck_files();
         let reading = joins.inputs(paths, list.as_deref(), &open, output)?;
-        if one_list && reading.inputs.len() > 1 {
-            return Err(Error::Usage(format!(
-                "--barcodes lists the cells of one matrix, but there are {} inputs; convert them one by one, or put a list beside each",
-                reading.inputs.len()
-            )));
+        if let Some((flag, [why, help])) = one_input
+            && reading.inputs.len() > 1
+        {
+            let count = reading.inputs.len();
+            let problem = format!("--{flag} {why}, but there are {count} inputs; {help}");
+            return Err(Error::Usage(problem));
         }
         Ok(reading)
     }

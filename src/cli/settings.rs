@@ -1,5 +1,6 @@
 //! Settings: the defaults, a file, variables and flags, each overriding the one before.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
@@ -7,13 +8,13 @@ use serde::Deserialize;
 
 use super::allocator;
 use super::arguments::{
-    CompressionArgument, DtypesArgument, FormatArgument, GeneIdArgument, ProgressArgument,
-    ReadArguments, ResourceArguments, ValueTypeArgument, WriteArguments,
+    CompressionArgument, DtypesArgument, FormatArguments, ProgressArgument, ReadArguments,
+    ResourceArguments, ValueTypeArgument, WriteArguments,
 };
 use crate::error::Error;
 use crate::ingest::affordable_threads;
 use crate::plan::{Compression, Dtypes, PlanOptions};
-use crate::source::{Format, GeneId};
+use crate::source::{Format, FormatOptions, Formats, OptionScope, OptionValue};
 use crate::store::read_text;
 use crate::survey::ValueType;
 
@@ -30,9 +31,8 @@ const LEAST_MEMORY: u64 = 256 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub format: Option<Format>,
-    pub genomes: Vec<String>,
-    pub feature_types: Vec<String>,
-    pub gene_id: GeneId,
+    /// Options that only some formats have.
+    pub own: FormatOptions,
     pub plan: PlanOptions,
     pub chunk_cells: u64,
     pub memory: u64,
@@ -44,12 +44,9 @@ pub(super) struct Settings {
 
 /// Settings of one origin.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 struct Layer {
-    format: Option<FormatArgument>,
-    genome: Option<Vec<String>>,
-    feature_type: Option<Vec<String>>,
-    gene_id: Option<GeneIdArgument>,
+    format: Option<Format>,
     dtypes: Option<DtypesArgument>,
     value_type: Option<ValueTypeArgument>,
     compression: Option<CompressionArgument>,
@@ -59,12 +56,28 @@ struct Layer {
     threads: Option<usize>,
     progress: Option<ProgressArgument>,
     scratch_dir: Option<PathBuf>,
+    /// Options that only some formats have, by their names.
+    #[serde(flatten)]
+    own: BTreeMap<String, OptionValue>,
 }
 
 impl Layer {
     fn parse(text: &str, origin: &str) -> Result<Self, Error> {
-        toml::from_str(text)
-            .map_err(|error| Error::Usage(format!("{origin}: {}", error.to_string().trim_end())))
+        let wrong = |error: toml::de::Error| {
+            Error::Usage(format!("{origin}: {}", error.to_string().trim_end()))
+        };
+        let layer: Layer = toml::from_str(text).map_err(wrong)?;
+        let settings = Formats::default().options().into_iter();
+        let settings = settings.filter(|spec| spec.scope == OptionScope::Settings);
+        let settings: Vec<&str> = settings.map(|spec| spec.name).collect();
+        match layer
+            .own
+            .keys()
+            .find(|key| !settings.contains(&key.as_str()))
+        {
+            Some(key) => Err(Error::Usage(format!("{origin}: unknown setting {key:?}"))),
+            None => Ok(layer),
+        }
     }
 
     fn from_file(path: &Path) -> Result<Self, Error> {
@@ -80,10 +93,8 @@ impl Layer {
         resources: &ResourceArguments,
     ) -> Self {
         Layer {
-            format: read.format,
-            genome: given(&read.genome),
-            feature_type: given(&read.feature_type),
-            gene_id: read.gene_id,
+            format: read.format.clone(),
+            own: given_by_name(&read.own),
             dtypes: write.dtypes,
             value_type: write.value_type,
             compression: write.compression,
@@ -97,11 +108,11 @@ impl Layer {
     }
 
     fn over(self, below: Layer) -> Layer {
+        let mut own = below.own;
+        own.extend(self.own);
         Layer {
             format: self.format.or(below.format),
-            genome: self.genome.or(below.genome),
-            feature_type: self.feature_type.or(below.feature_type),
-            gene_id: self.gene_id.or(below.gene_id),
+            own,
             dtypes: self.dtypes.or(below.dtypes),
             value_type: self.value_type.or(below.value_type),
             compression: self.compression.or(below.compression),
@@ -174,20 +185,25 @@ impl Settings {
             0 => u64::MAX,
             cells => cells,
         };
+        let formats = Formats::default();
+        let mut own = FormatOptions::default();
+        for (name, value) in layer.own {
+            if let Some(spec) = formats.options().into_iter().find(|spec| spec.name == name) {
+                let set = own.set(spec, value);
+                set.map_err(|problem| Error::Usage(format!("{name}: {problem}")))?;
+            }
+        }
+        let format = layer.format;
+        if let Some(format) = &format
+            && formats.get(format.as_str()).is_none()
+        {
+            let known: Vec<&str> = formats.iter().map(|format| format.name()).collect();
+            let known = known.join(", ");
+            return Err(Error::Usage(format!("format: {format} is none of {known}")));
+        }
         Ok(Settings {
-            format: layer.format.map(|format| match format {
-                FormatArgument::H5ad => Format::H5ad,
-                FormatArgument::TenxH5 => Format::TenxH5,
-                FormatArgument::TenxMtx => Format::TenxMtx,
-                FormatArgument::Soma => Format::Soma,
-                FormatArgument::Slaf => Format::Slaf,
-            }),
-            genomes: layer.genome.unwrap_or_default(),
-            feature_types: layer.feature_type.unwrap_or_default(),
-            gene_id: match required(layer.gene_id, "gene-id")? {
-                GeneIdArgument::Symbol => GeneId::Symbol,
-                GeneIdArgument::Ensembl => GeneId::Ensembl,
-            },
+            format,
+            own,
             plan: PlanOptions {
                 dtypes,
                 value_type,
@@ -223,9 +239,12 @@ pub(super) fn threads_or_all(threads: usize) -> usize {
     }
 }
 
-/// What was given, if anything was.
-fn given(texts: &[String]) -> Option<Vec<String>> {
-    (!texts.is_empty()).then(|| texts.to_vec())
+/// What was given for options of formats.
+fn given_by_name(arguments: &FormatArguments) -> BTreeMap<String, OptionValue> {
+    let given = arguments.0.iter();
+    given
+        .map(|(spec, value)| (spec.name.to_string(), value.clone()))
+        .collect()
 }
 
 fn required<T>(setting: Option<T>, name: &str) -> Result<T, Error> {
@@ -260,9 +279,27 @@ mod tests {
     }
 
     #[test]
+    fn options_of_formats_are_settings() {
+        let text = "measurement = \"ADT\"\ngene-id = \"ensembl\"\ngenome = [\"hg\"]";
+        let own = settings(text).unwrap().own;
+        for spec in Formats::default().options() {
+            let given = ["measurement", "gene-id", "genome"].contains(&spec.name);
+            assert_eq!(own.has(spec), given, "{}", spec.name);
+            let is_setting = spec.scope == OptionScope::Settings;
+            assert_eq!(DEFAULTS.contains(spec.name), is_setting, "{}", spec.name);
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let message = |text: &str| settings(text).unwrap_err().to_string();
         assert!(message("memry = 1").contains("memry"));
+        assert!(
+            message("barcodes = \"x\"").contains("barcodes"),
+            "it belongs to one input"
+        );
+        assert!(message("gene-id = \"name\"").contains("symbol, ensembl"));
+        assert!(message("format = \"loom\"").contains("10x-h5"));
         assert!(message("memory = \"1 MiB\"").contains("too little"));
         assert!(message("fragment-rows = 0").contains("fragment-rows"));
         assert!(message("scratch-dir = \"/nowhere/at/all\"").contains("scratch-dir"));

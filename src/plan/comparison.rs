@@ -123,7 +123,7 @@ impl Comparison {
             compared.push(ComparedInput {
                 path: description.path.clone(),
                 source_file: inputs.options(number).name_of(&description.path),
-                format: description.format,
+                format: description.format.clone(),
                 cells: description.n_obs,
                 entries: description.x.entries,
                 genes,

@@ -205,7 +205,7 @@ impl Planner<'_> {
             plan.inputs.push(PlannedInput {
                 path: description.path.clone(),
                 source_file: self.inputs.options(number).name_of(&description.path),
-                format: description.format,
+                format: description.format.clone(),
                 open: self.inputs.options(number),
                 fingerprint: survey.fingerprint.clone(),
                 main: description.x.clone(),

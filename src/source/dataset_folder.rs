@@ -1,15 +1,59 @@
-//! Recognises folders that are SLAF datasets.
+//! SLAF datasets as a format of inputs: telling their folders from others.
 
 use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::{CellSource, Form, InputFormat, OpenOptions, Probe, Site, SourceError};
 use crate::store::read_regular;
+
+/// A SLAF dataset. Its reader is in the module of datasets, which knows about tables.
+pub(super) struct Slaf;
+
+impl InputFormat for Slaf {
+    fn name(&self) -> &'static str {
+        "slaf"
+    }
+
+    fn about(&self) -> &'static str {
+        "A SLAF dataset, a folder"
+    }
+
+    fn form(&self) -> Form {
+        Form::Folder
+    }
+
+    fn looks_like(&self) -> &'static str {
+        "SLAF dataset"
+    }
+
+    /// A dataset is called as its writer liked.
+    fn names_tell(&self) -> bool {
+        false
+    }
+
+    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError> {
+        if !site.is_folder() {
+            return Ok(Probe::No);
+        }
+        Ok(match look(site.path()) {
+            Dataset::None => Probe::No,
+            Dataset::Unfinished => Probe::Beside(
+                "a SLAF dataset whose conversion is in progress or was interrupted".into(),
+            ),
+            Dataset::Whole => Probe::Yes,
+        })
+    }
+
+    fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
+        crate::OPEN_DATASET(path, options)
+    }
+}
 
 /// Whether a folder is a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dataset {
+enum Dataset {
     /// Not a dataset.
     None,
     /// A dataset whose first conversion is unfinished.
@@ -28,7 +72,7 @@ struct Head {
 }
 
 /// Inspects a folder.
-pub(super) fn look(folder: &Path) -> Dataset {
+fn look(folder: &Path) -> Dataset {
     let config = folder.join("config.json");
     if !config.is_file() {
         return Dataset::None;

@@ -61,6 +61,33 @@ pub enum MatrixName {
 }
 
 impl Description {
+    /// An input of `n_obs` × `n_vars` with one matrix and nothing else; the rest can be filled in.
+    pub fn new(
+        path: impl Into<PathBuf>,
+        format: Format,
+        [n_obs, n_vars]: [u64; 2],
+        x: MatrixDescription,
+    ) -> Self {
+        Description {
+            path: path.into(),
+            format,
+            n_obs,
+            n_vars,
+            x,
+            layers: Vec::new(),
+            obs: Vec::new(),
+            var: Vec::new(),
+            obsm: Vec::new(),
+            varm: Vec::new(),
+            obsp: Vec::new(),
+            varp: Vec::new(),
+            uns: false,
+            converted: Vec::new(),
+            left_out: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// Iterates over all matrices: X, the layers, obsp and varp.
     pub fn matrices(&self) -> impl Iterator<Item = &MatrixDescription> {
         let pairs = self.obsp.iter().chain(&self.varp);

@@ -160,6 +160,33 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// Inputs that a message lists.
+const LISTED: usize = 20;
+
+fn not_described(what: impl std::fmt::Display) -> String {
+    format!("{what} was asked for, but is not described")
+}
+
+impl SourceError {
+    /// Error for an object that was requested but is not in the description of a source.
+    pub fn not_described(path: &Path, what: impl std::fmt::Display) -> Self {
+        Place::whole(path).not_described(what)
+    }
+
+    /// The refusal of several inputs where one is wanted.
+    pub(super) fn several(path: &Path, inputs: &[PathBuf]) -> Self {
+        let listed = inputs.iter().take(LISTED);
+        let mut listed: Vec<String> = listed.map(|input| input.display().to_string()).collect();
+        if inputs.len() > LISTED {
+            listed.push(format!("and {} more", inputs.len() - LISTED));
+        }
+        Place::whole(path).unsupported(
+            format!("{} inputs at once", inputs.len()),
+            format!("choose one: {}", listed.join(", ")),
+        )
+    }
+}
+
 /// Formats a file and the object in it, for messages; the object is empty for files that are not
 /// containers.
 fn place(path: &Path, object: &str) -> String {
@@ -225,7 +252,7 @@ impl Place {
 
     /// Error for an object that was requested but is not in the description.
     pub fn not_described(&self, what: impl std::fmt::Display) -> SourceError {
-        self.damaged(format!("{what} was asked for, but is not described"))
+        self.damaged(not_described(what))
     }
 
     /// Creates a [`SourceError::Damaged`].

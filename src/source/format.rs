@@ -1,226 +1,283 @@
-//! Detects the format of an input from its content.
+//! Formats: what a format of inputs must be able to do.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::dataset_folder::{self, Dataset};
-use super::error::Place;
-use super::hdf5::Hdf5File;
-use super::soma::Found;
-use super::text::{Content, HDF5_SIGNATURE, START, TextFile, first_bytes};
-use super::{OpenOptions, SourceError, foreign, search, soma, tenx_h5, tenx_mtx};
-use crate::store::open_regular;
+use super::format_options::OptionSpec;
+use super::site::{InputFile, Site};
+use super::text::TextFile;
+use super::{CellSource, OpenOptions, SourceError};
 
-/// A supported input format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// AnnData in HDF5.
-    H5ad,
-    /// 10x Genomics feature-barcode matrix in HDF5.
-    #[serde(rename = "10x-h5")]
-    TenxH5,
-    /// Matrix Market file with its barcodes and features files, as Cell Ranger writes them.
-    #[serde(rename = "10x-mtx")]
-    TenxMtx,
-    /// TileDB-SOMA experiment, a folder.
-    Soma,
-    /// A SLAF dataset, a folder.
-    Slaf,
+/// The name of a format, such as `h5ad`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Format(Cow<'static, str>);
+
+impl Format {
+    /// The format of this name.
+    pub const fn named(name: &'static str) -> Self {
+        Format(Cow::Borrowed(name))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
-/// Detects the format of an input from its content.
+impl From<String> for Format {
+    fn from(name: String) -> Self {
+        Format(Cow::Owned(name))
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a format calls its input on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One file.
+    File,
+    /// Several files beside each other, such as a matrix and its lists.
+    Files,
+    /// A folder as a whole: what is in it is not looked at by others.
+    Folder,
+}
+
+/// What a file or folder is to a format.
+#[derive(Debug)]
+pub enum Probe {
+    /// Nothing.
+    No,
+    /// Something that only this format may know, but that it does not read, as it is called: it refuses
+    /// it in its words where nobody else reads it.
+    Unlikely(String),
+    /// Something that it reads where it is named, but that is none of the inputs of a folder, as it is
+    /// called.
+    Beside(String),
+    /// Something that it knows and nobody can read: as it is called, and what is said where it is named.
+    Foreign {
+        called: String,
+        refusal: Box<SourceError>,
+    },
+    /// An input.
+    Yes,
+}
+
+/// The files of one folder, or of an archive with all its folders.
+#[derive(Clone, Copy)]
+pub struct Siblings<'a> {
+    path: &'a Path,
+    /// Those of an archive.
+    members: Option<&'a [TextFile]>,
+}
+
+impl<'a> Siblings<'a> {
+    pub(super) fn of_folder(path: &'a Path) -> Self {
+        Siblings {
+            path,
+            members: None,
+        }
+    }
+
+    pub(super) fn of_archive(path: &'a Path, members: &'a [TextFile]) -> Self {
+        Siblings {
+            path,
+            members: Some(members),
+        }
+    }
+
+    /// The folder, or the archive.
+    pub fn path(&self) -> &'a Path {
+        self.path
+    }
+
+    pub(super) fn members(&self) -> Option<&'a [TextFile]> {
+        self.members
+    }
+
+    /// Whether they are in an archive.
+    pub fn are_in_archive(&self) -> bool {
+        self.members.is_some()
+    }
+}
+
+/// Something that is not read, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    pub path: PathBuf,
+    pub reason: String,
+}
+
+impl PassedOver {
+    /// A note on a path.
+    pub fn new(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        PassedOver {
+            path: path.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// What a format finds among files that are looked at together.
+#[derive(Debug, Default)]
+pub struct Among {
+    pub inputs: Vec<PathBuf>,
+    /// What looks like an input, and is none.
+    pub passed_over: Vec<PassedOver>,
+    /// What all of them together are, if that is known and cannot be read: as it is called, and what is
+    /// said where it is named.
+    pub foreign: Option<(String, SourceError)>,
+}
+
+/// A format of inputs: what `slaf` knows of it is here.
 ///
-/// # Errors
-/// [`SourceError::Io`] for a missing or unreadable file; [`SourceError::UnknownFormat`], with what
-/// was found instead, if it is no supported format; for a folder or archive with several inputs, an
-/// error that lists them.
-pub fn detect(path: &Path) -> Result<Format, SourceError> {
-    search::only(path, &OpenOptions::default()).map(|(_, format)| format)
+/// A new format is a folder (or a file) with an implementation and a line in [`super::FORMATS`]; or, in a
+/// program of one's own, in [`OpenOptions::formats`]. `examples/own_format.rs` has a small one.
+pub trait InputFormat: Send + Sync {
+    /// Its name, in lower case: of `--format`, and [`super::Description::format`] of its sources.
+    fn name(&self) -> &'static str;
+
+    /// What it is, for the help; nothing where the name says it.
+    fn about(&self) -> &'static str {
+        ""
+    }
+
+    /// What its inputs are on the disk.
+    fn form(&self) -> Form {
+        Form::File
+    }
+
+    /// How its inputs are called, for those who look in vain: `.h5ad`.
+    fn looks_like(&self) -> &'static str;
+
+    /// Whether the names of its inputs tell which of them are one sample more than once, as those that
+    /// Cell Ranger gives (raw, filtered) do.
+    fn names_tell(&self) -> bool {
+        true
+    }
+
+    /// Options that only some formats have, this one among them.
+    fn options(&self) -> &'static [&'static OptionSpec] {
+        &[]
+    }
+
+    /// Looks at a file or folder and says what it is. Files in archives are shown, too: a format that
+    /// cannot read them says no.
+    ///
+    /// # Errors
+    /// Where it cannot be read at all.
+    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError>;
+
+    /// Looks at files together, if its inputs are [`Form::Files`].
+    ///
+    /// # Errors
+    /// Where they cannot be listed.
+    fn among(&self, _files: Siblings<'_>) -> Result<Among, SourceError> {
+        Ok(Among::default())
+    }
+
+    /// Why a file is no input, where that can be told better than by what its first bytes are.
+    fn why_not(&self, _site: &Site<'_>) -> Option<String> {
+        None
+    }
+
+    /// The files by which two inputs are known to be the same; none where that is not to be told.
+    ///
+    /// # Errors
+    /// Where the input cannot be read.
+    fn identity(&self, path: &Path) -> Result<Vec<InputFile>, SourceError> {
+        match self.form() {
+            Form::File => InputFile::at(path),
+            Form::Files | Form::Folder => Ok(Vec::new()),
+        }
+    }
+
+    /// Opens an input.
+    ///
+    /// # Errors
+    /// What makes it unreadable.
+    fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError>;
 }
 
-/// Returns the format of a single input: a file, the folder of a matrix, or a file in an archive.
-pub(super) fn detect_one(path: &Path, options: &OpenOptions) -> Result<Format, SourceError> {
-    let unknown = |found: String| SourceError::UnknownFormat {
-        path: path.to_path_buf(),
-        found,
-    };
-    let Ok(metadata) = std::fs::metadata(path) else {
-        // The path is inside an archive.
-        let found = TextFile::find_in_archive(path)?;
-        return match found.and_then(|found| found.file.content()) {
-            Some(Content::Hdf5 | Content::PackedHdf5) => detect_hdf5(path, options),
-            _ => Ok(Format::TenxMtx),
+impl fmt::Debug for dyn InputFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The formats that are asked what an input is. The default is all of [`super::FORMATS`].
+#[derive(Debug, Clone)]
+pub struct Formats(pub(super) Vec<&'static dyn InputFormat>);
+
+impl PartialEq for Formats {
+    fn eq(&self, other: &Self) -> bool {
+        let names = |formats: &Formats| -> Vec<&'static str> {
+            formats.0.iter().map(|format| format.name()).collect()
         };
-    };
-    if metadata.is_dir() {
-        if dataset_folder::look(path) != Dataset::None {
-            return Ok(Format::Slaf);
-        }
-        return match soma::look(path)? {
-            Found::Experiment => Ok(Format::Soma),
-            Found::Other(what) => Err(unknown(alone(&what))),
-            Found::Nothing => Ok(Format::TenxMtx),
-        };
-    }
-    if content_of(path)? == Content::Hdf5 {
-        return detect_hdf5(path, options);
-    }
-    if metadata.len() == 0 {
-        return Err(unknown("is empty".into()));
-    }
-    let (start, compressed) = first_bytes(path, START as u64)?;
-    if tenx_mtx::is_banner(&start) {
-        return Ok(Format::TenxMtx);
-    }
-    let content = Content::of(&start);
-    if content == Content::Archive {
-        return Ok(Format::TenxMtx);
-    }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let is_list = ["barcodes", "features", "genes"]
-        .iter()
-        .any(|kind| name.contains(&format!("{kind}.tsv")));
-    Err(unknown(if start.starts_with(b"version https://git-lfs") {
-        "is a Git LFS pointer, not the file itself; fetch it with: git lfs pull".into()
-    } else if let Content::Packed(what) = content {
-        format!("is {what}; unpack it first")
-    } else if compressed && start.starts_with(&HDF5_SIGNATURE) {
-        "is a gzip-compressed HDF5 file; unpack it first, with gunzip".into()
-    } else if name.contains(".mtx") {
-        "is not a Matrix Market file: its first line is not %%MatrixMarket …".into()
-    } else if is_list {
-        "is a list; name the matrix (.mtx) beside it, or their folder".into()
-    } else if compressed {
-        "is gzip-compressed, but what is in it is neither a Matrix Market file nor a tar archive"
-            .into()
-    } else {
-        "is not an HDF5 file: its signature is missing; nor is it a Matrix Market file".into()
-    }))
-}
-
-fn detect_hdf5(path: &Path, options: &OpenOptions) -> Result<Format, SourceError> {
-    let file = Hdf5File::open(path, options)?;
-    match tenx_h5::kind_of(&file)? {
-        tenx_h5::Kind::Matrix => Ok(Format::TenxH5),
-        tenx_h5::Kind::Molecules => Err(Place::whole(path).unsupported(
-            "a molecule_info file of Cell Ranger, which lists molecules,",
-            "give the matrix that lies beside it: filtered_feature_bc_matrix.h5",
-        )),
-        tenx_h5::Kind::Other => Ok(Format::H5ad),
+        names(self) == names(other)
     }
 }
 
-/// What an HDF5 file found among other files is.
-pub(super) enum Among {
-    /// An input, or a file that should be one.
-    Input,
-    /// Something else, with what to call it.
-    Foreign(String),
-}
-
-/// Inspects an HDF5 file found among other files. A file that looks like an input but cannot be
-/// read counts as an input, so that opening it reports what is wrong.
-pub(super) fn look_into_hdf5(path: &Path, options: &OpenOptions) -> Result<Among, SourceError> {
-    let file = Hdf5File::open(path, options)?;
-    Ok(match foreign::called(&file)? {
-        Some(what) => Among::Foreign(what),
-        None => Among::Input,
-    })
-}
-
-/// Message for a TileDB object that is not a SOMA experiment.
-pub(super) fn alone(what: &str) -> String {
-    format!("is {what}, which alone is no dataset; name the folder of its SOMAExperiment")
-}
-
-/// Returns what kind of content a file on disk has.
-///
-/// # Errors
-/// If it cannot be read or is not a regular file.
-pub(super) fn content_of(path: &Path) -> Result<Content, SourceError> {
-    let look = || -> std::io::Result<Content> {
-        let mut file = open_regular(path)?;
-        let length = file.metadata()?.len();
-        let mut start = Vec::new();
-        file.by_ref().take(START as u64).read_to_end(&mut start)?;
-        let content = Content::of(&start);
-        Ok(match Content::may_be_a_user_block(&start) {
-            true if is_signed_behind(&mut file, length)? => Content::Hdf5,
-            _ => content,
-        })
-    };
-    look().map_err(|e| Place::whole(path).io("open", e))
-}
-
-/// Whether there is an HDF5 signature after a user block that is longer than [`START`].
-fn is_signed_behind(file: &mut File, length: u64) -> std::io::Result<bool> {
-    let mut at = START as u64;
-    while at + 8 <= length {
-        file.seek(SeekFrom::Start(at))?;
-        let mut bytes = [0u8; 8];
-        file.read_exact(&mut bytes)?;
-        if bytes == HDF5_SIGNATURE {
-            return Ok(true);
-        }
-        at *= 2;
-    }
-    Ok(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(bytes: &[u8]) -> String {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytes).unwrap();
-        match detect(file.path()) {
-            Ok(format) => format!("{format:?}"),
-            Err(error) => error.to_string(),
-        }
+impl Formats {
+    /// These and one more.
+    pub fn with(mut self, format: &'static dyn InputFormat) -> Self {
+        self.0.push(format);
+        self
     }
 
-    #[test]
-    fn content_decides() {
-        assert!(message(b"").contains("is empty"));
-        assert!(message(b"version https://git-lfs.github.com/spec/v1\n").contains("git lfs pull"));
-        assert!(message(b"hello").contains("not an HDF5 file"));
-        assert!(message(b"PK\x03\x04").contains("zip archive"));
-        assert_eq!(message(b" %%MatrixMarket matrix"), "TenxMtx");
-        assert!(message(b"\x1f\x8b\x08").contains("cut short"));
-        // Only the library can tell that it is not HDF5.
-        assert!(message(b"\x89HDF\r\n\x1a\nrest").contains("/"));
+    pub fn iter(&self) -> impl Iterator<Item = &'static dyn InputFormat> {
+        self.0.iter().copied()
     }
 
-    #[test]
-    fn user_blocks_are_passed_over() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let content = |start: &[u8], at: usize| {
-            let mut bytes = start.to_vec();
-            bytes.resize(at, 0);
-            bytes.extend(HDF5_SIGNATURE);
-            std::fs::write(file.path(), bytes).unwrap();
-            content_of(file.path()).unwrap()
-        };
-        for at in [0, 512, 1024, 2048, 4096, 8192] {
-            assert_eq!(content(b"", at), Content::Hdf5);
-            assert_ne!(content(b"", at + 512 + 1), Content::Hdf5);
-        }
-        // Files that begin differently are something else, whatever they contain.
-        for start in [
-            &b"%%MatrixMarket matrix"[..],
-            b"version https://git-lfs.github.com/spec/v1\n",
-            b"PK\x03\x04",
-            b"\x1f\x8b\x08",
-            b"BZh9",
-        ] {
-            for at in [512, 2048, 8192] {
-                assert_ne!(content(start, at), Content::Hdf5, "{start:?}");
+    /// The format of a name.
+    pub fn get(&self, name: &str) -> Option<&'static dyn InputFormat> {
+        self.iter().find(|format| format.name() == name)
+    }
+
+    /// The options that formats have, each once.
+    pub fn options(&self) -> Vec<&'static OptionSpec> {
+        let mut options: Vec<&'static OptionSpec> = Vec::new();
+        for option in self.iter().flat_map(|format| format.options()) {
+            if options.iter().all(|known| known.name != option.name) {
+                options.push(option);
             }
+        }
+        options
+    }
+
+    /// What those of some forms say of a file or folder: the best answer, and whose it is.
+    pub(super) fn ask(
+        &self,
+        site: &Site<'_>,
+        forms: &[Form],
+    ) -> Result<Option<(&'static dyn InputFormat, Probe)>, SourceError> {
+        let mut best: Option<(&'static dyn InputFormat, Probe)> = None;
+        for format in self.iter().filter(|format| forms.contains(&format.form())) {
+            let probe = format.probe(site)?;
+            let better = best.as_ref().map_or(0, |(_, best)| best.rank());
+            if probe.rank() > better {
+                best = Some((format, probe));
+            }
+        }
+        Ok(best)
+    }
+}
+
+impl Probe {
+    fn rank(&self) -> u8 {
+        match self {
+            Probe::No => 0,
+            Probe::Unlikely(_) => 1,
+            Probe::Beside(_) => 2,
+            Probe::Foreign { .. } => 3,
+            Probe::Yes => 4,
         }
     }
 }

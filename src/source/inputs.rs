@@ -59,7 +59,8 @@ impl Known {
         let mut options = options.clone();
         // In a folder or archive, the one input has to be located again.
         if path.is_file() && source.description().path == path {
-            options.format = Some(source.description().format);
+            let format = &source.description().format;
+            options.format = options.formats.get(format.as_str()).map(|_| format.clone());
         }
         Known {
             options,

@@ -1,5 +1,5 @@
-//! Inputs: the trait [`CellSource`] and one reader per format that implements it. Code outside this
-//! module does not depend on any format.
+//! Inputs: the trait [`CellSource`] and one reader per format that implements it. A format registers
+//! itself as an [`InputFormat`] in [`FORMATS`]; no other code depends on any format.
 //!
 //! A reader describes its input from the headers alone and then streams chunks of cells, in order
 //! and bounded in bytes.
@@ -12,6 +12,8 @@ mod error;
 mod features;
 mod foreign;
 mod format;
+mod format_options;
+mod formats;
 mod h5ad;
 mod hdf5;
 mod inputs;
@@ -27,6 +29,7 @@ mod raw;
 mod sampled_rows;
 mod search;
 mod selection;
+mod site;
 mod soma;
 pub(crate) mod stable_id;
 mod stamp;
@@ -48,18 +51,21 @@ pub use describe::{
 };
 pub(crate) use error::Place;
 pub use error::SourceError;
-pub use format::{Format, detect};
+pub use format::{Among, Form, Format, Formats, InputFormat, PassedOver, Probe, Siblings};
+pub use format_options::{FormatOptions, OptionKind, OptionScope, OptionSpec, OptionValue};
+pub use formats::FORMATS;
 pub use hdf5::watch;
 pub use inputs::Inputs;
 pub use lists::NameMap;
 pub use matrix::Matrix;
 pub(crate) use names::{NamedInput, prefixes, tell_apart};
 pub use number::{NumberType, Numbers};
-pub use options::{GeneId, MainMatrix, Names, OpenOptions, Orientation, RawUse};
+pub use options::{MainMatrix, Names, OpenOptions, RawUse};
 pub(crate) use raw::tells_of_raw_counts;
 pub use sampled_rows::SampledRows;
-pub use search::{Discovered, PassedOver, discover, inputs_of};
+pub use search::{Discovered, detect, discover, inputs_of};
 pub use selection::{Part, Pattern, PatternError, Seen, Selection, Unmatched};
+pub use site::{InputFile, Site};
 pub(crate) use stamp::Stamp;
 
 /// Name of the column that keeps the original gene names when their versions are stripped.
@@ -100,18 +106,28 @@ pub trait CellSource: Send + Sync {
     }
 
     /// Returns the obs columns of a range of cells as stored: categoricals as dictionaries, missing
-    /// values as nulls. The columns are those of [`Description::obs`], in that order.
-    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError>;
+    /// values as nulls. The columns are those of [`Description::obs`], in that order; a source whose
+    /// description lists none need not implement this.
+    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
+        features::no_columns(cells, &error::Place::new(&self.description().path, "obs"))
+    }
 
     /// Returns the var columns of a range of genes; see [`CellSource::obs`].
-    fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError>;
+    fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
+        features::no_columns(genes, &error::Place::new(&self.description().path, "var"))
+    }
 
     /// Returns an embedding for a range of cells or genes: `rows.len() × width` numbers in
-    /// row-major order, with zeros where a sparse array has no entry.
-    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError>;
+    /// row-major order, with zeros where a sparse array has no entry. A source whose description
+    /// lists no embeddings need not implement this.
+    fn embedding(&self, _: Axis, name: &str, _: Range<u64>) -> Result<Numbers, SourceError> {
+        Err(SourceError::not_described(&self.description().path, name))
+    }
 
-    /// Returns everything that is neither a table nor a matrix.
-    fn uns(&self) -> Result<Uns, SourceError>;
+    /// Returns everything that is neither a table nor a matrix; by default there is nothing.
+    fn uns(&self) -> Result<Uns, SourceError> {
+        Ok(Uns::default())
+    }
 
     /// Returns a matrix listed in the description.
     ///
@@ -146,19 +162,13 @@ pub trait CellSource: Send + Sync {
 /// If the format is not given and cannot be detected (see [`detect`]), the options cannot be
 /// applied to the input, or its headers cannot be read.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
-    let (path, format) = match options.format {
-        Some(format) => (path.to_path_buf(), format),
+    let (path, format) = match &options.format {
+        Some(format) => (path.to_path_buf(), options.format_named(path, format)?),
         None => search::only(path, options)?,
     };
     let path = path.as_path();
     options.check(path, format)?;
-    let source: Box<dyn CellSource> = match format {
-        Format::H5ad => Box::new(h5ad::H5adSource::open(path, options)?),
-        Format::TenxH5 => Box::new(tenx_h5::TenxH5Source::open(path, options)?),
-        Format::TenxMtx => Box::new(tenx_mtx::TenxMtxSource::open(path, options)?),
-        Format::Soma => Box::new(soma::SomaSource::open(path, options)?),
-        Format::Slaf => crate::OPEN_DATASET(path, options)?,
-    };
+    let source = format.open(path, options)?;
     let source = match options.names {
         Names::AsTheyAre => source,
         Names::MadeUnique => Box::new(view::UniqueNames::over(source)?),

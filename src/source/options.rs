@@ -5,78 +5,133 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::Place;
-use super::{Format, NameMap, Selection, SourceError};
+use super::format_options::{FormatOptions, OptionValue};
+use super::{Format, Formats, InputFormat, NameMap, Selection, SourceError};
 
 /// How to open an input. By default, everything the format supports is read.
 ///
-/// Resources are not part of the serialised form that plans and datasets store.
+/// Resources and the known formats are no part of the serialised form, which plans and datasets keep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(into = "Written", from = "Written")]
 pub struct OpenOptions {
     /// Forces a format; otherwise the content decides, never the file name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
+    /// The formats that are asked.
+    pub formats: Formats,
+    /// What was given for options that only some formats have; see [`OpenOptions::with`].
+    pub own: FormatOptions,
     /// Memory that reading may use, in bytes, for all threads together.
-    #[serde(skip, default = "default_memory")]
     pub memory: u64,
     /// Number of threads a reader may start for its own work.
-    #[serde(skip, default = "one_thread")]
     pub threads: usize,
     /// Folder for the temporary files of transposed (column-major) matrices.
-    #[serde(skip, default = "std::env::temp_dir")]
     pub scratch: PathBuf,
-    /// Measurement to read, for formats that have several; by default `RNA`, or the only one.
-    pub measurement: Option<String>,
     /// Matrix that becomes the expression table.
     pub matrix: MainMatrix,
     /// What to do with the raw matrix if it is not the one converted to the expression table.
     pub raw: RawUse,
-    /// Parts of the input to convert.
     pub selection: Selection,
-    /// What to do with duplicate names.
     pub names: Names,
-    /// Genomes whose features are kept; all if empty.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub genomes: Vec<String>,
-    /// Feature types that are kept (`Gene Expression`, `Antibody Capture`, …); all if empty.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub feature_types: Vec<String>,
-    /// What identifies a gene of a 10x matrix.
-    pub gene_id: GeneId,
-    /// Barcodes file of a matrix that has none next to it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub barcodes: Option<PathBuf>,
-    /// Features file of a matrix that has none next to it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub features: Option<PathBuf>,
-    /// What the rows and columns of a Matrix Market file are, if neither sizes nor names determine
-    /// it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub orientation: Option<Orientation>,
     /// Name of the input in the dataset; its file name if `None`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub source_name: Option<String>,
     /// Prefix for the identifiers of all cells; `{source}` stands for the name of the input.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cell_id_prefix: Option<String>,
     /// Columns to add to obs: name, and one text value for all cells.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub add_columns: Vec<(String, String)>,
     /// Condition on the obs columns, in SQL; cells that do not match are left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cells_where: Option<String>,
     /// Maximum number of cells to take, counted from the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// Genes to take, by name; all if `None`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub genes: Option<Vec<String>>,
     /// What gene names stand for, if the input does not say.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gene_map: Option<NameMap>,
     /// Gene columns whose Ensembl identifiers lose their version; `gene_id` stands for the names.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub strip_versions: Vec<String>,
+}
+
+/// The option of SOMA, which stands where versions wrote it that knew no formats' own options.
+const MEASUREMENT: &str = "measurement";
+
+/// Options as plans and datasets keep them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Written {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
+    measurement: Option<String>,
+    matrix: MainMatrix,
+    raw: RawUse,
+    selection: Selection,
+    names: Names,
+    #[serde(flatten)]
+    own: serde_json::Map<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell_id_prefix: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    add_columns: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cells_where: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    genes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gene_map: Option<NameMap>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    strip_versions: Vec<String>,
+}
+
+impl From<OpenOptions> for Written {
+    fn from(options: OpenOptions) -> Self {
+        let mut own = options.own.written(&options.formats.options());
+        let measurement = own.shift_remove(MEASUREMENT);
+        Written {
+            format: options.format,
+            measurement: measurement.and_then(|value| value.as_str().map(String::from)),
+            matrix: options.matrix,
+            raw: options.raw,
+            selection: options.selection,
+            names: options.names,
+            own,
+            source_name: options.source_name,
+            cell_id_prefix: options.cell_id_prefix,
+            add_columns: options.add_columns,
+            cells_where: options.cells_where,
+            limit: options.limit,
+            genes: options.genes,
+            gene_map: options.gene_map,
+            strip_versions: options.strip_versions,
+        }
+    }
+}
+
+impl From<Written> for OpenOptions {
+    fn from(mut written: Written) -> Self {
+        if let Some(measurement) = written.measurement {
+            written.own.insert(MEASUREMENT.into(), measurement.into());
+        }
+        let resources = OpenOptions::default();
+        OpenOptions {
+            format: written.format,
+            own: FormatOptions::read(written.own, &resources.formats.options()),
+            matrix: written.matrix,
+            raw: written.raw,
+            selection: written.selection,
+            names: written.names,
+            source_name: written.source_name,
+            cell_id_prefix: written.cell_id_prefix,
+            add_columns: written.add_columns,
+            cells_where: written.cells_where,
+            limit: written.limit,
+            genes: written.genes,
+            gene_map: written.gene_map,
+            strip_versions: written.strip_versions,
+            ..resources
+        }
+    }
 }
 
 impl OpenOptions {
@@ -96,41 +151,10 @@ impl OpenOptions {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Names {
-    /// Keep them.
     #[default]
     AsTheyAre,
     /// All but the first get a suffix: `-1`, `-2` …
     MadeUnique,
-}
-
-/// What identifies a gene of a 10x matrix.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GeneId {
-    /// Its symbol, made unique the way scanpy does.
-    #[default]
-    Symbol,
-    /// Its identifier, which for genes is the Ensembl ID.
-    Ensembl,
-}
-
-/// What the rows and columns of a matrix are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Orientation {
-    /// Cells are rows, as in the output of kallisto, alevin-fry and Parse Biosciences.
-    CellsByGenes,
-    /// Genes are rows, as in the output of Cell Ranger and STARsolo.
-    GenesByCells,
-}
-
-impl std::fmt::Display for Orientation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Orientation::CellsByGenes => "cells-by-genes",
-            Orientation::GenesByCells => "genes-by-cells",
-        })
-    }
 }
 
 /// The matrix that becomes the expression table.
@@ -151,7 +175,6 @@ pub enum MainMatrix {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RawUse {
-    /// Leave it out.
     #[default]
     LeaveOut,
     /// Convert it to the layer `raw`; its genes must be those of X.
@@ -163,10 +186,11 @@ impl Default for OpenOptions {
     fn default() -> Self {
         OpenOptions {
             format: None,
-            memory: default_memory(),
-            threads: one_thread(),
+            formats: Formats::default(),
+            own: FormatOptions::default(),
+            memory: 512 << 20,
+            threads: 1,
             scratch: std::env::temp_dir(),
-            measurement: None,
             matrix: MainMatrix::default(),
             raw: RawUse::default(),
             selection: Selection::default(),
@@ -179,61 +203,73 @@ impl Default for OpenOptions {
             genes: None,
             gene_map: None,
             strip_versions: Vec::new(),
-            genomes: Vec::new(),
-            feature_types: Vec::new(),
-            gene_id: GeneId::default(),
-            barcodes: None,
-            features: None,
-            orientation: None,
         }
     }
 }
 
-fn default_memory() -> u64 {
-    512 << 20
-}
-
-fn one_thread() -> usize {
-    1
-}
-
 impl OpenOptions {
+    /// Sets an option that only some formats have, by its name: `gene-id` of a 10x matrix.
+    ///
+    /// # Errors
+    /// Where no format has it, or its value is none of those it may have.
+    ///
+    /// ```
+    /// use slaf::source::OpenOptions;
+    ///
+    /// let options = OpenOptions::default().with("gene-id", "ensembl")?;
+    /// assert!(options.with("gene-id", "number").is_err());
+    /// # Ok::<(), String>(())
+    /// ```
+    pub fn with(mut self, name: &str, value: impl Into<OptionValue>) -> Result<Self, String> {
+        let specs = self.formats.options();
+        let spec = specs.into_iter().find(|spec| spec.name == name);
+        let spec = spec.ok_or_else(|| format!("no format has the option {name:?}"))?;
+        let set = self.own.set(spec, value);
+        set.map_err(|problem| format!("{name}: {problem}"))?;
+        Ok(self)
+    }
+
+    /// The format of a name that was forced.
+    pub(super) fn format_named(
+        &self,
+        path: &Path,
+        name: &Format,
+    ) -> Result<&'static dyn InputFormat, SourceError> {
+        self.formats.get(name.as_str()).ok_or_else(|| {
+            let known: Vec<&str> = self.formats.iter().map(|format| format.name()).collect();
+            Place::whole(path).unsupported(
+                format!(
+                    "the format {name:?}, which is not known,",
+                    name = name.as_str()
+                ),
+                format!("choose one of: {}", known.join(", ")),
+            )
+        })
+    }
+
     /// Rejects options that do not apply to the format.
-    pub(super) fn check(&self, path: &Path, format: Format) -> Result<(), SourceError> {
+    pub(super) fn check(&self, path: &Path, format: &dyn InputFormat) -> Result<(), SourceError> {
         let place = Place::whole(path);
-        let refused = |flag: &str, of: &str| {
-            Err(place.unsupported(
-                format!("{flag}: an input that is {of}"),
-                format!("leave out {flag}"),
-            ))
-        };
-        let tenx = match format {
-            Format::H5ad | Format::Soma | Format::Slaf => false,
-            Format::TenxH5 | Format::TenxMtx => true,
-        };
-        for (flag, given) in [
-            ("--genome", !self.genomes.is_empty()),
-            ("--feature-type", !self.feature_types.is_empty()),
-            ("--gene-id", self.gene_id != GeneId::default()),
-            ("--barcodes", self.barcodes.is_some()),
-            ("--features", self.features.is_some()),
-        ] {
-            if given && !tenx {
-                return refused(flag, "no 10x matrix");
+        let specs = self.formats.options();
+        for spec in specs.iter().filter(|spec| self.own.has(spec)) {
+            if format.options().iter().all(|own| own.name != spec.name) {
+                let (flag, of) = (spec.name, spec.of);
+                return Err(place.unsupported(
+                    format!("--{flag}: an input that is no {of}"),
+                    format!("leave out --{flag}"),
+                ));
             }
         }
-        if tenx && self.matrix != MainMatrix::Own {
-            return refused("--matrix", "a 10x matrix, which has no other,");
+        match self
+            .own
+            .keys()
+            .find(|key| specs.iter().all(|spec| spec.key != *key))
+        {
+            Some(key) => Err(place.unsupported(
+                format!("the option {key:?}, which no known format has,"),
+                "open it with the program that knows its format",
+            )),
+            None => Ok(()),
         }
-        if tenx && self.raw == RawUse::Layer {
-            return refused("--raw-as-layer", "a 10x matrix, which has no raw one,");
-        }
-        if format != Format::TenxMtx && self.orientation.is_some() {
-            return refused("--orientation", "no Matrix Market file");
-        }
-        if format != Format::Soma && self.measurement.is_some() {
-            return refused("--measurement", "no SOMA experiment");
-        }
-        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::VerifyError;
 use crate::dataset::{Dataset, SourceNote};
-use crate::source::{self, OpenOptions};
+use crate::source::{self, OpenOptions, OptionKind};
 use crate::survey::Fingerprint;
 
 /// An input to be compared.
@@ -147,15 +147,23 @@ impl<'a> KnownInputs<'a> {
         open.memory = self.resources.memory;
         open.threads = self.resources.threads;
         open.scratch = self.resources.scratch.clone();
-        for list in [&mut open.barcodes, &mut open.features] {
-            if let Some(named) = list
-                && !named.exists()
-                && let Some(name) = named.file_name()
-            {
-                let mut beside = [path].into_iter().chain(path.parent());
-                if let Some(folder) = beside.find(|folder| folder.join(name).exists()) {
-                    *named = folder.join(name);
-                }
+        for list in open.formats.options() {
+            let named = match list.kind {
+                OptionKind::File => open.own.file(list),
+                _ => None,
+            };
+            let Some(name) = named
+                .filter(|named| !named.exists())
+                .and_then(Path::file_name)
+            else {
+                continue;
+            };
+            let beside = [path].into_iter().chain(path.parent());
+            let mut beside = beside.map(|folder| folder.join(name));
+            let found = beside.find(|list| list.exists());
+            // A path that cannot be kept is as good as one that is gone.
+            if let Some(found) = found.as_ref().and_then(|found| found.to_str()) {
+                let _ = open.own.set(list, found);
             }
         }
         open

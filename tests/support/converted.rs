@@ -16,10 +16,10 @@ use super::soma::unpacked;
 pub fn input_of(fixture: &Path, options: &Options) -> (PathBuf, OpenOptions) {
     let folder = fixture.parent().unwrap().file_name().unwrap();
     let format = match folder.to_str().unwrap() {
-        "h5ad" => Format::H5ad,
-        "10x_h5" => Format::TenxH5,
-        "soma" => return (unpacked(fixture), options.of(Format::Soma)),
-        _ => Format::TenxMtx,
+        "h5ad" => Format::named("h5ad"),
+        "10x_h5" => Format::named("10x-h5"),
+        "soma" => return (unpacked(fixture), options.of(Format::named("soma"))),
+        _ => Format::named("10x-mtx"),
     };
     (fixture.to_path_buf(), options.of(format))
 }

@@ -1,11 +1,11 @@
 //! Contents of a fixture, as read by anndata and h5py (see fixtures/README.md).
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
-use slaf::source::{Format, GeneId, MainMatrix, OpenOptions};
+use slaf::source::{Format, MainMatrix, OpenOptions, OptionValue};
 
 #[derive(Debug, Deserialize)]
 pub struct Expectation {
@@ -51,30 +51,37 @@ pub struct Options {
     /// Main matrix of an experiment, if it is not X.
     matrix: Option<String>,
     /// Lists, by their path relative to the folder of the expectation.
-    barcodes: Option<PathBuf>,
-    features: Option<PathBuf>,
+    barcodes: Option<String>,
+    features: Option<String>,
 }
 
 impl Options {
     /// Returns the options for a reader.
     pub fn of(&self, format: Format) -> OpenOptions {
-        OpenOptions {
+        let mut options = OpenOptions {
             format: Some(format),
-            genomes: self.genome.clone(),
-            feature_types: self.feature_type.clone(),
-            gene_id: match self.gene_id.as_deref() {
-                Some("ensembl") => GeneId::Ensembl,
-                _ => GeneId::Symbol,
-            },
             matrix: match self.matrix.as_deref() {
                 None => MainMatrix::Own,
                 Some("raw") => MainMatrix::Raw,
                 Some(layer) => MainMatrix::Layer(layer.into()),
             },
-            barcodes: self.barcodes.clone(),
-            features: self.features.clone(),
             ..OpenOptions::default()
+        };
+        let mut set = |name: &str, value: OptionValue| {
+            options = options.clone().with(name, value).unwrap();
+        };
+        set("genome", self.genome.clone().into());
+        set("feature-type", self.feature_type.clone().into());
+        for (name, value) in [
+            ("gene-id", &self.gene_id),
+            ("barcodes", &self.barcodes),
+            ("features", &self.features),
+        ] {
+            if let Some(value) = value {
+                set(name, value.clone().into());
+            }
         }
+        options
     }
 }
 
@@ -170,7 +177,8 @@ impl Expectation {
             &mut expected.options.barcodes,
             &mut expected.options.features,
         ] {
-            *list = list.take().map(|list| path.with_file_name(list));
+            let beside = |list: String| path.with_file_name(list).to_str().unwrap().to_string();
+            *list = list.take().map(beside);
         }
         expected
     }

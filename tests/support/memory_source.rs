@@ -1,14 +1,12 @@
 //! An in-memory input, for matrices that need no file.
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
-use arrow::datatypes::Schema;
+use arrow::array::StringArray;
 use slaf::source::{
-    Axis, CellSource, ChunkBudget, Chunks, CsrChunk, Description, Format, Layout, Matrix,
-    MatrixDescription, MatrixName, Numbers, PendingChunk, SourceError, Uns,
+    CellSource, ChunkBudget, Chunks, CsrChunk, Description, Format, Layout, Matrix,
+    MatrixDescription, MatrixName, Numbers, PendingChunk, SourceError,
 };
 
 /// A CSR matrix with the cells c0, c1, … and the genes g0, g1, … without columns.
@@ -32,30 +30,18 @@ impl MemorySource {
         assert_eq!(indptr[rows.len()], values.len());
         let file = tempfile::NamedTempFile::new().unwrap();
         MemorySource {
-            description: Description {
-                path: PathBuf::from(file.path()),
-                format: Format::H5ad,
-                n_obs: rows.len() as u64,
-                n_vars: genes,
-                x: MatrixDescription {
+            description: Description::new(
+                file.path(),
+                Format::named("memory"),
+                [rows.len() as u64, genes],
+                MatrixDescription {
                     name: MatrixName::X,
                     object: "X".into(),
                     layout: Layout::Csr,
                     number_type: values.number_type(),
                     entries: Some(values.len() as u64),
                 },
-                layers: Vec::new(),
-                obs: Vec::new(),
-                var: Vec::new(),
-                obsm: Vec::new(),
-                varm: Vec::new(),
-                obsp: Vec::new(),
-                varp: Vec::new(),
-                uns: false,
-                converted: Vec::new(),
-                left_out: Vec::new(),
-                warnings: Vec::new(),
-            },
+            ),
             indptr,
             genes: rows.concat(),
             values,
@@ -83,11 +69,6 @@ fn names(prefix: &str, range: Range<u64>) -> StringArray {
     StringArray::from_iter_values(range.map(|number| format!("{prefix}{number}")))
 }
 
-fn no_columns(rows: Range<u64>) -> RecordBatch {
-    let options = RecordBatchOptions::new().with_row_count(Some((rows.end - rows.start) as usize));
-    RecordBatch::try_new_with_options(Schema::empty().into(), Vec::new(), &options).unwrap()
-}
-
 impl CellSource for MemorySource {
     fn description(&self) -> &Description {
         &self.description
@@ -99,22 +80,6 @@ impl CellSource for MemorySource {
 
     fn var_names(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         Ok(names("g", genes))
-    }
-
-    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
-        Ok(no_columns(cells))
-    }
-
-    fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
-        Ok(no_columns(genes))
-    }
-
-    fn embedding(&self, _: Axis, _: &str, _: Range<u64>) -> Result<Numbers, SourceError> {
-        unreachable!("it describes no embedding")
-    }
-
-    fn uns(&self) -> Result<Uns, SourceError> {
-        Ok(Uns::default())
     }
 
     fn matrix(&self, _: &MatrixName) -> Result<&dyn Matrix, SourceError> {

@@ -4,27 +4,23 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::formats::{self, FormatArguments};
 use super::values::{
-    CompressionArgument, DtypesArgument, DuplicateCountsArgument, FormatArgument, GeneIdArgument,
-    GeneIdVersionArgument, JoinArgument, OrientationArgument, ProgressArgument, ValueTypeArgument,
+    CompressionArgument, DtypesArgument, DuplicateCountsArgument, GeneIdVersionArgument,
+    JoinArgument, ProgressArgument, ValueTypeArgument,
 };
-use crate::source::Pattern;
+use crate::source::{Format, Pattern};
 
 /// What of the inputs is read.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ReadArguments {
     /// The format of the input [default: found out from its content]
-    #[arg(long, env = "SLAF_FORMAT", help_heading = "Input")]
-    pub format: Option<FormatArgument>,
+    #[arg(long, env = "SLAF_FORMAT", help_heading = "Input", value_parser = formats::names())]
+    pub format: Option<Format>,
 
-    /// The measurement of a SOMA experiment [default: RNA, or the only one]
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "SLAF_MEASUREMENT",
-        help_heading = "Input"
-    )]
-    pub measurement: Option<String>,
+    /// Options that only some formats have, as these declare them.
+    #[command(flatten)]
+    pub own: FormatArguments,
 
     /// The matrix that becomes the expression table: X, raw (with the genes of raw) or the name of a
     /// layer; X of a SOMA experiment is its layer "data", or the only one [default: X]
@@ -65,45 +61,6 @@ pub(in crate::cli) struct ReadArguments {
     /// Give cells (and genes) whose name an earlier one has a name of their own: NAME-1, NAME-2 …
     #[arg(long, help_heading = "Input")]
     pub make_unique: bool,
-
-    /// Keep only features of this genome; may be given several times [default: all genomes]
-    #[arg(
-        long,
-        env = "SLAF_GENOME",
-        value_delimiter = ',',
-        help_heading = "10x matrices"
-    )]
-    pub genome: Vec<String>,
-
-    /// Keep only features of this type, such as "Gene Expression" or "Antibody Capture"; may be
-    /// given several times [default: all types]
-    #[arg(
-        long,
-        env = "SLAF_FEATURE_TYPE",
-        value_name = "TYPE",
-        value_delimiter = ',',
-        help_heading = "10x matrices"
-    )]
-    pub feature_type: Vec<String>,
-
-    /// What identifies a gene: its symbol, made unique as scanpy does it, or its Ensembl identifier.
-    /// The other one becomes a column
-    #[arg(long, env = "SLAF_GENE_ID", help_heading = "10x matrices")]
-    pub gene_id: Option<GeneIdArgument>,
-
-    /// The list of the cells, one a line, of a matrix that has none beside it
-    #[arg(long, value_name = "FILE", help_heading = "10x matrices")]
-    pub barcodes: Option<PathBuf>,
-
-    /// The list of the features (identifier, symbol and type, tabs between), likewise; several
-    /// matrices may share it
-    #[arg(long, value_name = "FILE", help_heading = "10x matrices")]
-    pub features: Option<PathBuf>,
-
-    /// What the rows and columns of a Matrix Market file are [default: found out from the lengths of
-    /// its lists, or from the names of the files where it is square]
-    #[arg(long, help_heading = "10x matrices")]
-    pub orientation: Option<OrientationArgument>,
 }
 
 /// How a dataset is written.

@@ -1,5 +1,6 @@
 //! The arguments as they are typed.
 
+mod formats;
 mod groups;
 mod values;
 
@@ -7,12 +8,13 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub(in crate::cli) use formats::FormatArguments;
 pub(in crate::cli) use groups::{
     JoinArguments, ReadArguments, ResourceArguments, RunArguments, WriteArguments,
 };
 pub(in crate::cli) use values::{
-    CompressionArgument, DtypesArgument, DuplicateCountsArgument, FormatArgument, GeneIdArgument,
-    GeneIdVersionArgument, JoinArgument, ProgressArgument, ValueTypeArgument,
+    CompressionArgument, DtypesArgument, DuplicateCountsArgument, GeneIdVersionArgument,
+    JoinArgument, ProgressArgument, ValueTypeArgument,
 };
 
 /// Turn single-cell data into SLAF datasets: Lance tables that can be queried, appended to and

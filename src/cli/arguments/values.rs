@@ -3,26 +3,6 @@
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use crate::source::Orientation;
-
-#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(in crate::cli) enum FormatArgument {
-    H5ad,
-    /// 10x Genomics in HDF5
-    #[value(name = "10x-h5")]
-    #[serde(rename = "10x-h5")]
-    TenxH5,
-    /// Matrix Market with lists of cells and features
-    #[value(name = "10x-mtx")]
-    #[serde(rename = "10x-mtx")]
-    TenxMtx,
-    /// A TileDB-SOMA experiment, a folder
-    Soma,
-    /// A SLAF dataset, a folder
-    Slaf,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::cli) enum ProgressArgument {
@@ -34,13 +14,6 @@ pub(in crate::cli) enum ProgressArgument {
     /// Likewise, each a JSON object
     Json,
     None,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(in crate::cli) enum GeneIdArgument {
-    Symbol,
-    Ensembl,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
@@ -67,21 +40,6 @@ pub(in crate::cli) enum CompressionArgument {
     None,
     Lz4,
     Zstd,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(in crate::cli) enum OrientationArgument {
-    CellsByGenes,
-    GenesByCells,
-}
-
-impl From<OrientationArgument> for Orientation {
-    fn from(argument: OrientationArgument) -> Self {
-        match argument {
-            OrientationArgument::CellsByGenes => Orientation::CellsByGenes,
-            OrientationArgument::GenesByCells => Orientation::GenesByCells,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -98,7 +98,7 @@ impl Contents<'_> {
             path: path.to_path_buf(),
             description: Description {
                 path: path.to_path_buf(),
-                format: Format::Slaf,
+                format: Format::named("slaf"),
                 n_obs: contents.shape[0],
                 n_vars: contents.shape[1],
                 x,

@@ -8,12 +8,13 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOption
 use arrow::compute::filter;
 use arrow::datatypes::{Field, Schema};
 
+use super::options::GeneId;
 use super::wanted::{describe_types, wanted};
 use super::{FeatureList, Kept};
 use crate::source::error::Place;
 use crate::source::view::{renamed, with_names};
 use crate::source::{
-    Column, ColumnKind, GeneId, Note, OpenOptions, Part, RepeatedName, Selection, SourceError,
+    Column, ColumnKind, Note, OpenOptions, Part, RepeatedName, Selection, SourceError,
 };
 
 /// The genes of an input and their columns.
@@ -48,12 +49,12 @@ impl Genes {
         let mut left_out = Vec::new();
         let mut warnings = Vec::new();
         describe_types(&list, &mask, place, options, &mut left_out, &mut warnings);
-        let (names, columns) = match options.gene_id {
+        let (names, columns) = match GeneId::of(options) {
             GeneId::Symbol => by_symbol(&list, place, &mut converted)?,
             GeneId::Ensembl => by_ensembl(&list, place)?,
         };
         let kept = Kept::of(&mask);
-        let repeated = match options.gene_id {
+        let repeated = match GeneId::of(options) {
             GeneId::Symbol => repeated(&list, &names, &mask),
             GeneId::Ensembl => Vec::new(),
         };
@@ -133,6 +134,13 @@ pub(crate) fn batch<'a>(
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
         .map_err(|e| place.damaged(e.to_string()))
+}
+
+/// Rows of a frame without columns.
+pub(crate) fn no_columns(rows: Range<u64>, place: &Place) -> Result<RecordBatch, SourceError> {
+    let rows = rows.end.saturating_sub(rows.start);
+    let rows = usize::try_from(rows).map_err(|_| place.damaged("it has absurdly many rows"))?;
+    batch(std::iter::empty(), rows, place)
 }
 
 fn slice(texts: &StringArray, range: Range<u64>) -> StringArray {
@@ -288,9 +296,8 @@ mod tests {
         }
     }
 
-    fn choose(change: impl Fn(&mut OpenOptions)) -> Result<Genes, SourceError> {
-        let mut options = OpenOptions::default();
-        change(&mut options);
+    fn choose(change: impl Fn(OpenOptions) -> OpenOptions) -> Result<Genes, SourceError> {
+        let options = change(OpenOptions::default());
         Genes::choose(list(), &Place::new("x.h5".as_ref(), "features"), &options)
     }
 
@@ -301,7 +308,7 @@ mod tests {
 
     #[test]
     fn all_are_kept_under_unique_symbols() {
-        let genes = choose(|_| ()).unwrap();
+        let genes = choose(|options| options).unwrap();
         assert_eq!(ids(&genes), ["A", "B", "A-1", "CD3"]);
         let names: Vec<String> = genes.columns().into_iter().map(|c| c.name).collect();
         assert_eq!(names, ["gene_ids", "feature_types", "genome"]);
@@ -313,25 +320,25 @@ mod tests {
 
     #[test]
     fn names_do_not_depend_on_what_is_kept() {
-        let genes = choose(|options| options.genomes = vec!["hg".into()]).unwrap();
+        let genes = choose(|options| options.with("genome", "hg").unwrap()).unwrap();
         assert_eq!(ids(&genes), ["A", "A-1"]);
         assert!(genes.left_out[0].reason.contains("Antibody Capture (1)"));
         let genes =
-            choose(|options| options.feature_types = vec!["gene expression".into()]).unwrap();
+            choose(|options| options.with("feature-type", "gene expression").unwrap()).unwrap();
         assert_eq!(ids(&genes), ["A", "B", "A-1"]);
         assert!(genes.warnings.is_empty());
     }
 
     #[test]
     fn ensembl_swaps() {
-        let genes = choose(|options| options.gene_id = GeneId::Ensembl).unwrap();
+        let genes = choose(|options| options.with("gene-id", "ensembl").unwrap()).unwrap();
         assert_eq!(ids(&genes), ["E1", "E2", "E3", "CD3"]);
         assert_eq!(genes.columns()[0].name, "gene_symbols");
     }
 
     #[test]
     fn what_nobody_has_is_refused() {
-        let message = choose(|options| options.genomes = vec!["zz".into()])
+        let message = choose(|options| options.with("genome", "zz").unwrap())
             .unwrap_err()
             .to_string();
         assert!(

@@ -6,13 +6,14 @@
 
 mod genes;
 mod kept;
+pub(super) mod options;
 mod wanted;
 
 use arrow::array::{ArrayRef, StringArray};
 
 use super::ColumnKind;
 
-pub(super) use genes::{Genes, batch};
+pub(super) use genes::{Genes, batch, no_columns};
 pub(super) use kept::Kept;
 
 /// Type of all features in files without feature types.

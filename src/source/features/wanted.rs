@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::StringArray;
 
+use super::options::{FEATURE_TYPE, GENOME};
 use super::{FeatureList, GENE_EXPRESSION};
 use crate::source::error::Place;
 use crate::source::{Note, OpenOptions, SourceError};
@@ -15,12 +16,14 @@ pub(super) fn wanted(
     options: &OpenOptions,
 ) -> Result<Vec<bool>, SourceError> {
     let mut mask = vec![true; list.count];
-    if !options.genomes.is_empty()
-        && let Some(genomes) = &list.genomes
+    let genomes = options.own.texts(&GENOME);
+    if !genomes.is_empty()
+        && let Some(all) = &list.genomes
     {
-        keep(&mut mask, genomes, &options.genomes, place, "--genome")?;
+        keep(&mut mask, all, genomes, place, "--genome")?;
     }
-    if !options.feature_types.is_empty() {
+    let feature_types = options.own.texts(&FEATURE_TYPE);
+    if !feature_types.is_empty() {
         let untyped;
         let types = match &list.types {
             Some(types) => types,
@@ -29,13 +32,7 @@ pub(super) fn wanted(
                 &untyped
             }
         };
-        keep(
-            &mut mask,
-            types,
-            &options.feature_types,
-            place,
-            "--feature-type",
-        )?;
+        keep(&mut mask, types, feature_types, place, "--feature-type")?;
     }
     Ok(mask)
 }
@@ -101,8 +98,8 @@ pub(super) fn describe_types(
     if mask.iter().any(|keep| !keep) {
         let mut flags = Vec::new();
         for (flag, values) in [
-            ("--genome", &options.genomes),
-            ("--feature-type", &options.feature_types),
+            ("--genome", options.own.texts(&GENOME)),
+            ("--feature-type", options.own.texts(&FEATURE_TYPE)),
         ] {
             flags.extend(values.iter().map(|value| format!("{flag} {value:?}")));
         }
@@ -116,7 +113,7 @@ pub(super) fn describe_types(
         ));
     } else if let Some(types) = &list.types {
         let counts = counted(types, None);
-        if counts.len() > 1 && options.feature_types.is_empty() {
+        if counts.len() > 1 && options.own.texts(&FEATURE_TYPE).is_empty() {
             warnings.push(format!(
                 "features of {} types are kept: {}; choose with --feature-type",
                 counts.len(),

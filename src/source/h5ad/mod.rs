@@ -29,9 +29,30 @@ use self::open_matrix::OpenMatrix;
 use self::uns::UnsReader;
 use super::hdf5::Hdf5File;
 use super::{
-    Axis, CellSource, Description, Matrix, MatrixName, Numbers, OpenOptions, Part, Selection,
-    SourceError, Uns,
+    Axis, CellSource, Description, InputFormat, Matrix, MatrixName, Numbers, OpenOptions, Part,
+    Probe, Selection, Site, SourceError, Uns,
 };
+
+/// AnnData in HDF5.
+pub(super) struct H5ad;
+
+impl InputFormat for H5ad {
+    fn name(&self) -> &'static str {
+        "h5ad"
+    }
+
+    fn looks_like(&self) -> &'static str {
+        ".h5ad"
+    }
+
+    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError> {
+        site.hdf5()?.map_or(Ok(Probe::No), check::probe)
+    }
+
+    fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
+        Ok(Box::new(H5adSource::open(path, options)?))
+    }
+}
 
 /// An open h5ad file.
 pub(super) struct H5adSource {
@@ -50,7 +71,7 @@ impl H5adSource {
     /// Opens a file and reads its headers.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
         let file = Hdf5File::open(path, options)?;
-        check::check_is_anndata(&file)?;
+        check::check_is_anndata(&file, options)?;
         Contents::read(&file, options)
     }
 }

@@ -3,86 +3,76 @@
 use std::path::Path;
 
 use super::{Candidate, Finds, Form};
-use crate::source::format::{Among, look_into_hdf5};
+use crate::source::format::Siblings;
+use crate::source::site::Site;
 use crate::source::text::{Content, TextFile};
-use crate::source::{OpenOptions, SourceError, tenx_mtx};
+use crate::source::{OpenOptions, SourceError};
 
-/// Files and folders that TileDB writes into every array and group.
-const TILEDB: [&str; 4] = [
-    "__tiledb_group.tdb",
-    "__schema",
-    "__commits",
-    "__array_schema.tdb",
-];
+/// What is found in an archive; or what it is as a whole, if no format can read what is in it: as it is
+/// called, and the refusal.
+pub(super) type Found = Result<Finds, (String, SourceError)>;
 
 /// Finds inputs among the files of an archive and of the archives in it.
 pub(super) fn finds_among(
     archive: &Path,
-    files: Vec<TextFile>,
+    files: &[TextFile],
     options: &OpenOptions,
-) -> Result<Finds, SourceError> {
-    if holds_tiledb(&files) {
-        return Err(SourceError::UnknownFormat {
-            path: archive.to_path_buf(),
-            found: "is an archive of a TileDB-SOMA experiment or array; unpack it first (tar xf) and name the folder".into(),
-        });
+) -> Result<Found, SourceError> {
+    let mut together = Vec::new();
+    for format in options.formats.iter() {
+        let among = format.among(Siblings::of_archive(archive, files))?;
+        if let Some(foreign) = among.foreign {
+            return Ok(Err(foreign));
+        }
+        together.push((format, among));
     }
     let mut finds = Finds::default();
-    for file in &files {
+    for file in files {
         let name = file.name();
         if name.split('/').any(is_hidden) {
             continue;
         }
         let path = archive.join(&name);
         match file.content() {
-            Some(Content::Hdf5 | Content::PackedHdf5) => match look_into_hdf5(&path, options)? {
-                Among::Input => finds.candidates.push(Candidate {
-                    path,
-                    form: Form::Hdf5,
-                    archive: Some(archive.to_path_buf()),
-                }),
-                Among::Foreign(what) => finds.pass_over(path, what),
-            },
             Some(Content::Packed(what)) => finds.pass_over(
                 path,
                 format!("{what}, which is not looked into; unpack it to have what is in it"),
             ),
-            Some(Content::Archive | Content::Other) | None => {}
+            Some(Content::Hdf5 | Content::PackedHdf5 | Content::Other) => {
+                let site = Site::member(&path, file.clone(), options);
+                let found = options.formats.ask(&site, &[Form::File])?;
+                finds.add(found, path.clone(), Some(archive));
+            }
+            Some(Content::Archive) | None => {}
         }
     }
-    let matrices = tenx_mtx::matrices_in_archive(archive, files)?;
-    finds.passed_over.extend(matrices.passed_over);
-    for path in matrices.taken {
-        finds.candidates.push(Candidate {
-            path,
-            form: Form::Mtx,
-            archive: Some(archive.to_path_buf()),
-        });
+    for (format, among) in together {
+        finds.passed_over.extend(among.passed_over);
+        for path in among.inputs {
+            finds.candidates.push(Candidate {
+                path,
+                format,
+                archive: Some(archive.to_path_buf()),
+            });
+        }
     }
-    Ok(finds)
+    Ok(Ok(finds))
 }
 
 /// Finds inputs in an archive. If it contains nothing but one matrix, the archive stands for it.
 pub(super) fn finds_of(
     archive: &Path,
-    files: Vec<TextFile>,
+    files: &[TextFile],
     options: &OpenOptions,
-) -> Result<Finds, SourceError> {
-    let mut finds = finds_among(archive, files, options)?;
-    if let [only] = &mut finds.candidates[..]
-        && only.form == Form::Mtx
+) -> Result<Found, SourceError> {
+    let mut found = finds_among(archive, files, options)?;
+    if let Ok(finds) = &mut found
+        && let [only] = &mut finds.candidates[..]
+        && only.format.form() == Form::Files
     {
         only.path = archive.to_path_buf();
     }
-    Ok(finds)
-}
-
-/// Whether files belong to TileDB, which has many of them; they are only read from a folder.
-pub(super) fn holds_tiledb(files: &[TextFile]) -> bool {
-    files.iter().any(|file| {
-        let name = file.name();
-        name.split('/').any(|part| TILEDB.contains(&part))
-    })
+    Ok(found)
 }
 
 /// Whether a file is not user data: it is hidden, or macOS created it.

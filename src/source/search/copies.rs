@@ -7,9 +7,8 @@ use std::path::Path;
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Candidate, Finds, Form, PassedOver};
+use super::{Candidate, Finds, PassedOver};
 use crate::source::SourceError;
-use crate::source::tenx_mtx;
 use crate::source::text::TextFile;
 
 /// Number of bytes to compare before reading files completely.
@@ -56,7 +55,7 @@ pub(super) fn keep_one_of_each(root: &Path, finds: &mut Finds) {
             // not skipped.
             candidate.archive.is_some()
                 && candidate.archive != other.archive
-                && candidate.form == other.form
+                && candidate.format.name() == other.format.name()
                 && contents
                     .as_ref()
                     .zip(others.as_ref())
@@ -102,11 +101,8 @@ struct Contents {
 
 impl Contents {
     fn of(candidate: &Candidate) -> Result<Option<Self>, SourceError> {
-        let files = match candidate.form {
-            Form::Mtx => tenx_mtx::matrix_and_cells(&candidate.path)?,
-            Form::Hdf5 => TextFile::at(&candidate.path)?.into_iter().collect(),
-            Form::Soma | Form::Slaf => return Ok(None),
-        };
+        let files = candidate.format.identity(&candidate.path)?;
+        let files: Vec<TextFile> = files.into_iter().map(|file| file.0).collect();
         let Some(first) = files.first() else {
             return Ok(None);
         };

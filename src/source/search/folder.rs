@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::archive::{self, holds_tiledb, is_hidden};
-use super::{Candidate, Finds, Form};
-use crate::source::dataset_folder::{self, Dataset};
+use super::archive::{self, is_hidden};
+use super::{Candidate, Finds, Form, InputFormat, Probe};
 use crate::source::error::Place;
-use crate::source::format::{Among, content_of, look_into_hdf5};
-use crate::source::soma::Found;
+use crate::source::format::Siblings;
+use crate::source::site::{Site, content_of};
 use crate::source::text::{Content, TextFile};
-use crate::source::{OpenOptions, SourceError, soma, tenx_mtx};
+use crate::source::{OpenOptions, SourceError};
 
 /// Maximum depth of nested folders that are searched.
 const DEEPEST: usize = 8;
@@ -43,30 +42,12 @@ impl<'a> Search<'a> {
     }
 
     fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), SourceError> {
-        match soma::look(folder)? {
+        let site = Site::folder(folder, self.options);
+        let found = self.options.formats.ask(&site, &[Form::Folder])?;
+        if !matches!(found, None | Some((_, Probe::No))) {
             // Nothing below an experiment is searched, and an array on its own is not an input.
-            Found::Experiment => {
-                self.take(folder.to_path_buf(), Form::Soma);
-                return Ok(());
-            }
-            Found::Other(what) => {
-                self.finds.pass_over(folder, what);
-                return Ok(());
-            }
-            Found::Nothing => {}
-        }
-        match dataset_folder::look(folder) {
-            // The contents of a dataset are not searched.
-            Dataset::Whole => {
-                self.take(folder.to_path_buf(), Form::Slaf);
-                return Ok(());
-            }
-            Dataset::Unfinished => {
-                let what = "a SLAF dataset whose conversion is in progress or was interrupted";
-                self.finds.pass_over(folder, what);
-                return Ok(());
-            }
-            Dataset::None => {}
+            self.finds.add(found, folder.to_path_buf(), None);
+            return Ok(());
         }
         if let Some(what) = store(folder) {
             self.finds.pass_over(folder, what);
@@ -74,12 +55,17 @@ impl<'a> Search<'a> {
         }
         let before = self.finds.candidates.len();
         let (files, folders) = self.listed(folder)?;
-        let matrices = tenx_mtx::matrices_in(folder)?;
-        self.finds.passed_over.extend(matrices.passed_over);
-        let alone = matrices.taken.len() == 1;
-        for path in matrices.taken {
-            self.take(path, Form::Mtx);
+        for format in self.options.formats.iter() {
+            let among = format.among(Siblings::of_folder(folder))?;
+            self.finds.passed_over.extend(among.passed_over);
+            if let Some((called, _)) = among.foreign {
+                self.finds.pass_over(folder, called);
+            }
+            for path in among.inputs {
+                self.take(path, format);
+            }
         }
+        let alone = self.finds.candidates.len() == before + 1;
         for file in files {
             self.file(file)?;
         }
@@ -133,15 +119,15 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn take(&mut self, path: PathBuf, form: Form) {
+    fn take(&mut self, path: PathBuf, format: &'static dyn InputFormat) {
         self.finds.candidates.push(Candidate {
             path,
-            form,
+            format,
             archive: None,
         });
     }
 
-    /// Examines a file that is not a Matrix Market matrix.
+    /// A file on its own.
     fn file(&mut self, file: PathBuf) -> Result<(), SourceError> {
         let content = match content_of(&file) {
             Ok(content) => content,
@@ -152,10 +138,6 @@ impl<'a> Search<'a> {
             }
         };
         match content {
-            Content::Hdf5 => match look_into_hdf5(&file, self.options)? {
-                Among::Input => self.take(file, Form::Hdf5),
-                Among::Foreign(what) => self.finds.pass_over(file, what),
-            },
             Content::PackedHdf5 => self.finds.pass_over(
                 file,
                 "a gzip-compressed HDF5 file; unpack it to have it read: gunzip",
@@ -165,7 +147,11 @@ impl<'a> Search<'a> {
                 file,
                 format!("{what}, which is not looked into; unpack it to have what is in it"),
             ),
-            Content::Packed(_) | Content::Other => {}
+            Content::Hdf5 | Content::Packed(_) | Content::Other => {
+                let site = Site::file(&file, content, self.options);
+                let found = self.options.formats.ask(&site, &[Form::File])?;
+                self.finds.add(found, file, None);
+            }
         }
         Ok(())
     }
@@ -174,12 +160,13 @@ impl<'a> Search<'a> {
         let Some(files) = TextFile::all_in_archive(file)? else {
             return Ok(());
         };
-        if holds_tiledb(&files) {
-            let reason = "an archive of a TileDB-SOMA experiment or array; unpack it to have it read: tar xf";
-            self.finds.pass_over(file, reason);
-            return Ok(());
-        }
-        let finds = archive::finds_of(file, files, self.options)?;
+        let finds = match archive::finds_of(file, &files, self.options)? {
+            Ok(finds) => finds,
+            Err((called, _)) => {
+                self.finds.pass_over(file, called);
+                return Ok(());
+            }
+        };
         if finds.candidates.is_empty() && finds.passed_over.is_empty() {
             self.finds.pass_over(file, "an archive without a matrix");
         }

@@ -2,21 +2,22 @@
 
 mod archive;
 mod copies;
+mod detect;
 mod folder;
 mod samples;
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
+pub use self::detect::detect;
+use self::detect::detect_file;
 use self::folder::Search;
-use super::dataset_folder::{self, Dataset};
 use super::error::Place;
-use super::soma::Found;
+use super::format::{Form, InputFormat, PassedOver, Probe};
+use super::site::{Site, remote_scheme};
 use super::text::{Content, TextFile};
-use super::{Format, OpenOptions, SourceError, format, soma};
+use super::{OpenOptions, SourceError};
 
-/// Maximum number of inputs that a message lists.
+/// What a message lists at most.
 const LISTED: usize = 20;
 
 /// What a path contains.
@@ -29,39 +30,11 @@ pub struct Discovered {
     pub passed_over: Vec<PassedOver>,
 }
 
-/// Something that is not read, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PassedOver {
-    /// Path of the file or folder.
-    pub path: PathBuf,
-    /// Why it is not read.
-    pub reason: String,
-}
-
-impl PassedOver {
-    fn new(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
-        PassedOver {
-            path: path.into(),
-            reason: reason.into(),
-        }
-    }
-}
-
-/// Storage form of an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Hdf5,
-    /// A Matrix Market file, or a folder or archive that contains nothing but one.
-    Mtx,
-    Soma,
-    Slaf,
-}
-
 /// An input, unless it turns out to duplicate another one.
 #[derive(Debug, Clone)]
 struct Candidate {
     path: PathBuf,
-    form: Form,
+    format: &'static dyn InputFormat,
     /// The archive it is in, if any.
     archive: Option<PathBuf>,
 }
@@ -78,18 +51,46 @@ impl Finds {
         self.passed_over.push(PassedOver::new(path, reason));
     }
 
+    /// Takes what a format says is an input, and passes over what it says is none.
+    fn add(
+        &mut self,
+        found: Option<(&'static dyn InputFormat, Probe)>,
+        path: PathBuf,
+        archive: Option<&Path>,
+    ) {
+        match found {
+            Some((format, Probe::Yes)) => self.candidates.push(Candidate {
+                path,
+                format,
+                archive: archive.map(Path::to_path_buf),
+            }),
+            Some((
+                _,
+                Probe::Unlikely(called) | Probe::Beside(called) | Probe::Foreign { called, .. },
+            )) => self.pass_over(path, called),
+            Some((_, Probe::No)) | None => {}
+        }
+    }
+
     /// Returns each input once.
-    fn discovered(mut self, root: &Path) -> Discovered {
+    fn looked(mut self, root: &Path) -> Looked {
         samples::keep_the_best(root, &mut self);
         copies::keep_one_of_each(root, &mut self);
-        let mut inputs: Vec<PathBuf> = self.candidates.into_iter().map(|c| c.path).collect();
-        inputs.sort_by(|a, b| rank(a).cmp(rank(b)));
+        let inputs = self.candidates.into_iter();
+        let mut inputs: Vec<_> = inputs.map(|c| (c.path, Some(c.format))).collect();
+        inputs.sort_by(|(a, _), (b, _)| rank(a).cmp(rank(b)));
         self.passed_over.sort_by(|a, b| a.path.cmp(&b.path));
-        Discovered {
+        Looked {
             inputs,
             passed_over: self.passed_over,
         }
     }
+}
+
+/// What a path holds, and in which formats, as far as that was seen.
+struct Looked {
+    inputs: Vec<(PathBuf, Option<&'static dyn InputFormat>)>,
+    passed_over: Vec<PassedOver>,
 }
 
 /// Sort key of inputs: the matrix without a prefix comes before those with one.
@@ -124,17 +125,28 @@ pub fn inputs_of(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
 /// [`SourceError::UnknownFormat`] for a folder or archive without any input, and any error that
 /// makes an archive or an HDF5 file unreadable.
 pub fn discover(path: &Path, options: &OpenOptions) -> Result<Discovered, SourceError> {
+    let Looked {
+        inputs,
+        passed_over,
+    } = look(path, options)?;
+    Ok(Discovered {
+        inputs: inputs.into_iter().map(|(path, _)| path).collect(),
+        passed_over,
+    })
+}
+
+fn look(path: &Path, options: &OpenOptions) -> Result<Looked, SourceError> {
     let unknown = |found: String| SourceError::UnknownFormat {
         path: path.to_path_buf(),
         found,
     };
-    if let Some(scheme) = path.to_str().and_then(soma::remote_scheme) {
+    if let Some(scheme) = path.to_str().and_then(remote_scheme) {
         return Err(unknown(format!(
             "is not on this machine ({scheme}://…), and cannot be read from there yet; copy it here first"
         )));
     }
-    let itself = || Discovered {
-        inputs: vec![path.to_path_buf()],
+    let itself = || Looked {
+        inputs: vec![(path.to_path_buf(), None)],
         passed_over: Vec::new(),
     };
     let metadata = match std::fs::metadata(path) {
@@ -147,44 +159,72 @@ pub fn discover(path: &Path, options: &OpenOptions) -> Result<Discovered, Source
                 return Ok(itself());
             }
             let files = found.file.all_within()?;
-            let finds = archive::finds_among(found.file.path(), files, options)?;
-            return something(finds.discovered(found.file.path()), path, NO_MATRIX);
+            let finds = archive::finds_among(found.file.path(), &files, options)?;
+            let finds = finds.map_err(|(_, refusal)| refusal)?;
+            let looked = finds.looked(found.file.path());
+            return something(looked, path, || nothing_in_archive(options));
         }
     };
     if !metadata.is_dir() {
         let Some(files) = TextFile::all_in_archive(path)? else {
             return Ok(itself());
         };
-        let finds = archive::finds_of(path, files, options)?;
-        return something(finds.discovered(path), path, NO_MATRIX);
+        let finds = archive::finds_of(path, &files, options)?;
+        let finds = finds.map_err(|(_, refusal)| refusal)?;
+        return something(finds.looked(path), path, || nothing_in_archive(options));
     }
-    // If it is damaged, opening it reports the error.
-    if dataset_folder::look(path) != Dataset::None {
-        return Ok(itself());
+    let site = Site::folder(path, options);
+    match options.formats.ask(&site, &[Form::Folder])? {
+        Some((_, Probe::Foreign { refusal, .. })) => return Err(*refusal),
+        Some((format, Probe::Yes | Probe::Beside(_) | Probe::Unlikely(_))) => {
+            return Ok(Looked {
+                inputs: vec![(path.to_path_buf(), Some(format))],
+                passed_over: Vec::new(),
+            });
+        }
+        Some((_, Probe::No)) | None => {}
     }
-    if let Found::Other(what) = soma::look(path)? {
-        return Err(unknown(format::alone(&what)));
-    }
-    let discovered = Search::of(path, options)?.discovered(path);
-    something(
-        discovered,
-        path,
-        "is a folder without anything that can be read: no .h5ad, no .h5, no SOMA experiment, no SLAF dataset and no .mtx with a list of cells (barcodes.tsv) of its own; name a matrix whose lists are elsewhere with --barcodes and --features",
-    )
+    let looked = Search::of(path, options)?.looked(path);
+    something(looked, path, || {
+        format!(
+            "is a folder without anything that can be read: {}; name a matrix whose lists are elsewhere with --barcodes and --features",
+            none_of(options, &[Form::File, Form::Folder, Form::Files])
+        )
+    })
 }
 
-const NO_MATRIX: &str = "is an archive without anything that can be read: no .h5ad, no .h5 and no .mtx with a list of cells (barcodes.tsv) of its own";
+fn nothing_in_archive(options: &OpenOptions) -> String {
+    let none = none_of(options, &[Form::File, Form::Files]);
+    format!("is an archive without anything that can be read: {none}")
+}
+
+/// What was looked for, form by form: `no .h5ad, no .h5 and no .mtx`.
+fn none_of(options: &OpenOptions, forms: &[Form]) -> String {
+    let of = |form: &Form| {
+        let form = *form;
+        let formats = options.formats.iter();
+        formats.filter(move |format| format.form() == form)
+    };
+    let all = forms.iter().flat_map(of);
+    let all: Vec<String> = all
+        .map(|format| format!("no {}", format.looks_like()))
+        .collect();
+    match &all[..] {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => all.concat(),
+    }
+}
 
 /// Returns what was found, or an error if nothing was.
 fn something(
-    discovered: Discovered,
+    discovered: Looked,
     path: &Path,
-    nothing: &str,
-) -> Result<Discovered, SourceError> {
+    nothing: impl FnOnce() -> String,
+) -> Result<Looked, SourceError> {
     if !discovered.inputs.is_empty() {
         return Ok(discovered);
     }
-    let mut found = nothing.to_string();
+    let mut found = nothing();
     let passed_over = &discovered.passed_over;
     for PassedOver { path, reason } in passed_over.iter().take(LISTED) {
         found += &format!("; {} is passed over: {reason}", path.display());
@@ -198,27 +238,25 @@ fn something(
     })
 }
 
-/// Error for several inputs where one is expected.
-pub(super) fn several(path: &Path, inputs: &[PathBuf]) -> SourceError {
-    let mut listed: Vec<String> = inputs
-        .iter()
-        .take(LISTED)
-        .map(|input| input.display().to_string())
-        .collect();
-    if inputs.len() > LISTED {
-        listed.push(format!("and {} more", inputs.len() - LISTED));
-    }
-    Place::whole(path).unsupported(
-        format!("{} inputs at once", inputs.len()),
-        format!("choose one: {}", listed.join(", ")),
-    )
-}
-
 /// Returns the single input of a path, and its format.
-pub(super) fn only(path: &Path, options: &OpenOptions) -> Result<(PathBuf, Format), SourceError> {
-    let inputs = discover(path, options)?.inputs;
-    match &inputs[..] {
-        [input] => Ok((input.clone(), format::detect_one(input, options)?)),
-        _ => Err(several(path, &inputs)),
+pub(super) fn only(
+    path: &Path,
+    options: &OpenOptions,
+) -> Result<(PathBuf, &'static dyn InputFormat), SourceError> {
+    let mut inputs = look(path, options)?.inputs;
+    match (inputs.pop(), &inputs[..]) {
+        (Some((input, Some(format))), []) => Ok((input, format)),
+        (Some((input, None)), []) => {
+            let format = detect_file(&input, options)?;
+            Ok((input, format))
+        }
+        (last, _) => {
+            let all: Vec<PathBuf> = inputs
+                .into_iter()
+                .chain(last)
+                .map(|(path, _)| path)
+                .collect();
+            Err(SourceError::several(path, &all))
+        }
     }
 }

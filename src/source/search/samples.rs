@@ -23,8 +23,10 @@ enum Cells {
 /// How a sample is stored, in order of preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Written {
-    Hdf5,
-    Mtx,
+    /// In one file.
+    Whole,
+    /// In several.
+    Apart,
     /// In an archive.
     Packed,
 }
@@ -78,21 +80,21 @@ impl Sample {
         }
         let is_plain = |last: &String| last == "matrix.mtx" || last == "matrix.mtx.gz";
         if let Some(last) = name.last_mut().filter(|_| !is_cell_rangers) {
-            match candidate.form {
-                Form::Hdf5 => {
+            match candidate.format.form() {
+                Form::File => {
                     let short = last.strip_suffix(".h5");
                     *last = short.unwrap_or(last).to_string();
                 }
                 // Its name is that of the folder.
-                Form::Mtx if is_plain(last) => {
+                Form::Files if is_plain(last) => {
                     name.pop();
                 }
-                Form::Mtx | Form::Soma | Form::Slaf => {}
+                Form::Files | Form::Folder => {}
             }
         }
-        let written = match (candidate.form, candidate.archive.is_some()) {
-            (Form::Mtx | Form::Soma | Form::Slaf, false) => Written::Mtx,
-            (Form::Hdf5, false) => Written::Hdf5,
+        let written = match (candidate.format.form(), candidate.archive.is_some()) {
+            (Form::Files | Form::Folder, false) => Written::Apart,
+            (Form::File, false) => Written::Whole,
             (_, true) => Written::Packed,
         };
         Sample {
@@ -121,8 +123,7 @@ fn without_word(name: &str) -> (String, Option<Cells>) {
 pub(super) fn keep_the_best(root: &Path, finds: &mut Finds) {
     let mut samples: BTreeMap<Vec<String>, Vec<(Candidate, (Cells, Written))>> = BTreeMap::new();
     for candidate in std::mem::take(&mut finds.candidates) {
-        // The name of a dataset is up to its writer.
-        if candidate.form == Form::Slaf {
+        if !candidate.format.names_tell() {
             finds.candidates.push(candidate);
             continue;
         }
@@ -159,13 +160,17 @@ pub(super) fn keep_the_best(root: &Path, finds: &mut Finds) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::{InputFormat, h5ad, tenx_mtx};
 
-    fn kept(paths: &[(&str, Form)]) -> Vec<String> {
+    const HDF5: &dyn InputFormat = &h5ad::H5ad;
+    const MTX: &dyn InputFormat = &tenx_mtx::TenxMtx;
+
+    fn kept(paths: &[(&str, &'static dyn InputFormat)]) -> Vec<String> {
         let mut finds = Finds::default();
-        for (path, form) in paths {
+        for (path, format) in paths {
             finds.candidates.push(Candidate {
                 path: path.into(),
-                form: *form,
+                format: *format,
                 archive: path.contains(".tar").then(|| "x.tar".into()),
             });
         }
@@ -176,23 +181,22 @@ mod tests {
 
     #[test]
     fn raw_ones_are_those_of_the_same_sample() {
-        use Form::{Hdf5, Mtx};
         for (paths, wanted) in [
             (
                 &[
-                    ("filtered_feature_bc_matrix.h5", Hdf5),
-                    ("raw_feature_bc_matrix.h5", Hdf5),
-                    ("filtered_feature_bc_matrix", Mtx),
-                    ("raw_probe_bc_matrix.h5", Hdf5),
-                    ("filtered_feature_bc_matrix.tar.gz", Mtx),
+                    ("filtered_feature_bc_matrix.h5", HDF5),
+                    ("raw_feature_bc_matrix.h5", HDF5),
+                    ("filtered_feature_bc_matrix", MTX),
+                    ("raw_probe_bc_matrix.h5", HDF5),
+                    ("filtered_feature_bc_matrix.tar.gz", MTX),
                 ][..],
                 &["filtered_feature_bc_matrix.h5"][..],
             ),
             (
                 &[
-                    ("filtered_gene_bc_matrices/hg19", Mtx),
-                    ("filtered_gene_bc_matrices/mm10", Mtx),
-                    ("raw_gene_bc_matrices_h5.h5", Hdf5),
+                    ("filtered_gene_bc_matrices/hg19", MTX),
+                    ("filtered_gene_bc_matrices/mm10", MTX),
+                    ("raw_gene_bc_matrices_h5.h5", HDF5),
                 ],
                 &[
                     "filtered_gene_bc_matrices/hg19",
@@ -200,21 +204,21 @@ mod tests {
                 ],
             ),
             (
-                &[("Gene/raw", Mtx), ("Gene/filtered", Mtx)],
+                &[("Gene/raw", MTX), ("Gene/filtered", MTX)],
                 &["Gene/filtered"],
             ),
             (
                 &[
-                    ("counts_unfiltered/cells_x_genes.mtx", Mtx),
-                    ("counts_filtered/cells_x_genes.mtx", Mtx),
+                    ("counts_unfiltered/cells_x_genes.mtx", MTX),
+                    ("counts_filtered/cells_x_genes.mtx", MTX),
                 ],
                 &["counts_filtered/cells_x_genes.mtx"],
             ),
-            (&[("a.h5", Hdf5), ("a", Mtx)], &["a.h5"]),
+            (&[("a.h5", HDF5), ("a", MTX)], &["a.h5"]),
             (
                 &[
-                    ("x_filtered_feature_bc_matrix.tar/filtered/matrix.mtx", Mtx),
-                    ("x_filtered_feature_bc_matrix.tar/raw/matrix.mtx", Mtx),
+                    ("x_filtered_feature_bc_matrix.tar/filtered/matrix.mtx", MTX),
+                    ("x_filtered_feature_bc_matrix.tar/raw/matrix.mtx", MTX),
                 ],
                 &["x_filtered_feature_bc_matrix.tar/filtered/matrix.mtx"],
             ),
@@ -223,17 +227,17 @@ mod tests {
         }
         for all in [
             [
-                ("GSM1_filtered_feature_bc_matrix.h5", Hdf5),
-                ("GSM2_raw_feature_bc_matrix.h5", Hdf5),
+                ("GSM1_filtered_feature_bc_matrix.h5", HDF5),
+                ("GSM2_raw_feature_bc_matrix.h5", HDF5),
             ],
             [
-                ("filtered_donor2.h5ad", Hdf5),
-                ("raw_counts_donor1.h5ad", Hdf5),
+                ("filtered_donor2.h5ad", HDF5),
+                ("raw_counts_donor1.h5ad", HDF5),
             ],
-            [("a.h5", Hdf5), ("a/b.h5ad", Hdf5)],
-            [("a.h5", Hdf5), ("a.mtx", Mtx)],
-            [("drawn.h5", Hdf5), ("filtered.h5", Hdf5)],
-            [("a/filtered.h5", Hdf5), ("b/raw.h5", Hdf5)],
+            [("a.h5", HDF5), ("a/b.h5ad", HDF5)],
+            [("a.h5", HDF5), ("a.mtx", MTX)],
+            [("drawn.h5", HDF5), ("filtered.h5", HDF5)],
+            [("a/filtered.h5", HDF5), ("b/raw.h5", HDF5)],
         ] {
             assert_eq!(kept(&all).len(), 2, "{all:?}");
         }

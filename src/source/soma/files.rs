@@ -6,13 +6,8 @@ use std::sync::Arc;
 
 use crate::source::SourceError;
 use crate::source::error::Place;
+use crate::source::site::remote_scheme;
 use crate::store::{Files, LocalFiles};
-
-/// Returns the URI scheme if a path is not on this machine.
-pub(in crate::source) fn remote_scheme(path: &str) -> Option<&str> {
-    let (scheme, _) = path.split_once("://")?;
-    (scheme != "file").then_some(scheme)
-}
 
 /// A folder of an experiment: a group, an array, or a folder inside one.
 #[derive(Clone)]
@@ -43,17 +38,14 @@ impl Folder {
         })
     }
 
-    /// Memory that reading may use, in bytes.
     pub fn memory(&self) -> u64 {
         self.memory
     }
 
-    /// Path relative to the experiment.
     pub fn object(&self) -> &str {
         &self.object
     }
 
-    /// Path of the experiment.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -124,7 +116,6 @@ impl Folder {
         place.io("read", error)
     }
 
-    /// Returns the size of a file in bytes.
     pub fn size(&self, name: &str) -> Result<u64, SourceError> {
         self.files
             .size(&self.file(name))

@@ -95,9 +95,9 @@ pub(super) fn choose(measurements: &Group, options: &OpenOptions) -> Result<Stri
             .collect::<Vec<_>>()
             .join(", ")
     };
-    if let Some(chosen) = &options.measurement {
+    if let Some(chosen) = options.own.text(&super::MEASUREMENT) {
         return match measurements.member(chosen) {
-            Some(_) => Ok(chosen.clone()),
+            Some(_) => Ok(chosen.to_string()),
             None => Err(place.unsupported(
                 format!("--measurement {chosen}: a measurement that it does not have"),
                 format!("choose one of: {}", names()),

@@ -34,7 +34,6 @@ use arrow::array::{RecordBatch, StringArray};
 use self::contents::Contents;
 use self::embedding::EmbeddingReader;
 use self::files::Folder;
-pub(super) use self::files::remote_scheme;
 use self::frame::Frame;
 use self::matrix::StoredMatrix;
 use self::object::Storage;
@@ -42,10 +41,104 @@ use self::tiledb::group::Group;
 use self::uns::UnsReader;
 use super::error::Place;
 use super::raw;
+use super::text::TextFile;
 use super::{
-    Axis, CellSource, ChunkBudget, Chunks, Description, Matrix, MatrixName, Numbers, OpenOptions,
-    Selection, SourceError, Uns,
+    Among, Axis, CellSource, ChunkBudget, Chunks, Description, Form, InputFormat, Matrix,
+    MatrixName, Numbers, OpenOptions, OptionKind, OptionScope, OptionSpec, Probe, Selection,
+    Siblings, Site, SourceError, Uns,
 };
+
+/// A TileDB-SOMA experiment.
+pub(super) struct Soma;
+
+/// The measurement that is read; without it `RNA`, or the only one.
+const MEASUREMENT: OptionSpec = OptionSpec {
+    name: "measurement",
+    key: "measurement",
+    kind: OptionKind::Text,
+    scope: OptionScope::Settings,
+    of: "SOMA experiment",
+    heading: "Input",
+    value_name: "NAME",
+    help: "The measurement of a SOMA experiment [default: RNA, or the only one]",
+    one_input: None,
+};
+
+impl InputFormat for Soma {
+    fn name(&self) -> &'static str {
+        "soma"
+    }
+
+    fn about(&self) -> &'static str {
+        "A TileDB-SOMA experiment, a folder"
+    }
+
+    fn form(&self) -> Form {
+        Form::Folder
+    }
+
+    fn looks_like(&self) -> &'static str {
+        "SOMA experiment"
+    }
+
+    fn options(&self) -> &'static [&'static OptionSpec] {
+        &[&MEASUREMENT]
+    }
+
+    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError> {
+        if !site.is_folder() {
+            return Ok(Probe::No);
+        }
+        Ok(match look(site.path())? {
+            Found::Experiment => Probe::Yes,
+            Found::Nothing => Probe::No,
+            Found::Other(called) => {
+                let found = format!(
+                    "is {called}, which alone is no dataset; name the folder of its SOMAExperiment"
+                );
+                let path = site.path().to_path_buf();
+                Probe::Foreign {
+                    called,
+                    refusal: Box::new(SourceError::UnknownFormat { path, found }),
+                }
+            }
+        })
+    }
+
+    /// Experiments are many files, which are read as they lie in a folder only.
+    fn among(&self, files: Siblings<'_>) -> Result<Among, SourceError> {
+        let is_tiledb = |file: &TextFile| {
+            let name = file.name();
+            name.split('/').any(|part| TILEDB.contains(&part))
+        };
+        let members = files.members().unwrap_or_default();
+        if !members.iter().any(is_tiledb) {
+            return Ok(Among::default());
+        }
+        let called =
+            "an archive of a TileDB-SOMA experiment or array; unpack it to have it read: tar xf";
+        let refusal = SourceError::UnknownFormat {
+            path: files.path().to_path_buf(),
+            found: "is an archive of a TileDB-SOMA experiment or array; unpack it first (tar xf) and name the folder".into(),
+        };
+        Ok(Among {
+            foreign: Some((called.into(), refusal)),
+            ..Among::default()
+        })
+    }
+
+    fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
+        Ok(Box::new(SomaSource::open(path, options)?))
+    }
+}
+
+/// What TileDB writes into every array and group.
+const TILEDB: [&str; 4] = [
+    "__tiledb_group.tdb",
+    "__schema",
+    "__commits",
+    "__array_schema.tdb",
+];
 
 /// An open experiment.
 pub(super) struct SomaSource {
@@ -68,8 +161,7 @@ struct OpenMatrix {
 }
 
 /// What a folder is in terms of TileDB-SOMA.
-pub(super) enum Found {
-    /// A SOMA experiment.
+enum Found {
     Experiment,
     /// Another TileDB object, with what to call it.
     Other(String),
@@ -78,7 +170,7 @@ pub(super) enum Found {
 }
 
 /// Determines what a folder is.
-pub(super) fn look(path: &Path) -> Result<Found, SourceError> {
+fn look(path: &Path) -> Result<Found, SourceError> {
     /// Larger than any metadata that identifies the type of an object.
     const MEMORY: u64 = 64 << 20;
     let folder = Folder::local(path, MEMORY)?;

@@ -1,11 +1,12 @@
 //! Determines which groups of a file are matrices.
 
+use crate::source::features::options::GENOME;
 use crate::source::hdf5::{Hdf5File, Kind as Object};
 use crate::source::{Note, OpenOptions, SourceError};
 
 /// What an HDF5 file is in terms of 10x formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     Matrix,
     /// Molecules (`molecule_info`), from which Cell Ranger derives counts.
     Molecules,
@@ -43,7 +44,7 @@ impl Groups {
 }
 
 /// Determines what an HDF5 file is from its contents.
-pub(crate) fn kind_of(file: &Hdf5File) -> Result<Kind, SourceError> {
+pub(super) fn kind_of(file: &Hdf5File) -> Result<Kind, SourceError> {
     for object in ["X", "obs", "var", "mod"] {
         if file.kind(object)? != Object::Missing {
             return Ok(Kind::Other);
@@ -54,7 +55,8 @@ pub(crate) fn kind_of(file: &Hdf5File) -> Result<Kind, SourceError> {
     if has("umi") && (has("barcode") || has("barcode_idx")) {
         return Ok(Kind::Molecules);
     }
-    if is_matrix(file, MATRIX)? || !genomes(file)?.is_empty() {
+    // A group of this name that holds less is a matrix that is damaged.
+    if file.kind(MATRIX)? == Object::Group || !genomes(file)?.is_empty() {
         return Ok(Kind::Matrix);
     }
     Ok(Kind::Other)
@@ -99,7 +101,8 @@ pub(super) fn matrices(file: &Hdf5File, options: &OpenOptions) -> Result<Groups,
             "give a matrix that Cell Ranger wrote, such as filtered_feature_bc_matrix.h5",
         ));
     }
-    for wanted in &options.genomes {
+    let asked = options.own.texts(&GENOME);
+    for wanted in asked {
         if !genomes.contains(wanted) {
             return Err(place.unsupported(
                 format!("--genome {wanted:?}: a file without that genome"),
@@ -109,7 +112,7 @@ pub(super) fn matrices(file: &Hdf5File, options: &OpenOptions) -> Result<Groups,
     }
     let chosen: Vec<String> = genomes
         .iter()
-        .filter(|genome| options.genomes.is_empty() || options.genomes.contains(genome))
+        .filter(|genome| asked.is_empty() || asked.contains(genome))
         .cloned()
         .collect();
     Ok(Groups::Genomes(chosen))

@@ -9,6 +9,7 @@ use super::genomes::different;
 use super::layout::Groups;
 use crate::source::blocks::RowBlocks;
 use crate::source::error::Place;
+use crate::source::features::options::{BARCODES, FEATURES};
 use crate::source::features::{FeatureList, OtherColumn, batch};
 use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::lists::{CellList, read_features};
@@ -32,7 +33,7 @@ impl Cells {
         count: u64,
         options: &OpenOptions,
     ) -> Result<Self, SourceError> {
-        if let Some(path) = &options.barcodes {
+        if let Some(path) = options.own.file(&BARCODES) {
             let file = TextFile::new(path);
             let list = CellList::read(&file, count, options)?;
             if list.count() != count {
@@ -183,7 +184,7 @@ pub(super) fn features(
     left_out: &mut Vec<Note>,
 ) -> Result<(FeatureList, Place), SourceError> {
     let count = counts.iter().sum();
-    if let Some(path) = &options.features {
+    if let Some(path) = options.own.file(&FEATURES) {
         let list = TextFile::new(path);
         let features = read_features(&list, count, options.memory / 4)?;
         if features.count as u64 != count {

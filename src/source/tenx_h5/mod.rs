@@ -16,17 +16,64 @@ use std::path::{Path, PathBuf};
 use arrow::array::{RecordBatch, StringArray};
 
 use self::genomes::GenomesMatrix;
+use self::layout::Kind;
 use self::list::{CellColumns, Cells};
 use super::error::Place;
-use super::features::Genes;
+use super::features::options::{BARCODES, FEATURE_TYPE, FEATURES, GENE_ID, GENOME};
+use super::features::{self, Genes};
+use super::foreign;
 use super::hdf5::Hdf5File;
 use super::text::holder_of;
 use super::{
-    Axis, CellSource, Description, Format, Layout, Matrix, MatrixDescription, MatrixName, Numbers,
-    OpenOptions, RepeatedName, SourceError, Uns,
+    CellSource, Description, Format, InputFormat, Layout, Matrix, MatrixDescription, MatrixName,
+    OpenOptions, OptionSpec, Probe, RepeatedName, Site, SourceError, Uns,
 };
 
-pub(super) use layout::{Kind, kind_of};
+/// A matrix of 10x Genomics in HDF5.
+pub(super) struct TenxH5;
+
+impl InputFormat for TenxH5 {
+    fn name(&self) -> &'static str {
+        "10x-h5"
+    }
+
+    fn about(&self) -> &'static str {
+        "10x Genomics in HDF5"
+    }
+
+    fn looks_like(&self) -> &'static str {
+        ".h5"
+    }
+
+    fn options(&self) -> &'static [&'static OptionSpec] {
+        &[&GENOME, &FEATURE_TYPE, &GENE_ID, &BARCODES, &FEATURES]
+    }
+
+    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError> {
+        let Some(file) = site.hdf5()? else {
+            return Ok(Probe::No);
+        };
+        let foreign = foreign::called(&file.members("")?);
+        Ok(match (layout::kind_of(file)?, foreign) {
+            (Kind::Other, _) => Probe::No,
+            (Kind::Matrix, None) => Probe::Yes,
+            // Analyses have the matrix that they are of.
+            (Kind::Matrix, Some(what)) => Probe::Beside(what.into()),
+            (Kind::Molecules, _) => Probe::Foreign {
+                called: "a molecule_info file of Cell Ranger".into(),
+                refusal: Box::new(Place::whole(site.path()).unsupported(
+                    "a molecule_info file of Cell Ranger, which lists molecules,",
+                    "give the matrix that lies beside it: filtered_feature_bc_matrix.h5",
+                )),
+            },
+        })
+    }
+
+    fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
+        features::options::check(&Place::whole(path), options)?;
+        Ok(Box::new(TenxH5Source::open(path, options)?))
+    }
+}
 
 /// An open 10x H5 file.
 pub(super) struct TenxH5Source {
@@ -62,7 +109,7 @@ impl TenxH5Source {
             attributes::read(&file, &mut left_out)?.selected(&options.selection, &mut left_out);
         let description = Description {
             path: path.to_path_buf(),
-            format: Format::TenxH5,
+            format: Format::named(TenxH5.name()),
             n_obs: count,
             n_vars: genes.count(),
             x: MatrixDescription {
@@ -86,8 +133,8 @@ impl TenxH5Source {
             warnings: std::mem::take(&mut genes.warnings),
         };
         let mut files = vec![holder_of(path)];
-        files.extend(options.barcodes.clone());
-        files.extend(options.features.clone());
+        files.extend(options.own.file_buf(&BARCODES));
+        files.extend(options.own.file_buf(&FEATURES));
         Ok(TenxH5Source {
             description,
             files,
@@ -128,10 +175,6 @@ impl CellSource for TenxH5Source {
 
     fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
         self.genes.read(genes, &self.place)
-    }
-
-    fn embedding(&self, _: Axis, name: &str, _: Range<u64>) -> Result<Numbers, SourceError> {
-        Err(self.place.not_described(name))
     }
 
     fn uns(&self) -> Result<Uns, SourceError> {

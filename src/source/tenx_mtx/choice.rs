@@ -7,14 +7,13 @@ use super::names::Kind;
 use super::shelf::{Beside, Matrices, Shelf};
 use crate::source::error::Place;
 use crate::source::text::TextFile;
-use crate::source::{PassedOver, SourceError};
+use crate::source::{Among, PassedOver, SourceError};
 
 /// A matrix and the files next to it.
 #[derive(Debug, Clone)]
 pub(super) struct Choice {
     /// The path by which the matrix is named.
     pub input: PathBuf,
-    /// The files next to it.
     pub shelf: Arc<Shelf>,
     /// File name of the matrix.
     pub matrix: String,
@@ -89,48 +88,36 @@ fn member(path: &Path, error: std::io::Error) -> Result<Vec<Choice>, SourceError
     }])
 }
 
-/// The matrices of a folder or an archive by path, and those that are skipped.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// Paths of the matrices.
-    pub taken: Vec<PathBuf>,
-    /// Matrices that are skipped, and why.
-    pub passed_over: Vec<PassedOver>,
-}
-
-impl Found {
-    fn add(&mut self, place: &Path, shelf: &Shelf) {
-        let Matrices { taken, passed_over } = shelf.look();
-        self.taken
-            .extend(taken.into_iter().map(|name| place.join(name)));
-        for (name, reason) in passed_over {
-            let path = place.join(name);
-            self.passed_over.push(PassedOver { path, reason });
-        }
-    }
+fn add(found: &mut Among, place: &Path, shelf: &Shelf) {
+    let Matrices { taken, passed_over } = shelf.look();
+    let taken = taken.into_iter().map(|name| place.join(name));
+    found.inputs.extend(taken);
+    let passed_over = passed_over.into_iter();
+    let passed_over = passed_over.map(|(name, reason)| PassedOver::new(place.join(name), reason));
+    found.passed_over.extend(passed_over);
 }
 
 /// Finds the matrices in a folder.
-pub(crate) fn matrices_in(folder: &Path) -> Result<Found, SourceError> {
-    let mut found = Found::default();
-    found.add(folder, &Shelf::of_folder(folder)?);
+pub(super) fn matrices_in(folder: &Path) -> Result<Among, SourceError> {
+    let mut found = Among::default();
+    add(&mut found, folder, &Shelf::of_folder(folder)?);
     Ok(found)
 }
 
 /// Finds the matrices among the files of an archive.
-pub(crate) fn matrices_in_archive(
+pub(super) fn matrices_in_archive(
     archive: &Path,
     files: Vec<TextFile>,
-) -> Result<Found, SourceError> {
-    let mut found = Found::default();
+) -> Result<Among, SourceError> {
+    let mut found = Among::default();
     for (folder, shelf) in Shelf::of_archive(files) {
-        found.add(&archive.join(folder), &shelf);
+        add(&mut found, &archive.join(folder), &shelf);
     }
     Ok(found)
 }
 
 /// Returns the files of the only matrix of a path, and its barcodes file, if there is one.
-pub(crate) fn matrix_and_cells(path: &Path) -> Result<Vec<TextFile>, SourceError> {
+pub(super) fn matrix_and_cells(path: &Path) -> Result<Vec<TextFile>, SourceError> {
     let choices = choices(path)?;
     let [choice] = &choices[..] else {
         return Ok(Vec::new());

@@ -41,13 +41,9 @@ pub(super) enum Symmetry {
 /// Header of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Type of the values.
     pub field: Field,
-    /// Symmetry of the matrix.
     pub symmetry: Symmetry,
-    /// Number of rows.
     pub rows: u64,
-    /// Number of columns.
     pub columns: u64,
     /// Number of lines with entries.
     pub entries: u64,
@@ -140,7 +136,7 @@ pub(super) fn excerpt(text: &str) -> String {
 }
 
 /// Whether text begins like a Matrix Market file.
-pub(crate) fn is_banner(start: &[u8]) -> bool {
+pub(super) fn is_banner(start: &[u8]) -> bool {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     let word = start.trim_ascii_start();
     let word = &word[..word.len().min(14)];

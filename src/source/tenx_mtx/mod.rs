@@ -32,20 +32,112 @@ use self::choice::Choice;
 use self::header::Header;
 use self::matrix::MtxMatrix;
 use self::names::Kind;
-use self::orientation::Oriented;
+use self::orientation::{Orientation, Oriented};
 use self::shelf::{Beside, NoList};
 use super::error::Place;
-use super::features::{FeatureList, Genes, OtherColumn, batch};
+use super::features::options::{BARCODES, FEATURE_TYPE, FEATURES, GENE_ID, GENOME};
+use super::features::{self, FeatureList, Genes, OtherColumn};
 use super::lists::{CellList, read_features};
-use super::text::TextFile;
+use super::text::{Content, TextFile};
 use super::transpose::TransposeOptions;
 use super::{
-    Axis, CellSource, ColumnKind, Description, Format, Layout, Matrix, MatrixDescription,
-    MatrixName, Note, Numbers, OpenOptions, RepeatedName, SourceError, Uns,
+    Among, CellSource, ColumnKind, Description, Form, Format, InputFile, InputFormat, Layout, Matrix,
+    MatrixDescription, MatrixName, Note, OpenOptions, OptionKind, OptionScope, OptionSpec, Probe,
+    RepeatedName, Siblings, Site, SourceError, Uns,
 };
 
-pub(super) use choice::{matrices_in, matrices_in_archive, matrix_and_cells};
-pub(super) use header::is_banner;
+/// A Matrix Market file with its lists, as Cell Ranger writes them.
+pub(super) struct TenxMtx;
+
+/// What the rows and columns are, where neither sizes nor names tell.
+const ORIENTATION: OptionSpec = OptionSpec {
+    name: "orientation",
+    key: "orientation",
+    kind: OptionKind::Choice {
+        values: &["cells-by-genes", "genes-by-cells"],
+        default: None,
+    },
+    scope: OptionScope::Command,
+    of: "Matrix Market file",
+    heading: "10x matrices",
+    value_name: "ORIENTATION",
+    help: "What the rows and columns of a Matrix Market file are [default: found out from the lengths of its lists, or from the names of the files where it is square]",
+    one_input: None,
+};
+
+impl InputFormat for TenxMtx {
+    fn name(&self) -> &'static str {
+        "10x-mtx"
+    }
+
+    fn about(&self) -> &'static str {
+        "Matrix Market with lists of cells and features"
+    }
+
+    fn form(&self) -> Form {
+        Form::Files
+    }
+
+    fn looks_like(&self) -> &'static str {
+        ".mtx with a list of cells (barcodes.tsv) of its own"
+    }
+
+    fn options(&self) -> &'static [&'static OptionSpec] {
+        &[
+            &GENOME,
+            &FEATURE_TYPE,
+            &GENE_ID,
+            &BARCODES,
+            &FEATURES,
+            &ORIENTATION,
+        ]
+    }
+
+    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError> {
+        if site.is_folder() || matches!(site.content(), Content::Hdf5 | Content::PackedHdf5) {
+            return Ok(Probe::No);
+        }
+        Ok(match header::is_banner(site.start()?) {
+            true => Probe::Yes,
+            // What is wrong with a file that was named in an archive is found when it is opened.
+            false if site.is_in_archive() => Probe::Unlikely("no Matrix Market file".into()),
+            false => Probe::No,
+        })
+    }
+
+    fn among(&self, files: Siblings<'_>) -> Result<Among, SourceError> {
+        match files.members() {
+            None => choice::matrices_in(files.path()),
+            Some(members) => choice::matrices_in_archive(files.path(), members.to_vec()),
+        }
+    }
+
+    fn why_not(&self, site: &Site<'_>) -> Option<String> {
+        let name = site
+            .path()
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let lists = ["barcodes.tsv", "features.tsv", "genes.tsv"];
+        if name.contains(".mtx") {
+            Some("is not a Matrix Market file: its first line is not %%MatrixMarket …".into())
+        } else if lists.iter().any(|list| name.contains(list)) {
+            Some("is a list; name the matrix (.mtx) beside it, or their folder".into())
+        } else {
+            None
+        }
+    }
+
+    fn identity(&self, path: &Path) -> Result<Vec<InputFile>, SourceError> {
+        let files = choice::matrix_and_cells(path)?;
+        Ok(files.into_iter().map(InputFile).collect())
+    }
+
+    fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
+        features::options::check(&Place::whole(path), options)?;
+        Ok(Box::new(TenxMtxSource::open(path, options)?))
+    }
+}
 
 /// An open matrix with its barcodes and features.
 pub(super) struct TenxMtxSource {
@@ -90,7 +182,7 @@ impl TenxMtxSource {
             cells: (barcodes.name(), cells.has_heading()),
             features: (features.name(), list.heading),
             counts: [cells.count(), list.count as u64],
-            asked: options.orientation,
+            asked: Orientation::asked(options),
         };
         let (order, word) = oriented.order()?;
         warnings.extend(word);
@@ -113,7 +205,7 @@ impl TenxMtxSource {
         matrix.look(&first)?;
         let description = Description {
             path: choice.input.clone(),
-            format: Format::TenxMtx,
+            format: Format::named(TenxMtx.name()),
             n_obs: cells.count(),
             n_vars: genes.count(),
             x: MatrixDescription {
@@ -162,7 +254,7 @@ fn only(path: &Path, mut choices: Vec<Choice>) -> Result<Choice, SourceError> {
         )),
         _ => {
             let inputs: Vec<PathBuf> = choices.into_iter().map(|choice| choice.input).collect();
-            Err(super::search::several(path, &inputs))
+            Err(SourceError::several(path, &inputs))
         }
     }
 }
@@ -176,15 +268,15 @@ fn list(
     warnings: &mut Vec<String>,
 ) -> Result<TextFile, SourceError> {
     let (given, what, flag, names) = match kind {
-        Kind::Cells => (&options.barcodes, "cells", "--barcodes", "barcodes.tsv"),
+        Kind::Cells => (BARCODES, "cells", "--barcodes", "barcodes.tsv"),
         Kind::Features => (
-            &options.features,
+            FEATURES,
             "features",
             "--features",
             "features.tsv or genes.tsv",
         ),
     };
-    if let Some(given) = given {
+    if let Some(given) = options.own.file(&given) {
         return Ok(TextFile::new(given));
     }
     let beside = choice.shelf.list(&choice.matrix, kind);
@@ -208,7 +300,7 @@ fn list(
 
 /// The list of the names of the genes that the list beside a matrix identifies.
 fn names_of_genes<'a>(choice: &'a Choice, options: &OpenOptions) -> Option<&'a TextFile> {
-    if options.features.is_some() {
+    if options.own.has(&FEATURES) {
         return None;
     }
     match choice.shelf.list(&choice.matrix, Kind::Features) {
@@ -288,19 +380,8 @@ impl CellSource for TenxMtxSource {
         Ok(self.genes.repeated_names())
     }
 
-    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
-        let place = self.cells.place();
-        let rows = usize::try_from(cells.end - cells.start)
-            .map_err(|_| place.damaged("it has absurdly many cells"))?;
-        batch(std::iter::empty(), rows, place)
-    }
-
     fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
         self.genes.read(genes, &self.features_place)
-    }
-
-    fn embedding(&self, _: Axis, name: &str, _: Range<u64>) -> Result<Numbers, SourceError> {
-        Err(Place::whole(&self.description.path).not_described(name))
     }
 
     fn uns(&self) -> Result<Uns, SourceError> {

@@ -3,11 +3,40 @@
 //! Cell Ranger and STARsolo write features × cells; kallisto, alevin-fry and others write cells ×
 //! features. The lengths of the lists tell which, except for square matrices, where only names do.
 
+use super::ORIENTATION;
 use super::entries::Cell;
 use super::header::{Header, Symmetry};
 use super::names::{Kind, is_conventional, rows_by_lists, rows_by_name};
 use crate::source::text::TextFile;
-use crate::source::{Orientation, SourceError};
+use crate::source::{OpenOptions, SourceError};
+
+/// What the rows and the columns of a matrix are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Orientation {
+    /// As kallisto, alevin-fry and Parse Biosciences write.
+    CellsByGenes,
+    /// As Cell Ranger and STARsolo write.
+    GenesByCells,
+}
+
+impl Orientation {
+    const ALL: [Orientation; 2] = [Orientation::GenesByCells, Orientation::CellsByGenes];
+
+    /// What the user says.
+    pub fn asked(options: &OpenOptions) -> Option<Self> {
+        let asked = options.own.text(&ORIENTATION)?;
+        Self::ALL.into_iter().find(|one| one.to_string() == asked)
+    }
+}
+
+impl std::fmt::Display for Orientation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Orientation::CellsByGenes => "cells-by-genes",
+            Orientation::GenesByCells => "genes-by-cells",
+        })
+    }
+}
 
 /// What is known about a matrix and its lists.
 pub(super) struct Oriented<'a> {
@@ -34,12 +63,14 @@ impl Oriented<'_> {
             Orientation::GenesByCells => sizes == [features, cells],
             Orientation::CellsByGenes => sizes == [cells, features],
         };
-        let all = [Orientation::GenesByCells, Orientation::CellsByGenes];
         let order = |orientation| match orientation {
             Orientation::GenesByCells => Cell::Second,
             Orientation::CellsByGenes => Cell::First,
         };
-        let fitting: Vec<Orientation> = all.into_iter().filter(|one| fits(*one)).collect();
+        let fitting: Vec<Orientation> = Orientation::ALL
+            .into_iter()
+            .filter(|one| fits(*one))
+            .collect();
         match (self.asked, &fitting[..]) {
             (_, []) => Err(self.mismatch()),
             (Some(asked), _) if fits(asked) => Ok((order(asked), None)),

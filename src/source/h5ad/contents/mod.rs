@@ -4,19 +4,19 @@ mod raw;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::H5adSource;
 use super::embedding::{EmbeddingReader, OpenedEmbedding};
 use super::frame::{Frame, RAW_CATEGORIES};
 use super::matrix::{described, open};
 use super::members;
 use super::open_matrix::OpenMatrix;
 use super::raw_paths::RawPaths;
+use super::{H5ad, H5adSource};
 use crate::source::hdf5::matrix::StoredMatrix;
 use crate::source::hdf5::{Hdf5File, Kind};
 use crate::source::raw::OTHER_GENES;
 use crate::source::{
-    Axis, Description, Embedding, Format, MainMatrix, MatrixDescription, MatrixName, Note,
-    OpenOptions, Part, RawUse, SourceError,
+    Axis, Description, Embedding, Format, InputFormat, MainMatrix, MatrixDescription, MatrixName,
+    Note, OpenOptions, Part, RawUse, SourceError,
 };
 
 /// The main matrix of an AnnData.
@@ -118,7 +118,7 @@ impl<'a> Contents<'a> {
         contents.warn_of_raw_counts(&main, shape[0])?;
         let description = Description {
             path: file.path().to_path_buf(),
-            format: Format::H5ad,
+            format: Format::named(H5ad.name()),
             n_obs: shape[0],
             n_vars: shape[1],
             x: main,

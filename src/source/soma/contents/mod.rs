@@ -13,12 +13,12 @@ use super::matrix::{Axes, Columns, StoredMatrix};
 use super::measurement::{self, Measurement, RAW};
 use super::object;
 use super::tiledb::group::Group;
-use super::{OpenMatrix, SomaSource};
+use super::{OpenMatrix, Soma, SomaSource};
 use crate::source::error::Place;
 use crate::source::raw::OTHER_GENES;
 use crate::source::{
-    Axis, Description, Embedding, Format, MainMatrix, MatrixDescription, MatrixName, Note,
-    OpenOptions, Part, SourceError,
+    Axis, Description, Embedding, Format, InputFormat, MainMatrix, MatrixDescription, MatrixName,
+    Note, OpenOptions, Part, SourceError,
 };
 
 /// Columns that may hold the cell names.
@@ -122,7 +122,7 @@ impl<'a> Contents<'a> {
         };
         let description = Description {
             path: experiment.folder.root().to_path_buf(),
-            format: Format::Soma,
+            format: Format::named(Soma.name()),
             n_obs: obs.len(),
             n_vars: var.len(),
             x: main,
