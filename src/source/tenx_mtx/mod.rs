@@ -41,9 +41,9 @@ use super::lists::{CellList, read_features};
 use super::text::{Content, TextFile};
 use super::transpose::TransposeOptions;
 use super::{
-    Among, CellSource, ColumnKind, Description, Form, Format, InputFile, InputFormat, Layout, Matrix,
-    MatrixDescription, MatrixName, Note, OpenOptions, OptionKind, OptionScope, OptionSpec, Probe,
-    RepeatedName, Siblings, Site, SourceError, Uns,
+    Among, CellSource, ColumnKind, Description, Form, Format, InputFile, InputFormat, Layout,
+    Matrix, MatrixDescription, MatrixName, Note, OpenOptions, OptionKind, OptionScope, OptionSpec,
+    Probe, RepeatedName, Siblings, Site, SourceError, Uns,
 };
 
 /// A Matrix Market file with its lists, as Cell Ranger writes them.
