@@ -17,7 +17,9 @@ mod sum;
 
 pub use canonical::Canonicalized;
 pub use columns::ColumnMap;
-pub use contents::{GeneIdentity, LEAST_COUNTS, NO_CONTENTS, contents_of_entries};
+pub use contents::{
+    GeneIdentity, LEAST_COUNTS, NO_CONTENTS, contents_by_number, contents_of_entries,
+};
 pub use coo::CooBatch;
 pub use digest::{Digest, IdHash};
 pub use error::ChunkError;

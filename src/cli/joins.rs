@@ -62,6 +62,7 @@ impl JoinArguments {
             same_counts: match self.duplicate_counts {
                 DuplicateCountsArgument::Warn => SameCounts::Warn,
                 DuplicateCountsArgument::Refuse => SameCounts::Refuse,
+                DuplicateCountsArgument::Drop => SameCounts::Drop,
             },
             ..options
         }

@@ -15,7 +15,7 @@ use super::settings::Settings;
 use super::signals::{Begun, end_when_asked};
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::ingest::{Appendable, DuplicateCounts, settle_versions, tell_unmatched};
+use crate::ingest::{Appendable, DuplicateCounts, IngestError, settle_versions, tell_unmatched};
 use crate::plan::{Comparison, GeneJoin, Plan, SameCounts};
 use crate::source::Inputs;
 use crate::survey::Survey;
@@ -67,9 +67,24 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
             Some(dataset.survey_now(&surveys, key)?)
         }
     };
+    let with = against.as_ref().zip(base.as_ref());
+    let left_out = DuplicateCounts::leave_out(
+        &mut inputs,
+        &mut surveys,
+        &settings.plan,
+        with,
+        settings.threads,
+    );
+    let mut duplicate_counts = match left_out {
+        Ok(left_out) => left_out,
+        // Why no plan can be made is told below.
+        Err(IngestError::Plan(_)) => Vec::new(),
+        Err(other) => return Err(other.into()),
+    };
     let mut comparison = Comparison::new(&inputs, &surveys, &settings.plan, base.as_ref())?;
-    let mut duplicate_counts = Vec::new();
-    if comparison.refusal.is_none() && (surveys.len() > 1 || against.is_some()) {
+    let same_counts = settings.plan.same_counts;
+    let joined = surveys.len() > 1 || against.is_some();
+    if comparison.refusal.is_none() && joined && same_counts != SameCounts::Drop {
         let plan = match &base {
             None => Plan::new(&inputs, &surveys, &settings.plan)?,
             Some(base) => Plan::append(&inputs, &surveys, &settings.plan, base)?,
@@ -77,7 +92,7 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
         duplicate_counts =
             DuplicateCounts::among(&inputs, &plan, against.as_ref(), settings.threads)?;
         if let Some(found) = duplicate_counts.first()
-            && plan.same_counts == SameCounts::Refuse
+            && same_counts == SameCounts::Refuse
         {
             comparison.result = None;
             comparison.refusal = Some(format!("{}: {found}", found.path.display()));
@@ -87,6 +102,7 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
     let report = Report {
         comparison: &comparison,
         duplicate_counts: &duplicate_counts,
+        same_counts,
     };
     if raw.resources.json {
         let json =
@@ -108,6 +124,9 @@ struct Report<'a> {
     comparison: &'a Comparison,
     /// Cells that are there under other names.
     duplicate_counts: &'a [DuplicateCounts],
+    /// What would be done about them.
+    #[serde(skip)]
+    same_counts: SameCounts,
 }
 
 /// A table with a line for each input, then what is to be told of each.
@@ -193,9 +212,19 @@ fn text(report: &Report<'_>) -> String {
     }
     for found in report.duplicate_counts {
         let input = &comparison.inputs[found.input].source_file;
-        let _ = writeln!(text, "{input}: warning: {found}");
+        let said = match report.same_counts {
+            SameCounts::Warn | SameCounts::Refuse => "warning",
+            SameCounts::Drop => "left out",
+        };
+        let _ = writeln!(text, "{input}: {said}: {found}");
     }
     let _ = writeln!(text, "genes are joined by {}", comparison.gene_key);
+    if !report.duplicate_counts.is_empty() && report.same_counts == SameCounts::Warn {
+        let _ = writeln!(
+            text,
+            "with --duplicate-counts drop: cells whose counts are there already would be left out"
+        );
+    }
     for proposal in &comparison.proposals {
         let _ = writeln!(text, "with {proposal}");
     }

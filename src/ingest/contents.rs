@@ -1,17 +1,19 @@
 //! Content hashes of cells, from the shards of a job to the dataset.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, UInt32Type};
+use arrow::datatypes::DataType;
 
 use super::IngestError;
-use super::duplicate_counts::{Compared, DuplicateCounts, NewContents};
+use super::cell_rows;
+use super::duplicate_counts::{DuplicateCounts, NewContents};
 use super::genes::Genes;
+use super::places::Places;
 use super::tables::Lies;
 use super::target::Target;
-use crate::chunk::{GeneIdentity, NO_CONTENTS, contents_of_entries};
+use crate::chunk::{GeneIdentity, NO_CONTENTS};
 use crate::dataset::{
     CELL_HASHES, CellHashes, Checkpoint, Dataset, HashFile, HashFileWriter, ShardRecord,
     contents_file, read_hashes,
@@ -21,7 +23,6 @@ use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{CellSource, Inputs};
 use crate::store::create_folder;
 use crate::survey::STABLE_IDS;
-use crate::table::{TableError, TableName};
 
 /// Returns the identities of some genes of an input, in the order of the dataset: the stable
 /// identifier if a gene has one, otherwise its name.
@@ -201,10 +202,12 @@ pub(super) fn duplicates(
             next += count;
         })?;
     }
-    let sources = target.before().map(|before| &before.config().sources[..]);
-    let mut compared: Compared<'_> = new.compared(plan, sources.unwrap_or_default());
+    let mut compared = new.compared(Places {
+        plan,
+        before: target.before(),
+    });
     before.read(&mut |hashes| compared.add(hashes))?;
-    compared.named(inputs, target.before(), runtime)
+    compared.named(inputs, runtime)
 }
 
 /// Writes the job's file, which contains all cells that no other file has. Returns the hash of its
@@ -239,92 +242,16 @@ pub(super) async fn of_rows(
     identities: &[GeneIdentity],
     add: &mut dyn FnMut(&[u64]) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
-    let path = dataset.path().join(TableName::Expression.folder());
-    let columns = ["cell_integer_id", "gene_integer_id", "value"];
-    let ascending = order == Lies::InOrder;
-    let mut rows = dataset
-        .in_order(TableName::Expression, &columns, ascending)
-        .await?;
-    let mut cells = CellsOfRows {
-        path: &path,
-        identities,
-        cells: dataset.config().array_shape[0],
-        cell: 0,
-        entries: Vec::new(),
-        hashes: Vec::new(),
+    let mut next = 0;
+    // Cells without rows are not shown.
+    let without = |cells: u64, add: &mut dyn FnMut(&[u64]) -> Result<(), IngestError>| {
+        (0..cells).try_for_each(|_| add(&[NO_CONTENTS]))
     };
-    while let Some(batch) = rows.next().await? {
-        cells.add(&batch)?;
-        add(&cells.hashes)?;
-        cells.hashes.clear();
-    }
-    cells.until(cells.cells)?;
-    add(&cells.hashes)
-}
-
-/// Collects cells from rows in order.
-struct CellsOfRows<'a> {
-    path: &'a Path,
-    identities: &'a [GeneIdentity],
-    cells: u64,
-    /// The current cell.
-    cell: u64,
-    entries: Vec<(u32, f64)>,
-    /// Hashes of the preceding cells.
-    hashes: Vec<u64>,
-}
-
-impl CellsOfRows<'_> {
-    fn refused(&self, why: &str) -> IngestError {
-        IngestError::Dataset(crate::dataset::DatasetError::CannotContinue {
-            path: self.path.to_path_buf(),
-            why: why.into(),
-        })
-    }
-
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
-        let arrow = |source| TableError::Arrow {
-            path: self.path.to_path_buf(),
-            source,
-        };
-        let column = |number: usize, to: &DataType| cast(batch.column(number), to).map_err(arrow);
-        let (cells, genes) = (column(0, &DataType::UInt32)?, column(1, &DataType::UInt32)?);
-        let values = column(2, &DataType::Float64)?;
-        if cells.null_count() + genes.null_count() > 0 {
-            return Err(self.refused("an identifier is negative or missing"));
-        }
-        let cells = cells.as_primitive::<UInt32Type>().values();
-        let genes = genes.as_primitive::<UInt32Type>().values();
-        let values = values.as_primitive::<Float64Type>().values();
-        for ((&cell, &gene), &value) in cells.iter().zip(genes).zip(values) {
-            let cell = u64::from(cell);
-            if cell >= self.cells {
-                return Err(self.refused("a row names a cell that does not exist"));
-            }
-            if cell < self.cell {
-                return Err(self.refused("its rows are not in the order of the cells"));
-            }
-            if cell > self.cell {
-                self.until(cell)?;
-            }
-            self.entries.push((gene, value));
-        }
-        Ok(())
-    }
-
-    /// Finishes all cells before this one.
-    fn until(&mut self, cell: u64) -> Result<(), IngestError> {
-        if cell <= self.cell {
-            return Ok(());
-        }
-        let hash = contents_of_entries(&self.entries, self.identities);
-        let hash = hash.ok_or_else(|| self.refused("a row names a gene that does not exist"))?;
-        self.entries.clear();
-        self.hashes.push(hash);
-        let without = usize::try_from(cell - self.cell - 1).unwrap_or(usize::MAX);
-        self.hashes
-            .extend(std::iter::repeat_n(NO_CONTENTS, without));
-        self.cell = cell;
-        Ok(())
-    }
+    let mut show = |cell: u64, entries: &[(u32, f64)]| {
+        without(cell - next, add)?;
+        next = cell + 1;
+        add(&[cell_rows::contents(dataset, entries, identities)?])
+    };
+    cell_rows::all(dataset, order, &mut show).await?;
+    without(dataset.config().array_shape[0].saturating_sub(next), add)
 }

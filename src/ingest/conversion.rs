@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::IngestError;
+use super::{DuplicateCounts, IngestError};
 use super::apart::check_apart;
 use super::append::{Appendable, check_unlocked};
 use super::finished::Finished;
 use super::job::{Job, RunOptions};
-use super::target::{Earlier, Existing, check_output};
+use super::target::{Existing, check_output};
 use crate::dataset::Dataset;
 use crate::plan::{BaseGenes, IdVersions, Plan, PlanOptions, VersionWish};
 use crate::progress::Progress;
@@ -43,7 +43,8 @@ impl Conversion {
         progress: &dyn Progress,
     ) -> Result<Finished, IngestError> {
         check_output(output, self.run.existing)?;
-        let (surveys, options) = self.look(inputs, output, None)?;
+        let (mut surveys, options) = self.look(inputs, output, None)?;
+        DuplicateCounts::leave_out(inputs, &mut surveys, &options, None, self.run.threads)?;
         let plan = Plan::new(inputs, &surveys, &options)?;
         drop(surveys);
         Job::begin(plan, output, self.run.clone())?.run(inputs, progress)
@@ -62,7 +63,7 @@ impl Conversion {
     ) -> Result<Finished, IngestError> {
         Dataset::open(dataset)?;
         check_unlocked(dataset, self.run.wait)?;
-        let (surveys, options) = self.look(inputs, dataset, Some(dataset))?;
+        let (mut surveys, options) = self.look(inputs, dataset, Some(dataset))?;
         let run = RunOptions {
             existing: Existing::Refuse,
             ..self.run.clone()
@@ -70,7 +71,7 @@ impl Conversion {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let plan = plan_of_append(inputs, &surveys, &options, dataset, run.earlier)?;
+            let plan = plan_of_append(inputs, &mut surveys, &options, dataset, &run)?;
             let job = Job::begin(plan, dataset, run.clone());
             match job.and_then(|job| job.run(inputs, progress)) {
                 Err(IngestError::Moved { .. }) if attempts < ATTEMPTS => {
@@ -113,19 +114,21 @@ impl Conversion {
 /// Returns the plan of the unfinished append if it is the same one; otherwise a plan for the
 /// dataset as it is now.
 fn plan_of_append(
-    inputs: &Inputs,
-    surveys: &[Survey],
+    inputs: &mut Inputs,
+    surveys: &mut [Survey],
     options: &PlanOptions,
     path: &Path,
-    earlier: Earlier,
+    run: &RunOptions,
 ) -> Result<Plan, IngestError> {
-    let plan = |dataset: &Dataset| -> Result<Plan, IngestError> {
+    let mut plan = |dataset: &Dataset| -> Result<Plan, IngestError> {
         let base = dataset.survey_now(surveys, options.gene_key.as_ref())?;
+        let before = Some((dataset, &base));
+        DuplicateCounts::leave_out(inputs, surveys, options, before, run.threads)?;
         Ok(Plan::append(inputs, surveys, options, &base)?)
     };
     let mut appendable = Appendable::open(path)?;
     appendable.check_rows()?;
-    appendable.check_earlier(earlier)?;
+    appendable.check_earlier(run.earlier)?;
     if let Some((job, before)) = &appendable.earlier
         && let Ok(plan) = plan(before)
         && plan.job_id() == *job

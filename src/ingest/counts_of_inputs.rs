@@ -3,15 +3,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::IngestError;
-use super::contents::of_rows;
 use super::duplicate_counts::{DuplicateCounts, NewContents};
 use super::genes::DatasetGenes;
-use super::tables::Lies;
-use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash};
+use super::places::Places;
+use super::{IngestError, cell_rows, contents};
+use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, NO_CONTENTS};
 use crate::dataset::Dataset;
 use crate::plan::{IdType, Plan};
-use crate::source::{ChunkBudget, Inputs};
+use crate::source::{ChunkBudget, Inputs, SourceError};
 use crate::survey::ValueType;
 
 /// Size of a chunk in bytes.
@@ -29,15 +28,11 @@ impl DuplicateCounts {
         before: Option<&Dataset>,
         threads: usize,
     ) -> Result<Vec<Self>, IngestError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
-            .enable_all()
-            .build()
-            .map_err(|source| IngestError::Threads { source })?;
+        let runtime = runtime(threads)?;
         let genes = DatasetGenes::of(inputs, plan, before, &runtime)?;
-        let new = read_all(inputs, plan, &genes, threads)?;
-        let sources = before.map(|before| &before.config().sources[..]);
-        let mut compared = new.compared(plan, sources.unwrap_or_default());
+        let of_cell = |cell, hash, _: &CooBatch, _| (hash, cell);
+        let new = NewContents(read_all(inputs, plan, &genes, threads, &of_cell)?);
+        let mut compared = new.compared(Places { plan, before });
         if let Some(before) = before {
             match before.config().hashes_of_all_cells() {
                 Some(files) if before.has_contents(files)? => {
@@ -48,40 +43,53 @@ impl DuplicateCounts {
                         compared.add(&mut hashes.iter().copied());
                         Ok(())
                     };
-                    runtime.block_on(of_rows(
-                        before,
-                        Lies::InOrder,
-                        &genes.identities,
-                        &mut add,
-                    ))?;
+                    runtime.block_on(async {
+                        let order = cell_rows::order(before).await?;
+                        contents::of_rows(before, order, &genes.identities, &mut add).await
+                    })?;
                 }
             }
         }
-        compared.named(inputs, before, runtime.handle())
+        compared.named(inputs, runtime.handle())
     }
 }
 
-fn read_all(
+pub(super) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, IngestError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.max(1))
+        .enable_all()
+        .build()
+        .map_err(|source| IngestError::Threads { source })
+}
+
+/// Makes something of a cell, by its number and hash: the batch that it is in, and its rows there.
+pub(super) type OfCell<'a, T> =
+    dyn Fn(u32, u64, &CooBatch, std::ops::Range<usize>) -> T + Sync + 'a;
+
+/// Reads all inputs, and makes something of each cell that has enough counts. The plan counted that
+/// their numbers fit 32 bits.
+pub(super) fn read_all<T: Send>(
     inputs: &Inputs,
     plan: &Plan,
     genes: &DatasetGenes<'_>,
     threads: usize,
-) -> Result<NewContents, IngestError> {
-    let first = plan.base.as_ref().map_or(0, |base| base.cells);
-    let new = NewContents::with_room(plan.cells.saturating_sub(first));
-    let (new, next) = (Mutex::new(new), AtomicUsize::new(0));
+    of_cell: &OfCell<'_, T>,
+) -> Result<Vec<T>, IngestError> {
+    let (all, next) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
     let work = || -> Result<(), IngestError> {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= inputs.len() {
                 return Ok(());
             }
-            let read = read(inputs, plan, genes, number, &new);
+            let read = || read_again(inputs, plan, genes, number, of_cell);
+            let read = read();
             if read.is_err() {
                 // The other inputs need not be read.
                 next.store(inputs.len(), Ordering::Relaxed);
             }
-            read?;
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.append(&mut read?);
         }
     };
     std::thread::scope(|scope| {
@@ -94,16 +102,35 @@ fn read_all(
         }
         result
     })?;
-    Ok(new.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn read(
+/// Reads an input; once more where it turns out not to lie in the order of its cells.
+fn read_again<T>(
     inputs: &Inputs,
     plan: &Plan,
     genes: &DatasetGenes<'_>,
     number: usize,
-    new: &Mutex<NewContents>,
-) -> Result<(), IngestError> {
+    of_cell: &OfCell<'_, T>,
+) -> Result<Vec<T>, IngestError> {
+    match read(inputs, plan, genes, number, of_cell) {
+        Err(IngestError::Source(SourceError::OrderLost { .. })) => {
+            inputs.assume_unsorted(number);
+            // Turned once, it must stay so.
+            inputs.keep(number)?;
+            read(inputs, plan, genes, number, of_cell)
+        }
+        other => other,
+    }
+}
+
+fn read<T>(
+    inputs: &Inputs,
+    plan: &Plan,
+    genes: &DatasetGenes<'_>,
+    number: usize,
+    of_cell: &OfCell<'_, T>,
+) -> Result<Vec<T>, IngestError> {
     let source = inputs.get(number)?;
     let (input, description) = (&plan.inputs[number], source.description());
     let map = genes.map(plan, number)?;
@@ -126,14 +153,21 @@ fn read(
         bytes: CHUNK,
         cells: u64::MAX,
     };
+    let mut all = Vec::new();
     for chunk in matrix.chunks(0..description.n_obs, budget)? {
         let chunk = chunk?.read()?;
         // Names do not matter.
         let names = vec![IdHash::of(""); chunk.indptr.len() - 1];
         let batch = CooBatch::new(&chunk, &names, &spec)?;
         let first = input.cells.start + chunk.rows.start;
-        let mut new = new.lock().unwrap_or_else(PoisonError::into_inner);
-        new.add(first, &mut batch.contents.iter().copied());
+        let mut row = 0;
+        for ((cell, &hash), &count) in (first..).zip(&batch.contents).zip(&batch.counts) {
+            let rows = row..row + count as usize;
+            row = rows.end;
+            if hash != NO_CONTENTS {
+                all.push(of_cell(cell as u32, hash, &batch, rows));
+            }
+        }
     }
-    Ok(())
+    Ok(all)
 }

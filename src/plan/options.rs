@@ -89,6 +89,8 @@ pub enum SameCounts {
     Warn,
     /// Refuse such cells.
     Refuse,
+    /// Leave them out, before the plan is made.
+    Drop,
 }
 
 impl SameCounts {

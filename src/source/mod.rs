@@ -19,6 +19,7 @@ mod hdf5;
 mod inputs;
 mod json;
 mod json_room;
+mod known_cells;
 mod lists;
 mod matrix;
 mod names;
@@ -56,6 +57,7 @@ pub use format_options::{FormatOptions, OptionKind, OptionScope, OptionSpec, Opt
 pub use formats::FORMATS;
 pub use hdf5::watch;
 pub use inputs::Inputs;
+pub use known_cells::{KnownCells, KnownFrom, Positions};
 pub use lists::NameMap;
 pub use matrix::Matrix;
 pub(crate) use names::{NamedInput, prefixes, tell_apart};
@@ -179,7 +181,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, S
         true => Box::new(view::Labelled::over(source, options)?),
     };
     let chosen = options.cells_where.is_some() || options.genes.is_some();
-    let source = match chosen || options.limit.is_some() {
+    let source = match chosen || options.limit.is_some() || options.known_cells.is_some() {
         false => source,
         true => Box::new(view::Subset::over(source, options)?),
     };

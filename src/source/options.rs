@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Place;
 use super::format_options::{FormatOptions, OptionValue};
-use super::{Format, Formats, InputFormat, NameMap, Selection, SourceError};
+use super::{Format, Formats, InputFormat, KnownCells, NameMap, Selection, SourceError};
 
 /// How to open an input. By default, everything the format supports is read.
 ///
@@ -48,6 +48,8 @@ pub struct OpenOptions {
     pub gene_map: Option<NameMap>,
     /// Gene columns whose Ensembl identifiers lose their version; `gene_id` stands for the names.
     pub strip_versions: Vec<String>,
+    /// Of the cells that are chosen, those that are left out, because their counts are there already.
+    pub known_cells: Option<KnownCells>,
 }
 
 /// The option of SOMA, which stands where versions wrote it that knew no formats' own options.
@@ -82,6 +84,8 @@ struct Written {
     gene_map: Option<NameMap>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     strip_versions: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known_cells: Option<KnownCells>,
 }
 
 impl From<OpenOptions> for Written {
@@ -104,6 +108,7 @@ impl From<OpenOptions> for Written {
             genes: options.genes,
             gene_map: options.gene_map,
             strip_versions: options.strip_versions,
+            known_cells: options.known_cells,
         }
     }
 }
@@ -129,6 +134,7 @@ impl From<Written> for OpenOptions {
             genes: written.genes,
             gene_map: written.gene_map,
             strip_versions: written.strip_versions,
+            known_cells: written.known_cells,
             ..resources
         }
     }
@@ -203,6 +209,7 @@ impl Default for OpenOptions {
             genes: None,
             gene_map: None,
             strip_versions: Vec::new(),
+            known_cells: None,
         }
     }
 }

@@ -196,7 +196,8 @@ pub(in crate::cli) struct JoinArguments {
     pub allow_mixed_scales: bool,
 
     /// What to do about cells with at least ten counts that another input, or the dataset, has under
-    /// another name
+    /// another name (drop: under any): the same values of the same genes in the expression table. Cells of
+    /// one input may be alike
     #[arg(long, value_name = "ACTION", default_value = "warn")]
     pub duplicate_counts: DuplicateCountsArgument,
 }

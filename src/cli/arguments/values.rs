@@ -62,4 +62,6 @@ pub(in crate::cli) enum DuplicateCountsArgument {
     Warn,
     /// Refuse the input
     Refuse,
+    /// Leave them out of the later input: all inputs are read once more for it, first of all
+    Drop,
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::source::Positions;
+
 /// Kept rows at most this far apart are read together.
 const GAP: u64 = 1 << 10;
 
@@ -41,6 +43,20 @@ impl Kept {
             Kept::First(_) => position,
             Kept::These(rows) => u64::from(rows[position as usize]),
         }
+    }
+
+    /// Those of the kept rows that are not at one of these positions; `None` where one is beyond them.
+    pub fn without(self, positions: &Positions) -> Option<Self> {
+        if positions.end() > self.len() {
+            return None;
+        }
+        // Rows that are chosen one by one are counted by 32 bits.
+        let end = u32::try_from(self.len()).ok()?;
+        let left = positions.others(end);
+        Some(Kept::These(match self {
+            Kept::First(_) => left.collect(),
+            Kept::These(rows) => left.map(|position| rows[position as usize]).collect(),
+        }))
     }
 
     /// Number of kept rows before a row of the input.
@@ -131,5 +147,12 @@ mod tests {
         assert_eq!(places, [None, Some(0), Some(1), None]);
         assert!(Kept::First(4).places(4).is_none());
         assert_eq!(Kept::First(3).before(7), 3);
+        let mut positions = Positions::default();
+        positions.push(1);
+        let without = |kept: Kept| kept.without(&positions);
+        assert_eq!(without(Kept::First(3)), Some(Kept::These(vec![0, 2])));
+        let these = Kept::These(vec![4, 5, 9]);
+        assert_eq!(without(these), Some(Kept::These(vec![4, 9])));
+        assert_eq!(without(Kept::First(1)), None);
     }
 }

@@ -55,7 +55,6 @@ impl Subset {
             Some(names) => chosen(&*source, names, &mut description)?,
             None => Kept::First(all_genes),
         };
-        description.n_obs = cells.len();
         description.n_vars = genes.len();
         if cells.len() < all_cells {
             let how = format!(
@@ -68,6 +67,15 @@ impl Subset {
             let how = format!("{} of {all_genes} genes, as --genes asks", genes.len());
             description.converted.push(Note::new("var", how));
         }
+        if let Some(known) = &options.known_cells {
+            let without = cells.without(&known.cells);
+            cells = without.ok_or_else(|| {
+                let what = "a list of cells that are left out, of which it has not so many";
+                Place::new(&description.path, "obs").damaged(what)
+            })?;
+            description.left_out.extend(known.notes());
+        }
+        description.n_obs = cells.len();
         let main = std::iter::once(&mut description.x);
         let pairs = description.obsp.iter_mut().chain(&mut description.varp);
         for matrix in main.chain(&mut description.layers).chain(pairs) {
