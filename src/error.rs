@@ -144,6 +144,7 @@ fn of_dataset(error: &DatasetError) -> ExitCode {
         | DatasetError::CannotContinue { .. }
         | DatasetError::Changed { .. }
         | DatasetError::Unacceptable { .. }
+        | DatasetError::DataFile { .. }
         | DatasetError::MissingVersion { .. } => ExitCode::Refused,
         DatasetError::Table(error) => of_table(error),
         DatasetError::Store(error) => of_store(error),

@@ -4,6 +4,10 @@
 //! of the shared files), or of the hostile uses (`data/hostile`).
 
 mod adopt;
+mod adopt_accept;
+mod adopt_everything;
+mod adopt_uns;
+mod damaged;
 mod duplicates;
 mod genes;
 mod h5ad;

@@ -9,7 +9,7 @@ use super::arguments::{AdoptArguments, ProgressArgument, Verbosity};
 use super::bars::{Bars, Show};
 use super::report::print;
 use super::settings::{enough_memory, threads_or_all};
-use crate::dataset::{Dataset, TableChange};
+use crate::dataset::{Dataset, TableChange, UnsChange};
 use crate::error::Error;
 use crate::ingest::{
     Appendable, Appended, Earlier, Existing, IngestError, Job, RunOptions, check_unlocked,
@@ -28,6 +28,8 @@ struct Adopted<'a> {
     dataset: &'a std::path::Path,
     /// What other programs had done.
     changes: Vec<TableChange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uns: Option<UnsChange>,
     /// What was done about it; nothing where nothing was to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     adopted: Option<Appended>,
@@ -86,7 +88,8 @@ fn attempt<'a>(
     let plan = |dataset: &Dataset| -> Result<Plan, Error> {
         let base = dataset.survey_now(&[], None)?;
         let rows = PlanOptions::default().fragment_rows;
-        Ok(Plan::adopt(&base, known, rows))
+        let uns = dataset.config().uns_xxh3.clone();
+        Ok(Plan::adopt(&base, known, uns, rows))
     };
     let Appendable {
         earlier,
@@ -104,7 +107,8 @@ fn attempt<'a>(
         None if nothing && known == KnownValues::Keep => {
             return Ok(Adopted {
                 dataset: &arguments.dataset,
-                changes,
+                changes: changes.tables,
+                uns: changes.uns,
                 adopted: None,
             });
         }
@@ -119,7 +123,8 @@ fn attempt<'a>(
     finished.close()?;
     Ok(Adopted {
         dataset: &arguments.dataset,
-        changes,
+        changes: changes.tables,
+        uns: changes.uns,
         adopted,
     })
 }
@@ -136,7 +141,8 @@ fn text(adopted: &Adopted<'_>) -> String {
         return text;
     };
     let _ = writeln!(text, "{dataset}: described as it is");
-    for change in &adopted.changes {
+    let tables = adopted.changes.iter().map(TableChange::to_string);
+    for change in tables.chain(adopted.uns.iter().map(UnsChange::to_string)) {
         let _ = writeln!(text, "  adopted    {change}");
     }
     for table in &done.rewritten {

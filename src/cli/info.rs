@@ -136,11 +136,17 @@ fn text(info: &Info) -> String {
         }
         line("", columns.join(", "));
     }
-    for change in &info.undescribed {
-        line(
-            "undescribed",
-            format!("{change} (slaf adopt describes it, and so does the next append)"),
-        );
+    let tables = info.undescribed.iter().map(|change| change.to_string());
+    let adopted = "slaf adopt describes it, and so does the next append";
+    for change in tables {
+        line("undescribed", format!("{change} ({adopted})"));
+    }
+    if let Some(uns) = &info.undescribed_uns {
+        let what = match uns.problem {
+            None => adopted,
+            Some(_) => "slaf adopt --accept-changes takes it as it is",
+        };
+        line("undescribed", format!("{uns} ({what})"));
     }
     for source in &info.sources {
         line(

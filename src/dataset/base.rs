@@ -89,6 +89,7 @@ impl Dataset {
             rows: self.rows(expression, TableName::Expression).await?,
             widening: Widening::default(),
             known: KnownValues::Keep,
+            uns: None,
             described: match self.config().is_described() && self.config().sums.is_some() {
                 true => Described::Whole,
                 false => Described::Partly,

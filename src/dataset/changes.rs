@@ -7,8 +7,41 @@ use arrow::datatypes::{DataType, Schema};
 use lance_core::datatypes::Field;
 use serde::Serialize;
 
-use super::{Dataset, DatasetConfig, DatasetError, Keys};
+use super::{Dataset, DatasetConfig, DatasetError, Keys, UnsChange};
 use crate::table::{TableFolder, TableName};
+
+/// What other programs have done to a dataset.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub tables: Vec<TableChange>,
+    pub uns: Option<UnsChange>,
+}
+
+impl Changes {
+    /// Whether they have done nothing.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.uns.is_none()
+    }
+
+    /// What they have done, in words.
+    pub fn texts(&self) -> impl Iterator<Item = String> {
+        let tables = self.tables.iter().map(TableChange::to_string);
+        tables.chain(self.uns.iter().map(UnsChange::to_string))
+    }
+
+    /// Those of the tables that describe cells and genes.
+    pub fn of_frames(&self) -> Changes {
+        let frames = [TableName::Cells, TableName::Genes];
+        let tables = self.tables.iter();
+        Changes {
+            tables: tables
+                .filter(|change| frames.contains(&change.table))
+                .cloned()
+                .collect(),
+            uns: None,
+        }
+    }
+}
 
 /// A table whose newest version is not the one that config.json describes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -213,13 +246,12 @@ pub(super) fn names_of(table: &lance::Dataset) -> BTreeSet<String> {
 }
 
 impl Dataset {
-    /// Returns the tables that another program has changed or created since config.json described
-    /// them.
-    ///
-    /// # Errors
-    /// If the tables cannot be opened.
-    pub async fn changes(&self) -> Result<Vec<TableChange>, DatasetError> {
-        let mut changes = Vec::new();
+    /// What another program has changed, or made, since config.json described the dataset.
+    pub async fn changes(&self) -> Result<Changes, DatasetError> {
+        let mut changes = Changes {
+            tables: Vec::new(),
+            uns: self.uns_change()?,
+        };
         for table in TableName::IN_COMMIT_ORDER {
             let folder = TableFolder::new(self.path().join(table.folder()));
             let described = self.versions().get(table.key()).copied();
@@ -232,7 +264,8 @@ impl Dataset {
                 continue;
             };
             if described != Some(newest.version().version) {
-                changes.push(self.change(table, &folder, described, &newest).await?);
+                let change = self.change(table, &folder, described, &newest).await?;
+                changes.tables.push(change);
             }
         }
         Ok(changes)
@@ -289,15 +322,12 @@ impl Dataset {
         Ok(change)
     }
 
-    /// Returns the dataset with changes by others: the newest versions and the names of the
-    /// columns. The contents of the columns are not inspected.
-    ///
-    /// # Errors
-    /// If the tables cannot be opened.
-    pub async fn with_changes(&self, changes: &[TableChange]) -> Result<Dataset, DatasetError> {
+    /// The dataset with what others have done to it: their newest versions, and the names of their
+    /// columns. What is in these is not looked at.
+    pub async fn with_changes(&self, changes: &Changes) -> Result<Dataset, DatasetError> {
         let mut config = self.config().clone();
         let mut versions: BTreeMap<String, u64> = self.versions().clone();
-        for change in changes {
+        for change in &changes.tables {
             let folder = TableFolder::new(self.path().join(change.table.folder()));
             let newest = folder.at(change.newest).await?;
             config.take_over(change, &Schema::from(newest.schema()));
@@ -306,6 +336,12 @@ impl Dataset {
                 config.versions.insert(key.clone(), change.newest);
                 versions.insert(key, change.newest);
             }
+        }
+        if let Some(uns) = &changes.uns
+            && uns.problem.is_none()
+        {
+            config.uns_xxh3.clone_from(&uns.xxh3);
+            config.uns_keys.get_or_insert_default();
         }
         Ok(Dataset::at(self.path(), config, versions))
     }
@@ -323,13 +359,8 @@ impl Dataset {
         Ok(Dataset::at(self.path(), config, self.versions().clone()))
     }
 
-    /// Opens the dataset in a folder in its current state, including changes by other programs.
-    ///
-    /// # Errors
-    /// As [`Dataset::open`]; also if the tables cannot be opened.
-    pub async fn open_newest(
-        path: &std::path::Path,
-    ) -> Result<(Dataset, Vec<TableChange>), DatasetError> {
+    /// Opens the dataset in a folder as it is now, with what other programs have done to it.
+    pub async fn open_newest(path: &std::path::Path) -> Result<(Dataset, Changes), DatasetError> {
         let described = Dataset::open(path)?;
         let changes = described.changes().await?;
         let now = described.with_changes(&changes).await?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::{CategoryList, CellHashes, RecountedRange};
+use super::{CategoryList, CellHashes, RecountedRange, UnsKeys};
 use crate::chunk::{Canonicalized, Digest, ValueStats};
 use crate::plan::{GeneJoin, GeneKey, IdVersions, JobId};
 use crate::source::{MatrixName, Note, OpenOptions, Part};
@@ -108,7 +108,13 @@ pub struct DatasetConfig {
     /// XXH3 hash of uns.json in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uns_xxh3: Option<String>,
-    /// The key by which the genes of several inputs were joined.
+    /// The hashes of the values of its keys that were converted: other keys are other programs'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uns_keys: Option<UnsKeys>,
+    /// Whether another program changed the column `source_file`, which no longer names the sources.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renamed_sources: bool,
+    /// By what the genes of several inputs were joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gene_key: Option<GeneKey>,
     /// Identifiers of genes that are described without one, by gene number, learned from genes that
@@ -417,7 +423,14 @@ pub struct LayerNote {
     pub scale: Option<Scale>,
 }
 
-/// Returns the key of a matrix's digest: `expression`, `layers/NAME`, `obsp/NAME`, `varp/NAME`.
+impl LayerNote {
+    /// Whether this is the key of its digest.
+    pub(crate) fn is_of(&self, key: &str) -> bool {
+        self.key == key || self.key.is_empty() && self.object == key
+    }
+}
+
+/// The key of a matrix's digest: `expression`, `layers/NAME`, `obsp/NAME`, `varp/NAME`.
 pub fn matrix_key(name: &MatrixName) -> String {
     match name {
         MatrixName::X => "expression".into(),

@@ -43,7 +43,12 @@ pub enum DatasetError {
         "{path}: another program has changed known values: {what}; take them as they are with `slaf adopt {path} --accept-changes`, or restore the table's earlier version with Lance (`slaf verify {path}` checks what is described)"
     )]
     Changed { path: PathBuf, what: String },
-    /// Another program has left the dataset in an invalid state.
+    /// A data file of a table is missing, or has another length.
+    #[error(
+        "{path} {what}: the dataset is damaged; restore the file, or convert the inputs again (slaf verify tells all that is damaged)"
+    )]
+    DataFile { path: PathBuf, what: String },
+    /// Another program has left what no dataset can be.
     #[error(
         "{path} cannot be taken as it is: {why}; restore an earlier version of the table with Lance, or convert the inputs again"
     )]

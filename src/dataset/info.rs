@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::open::read_config;
 use super::{
     Checkpoint, Dataset, DatasetConfig, DatasetError, JobState, JobSummary, SourceNote, Status,
-    TableChange,
+    TableChange, UnsChange,
 };
 use crate::plan::Dtypes;
 use crate::table::TableName;
@@ -50,7 +50,10 @@ pub struct Info {
     /// Changes that other programs have made to the tables since config.json described them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undescribed: Vec<TableChange>,
-    /// Progress of a running or interrupted job.
+    /// Likewise to uns.json.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undescribed_uns: Option<UnsChange>,
+    /// What a job that is under way has done.
     pub in_progress: Option<Progress>,
 }
 
@@ -122,7 +125,8 @@ impl Info {
                 (Some(_), _) | (_, Some(_)) => Dataset::open(path)?,
                 (None, None) => {
                     let (now, changes) = Dataset::open_newest(path).await?;
-                    info.undescribed = changes;
+                    info.undescribed = changes.tables;
+                    info.undescribed_uns = changes.uns;
                     now
                 }
             };
@@ -158,6 +162,7 @@ impl Info {
             sources: config.sources.clone(),
             created_at: Some(config.created_at.clone()).filter(|time| !time.is_empty()),
             undescribed: Vec::new(),
+            undescribed_uns: None,
             in_progress: None,
         }
     }
@@ -182,6 +187,7 @@ impl Info {
             sources: Vec::new(),
             created_at: None,
             undescribed: Vec::new(),
+            undescribed_uns: None,
             in_progress: None,
         }
     }

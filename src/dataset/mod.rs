@@ -1,6 +1,8 @@
 //! SLAF datasets on disk: `config.json`, the folder of a job that is writing to a dataset, and a
 //! summary of its contents.
 
+mod adopted_entries;
+mod adopted_frames;
 mod adoption;
 mod as_source;
 mod base;
@@ -11,21 +13,26 @@ mod cell_hashes;
 mod cell_ids;
 mod changes;
 mod checkpoint;
+mod column_tally;
 mod compared;
 mod config;
 mod config_file;
 mod error;
 mod gene_identities;
 mod hash_file;
+mod identifiers;
 mod info;
 mod job_folder;
 mod job_summary;
 mod open;
 mod order;
+mod python_json;
 mod recount;
 mod recounted;
+mod redescribed;
 mod scales;
 mod tally;
+mod uns;
 
 pub use adoption::Adoption;
 pub(crate) use as_source::open as open_as_source;
@@ -36,7 +43,7 @@ pub(crate) use cell_hashes::{
     CellHashWriter, IdHasher, contents_file, hash_of_file, remove_unnamed_hashes, unnamed_hashes,
 };
 pub(crate) use cell_ids::CellIds;
-pub use changes::{AddedColumn, Known, TableChange};
+pub use changes::{AddedColumn, Changes, Known, TableChange};
 pub use checkpoint::{Checkpoint, CountsFile, MatrixRecord, PartRecord, ShardRecord, Status};
 pub use config::{
     ColumnDtype, ColumnNote, DatasetConfig, ExpressionStats, Keys, LayerNote, Metadata, MultiFile,
@@ -44,7 +51,7 @@ pub use config::{
 };
 pub use config_file::{CONFIG, ConfigFile, UNS};
 pub use error::DatasetError;
-pub(crate) use gene_identities::gene_identities;
+pub(crate) use gene_identities::{gene_hashes, gene_identities};
 pub(crate) use hash_file::{HashFile, HashFileWriter, read_hashes};
 pub use info::{Info, Progress, TableInfo};
 pub use job_folder::JobState;
@@ -52,6 +59,9 @@ pub(crate) use job_folder::{JOB_FOLDER, JobFolder};
 pub use job_summary::JobSummary;
 pub use open::Dataset;
 pub(crate) use open::read_config;
+pub(crate) use order::RowOrder;
+pub(crate) use recounted::Starts;
 pub use recounted::{Recounted, RecountedRange, UNNAMED};
-pub(crate) use recounted::{Starts, gene_hashes};
 pub(crate) use tally::value_columns;
+pub(crate) use uns::uns_keys;
+pub use uns::{UnsChange, UnsKeys};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, DatasetConfig, DatasetError};
-use crate::table::{TableError, TableFolder, TableName};
+use crate::table::{Absence, TableError, TableFolder, TableName, look_at_files};
 
 /// A complete dataset: config.json and the versions of the tables that it describes.
 #[derive(Debug, Clone)]
@@ -100,6 +100,30 @@ impl Dataset {
             Err(TableError::Lance { source, .. }) => Err(missing(*source)),
             other => Ok(other?),
         }
+    }
+
+    /// Looks at the data files of all tables, without reading them: whether they are there, in the
+    /// length that their table says.
+    ///
+    /// # Errors
+    /// [`DatasetError::DataFile`] for the first that is not.
+    pub async fn check_files(&self) -> Result<(), DatasetError> {
+        for name in self.tables() {
+            let table = self.table(name).await?;
+            let folder = self.path.join(name.folder());
+            let mut files = look_at_files(&table, &folder);
+            let absent = files.find_map(|(path, _, absence)| Some((path, absence?)));
+            if let Some((path, absence)) = absent {
+                let what = match absence {
+                    Absence::Missing(error) => format!("is missing ({error})"),
+                    Absence::Length(expected, found) => {
+                        format!("has {found} bytes instead of {expected}")
+                    }
+                };
+                return Err(DatasetError::DataFile { path, what });
+            }
+        }
+        Ok(())
     }
 }
 

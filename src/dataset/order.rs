@@ -12,14 +12,23 @@ use crate::table::{RowReader, TableError, TableName};
 /// Maximum number of examples.
 const EXAMPLES: usize = 10;
 
-/// Numbers of the cells or genes in their table.
+/// How the rows of a table lie.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum RowOrder {
+    /// In the order of their numbers: of cells, genes, or both.
+    #[default]
+    Sorted,
+    /// In another, in which another program left them.
+    Unsorted,
+}
+
+/// The numbers of cells or genes, as their table has them.
 #[derive(Debug, Default)]
 pub(super) struct FrameOrder {
     /// Number of rows.
     pub rows: u64,
-    /// Whether each row has the next number.
-    pub ascending: bool,
-    /// What is wrong with the numbers, apart from their order.
+    pub order: RowOrder,
+    /// What is wrong with the numbers, whatever their order.
     pub problem: Option<String>,
 }
 
@@ -31,10 +40,7 @@ impl FrameOrder {
         name: TableName,
         expected: u64,
     ) -> Result<Self, DatasetError> {
-        let mut order = FrameOrder {
-            ascending: true,
-            ..FrameOrder::default()
-        };
+        let mut order = FrameOrder::default();
         let length = usize::try_from(expected).unwrap_or(usize::MAX);
         let mut seen = vec![false; length];
         let (mut unknown, mut twice) = (0u64, 0u64);
@@ -47,7 +53,9 @@ impl FrameOrder {
             })?;
             for number in numbers.as_primitive::<Int64Type>().iter() {
                 let place = number.and_then(|number| usize::try_from(number).ok());
-                order.ascending &= place.map(|place| place as u64) == Some(order.rows);
+                if place.map(|place| place as u64) != Some(order.rows) {
+                    order.order = RowOrder::Unsorted;
+                }
                 match place.and_then(|place| seen.get_mut(place)) {
                     Some(seen) if *seen => twice += 1,
                     Some(seen) => *seen = true,
@@ -84,18 +92,20 @@ pub(super) fn listed(numbers: &[u64]) -> String {
 }
 
 impl Dataset {
-    /// Reads the rows of a table sorted by number, whether or not they are stored in this order.
-    pub(crate) async fn in_order(
+    /// The rows of a table in the order of their numbers, however they lie.
+    pub(crate) async fn sorted_rows(
         &self,
         name: TableName,
         columns: &[&str],
-        ascending: bool,
+        order: RowOrder,
     ) -> Result<RowReader, DatasetError> {
         let table = self.table(name).await?;
         let path = self.path().join(name.folder());
-        Ok(match ascending {
-            true => RowReader::of_columns(&table, &path, columns).await?,
-            false => RowReader::sorted(&table, &path, Some(columns), name.number_columns()).await?,
+        Ok(match order {
+            RowOrder::Sorted => RowReader::of_columns(&table, &path, columns).await?,
+            RowOrder::Unsorted => {
+                RowReader::sorted(&table, &path, Some(columns), name.number_columns()).await?
+            }
         })
     }
 }

@@ -5,12 +5,16 @@ use std::collections::BTreeSet;
 
 use arrow::datatypes::Schema;
 
-use super::adoption::Identifiers;
+use super::column_tally::Scales;
+use super::identifiers::Identifiers;
 use super::order::FrameOrder;
 use super::recounted::CellList;
-use super::tally::{Counting, value_columns};
-use super::{Adoption, Dataset, DatasetError, Recounted, SourceNote, UNS, hash_of_file};
+use super::redescribed::{redescribe_categories, redescribe_sources, redescribe_uns};
+use super::tally::{Counting, Tally, typed_columns};
+use super::{Adoption, Dataset, DatasetConfig, DatasetError, Recounted, RowOrder, SourceNote};
+use crate::chunk::Digest;
 use crate::plan::KnownValues;
+use crate::survey::ValueType;
 use crate::table::TableName;
 
 impl Adoption {
@@ -23,12 +27,63 @@ impl Adoption {
         now: &Dataset,
         known: KnownValues,
     ) -> Result<(Self, Recounted), DatasetError> {
+        let mut recount = Recount::of_frames(now, known).await?;
+        recount.uns()?;
+        let order = recount.order(TableName::Cells);
+        let identifiers = Identifiers::of(now, order).await?;
+        let sources = recount.config.sources.iter();
+        let told = sources.map(|s| s.first_cell + s.cells).max();
+        let cells = CellList::read(now, told.unwrap_or(0), order).await?;
+        recount.recounted = Recounted {
+            ranges: cells.ranges.clone(),
+            names_sources: cells.names_sources,
+            ..Recounted::default()
+        };
+        for name in now.tables() {
+            if !matches!(name, TableName::Cells | TableName::Genes) {
+                recount.entries(name, &identifiers, &cells.starts).await?;
+            }
+        }
+        if known == KnownValues::Accept {
+            recount.forget_what_is_gone();
+            redescribe_sources(&mut recount.config, now, order).await?;
+            redescribe_categories(&mut recount.config, now).await?;
+        }
+        if !recount.different.is_empty() {
+            return Err(DatasetError::Changed {
+                path: now.path().to_path_buf(),
+                what: recount.different.join(", "),
+            });
+        }
+        let adoption = Adoption {
+            config: recount.config,
+            unordered: recount.unordered,
+            changes: Vec::new(),
+        };
+        Ok((adoption, recount.recounted))
+    }
+}
+
+/// What was found so far.
+struct Recount<'a> {
+    now: &'a Dataset,
+    known: KnownValues,
+    config: DatasetConfig,
+    unordered: BTreeSet<TableName>,
+    recounted: Recounted,
+    /// Known values that are not what they were.
+    different: Vec<String>,
+    /// The keys of all matrices.
+    keys: BTreeSet<String>,
+}
+
+impl<'a> Recount<'a> {
+    /// Counts cells and genes.
+    async fn of_frames(now: &'a Dataset, known: KnownValues) -> Result<Self, DatasetError> {
         let mut unordered = BTreeSet::new();
-        let mut shape = now.config().array_shape;
-        for (name, length) in [TableName::Cells, TableName::Genes]
-            .into_iter()
-            .zip(&mut shape)
-        {
+        let mut config = now.config().clone();
+        let shape = &mut config.array_shape;
+        for (name, length) in [TableName::Cells, TableName::Genes].into_iter().zip(shape) {
             let table = now.table(name).await?;
             let path = now.path().join(name.folder());
             let rows = now.rows(&table, name).await?;
@@ -36,103 +91,170 @@ impl Adoption {
             if let Some(why) = order.problem {
                 return Err(DatasetError::Unacceptable { path, why });
             }
-            if !order.ascending {
+            if order.order == RowOrder::Unsorted {
+                // The genes that are appended are looked up by their places.
+                if name == TableName::Genes && known == KnownValues::Keep {
+                    let why = "its rows are not in the order of gene_integer_id; `slaf adopt --accept-changes` puts them in order";
+                    return Err(DatasetError::CannotContinue {
+                        path,
+                        why: why.into(),
+                    });
+                }
                 unordered.insert(name);
             }
             *length = order.rows;
         }
-        let mut config = now.config().clone();
-        config.array_shape = shape;
-        config.sources.retain(|source| source.first_cell < shape[0]);
+        let cells = config.array_shape[0];
+        config.sources.retain(|source| source.first_cell < cells);
         if let Some(last) = config.sources.last_mut() {
-            last.cells = last.cells.min(shape[0] - last.first_cell);
+            last.cells = last.cells.min(cells - last.first_cell);
         }
         if known == KnownValues::Accept {
             config.cell_hashes.clear();
-            config.uns_xxh3 = hash_of_file(&now.path().join(UNS))?;
         }
-        let identifiers = Identifiers::of(now, &unordered).await?;
-        let told = config.sources.iter().map(|s| s.first_cell + s.cells).max();
-        let ascending = !unordered.contains(&TableName::Cells);
-        let cells = CellList::read(now, told.unwrap_or(0), ascending).await?;
-        let of_sources = config.sources.iter().map(|source| source.first_cell);
-        let of_ranges = cells.ranges.iter().map(|range| range.first_cell);
-        let first_cells: Vec<u64> = of_sources.chain(of_ranges).collect();
-        let mut recounted = Recounted {
-            ranges: cells.ranges.clone(),
-            wrong_starts: 0,
-            names_sources: cells.names_sources,
-            ..Recounted::default()
-        };
-        let mut different = Vec::new();
-        for name in now.tables() {
-            if matches!(name, TableName::Cells | TableName::Genes) {
-                continue;
-            }
-            let table = now.table(name).await?;
-            let columns = value_columns(name, &Schema::from(table.schema()));
-            let of_expression = name == TableName::Expression;
-            let counting = Counting {
-                dataset: now,
-                table: name,
-                columns: columns.clone(),
-                hashes: identifiers.of_table(name),
-                sources: &first_cells,
-                starts: if of_expression { &cells.starts } else { &[] },
-            };
-            let tally = match counting.read().await {
-                Err(DatasetError::CannotContinue { path, why }) if known == KnownValues::Accept => {
-                    return Err(DatasetError::Unacceptable { path, why });
-                }
-                other => other?,
-            };
-            if !tally.ascending {
-                unordered.insert(name);
-            }
-            if of_expression {
-                recounted.stats = tally.stats;
-                recounted.wrong_starts = match cells.starts.is_empty() {
-                    true => shape[0],
-                    false => tally.wrong_starts,
-                };
-                let new = tally.sources.iter().skip(config.sources.len());
-                for (range, found) in recounted.ranges.iter_mut().zip(new) {
-                    range.rows = found.rows;
-                    range.digest = found.digests[0];
-                }
-            }
-            for (source, found) in config.sources.iter_mut().zip(&tally.sources) {
-                if of_expression && known == KnownValues::Accept {
-                    source.rows = found.rows;
-                }
-                for (column, &digest) in columns.iter().zip(&found.digests) {
-                    let key = now.config().digest_key(name, column);
-                    if known == KnownValues::Accept {
-                        source.digests.insert(key, digest);
-                    } else if is_different(source, &key, digest) {
-                        let file = &source.source_file;
-                        different.push(format!("{column} of {file} in {}", name.folder()));
-                    }
-                }
-            }
-        }
-        if !different.is_empty() {
-            return Err(DatasetError::Changed {
-                path: now.path().to_path_buf(),
-                what: different.join(", "),
-            });
-        }
-        let adoption = Adoption {
+        Ok(Recount {
+            now,
+            known,
             config,
             unordered,
-            changes: Vec::new(),
+            recounted: Recounted::default(),
+            different: Vec::new(),
+            keys: BTreeSet::new(),
+        })
+    }
+
+    fn order(&self, table: TableName) -> RowOrder {
+        match self.unordered.contains(&table) {
+            true => RowOrder::Unsorted,
+            false => RowOrder::Sorted,
+        }
+    }
+
+    fn uns(&mut self) -> Result<(), DatasetError> {
+        match self.now.uns_change()? {
+            Some(change) if self.known == KnownValues::Keep => {
+                self.different.push(change.to_string());
+                Ok(())
+            }
+            _ => redescribe_uns(&mut self.config, self.now),
+        }
+    }
+
+    /// A table of non-zeros, in which each cell should begin at one of these rows.
+    async fn entries(
+        &mut self,
+        name: TableName,
+        identifiers: &Identifiers,
+        starts: &[i64],
+    ) -> Result<(), DatasetError> {
+        let table = self.now.table(name).await?;
+        let columns = typed_columns(name, &Schema::from(table.schema()));
+        let of_sources = self.config.sources.iter().map(|source| source.first_cell);
+        let of_ranges = self.recounted.ranges.iter().map(|range| range.first_cell);
+        let first_cells: Vec<u64> = of_sources.chain(of_ranges).collect();
+        let of_expression = name == TableName::Expression;
+        let counting = Counting {
+            dataset: self.now,
+            table: name,
+            columns: &columns,
+            hashes: identifiers.of_table(name),
+            sources: &first_cells,
+            starts: if of_expression { starts } else { &[] },
+            scales: match self.known {
+                KnownValues::Accept => Scales::Judge,
+                KnownValues::Keep => Scales::Leave,
+            },
         };
-        Ok((adoption, recounted))
+        let tally = match counting.read().await {
+            Err(DatasetError::CannotContinue { path, why })
+                if self.known == KnownValues::Accept =>
+            {
+                return Err(DatasetError::Unacceptable { path, why });
+            }
+            other => other?,
+        };
+        if tally.order == RowOrder::Unsorted {
+            self.unordered.insert(name);
+        }
+        if of_expression {
+            self.expression(&tally, starts);
+        }
+        match self.known {
+            KnownValues::Accept => self.accept(name, &columns, &tally),
+            KnownValues::Keep => self.compare(name, &columns, &tally),
+        }
+        Ok(())
+    }
+
+    fn expression(&mut self, tally: &Tally, starts: &[i64]) {
+        self.recounted.stats = tally.stats;
+        self.recounted.wrong_starts = match starts.is_empty() {
+            true => self.config.array_shape[0],
+            false => tally.wrong_starts,
+        };
+        let sources = self.config.sources.len();
+        let new = tally.rows_of.iter().zip(&tally.columns_of).skip(sources);
+        for (range, (&rows, columns)) in self.recounted.ranges.iter_mut().zip(new) {
+            range.rows = rows;
+            range.digest = columns[0].digest;
+        }
+    }
+
+    /// Describes the values of each source as they are.
+    fn accept(&mut self, name: TableName, columns: &[(String, ValueType)], tally: &Tally) {
+        let found = tally.rows_of.iter().zip(&tally.columns_of);
+        for (source, (&rows, found)) in self.config.sources.iter_mut().zip(found) {
+            if name == TableName::Expression {
+                source.rows = rows;
+            }
+            for ((column, value_type), found) in columns.iter().zip(found) {
+                let key = self.now.config().digest_key(name, column);
+                self.keys.insert(key.clone());
+                let known = source.digests.insert(key.clone(), found.digest);
+                if known == Some(found.digest) {
+                    continue;
+                }
+                if name == TableName::Expression {
+                    source.scale = source.scale.map(|_| found.scale());
+                }
+                let mut layers = source.layers.iter_mut();
+                if let Some(layer) = layers.find(|layer| layer.is_of(&key)) {
+                    layer.rows = found.stats.rows;
+                    layer.r#type = value_type.to_string();
+                    layer.scale = layer.scale.map(|_| found.scale());
+                }
+            }
+        }
+    }
+
+    fn compare(&mut self, name: TableName, columns: &[(String, ValueType)], tally: &Tally) {
+        for (source, found) in self.config.sources.iter().zip(&tally.columns_of) {
+            for ((column, _), found) in columns.iter().zip(found) {
+                let key = self.now.config().digest_key(name, column);
+                if is_different(source, &key, found.digest) {
+                    let file = &source.source_file;
+                    let what = format!("{column} of {file} in {}", name.folder());
+                    self.different.push(what);
+                }
+            }
+        }
+    }
+
+    /// Forgets matrices that are no longer there.
+    fn forget_what_is_gone(&mut self) {
+        let keys = &self.keys;
+        for source in &mut self.config.sources {
+            source.digests.retain(|key, _| keys.contains(key));
+            // Earlier versions did not write the key.
+            source
+                .layers
+                .retain(|layer| layer.key.is_empty() || keys.contains(&layer.key));
+        }
     }
 }
 
-/// Whether the current rows differ from those that were digested.
-fn is_different(source: &SourceNote, key: &str, found: crate::chunk::Digest) -> bool {
+/// Whether what was digested is not what is there.
+fn is_different(source: &SourceNote, key: &str, found: Digest) -> bool {
     let expected = source.digests.get(key);
     expected.is_some_and(|&expected| expected != found)
 }

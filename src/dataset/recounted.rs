@@ -8,9 +8,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, UInt32Type};
 use serde::{Deserialize, Serialize};
 
-use super::base::texts;
-use super::{Dataset, DatasetError};
-use crate::chunk::{Digest, IdHash, ValueStats};
+use super::{Dataset, DatasetError, RowOrder};
+use crate::chunk::{Digest, ValueStats};
 use crate::table::{RowReader, TableError, TableName};
 
 /// Result of reading the whole expression table.
@@ -68,8 +67,8 @@ pub(super) struct CellList {
 }
 
 impl CellList {
-    /// Reads the cells table. The first `told` cells belong to sources in the config.
-    pub async fn read(dataset: &Dataset, told: u64, ascending: bool) -> Result<Self, DatasetError> {
+    /// Reads the table of cells, of which the first are told of by sources.
+    pub async fn read(dataset: &Dataset, told: u64, order: RowOrder) -> Result<Self, DatasetError> {
         let path = dataset.path().join(TableName::Cells.folder());
         let table = dataset.table(TableName::Cells).await?;
         let has = |name: &str| table.schema().field(name).is_some();
@@ -83,7 +82,7 @@ impl CellList {
         };
         let mut cell = 0;
         let mut rows = dataset
-            .in_order(TableName::Cells, &columns, ascending)
+            .sorted_rows(TableName::Cells, &columns, order)
             .await?;
         while let Some(batch) = rows.next().await? {
             if let Some(starts) = batch.column_by_name("cell_start_index") {
@@ -128,19 +127,7 @@ fn arrow_at(path: &std::path::Path) -> impl Fn(arrow::error::ArrowError) -> Tabl
     }
 }
 
-/// Reads the identifier hashes of all genes, in order.
-pub(crate) async fn gene_hashes(dataset: &Dataset) -> Result<Vec<IdHash>, DatasetError> {
-    let path = dataset.path().join(TableName::Genes.folder());
-    let table = dataset.table(TableName::Genes).await?;
-    let mut rows = RowReader::of_columns(&table, &path, &["gene_id"]).await?;
-    let mut hashes = Vec::new();
-    while let Some(batch) = rows.next().await? {
-        hashes.extend(IdHash::of_all(&texts(&path, &batch)?));
-    }
-    Ok(hashes)
-}
-
-/// First row of each cell of a dataset, cell after cell.
+/// The row at which each cell of a dataset begins, cell after cell.
 pub(crate) struct Starts {
     path: PathBuf,
     rows: RowReader,
@@ -151,17 +138,17 @@ pub(crate) struct Starts {
 }
 
 impl Starts {
-    /// Starts at the first cell.
-    pub async fn of(dataset: &Dataset, ascending: bool) -> Result<Self, DatasetError> {
+    /// Begins with the first cell.
+    pub async fn of(dataset: &Dataset, order: RowOrder) -> Result<Self, DatasetError> {
         let path = dataset.path().join(TableName::Expression.folder());
         let columns = ["cell_integer_id", "gene_integer_id"];
-        let columns = match ascending {
-            true => &columns[..1],
-            false => &columns[..],
+        let columns = match order {
+            RowOrder::Sorted => &columns[..1],
+            RowOrder::Unsorted => &columns[..],
         };
         Ok(Starts {
             rows: dataset
-                .in_order(TableName::Expression, columns, ascending)
+                .sorted_rows(TableName::Expression, columns, order)
                 .await?,
             path,
             batch: None,

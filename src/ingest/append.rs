@@ -6,8 +6,8 @@ use std::path::Path;
 use super::target::{Earlier, Found, Target};
 use super::{IngestError, before};
 use crate::dataset::{
-    Adoption, Checkpoint, ConfigFile, Dataset, DatasetConfig, JOB_FOLDER, JobFolder, JobState,
-    Known, TableChange, read_config, remove_unnamed_hashes,
+    Adoption, Changes, Checkpoint, ConfigFile, Dataset, DatasetConfig, JOB_FOLDER, JobFolder,
+    JobState, Known, read_config, remove_unnamed_hashes,
 };
 use crate::plan::{Base, Described, JobId, KnownValues, Plan};
 use crate::store::{FolderLock, Named, Wait, remove_folder};
@@ -60,9 +60,9 @@ pub struct Appendable {
     pub earlier: Option<(JobId, Dataset)>,
     /// The dataset as it is now, including changes by other programs.
     pub now: Dataset,
-    /// Changes made by other programs.
-    pub changes: Vec<TableChange>,
-    /// Why the state before an append that is not cleaned up is unknown.
+    /// What that is.
+    pub changes: Changes,
+    /// Why it is not known what it was before an append that is not tidied up.
     broken: Option<IngestError>,
 }
 
@@ -70,10 +70,12 @@ impl Appendable {
     /// Inspects the dataset in a folder.
     ///
     /// # Errors
-    /// If there is no complete dataset.
+    /// Where there is no complete dataset, or a data file of a table is missing or cut short, also of
+    /// one that an append does not read: what is added to a damaged dataset would be lost with it.
     pub fn open(path: &Path) -> Result<Self, IngestError> {
         let described = Dataset::open(path)?;
         let file = read_config(path)?;
+        let runtime = runtime(1)?;
         let state = file.job_plan(path)?;
         if let JobState::Known(checkpoint) = &state
             && let Some(base) = &checkpoint.plan.base
@@ -81,20 +83,21 @@ impl Appendable {
             // What the unfinished job has committed is ignored.
             let config = checkpoint.continued(described.config()).clone();
             let before = Dataset::at(path, config, base.versions.clone());
+            runtime.block_on(before.check_files())?;
             return Ok(Appendable {
                 now: before.clone(),
                 earlier: Some((checkpoint.job.clone(), before)),
-                changes: Vec::new(),
+                changes: Changes::default(),
                 broken: None,
             });
         }
-        let runtime = runtime(1)?;
         let changes = match state {
-            // It is not known which changes are the job's.
-            JobState::Broken(_) => Vec::new(),
+            // Nobody knows what is the job's.
+            JobState::Broken(_) => Changes::default(),
             _ => runtime.block_on(described.changes())?,
         };
         let now = runtime.block_on(described.with_changes(&changes))?;
+        runtime.block_on(now.check_files())?;
         let (earlier, broken) = match Self::uncleaned(path, described.config()) {
             Ok(earlier) => (earlier, None),
             Err(broken) => (None, Some(broken)),
@@ -124,13 +127,10 @@ impl Appendable {
     /// [`crate::dataset::DatasetError::Changed`]
     pub fn check_rows(&mut self) -> Result<(), IngestError> {
         let runtime = runtime(1)?;
-        let of_frame =
-            |change: &TableChange| matches!(change.table, TableName::Cells | TableName::Genes);
-        let mut frames = self.changes.iter().filter(|change| of_frame(change));
-        if frames.any(|change| change.known != Known::Same) && self.now.config().is_described() {
+        let frames = self.changes.of_frames();
+        let mut changed = frames.tables.iter();
+        if changed.any(|change| change.known != Known::Same) && self.now.config().is_described() {
             let described = Dataset::open(self.now.path())?;
-            let frames = self.changes.iter().filter(|change| of_frame(change));
-            let frames: Vec<TableChange> = frames.cloned().collect();
             let adoption = Adoption::take(&described, &self.now, &frames);
             let adopted = runtime.block_on(adoption)?.config;
             // If the described version no longer exists, only this shows which columns are new.

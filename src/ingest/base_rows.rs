@@ -11,9 +11,9 @@ use lance_table::format::Fragment;
 
 use super::IngestError;
 use super::frame_writer::FrameWriter;
-use super::tables::{Lies, TargetTable};
+use super::tables::TargetTable;
 use super::target::Target;
-use crate::dataset::{Dataset, Recounted, Starts};
+use crate::dataset::{Dataset, Recounted, RowOrder, Starts};
 use crate::plan::JobId;
 use crate::table::{FragmentWriter, RowReader, RowsWriter, TableError, TableName};
 
@@ -36,7 +36,7 @@ pub(super) async fn entries(
     let path = table.folder.path();
     let before = table.folder.at(version).await?;
     let mut fragments = Vec::new();
-    if table.lies == Lies::InDisorder {
+    if table.order == RowOrder::Unsorted {
         let mut rows = RowReader::sorted(&before, path, None, name.number_columns()).await?;
         let columns = table.layout.arrow().clone();
         let (folder, layout) = (table.folder.clone(), table.layout.clone());
@@ -78,7 +78,7 @@ pub(super) async fn frame(
     name: TableName,
     table: &TargetTable,
     version: u64,
-    entries: Lies,
+    entries: RowOrder,
     writer: &mut FrameWriter<'_>,
 ) -> Result<(), IngestError> {
     let path = table.folder.path();
@@ -90,9 +90,9 @@ pub(super) async fn frame(
         }
         _ => None,
     };
-    let mut rows = match table.lies {
-        Lies::InOrder => RowReader::over(&before, path, None).await?,
-        Lies::InDisorder => RowReader::sorted(&before, path, None, name.number_columns()).await?,
+    let mut rows = match table.order {
+        RowOrder::Sorted => RowReader::over(&before, path, None).await?,
+        RowOrder::Unsorted => RowReader::sorted(&before, path, None, name.number_columns()).await?,
     };
     while let Some(batch) = rows.next().await? {
         let batch = match &mut repairs {
@@ -117,11 +117,11 @@ impl<'a> Repairs<'a> {
     async fn begin(
         recounted: &'a Recounted,
         dataset: &Dataset,
-        entries: Lies,
+        entries: RowOrder,
     ) -> Result<Self, IngestError> {
         let starts = match recounted.wrong_starts {
             0 => None,
-            _ => Some(Starts::of(dataset, entries == Lies::InOrder).await?),
+            _ => Some(Starts::of(dataset, entries).await?),
         };
         Ok(Repairs {
             recounted,

@@ -6,9 +6,9 @@ use arrow::array::Array;
 
 use super::IngestError;
 use super::commit::Commit;
-use super::tables::{Lies, TargetTable};
+use super::tables::TargetTable;
 use super::target::Target;
-use crate::dataset::{CellHashWriter, CellHashes, CellIds};
+use crate::dataset::{CellHashWriter, CellHashes, CellIds, RowOrder};
 use crate::table::{RowReader, TableName};
 
 impl Target {
@@ -37,7 +37,7 @@ impl Commit<'_> {
             && self.hashes_before().is_empty()
         {
             let of_cells = self.tables.get(&TableName::Cells);
-            if of_cells.is_some_and(|table| table.lies == Lies::InDisorder) {
+            if of_cells.is_some_and(|table| table.order == RowOrder::Unsorted) {
                 let columns = ["cell_id", "cell_integer_id"];
                 let table = before.table(TableName::Cells).await?;
                 let path = before.path().join(TableName::Cells.folder());

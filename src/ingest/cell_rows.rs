@@ -8,9 +8,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, UInt32Type};
 
 use super::IngestError;
-use super::tables::Lies;
 use crate::chunk::{GeneIdentity, contents_of_entries};
-use crate::dataset::{Dataset, DatasetError};
+use crate::dataset::{Dataset, DatasetError, RowOrder};
 use crate::table::{RowReader, TableError, TableName, Wanted};
 
 const COLUMNS: [&str; 3] = ["cell_integer_id", "gene_integer_id", "value"];
@@ -21,11 +20,10 @@ pub(super) type Show<'a> = dyn FnMut(u64, &[(u32, f64)]) -> Result<(), IngestErr
 /// Shows all cells that have rows, in their order.
 pub(super) async fn all(
     dataset: &Dataset,
-    order: Lies,
+    order: RowOrder,
     show: &mut Show<'_>,
 ) -> Result<(), IngestError> {
-    let ascending = order == Lies::InOrder;
-    let rows = dataset.in_order(TableName::Expression, &COLUMNS, ascending);
+    let rows = dataset.sorted_rows(TableName::Expression, &COLUMNS, order);
     shown(dataset, rows.await?, show).await
 }
 
@@ -45,19 +43,19 @@ pub(super) async fn some(
 }
 
 /// How the rows lie, as they are found.
-pub(super) async fn order(dataset: &Dataset) -> Result<Lies, IngestError> {
-    let rows = dataset.in_order(TableName::Expression, &COLUMNS[..1], true);
+pub(super) async fn order(dataset: &Dataset) -> Result<RowOrder, IngestError> {
+    let rows = dataset.sorted_rows(TableName::Expression, &COLUMNS[..1], RowOrder::Sorted);
     let (mut rows, mut last) = (rows.await?, 0);
     while let Some(batch) = rows.next().await? {
         let cells = in_type(dataset, &batch, 0, &DataType::UInt32)?;
         for &cell in cells.as_primitive::<UInt32Type>().values() {
             if cell < last {
-                return Ok(Lies::InDisorder);
+                return Ok(RowOrder::Unsorted);
             }
             last = cell;
         }
     }
-    Ok(Lies::InOrder)
+    Ok(RowOrder::Sorted)
 }
 
 /// The hash of what a cell holds.

@@ -13,13 +13,14 @@ use tokio::runtime::Handle;
 use super::IngestError;
 use super::base_rows;
 use super::contents::{self, ContentsBefore};
-use super::describe::{CommittedTables, describe};
+use super::describe::{CommittedTables, CommittedUns, describe};
 use super::genes::DatasetGenes;
 use super::tables::{Tables, TargetTable};
 use super::target::Target;
 use crate::chunk::Digest;
 use crate::dataset::{
     CellHashes, Checkpoint, ConfigFile, ContentHashes, Dataset, DatasetConfig, UNS, hash_of_file,
+    uns_keys,
 };
 use crate::plan::{Described, Plan, ShardTable};
 use crate::progress::{Event, Progress};
@@ -63,7 +64,7 @@ impl Commit<'_> {
             digests: before.map_or_else(BTreeMap::new, |before| before.digests.clone()),
             cell_hashes: self.contents.files().to_vec(),
             warnings: self.warnings.to_vec(),
-            uns_xxh3: None,
+            uns: None,
         };
         // A job that adds no cells leaves complete hashes unchanged.
         let keeps_hashes = self.plan().inputs.is_empty() && !tables.cell_hashes.is_empty();
@@ -94,7 +95,7 @@ impl Commit<'_> {
                 digest: Digest::default(),
             });
         }
-        tables.uns_xxh3 = self.write_uns()?;
+        tables.uns = self.write_uns()?;
         let mut dataset = describe(self.inputs, self.checkpoint, before, tables)?;
         dataset.digest_last_contents();
         // Genes, cells and `uns` were read after the first check; nothing is read after this one.
@@ -245,9 +246,10 @@ impl Commit<'_> {
             .collect()
     }
 
-    /// Writes `uns`: that of a single input unchanged, those of several under the inputs' names.
-    /// Only one input's is in memory at a time. Returns the hash of the file.
-    fn write_uns(&self) -> Result<Option<String>, IngestError> {
+    /// Writes what is neither a table nor a matrix: that of a single input as it is, that of several
+    /// under their names. One input's is in memory at a time.
+    /// Returns what the file is known by.
+    fn write_uns(&self) -> Result<Option<CommittedUns>, IngestError> {
         if !self.plan().uns {
             return Ok(None);
         }
@@ -284,7 +286,9 @@ impl Commit<'_> {
             Some(error) => Err(error.into()),
             None => {
                 written?;
-                Ok(hash_of_file(&path)?)
+                let xxh3 = hash_of_file(&path)?;
+                let keys = uns_keys(self.target.folder())?;
+                Ok(xxh3.map(|xxh3| CommittedUns { xxh3, keys }))
             }
         }
     }

@@ -11,11 +11,10 @@ use super::cell_rows;
 use super::duplicate_counts::{DuplicateCounts, NewContents};
 use super::genes::Genes;
 use super::places::Places;
-use super::tables::Lies;
 use super::target::Target;
 use crate::chunk::{GeneIdentity, NO_CONTENTS};
 use crate::dataset::{
-    CELL_HASHES, CellHashes, Checkpoint, Dataset, HashFile, HashFileWriter, ShardRecord,
+    CELL_HASHES, CellHashes, Checkpoint, Dataset, HashFile, HashFileWriter, RowOrder, ShardRecord,
     contents_file, read_hashes,
 };
 use crate::plan::ShardTable;
@@ -106,7 +105,7 @@ impl<'a> ContentsBefore<'a> {
     /// Finds the hashes of the dataset, or computes them from its rows.
     pub fn of(
         target: &'a Target,
-        order: Lies,
+        order: RowOrder,
         identities: &[GeneIdentity],
         runtime: &tokio::runtime::Runtime,
     ) -> Result<Self, IngestError> {
@@ -238,7 +237,7 @@ pub(super) fn write(
 /// Computes the content hashes of all cells of a dataset from its rows, which are in this order.
 pub(super) async fn of_rows(
     dataset: &Dataset,
-    order: Lies,
+    order: RowOrder,
     identities: &[GeneIdentity],
     add: &mut dyn FnMut(&[u64]) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::{DuplicateCounts, IngestError};
 use super::apart::check_apart;
 use super::append::{Appendable, check_unlocked};
 use super::finished::Finished;
 use super::job::{Job, RunOptions};
 use super::target::{Existing, check_output};
+use super::{DuplicateCounts, IngestError};
 use crate::dataset::Dataset;
 use crate::plan::{BaseGenes, IdVersions, Plan, PlanOptions, VersionWish};
 use crate::progress::Progress;

@@ -9,8 +9,8 @@ use super::IngestError;
 use crate::chunk::{Canonicalized, Digest};
 use crate::dataset::{
     CategoryList, CellHashes, Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote,
-    MatrixRecord, Metadata, MultiFile, RecountedRange, SourceFile, SourceNote, ValueNote, Writer,
-    matrix_key, timestamp,
+    MatrixRecord, Metadata, MultiFile, RecountedRange, SourceFile, SourceNote, UnsKeys, ValueNote,
+    Writer, matrix_key, timestamp,
 };
 use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table, not_counts};
 use crate::source::{ColumnKind, Inputs, Note, Part};
@@ -24,13 +24,20 @@ pub(super) struct CommittedTables {
     pub digests: BTreeMap<String, Digest>,
     /// Files with the identifier hashes of the cells.
     pub cell_hashes: Vec<CellHashes>,
-    /// Hash of uns.json, if the job wrote it.
-    pub uns_xxh3: Option<String>,
-    /// Warnings about each input.
+    /// What uns.json is known by, if the job wrote it.
+    pub uns: Option<CommittedUns>,
+    /// What is to be said of each input.
     pub warnings: Vec<Vec<String>>,
 }
 
-/// Describes the dataset that a job made or appended to. `before` is the previous config.
+/// The hash of uns.json, and those of the values of its keys.
+pub(super) struct CommittedUns {
+    pub xxh3: String,
+    pub keys: Option<UnsKeys>,
+}
+
+/// Describes the dataset that a job has made, or appended to. `before` is what its config said
+/// before.
 pub(super) fn describe(
     inputs: &Inputs,
     checkpoint: &Checkpoint,
@@ -71,6 +78,10 @@ pub(super) fn describe(
         Some(base) if base.genes == plan.genes => old.var_dtypes,
         _ => categories(inputs, &plan.var, Table::Var, &old.var_dtypes)?,
     };
+    let (uns_xxh3, uns_keys) = match committed.uns {
+        Some(uns) => (Some(uns.xxh3), uns.keys),
+        None => (old.uns_xxh3, old.uns_keys),
+    };
     Ok(DatasetConfig {
         format_version: match before {
             Some(_) => old.format_version,
@@ -80,8 +91,9 @@ pub(super) fn describe(
         n_cells: plan.cells,
         n_genes: plan.genes,
         tables,
-        obs: old.obs,
-        var: old.var,
+        // Where they are listed, readers of the reference see no others.
+        obs: old.obs.and_then(|keys| listed(keys, &plan.obs)),
+        var: old.var.and_then(|keys| listed(keys, &plan.var)),
         added_columns: old.added_columns,
         optimizations: old.optimizations,
         metadata: Metadata::new(shape, &stats),
@@ -133,7 +145,9 @@ pub(super) fn describe(
             .chain(sources)
             .collect(),
         cell_hashes: committed.cell_hashes,
-        uns_xxh3: committed.uns_xxh3.or(old.uns_xxh3),
+        renamed_sources: old.renamed_sources,
+        uns_xxh3,
+        uns_keys,
         column_notes: column_notes(plan, &old.column_notes),
         gene_key: match plan.inputs.is_empty() {
             true => old.gene_key,
@@ -263,8 +277,14 @@ fn source_note(
     note
 }
 
-/// Returns the names of members of a part, as readers of the reference need them. All are marked as
-/// immutable, since they are stored as converted.
+/// A list of columns with those of the plan, which it may lack: slafdb begins it with what it adds.
+fn listed(known: Keys, columns: &[PlannedColumn]) -> Option<Keys> {
+    let names = columns.iter().map(|column| (&column.written_as, None));
+    keys(Some(known), names)
+}
+
+/// The names of a part and what readers of the reference need to know of them: all of them are as
+/// they were converted, which means that those readers do not change them.
 fn keys<'a>(
     old: Option<Keys>,
     names: impl Iterator<Item = (&'a String, Option<u64>)>,

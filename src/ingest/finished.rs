@@ -1,9 +1,9 @@
 //! Completion of a job.
 
-use super::tables::{Lies, Tables};
+use super::tables::Tables;
 use super::target::Target;
 use super::{Appended, IngestError, Outcome};
-use crate::dataset::{Adoption, DatasetConfig, Recounted, remove_unnamed_hashes};
+use crate::dataset::{Adoption, DatasetConfig, Recounted, RowOrder, remove_unnamed_hashes};
 use crate::plan::Plan;
 use crate::store::remove_folder;
 use crate::table::TableName;
@@ -71,7 +71,7 @@ pub(super) fn appended(
     let rewritten = rewritten.filter(|(_, table)| table.replaced().is_some());
     let mut repaired = Vec::new();
     for (name, table) in tables.into_iter().flatten() {
-        if table.lies == Lies::InDisorder {
+        if table.order == RowOrder::Unsorted {
             repaired.push(format!("the order of the rows of {}", name.key()));
         }
     }

@@ -11,7 +11,8 @@ use super::commit::Commit;
 use super::counts::CountsReader;
 use super::frame_writer::{FrameWriter, Written};
 use super::genes::Genes;
-use super::tables::{Lies, TargetTable};
+use super::tables::TargetTable;
+use crate::dataset::RowOrder;
 use crate::plan::{PlannedEmbedding, ShardTable};
 use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{Axis, CellSource};
@@ -158,7 +159,7 @@ impl Commit<'_> {
         if let Some(replaced) = table.replaced() {
             let recounted = self.checkpoint.recounted.as_ref();
             let expression = self.tables.get(&TableName::Expression);
-            let entries = expression.map_or(Lies::InOrder, |expression| expression.lies);
+            let entries = expression.map_or(RowOrder::Sorted, |expression| expression.order);
             let into = &mut writer;
             base_rows::frame(self.target, recounted, name, table, replaced, entries, into).await?;
         }

@@ -10,7 +10,7 @@ use super::finished::{Finished, appended, clean_up, summarise};
 use super::genes::DatasetGenes;
 use super::resumed::resume;
 use super::shards::{ShardRun, affordable_threads};
-use super::tables::{Lies, TargetTable};
+use super::tables::TargetTable;
 use super::target::{Earlier, Existing, Found, Target};
 use crate::chunk::{ChunkError, Digest};
 use crate::dataset::{Adoption, Checkpoint, Dataset, ShardRecord, Status, Writer, timestamp};
@@ -210,7 +210,7 @@ impl Job {
         }
         check_contents(&checkpoint, target.before())?;
         check_scales(&checkpoint)?;
-        let order = Lies::of(TableName::Expression, checkpoint.adoption.as_deref());
+        let order = Adoption::order_of(checkpoint.adoption.as_deref(), TableName::Expression);
         let contents = ContentsBefore::of(&target, order, &genes.identities, &runtime)?;
         let warnings = check_counts(&checkpoint, &target, inputs, &contents, &runtime)?;
         checkpoint.status = Status::Committing;

@@ -84,8 +84,7 @@ impl DuplicateCounts {
                 cells: from.cells,
                 example: from.example.clone(),
             }));
-            inputs.change(number, |open| open.known_cells = Some(known));
-            surveys[number] = Survey::of(&*inputs.get(number)?)?;
+            again(inputs, number, &mut surveys[number], Some(known))?;
         }
         Ok(found)
     }
@@ -95,10 +94,26 @@ impl DuplicateCounts {
 fn take_back(inputs: &mut Inputs, surveys: &mut [Survey]) -> Result<(), IngestError> {
     for (number, survey) in surveys.iter_mut().enumerate() {
         if inputs.options(number).known_cells.is_some() {
-            inputs.change(number, |open| open.known_cells = None);
-            *survey = Survey::of(&*inputs.get(number)?)?;
+            again(inputs, number, survey, None)?;
         }
     }
+    Ok(())
+}
+
+/// Opens and surveys an input again, without these cells. It must be what it was.
+fn again(
+    inputs: &mut Inputs,
+    number: usize,
+    survey: &mut Survey,
+    known: Option<KnownCells>,
+) -> Result<(), IngestError> {
+    inputs.change(number, |open| open.known_cells = known);
+    let new = Survey::of_input(inputs, number)?;
+    let path = &survey.description.path;
+    survey
+        .fingerprint
+        .check_unchanged(path, &inputs.files(number)?)?;
+    *survey = new;
     Ok(())
 }
 

@@ -7,10 +7,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 
 use super::known_counts::Content;
-use super::tables::Lies;
 use super::{IngestError, cell_rows};
 use crate::chunk::{GeneIdentity, contents_by_number};
-use crate::dataset::{Dataset, DatasetError};
+use crate::dataset::{Dataset, DatasetError, RowOrder};
 use crate::table::{RowReader, TableError, TableName, Wanted};
 
 /// Cells this close to each other are read together, so many of them at most.
@@ -75,7 +74,7 @@ impl Rows<'_> {
     }
 
     /// What all cells hold that hold what a new one holds, by all rows.
-    pub async fn all(&self, order: Lies) -> Result<Vec<Candidate>, IngestError> {
+    pub async fn all(&self, order: RowOrder) -> Result<Vec<Candidate>, IngestError> {
         let mut found = Vec::new();
         let mut show = |cell: u64, entries: &[(u32, f64)]| {
             let hash = cell_rows::contents(self.dataset, entries, self.identities)?;

@@ -7,7 +7,7 @@ use lance_table::format::Fragment;
 
 use super::IngestError;
 use super::target::Target;
-use crate::dataset::{Adoption, Checkpoint};
+use crate::dataset::{Adoption, Checkpoint, RowOrder};
 use crate::table::{Change, Fit, Layout, TableFolder, TableName, schema};
 
 /// A table before and after the job.
@@ -21,27 +21,8 @@ pub(super) struct TargetTable {
     pub before: Option<u64>,
     /// Whether that version can be appended to.
     pub fit: Fit,
-    /// Whether the rows before the job are sorted.
-    pub lies: Lies,
-}
-
-/// Whether the rows before the job are sorted by cell and gene.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lies {
-    /// The rows are sorted.
-    InOrder,
-    /// Another program wrote them in another order.
-    InDisorder,
-}
-
-impl Lies {
-    /// Returns whether a table is sorted, based on what is known about other programs' changes.
-    pub fn of(table: TableName, adoption: Option<&Adoption>) -> Self {
-        match adoption.is_some_and(|adoption| adoption.unordered.contains(&table)) {
-            true => Lies::InDisorder,
-            false => Lies::InOrder,
-        }
-    }
+    /// How the rows before the job lie.
+    pub order: RowOrder,
 }
 
 /// All tables of a job.
@@ -85,7 +66,7 @@ impl TargetTable {
                 folder,
                 before,
                 fit: Fit::AsItIs,
-                lies: Lies::InOrder,
+                order: RowOrder::Sorted,
             });
         };
         let table = folder.at(version).await?;
@@ -94,9 +75,8 @@ impl TargetTable {
         {
             fit = Fit::Anew;
         }
-        let adoption = checkpoint.adoption.as_deref();
-        let lies = Lies::of(name, adoption);
-        if lies == Lies::InDisorder {
+        let order = Adoption::order_of(checkpoint.adoption.as_deref(), name);
+        if order == RowOrder::Unsorted {
             fit = Fit::Anew;
         }
         Ok(TargetTable {
@@ -104,7 +84,7 @@ impl TargetTable {
             layout,
             before,
             fit,
-            lies,
+            order,
         })
     }
 

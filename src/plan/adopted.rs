@@ -8,8 +8,13 @@ use super::{
 };
 
 impl Plan {
-    /// Returns the plan of such a job.
-    pub fn adopt(base: &BaseSurvey, known: KnownValues, fragment_rows: u64) -> Self {
+    /// Returns the plan of such a job, where uns.json has this hash.
+    pub fn adopt(
+        base: &BaseSurvey,
+        known: KnownValues,
+        uns: Option<String>,
+        fragment_rows: u64,
+    ) -> Self {
         let pairs = |matrix: &BaseMatrix| PlannedPairs {
             name: matrix.name.clone(),
             written_as: matrix.written_as.clone(),
@@ -25,6 +30,7 @@ impl Plan {
             plan_version: PLAN_VERSION,
             base: Some(Base {
                 known,
+                uns,
                 ..base.base.clone()
             }),
             inputs: Vec::new(),

@@ -35,6 +35,9 @@ pub struct Base {
     /// What to do if another program has changed what the config describes.
     #[serde(default, skip_serializing_if = "KnownValues::are_kept")]
     pub known: KnownValues,
+    /// The hash of uns.json, of a job that adds nothing: what it describes may be that alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uns: Option<String>,
 }
 
 /// What to do about recorded values that another program has changed.

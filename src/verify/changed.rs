@@ -1,6 +1,6 @@
 //! Detects what other programs have done to the tables since config.json described them.
 
-use crate::dataset::{Adoption, Dataset, DatasetError, Known};
+use crate::dataset::{Adoption, Changes, Dataset, DatasetError, Known};
 use crate::table::TableName;
 
 use super::{Problem, Problems};
@@ -31,11 +31,15 @@ pub(super) async fn check(
     dataset: &Dataset,
     problems: &mut Problems,
 ) -> Result<Changed, DatasetError> {
-    let changes = dataset.changes().await?;
+    let changes = Changes {
+        // That is looked at with the other files.
+        uns: None,
+        ..dataset.changes().await?
+    };
     let mut config = dataset.config().clone();
     let mut versions = dataset.versions().clone();
     let mut made = Vec::new();
-    for change in &changes {
+    for change in &changes.tables {
         if change.described > Some(change.newest) {
             let what = "the version that config.json describes is newer than the newest";
             let described = change.described.unwrap_or_default();
@@ -66,7 +70,7 @@ pub(super) async fn check(
     }
     Ok(Changed {
         described: Dataset::at(dataset.path(), config, versions),
-        undescribed: changes.iter().map(|change| change.to_string()).collect(),
+        undescribed: changes.texts().collect(),
         made,
     })
 }

@@ -8,11 +8,9 @@ use lance::Dataset as LanceTable;
 
 use super::changed::{self, Changed};
 use super::{Problem, Problems, VerifyError};
-use crate::dataset::{
-    CONFIG, ConfigFile, Dataset, JobSummary, UNS, hash_of_file, read_config, unnamed_hashes,
-};
+use crate::dataset::{CONFIG, ConfigFile, Dataset, JobSummary, UNS, read_config, unnamed_hashes};
 use crate::store::{Named, StoreError};
-use crate::table::{TableFolder, TableName};
+use crate::table::{Absence, TableFolder, TableName, look_at_files};
 
 /// The tables that can be opened, in the version that config.json describes.
 pub(super) type Tables = BTreeMap<TableName, LanceTable>;
@@ -59,9 +57,10 @@ pub(super) async fn snapshot(
         }
         let Changed {
             described: dataset,
-            undescribed,
+            mut undescribed,
             made,
         } = changed;
+        undescribed.extend(check_uns(&dataset, &mut found)?);
         let checked = check(&dataset, checkpoint.as_ref(), &made, &mut found).await;
         let again = read_bytes(path);
         // If the temporary file exists, somebody is about to replace config.json.
@@ -125,20 +124,16 @@ async fn check(
 }
 
 fn check_data_files(name: TableName, table: &LanceTable, folder: &Path, problems: &mut Problems) {
-    let fragments = table.fragments();
-    for file in fragments.iter().flat_map(|fragment| &fragment.files) {
-        if file.base_id.is_some() {
-            continue;
-        }
-        let path = folder.join("data").join(&file.path);
+    for (_, file, absence) in look_at_files(table, folder) {
         let place = format!("{}/data/{}", name.folder(), file.path);
-        match (std::fs::metadata(&path), file.file_size_bytes.get()) {
-            (Err(error), _) => problems.add(Problem::new(place, format!("it is missing: {error}"))),
-            (Ok(found), Some(expected)) if found.len() != u64::from(expected) => {
-                problems
-                    .add(Problem::new(place, "its size in bytes").differing(expected, found.len()));
+        match absence {
+            Some(Absence::Missing(error)) => {
+                problems.add(Problem::new(place, format!("it is missing: {error}")));
             }
-            _ => {
+            Some(Absence::Length(expected, found)) => {
+                problems.add(Problem::new(place, "its size in bytes").differing(expected, found));
+            }
+            None => {
                 if let Err(error) = TableFolder::new(folder.to_path_buf()).check_file(file) {
                     problems.add(Problem::new(place, crate::error::in_one_line(&error)));
                 }
@@ -194,10 +189,20 @@ fn check_folder(
             problems.add(Problem::new(name, "nothing refers to it"));
         }
     }
-    check_uns(dataset, problems)?;
-    // Those of a job in progress belong to it.
+    // Those of a job that is under way are its own, and of one that has to tidy up still.
+    let untidy = last.filter(|job| {
+        dataset
+            .path()
+            .join(format!(".job-{}", job.short()))
+            .is_dir()
+    });
+    let is_of_job = |file: &Path| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        untidy.is_some_and(|job| name.starts_with(job.short()))
+    };
     if checkpoint.is_none() {
-        for file in unnamed_hashes(dataset.path(), &config.cell_hashes)? {
+        let unnamed = unnamed_hashes(dataset.path(), &config.cell_hashes)?;
+        for file in unnamed.into_iter().filter(|file| !is_of_job(file)) {
             problems.add(Problem::new(
                 file.display().to_string(),
                 "nothing refers to it",
@@ -207,21 +212,19 @@ fn check_folder(
     Ok(())
 }
 
-/// Checks that uns.json is what was written.
-fn check_uns(dataset: &Dataset, problems: &mut Problems) -> Result<(), VerifyError> {
-    let Some(expected) = &dataset.config().uns_xxh3 else {
-        return Ok(());
+/// What is neither a table nor a matrix is what was written. Returns what others added, in words.
+fn check_uns(dataset: &Dataset, problems: &mut Problems) -> Result<Option<String>, VerifyError> {
+    let Some(change) = dataset.uns_change()? else {
+        return Ok(None);
     };
-    match hash_of_file(&dataset.path().join(UNS))? {
-        None => problems.add(Problem::new(UNS, "it is missing")),
-        Some(found) => problems.expect(
-            UNS,
-            "it is not what was written: the hash",
-            expected.clone(),
-            found,
-        ),
+    match &change.problem {
+        None => Ok(Some(change.to_string())),
+        Some(problem) => {
+            let what = format!("{problem}; slaf adopt --accept-changes takes it as it is");
+            problems.add(Problem::new(UNS, what));
+            Ok(None)
+        }
     }
-    Ok(())
 }
 
 fn list(folder: &Path) -> Result<Vec<String>, StoreError> {

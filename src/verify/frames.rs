@@ -167,6 +167,9 @@ async fn scan(
 
 /// Checks that each cell names the source to which config.json assigns it.
 fn check_source_files(dataset: &Dataset, batch: &RecordBatch, first: u64, problems: &mut Problems) {
+    if dataset.config().renamed_sources {
+        return;
+    }
     let Some(files) = batch
         .column_by_name("source_file")
         .and_then(|column| column.as_string_opt::<i32>())

@@ -3,11 +3,12 @@
 
     python tests/python/other_program.py ACTION DATASET [ARGUMENT...]
 
-Actions of slafdb: obs, text, obsm, var, varm, layer, obsp, uns (a name each), forget (a column of obs), look (the
+Actions of slafdb: obs, text, obsm, var, varm, layer, obsp (a name each), uns (a key, and a value in JSON), unsdel
+(a key), forget (a column of obs), look (the
 columns of obs that must be there). Of pylance: add (table, column, SQL), index (table, column), compact (table, rows of
-a fragment), clean (table), delete (table, condition), update (table, column, SQL, condition).
+a fragment), clean (table), delete (table, condition), reverse (table), update (table, column, SQL, condition).
 """
-import os, sys, warnings
+import json, os, sys, warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -47,13 +48,18 @@ def by_slafdb(action, dataset, *names):
     elif action == "obsp":
         a.obsp[name] = np.eye(cells, dtype=np.float32)[::-1] * 0.5
     elif action == "uns":
-        a.uns[name] = {"k": [1, 2]}
+        a.uns[name] = json.loads(names[1]) if names[1:] else {"k": np.array([1.5, np.nan]), "of": np.int64(7)}
+    elif action == "unsdel":
+        del a.uns[name]
     elif action == "forget":
         del a.obs[name]
     elif action == "look":
         obs = a.slaf.obs
         assert len(obs) == cells, (len(obs), cells)
         for name in names:
+            if name in a.uns:
+                assert a.uns[name], name
+                continue
             if name in a.obsm.keys():
                 assert a.obsm[name].shape[0] == cells
                 continue
@@ -82,6 +88,9 @@ def by_pylance(action, dataset, table, *arguments):
         t.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
     elif action == "delete":
         t.delete(arguments[0])
+    elif action == "reverse":
+        rows = t.to_table()
+        lance.write_dataset(rows.take(np.arange(len(rows))[::-1].copy()), path, mode="overwrite")
     elif action == "update":
         t.update({arguments[0]: arguments[1]}, where=arguments[2])
     else:

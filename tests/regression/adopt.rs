@@ -13,10 +13,10 @@ use crate::support::program::{Run, slaf};
 use crate::support::python;
 use crate::support::small::convert;
 
-const CELLS: usize = 30;
+pub(super) const CELLS: usize = 30;
 
-/// Writes an input of thirty cells that no other input has.
-fn input(folder: &Path, number: usize) -> PathBuf {
+/// An input of thirty cells that no other has.
+pub(super) fn input(folder: &Path, number: usize) -> PathBuf {
     let path = folder.join(format!("in{number}.h5ad"));
     let cells: Vec<String> = (0..CELLS).map(|cell| format!("{number}-{cell}")).collect();
     let genes: Vec<String> = (0..6).map(|gene| format!("g{gene}")).collect();
@@ -30,8 +30,8 @@ fn input(folder: &Path, number: usize) -> PathBuf {
     path
 }
 
-/// Makes a dataset of two inputs, in several fragments.
-fn begin(folder: &Path, flags: &[&str]) -> PathBuf {
+/// A dataset of two inputs, in several fragments.
+pub(super) fn begin(folder: &Path, flags: &[&str]) -> PathBuf {
     let dataset = folder.join("data.slaf");
     let flags = [&["--fragment-rows", "20"], flags].concat();
     convert(&[input(folder, 0)], &dataset, &flags).succeeded();
@@ -39,8 +39,8 @@ fn begin(folder: &Path, flags: &[&str]) -> PathBuf {
     dataset
 }
 
-/// Has another program change the dataset; `false` if Python is not available.
-fn other(dataset: &Path, action: &str, arguments: &[&str]) -> bool {
+/// Has another program change the dataset; `false` where there is no Python.
+pub(super) fn other(dataset: &Path, action: &str, arguments: &[&str]) -> bool {
     for _ in 0..20 {
         let given = [Path::new(action), dataset].into_iter();
         let given = given.chain(arguments.iter().map(Path::new));
@@ -57,19 +57,19 @@ fn other(dataset: &Path, action: &str, arguments: &[&str]) -> bool {
     panic!("{action} {arguments:?}: slafdb stands in its own way each time");
 }
 
-fn verify(dataset: &Path) -> Run {
+pub(super) fn verify(dataset: &Path) -> Run {
     Run::of(slaf(&["verify"]).arg(dataset))
 }
 
-/// Checks that there are no problems and that everything is described.
-fn whole(dataset: &Path) {
+/// Checks that nothing is wrong, and that everything is described.
+pub(super) fn whole(dataset: &Path) {
     let run = verify(dataset);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(!run.stdout.contains("not described"), "{}", run.stdout);
 }
 
-/// Checks that there are no problems and that this is not described.
-fn undescribed(dataset: &Path, what: &str) {
+/// Checks that nothing is wrong, and that this is not described.
+pub(super) fn undescribed(dataset: &Path, what: &str) {
     let run = verify(dataset);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     let told = |text: &str| text.contains("not described") && text.contains(what);
@@ -79,11 +79,11 @@ fn undescribed(dataset: &Path, what: &str) {
     assert!(info.stdout.contains(what), "{what}: {}", info.stdout);
 }
 
-fn adopt(dataset: &Path, flags: &[&str]) -> Run {
+pub(super) fn adopt(dataset: &Path, flags: &[&str]) -> Run {
     Run::of(slaf(&["adopt"]).arg(dataset).args(flags))
 }
 
-fn config(dataset: &Path) -> DatasetConfig {
+pub(super) fn config(dataset: &Path) -> DatasetConfig {
     Dataset::open(dataset).unwrap().config().clone()
 }
 
@@ -222,12 +222,19 @@ fn slafdb_annotates_slaf_appends_slafdb_reads_ten_times() {
     for round in 2..12 {
         let cells = ((round + 1) * CELLS).to_string();
         let label = format!("label{round}");
-        // One column that is new each time, and two that are overwritten.
+        // What is new each time, and what is overwritten.
         if !other(&dataset, "obs", &[&label]) {
             return;
         }
         other(&dataset, "text", &["cluster"]);
         other(&dataset, "obsm", &["X_pca"]);
+        other(&dataset, "layer", &["logged"]);
+        other(&dataset, "uns", &[&label]);
+        other(
+            &dataset,
+            "uns",
+            &["params", &format!("{{\"round\": {round}}}")],
+        );
         append(&[input(folder.path(), round)], &dataset, &[]).succeeded();
         whole(&dataset);
         let looked = python::run(
@@ -238,6 +245,7 @@ fn slafdb_annotates_slaf_appends_slafdb_reads_ten_times() {
                 &label,
                 "cluster",
                 "X_pca",
+                "params",
             ]
             .map(Path::new),
         );
@@ -307,9 +315,7 @@ fn changed_values_are_refused_and_named_and_can_be_accepted() {
         }
         assert_eq!(Contents::of(&dataset), before);
         adopt(&dataset, &["--accept-changes"]).succeeded();
-        if arguments[1] != "source_file" {
-            whole(&dataset);
-        }
+        whole(&dataset);
         append(&[input(folder.path(), 2)], &dataset, &["--join", "outer"]).succeeded();
         std::fs::remove_dir_all(&dataset).unwrap();
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use slaf::source::{Inputs, Numbers, OpenOptions};
 use slaf::survey::{LogBase, Scale, ScaleKind, Survey};
 
-use crate::support::h5ad_writer::{Stored, write_matrix};
+use crate::support::h5ad_writer::{Stored, add_matrix, write_matrix};
 use crate::support::made_scales::{Dice, Made, counts, half, single, whole};
 use crate::support::program::{Run, slaf};
 use crate::support::{described_fixtures, fixtures, shared};
@@ -543,6 +543,86 @@ fn a_verdict_is_withdrawn_by_what_is_written() {
     let warnings = source.warnings.join("\n");
     assert!(warnings.contains("X is not counts"), "{warnings}");
     finished.close().unwrap();
+}
+
+/// Cells of the matrix below.
+const HIDDEN: usize = 30_000;
+
+/// Stored zeros, and whole numbers where no piece of a sample is: these begin 37,835 entries apart, and
+/// have 16,384 each.
+fn hidden_counts() -> Vec<(usize, usize, f32)> {
+    let value = |entry: usize| match entry % 37_835 {
+        20_000..34_000 if entry < 100_000 => (1 + entry % 7) as f32,
+        _ => 0.0,
+    };
+    let entries = 0..HIDDEN * 80;
+    entries
+        .map(|entry| (entry / 80, entry % 80, value(entry)))
+        .collect()
+}
+
+/// Refuses inputs whose scales are only known once all is written, and takes them if that is asked for.
+fn refused_late(inputs: &[&PathBuf], output: &Path, words: &[&str]) {
+    let run = |flags: &[&str]| {
+        let mut run = slaf(&["convert"]);
+        run.args(inputs).arg(output);
+        Run::of(run.args(["--cell-id-prefix", "{source}_"]).args(flags))
+    };
+    let mut validate = slaf(&["validate", "-q", "--cell-id-prefix", "{source}_"]);
+    Run::of(validate.args(inputs)).succeeded();
+    let refused = run(&["-q"]).refused(3);
+    let more = ["--allow-mixed-scales", "nothing of the job is visible"];
+    for word in [words, &more[..]].concat() {
+        assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
+    }
+    assert!(slaf::dataset::Dataset::open(output).is_err());
+    let report = json(&run(&["--json", "--allow-mixed-scales"]).succeeded());
+    // What was written is of use still.
+    assert!(report["resumed_shards"].as_u64() > Some(0), "{report}");
+}
+
+// The sample of the one input has no values at all, which goes with everything: only what is written
+// tells that they are counts.
+#[test]
+fn scales_that_turn_out_to_differ_are_refused_after_the_last_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = counts(2, 50, 80, 900.0, 0.3).scaled_to(Some(1e4));
+    let logs = write(
+        &folder.path().join("logs.h5ad"),
+        &logs.map(f64::ln_1p),
+        Stored::Csr,
+    );
+    let hidden = folder.path().join("hidden.h5ad");
+    write_matrix(&hidden, [HIDDEN, 80], &hidden_counts(), Stored::Csr, None);
+    let inputs = Inputs::of_paths([(hidden.clone(), OpenOptions::default())]);
+    let survey = &Survey::of_all(&inputs, 1).unwrap()[0];
+    assert_eq!(survey.main.scale, Scale::of(ScaleKind::Empty));
+    let output = folder.path().join("out.slaf");
+    refused_late(&[&logs, &hidden], &output, &["hidden.h5ad", "logs.h5ad"]);
+    // Likewise of an append, which leaves the dataset as it was.
+    let dataset = folder.path().join("logs.slaf");
+    Run::of(slaf(&["convert", "-q"]).arg(&logs).arg(&dataset)).succeeded();
+    let mut append = slaf(&["append", "-q", "--cell-id-prefix", "b_"]);
+    let refused = Run::of(append.arg(&hidden).arg(&dataset)).refused(3);
+    assert!(refused.stderr.contains("the dataset"), "{}", refused.stderr);
+    let verified = Run::of(slaf(&["verify", "-q"]).arg(&dataset));
+    assert_eq!(verified.code, Some(0), "{}", verified.stdout);
+}
+
+#[test]
+fn layers_that_turn_out_to_differ_are_refused_after_the_last_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = counts(2, 50, 80, 900.0, 0.3);
+    let logs = made.scaled_to(Some(1e4)).map(f64::ln_1p);
+    let one = write(&folder.path().join("one.h5ad"), &made, Stored::Csr);
+    add_matrix(&one, "layers/lay", [50, 80], &logs.entries());
+    let other = folder.path().join("other.h5ad");
+    let of_x: Vec<_> = (0..HIDDEN).map(|cell| (cell, cell % 80, 3.0)).collect();
+    write_matrix(&other, [HIDDEN, 80], &of_x, Stored::Csr, None);
+    add_matrix(&other, "layers/lay", [HIDDEN, 80], &hidden_counts());
+    let output = folder.path().join("out.slaf");
+    let words = ["layers/lay", "other.h5ad", "one.h5ad"];
+    refused_late(&[&one, &other], &output, &words);
 }
 
 #[test]

@@ -240,7 +240,7 @@ pub fn write_matrix(
     text_attribute(&file, "encoding-version", "0.1.0");
     frame(&file, "obs", "cell", shape[0]);
     frame(&file, "var", "gene", shape[1]);
-    let mut entries = entries.to_vec();
+    let entries = entries.to_vec();
     if let Stored::Dense = stored {
         let mut dense = vec![0.0f32; shape[0] * shape[1]];
         for (row, column, value) in entries {
@@ -251,6 +251,28 @@ pub fn write_matrix(
         text_attribute(&x, "encoding-type", "array");
         return;
     }
+    compressed(&file, "X", shape, entries, stored, filters);
+}
+
+/// Adds another matrix of cells × genes to a file, in compressed sparse rows.
+pub fn add_matrix(path: &Path, object: &str, shape: [usize; 2], entries: &[(usize, usize, f32)]) {
+    let file = open_again(path);
+    if let Some((parent, _)) = object.rsplit_once('/')
+        && file.group(parent).is_err()
+    {
+        file.create_group(parent).unwrap();
+    }
+    compressed(&file, object, shape, entries.to_vec(), Stored::Csr, None);
+}
+
+fn compressed(
+    file: &hdf5::File,
+    object: &str,
+    shape: [usize; 2],
+    mut entries: Vec<(usize, usize, f32)>,
+    stored: Stored,
+    filters: Option<Filters>,
+) {
     let (kind, majors) = match stored {
         Stored::Csc => ("csc_matrix", shape[1]),
         _ => ("csr_matrix", shape[0]),
@@ -260,7 +282,7 @@ pub fn write_matrix(
         _ => (entry.0, entry.1),
     };
     entries.sort_by_key(major);
-    let x = file.create_group("X").unwrap();
+    let x = file.create_group(object).unwrap();
     text_attribute(&x, "encoding-type", kind);
     let attribute = x.new_attr::<i64>().shape(2).create("shape").unwrap();
     attribute.write_raw(&shape.map(|side| side as i64)).unwrap();

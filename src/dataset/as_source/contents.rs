@@ -174,7 +174,7 @@ impl Contents<'_> {
         }
         let dataset = self.dataset.clone();
         let changes = finish(async move { dataset.changes().await.map_err(refused) })?;
-        let warnings = changes.iter().map(|change| {
+        let warnings = changes.tables.iter().map(|change| {
             format!(
                 "another program has changed the dataset, which is read as config.json describes it ({change}); to have the changes, run `slaf adopt {}` first",
                 self.dataset.path().display()
