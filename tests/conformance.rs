@@ -17,6 +17,7 @@ use slaf::source::{
 use slaf::survey::{Survey, ValueType};
 
 use crate::support::converted::converted;
+use crate::support::memory_source::in_memory;
 use crate::support::dataset::{Triplets, floats, integers, same, texts};
 use crate::support::expectation::{
     ColumnExpectation, Expectation, Options, category_text, entries, number,
@@ -62,6 +63,14 @@ fn readers() -> Vec<Reader> {
                 source::open(&unpacked(archive), &options.of(Format::named("soma")))
             },
             fixtures: fixtures("fixtures/soma", "gz"),
+        },
+        Reader {
+            name: "memory",
+            open: |path, options| {
+                let source = source::open(path, &options.of(Format::named("h5ad")))?;
+                Ok(Box::new(in_memory(&*source)))
+            },
+            fixtures: fixtures("fixtures/h5ad", "h5ad"),
         },
         Reader {
             name: "slaf",
@@ -121,8 +130,10 @@ fn on_every_fixture(check: impl Fn(&dyn CellSource, &Expectation)) {
             let name = fixture.file_stem().unwrap().to_string_lossy();
             println!("{} {name}", reader.name);
             let mut expected = Expectation::beside(fixture);
-            if reader.name == "slaf" {
-                expected = expected.of_dataset();
+            match reader.name {
+                "slaf" => expected = expected.of_dataset(),
+                "memory" => expected.left_out.clear(),
+                _ => {}
             }
             let source = (reader.open)(fixture, &expected.options)
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -681,7 +692,7 @@ fn a_file_cut_short_is_an_error_or_whole() {
     let folder = tempfile::tempdir().unwrap();
     // SOMA fixtures are archives of many files and datasets are folders; see soma.rs and
     // slaf_input.rs.
-    let of_one_file = |reader: &Reader| !["soma", "slaf"].contains(&reader.name);
+    let of_one_file = |reader: &Reader| !["soma", "memory", "slaf"].contains(&reader.name);
     for reader in readers().into_iter().filter(of_one_file) {
         for fixture in &reader.fixtures {
             let expected = Expectation::beside(fixture);

@@ -243,3 +243,76 @@ fn a_row_takes_few_bytes() {
         assert!(each < most, "{each} bytes a row with {}", dtypes.name());
     }
 }
+
+/// A matrix of `sprs` becomes what an equal one in any layout does; a job goes on with the same values
+/// only.
+#[test]
+fn matrices_in_memory_are_inputs() {
+    use arrow::array::StringArray;
+    use slaf::source::Memory;
+    use slaf::source::memory::MemoryMatrix;
+    let folder = tempfile::tempdir().unwrap();
+    let names = |prefix: &str, count: usize| {
+        StringArray::from_iter_values((0..count).map(|i| format!("{prefix}{i}")))
+    };
+    let mut x = sprs::TriMat::new((40, 9));
+    for cell in 0..40usize {
+        for gene in (0..9).filter(|gene| (cell * 7 + gene * 3) % 4 == 0) {
+            x.add_triplet(cell, gene, 0.5 + (cell + gene) as f32);
+        }
+    }
+    let dense: Vec<f32> = x.to_csr::<usize>().to_dense().iter().copied().collect();
+    let csc: sprs::CsMatI<f32, usize, i32> = x.to_csc();
+    let layouts: [MemoryMatrix; 4] = [
+        x.to_csr::<usize>().into(),
+        csc.into(),
+        MemoryMatrix::shared(Arc::new(x.to_csr::<u32>())),
+        MemoryMatrix::dense([40, 9], dense.clone()),
+    ];
+    let mut all = Vec::new();
+    let memory = |x: MemoryMatrix, factor: f32| {
+        let layer: Vec<f32> = dense.iter().map(|value| value * factor).collect();
+        let memory = Memory::builder("made", names("c", 40), names("g", 9)).x(x);
+        let memory = memory.layer("more", MemoryMatrix::dense([40, 9], layer));
+        memory.obsm("X_d", 9, dense.clone()).build().unwrap()
+    };
+    let run = |memory: Memory, output: &std::path::Path| {
+        let inputs = Inputs::of_open([Arc::new(memory) as Arc<dyn CellSource>]);
+        let surveys = Survey::of_all(&inputs, 1).unwrap();
+        let plan = Plan::new(&inputs, &surveys, &PlanOptions::default()).unwrap();
+        let name = plan.job_id();
+        let job = Job::begin(plan, output, run_options(2, 7)).unwrap();
+        job.run(&inputs, &()).unwrap().close().unwrap();
+        name
+    };
+    let mut jobs = Vec::new();
+    for (number, layout) in layouts.into_iter().enumerate() {
+        let output = folder.path().join(format!("{number}.slaf"));
+        jobs.push(run(memory(layout.clone(), 2.0), &output));
+        assert_no_orphans(&output);
+        all.push([TableName::Expression, TableName::Layers].map(|name| table(&output, name)));
+        let again = folder.path().join(format!("{number}-again.slaf"));
+        assert_eq!(jobs.last(), Some(&run(memory(layout.clone(), 2.0), &again)));
+        let other = folder.path().join(format!("{number}-other.slaf"));
+        assert_ne!(jobs.last(), Some(&run(memory(layout, 4.0), &other)));
+    }
+    assert!(all[0][0].num_rows() > 80);
+    assert!(all.iter().all(|tables| *tables == all[0]));
+    let wrong = |x: MemoryMatrix| {
+        let memory = Memory::builder("made", names("c", 2), names("g", 3)).x(x);
+        memory.build().map(|_| ()).unwrap_err().to_string()
+    };
+    for (x, word) in [
+        (MemoryMatrix::dense([2, 3], vec![1u8; 5]), "5 values"),
+        (MemoryMatrix::dense([3, 2], vec![1u8; 6]), "3 × 2"),
+        (MemoryMatrix::csr([2, 3], vec![0, 1], vec![0], vec![1.0]), "indptr"),
+        (MemoryMatrix::csr([2, 3], vec![1, 1, 1], vec![0], vec![1.0]), "zero"),
+        (MemoryMatrix::csr([2, 3], vec![0, 2, 1], vec![0], vec![1.0]), "ascend"),
+        (MemoryMatrix::csr([2, 3], vec![0, 0, 2], vec![0], vec![1.0]), "ends with 2"),
+        (MemoryMatrix::csr([2, 3], vec![0.0, 0.0, 1.0], vec![0], vec![1.0]), "whole"),
+        (MemoryMatrix::csr([2, 3], vec![0, 0, 1], vec![0, 1], vec![1.0]), "2 indices"),
+    ] {
+        let message = wrong(x);
+        assert!(message.contains("made: X") && message.contains(word), "{message}");
+    }
+}

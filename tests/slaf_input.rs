@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::DataType;
 use slaf::dataset::{Dataset, DatasetConfig};
 use slaf::plan::{Dtypes, PlanOptions};
@@ -219,6 +219,39 @@ fn datasets_and_files_are_joined() {
         run.stdout,
         run.stderr
     );
+}
+
+/// Of an outer join, cells lack embeddings, columns and layers that others have.
+#[test]
+fn what_is_missing_stays_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let everything = repository("fixtures/h5ad/everything.h5ad");
+    small("b", &["g1", "g2"], &at("b.h5ad"));
+    let outer = ["--join", "outer", "--obs-join", "outer", "--var-join", "outer"];
+    let outer = [&outer[..], &["--cell-id-prefix", "{source}-"]].concat();
+    convert(&[everything.clone(), at("b.h5ad")], &at("joined.slaf"), &outer).succeeded();
+    let cells = table(&at("joined.slaf"), TableName::Cells);
+    let embedding = config(&at("joined.slaf")).obsm.unwrap().available[0].clone();
+    let missing = cells.column_by_name(&embedding).unwrap().null_count();
+    assert_eq!(missing, 30, "{embedding}");
+    convert(&[at("joined.slaf")], &at("again.slaf"), &[]).succeeded();
+    let again = table(&at("again.slaf"), TableName::Cells);
+    for field in cells.schema().fields() {
+        let column = |batch: &RecordBatch| batch.column_by_name(field.name()).cloned();
+        if field.name() != "source_file" {
+            assert_eq!(column(&cells), column(&again), "{}", field.name());
+        }
+    }
+    for name in [TableName::Expression, TableName::Layers, TableName::Obsp] {
+        assert_eq!(table(&at("joined.slaf"), name), table(&at("again.slaf"), name));
+    }
+    verified(&at("again.slaf"), &[&at("joined.slaf")]);
+    let flags = ["--limit", "20"];
+    convert(&[at("joined.slaf")], &at("part.slaf"), &flags).succeeded();
+    let part = table(&at("part.slaf"), TableName::Cells);
+    let column = |batch: &RecordBatch| batch.column_by_name(&embedding).cloned().unwrap();
+    assert_eq!(&column(&part), &column(&cells).slice(0, 20));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{Axis, CellSource};
 use crate::table::{
     CellRows, GeneRows, TableError, TableName, embedding_column, missing_embeddings,
-    planned_columns, schema,
+    planned_columns, schema, with_nulls,
 };
 
 impl Commit<'_> {
@@ -41,7 +41,9 @@ impl Commit<'_> {
                 return Ok(missing_embeddings(planned, length));
             }
             let numbers = source.embedding(axis, &planned.name, rows.clone())?;
+            let nulls = source.embedding_nulls(axis, &planned.name, rows.clone())?;
             let column = embedding_column(&numbers, length, planned);
+            let column = column.and_then(|column| with_nulls(column, nulls));
             column.map_err(|source| self.arrow(table, source))
         };
         planned.iter().map(column).collect()

@@ -22,6 +22,7 @@ mod json_room;
 mod known_cells;
 mod lists;
 mod matrix;
+pub mod memory;
 mod names;
 mod number;
 mod number_column;
@@ -44,6 +45,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{RecordBatch, StringArray};
+use arrow::buffer::NullBuffer;
 
 pub use chunk::{ChunkBudget, Chunks, CsrChunk, PendingChunk};
 pub use describe::{
@@ -60,6 +62,7 @@ pub use inputs::Inputs;
 pub use known_cells::{KnownCells, KnownFrom, Positions};
 pub use lists::NameMap;
 pub use matrix::Matrix;
+pub use memory::Memory;
 pub(crate) use names::{NamedInput, prefixes, tell_apart};
 pub use number::{NumberType, Numbers};
 pub use options::{MainMatrix, Names, OpenOptions, RawUse};
@@ -94,6 +97,12 @@ pub trait CellSource: Send + Sync {
         vec![text::holder_of(&self.description().path)]
     }
 
+    /// Returns a digest of everything that an input holds that has no files. A job goes on only with
+    /// an input of the same digest.
+    fn content_digest(&self) -> Option<String> {
+        None
+    }
+
     /// Returns the identifiers of a range of cells.
     fn obs_names(&self, cells: Range<u64>) -> Result<StringArray, SourceError>;
 
@@ -124,6 +133,17 @@ pub trait CellSource: Send + Sync {
     /// lists no embeddings need not implement this.
     fn embedding(&self, _: Axis, name: &str, _: Range<u64>) -> Result<Numbers, SourceError> {
         Err(SourceError::not_described(&self.description().path, name))
+    }
+
+    /// Returns which rows of a range have an embedding at all; `None` if all of them have. The numbers
+    /// of the others are NaN.
+    fn embedding_nulls(
+        &self,
+        _axis: Axis,
+        _name: &str,
+        _rows: Range<u64>,
+    ) -> Result<Option<NullBuffer>, SourceError> {
+        Ok(None)
     }
 
     /// Returns everything that is neither a table nor a matrix; by default there is nothing.

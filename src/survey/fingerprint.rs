@@ -28,6 +28,9 @@ pub struct Fingerprint {
     pub entries: Option<u64>,
     /// Digest of the identifiers of all cells and genes, in order.
     pub ids: String,
+    /// Digest of all that it holds, where it has no files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
 }
 
 /// Identifiers that occur more than once.
@@ -111,6 +114,7 @@ pub(super) fn take(source: &dyn CellSource, stamp: Stamp) -> Result<Taken, Sourc
             genes,
             entries: description.x.entries,
             ids: digest.finish(),
+            content: source.content_digest(),
         },
         repeated_cells,
         repeated_genes,

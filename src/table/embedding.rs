@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Float64Array, new_null_array};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
@@ -59,4 +60,22 @@ pub fn missing_embeddings(planned: &PlannedEmbedding, rows: usize) -> ArrayRef {
     let item = Arc::new(Field::new("item", data_type, true));
     let width = i32::try_from(planned.width).unwrap_or(i32::MAX);
     new_null_array(&DataType::FixedSizeList(item, width), rows)
+}
+
+/// A column of embeddings of which some rows have none.
+///
+/// # Errors
+/// If it has another number of rows.
+pub fn with_nulls(column: ArrayRef, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+    let (Some(nulls), Some(lists)) = (nulls, column.as_fixed_size_list_opt()) else {
+        return Ok(column);
+    };
+    let item = match lists.data_type() {
+        DataType::FixedSizeList(item, _) => item.clone(),
+        other => return Err(ArrowError::SchemaError(format!("{other} is no list"))),
+    };
+    let values = lists.values().clone();
+    let width = lists.value_length();
+    let lists = FixedSizeListArray::try_new(item, width, values, Some(nulls))?;
+    Ok(Arc::new(lists))
 }

@@ -24,7 +24,7 @@ mod sorted;
 
 pub use column::planned_columns;
 pub use commit::{Change, JOB_PROPERTY, TableFolder};
-pub use embedding::{embedding_column, missing_embeddings};
+pub use embedding::{embedding_column, missing_embeddings, with_nulls};
 pub use error::TableError;
 pub(crate) use files::{Absence, look_at_files};
 pub use fragment::FragmentWriter;

@@ -1,9 +1,9 @@
 //! Compares the obs and var columns.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::compute::kernels::cmp::not_distinct;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -150,9 +150,7 @@ impl Compared {
         // Lists are compared component by component.
         let (expected, found, each) = match (expected.data_type(), found.data_type()) {
             (DataType::FixedSizeList(_, a), DataType::FixedSizeList(_, b)) if a == b => {
-                let flat = |lists: &ArrayRef| {
-                    cast(lists.as_fixed_size_list().values(), &DataType::Float64)
-                };
+                let flat = |lists: &ArrayRef| numbers_of_lists(lists);
                 (
                     flat(expected)?,
                     flat(found)?,
@@ -189,4 +187,21 @@ impl Compared {
         }
         Ok(())
     }
+}
+
+/// The numbers of lists, one after another; those of a list that is missing are NaN, as inputs give
+/// them.
+fn numbers_of_lists(lists: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let lists = lists.as_fixed_size_list();
+    let numbers = cast(lists.values(), &DataType::Float64)?;
+    if lists.null_count() == 0 {
+        return Ok(numbers);
+    }
+    let width = usize::try_from(lists.value_length()).unwrap_or(1).max(1);
+    let numbers = numbers.as_primitive::<Float64Type>();
+    let numbers = (0..numbers.len()).map(|place| match lists.is_valid(place / width) {
+        true => numbers.is_valid(place).then(|| numbers.value(place)),
+        false => Some(f64::NAN),
+    });
+    Ok(std::sync::Arc::new(numbers.collect::<Float64Array>()))
 }

@@ -1,85 +1,88 @@
-//! An in-memory input, for matrices that need no file.
+//! An input in memory whose sample is small, and inputs in memory of what others hold.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::StringArray;
+use arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
+use slaf::source::memory::{MemoryMatrix, NumberBuffer};
 use slaf::source::{
-    CellSource, ChunkBudget, Chunks, CsrChunk, Description, Format, Layout, Matrix,
-    MatrixDescription, MatrixName, Numbers, PendingChunk, SourceError,
+    Axis, CellSource, ChunkBudget, Chunks, Column, ColumnKind, Description, Layout, Matrix, MatrixName, Memory,
+    Numbers, SampledRows, SourceError, Uns,
 };
 
-/// A CSR matrix with the cells c0, c1, … and the genes g0, g1, … without columns.
+/// A CSR matrix with cells c0, c1, … and genes g0, g1, … without columns, of which a sample sees only
+/// the first values.
 #[derive(Clone)]
 pub struct MemorySource {
-    description: Description,
-    indptr: Vec<usize>,
-    genes: Vec<i32>,
+    memory: Arc<Memory>,
     values: Numbers,
-    /// Number of values in a sample.
+    /// How many values a sample sees.
     sampled: usize,
-    _file: Arc<tempfile::NamedTempFile>,
+}
+
+fn names(prefix: &str, count: u64) -> StringArray {
+    StringArray::from_iter_values((0..count).map(|number| format!("{prefix}{number}")))
 }
 
 impl MemorySource {
     pub fn new(genes: u64, rows: &[Vec<i32>], values: Numbers, sampled: usize) -> Self {
-        let mut indptr = vec![0];
+        let mut indptr = vec![0usize];
         for row in rows {
             indptr.push(indptr[indptr.len() - 1] + row.len());
         }
-        assert_eq!(indptr[rows.len()], values.len());
-        let file = tempfile::NamedTempFile::new().unwrap();
+        let cells = rows.len() as u64;
+        let shape = [rows.len(), genes as usize];
+        let x = MemoryMatrix::csr(shape, indptr, rows.concat(), values.clone());
+        let memory = Memory::builder("memory", names("c", cells), names("g", genes)).x(x);
         MemorySource {
-            description: Description::new(
-                file.path(),
-                Format::named("memory"),
-                [rows.len() as u64, genes],
-                MatrixDescription {
-                    name: MatrixName::X,
-                    object: "X".into(),
-                    layout: Layout::Csr,
-                    number_type: values.number_type(),
-                    entries: Some(values.len() as u64),
-                },
-            ),
-            indptr,
-            genes: rows.concat(),
+            memory: Arc::new(memory.build().unwrap()),
             values,
             sampled,
-            _file: Arc::new(file),
         }
     }
 }
 
-/// Returns a slice of a column of numbers.
-pub fn slice(numbers: &Numbers, range: Range<usize>) -> Numbers {
-    macro_rules! slice {
-        ($($variant:ident),*) => {
-            match numbers {
-                $(Numbers::$variant(v) => Numbers::$variant(v[range].to_vec()),)*
-            }
-        };
-    }
-    slice!(
-        Bool, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float16, Float32, Float64
-    )
-}
-
-fn names(prefix: &str, range: Range<u64>) -> StringArray {
-    StringArray::from_iter_values(range.map(|number| format!("{prefix}{number}")))
+/// A piece of a column of numbers.
+fn slice(numbers: &Numbers, range: Range<usize>) -> Numbers {
+    numbers.picked(&range.collect::<Vec<_>>())
 }
 
 impl CellSource for MemorySource {
     fn description(&self) -> &Description {
-        &self.description
+        self.memory.description()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.memory.files()
+    }
+
+    fn content_digest(&self) -> Option<String> {
+        self.memory.content_digest()
     }
 
     fn obs_names(&self, cells: Range<u64>) -> Result<StringArray, SourceError> {
-        Ok(names("c", cells))
+        self.memory.obs_names(cells)
     }
 
     fn var_names(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
-        Ok(names("g", genes))
+        self.memory.var_names(genes)
+    }
+
+    fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
+        self.memory.obs(cells)
+    }
+
+    fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
+        self.memory.var(genes)
+    }
+
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
+        self.memory.embedding(axis, name, rows)
+    }
+
+    fn uns(&self) -> Result<Uns, SourceError> {
+        self.memory.uns()
     }
 
     fn matrix(&self, _: &MatrixName) -> Result<&dyn Matrix, SourceError> {
@@ -87,19 +90,19 @@ impl CellSource for MemorySource {
     }
 }
 
+impl MemorySource {
+    fn x(&self) -> Result<&dyn Matrix, SourceError> {
+        self.memory.matrix(&MatrixName::X)
+    }
+}
+
 impl Matrix for MemorySource {
     fn n_rows(&self) -> u64 {
-        self.description.n_obs
+        self.description().n_obs
     }
 
-    fn offsets(&self, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
-        let range = cells.start as usize..=cells.end as usize;
-        Ok(Some(
-            self.indptr[range]
-                .iter()
-                .map(|&offset| offset as u64)
-                .collect(),
-        ))
+    fn offsets(&self, rows: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
+        self.x()?.offsets(rows)
     }
 
     fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
@@ -107,34 +110,114 @@ impl Matrix for MemorySource {
         Ok(())
     }
 
-    fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
-        let mut start = cells.start;
-        Ok(Box::new(std::iter::from_fn(move || {
-            if start >= cells.end {
-                return None;
-            }
-            let mut end = start + 1;
-            let bytes =
-                |end: u64| 8 * (self.indptr[end as usize] - self.indptr[start as usize]) as u64;
-            while end < cells.end && bytes(end + 1) <= budget.bytes && end - start < budget.cells {
-                end += 1;
-            }
-            let range = start..end;
-            start = end;
-            let indptr = &self.indptr[range.start as usize..=range.end as usize];
-            let entries = indptr[0]..indptr[indptr.len() - 1];
-            let chunk = CsrChunk {
-                rows: range.clone(),
-                indptr: indptr.iter().map(|offset| offset - indptr[0]).collect(),
-                indices: Numbers::Int32(self.genes[entries.clone()].to_vec()),
-                data: slice(&self.values, entries.clone()),
-                strays: 0,
-            };
-            Some(Ok(PendingChunk::new(
-                range,
-                entries.len() as u64,
-                move || Ok(chunk),
-            )))
-        })))
+    fn sample_rows(&self, visit: &mut dyn FnMut(SampledRows<'_>)) -> Result<(), SourceError> {
+        self.x()?.sample_rows(visit)
     }
+
+    fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
+        self.x()?.chunks(rows, budget)
+    }
+}
+
+const EVERYTHING: ChunkBudget = ChunkBudget {
+    bytes: u64::MAX,
+    cells: u64::MAX,
+};
+
+/// A matrix of another input, in the layout that it has there.
+fn matrix_of(source: &dyn CellSource, name: &MatrixName, layout: Layout, width: u64) -> MemoryMatrix {
+    let matrix = source.matrix(name).unwrap();
+    matrix.prepare(&|_| ()).unwrap();
+    let height = matrix.n_rows();
+    let mut indptr = vec![0usize];
+    let (mut indices, mut data): (Vec<i64>, Option<Numbers>) = (Vec::new(), None);
+    for chunk in matrix.chunks(0..height, EVERYTHING).unwrap() {
+        let chunk = chunk.unwrap().read().unwrap();
+        let before = indices.len();
+        indptr.extend(chunk.indptr[1..].iter().map(|end| before + end));
+        indices.extend(chunk.indices.to_i64().unwrap());
+        match &mut data {
+            Some(data) => data.append(chunk.data),
+            None => data = Some(chunk.data),
+        }
+    }
+    let data = data.unwrap_or(Numbers::Float32(Vec::new()));
+    let shape = [height as usize, width as usize];
+    let rows = indptr.windows(2).enumerate();
+    let rows: Vec<usize> = rows.flat_map(|(row, ends)| vec![row; ends[1] - ends[0]]).collect();
+    match layout {
+        Layout::Csc => {
+            let mut order: Vec<usize> = (0..indices.len()).collect();
+            order.sort_by_key(|&entry| indices[entry]);
+            let mut starts = vec![0u32; width as usize + 1];
+            indices.iter().for_each(|&column| starts[column as usize + 1] += 1);
+            (0..width as usize).for_each(|column| starts[column + 1] += starts[column]);
+            let rows: Vec<u16> = order.iter().map(|&entry| rows[entry] as u16).collect();
+            let rows: Arc<[u16]> = rows.into();
+            MemoryMatrix::csc(shape, starts, rows, data.picked(&order))
+        }
+        Layout::Dense => {
+            let all = Numbers::zeroed(data.number_type(), (height * width) as usize).unwrap();
+            let mut places: Vec<usize> = (0..all.len()).collect();
+            for (entry, (&row, &column)) in rows.iter().zip(&indices).enumerate() {
+                places[row * width as usize + column as usize] = all.len() + entry;
+            }
+            let mut both = all;
+            both.append(data);
+            MemoryMatrix::dense(shape, both.picked(&places))
+        }
+        _ => MemoryMatrix::csr(shape, indptr, indices, NumberBuffer::from(data)),
+    }
+}
+
+/// Columns of which those say that their categories have an order which do.
+fn with_orders(batch: RecordBatch, columns: &[Column]) -> RecordBatch {
+    let schema = batch.schema();
+    let fields = schema.fields().iter().zip(columns);
+    let fields = fields.map(|(field, column)| {
+        let ordered = column.kind == ColumnKind::Categorical { ordered: true };
+        field.as_ref().clone().with_dict_is_ordered(ordered)
+    });
+    let schema = arrow::datatypes::Schema::new(fields.collect::<Vec<_>>());
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = batch.columns().to_vec();
+    RecordBatch::try_new_with_options(Arc::new(schema), columns, &options).unwrap()
+}
+
+/// All that another input holds.
+pub fn in_memory(source: &dyn CellSource) -> Memory {
+    let description = source.description();
+    let (cells, genes) = (description.n_obs, description.n_vars);
+    let mut memory = Memory::builder(
+        "memory",
+        source.obs_names(0..cells).unwrap(),
+        source.var_names(0..genes).unwrap(),
+    )
+    .obs(with_orders(source.obs(0..cells).unwrap(), &description.obs))
+    .var(with_orders(source.var(0..genes).unwrap(), &description.var))
+    .uns(source.uns().unwrap().values);
+    if description.x.layout != Layout::Absent {
+        memory = memory.x(matrix_of(source, &MatrixName::X, description.x.layout, genes));
+    }
+    for layer in &description.layers {
+        let matrix = matrix_of(source, &layer.name, layer.layout, genes);
+        memory = memory.layer(layer.name.key(), matrix);
+    }
+    for pairs in &description.obsp {
+        let matrix = matrix_of(source, &pairs.name, pairs.layout, cells);
+        memory = memory.obsp(pairs.name.key(), matrix);
+    }
+    for pairs in &description.varp {
+        let matrix = matrix_of(source, &pairs.name, pairs.layout, genes);
+        memory = memory.varp(pairs.name.key(), matrix);
+    }
+    for embedding in &description.obsm {
+        let numbers = source.embedding(Axis::Cells, &embedding.name, 0..cells).unwrap();
+        memory = memory.obsm(&embedding.name, embedding.width, numbers);
+    }
+    for embedding in &description.varm {
+        let numbers = source.embedding(Axis::Genes, &embedding.name, 0..genes).unwrap();
+        memory = memory.varm(&embedding.name, embedding.width, numbers);
+    }
+    memory.build().unwrap()
 }

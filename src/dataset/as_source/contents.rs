@@ -242,6 +242,7 @@ impl Contents<'_> {
                         columns: Some(numbers).filter(|names| !names.is_empty()),
                     },
                     written_as: name.clone(),
+                    seen: Mutex::default(),
                 });
                 continue;
             }

@@ -1,12 +1,13 @@
 //! The cells and genes tables as obs and var.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions,
     StringArray,
 };
+use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, TimeUnit};
 
@@ -40,6 +41,12 @@ pub(super) struct FrameEmbedding {
     pub embedding: Embedding,
     /// Name in the table.
     pub written_as: String,
+    /// The rows that were read last, and which of them have none.
+    pub seen: Mutex<Option<(Range<u64>, Option<NullBuffer>)>>,
+}
+
+fn nulls_of(column: &ArrayRef) -> Option<NullBuffer> {
+    column.nulls().filter(|nulls| nulls.null_count() > 0).cloned()
 }
 
 /// Categories of a column in their order, with an index sorted by text.
@@ -163,6 +170,23 @@ impl Frame {
         Ok(found)
     }
 
+    /// Which rows have an embedding; `None` where all have.
+    pub fn embedding_nulls(
+        &self,
+        embedding: &FrameEmbedding,
+        rows: Range<u64>,
+    ) -> Result<Option<NullBuffer>, SourceError> {
+        let seen = embedding.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, nulls)) = &*seen
+            && *known == rows
+        {
+            return Ok(nulls.clone());
+        }
+        drop(seen);
+        let batch = self.table.read(&[embedding.written_as.clone()], rows)?;
+        Ok(nulls_of(batch.column(0)))
+    }
+
     /// Returns the numbers of an embedding for a range of rows; NaN where it is null.
     pub fn embedding(
         &self,
@@ -170,7 +194,9 @@ impl Frame {
         rows: Range<u64>,
     ) -> Result<Numbers, SourceError> {
         let names = [embedding.written_as.clone()];
-        let batch = self.table.read(&names, rows)?;
+        let batch = self.table.read(&names, rows.clone())?;
+        let seen = embedding.seen.lock();
+        *seen.unwrap_or_else(PoisonError::into_inner) = Some((rows, nulls_of(batch.column(0))));
         let damaged = || {
             let what = format!("{} is {}", names[0], batch.column(0).data_type());
             self.table.place().damaged(what)

@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{RecordBatch, StringArray};
+use arrow::buffer::NullBuffer;
 
 use self::contents::Contents;
 use self::entries::Entries;
@@ -78,6 +79,23 @@ impl CellSource for SlafSource {
         let mut embeddings = frame.embeddings.iter();
         match embeddings.find(|known| known.embedding.name == name) {
             Some(embedding) => frame.embedding(embedding, rows),
+            None => Err(self.missing(name)),
+        }
+    }
+
+    fn embedding_nulls(
+        &self,
+        axis: Axis,
+        name: &str,
+        rows: Range<u64>,
+    ) -> Result<Option<NullBuffer>, SourceError> {
+        let frame = match axis {
+            Axis::Cells => &self.obs,
+            Axis::Genes => &self.var,
+        };
+        let mut embeddings = frame.embeddings.iter();
+        match embeddings.find(|known| known.embedding.name == name) {
+            Some(embedding) => frame.embedding_nulls(embedding, rows),
             None => Err(self.missing(name)),
         }
     }

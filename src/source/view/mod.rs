@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use arrow::array::{RecordBatch, StringArray};
+use arrow::buffer::NullBuffer;
 
 pub(super) use identified::Identified;
 pub(super) use labelled::Labelled;
@@ -76,6 +77,15 @@ impl<V: View> CellSource for V {
 
     fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
         self.inner().embedding(axis, name, rows)
+    }
+
+    fn embedding_nulls(
+        &self,
+        axis: Axis,
+        name: &str,
+        rows: Range<u64>,
+    ) -> Result<Option<NullBuffer>, SourceError> {
+        self.inner().embedding_nulls(axis, name, rows)
     }
 
     fn uns(&self) -> Result<Uns, SourceError> {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array,
 };
+use arrow::buffer::NullBuffer;
 use arrow::compute::{concat, concat_batches, take, take_record_batch};
 use arrow::error::ArrowError;
 
@@ -269,6 +270,23 @@ impl CellSource for Subset {
             Some(all) => Ok(all),
             None => self.source.embedding(axis, name, 0..0),
         }
+    }
+
+    fn embedding_nulls(
+        &self,
+        axis: Axis,
+        name: &str,
+        rows: Range<u64>,
+    ) -> Result<Option<NullBuffer>, SourceError> {
+        let mut there: Vec<bool> = Vec::new();
+        let mut some = false;
+        for stretch in self.kept(axis).stretches(rows) {
+            let nulls = self.source.embedding_nulls(axis, name, stretch.rows)?;
+            some |= nulls.is_some();
+            let valid = |row: u32| nulls.as_ref().is_none_or(|n| n.is_valid(row as usize));
+            there.extend(stretch.kept.iter().map(|&row| valid(row)));
+        }
+        Ok(some.then(|| NullBuffer::from(there)))
     }
 
     fn uns(&self) -> Result<Uns, SourceError> {
