@@ -17,11 +17,11 @@ use slaf::source::{
 use slaf::survey::{Survey, ValueType};
 
 use crate::support::converted::converted;
-use crate::support::memory_source::in_memory;
 use crate::support::dataset::{Triplets, floats, integers, same, texts};
 use crate::support::expectation::{
     ColumnExpectation, Expectation, Options, category_text, entries, number,
 };
+use crate::support::memory_source::in_memory;
 use crate::support::soma::unpacked;
 use crate::support::{described_fixtures, fixtures, repository};
 

@@ -305,14 +305,35 @@ fn matrices_in_memory_are_inputs() {
     for (x, word) in [
         (MemoryMatrix::dense([2, 3], vec![1u8; 5]), "5 values"),
         (MemoryMatrix::dense([3, 2], vec![1u8; 6]), "3 × 2"),
-        (MemoryMatrix::csr([2, 3], vec![0, 1], vec![0], vec![1.0]), "indptr"),
-        (MemoryMatrix::csr([2, 3], vec![1, 1, 1], vec![0], vec![1.0]), "zero"),
-        (MemoryMatrix::csr([2, 3], vec![0, 2, 1], vec![0], vec![1.0]), "ascend"),
-        (MemoryMatrix::csr([2, 3], vec![0, 0, 2], vec![0], vec![1.0]), "ends with 2"),
-        (MemoryMatrix::csr([2, 3], vec![0.0, 0.0, 1.0], vec![0], vec![1.0]), "whole"),
-        (MemoryMatrix::csr([2, 3], vec![0, 0, 1], vec![0, 1], vec![1.0]), "2 indices"),
+        (
+            MemoryMatrix::csr([2, 3], vec![0, 1], vec![0], vec![1.0]),
+            "indptr",
+        ),
+        (
+            MemoryMatrix::csr([2, 3], vec![1, 1, 1], vec![0], vec![1.0]),
+            "zero",
+        ),
+        (
+            MemoryMatrix::csr([2, 3], vec![0, 2, 1], vec![0], vec![1.0]),
+            "ascend",
+        ),
+        (
+            MemoryMatrix::csr([2, 3], vec![0, 0, 2], vec![0], vec![1.0]),
+            "ends with 2",
+        ),
+        (
+            MemoryMatrix::csr([2, 3], vec![0.0, 0.0, 1.0], vec![0], vec![1.0]),
+            "whole",
+        ),
+        (
+            MemoryMatrix::csr([2, 3], vec![0, 0, 1], vec![0, 1], vec![1.0]),
+            "2 indices",
+        ),
     ] {
         let message = wrong(x);
-        assert!(message.contains("made: X") && message.contains(word), "{message}");
+        assert!(
+            message.contains("made: X") && message.contains(word),
+            "{message}"
+        );
     }
 }

@@ -228,9 +228,21 @@ fn what_is_missing_stays_missing() {
     let at = |name: &str| folder.path().join(name);
     let everything = repository("fixtures/h5ad/everything.h5ad");
     small("b", &["g1", "g2"], &at("b.h5ad"));
-    let outer = ["--join", "outer", "--obs-join", "outer", "--var-join", "outer"];
+    let outer = [
+        "--join",
+        "outer",
+        "--obs-join",
+        "outer",
+        "--var-join",
+        "outer",
+    ];
     let outer = [&outer[..], &["--cell-id-prefix", "{source}-"]].concat();
-    convert(&[everything.clone(), at("b.h5ad")], &at("joined.slaf"), &outer).succeeded();
+    convert(
+        &[everything.clone(), at("b.h5ad")],
+        &at("joined.slaf"),
+        &outer,
+    )
+    .succeeded();
     let cells = table(&at("joined.slaf"), TableName::Cells);
     let embedding = config(&at("joined.slaf")).obsm.unwrap().available[0].clone();
     let missing = cells.column_by_name(&embedding).unwrap().null_count();
@@ -244,7 +256,10 @@ fn what_is_missing_stays_missing() {
         }
     }
     for name in [TableName::Expression, TableName::Layers, TableName::Obsp] {
-        assert_eq!(table(&at("joined.slaf"), name), table(&at("again.slaf"), name));
+        assert_eq!(
+            table(&at("joined.slaf"), name),
+            table(&at("again.slaf"), name)
+        );
     }
     verified(&at("again.slaf"), &[&at("joined.slaf")]);
     let flags = ["--limit", "20"];

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
 use slaf::source::memory::{MemoryMatrix, NumberBuffer};
 use slaf::source::{
-    Axis, CellSource, ChunkBudget, Chunks, Column, ColumnKind, Description, Layout, Matrix, MatrixName, Memory,
-    Numbers, SampledRows, SourceError, Uns,
+    Axis, CellSource, ChunkBudget, Chunks, Column, ColumnKind, Description, Layout, Matrix,
+    MatrixName, Memory, Numbers, SampledRows, SourceError, Uns,
 };
 
 /// A CSR matrix with cells c0, c1, … and genes g0, g1, … without columns, of which a sample sees only
@@ -125,7 +125,12 @@ const EVERYTHING: ChunkBudget = ChunkBudget {
 };
 
 /// A matrix of another input, in the layout that it has there.
-fn matrix_of(source: &dyn CellSource, name: &MatrixName, layout: Layout, width: u64) -> MemoryMatrix {
+fn matrix_of(
+    source: &dyn CellSource,
+    name: &MatrixName,
+    layout: Layout,
+    width: u64,
+) -> MemoryMatrix {
     let matrix = source.matrix(name).unwrap();
     matrix.prepare(&|_| ()).unwrap();
     let height = matrix.n_rows();
@@ -144,13 +149,17 @@ fn matrix_of(source: &dyn CellSource, name: &MatrixName, layout: Layout, width: 
     let data = data.unwrap_or(Numbers::Float32(Vec::new()));
     let shape = [height as usize, width as usize];
     let rows = indptr.windows(2).enumerate();
-    let rows: Vec<usize> = rows.flat_map(|(row, ends)| vec![row; ends[1] - ends[0]]).collect();
+    let rows: Vec<usize> = rows
+        .flat_map(|(row, ends)| vec![row; ends[1] - ends[0]])
+        .collect();
     match layout {
         Layout::Csc => {
             let mut order: Vec<usize> = (0..indices.len()).collect();
             order.sort_by_key(|&entry| indices[entry]);
             let mut starts = vec![0u32; width as usize + 1];
-            indices.iter().for_each(|&column| starts[column as usize + 1] += 1);
+            indices
+                .iter()
+                .for_each(|&column| starts[column as usize + 1] += 1);
             (0..width as usize).for_each(|column| starts[column + 1] += starts[column]);
             let rows: Vec<u16> = order.iter().map(|&entry| rows[entry] as u16).collect();
             let rows: Arc<[u16]> = rows.into();
@@ -197,7 +206,12 @@ pub fn in_memory(source: &dyn CellSource) -> Memory {
     .var(with_orders(source.var(0..genes).unwrap(), &description.var))
     .uns(source.uns().unwrap().values);
     if description.x.layout != Layout::Absent {
-        memory = memory.x(matrix_of(source, &MatrixName::X, description.x.layout, genes));
+        memory = memory.x(matrix_of(
+            source,
+            &MatrixName::X,
+            description.x.layout,
+            genes,
+        ));
     }
     for layer in &description.layers {
         let matrix = matrix_of(source, &layer.name, layer.layout, genes);
@@ -212,11 +226,15 @@ pub fn in_memory(source: &dyn CellSource) -> Memory {
         memory = memory.varp(pairs.name.key(), matrix);
     }
     for embedding in &description.obsm {
-        let numbers = source.embedding(Axis::Cells, &embedding.name, 0..cells).unwrap();
+        let numbers = source
+            .embedding(Axis::Cells, &embedding.name, 0..cells)
+            .unwrap();
         memory = memory.obsm(&embedding.name, embedding.width, numbers);
     }
     for embedding in &description.varm {
-        let numbers = source.embedding(Axis::Genes, &embedding.name, 0..genes).unwrap();
+        let numbers = source
+            .embedding(Axis::Genes, &embedding.name, 0..genes)
+            .unwrap();
         memory = memory.varm(&embedding.name, embedding.width, numbers);
     }
     memory.build().unwrap()

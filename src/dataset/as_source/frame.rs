@@ -46,7 +46,10 @@ pub(super) struct FrameEmbedding {
 }
 
 fn nulls_of(column: &ArrayRef) -> Option<NullBuffer> {
-    column.nulls().filter(|nulls| nulls.null_count() > 0).cloned()
+    column
+        .nulls()
+        .filter(|nulls| nulls.null_count() > 0)
+        .cloned()
 }
 
 /// Categories of a column in their order, with an index sorted by text.
@@ -176,7 +179,10 @@ impl Frame {
         embedding: &FrameEmbedding,
         rows: Range<u64>,
     ) -> Result<Option<NullBuffer>, SourceError> {
-        let seen = embedding.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = embedding
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some((known, nulls)) = &*seen
             && *known == rows
         {

@@ -109,9 +109,7 @@ impl<T: Number, H: AsRef<[T]> + Send + Sync> Held for Holder<T, H> {
 impl NumberBuffer {
     /// Numbers that `holder` holds: a vector, an `Arc` of a slice, a mapped file, a borrowed slice that
     /// lives as long as the program.
-    pub fn shared<T: Number + 'static>(
-        holder: impl AsRef<[T]> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn shared<T: Number + 'static>(holder: impl AsRef<[T]> + Send + Sync + 'static) -> Self {
         NumberBuffer(Arc::new(Holder {
             holder,
             of: std::marker::PhantomData,
@@ -161,9 +159,11 @@ impl From<Numbers> for NumberBuffer {
     fn from(numbers: Numbers) -> Self {
         match numbers {
             // Booleans are stored as bytes.
-            Numbers::Bool(bytes) => {
-                bytes.into_iter().map(|byte| byte != 0).collect::<Vec<bool>>().into()
-            }
+            Numbers::Bool(bytes) => bytes
+                .into_iter()
+                .map(|byte| byte != 0)
+                .collect::<Vec<bool>>()
+                .into(),
             Numbers::Int8(numbers) => numbers.into(),
             Numbers::Int16(numbers) => numbers.into(),
             Numbers::Int32(numbers) => numbers.into(),

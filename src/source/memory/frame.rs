@@ -95,7 +95,10 @@ fn converted(
             return Ok((in_type(DataType::Utf8)?, ColumnKind::Text));
         }
         DataType::Dictionary(_, values)
-            if matches!(**values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) =>
+            if matches!(
+                **values,
+                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+            ) =>
         {
             let texts = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
             let coded = in_type(texts)?;

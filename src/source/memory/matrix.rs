@@ -308,7 +308,10 @@ impl OpenMatrix {
         let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
         Ok(CsrChunk {
             rows,
-            indptr: offsets.iter().map(|&offset| (offset - first) as usize).collect(),
+            indptr: offsets
+                .iter()
+                .map(|&offset| (offset - first) as usize)
+                .collect(),
             indices: self.part(&of.indices, first..last)?,
             data: self.part(&of.data, first..last)?,
             strays: 0,
@@ -350,7 +353,10 @@ impl OpenMatrix {
         let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
         let mut places = Vec::with_capacity((last - first) as usize);
         for (column, ends) in columns.zip(offsets.windows(2)) {
-            places.extend(std::iter::repeat_n(column as u32, (ends[1] - ends[0]) as usize));
+            places.extend(std::iter::repeat_n(
+                column as u32,
+                (ends[1] - ends[0]) as usize,
+            ));
         }
         Ok(Entries {
             rows: self.part(&of.indices, first..last)?,
@@ -482,7 +488,10 @@ impl Matrix for OpenMatrix {
                 offsets: Vec::new(),
             })),
             Stored::Dense(data) => {
-                let (width, size) = (self.matrix.shape[1] as u64, data.number_type().size() as u64);
+                let (width, size) = (
+                    self.matrix.shape[1] as u64,
+                    data.number_type().size() as u64,
+                );
                 let row = width.saturating_mul(2 * size + 4 + EXPANDED_BYTES).max(1);
                 let step = (budget.bytes / row).clamp(1, budget.cells.max(1));
                 let count = (rows.end - rows.start).div_ceil(step);

@@ -44,8 +44,7 @@ use self::matrix::OpenMatrix;
 use super::transpose::TransposeOptions;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, Embedding, Format, Layout, Matrix,
-    MatrixDescription,
-    MatrixName, NumberType, Numbers, OpenOptions, Place, SourceError, Uns,
+    MatrixDescription, MatrixName, NumberType, Numbers, OpenOptions, Place, SourceError, Uns,
 };
 
 /// An input whose cells and genes are in memory. See [the module](self) for an example.
@@ -188,10 +187,8 @@ impl MemoryBuilder {
             }
             // Rows and columns are numbered in 32 bits.
             if u32::try_from(names.len()).is_err() {
-                return Err(Place::new(&path, what).unsupported(
-                    format!("{} of them", names.len()),
-                    "split the input",
-                ));
+                return Err(Place::new(&path, what)
+                    .unsupported(format!("{} of them", names.len()), "split the input"));
             }
         }
         let mut hasher = Xxh3::new();
@@ -227,7 +224,11 @@ impl MemoryBuilder {
                 return Err(place.damaged("it is there twice"));
             }
         }
-        hasher.update(serde_json::Value::Object(self.uns.clone()).to_string().as_bytes());
+        hasher.update(
+            serde_json::Value::Object(self.uns.clone())
+                .to_string()
+                .as_bytes(),
+        );
         Ok(Memory {
             description: Description {
                 path,
