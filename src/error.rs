@@ -1,13 +1,14 @@
-//! Errors of the program, and the exit codes that tell scripts their kind.
+//! Errors of the program, and the exit codes that tell scripts their kind. The errors of each room
+//! know their own kind.
 
 use std::path::PathBuf;
 
 use crate::dataset::DatasetError;
+pub use crate::failure::{ErrorKind, in_one_line};
 use crate::ingest::IngestError;
 use crate::plan::PlanError;
 use crate::source::SourceError;
 use crate::store::StoreError;
-use crate::table::TableError;
 use crate::verify::VerifyError;
 
 /// Error of a command.
@@ -51,64 +52,31 @@ impl From<PlanError> for Error {
     }
 }
 
-/// Exit code of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ExitCode {
-    Done = 0,
-    /// The system failed: storage, memory, or a bug in the program.
-    Failed = 1,
-    Usage = 2,
-    /// An input was refused, or an existing output is in the way.
-    Refused = 3,
-    /// Verification found problems in a dataset.
-    NotVerified = 4,
-    /// Another process is using the dataset.
-    TryAgain = 75,
-}
-
 impl Error {
-    /// Returns the exit code of this error.
-    pub fn exit_code(&self) -> ExitCode {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Usage(_) => ExitCode::Usage,
-            Error::Ingest(error) => of_ingest(error),
-            Error::Dataset(error) => of_dataset(error),
-            Error::Store(error) => of_store(error),
-            Error::Verify(error) => of_verify(error),
-            Error::NotJoinable { .. } => ExitCode::Refused,
-            Error::Verification { .. } => ExitCode::NotVerified,
-            Error::Output(_) => ExitCode::Failed,
+            Error::Usage(_) => ErrorKind::Usage,
+            Error::Ingest(error) => error.kind(),
+            Error::Dataset(error) => error.kind(),
+            Error::Store(error) => error.kind(),
+            Error::Verify(error) => error.kind(),
+            Error::NotJoinable { .. } => ErrorKind::Refused,
+            Error::Verification { .. } => ErrorKind::NotVerified,
+            Error::Output(_) => ErrorKind::Failed,
         }
     }
 }
 
-fn of_ingest(error: &IngestError) -> ExitCode {
-    match error {
-        IngestError::Plan(PlanError::ForcedTypeNotSigned { .. }) => ExitCode::Usage,
-        IngestError::Source(error)
-        | IngestError::OrderLost { source: error, .. }
-        | IngestError::Plan(PlanError::Source(error)) => of_source(error),
-        IngestError::Plan(_)
-        | IngestError::Chunk(_)
-        | IngestError::NoType { .. }
-        | IngestError::SameContent { .. }
-        | IngestError::MixedScales { .. }
-        | IngestError::SameCounts { .. }
-        | IngestError::Exists { .. }
-        | IngestError::NotOurs { .. }
-        | IngestError::Broken { .. }
-        | IngestError::InsideInput { .. }
-        | IngestError::IsInput { .. }
-        | IngestError::OtherJob { .. } => ExitCode::Refused,
-        IngestError::ChangedLate(error) => of_source(error),
-        IngestError::Moved { .. } => ExitCode::TryAgain,
-        IngestError::InputFailed { failure } => of_ingest(failure),
-        IngestError::Table(error) => of_table(error),
-        IngestError::Dataset(error) => of_dataset(error),
-        IngestError::Store(error) => of_store(error),
-        IngestError::Counts { .. } | IngestError::Threads { .. } | IngestError::WorkerDied => {
-            ExitCode::Failed
+impl ErrorKind {
+    /// The code with which a command ends that failed so; 0 is kept for what is done.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            ErrorKind::Failed => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::Refused => 3,
+            ErrorKind::NotVerified => 4,
+            ErrorKind::TryAgain => 75,
         }
     }
 }

@@ -40,6 +40,10 @@ pub mod converter;
 pub mod dataset;
 pub mod error;
 pub mod failpoint;
+pub mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ingest;
 pub mod plan;
 pub mod progress;

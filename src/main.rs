@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("slaf: error: {}", slaf::error::in_one_line(&error));
-            ExitCode::from(error.exit_code() as u8)
+            ExitCode::from(error.kind().exit_code())
         }
     }
 }

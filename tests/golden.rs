@@ -61,7 +61,9 @@ fn redacted(text: &str, folder: &Path) -> String {
     }
     let version = regex::escape(env!("CARGO_PKG_VERSION"));
     let version = Regex::new(&format!(r#"(slaf |"version": "){version}"#)).unwrap();
-    let version = version.replace_all(&text, |found: &Captures| format!("{}VERSION", &found[1]));
+    let version = version.replace_all(&text, |found: &Captures<'_>| {
+        format!("{}VERSION", &found[1])
+    });
     version.into_owned()
 }
 

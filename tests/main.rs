@@ -5,6 +5,7 @@ mod append_atomic;
 mod append_reference;
 mod conformance;
 mod golden;
+mod house;
 mod interop;
 mod known_cells;
 mod layouts;

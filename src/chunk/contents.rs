@@ -78,9 +78,10 @@ pub fn contents_of_entries(entries: &[(u32, f64)], identities: &[GeneIdentity]) 
             hash = hash.wrapping_add(entry(*gene, value));
         }
     }
-    Some(match sum >= LEAST_COUNTS {
-        true => hash.max(1),
-        false => NO_CONTENTS,
+    Some(if sum >= LEAST_COUNTS {
+        hash.max(1)
+    } else {
+        NO_CONTENTS
     })
 }
 

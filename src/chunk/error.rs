@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::failure::ErrorKind;
 use crate::survey::{ValueType, ValueTypes};
 
 /// A chunk that contradicts its input's headers or the plan.
@@ -51,4 +52,12 @@ pub enum ChunkError {
         cell: u64,
         gene: i64,
     },
+}
+
+impl ChunkError {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
+        // Whatever it is, it is in the input.
+        ErrorKind::Refused
+    }
 }

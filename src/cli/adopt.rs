@@ -46,9 +46,10 @@ pub(super) fn run(arguments: &AdoptArguments, verbosity: Verbosity) -> Result<()
         memory: enough_memory(arguments.memory)?,
         chunk_cells: u64::MAX,
         existing: Existing::Refuse,
-        earlier: match arguments.no_resume {
-            true => Earlier::Discard,
-            false => Earlier::Resume,
+        earlier: if arguments.no_resume {
+            Earlier::Discard
+        } else {
+            Earlier::Resume
         },
         wait,
     };
@@ -76,9 +77,10 @@ fn attempt<'a>(
     options: &RunOptions,
     verbosity: Verbosity,
 ) -> Result<Adopted<'a>, Error> {
-    let known = match arguments.accept_changes {
-        true => KnownValues::Accept,
-        false => KnownValues::Keep,
+    let known = if arguments.accept_changes {
+        KnownValues::Accept
+    } else {
+        KnownValues::Keep
     };
     let mut appendable = Appendable::open(&arguments.dataset)?;
     match known {

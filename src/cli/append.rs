@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use super::arguments::{AppendArguments, Verbosity, WriteArguments};
 use super::bars::{Bars, Show};
-use super::convert::{Run, give_up_on_stuck_files, shown};
+use super::convert::{Run, shown};
 use super::reading::{Reading, check_is_no_input, split};
 use super::report::Report;
 use super::settings::Settings;
 use super::signals::{Begun, end_when_asked};
+use super::stuck::give_up_on_stuck_files;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ingest::Conversion;

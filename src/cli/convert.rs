@@ -1,8 +1,7 @@
 //! `slaf convert`
 
 use std::path::PathBuf;
-use std::sync::Once;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::allocator;
 use super::arguments::{ConvertArguments, RunArguments, Verbosity};
@@ -11,11 +10,11 @@ use super::reading::{Reading, check_is_no_input, split};
 use super::report::Report;
 use super::settings::Settings;
 use super::signals::{Begun, end_when_asked};
-use crate::error::{Error, ExitCode};
+use crate::error::Error;
 use crate::ingest::{Conversion, Earlier, Existing, RunOptions};
 use crate::plan::VersionWish;
 use crate::progress::Event;
-use crate::source::{self, Inputs};
+use crate::source::Inputs;
 use crate::store::Wait;
 
 /// How a job is run, as it was asked for.
@@ -95,27 +94,6 @@ impl Request {
             verbosity,
         })
     }
-}
-
-/// Ends the process when a damaged file makes libhdf5 loop. What was recorded is kept, as after any
-/// sudden end. `SLAF_PATIENCE` sets the seconds after which that is assumed.
-pub(super) fn give_up_on_stuck_files() {
-    static WATCHED: Once = Once::new();
-    WATCHED.call_once(watch_files);
-}
-
-fn watch_files() {
-    const PATIENCE: u64 = 120;
-    let seconds = std::env::var("SLAF_PATIENCE")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let seconds: u64 = seconds.unwrap_or(PATIENCE).max(1);
-    source::watch(Duration::from_secs(seconds), move |place| {
-        eprintln!(
-            "slaf: error: {place}: reading it does not come to an end (after {seconds} s): the file is damaged, or its disk does not answer"
-        );
-        std::process::exit(i32::from(ExitCode::Refused as u8));
-    });
 }
 
 /// Looks, plans, writes, and tells what was done.

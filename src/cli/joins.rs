@@ -55,9 +55,10 @@ impl JoinArguments {
             var_join: self.var_join.into(),
             duplicate_cells: duplicates(self.allow_duplicate_cells),
             duplicate_sources: duplicates(self.allow_duplicate_source),
-            mixed_scales: match self.allow_mixed_scales {
-                true => MixedScales::Allow,
-                false => MixedScales::Refuse,
+            mixed_scales: if self.allow_mixed_scales {
+                MixedScales::Allow
+            } else {
+                MixedScales::Refuse
             },
             same_counts: match self.duplicate_counts {
                 DuplicateCountsArgument::Warn => SameCounts::Warn,

@@ -1,6 +1,7 @@
 //! The command line: raw arguments become a checked request, and each command has a file.
 
 mod adopt;
+#[allow(unsafe_code, reason = "calls of the allocator's C interface")]
 mod allocator;
 mod append;
 mod arguments;
@@ -14,6 +15,7 @@ mod report;
 mod settings;
 mod shell;
 mod signals;
+mod stuck;
 mod validate;
 mod verify;
 

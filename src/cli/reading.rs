@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::arguments::{JoinArguments, ReadArguments};
-use super::convert::give_up_on_stuck_files;
 use super::found::Found;
 use super::settings::Settings;
+use super::stuck::give_up_on_stuck_files;
 use crate::error::Error;
 use crate::source::{MainMatrix, Names, OpenOptions, RawUse, Selection, detect, inputs_of};
 use crate::store::read_text;
@@ -88,23 +88,23 @@ fn gene_list(text: &str) -> Result<Vec<String>, Error> {
     let path = Path::new(text);
     // A folder may be called like a gene.
     let is_list = !path.exists() || path.is_dir();
-    let (separators, listed): (&[char], String) = match is_list {
-        true => (&[','], text.to_string()),
-        false => {
-            let listed = read_text(path, LONGEST_LIST);
-            let listed = listed
-                .map_err(|error| Error::Usage(format!("--genes: cannot read {text}: {error}")))?;
-            (&['\n', '\r'], listed)
-        }
+    let (separators, listed): (&[char], String) = if is_list {
+        (&[','], text.to_string())
+    } else {
+        let listed = read_text(path, LONGEST_LIST);
+        let listed = listed
+            .map_err(|error| Error::Usage(format!("--genes: cannot read {text}: {error}")))?;
+        (&['\n', '\r'], listed)
     };
     let names = listed.split(separators).map(str::trim);
     let names: Vec<String> = names
         .filter(|name| !name.is_empty())
         .map(String::from)
         .collect();
-    match names.is_empty() {
-        true => Err(Error::Usage(format!("--genes {text:?} names no gene"))),
-        false => Ok(names),
+    if names.is_empty() {
+        Err(Error::Usage(format!("--genes {text:?} names no gene")))
+    } else {
+        Ok(names)
     }
 }
 
@@ -115,17 +115,19 @@ pub(super) fn check_is_no_input(output: &Path, wanted: &str, usage: &str) -> Res
         return Ok(());
     }
     give_up_on_stuck_files();
-    let is_input = match output.is_dir() {
-        true => inputs_of(output).is_ok(),
+    let is_input = if output.is_dir() {
+        inputs_of(output).is_ok()
+    } else {
         // An archive of several inputs has no format.
-        false => detect(output).is_ok() || inputs_of(output).is_ok_and(|all| all.len() > 1),
+        detect(output).is_ok() || inputs_of(output).is_ok_and(|all| all.len() > 1)
     };
-    match is_input {
-        false => Ok(()),
-        true => Err(Error::Usage(format!(
+    if !is_input {
+        Ok(())
+    } else {
+        Err(Error::Usage(format!(
             "{} is an input, not {wanted}, which comes last and is missing: {usage}, or name it with -o",
             output.display()
-        ))),
+        )))
     }
 }
 

@@ -7,10 +7,10 @@ use indicatif::HumanCount;
 use super::allocator;
 use super::arguments::{Verbosity, VerifyArguments};
 use super::bars::{Bars, Show};
-use super::convert::give_up_on_stuck_files;
 use super::report::print;
 use super::settings::{enough_memory, threads_or_all};
 use super::signals::{Begun, end_when_asked};
+use super::stuck::give_up_on_stuck_files;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::progress::Event;
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(
     let verification = verify(&arguments.dataset, &against, resources, &|event: Event<
         '_,
     >| {
-        bars.show(event)
+        bars.show(event);
     })?;
     bars.clear();
     if arguments.json {

@@ -70,12 +70,13 @@ impl Adoption {
         changes: &Changes,
     ) -> Result<Self, DatasetError> {
         let (adoption, problems) = Self::compare(described, now, changes).await?;
-        match problems.is_empty() {
-            true => Ok(adoption),
-            false => Err(DatasetError::Changed {
+        if problems.is_empty() {
+            Ok(adoption)
+        } else {
+            Err(DatasetError::Changed {
                 path: now.path().to_path_buf(),
                 what: problems.join("; "),
-            }),
+            })
         }
     }
 

@@ -279,7 +279,7 @@ impl Dataset {
         newest: &lance::Dataset,
     ) -> Result<TableChange, DatasetError> {
         let schema = Schema::from(newest.schema());
-        let own = table.own_columns().iter().map(|name| name.to_string());
+        let own = table.own_columns().iter().map(ToString::to_string);
         let mut change = TableChange {
             table,
             described,
@@ -311,9 +311,10 @@ impl Dataset {
             .filter(|name| of_others.contains(*name));
         change.changed = both.filter(is_moved).cloned().collect();
         let known: Vec<String> = had.difference(&of_others).cloned().collect();
-        change.known = match places(&before, &known) == places(newest, &known) {
-            true => Known::Same,
-            false => Known::Rewritten,
+        change.known = if places(&before, &known) == places(newest, &known) {
+            Known::Same
+        } else {
+            Known::Rewritten
         };
         if change.known == Known::Rewritten {
             // If the files were rewritten, they do not show whether these columns have new values.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::failure::ErrorKind;
 use crate::store::StoreError;
 use crate::table::TableError;
 
@@ -59,4 +60,23 @@ pub enum DatasetError {
     /// The storage returned an error.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl DatasetError {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            DatasetError::NotADataset { .. }
+            | DatasetError::Config { .. }
+            | DatasetError::Newer { .. }
+            | DatasetError::BrokenJob { .. }
+            | DatasetError::InProgress { .. }
+            | DatasetError::CannotContinue { .. }
+            | DatasetError::Changed { .. }
+            | DatasetError::Unacceptable { .. }
+            | DatasetError::MissingVersion { .. } => ErrorKind::Refused,
+            DatasetError::Table(error) => error.kind(),
+            DatasetError::Store(error) => error.kind(),
+        }
+    }
 }

@@ -65,9 +65,10 @@ pub(crate) fn read_hashes(
         show(&mut hashes.iter().copied().map(u64::from_le_bytes));
         left -= bytes.len() as u64;
     }
-    match hex(&digest) == xxh3 {
-        true => Ok(HashFile::Whole),
-        false => Ok(HashFile::Changed),
+    if hex(&digest) == xxh3 {
+        Ok(HashFile::Whole)
+    } else {
+        Ok(HashFile::Changed)
     }
 }
 
@@ -109,7 +110,10 @@ impl HashFileWriter {
 
     /// Finishes the file, which is then durable. Returns the number of its cells and its hash.
     pub fn finish(self) -> Result<(u64, String), StoreError> {
-        let written = self.file.into_inner().map_err(|error| error.into_error());
+        let written = self
+            .file
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error);
         let synced = written.and_then(|file| file.sync_all());
         synced.named("write", &self.path)?;
         sync_folder(self.path.parent().unwrap_or(&self.path))?;

@@ -208,7 +208,7 @@ impl TableInfo {
         let fragments = table.fragments();
         let rows = fragments
             .iter()
-            .filter_map(|fragment| fragment.num_rows())
+            .filter_map(lance_table::format::Fragment::num_rows)
             .sum::<usize>();
         let bytes = fragments
             .iter()

@@ -31,9 +31,10 @@ impl Dataset {
         let config = read_config(path)?;
         match config.dataset {
             Some(config) => {
-                let versions = match config.is_described() {
-                    true => config.versions.clone(),
-                    false => BTreeMap::new(),
+                let versions = if config.is_described() {
+                    config.versions.clone()
+                } else {
+                    BTreeMap::new()
                 };
                 Ok(Dataset::at(path, config, versions))
             }

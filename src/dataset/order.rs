@@ -51,7 +51,7 @@ impl FrameOrder {
                 path: path.to_path_buf(),
                 source,
             })?;
-            for number in numbers.as_primitive::<Int64Type>().iter() {
+            for number in numbers.as_primitive::<Int64Type>() {
                 let place = number.and_then(|number| usize::try_from(number).ok());
                 if place.map(|place| place as u64) != Some(order.rows) {
                     order.order = RowOrder::Unsorted;

@@ -94,7 +94,7 @@ impl CellList {
                 Some(names) => Some(cast(names, &DataType::Utf8).map_err(arrow_at(&path))?),
                 None => None,
             };
-            let names = names.as_ref().map(|names| names.as_string::<i32>());
+            let names = names.as_ref().map(AsArray::as_string::<i32>);
             for row in 0..batch.num_rows() {
                 if cell >= told {
                     let name = names.filter(|names| names.is_valid(row));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::target::{Earlier, Found, Target};
+use super::target::{Earlier, Found, Target, give_up};
 use super::{IngestError, before};
 use crate::dataset::{
     Adoption, Changes, Checkpoint, ConfigFile, Dataset, DatasetConfig, JOB_FOLDER, JobFolder,
@@ -341,31 +341,6 @@ impl Target {
         }
         Ok(())
     }
-}
-
-/// Discards a job that made nothing visible: its checkpoint, its folder, and tables that only it
-/// has.
-pub(super) fn give_up(
-    folder: &Path,
-    job: Option<&JobId>,
-    config: DatasetConfig,
-) -> Result<(), IngestError> {
-    let (tables, hashes) = (config.tables.clone(), config.cell_hashes.clone());
-    let file = ConfigFile {
-        dataset: Some(config),
-        ..ConfigFile::default()
-    };
-    file.write(folder)?;
-    for name in TableName::IN_COMMIT_ORDER {
-        if !tables.contains_key(name.key()) {
-            remove_folder(&folder.join(name.folder()))?;
-        }
-    }
-    remove_unnamed_hashes(folder, &hashes)?;
-    if let Some(job) = job {
-        remove_folder(JobFolder::of(folder, job).path())?;
-    }
-    Ok(())
 }
 
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, IngestError> {

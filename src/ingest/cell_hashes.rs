@@ -18,9 +18,10 @@ impl Target {
         let before = self.before();
         let files = before.and_then(|before| before.config().hashes_of_all_cells());
         let mut missing = files.into_iter().flatten();
-        match missing.any(|hashes| !hashes.is_there(self.folder())) {
-            true => &[],
-            false => files.unwrap_or_default(),
+        if missing.any(|hashes| !hashes.is_there(self.folder())) {
+            &[]
+        } else {
+            files.unwrap_or_default()
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn identities(
             }
             None => None,
         };
-        let stable = stable.as_ref().map(|column| column.as_string::<i32>());
+        let stable = stable.as_ref().map(AsArray::as_string::<i32>);
         for (row, name) in names.iter().enumerate() {
             let stable = stable
                 .filter(|ids| ids.is_valid(row))

@@ -149,17 +149,19 @@ pub(super) fn describe(
         uns_xxh3,
         uns_keys,
         column_notes: column_notes(plan, &old.column_notes),
-        gene_key: match plan.inputs.is_empty() {
-            true => old.gene_key,
-            false => plan.is_joined().then(|| plan.gene_plan.key.clone()),
+        gene_key: if plan.inputs.is_empty() {
+            old.gene_key
+        } else {
+            plan.is_joined().then(|| plan.gene_plan.key.clone())
         },
         learned_gene_ids: {
             let learned = plan.gene_plan.learned_ids.clone();
             old.learned_gene_ids.into_iter().chain(learned).collect()
         },
-        gene_id_versions: match plan.inputs.is_empty() {
-            true => old.gene_id_versions,
-            false => plan.gene_plan.id_versions,
+        gene_id_versions: if plan.inputs.is_empty() {
+            old.gene_id_versions
+        } else {
+            plan.gene_plan.id_versions
         },
         jobs: old
             .jobs

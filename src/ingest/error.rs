@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::DuplicateCounts;
 use crate::chunk::ChunkError;
 use crate::dataset::{BrokenJob, DatasetError};
+use crate::failure::ErrorKind;
 use crate::plan::PlanError;
 use crate::source::SourceError;
 use crate::source::blocks::TooLong;
@@ -106,6 +107,37 @@ pub enum IngestError {
     /// A worker ended without a result, which is a bug in this program.
     #[error("a worker thread failed unexpectedly; please report this with the command and the log")]
     WorkerDied,
+}
+
+impl IngestError {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            IngestError::Source(error)
+            | IngestError::OrderLost { source: error, .. }
+            | IngestError::ChangedLate(error) => error.kind(),
+            IngestError::Plan(error) => error.kind(),
+            IngestError::Chunk(error) => error.kind(),
+            IngestError::Table(error) => error.kind(),
+            IngestError::Dataset(error) => error.kind(),
+            IngestError::Store(error) => error.kind(),
+            IngestError::InputFailed { failure } => failure.kind(),
+            IngestError::NoType { .. }
+            | IngestError::SameContent { .. }
+            | IngestError::MixedScales { .. }
+            | IngestError::SameCounts { .. }
+            | IngestError::Exists { .. }
+            | IngestError::NotOurs { .. }
+            | IngestError::Broken { .. }
+            | IngestError::InsideInput { .. }
+            | IngestError::IsInput { .. }
+            | IngestError::OtherJob { .. } => ErrorKind::Refused,
+            IngestError::Moved { .. } => ErrorKind::TryAgain,
+            IngestError::Counts { .. } | IngestError::Threads { .. } | IngestError::WorkerDied => {
+                ErrorKind::Failed
+            }
+        }
+    }
 }
 
 impl IngestError {

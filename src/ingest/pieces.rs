@@ -31,9 +31,10 @@ pub(super) fn pieces<'a>(
     budget: ChunkBudget,
 ) -> Result<Pieces<'a>, SourceError> {
     if let [matrix] = matrices {
-        let chunks = match matrix.is_readable() {
-            true => source.matrix(&matrix.name)?.chunks(rows, budget)?,
-            false => no_entries(rows, budget),
+        let chunks = if matrix.is_readable() {
+            source.matrix(&matrix.name)?.chunks(rows, budget)?
+        } else {
+            no_entries(rows, budget)
         };
         return Ok(Box::new(chunks.map(|chunk| {
             chunk.map(|chunk| Piece {

@@ -54,9 +54,10 @@ impl TargetTable {
         let recounted = checkpoint.recounted.as_ref();
         let folder = target.table(name);
         // Tables that are not in the plan keep their columns.
-        let wanted = match TableName::of(plan).any(|of_plan| of_plan == name) {
-            true => schema(name, plan),
-            false => Schema::empty(),
+        let wanted = if TableName::of(plan).any(|of_plan| of_plan == name) {
+            schema(name, plan)
+        } else {
+            Schema::empty()
         };
         let versions = plan.base.as_ref().map(|base| &base.versions);
         let before = versions.and_then(|versions| versions.get(name.key()).copied());

@@ -6,10 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::IngestError;
-use super::append::give_up;
 use crate::dataset::{
     CONFIG, Checkpoint, ConfigFile, Dataset, DatasetConfig, JOB_FOLDER, JobFolder, JobState,
-    JobSummary, ShardRecord, UNS,
+    JobSummary, ShardRecord, UNS, remove_unnamed_hashes,
 };
 use crate::plan::JobId;
 use crate::store::{
@@ -139,6 +138,31 @@ fn resolved(output: &Path) -> Result<PathBuf, IngestError> {
         return Ok(std::fs::canonicalize(output).named("resolve", output)?);
     }
     Ok(output.to_path_buf())
+}
+
+/// Forgets a job that made nothing visible: its checkpoint, its folder, and tables that only it
+/// has.
+pub(super) fn give_up(
+    folder: &Path,
+    job: Option<&JobId>,
+    config: DatasetConfig,
+) -> Result<(), IngestError> {
+    let (tables, hashes) = (config.tables.clone(), config.cell_hashes.clone());
+    let file = ConfigFile {
+        dataset: Some(config),
+        ..ConfigFile::default()
+    };
+    file.write(folder)?;
+    for name in TableName::IN_COMMIT_ORDER {
+        if !tables.contains_key(name.key()) {
+            remove_folder(&folder.join(name.folder()))?;
+        }
+    }
+    remove_unnamed_hashes(folder, &hashes)?;
+    if let Some(job) = job {
+        remove_folder(JobFolder::of(folder, job).path())?;
+    }
+    Ok(())
 }
 
 /// Checks early, before inputs are read, that an output can be used.

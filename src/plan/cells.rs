@@ -105,9 +105,10 @@ pub(super) fn check_sources(
         let alike = known.entry(ids).or_default();
         if let Some(number) = alike.iter().position(|other| own.is(*other)) {
             let (path, first) = (own.path.to_path_buf(), alike[number].path.to_path_buf());
-            return Err(match number < of_dataset.get(ids).copied().unwrap_or(0) {
-                true => PlanError::SourceAgain { path, first },
-                false => PlanError::SourceTwice { path, first },
+            return Err(if number < of_dataset.get(ids).copied().unwrap_or(0) {
+                PlanError::SourceAgain { path, first }
+            } else {
+                PlanError::SourceTwice { path, first }
             });
         }
         alike.push(own);

@@ -107,8 +107,8 @@ pub(super) fn named(
         .iter()
         .filter(|column| own(column))
         .map(|column| column.name.clone())
-        .chain(table.reserved().iter().map(|name| name.to_string()))
-        .chain(kept_names.iter().map(|name| name.to_string()))
+        .chain(table.reserved().iter().map(ToString::to_string))
+        .chain(kept_names.iter().map(ToString::to_string))
         .chain(taken.iter().cloned())
         .collect();
     columns

@@ -150,7 +150,9 @@ impl Comparison {
             inputs: compared,
             result: planned.as_ref().ok().map(|plan| [plan.cells, plan.genes]),
             value_type: planned.as_ref().ok().map(|plan| plan.value.value_type),
-            refusal: planned.err().map(|error| crate::error::in_one_line(&error)),
+            refusal: planned
+                .err()
+                .map(|error| crate::failure::in_one_line(&error)),
         })
     }
 }

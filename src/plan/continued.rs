@@ -21,7 +21,7 @@ use crate::survey::{FloatType, MatrixSurvey};
 ///
 /// `fits` determines whether all values of an input's column fit a type of the dataset.
 pub(super) fn columns(
-    rule: Rule,
+    rule: Rule<'_>,
     widening: Widening,
     dataset: (&Path, &[PlannedColumn]),
     inputs: &[(&Path, &[Column])],

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::failure::ErrorKind;
 use crate::source::SourceError;
 use crate::source::blocks::TooLong;
 use crate::survey::{Scale, ValueType};
@@ -215,6 +216,17 @@ pub enum PlanError {
         "--value-type {forced} does not go with --dtypes signed, which writes float32, int32 or float64"
     )]
     ForcedTypeNotSigned { forced: ValueType },
+}
+
+impl PlanError {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            PlanError::Source(error) => error.kind(),
+            PlanError::ForcedTypeNotSigned { .. } => ErrorKind::Usage,
+            _ => ErrorKind::Refused,
+        }
+    }
 }
 
 impl TooLong for PlanError {

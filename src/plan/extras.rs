@@ -19,7 +19,7 @@ fn matrix_names(
     let known = |joined: &JoinedMatrix| kept.iter().find(|known| known.name == joined.name);
     let new = matrices.iter().filter(|joined| known(joined).is_none());
     let taken = kept.iter().map(|known| known.written_as.clone());
-    let taken = own.iter().map(|name| name.to_string()).chain(taken);
+    let taken = own.iter().map(ToString::to_string).chain(taken);
     let mut new = identifiers(new.map(|joined| joined.name.as_str()), suffix, taken).into_iter();
     let names = matrices.iter().map(|joined| match known(joined) {
         Some(known) => known.written_as.clone(),
@@ -64,7 +64,7 @@ pub(super) fn embeddings(
     let known = |name: &str| kept.iter().find(|known| known.name == name);
     let names = embeddings.iter().map(|embedding| embedding.name.as_str());
     let new = names.filter(|name| known(name).is_none());
-    let own = table.reserved().iter().map(|name| name.to_string());
+    let own = table.reserved().iter().map(ToString::to_string);
     let taken = columns.iter().map(|column| column.written_as.clone());
     let taken = taken.chain(kept.iter().map(|known| known.written_as.clone()));
     let mut new = identifiers(new, &format!("_{part}"), own.chain(taken)).into_iter();

@@ -44,11 +44,12 @@ pub fn gene_keys(source: &dyn CellSource, key: &GeneKey) -> Result<GeneList, Pla
                 .map(|name| name.unwrap_or_default().to_string()),
         );
     }
-    let ids = match has_key_column(&description.var, STABLE_IDS) {
-        false => None,
-        true => place_of(&description.var, STABLE_IDS)
+    let ids = if !has_key_column(&description.var, STABLE_IDS) {
+        None
+    } else {
+        place_of(&description.var, STABLE_IDS)
             .map(|place| column(source, place, STABLE_IDS))
-            .transpose()?,
+            .transpose()?
     };
     Ok(GeneList::of_names(StringArray::from(names), ids.as_ref()))
 }

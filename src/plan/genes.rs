@@ -200,9 +200,10 @@ impl GeneIndex {
             keys.collect()
         };
         let is_same = places.len() == self.len() && (0u32..).zip(&places).all(|(i, p)| i == *p);
-        Ok(match is_same {
-            true => GeneMap::Same,
-            false => GeneMap::Moved(places),
+        Ok(if is_same {
+            GeneMap::Same
+        } else {
+            GeneMap::Moved(places)
         })
     }
 

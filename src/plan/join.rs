@@ -132,7 +132,10 @@ fn difference(missing: &[&str], extra: &[&str]) -> String {
 }
 
 /// Joins the obs or var columns of all inputs, each with a type that holds all of its values.
-pub(super) fn columns(rule: Rule, inputs: &[(&Path, &[Column])]) -> Result<Vec<Column>, PlanError> {
+pub(super) fn columns(
+    rule: Rule<'_>,
+    inputs: &[(&Path, &[Column])],
+) -> Result<Vec<Column>, PlanError> {
     let parts: Vec<Part<'_, &ColumnKind>> = inputs
         .iter()
         .map(|(path, columns)| Part {
@@ -149,7 +152,7 @@ pub(super) fn columns(rule: Rule, inputs: &[(&Path, &[Column])]) -> Result<Vec<C
 
 /// Returns the column with a type that holds the values of all inputs that have it.
 pub(super) fn united_column(
-    rule: Rule,
+    rule: Rule<'_>,
     name: &str,
     kinds: &[Option<&ColumnKind>],
     parts: &[Part<'_, &ColumnKind>],
@@ -190,7 +193,7 @@ pub(super) fn described(kind: &ColumnKind) -> String {
 
 /// Joins the embeddings of all inputs, each with the type that holds all of its numbers.
 pub(super) fn embeddings(
-    rule: Rule,
+    rule: Rule<'_>,
     inputs: &[(&Path, &[Embedding], &[FloatType])],
 ) -> Result<(Vec<Embedding>, Vec<FloatType>), PlanError> {
     let parts: Vec<Part<'_, (&Embedding, FloatType)>> = inputs
@@ -241,7 +244,7 @@ pub(super) struct JoinedMatrix {
 
 /// Joins layers or pairwise matrices of all inputs.
 pub(super) fn matrices(
-    rule: Rule,
+    rule: Rule<'_>,
     inputs: &[(&Path, &[MatrixDescription], &[MatrixSurvey])],
 ) -> Result<Vec<JoinedMatrix>, PlanError> {
     let parts: Vec<Part<'_, (&MatrixDescription, &MatrixSurvey)>> = inputs

@@ -119,9 +119,10 @@ impl KnownGenes {
         let mut exempt = !self.seen.insert(digest(list));
         let is_first = self.is_first(list);
         exempt |= number == 0;
-        let places: Vec<u32> = match is_first {
-            true => (0u32..).take(list.len()).collect(),
-            false => (0..list.len()).map(|gene| self.place(list, gene)).collect(),
+        let places: Vec<u32> = if is_first {
+            (0u32..).take(list.len()).collect()
+        } else {
+            (0..list.len()).map(|gene| self.place(list, gene)).collect()
         };
         if !exempt {
             let mut genes = (0..list.len()).zip(&places);

@@ -57,9 +57,10 @@ pub(crate) fn not_counts(object: &str, scale: &Scale, warnings: &[String]) -> Op
     if scale.is_of_counts() || tells_of_raw_counts(warnings) {
         return None;
     }
-    Some(match scale.is_known() {
-        true => format!("{object} is not counts, but {scale}"),
-        false => format!("{object} is not counts, and its scale is unknown"),
+    Some(if scale.is_known() {
+        format!("{object} is not counts, but {scale}")
+    } else {
+        format!("{object} is not counts, and its scale is unknown")
     })
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Part;
+use crate::failure::ErrorKind;
 
 /// Why an input, or a part of it, cannot be read. Every variant names the file, and the object
 /// inside the file that is to blame, if any; otherwise the object is empty.
@@ -90,6 +91,23 @@ pub enum SourceError {
     },
 }
 
+impl SourceError {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            SourceError::Scratch { .. } | SourceError::ReaderDied { .. } => ErrorKind::Failed,
+            SourceError::Io { .. }
+            | SourceError::UnknownFormat { .. }
+            | SourceError::Damaged { .. }
+            | SourceError::Unsupported { .. }
+            | SourceError::OrderLost { .. }
+            | SourceError::TooLarge { .. }
+            | SourceError::Part { .. }
+            | SourceError::Reader(_) => ErrorKind::Refused,
+        }
+    }
+}
+
 /// Joins the error to the flag; the error may already suggest a remedy.
 fn separator(failure: &SourceError) -> &'static str {
     match failure {
@@ -154,9 +172,10 @@ impl SourceError {
 /// Quotes a word for the shell if necessary.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_-+/:.,@%=".contains(c);
-    match word.chars().all(plain) {
-        true => word.to_string(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
+    if word.chars().all(plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 

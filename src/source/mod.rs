@@ -57,6 +57,8 @@ pub use error::SourceError;
 pub use format::{Among, Form, Format, Formats, InputFormat, PassedOver, Probe, Siblings};
 pub use format_options::{FormatOptions, OptionKind, OptionScope, OptionSpec, OptionValue};
 pub use formats::FORMATS;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use hdf5::undo_alone as hdf5_filter;
 pub use hdf5::watch;
 pub use inputs::Inputs;
 pub use known_cells::{KnownCells, KnownFrom, Positions};
@@ -196,9 +198,10 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, S
         Names::MadeUnique => Box::new(view::UniqueNames::over(source)?),
     };
     let labelled = options.cell_id_prefix.is_some() || !options.add_columns.is_empty();
-    let source = match labelled {
-        false => source,
-        true => Box::new(view::Labelled::over(source, options)?),
+    let source = if !labelled {
+        source
+    } else {
+        Box::new(view::Labelled::over(source, options)?)
     };
     let chosen = options.cells_where.is_some() || options.genes.is_some();
     let source = match chosen || options.limit.is_some() || options.known_cells.is_some() {

@@ -80,9 +80,12 @@ pub(crate) fn tell_apart(named: &mut [NamedInput]) {
 /// Returns the prefix for the cell identifiers of each input. In the template, `{source}` stands
 /// for the name of the input without its file extension.
 pub(crate) fn prefixes(named: &[NamedInput], template: &str) -> Vec<String> {
-    let short = |input: &NamedInput| match input.by_user {
-        true => input.label(),
-        false => without_ending(&input.label()).to_string(),
+    let short = |input: &NamedInput| {
+        if input.by_user {
+            input.label()
+        } else {
+            without_ending(&input.label()).to_string()
+        }
     };
     let mut sharing: BTreeMap<String, BTreeSet<&Path>> = BTreeMap::new();
     for input in named {

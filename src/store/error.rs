@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::failure::ErrorKind;
+
 /// Error of the storage that holds a dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -24,6 +26,18 @@ pub enum StoreError {
         path: PathBuf,
         source: io::Error,
     },
+}
+
+impl StoreError {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            StoreError::Locked { .. } => ErrorKind::TryAgain,
+            StoreError::Full { .. } | StoreError::NotWritable { .. } | StoreError::Io { .. } => {
+                ErrorKind::Failed
+            }
+        }
+    }
 }
 
 impl StoreError {

@@ -139,7 +139,7 @@ fn look_through(
     let mut blocks = RowBlocks::new(0..count, 1);
     while let Some((_, block)) = blocks.read(ids)? {
         blocks.held(block.values().len() as u64);
-        for id in block.iter() {
+        for id in &block {
             let id = id.unwrap_or_default();
             show(id);
             hashes.push(id_hash(id));

@@ -166,7 +166,7 @@ macro_rules! exact_integer {
     ($($type:ty),*) => {$(
         impl Exact for $type {
             fn is_exact_in(self, value_type: ValueType) -> bool {
-                #[allow(unused_comparisons)]
+                #[allow(unused_comparisons, clippy::cast_lossless)]
                 let magnitude = if self < 0 { (self as i64).unsigned_abs() } else { self as u64 };
                 match value_type {
                     ValueType::UInt16 => u16::try_from(self).is_ok(),

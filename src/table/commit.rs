@@ -76,7 +76,7 @@ impl TableFolder {
     fn manifests(&self) -> Result<Vec<PathBuf>, TableError> {
         let folder = self.path.join("_versions");
         let mut names = names_in(&folder)?;
-        names.retain(|name| is_manifest(name));
+        names.retain(|name| manifest::is_manifest(name));
         Ok(names.iter().map(|name| folder.join(name)).collect())
     }
 
@@ -322,9 +322,4 @@ pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     }
     names.sort();
     Ok(names)
-}
-
-/// Temporary files of killed commits are named `.tmp_…` or, with a number, `….manifest#1`.
-pub(super) fn is_manifest(name: &str) -> bool {
-    name.ends_with(".manifest") && !name.starts_with('.')
 }

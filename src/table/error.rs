@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::failure::ErrorKind;
 use crate::store::StoreError;
 
 /// Error of writing, reading or committing a table.
@@ -29,6 +30,17 @@ pub enum TableError {
     /// Another process committed to the table in the meantime.
     #[error("{path} already holds version {version}, which another job wrote")]
     Taken { path: PathBuf, version: u64 },
+}
+
+impl TableError {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            TableError::Store(error) => error.kind(),
+            TableError::Lance { .. } | TableError::Arrow { .. } => ErrorKind::Failed,
+            TableError::Taken { .. } | TableError::Damaged { .. } => ErrorKind::Refused,
+        }
+    }
 }
 
 impl TableError {

@@ -54,9 +54,10 @@ impl FragmentWriter {
     ) -> Result<Self, TableError> {
         let path = table.path();
         let lance = |e: lance::Error| TableError::lance("write", path, e);
-        let buffers = match Layout::has_texts(layout.arrow()) {
-            true => TEXT_BUFFERS,
-            false => BUFFERS,
+        let buffers = if Layout::has_texts(layout.arrow()) {
+            TEXT_BUFFERS
+        } else {
+            BUFFERS
         };
         let (store, base): (Arc<ObjectStore>, _) =
             ObjectStore::from_uri(&table.uri()?).await.map_err(lance)?;

@@ -5,12 +5,16 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::TableError;
-use super::commit::is_manifest;
 use crate::store::Named;
 
 /// Length of the footer: an offset, two version numbers, and a magic word.
 const FOOTER: u64 = 16;
 const MAGIC: &[u8] = b"LANC";
+
+/// Temporary files of killed commits are named `.tmp_…` or, with a number, `….manifest#1`.
+pub(super) fn is_manifest(name: &str) -> bool {
+    name.ends_with(".manifest") && !name.starts_with('.')
+}
 
 /// Returns the version that a manifest's name encodes: 20-digit names count down, so that the
 /// newest version sorts first.
@@ -69,9 +73,10 @@ pub(super) fn check(path: &Path) -> Result<(), TableError> {
     file.seek(SeekFrom::Start(position))
         .and_then(|_| file.read_exact(&mut found))
         .named("read", path)?;
-    match u64::from(u32::from_le_bytes(found)) == expected {
-        true => Ok(()),
-        false => Err(damaged("its length is not the one that it tells")),
+    if u64::from(u32::from_le_bytes(found)) == expected {
+        Ok(())
+    } else {
+        Err(damaged("its length is not the one that it tells"))
     }
 }
 

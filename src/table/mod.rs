@@ -7,6 +7,7 @@ mod commit;
 mod data_file;
 mod embedding;
 mod error;
+#[allow(unsafe_code, reason = "the C data interface of Arrow")]
 mod ffi;
 mod files;
 mod fragment;

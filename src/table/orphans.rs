@@ -7,8 +7,9 @@ use std::time::SystemTime;
 use lance::Dataset;
 use lance_table::format::Fragment;
 
-use super::commit::{is_manifest, names_in};
+use super::commit::names_in;
 use super::guard::guarded;
+use super::manifest::is_manifest;
 use super::{TableError, TableFolder};
 use crate::plan::JobId;
 use crate::store::StoreError;
@@ -99,9 +100,10 @@ impl TableFolder {
         // Do not disturb other programs that are writing at the same time.
         removed += remove_files(&transactions, |name| {
             let path = transactions.join(name);
-            match name.starts_with(HALF_WRITTEN) {
-                true => is_older(&path, before),
-                false => transaction.as_deref() != Some(name) && names_job(&path, job),
+            if name.starts_with(HALF_WRITTEN) {
+                is_older(&path, before)
+            } else {
+                transaction.as_deref() != Some(name) && names_job(&path, job)
             }
         })?;
         let versions = self.path().join("_versions");

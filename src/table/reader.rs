@@ -241,9 +241,10 @@ impl RowReader {
             }) = self.open.as_mut().filter(|open| !open.rows.is_empty())
             {
                 let first = rows.start;
-                let bytes = match self.schema.fields().len() <= GROUP {
-                    true => BLOCK_BYTES,
-                    false => WIDE_BLOCK_BYTES,
+                let bytes = if self.schema.fields().len() <= GROUP {
+                    BLOCK_BYTES
+                } else {
+                    WIDE_BLOCK_BYTES
                 };
                 let end = weights.end(first, rows.end, bytes);
                 rows.start = end;
@@ -367,10 +368,11 @@ impl Block<'_> {
             _ => 1,
         };
         let values: usize = columns.fields().iter().map(width).sum();
-        let most = match has_texts(columns) {
-            true => usize::try_from(TEXT_BYTES / self.cut.each.max(1))
-                .map_or(TEXT_ROWS, |rows| rows.clamp(1, TEXT_ROWS)),
-            false => BATCH_ROWS,
+        let most = if has_texts(columns) {
+            usize::try_from(TEXT_BYTES / self.cut.each.max(1))
+                .map_or(TEXT_ROWS, |rows| rows.clamp(1, TEXT_ROWS))
+        } else {
+            BATCH_ROWS
         };
         (BATCH_VALUES / values.max(1)).max(16).min(most)
     }

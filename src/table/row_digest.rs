@@ -88,9 +88,12 @@ impl Values {
     /// Converts a column to the text representations of its values.
     fn displayed(column: &ArrayRef) -> Result<Self, ArrowError> {
         let formatter = ArrayFormatter::try_new(column, &FormatOptions::new())?;
-        let text = |row: usize| match column.is_null(row) {
-            true => Ok(None),
-            false => formatter.value(row).try_to_string().map(Some),
+        let text = |row: usize| {
+            if column.is_null(row) {
+                Ok(None)
+            } else {
+                formatter.value(row).try_to_string().map(Some)
+            }
         };
         let texts: Result<StringArray, _> = (0..column.len()).map(text).collect();
         Ok(Values {
@@ -107,9 +110,10 @@ impl Values {
         if let Some((numbers, width)) = &self.list {
             bytes.extend_from_slice(&(*width as u64).to_le_bytes());
             for item in row * width..(row + 1) * width {
-                match numbers.is_missing(item) {
-                    true => push(bytes, &[]),
-                    false => numbers.push(item, bytes),
+                if numbers.is_missing(item) {
+                    push(bytes, &[]);
+                } else {
+                    numbers.push(item, bytes);
                 }
             }
             return;

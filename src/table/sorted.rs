@@ -36,7 +36,7 @@ impl RowReader {
         if let Some(columns) = columns {
             scan.project(columns).map_err(lance)?;
         }
-        let by = by.iter().map(|name| name.to_string());
+        let by = by.iter().map(ToString::to_string);
         let by = by.map(ColumnOrdering::asc_nulls_first).collect();
         scan.order_by(Some(by)).map_err(lance)?;
         let plan = scan.create_plan().await.map_err(lance)?;

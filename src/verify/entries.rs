@@ -106,7 +106,10 @@ impl Check<'_> {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    problems.add(Problem::new(name.key(), crate::error::in_one_line(&error)));
+                    problems.add(Problem::new(
+                        name.key(),
+                        crate::failure::in_one_line(&error),
+                    ));
                     return Ok(state.known(sources));
                 }
             }
@@ -206,9 +209,10 @@ impl Check<'_> {
         // Other programs store explicit zeros.
         let added = &self.dataset.config().added_columns;
         let rows_of_others = added.contains_key(self.place());
-        let mut all = match rows_of_others {
-            true => 0..0,
-            false => 0..batch.num_rows(),
+        let mut all = if rows_of_others {
+            0..0
+        } else {
+            0..batch.num_rows()
         };
         let is_zero = |row: &usize| values.iter().all(|column| column[*row] == 0.0);
         let zero = all.find(|row| is_zero(row) && ours(*row));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::chunk::ChunkError;
 use crate::dataset::DatasetError;
+use crate::failure::ErrorKind;
 use crate::plan::PlanError;
 use crate::source::SourceError;
 use crate::store::StoreError;
@@ -39,4 +40,20 @@ pub enum VerifyError {
     /// The system has no threads or memory left.
     #[error("cannot start the threads of the verification")]
     Threads { source: std::io::Error },
+}
+
+impl VerifyError {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            VerifyError::Source(error) => error.kind(),
+            VerifyError::Plan(error) => error.kind(),
+            VerifyError::Chunk(error) => error.kind(),
+            VerifyError::Dataset(error) => error.kind(),
+            VerifyError::Table(error) => error.kind(),
+            VerifyError::Store(error) => error.kind(),
+            VerifyError::UnknownInput { .. } => ErrorKind::Refused,
+            VerifyError::Threads { .. } | VerifyError::WorkerDied => ErrorKind::Failed,
+        }
+    }
 }

@@ -50,7 +50,7 @@ pub(super) async fn snapshot(
                 Ok(found) => changed = found,
                 // Tables that cannot be read are reported below.
                 Err(error) => {
-                    let message = crate::error::in_one_line(&error);
+                    let message = crate::failure::in_one_line(&error);
                     found.add(Problem::new("tables", message));
                 }
             }
@@ -109,7 +109,7 @@ async fn check(
                 tables.insert(name, table);
             }
             Err(error) => {
-                let message = crate::error::in_one_line(&error);
+                let message = crate::failure::in_one_line(&error);
                 problems.add(Problem::new(name.key(), message));
             }
         }
@@ -135,7 +135,7 @@ fn check_data_files(name: TableName, table: &LanceTable, folder: &Path, problems
             }
             None => {
                 if let Err(error) = TableFolder::new(folder.to_path_buf()).check_file(file) {
-                    problems.add(Problem::new(place, crate::error::in_one_line(&error)));
+                    problems.add(Problem::new(place, crate::failure::in_one_line(&error)));
                 }
             }
         }

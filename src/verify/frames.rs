@@ -63,7 +63,7 @@ pub(super) async fn check(
         |batch, first, problems| {
             match integers(batch, "cell_start_index") {
                 Some(column) => {
-                    starts.extend_from_slice(column.as_primitive::<Int64Type>().values())
+                    starts.extend_from_slice(column.as_primitive::<Int64Type>().values());
                 }
                 None => problems.add(Problem::new(
                     "cells",
@@ -126,7 +126,7 @@ async fn scan(
             Ok(Some(batch)) => batch,
             Ok(None) => break,
             Err(error) => {
-                problems.add(Problem::new(place, crate::error::in_one_line(&error)));
+                problems.add(Problem::new(place, crate::failure::in_one_line(&error)));
                 return Ok(None);
             }
         };

@@ -60,9 +60,10 @@ impl<'a> KnownInputs<'a> {
 
     /// Options for searching a folder or an archive: those of the dataset's first input.
     pub fn discovery(&self, path: &Path) -> OpenOptions {
-        match self.sources.is_empty() {
-            true => self.resources.clone(),
-            false => self.options(path, 0),
+        if self.sources.is_empty() {
+            self.resources.clone()
+        } else {
+            self.options(path, 0)
         }
     }
 

@@ -177,7 +177,7 @@ impl Problems {
                 )
                 | VerifyError::Dataset(DatasetError::Table(TableError::Damaged { .. }))),
             ) => {
-                self.add(Problem::new(place, crate::error::in_one_line(&error)));
+                self.add(Problem::new(place, crate::failure::in_one_line(&error)));
                 Ok(None)
             }
             Err(error) => Err(error),

@@ -232,19 +232,30 @@ fn of_inputs_and_outputs() {
         "append demo.h5ad half.slaf",
     );
     messages.add(here, "verify one in progress", 3, "verify half.slaf");
-    let config = here.join("half.slaf/config.json");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.replace("\"shard\": 0", "\"shard\": 7")).unwrap();
+    let mut entries = std::fs::read_dir(here.join("half.slaf")).unwrap();
+    let job = entries.find_map(|entry| {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.starts_with(".job-").then_some(path)
+    });
+    let plan = job.unwrap().join("plan.json");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    assert!(text.contains("\"fragment_rows\": 1"));
+    let edited = text.replace("\"fragment_rows\": 1", "\"fragment_rows\": 2");
+    std::fs::write(&plan, edited).unwrap();
     messages.add(
         here,
-        "a record that was edited",
+        "a plan that was edited",
         3,
         "convert demo.h5ad half.slaf",
     );
-    let newer = text.replace("\"plan_version\": ", "\"plan_version\": 9");
-    std::fs::write(&config, newer).unwrap();
-    messages.add(here, "a newer plan", 3, "convert demo.h5ad half.slaf");
-    std::fs::write(&config, text).unwrap();
+    std::fs::remove_file(&plan).unwrap();
+    messages.add(
+        here,
+        "a plan that is gone",
+        3,
+        "convert demo.h5ad half.slaf",
+    );
     messages.golden("messages_of_inputs", 24);
 }
 

@@ -139,7 +139,7 @@ fn index_name(
         None => ["_index", "index"]
             .iter()
             .find(|name| members.iter().any(|member| member == *name))
-            .map(|name| name.to_string()),
+            .map(ToString::to_string),
     };
     match named {
         Some(name) if is_there(&name)? => Ok(name),

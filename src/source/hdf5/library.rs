@@ -42,12 +42,8 @@ impl LibHdf5 {
         let file = hdf5::FileBuilder::new()
             .with_fapl(|access| {
                 // A copy has no name, which other drivers would need.
-                match at == path {
-                    true => access,
-                    false => access.stdio(),
-                }
-                .file_locking(false)
-                .mdc_config(&small_cache())
+                let access = if at == path { access } else { access.stdio() };
+                access.file_locking(false).mdc_config(&small_cache())
             })
             .open(at)
             .map_err(|error| place.damaged(in_plain_words(&error.to_string())))?;
@@ -123,9 +119,10 @@ impl LibHdf5 {
         }
         // A soft link whose target is missing exists but leads nowhere.
         let found = self.found(object)?;
-        match found.file == self.found("")?.file {
-            true => Ok(Linked::Found(found.class)),
-            false => Err(place.unsupported(OTHER_FILE.0, OTHER_FILE.1)),
+        if found.file == self.found("")?.file {
+            Ok(Linked::Found(found.class))
+        } else {
+            Err(place.unsupported(OTHER_FILE.0, OTHER_FILE.1))
         }
     }
 

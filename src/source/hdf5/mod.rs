@@ -6,6 +6,7 @@ mod array;
 mod bitshuffle;
 mod cache;
 mod container;
+#[allow(unsafe_code, reason = "calls of libhdf5")]
 mod ffi;
 mod file;
 mod gate;
@@ -24,5 +25,7 @@ mod watch;
 pub(crate) use array::NumberArray;
 pub(crate) use container::{Attribute, Element, Identity, Kind};
 pub(crate) use file::Hdf5File;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use pipeline::undo_alone;
 pub(crate) use watch::Watched;
 pub use watch::watch;

@@ -101,7 +101,7 @@ const LARGEST_ALONE: u64 = 1 << 30;
 
 /// Undoes one filter of a chunk whose decoded size is stored in the data rather than known from
 /// elsewhere. Used by libhdf5, which lacks these filters. Returns `None` if the data is damaged.
-pub(super) fn undo_alone(id: i32, parameters: &[u32], stored: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn undo_alone(id: i32, parameters: &[u32], stored: &[u8]) -> Option<Vec<u8>> {
     let big_endian = |at: usize| Some(u64::from_be_bytes(stored.get(at..at + 8)?.try_into().ok()?));
     let filter = RawFilter {
         id,

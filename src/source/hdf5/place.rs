@@ -47,14 +47,11 @@ impl Placed {
     /// Opens the file at a path. A file in an archive is copied to the folder `scratch`.
     pub fn open(path: &Path, scratch: &Path) -> Result<Self, SourceError> {
         let io = |e| Place::whole(path).io("open", e);
-        let missing = match std::fs::metadata(path) {
-            Ok(_) => {
-                return Ok(Placed {
-                    bytes: Arc::new(open_regular(path).map_err(io)?),
-                    path: path.to_path_buf(),
-                });
-            }
-            Err(error) => error,
+        let Err(missing) = std::fs::metadata(path) else {
+            return Ok(Placed {
+                bytes: Arc::new(open_regular(path).map_err(io)?),
+                path: path.to_path_buf(),
+            });
         };
         let Some(found) = TextFile::find_in_archive(path)? else {
             return Err(io(missing));

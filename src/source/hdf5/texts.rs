@@ -52,9 +52,10 @@ impl Hdf5File {
         // Arrow's texts have 32-bit offsets.
         let most = most.min(i32::MAX as u64);
         let single = rows.end - rows.start <= 1;
-        let most = match single {
-            true => self.longest().min(i32::MAX as u64),
-            false => most,
+        let most = if single {
+            self.longest().min(i32::MAX as u64)
+        } else {
+            most
         };
         // Ends of the groups of rows that are read together.
         let (mut ends, mut row) = (Vec::new(), rows.start);
@@ -99,9 +100,10 @@ impl Hdf5File {
 
     /// Checks that the memory is sufficient for this many bytes of text in one row.
     pub fn suffices(&self, place: &Place, bytes: u64) -> Result<(), SourceError> {
-        match bytes <= self.longest() {
-            true => Ok(()),
-            false => Err(too_long(place, bytes)),
+        if bytes <= self.longest() {
+            Ok(())
+        } else {
+            Err(too_long(place, bytes))
         }
     }
 
@@ -136,9 +138,10 @@ impl Hdf5File {
     pub fn list(&self, object: &str, count: u64, what: &str) -> Result<StringArray, SourceError> {
         // Text in Arrow has 32-bit offsets.
         let most = (self.memory() / 4).min(i32::MAX as u64);
-        let fits = |bytes: u64| match bytes <= most {
-            true => Ok(()),
-            false => {
+        let fits = |bytes: u64| {
+            if bytes <= most {
+                Ok(())
+            } else {
                 let advised = bytes.saturating_mul(8);
                 Err(self.place(object).too_large(what, bytes, advised))
             }

@@ -36,9 +36,10 @@ pub(super) fn keep_one_of_each(root: &Path, finds: &mut Finds) {
             None => inode(&candidate.path),
         };
         // If it cannot be read, opening it will report the problem.
-        let contents = match compares {
-            true => Contents::of(&candidate).ok().flatten(),
-            false => None,
+        let contents = if compares {
+            Contents::of(&candidate).ok().flatten()
+        } else {
+            None
         };
         let linked = inode.and_then(|inode| match by_inode.entry(inode) {
             Entry::Occupied(known) => Some(*known.get()),

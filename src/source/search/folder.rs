@@ -99,9 +99,10 @@ impl<'a> Search<'a> {
             let before = self.finds.candidates.len();
             self.folder(below, depth + 1)?;
             let found = before..self.finds.candidates.len();
-            match is(below, "multi") {
-                true => multi = Some(found),
-                false => of_samples |= Some(below) == samples && !found.is_empty(),
+            if is(below, "multi") {
+                multi = Some(found);
+            } else {
+                of_samples |= Some(below) == samples && !found.is_empty();
             }
         }
         // Cell Ranger's counts for all samples of a run together.
@@ -132,7 +133,7 @@ impl<'a> Search<'a> {
         let content = match content_of(&file) {
             Ok(content) => content,
             Err(error) => {
-                let reason = crate::error::in_one_line(&error);
+                let reason = crate::failure::in_one_line(&error);
                 self.finds.pass_over(file, reason);
                 return Ok(());
             }

@@ -4,12 +4,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::files::Folder;
 use super::joinids::Joinids;
 use super::matrix::{Axes, Columns, StoredMatrix};
 use super::object::{self, Kind};
 use super::tiledb::Array;
 use super::tiledb::fault::REWRITE;
+use super::tiledb::files::Folder;
 use crate::source::error::Place;
 use crate::source::{ChunkBudget, Embedding, Numbers, SourceError};
 use crate::with_numbers;
@@ -149,7 +149,7 @@ fn width(array: &Array) -> u64 {
     if let Some(last) = array
         .metadata
         .get(LAST_COLUMN)
-        .and_then(|value| value.integer())
+        .and_then(super::tiledb::metadata::MetadataValue::integer)
     {
         return after(last);
     }

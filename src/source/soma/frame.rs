@@ -10,11 +10,11 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 
-use super::files::Folder;
 use super::frame_column::{FrameColumn, Opened};
 use super::joinids::Joinids;
 use super::object;
 use super::rows::{JOINID, Rows};
+use super::tiledb::files::Folder;
 use crate::source::error::Place;
 use crate::source::{Column, ColumnKind, Note, Part, Selection, SourceError};
 
@@ -227,5 +227,5 @@ fn index_name(rows: &Rows, names: &IndexNames) -> Result<Option<String>, SourceE
         .map(|attribute| (attribute.name.as_str(), ()))
         .collect();
     let found = names.0.iter().find(|name| known.contains_key(**name));
-    Ok(found.map(|name| name.to_string()))
+    Ok(found.map(ToString::to_string))
 }

@@ -1,7 +1,7 @@
 //! Selects the measurement of an experiment to read, and which of its layers is X.
 
-use super::files::Folder;
 use super::object;
+use super::tiledb::files::Folder;
 use super::tiledb::group::Group;
 use crate::source::{OpenOptions, SourceError};
 

@@ -14,7 +14,6 @@
 
 mod contents;
 mod embedding;
-mod files;
 mod frame;
 mod frame_column;
 mod joinids;
@@ -33,10 +32,10 @@ use arrow::array::{RecordBatch, StringArray};
 
 use self::contents::Contents;
 use self::embedding::EmbeddingReader;
-use self::files::Folder;
 use self::frame::Frame;
 use self::matrix::StoredMatrix;
 use self::object::Storage;
+use self::tiledb::files::Folder;
 use self::tiledb::group::Group;
 use self::uns::UnsReader;
 use super::error::Place;

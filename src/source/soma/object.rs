@@ -1,6 +1,6 @@
 //! SOMA objects: the types of groups and arrays according to their metadata.
 
-use super::files::Folder;
+use super::tiledb::files::Folder;
 use super::tiledb::group::{self, Group};
 use super::tiledb::metadata::{self, Metadata};
 use super::tiledb::{Array, array};

@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use super::files::Folder;
 use super::frame::{Frame, IndexNames};
 use super::matrix::DenseArray;
 use super::object::{self, Kind};
+use super::tiledb::files::Folder;
 use super::tiledb::group::Group;
 use super::tiledb::metadata::{self, MetadataValue};
 use crate::source::blocks::{RowBlocks, bytes_of};

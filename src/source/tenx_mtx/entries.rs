@@ -4,6 +4,7 @@
 //! in a line (a sign, a second blank, a comment) takes a slower path, which also finds out what is
 //! wrong.
 
+use super::digits::{digits, is_blank};
 use super::header::excerpt;
 use super::value::Value;
 use super::whole::{NotWhole, whole};
@@ -38,27 +39,6 @@ pub(super) enum Fault {
     Line(usize, String),
     /// An entry's cell is out of order.
     Order,
-}
-
-/// Parses digits; returns the number and the offset of its end. More than 19 digits may overflow,
-/// in which case the number is meaningless.
-#[inline(always)]
-pub(super) fn digits(text: &[u8], start: usize) -> (u64, usize) {
-    let (mut value, mut at) = (0u64, start);
-    while let Some(byte) = text.get(at) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        at += 1;
-    }
-    (value, at)
-}
-
-#[inline(always)]
-pub(super) fn is_blank(byte: u8) -> bool {
-    byte == b' ' || byte == b'\t'
 }
 
 /// Returns the end of the line if nothing but the line ending follows at this offset.
@@ -149,9 +129,8 @@ pub(super) fn cell_at(text: &[u8], at: usize, order: Cell) -> Result<Option<u64>
     }
     let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end + 1);
     let fault = |problem| Fault::Line(at, problem);
-    let words = match words(&text[at..end]).map_err(fault)? {
-        Some(words) => words,
-        None => return Ok(None),
+    let Some(words) = words(&text[at..end]).map_err(fault)? else {
+        return Ok(None);
     };
     let word = match order {
         Cell::First => words.first(),

@@ -5,6 +5,7 @@
 
 mod blocks;
 mod choice;
+mod digits;
 mod entries;
 mod header;
 mod line_chunker;

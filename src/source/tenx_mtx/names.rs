@@ -197,7 +197,7 @@ pub(super) fn rows_by_name(matrix: &str) -> Option<Kind> {
     ];
     let stem = stem(matrix)?.to_ascii_lowercase();
     let words: Vec<&str> = stem.split(['_', '-', '.', ' ']).collect();
-    let kinds = words.windows(3).filter_map(|three| {
+    let mut kinds = words.windows(3).filter_map(|three| {
         let [one, by, other] = three else { return None };
         if !["x", "by"].contains(by) {
             return None;
@@ -208,7 +208,7 @@ pub(super) fn rows_by_name(matrix: &str) -> Option<Kind> {
             _ => None,
         }
     });
-    kinds.last()
+    kinds.next_back()
 }
 
 /// Returns what the rows of a matrix are if the names of its lists say so: `quants_mat_rows.txt`,

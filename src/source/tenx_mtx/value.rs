@@ -1,6 +1,6 @@
 //! Values of a file: integers, reals, or none.
 
-use super::entries::{digits, is_blank};
+use super::digits::{digits, is_blank};
 use super::header::excerpt;
 use super::whole::{NotWhole, whole};
 

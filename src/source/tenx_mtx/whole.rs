@@ -50,9 +50,10 @@ pub(super) fn whole(word: &str) -> Result<i128, NotWhole> {
             .and_then(|value| value.checked_add(u64::from(digit)))
             .ok_or(NotWhole::TooLarge)?;
     }
-    Ok(match negative {
-        true => -i128::from(value),
-        false => i128::from(value),
+    Ok(if negative {
+        -i128::from(value)
+    } else {
+        i128::from(value)
     })
 }
 
@@ -63,10 +64,7 @@ fn power(text: &str) -> Result<i64, NotWhole> {
         return Err(NotWhole::NoNumber);
     }
     let size = digits.parse::<i64>().unwrap_or(i64::MAX);
-    Ok(match text.starts_with('-') {
-        true => -size,
-        false => size,
-    })
+    Ok(if text.starts_with('-') { -size } else { size })
 }
 
 #[cfg(test)]

@@ -218,9 +218,10 @@ fn size_of(header: &[u8; BLOCK]) -> io::Result<u64> {
 
 /// Returns the name in a header.
 fn short_name(header: &[u8; BLOCK]) -> String {
-    let prefix = match &header[257..263] == b"ustar\0" {
-        true => text(&header[345..500]),
-        false => String::new(),
+    let prefix = if &header[257..263] == b"ustar\0" {
+        text(&header[345..500])
+    } else {
+        String::new()
     };
     match prefix.as_str() {
         "" => text(&header[..100]),

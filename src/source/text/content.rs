@@ -56,9 +56,10 @@ impl Content {
             return Content::Packed(what);
         }
         let signed = |at: usize| start.get(at..at + 8) == Some(&HDF5_SIGNATURE[..]);
-        match signed(0) || (!is_text(start) && [512, 1024, 2048].into_iter().any(signed)) {
-            true => Content::Hdf5,
-            false => Content::Other,
+        if signed(0) || (!is_text(start) && [512, 1024, 2048].into_iter().any(signed)) {
+            Content::Hdf5
+        } else {
+            Content::Other
         }
     }
 

@@ -76,9 +76,10 @@ impl TextFile {
 
     /// Returns the context for errors about the file as a whole.
     pub fn place(&self) -> Place {
-        match self.members.is_empty() {
-            false => Place::new(&self.path, self.name()),
-            true => Place::whole(&self.path),
+        if !self.members.is_empty() {
+            Place::new(&self.path, self.name())
+        } else {
+            Place::whole(&self.path)
         }
     }
 

@@ -48,9 +48,10 @@ impl TextFile {
 
     /// Lists the files of an archive and of those nested in it; `None` if it is not an archive.
     pub fn all_in_archive(path: &Path) -> Result<Option<Vec<TextFile>>, SourceError> {
-        match TextFile::is_archive(path)? {
-            true => TextFile::new(path).all_within().map(Some),
-            false => Ok(None),
+        if TextFile::is_archive(path)? {
+            TextFile::new(path).all_within().map(Some)
+        } else {
+            Ok(None)
         }
     }
 
@@ -77,9 +78,10 @@ impl TextFile {
 
     /// Returns the file at a path, on disk or in an archive; `None` if there is none.
     pub fn at(path: &Path) -> Result<Option<TextFile>, SourceError> {
-        match path.is_file() {
-            true => Ok(Some(TextFile::new(path))),
-            false => Ok(TextFile::find_in_archive(path)?.map(|found| found.file)),
+        if path.is_file() {
+            Ok(Some(TextFile::new(path)))
+        } else {
+            Ok(TextFile::find_in_archive(path)?.map(|found| found.file))
         }
     }
 

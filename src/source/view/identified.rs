@@ -104,9 +104,10 @@ impl Identified {
             blocks.held(block.values().len() as u64);
             for (gene, name) in rows.zip(block.iter()) {
                 let name = name.unwrap_or_default();
-                let meaning = match given.contains_key(&gene) {
-                    true => None,
-                    false => names.get(name),
+                let meaning = if given.contains_key(&gene) {
+                    None
+                } else {
+                    names.get(name)
                 };
                 match meaning {
                     Some(Meaning::One(id)) => ids.push(Some(id)),
@@ -179,9 +180,10 @@ impl View for Identified {
 
     fn gene_ids(&self, genes: Range<u64>) -> Result<StringArray, SourceError> {
         let names = self.source.var_names(genes)?;
-        Ok(match self.strips(NAMES) {
-            true => stripped(&names),
-            false => names,
+        Ok(if self.strips(NAMES) {
+            stripped(&names)
+        } else {
+            names
         })
     }
 

@@ -53,11 +53,12 @@ pub(super) fn is_scaled(sample: &RowSample) -> bool {
     }
     let alike = genes.iter().filter(|gene| gene.least_in >= 2).count();
     let typical = share(&|(_, std)| (0.5..1.6).contains(std));
-    match alike * 2 >= genes.len() {
+    if alike * 2 >= genes.len() {
         // Cells may have been selected after scaling.
-        true => cells >= 10 && typical >= 0.2,
+        cells >= 10 && typical >= 0.2
+    } else {
         // A covariate may have been regressed out before.
-        false => !sample.complete && typical >= 0.8 && !are_residuals(sample),
+        !sample.complete && typical >= 0.8 && !are_residuals(sample)
     }
 }
 
@@ -135,9 +136,10 @@ fn genes_by_number(sample: &RowSample) -> Option<Vec<Gene>> {
         let gene = &mut genes[id as usize];
         gene.sum += value;
         gene.squares += value * value;
-        match gene.present > 0 && value >= gene.least {
-            true => gene.least_in += usize::from(value == gene.least),
-            false => (gene.least, gene.least_in) = (value, 1),
+        if gene.present > 0 && value >= gene.least {
+            gene.least_in += usize::from(value == gene.least);
+        } else {
+            (gene.least, gene.least_in) = (value, 1);
         }
         gene.present += 1;
         gene.below += usize::from(value < 0.0);

@@ -27,9 +27,10 @@ pub(crate) fn of_rows(
         return Scale::UNKNOWN;
     }
     if values.clone().any(|&value| value < 0.0) {
-        return match is_scaled(sample) {
-            true => Scale::of(ScaleKind::Scaled),
-            false => Scale::UNKNOWN,
+        return if is_scaled(sample) {
+            Scale::of(ScaleKind::Scaled)
+        } else {
+            Scale::UNKNOWN
         };
     }
     if finite < sample.values().len() {
@@ -253,10 +254,7 @@ fn normalized(base: Option<LogBase>, target_sum: Option<f64>) -> Scale {
 fn rounded(sum: f64) -> f64 {
     let digits = 10f64.powf(5.0 - sum.log10().floor());
     let rounded = (sum * digits).round() / digits;
-    match rounded.is_finite() {
-        true => rounded,
-        false => sum,
-    }
+    if rounded.is_finite() { rounded } else { sum }
 }
 
 /// Whether non-integer values are counts nevertheless: most are close to a whole number or a simple

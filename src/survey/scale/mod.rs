@@ -176,9 +176,10 @@ impl Scale {
 
 /// Formats a sum with thousands separators: 10,000 or 2,431.5.
 fn grouped(number: f64) -> String {
-    let text = match number.fract() == 0.0 {
-        true => format!("{number:.0}"),
-        false => format!("{number:.2}"),
+    let text = if number.fract() == 0.0 {
+        format!("{number:.0}")
+    } else {
+        format!("{number:.2}")
     };
     let (whole, rest) = match text.find('.') {
         Some(point) => text.split_at(point),

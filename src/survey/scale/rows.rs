@@ -64,9 +64,10 @@ impl RowSample {
                 let Ok(rows) = rows.to_i64() else { return };
                 let values = as_floats(values);
                 self.seen += values.len() as u64;
-                let part = match entries == Some(values.len() as u64) {
-                    true => Part::All,
-                    false => Part::Piece,
+                let part = if entries == Some(values.len() as u64) {
+                    Part::All
+                } else {
+                    Part::Piece
                 };
                 let rows = rows.into_iter().map(|row| row as u64);
                 self.add_entries(rows.zip(values).collect(), of, part);

@@ -115,7 +115,7 @@ impl NumberArray {
                 .offset
                 .get(1)
                 .map_or(Some(0), |left| left.checked_mul(self.unit));
-            let on_grid = |at: u64, side: u64| (at % side == 0).then_some(at / side);
+            let on_grid = |at: u64, side: u64| at.is_multiple_of(side).then_some(at / side);
             let (row, column) = (
                 on_grid(first, chunk[0]),
                 left.and_then(|left| on_grid(left, chunk_width)),

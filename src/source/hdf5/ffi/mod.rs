@@ -64,10 +64,10 @@ impl Drop for Handle {
 /// Returns libhdf5's description of its last failure in one line.
 fn last_error() -> String {
     match hdf5::Error::query() {
-        Ok(hdf5::Error::HDF5(stack)) => stack
-            .expand()
-            .map(|stack| stack.description().to_string())
-            .unwrap_or_else(|_| "unknown error of libhdf5".into()),
+        Ok(hdf5::Error::HDF5(stack)) => stack.expand().map_or_else(
+            |_| "unknown error of libhdf5".into(),
+            |stack| stack.description().to_string(),
+        ),
         Ok(other) => other.to_string(),
         Err(_) => "unknown error of libhdf5".into(),
     }
@@ -163,9 +163,9 @@ pub(super) fn find(parent: hid_t, name: &str) -> Result<Found, String> {
 /// Opens any object by name.
 pub(super) fn open_object(file: hid_t, name: &str) -> Result<Handle, String> {
     let name = c_string(name)?;
-    // SAFETY: `name` is NUL-terminated.
     sync(|| {
         Handle::new(
+            // SAFETY: `name` is NUL-terminated.
             unsafe { H5Oopen(file, name.as_ptr(), H5P_DEFAULT) },
             H5Oclose,
         )
@@ -175,9 +175,9 @@ pub(super) fn open_object(file: hid_t, name: &str) -> Result<Handle, String> {
 /// Opens a dataset by name.
 pub(super) fn open_dataset(file: hid_t, name: &str) -> Result<Handle, String> {
     let name = c_string(name)?;
-    // SAFETY: `name` is NUL-terminated.
     sync(|| {
         Handle::new(
+            // SAFETY: `name` is NUL-terminated.
             unsafe { H5Dopen2(file, name.as_ptr(), H5P_DEFAULT) },
             H5Dclose,
         )

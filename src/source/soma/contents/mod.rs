@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::embedding::{EmbeddingReader, OpenedEmbedding};
-use super::files::Folder;
 use super::frame::{Frame, IndexNames};
 use super::joinids::Joinids;
 use super::matrix::{Axes, Columns, StoredMatrix};
 use super::measurement::{self, Measurement, RAW};
 use super::object;
+use super::tiledb::files::Folder;
 use super::tiledb::group::Group;
 use super::{OpenMatrix, Soma, SomaSource};
 use crate::source::error::Place;

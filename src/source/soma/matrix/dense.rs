@@ -168,7 +168,7 @@ impl DenseMatrix {
         let too_large = || Fault::TooLarge(sparse.genes.len() as u64).at(&self.array.place());
         let values = values.ok_or_else(too_large)?;
         Ok(CsrChunk {
-            rows: rows,
+            rows,
             indptr: sparse.indptr,
             indices: Numbers::UInt32(sparse.genes),
             data: values,

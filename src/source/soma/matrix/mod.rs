@@ -8,15 +8,16 @@ mod position;
 mod sparse;
 mod strays;
 mod sum;
+mod tile;
 mod tile_chunker;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::files::Folder;
 use super::joinids::Joinids;
 use super::object::{self, Kind};
 use super::tiledb::fault::REWRITE;
+use super::tiledb::files::Folder;
 use super::tiledb::{Array, Schema};
 use crate::source::chunk::no_entries;
 use crate::source::error::Place;

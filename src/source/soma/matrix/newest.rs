@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::entries::Entries;
-use super::sparse::SharedTile;
+use super::tile::SharedTile;
 use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
 use crate::source::{CsrChunk, NumberType, Numbers};
 use crate::with_numbers;
@@ -103,8 +103,8 @@ pub(super) fn sort(
 #[cfg(test)]
 mod tests {
     use super::super::entries::Run;
-    use super::super::sparse::Tile;
     use super::super::strays::Strays;
+    use super::super::tile::Tile;
     use super::*;
 
     #[test]

@@ -39,12 +39,13 @@ pub(super) fn positions(bytes: &[u8], ids: &Joinids, span: [i64; 2]) -> Result<P
             any |= distance | length.wrapping_sub(distance);
             first.wrapping_add(distance as u32)
         }));
-        return match any < 0 {
-            true => Err(Unplaced::Outside),
-            false => Ok(Placed {
+        return if any < 0 {
+            Err(Unplaced::Outside)
+        } else {
+            Ok(Placed {
                 positions,
                 strays: Vec::new(),
-            }),
+            })
         };
     }
     let outside = |id: i64| id.wrapping_sub(span[0]) as u64 > length as u64;

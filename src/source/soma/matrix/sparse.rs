@@ -7,12 +7,13 @@
 use std::iter::Peekable;
 use std::ops::Range;
 use std::slice::Iter;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::entries::{Entries, Run};
 use super::position::{Placed, Unplaced, positions};
 use super::strays::{self, Stray, Strays};
 use super::sum::{has_sum, sum_is_known};
+use super::tile::{SharedTile, Tile, TiledRows};
 use super::tile_chunker::TileChunker;
 use super::{Axes, Columns as ColumnIds, number_attribute};
 use crate::source::error::Place;
@@ -46,29 +47,6 @@ struct Columns {
     /// Sums of the values of each tile, used to detect damage.
     sums: Option<Vec<u64>>,
     lives: Lives,
-}
-
-/// A tile and the positions of the rows it spans.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Tile {
-    /// First row.
-    pub start: u64,
-    /// End of the rows (exclusive).
-    pub end: u64,
-    /// Index of the fragment.
-    pub fragment: usize,
-    /// Index of the tile in its fragment.
-    pub number: usize,
-    /// Number of cells.
-    pub cells: u64,
-}
-
-/// The entries of a tile. The first caller decodes them; they are kept as long as anyone holds
-/// this.
-pub(super) struct SharedTile {
-    /// The tile.
-    pub tile: Tile,
-    entries: Mutex<Option<Arc<Entries>>>,
 }
 
 impl SparseMatrix {
@@ -158,38 +136,6 @@ impl SparseMatrix {
     /// every cell has a row and a column.
     pub fn entries(&self) -> Option<u64> {
         self.exact.then(|| self.cells())
-    }
-
-    /// Returns all tiles, sorted by the first row they span.
-    pub(super) fn tiles(&self) -> Result<Vec<Tile>, SourceError> {
-        let rows = &self.axes.rows;
-        let mut tiles = Vec::new();
-        // Without rows there is nothing to read.
-        let Some(last) = rows.len().checked_sub(1) else {
-            return Ok(tiles);
-        };
-        for (number, fragment) in self.array.fragments.iter().enumerate() {
-            for (tile, [span, _]) in fragment.spans()?.iter().enumerate() {
-                // Cells that have no row are read with the next row, so that they are noticed.
-                let start = rows.below(span[0]).min(last);
-                let end = (rows.below(span[1]) + 1).clamp(start + 1, rows.len());
-                tiles.push(Tile {
-                    start,
-                    end,
-                    fragment: number,
-                    number: tile,
-                    cells: fragment.cells(tile),
-                });
-            }
-        }
-        tiles.sort_unstable();
-        Ok(tiles)
-    }
-
-    /// Bytes per entry of a decoded tile.
-    pub(super) fn entry_bytes(&self) -> u64 {
-        let times = if self.rewritten { 8 + 1 } else { 0 };
-        self.number_type.size() as u64 + 8 + times
     }
 
     /// See [`crate::source::Matrix::chunks`].
@@ -358,9 +304,10 @@ impl SparseMatrix {
                 Run::push(&mut runs, counted_with);
             }
         }
-        Ok(match self.rewritten {
-            true => Strays::Dated(dated),
-            false => Strays::Counted(runs),
+        Ok(if self.rewritten {
+            Strays::Dated(dated)
+        } else {
+            Strays::Counted(runs)
         })
     }
 
@@ -368,66 +315,6 @@ impl SparseMatrix {
         self.place().damaged(format!(
             "it has an entry for the joinid {id}, which no row or column can have"
         ))
-    }
-
-    /// Reads a slab: a range of rows, from the tiles that contain any of them.
-    pub(super) fn read(
-        &self,
-        rows: Range<u64>,
-        tiles: &[Arc<SharedTile>],
-    ) -> Result<CsrChunk, SourceError> {
-        let mut scratch = self.scratch()?;
-        let mut entries = Vec::with_capacity(tiles.len());
-        for shared in tiles {
-            entries.push(shared.entries(self, &mut scratch)?);
-        }
-        let rewritten = self.rewritten
-            && (tiles
-                .windows(2)
-                .any(|pair| pair[0].tile.fragment != pair[1].tile.fragment)
-                || entries.iter().any(|entries| entries.times.is_some()));
-        let read = if rewritten {
-            super::newest::sort(&rows, &entries, tiles, self.number_type)
-        } else {
-            super::entries::sort(&rows, &entries, self.number_type)
-        };
-        let mut chunk = read.map_err(|fault| fault.at(&self.place()))?;
-        chunk.strays = strays::count(&rows, &entries);
-        let bytes = (chunk.data.len() as u64).saturating_mul(self.entry_bytes());
-        if bytes > self.memory {
-            return Err(self.place().too_large(
-                format!("row {} with its {} entries", rows.start, chunk.data.len()),
-                bytes,
-                bytes.saturating_mul(2),
-            ));
-        }
-        Ok(chunk)
-    }
-}
-
-impl SharedTile {
-    /// Creates a tile that has not been decoded yet.
-    pub fn new(tile: Tile) -> Self {
-        SharedTile {
-            tile,
-            entries: Mutex::new(None),
-        }
-    }
-
-    /// Returns the entries, decoding them only once.
-    fn entries(
-        &self,
-        matrix: &SparseMatrix,
-        scratch: &mut Scratch,
-    ) -> Result<Arc<Entries>, SourceError> {
-        // A panic in another thread cannot have left this half-written.
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entries) = &*entries {
-            return Ok(entries.clone());
-        }
-        let decoded = Arc::new(matrix.decode(&self.tile, scratch)?);
-        *entries = Some(decoded.clone());
-        Ok(decoded)
     }
 }
 
@@ -460,4 +347,73 @@ fn meet(fragments: &[Fragment]) -> bool {
 
 fn truncate(numbers: &mut Numbers, length: usize) {
     crate::with_numbers!(numbers, values => values.truncate(length));
+}
+
+impl TiledRows for SparseMatrix {
+    fn tiles(&self) -> Result<Vec<Tile>, SourceError> {
+        let rows = &self.axes.rows;
+        let mut tiles = Vec::new();
+        // Without rows there is nothing to read.
+        let Some(last) = rows.len().checked_sub(1) else {
+            return Ok(tiles);
+        };
+        for (number, fragment) in self.array.fragments.iter().enumerate() {
+            for (tile, [span, _]) in fragment.spans()?.iter().enumerate() {
+                // Cells that have no row are read with the next row, so that they are noticed.
+                let start = rows.below(span[0]).min(last);
+                let end = (rows.below(span[1]) + 1).clamp(start + 1, rows.len());
+                tiles.push(Tile {
+                    start,
+                    end,
+                    fragment: number,
+                    number: tile,
+                    cells: fragment.cells(tile),
+                });
+            }
+        }
+        tiles.sort_unstable();
+        Ok(tiles)
+    }
+
+    fn entry_bytes(&self) -> u64 {
+        let times = if self.rewritten { 8 + 1 } else { 0 };
+        self.number_type.size() as u64 + 8 + times
+    }
+
+    fn memory(&self) -> u64 {
+        self.memory
+    }
+
+    fn place(&self) -> Place {
+        SparseMatrix::place(self)
+    }
+
+    fn read(&self, rows: Range<u64>, tiles: &[Arc<SharedTile>]) -> Result<CsrChunk, SourceError> {
+        let mut scratch = self.scratch()?;
+        let mut entries = Vec::with_capacity(tiles.len());
+        for shared in tiles {
+            entries.push(shared.entries(|tile| self.decode(tile, &mut scratch))?);
+        }
+        let rewritten = self.rewritten
+            && (tiles
+                .windows(2)
+                .any(|pair| pair[0].tile.fragment != pair[1].tile.fragment)
+                || entries.iter().any(|entries| entries.times.is_some()));
+        let read = if rewritten {
+            super::newest::sort(&rows, &entries, tiles, self.number_type)
+        } else {
+            super::entries::sort(&rows, &entries, self.number_type)
+        };
+        let mut chunk = read.map_err(|fault| fault.at(&self.place()))?;
+        chunk.strays = strays::count(&rows, &entries);
+        let bytes = (chunk.data.len() as u64).saturating_mul(self.entry_bytes());
+        if bytes > self.memory {
+            return Err(self.place().too_large(
+                format!("row {} with its {} entries", rows.start, chunk.data.len()),
+                bytes,
+                bytes.saturating_mul(2),
+            ));
+        }
+        Ok(chunk)
+    }
 }

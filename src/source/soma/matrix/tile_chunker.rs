@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::sparse::{SharedTile, SparseMatrix, Tile};
+use super::tile::{SharedTile, Tile, TiledRows};
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::{ChunkBudget, PendingChunk, SourceError};
 
 /// Iterates over the rows. Tiles that extend over a cut are kept until the slab in which they end
 /// has been read, so that each is decoded only once.
-pub(super) struct TileChunker<'a> {
-    matrix: &'a SparseMatrix,
+pub(super) struct TileChunker<'a, M> {
+    matrix: &'a M,
     /// Rows that have not been cut yet.
     rows: Range<u64>,
     /// Tiles that begin later, in descending order of their first rows.
@@ -22,13 +22,9 @@ pub(super) struct TileChunker<'a> {
     failed: bool,
 }
 
-impl<'a> TileChunker<'a> {
+impl<'a, M: TiledRows> TileChunker<'a, M> {
     /// Cuts a range of rows into slabs within the budget.
-    pub fn new(
-        matrix: &'a SparseMatrix,
-        rows: Range<u64>,
-        budget: ChunkBudget,
-    ) -> Result<Self, SourceError> {
+    pub fn new(matrix: &'a M, rows: Range<u64>, budget: ChunkBudget) -> Result<Self, SourceError> {
         let mut tiles = matrix.tiles()?;
         tiles.retain(|tile| tile.start < rows.end && tile.end > rows.start);
         tiles.reverse();
@@ -109,7 +105,7 @@ impl<'a> TileChunker<'a> {
         let kept = kept
             .fold(0, u64::saturating_add)
             .saturating_mul(self.matrix.entry_bytes());
-        if kept > self.matrix.memory / 4 {
+        if kept > self.matrix.memory() / 4 {
             return Err(self.matrix.place().too_large(
                 format!(
                     "holding the {} tiles that row {end} goes through",
@@ -127,7 +123,7 @@ impl<'a> TileChunker<'a> {
     }
 }
 
-impl<'a> Iterator for TileChunker<'a> {
+impl<'a, M: TiledRows> Iterator for TileChunker<'a, M> {
     type Item = Result<PendingChunk<'a>, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::files::Folder;
 use super::commits::Commits;
 use super::deletes::{Delete, Lives};
 use super::enumeration::Enumeration;
 use super::fault::Fault;
+use super::files::Folder;
 use super::fragment::Fragment;
 use super::metadata::{self, Metadata, unknown_file};
 use super::names::{StampedName, is_foreign};

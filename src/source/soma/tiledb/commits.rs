@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::files::Folder;
 use super::cursor::Cursor;
 use super::fault::{Checked, Fault};
+use super::files::Folder;
 use super::metadata::{lines, unknown_file};
 use super::names::{StampedName, base_name, is_foreign};
 use crate::source::SourceError;

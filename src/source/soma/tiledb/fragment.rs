@@ -4,13 +4,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::super::files::Folder;
 use super::check_version;
 use super::cursor::{Cursor, little_endian};
 use super::fault::{Checked, Fault};
+use super::files::Folder;
 use super::names::{StampedName, base_name};
+use super::ranges::{Span, ranges};
 use super::rtree::tree;
-use super::schema::{Dimension, Schema};
+use super::schema::Schema;
 use super::tile::within_file;
 use crate::source::SourceError;
 use crate::source::error::Place;
@@ -43,9 +44,6 @@ pub(in crate::source::soma) struct Fragment {
     spans: OnceLock<Vec<Span>>,
 }
 
-/// First and last coordinate in the first two dimensions.
-pub(in crate::source::soma) type Span = [[i64; 2]; 2];
-
 /// The kinds of per-tile lists of a column.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum List {
@@ -72,34 +70,6 @@ struct Footer {
     tree: u64,
     lists: [Vec<u64>; LISTS],
     processed: u64,
-}
-
-/// Reads one coordinate range per dimension; `None` for dimensions that are not int64.
-pub(super) fn ranges(
-    cursor: &mut Cursor<'_>,
-    dimensions: &[Dimension],
-) -> Checked<Vec<Option<[i64; 2]>>> {
-    let range = |dimension: &Dimension| {
-        if dimension.variable {
-            let length = cursor.length64()?;
-            cursor.u64()?;
-            cursor.take(length)?;
-            return Ok(None);
-        }
-        let bytes = cursor.take(2 * dimension.datatype.size())?;
-        if !dimension.is_int64() {
-            return Ok(None);
-        }
-        let range = [&bytes[..8], &bytes[8..]].map(|bytes| little_endian(bytes) as i64);
-        if range[0] > range[1] {
-            return Err(Fault::damaged(format!(
-                "a range from {} to {}",
-                range[0], range[1]
-            )));
-        }
-        Ok(Some(range))
-    };
-    dimensions.iter().map(range).collect()
 }
 
 impl Fragment {

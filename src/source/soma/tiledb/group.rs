@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::files::Folder;
 use super::cursor::Cursor;
 use super::fault::{Checked, Fault};
+use super::files::Folder;
 use super::metadata;
 use super::metadata::{Metadata, stamped_files};
 use super::tile::whole_file;

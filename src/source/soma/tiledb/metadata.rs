@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::files::Folder;
 use super::cursor::Cursor;
 use super::datatype::Datatype;
 use super::fault::{Checked, Fault};
+use super::files::Folder;
 use super::names::{StampedName, base_name, is_foreign};
 use super::tile::whole_file;
 use crate::source::{Numbers, SourceError};

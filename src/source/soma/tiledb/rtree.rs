@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::fault::{Checked, Fault, reserved};
-use super::fragment::{Span, ranges};
+use super::ranges::{Span, ranges};
 use super::schema::Dimension;
 
 /// Returns the spans at the last level of an R-tree, which are those of the tiles.

@@ -96,9 +96,10 @@ impl Dimension {
         let filters = Pipeline::parse(cursor)?;
         let length = cursor.length64()?;
         let domain = cursor.take(length)?;
-        let extent = match cursor.flag("the null tile extent")? {
-            true => &[],
-            false => cursor.take(datatype.size())?,
+        let extent = if cursor.flag("the null tile extent")? {
+            &[]
+        } else {
+            cursor.take(datatype.size())?
         };
         let whole = datatype == Datatype::Number(NumberType::Int64) && !variable;
         let number = |bytes: &[u8]| little_endian(bytes) as i64;
@@ -248,7 +249,7 @@ fn current_domain(
             )));
         }
     }
-    let ranges = super::fragment::ranges(cursor, dimensions)?;
+    let ranges = super::ranges::ranges(cursor, dimensions)?;
     Ok(ranges.into_iter().collect())
 }
 

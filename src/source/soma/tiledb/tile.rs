@@ -1,10 +1,10 @@
 //! Generic tiles: tiles with a header that describes their filters (format_spec/generic_tile.md).
 
-use super::super::files::Folder;
 use super::check_version;
 use super::cursor::Cursor;
 use super::datatype::Datatype;
 use super::fault::{Checked, Fault};
+use super::files::Folder;
 use super::filter::{Pipeline, Scratch};
 use crate::source::SourceError;
 

@@ -2,10 +2,10 @@
 
 mod dense;
 
-use super::super::files::Folder;
 use super::cursor::little_endian;
 use super::datatype::Datatype;
 use super::fault::{Checked, Fault};
+use super::files::Folder;
 use super::filter::{Pipeline, Scratch, TextEncoding, Texts};
 use super::fragment::{Fragment, List};
 use crate::source::error::Place;

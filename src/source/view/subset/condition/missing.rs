@@ -29,7 +29,7 @@ pub(super) fn without_nan(column: &ArrayRef) -> std::result::Result<ArrayRef, Ar
         nullif(column, &nan)
     }
     match column.data_type() {
-        DataType::Float16 => of::<Float16Type>(column, |value| value.is_nan()),
+        DataType::Float16 => of::<Float16Type>(column, half::f16::is_nan),
         DataType::Float32 => of::<Float32Type>(column, f32::is_nan),
         DataType::Float64 => of::<Float64Type>(column, f64::is_nan),
         _ => Ok(Arc::clone(column)),

@@ -43,7 +43,7 @@ pub(super) fn satisfying(source: &dyn CellSource, sql: &str) -> Result<Vec<u32>,
     let found = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("slaf-where".into());
         let thread = thread.stack_size(STACK).spawn_scoped(scope, find);
-        thread.map(|thread| thread.join())
+        thread.map(std::thread::ScopedJoinHandle::join)
     });
     match found {
         Ok(Ok(found)) => found,

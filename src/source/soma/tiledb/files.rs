@@ -11,7 +11,7 @@ use crate::store::{Files, LocalFiles};
 
 /// A folder of an experiment: a group, an array, or a folder inside one.
 #[derive(Clone)]
-pub(super) struct Folder {
+pub(in crate::source::soma) struct Folder {
     files: Arc<dyn Files>,
     root: Arc<PathBuf>,
     path: String,
