@@ -6,8 +6,8 @@ use std::path::Path;
 use super::target::{Earlier, Found, Target, give_up};
 use super::{IngestError, before};
 use crate::dataset::{
-    Adoption, Changes, Checkpoint, ConfigFile, Dataset, DatasetConfig, JOB_FOLDER, JobFolder,
-    JobState, Known, read_config, remove_unnamed_hashes,
+    Adoption, Changes, Checkpoint, Dataset, DatasetConfig, JOB_FOLDER, JobFolder, JobState, Known,
+    read_config, remove_unnamed_hashes,
 };
 use crate::plan::{Base, Described, JobId, KnownValues, Plan};
 use crate::store::{FolderLock, Named, Wait, remove_folder};
