@@ -73,6 +73,7 @@ impl DatasetError {
             | DatasetError::InProgress { .. }
             | DatasetError::CannotContinue { .. }
             | DatasetError::Changed { .. }
+            | DatasetError::DataFile { .. }
             | DatasetError::Unacceptable { .. }
             | DatasetError::MissingVersion { .. } => ErrorKind::Refused,
             DatasetError::Table(error) => error.kind(),
