@@ -30,6 +30,8 @@ impl Messages {
             _ => run.stderr,
         };
         let text = redacted(&text, folder).replace("slaf: error: ", "");
+        let job = regex::Regex::new(r"\.job-[0-9a-f]{16}").unwrap();
+        let text = job.replace_all(&text, ".job-JOB");
         self.0
             .push(format!("{name} (exit {code})\n{}\n", text.trim_end()));
     }
