@@ -28,10 +28,11 @@ fn a_toy_becomes_a_dataset_as_others_do() {
     let found = discover(folder.path(), &options()).unwrap();
     assert_eq!(found.inputs, [at("demo.h5ad"), at("play.txt")]);
     let converter = Converter::new().open_options(options());
-    converter
+    let toy = converter
         .input(at("play.txt"))
         .write(at("toy.slaf"))
         .unwrap();
+    assert_eq!((toy.n_obs(), toy.n_vars(), toy.nnz()), (3, 3, 3));
     let wanted = [(0, 0, 3.0), (0, 2, 1.0), (1, 1, 7.0)];
     assert_eq!(triplets(&at("toy.slaf")), wanted);
     let both = Converter::new().open_options(options()).join(Join::Outer);

@@ -286,7 +286,12 @@ mod tests {
             let given = ["measurement", "gene-id", "genome"].contains(&spec.name);
             assert_eq!(own.has(spec), given, "{}", spec.name);
             let is_setting = spec.scope == OptionScope::Settings;
-            assert_eq!(DEFAULTS.contains(spec.name), is_setting, "{}", spec.name);
+            assert_eq!(
+                DEFAULTS.contains(&format!("{} = ", spec.name)),
+                is_setting,
+                "{}",
+                spec.name
+            );
         }
     }
 
