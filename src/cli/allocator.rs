@@ -23,6 +23,24 @@ unsafe extern "C" {
     fn mi_collect(force: bool);
 }
 
+/// The system gives memory in pages of 4 KiB, as it is touched, and not of 2 MiB: of these, what is
+/// in use of each is often little.
+pub(super) fn take_small_pages() {
+    #[cfg(target_os = "linux")]
+    {
+        use std::ffi::c_ulong;
+
+        const PR_SET_THP_DISABLE: c_int = 41;
+        unsafe extern "C" {
+            fn prctl(option: c_int, ...) -> c_int;
+        }
+        let (yes, unused): (c_ulong, c_ulong) = (1, 0);
+        // SAFETY: a function of the C library with the arguments that prctl(2) names; it sets a flag
+        // of this process. Where it is refused, all remains as it was.
+        unsafe { prctl(PR_SET_THP_DISABLE, yes, unused, unused, unused) };
+    }
+}
+
 /// Memory that was freed goes back to the system soon enough for what may be taken.
 pub(super) fn spare(memory: u64) {
     give_back_after(if memory < PLENTY { SHORT_DELAY } else { DELAY });

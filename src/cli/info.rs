@@ -11,14 +11,11 @@ use crate::dataset::{Info, SourceNote, Status};
 use crate::error::Error;
 use crate::ingest::IngestError;
 use crate::plan::Dtypes;
+use crate::table::runtime;
 
 /// Describes a dataset.
 pub(super) fn run(arguments: &InfoArguments) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|source| IngestError::Threads { source })?;
+    let runtime = runtime(1).map_err(|source| IngestError::Threads { source })?;
     let info = runtime.block_on(Info::of(&arguments.dataset))?;
     if arguments.json {
         return print(&(serde_json::to_string_pretty(&info).map_err(std::io::Error::from)? + "\n"));

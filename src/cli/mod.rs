@@ -62,6 +62,7 @@ pub fn start_log(arguments: &Arguments) {
 /// Runs a command.
 pub fn run(arguments: Arguments) -> Result<(), Error> {
     let verbosity = arguments.verbosity();
+    allocator::take_small_pages();
     match arguments.command {
         Command::Convert(raw) => convert::run(&convert::Request::check(*raw, verbosity)?),
         Command::Append(raw) => append::run(&append::Request::check(*raw, verbosity)?),

@@ -17,7 +17,7 @@ use crate::plan::{
 use crate::source::{ColumnKind, MatrixName, Part};
 use crate::store::StoreError;
 use crate::survey::{STABLE_IDS, Survey, ValueType, id_hash};
-use crate::table::{RowReader, TableError, TableName};
+use crate::table::{RowReader, TableError, TableName, runtime};
 
 /// Metadata key in which Lance stores the compression of a column.
 const COMPRESSION: &str = lance_encoding::constants::COMPRESSION_META_KEY;
@@ -34,10 +34,7 @@ const OF_GENES: [&str; 2] = ["gene_id", "gene_integer_id"];
 impl Dataset {
     /// Returns the list of genes by identifier or name; for synchronous code.
     pub(crate) fn list_of_genes_now(&self) -> Result<GeneList, DatasetError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|source| StoreError::from_io("start threads to read", self.path(), source))?;
+        let runtime = self.runtime()?;
         runtime.block_on(self.list_of_genes(&GeneKey::IdsOrNames))
     }
 
@@ -50,11 +47,13 @@ impl Dataset {
         new: &[Survey],
         key: Option<&GeneKey>,
     ) -> Result<BaseSurvey, DatasetError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|source| StoreError::from_io("start threads to read", self.path(), source))?;
+        let runtime = self.runtime()?;
         runtime.block_on(self.survey(new, key))
+    }
+
+    fn runtime(&self) -> Result<tokio::runtime::Runtime, StoreError> {
+        let runtime = runtime(2);
+        runtime.map_err(|source| StoreError::from_io("start threads to read", self.path(), source))
     }
 
     /// Surveys the dataset for appending `new` inputs. `key` is an additional key by which genes

@@ -344,11 +344,7 @@ impl Target {
 }
 
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, IngestError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-        .map_err(|source| IngestError::Threads { source })
+    crate::table::runtime(threads).map_err(|source| IngestError::Threads { source })
 }
 
 /// Checks early, before inputs are read, whether another process has locked the dataset.

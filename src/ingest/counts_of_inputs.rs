@@ -12,6 +12,7 @@ use crate::dataset::Dataset;
 use crate::plan::{IdType, Plan};
 use crate::source::{ChunkBudget, Inputs, SourceError};
 use crate::survey::ValueType;
+use crate::table::runtime;
 
 /// Size of a chunk in bytes.
 const CHUNK: u64 = 4 << 20;
@@ -28,7 +29,7 @@ impl DuplicateCounts {
         before: Option<&Dataset>,
         threads: usize,
     ) -> Result<Vec<Self>, IngestError> {
-        let runtime = runtime(threads)?;
+        let runtime = runtime(threads).map_err(|source| IngestError::Threads { source })?;
         let genes = DatasetGenes::of(inputs, plan, before, &runtime)?;
         let of_cell = |cell, hash, _: &CooBatch, _| (hash, cell);
         let new = NewContents(read_all(inputs, plan, &genes, threads, &of_cell)?);

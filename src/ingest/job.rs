@@ -22,7 +22,7 @@ use crate::progress::{Event, Progress};
 use crate::source::Inputs;
 use crate::store::{Wait, create_folder, sync_folder};
 use crate::survey::{Scale, ValueType};
-use crate::table::{TableError, TableName};
+use crate::table::{TableError, TableName, runtime};
 
 /// Options of how a job is run. None of them affects the dataset.
 #[derive(Debug, Clone)]
@@ -57,9 +57,6 @@ impl Default for RunOptions {
         }
     }
 }
-
-/// Maximum number of threads of the runtime; each needs memory of its own.
-const MOST_RUNTIME_THREADS: usize = 4;
 
 /// A job that has exclusive access to its output.
 ///
@@ -110,13 +107,7 @@ impl Job {
             threads: affordable_threads(options.threads, options.memory),
             ..options
         };
-        // Its threads only wait for files; the work is done on the threads that wait for them and
-        // on Lance's own.
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(options.threads.clamp(1, MOST_RUNTIME_THREADS))
-            .enable_all()
-            .build()
-            .map_err(|source| IngestError::Threads { source })?;
+        let runtime = runtime(options.threads).map_err(|source| IngestError::Threads { source })?;
         let RunOptions { earlier, wait, .. } = options;
         let (target, found) = match &plan.base {
             None => Target::claim(output, &plan.job_id(), options.existing, earlier, wait)?,

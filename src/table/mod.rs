@@ -20,6 +20,7 @@ mod orphans;
 mod reader;
 mod row_digest;
 mod rows;
+mod runtime;
 mod schema;
 mod sorted;
 
@@ -34,4 +35,5 @@ pub use layout::{Fit, Layout};
 pub use reader::{RowReader, Wanted};
 pub use row_digest::row_digest;
 pub use rows::RowsWriter;
+pub use runtime::runtime;
 pub use schema::{TableName, schema};

@@ -29,7 +29,7 @@ pub use problem::{Problem, Problems};
 use crate::plan::ShardTable;
 use crate::progress::Progress;
 use crate::source;
-use crate::table::TableName;
+use crate::table::{TableName, runtime};
 
 /// Number of bytes for the program, Lance and the tables, not counting chunks of inputs.
 const OWN_MEMORY: u64 = 192 << 20;
@@ -75,10 +75,7 @@ pub fn verify(
     resources: Resources,
     progress: &dyn Progress,
 ) -> Result<Verification, VerifyError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| VerifyError::Threads { source })?;
+    let runtime = runtime(resources.threads).map_err(|source| VerifyError::Threads { source })?;
     let mut problems = Problems::default();
     let Snapshot {
         dataset,
