@@ -1,7 +1,8 @@
-//! Divides the rows of a fragment into blocks that fit into memory.
+//! Cutting the rows of a fragment into blocks that fit in memory.
 //!
-//! Lance reads ahead within a scan by its own measure, so each scan is limited to the rows that may
-//! be in memory at once.
+//! How long texts are, no file tells: a page of ten bytes may hold megabytes. So few rows are read
+//! first, then a page, and of others it is assumed that their texts are as long; and longer, where
+//! fewer of them have a page, because pages are cut by their bytes.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,140 +10,221 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use lance::Dataset;
 use lance_table::format::{DataFile, Fragment};
 
+use super::TableError;
 use super::data_file::{self, Page, Pages};
-use super::{Layout, TableError};
 
-/// Ratio of the memory that Lance allocates for strings to their bytes in the file.
+/// Lance makes room for so many times the bytes of texts in a file when it reads them.
 const ROOM: u64 = 8;
 
-/// Estimated memory per row of a fragment: a fixed part, plus strings in proportion to the size of
-/// the page they are in.
-#[derive(Debug, Clone, PartialEq)]
+/// Rows of texts of which nothing is known yet.
+const FIRST_ROWS: u64 = 16;
+
+/// What rows take in memory: the same for all of them, and texts beside.
+#[derive(Debug, Clone)]
 pub(super) struct Weights {
     fixed: u64,
-    /// Bytes per row of strings from this row on.
-    steps: Vec<(u64, f64)>,
+    texts: Vec<Texts>,
+}
+
+/// A column of texts.
+#[derive(Debug, Clone)]
+struct Texts {
+    /// Its name, and its place among those that are read.
+    name: String,
+    column: usize,
+    /// Where its texts are in the fragment that is open.
+    pages: Vec<Page>,
+    known: Option<Known>,
+    /// Rows of the block that is being read, and their bytes.
+    read: (u64, u64),
+}
+
+/// What is known of texts that were read last.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// Bytes of a row.
+    each: f64,
+    /// Rows of the page that they were in.
+    rows: u64,
+    /// Whether a page was read to its end.
+    page: bool,
 }
 
 impl Weights {
-    /// Computes the weights for some columns of a fragment. Checks its files.
-    pub fn of(
+    /// Those of some columns of a table, of which no fragment is open yet.
+    pub fn of(columns: &Schema) -> Self {
+        let fields = columns.fields();
+        let fixed = fields.iter().map(|field| width(field.data_type()));
+        let texts = fields.iter().enumerate();
+        let texts = texts.filter(|(_, field)| is_text(field.data_type()));
+        Weights {
+            fixed: fixed.fold(0, u64::saturating_add).max(1),
+            texts: texts
+                .map(|(column, field)| Texts {
+                    name: field.name().clone(),
+                    column,
+                    pages: Vec::new(),
+                    known: None,
+                    read: (0, 0),
+                })
+                .collect(),
+        }
+    }
+
+    /// Goes on to another fragment, whose files are checked.
+    pub fn open(
+        &mut self,
         table: &Dataset,
         path: &Path,
         fragment: &Fragment,
-        columns: &Schema,
-    ) -> Result<Self, TableError> {
-        let fixed = columns
-            .fields()
-            .iter()
-            .map(|field| width(field.data_type()));
-        let mut weights = Weights {
-            fixed: fixed.sum::<u64>().max(1),
-            steps: Vec::new(),
+    ) -> Result<(), TableError> {
+        let fields = table.schema().fields.iter();
+        let numbers: HashMap<&str, i32> = match self.texts.is_empty() {
+            true => HashMap::new(),
+            false => fields.map(|field| (&field.name[..], field.id)).collect(),
         };
-        let texts = columns
-            .fields()
-            .iter()
-            .filter(|field| is_text(field.data_type()));
-        let texts: Vec<i32> = texts
-            .filter_map(|field| table.schema().field(field.name()))
-            .map(|field| field.id)
-            .collect();
-        let mut changes = Vec::new();
-        for file in &fragment.files {
-            let pages = checked(path, file)?;
-            for (field, column) in file.fields.iter().zip(file.column_indices.iter()) {
-                if let Ok(column) = usize::try_from(*column)
-                    && texts.contains(field)
-                    && let Some(pages) = pages.get(column)
-                {
-                    changes.extend(pages.iter().flat_map(of_page));
-                }
-            }
-            // Pages are not known for version 1 of the file format.
-            if pages.is_empty() && !texts.is_empty() {
-                let rows = fragment.physical_rows.unwrap_or(0) as u64;
-                let bytes = file.file_size_bytes.get().map_or(0, u64::from);
-                changes.extend(of_page(&Page {
-                    rows: 0..rows,
-                    bytes,
-                }));
+        let mut places: HashMap<i32, usize> = HashMap::new();
+        for (place, texts) in self.texts.iter_mut().enumerate() {
+            texts.pages.clear();
+            texts.read = (0, 0);
+            if let Some(&number) = numbers.get(&texts.name[..]) {
+                places.insert(number, place);
             }
         }
-        weights.steps = steps(changes);
-        Ok(weights)
+        for file in &fragment.files {
+            let pages = checked(path, file)?;
+            for (at, field) in file.fields.iter().enumerate() {
+                let Some(&place) = places.get(field) else {
+                    continue;
+                };
+                let column = file.column_indices.get(at);
+                let column = column.and_then(|&column| usize::try_from(column).ok());
+                let pages = column.and_then(|column| pages.get(column));
+                self.texts[place].pages = match pages {
+                    Some(pages) => pages.clone(),
+                    // Of the first version of the format no pages are known.
+                    None => vec![Page {
+                        rows: 0..fragment.physical_rows.unwrap_or(0) as u64,
+                        bytes: file.file_size_bytes.get().map_or(0, u64::from),
+                    }],
+                };
+            }
+        }
+        Ok(())
     }
 
-    /// Returns the end (exclusive) of the rows from `first` on that fit into `bytes`: at least one
-    /// row, and none beyond `end`.
+    /// The last row, not included, that is in memory with the first if there are `bytes` for both:
+    /// one row at least, and none beyond `end`.
     pub fn end(&self, first: u64, end: u64, bytes: u64) -> u64 {
+        let mut end = end;
+        for texts in &self.texts {
+            match texts.known {
+                None => end = end.min(texts.page_end(first)).min(first + FIRST_ROWS),
+                Some(known) if !known.page => end = end.min(texts.page_end(first)),
+                Some(_) => (),
+            }
+        }
         let (mut row, mut left) = (first, bytes as f64);
-        let mut place = self.steps.partition_point(|(start, _)| *start <= first);
         while row < end {
-            let texts = place
-                .checked_sub(1)
-                .map_or(0.0, |before| self.steps[before].1);
-            let until = self
-                .steps
-                .get(place)
-                .map_or(end, |(start, _)| end.min(*start));
-            let each = self.fixed as f64 + texts;
+            let (each, until) = self.each(row, end);
             let fitting = (left / each) as u64;
             if fitting < until - row {
                 row += fitting;
                 break;
             }
             left -= each * (until - row) as f64;
-            (row, place) = (until, place + 1);
+            row = until;
         }
         row.max(first + 1).min(end)
     }
 
-    /// Estimated number of bytes of these rows.
+    /// Bytes of some rows.
     pub fn bytes(&self, rows: &Range<u64>) -> u64 {
         let mut bytes = 0.0;
         let mut row = rows.start;
-        let mut place = self.steps.partition_point(|(start, _)| *start <= row);
         while row < rows.end {
-            let texts = place
-                .checked_sub(1)
-                .map_or(0.0, |before| self.steps[before].1);
-            let next = self.steps.get(place).map_or(rows.end, |(start, _)| *start);
-            let until = next.min(rows.end);
-            bytes += (self.fixed as f64 + texts) * (until - row) as f64;
-            (row, place) = (until, place + 1);
+            let (each, until) = self.each(row, rows.end);
+            bytes += each * (until - row) as f64;
+            row = until;
         }
         bytes as u64
     }
-}
 
-/// Returns the changes of the bytes per row at the start and the end of a page.
-fn of_page(page: &Page) -> [(u64, f64); 2] {
-    let rows = (page.rows.end - page.rows.start).max(1);
-    let each = page.bytes.saturating_mul(ROOM) as f64 / rows as f64;
-    [(page.rows.start, each), (page.rows.end, -each)]
-}
+    /// Bytes of a row and of those after it, up to another, that take as much.
+    fn each(&self, row: u64, end: u64) -> (f64, u64) {
+        let (mut each, mut until) = (self.fixed as f64, end);
+        for texts in &self.texts {
+            each += texts.each(row);
+            until = until.min(texts.page_end(row));
+        }
+        (each, until)
+    }
 
-fn steps(mut changes: Vec<(u64, f64)>) -> Vec<(u64, f64)> {
-    changes.sort_by_key(|(row, _)| *row);
-    let mut steps: Vec<(u64, f64)> = Vec::new();
-    let mut now = 0.0;
-    for (row, change) in changes {
-        now += change;
-        match steps.last_mut() {
-            Some((last, bytes)) if *last == row => *bytes = now,
-            _ => steps.push((row, now)),
+    /// Notes what rows of the block took that is being read.
+    pub fn measure(&mut self, batch: &RecordBatch) {
+        for texts in &mut self.texts {
+            let data = batch.column(texts.column).to_data();
+            let bytes = data.get_slice_memory_size();
+            let bytes = bytes.unwrap_or_else(|_| data.get_array_memory_size());
+            texts.read.0 += batch.num_rows() as u64;
+            texts.read.1 += bytes as u64;
         }
     }
-    // Rounding errors can make sums negative.
-    for (_, bytes) in &mut steps {
-        *bytes = bytes.max(0.0);
+
+    /// What rows took that were read is what others may take.
+    pub fn learn(&mut self, block: &Range<u64>) {
+        for texts in &mut self.texts {
+            let (rows, bytes) = std::mem::take(&mut texts.read);
+            if rows == 0 {
+                continue;
+            }
+            let each = bytes as f64 / rows as f64;
+            let before = texts.known;
+            let rows = texts
+                .page(block.end - 1)
+                .map(|page| page.rows.end - page.rows.start);
+            texts.known = Some(Known {
+                // Long ones may come again.
+                each: before.map_or(each, |before| each.max(before.each / 2.0)),
+                rows: rows.unwrap_or(1),
+                page: before.is_some_and(|before| before.page)
+                    || texts.page_end(block.start) <= block.end,
+            });
+        }
     }
-    steps
+}
+
+impl Texts {
+    fn page(&self, row: u64) -> Option<&Page> {
+        let place = self.pages.partition_point(|page| page.rows.end <= row);
+        self.pages.get(place)
+    }
+
+    fn page_end(&self, row: u64) -> u64 {
+        self.page(row).map_or(u64::MAX, |page| page.rows.end)
+    }
+
+    /// Bytes of a row.
+    fn each(&self, row: u64) -> f64 {
+        let known = self.known.map_or(0.0, |known| known.each);
+        let Some(page) = self.page(row) else {
+            return known;
+        };
+        let rows = (page.rows.end - page.rows.start).max(1);
+        let in_file = page.bytes.saturating_mul(ROOM) as f64 / rows as f64;
+        // The last is what was left.
+        let is_last = self.pages.last().is_some_and(|last| last.rows == page.rows);
+        let fewer = match self.known {
+            Some(known) if !is_last => (known.rows as f64 / rows as f64).max(1.0),
+            _ => 1.0,
+        };
+        in_file.max(known * fewer)
+    }
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -151,7 +233,7 @@ fn is_text(data_type: &DataType) -> bool {
         && *data_type != DataType::Boolean
 }
 
-/// Number of bytes of a value in memory, not counting the bytes of strings.
+/// Bytes of a value in memory, beside those of a text.
 fn width(data_type: &DataType) -> u64 {
     match data_type {
         DataType::FixedSizeList(item, count) => {
@@ -161,27 +243,23 @@ fn width(data_type: &DataType) -> u64 {
     }
 }
 
-/// Whether a table has strings, whose size does not follow from the type.
-pub(super) fn has_texts(columns: &Schema) -> bool {
-    Layout::has_texts(columns)
-        || columns
-            .fields()
-            .iter()
-            .any(|field| is_text(field.data_type()))
+/// Whether some columns are of texts, whose length no type tells.
+pub(super) fn has_texts(columns: &[FieldRef]) -> bool {
+    columns.iter().any(|field| is_text(field.data_type()))
 }
 
-/// Size and modification time of a file when it was checked.
+/// A file as it was when it was checked.
 type Seen = (u64, SystemTime);
 
-/// Files checked by this process, with their pages.
+/// Files that were checked by this process, with their pages.
 static CHECKED: Mutex<Option<HashMap<PathBuf, (Seen, Arc<Pages>)>>> = Mutex::new(None);
 
-/// Maximum number of files remembered.
+/// Files that are remembered, at most.
 const REMEMBERED: usize = 4096;
 
-/// Returns the pages of a file, and checks the file unless it was checked before and is unchanged.
+/// The pages of a file, which is checked unless it was before and is the same.
 pub(super) fn checked(table: &Path, file: &DataFile) -> Result<Arc<Pages>, TableError> {
-    // The file is in another location, which only Lance can resolve.
+    // It is in another place, which only Lance knows.
     if file.base_id.is_some() {
         return Ok(Arc::default());
     }
@@ -217,39 +295,65 @@ mod tests {
     use super::*;
 
     fn weights(pages: &[(Range<u64>, u64)]) -> Weights {
+        let name = arrow::datatypes::Field::new("text", DataType::Utf8, true);
+        let mut weights = Weights::of(&Schema::new(vec![name]));
         let pages = pages.iter().map(|(rows, bytes)| Page {
             rows: rows.clone(),
             bytes: *bytes,
         });
-        Weights {
-            fixed: 8,
-            steps: steps(pages.flat_map(|page| of_page(&page)).collect()),
+        weights.texts[0].pages = pages.collect();
+        weights
+    }
+
+    /// Reads all rows in blocks; of each row `each` tells how many bytes it takes.
+    fn blocks(mut weights: Weights, bytes: u64, each: impl Fn(u64) -> u64) -> Vec<Range<u64>> {
+        let end = weights.texts[0].pages.last().unwrap().rows.end;
+        let (mut blocks, mut row) = (Vec::new(), 0);
+        while row < end {
+            let block = row..weights.end(row, end, bytes);
+            weights.texts[0].read = (block.end - row, block.clone().map(&each).sum());
+            weights.learn(&block);
+            row = block.end;
+            blocks.push(block);
         }
+        blocks
     }
 
     #[test]
-    fn blocks_are_cut_by_bytes() {
-        let plain = weights(&[]);
-        assert_eq!(plain.end(0, 1000, 80), 10);
-        assert_eq!(plain.end(5, 8, 80), 8);
+    fn blocks_of_numbers_are_cut_by_their_width() {
+        let fields =
+            ["a", "b"].map(|name| arrow::datatypes::Field::new(name, DataType::Int64, true));
+        let plain = Weights::of(&Schema::new(fields.to_vec()));
+        assert_eq!(plain.end(0, 1000, 160), 10);
+        assert_eq!(plain.end(5, 8, 160), 8);
         assert_eq!(plain.end(5, 1000, 0), 6, "one row at least");
-        assert_eq!(plain.bytes(&(3..13)), 80);
+        assert_eq!(plain.bytes(&(3..13)), 160);
     }
 
+    /// A megabyte of one letter is some bytes in the file.
     #[test]
-    fn long_texts_are_few() {
-        // Short strings, one byte each in the file, then long ones.
-        let skewed = weights(&[(0..100, 100), (100..110, 10_000), (0..110, 110)]);
-        assert_eq!(skewed.end(0, 110, 24 * 50), 50);
-        let each = 8 + 8 * (1000 + 1);
-        assert_eq!(skewed.end(100, 110, 3 * each), 103);
-        assert_eq!(skewed.end(98, 110, 2 * 24 + each + 1), 101);
-        assert_eq!(skewed.bytes(&(98..101)), 2 * 24 + each);
-        let mut row = 0;
-        while row < 110 {
-            let end = skewed.end(row, 110, 20_000);
-            assert!(end > row && (end == row + 1 || skewed.bytes(&(row..end)) <= 20_000));
-            row = end;
-        }
+    fn texts_that_are_short_in_the_file_may_be_long() {
+        let pages: Vec<(Range<u64>, u64)> =
+            (0..300).map(|page| (3 * page..3 * page + 3, 186)).collect();
+        let blocks = blocks(weights(&pages), 8 << 20, |_| 1 << 20);
+        assert!(
+            blocks.iter().all(|block| block.end - block.start <= 8),
+            "{blocks:?}"
+        );
+        assert!(blocks.len() < 300, "{}", blocks.len());
+    }
+
+    /// Short ones come first: where fewer have a page, they are longer.
+    #[test]
+    fn texts_that_become_long_are_few() {
+        let mut pages = vec![(0..100_000, 100_000), (100_000..200_000, 100_000)];
+        pages.extend((0..200).map(|page| (200_000 + page..200_001 + page, 100)));
+        let each = |row| if row < 200_000 { 30 } else { 3 << 20 };
+        let blocks = blocks(weights(&pages), 8 << 20, each);
+        let most = blocks
+            .iter()
+            .map(|block| block.clone().map(each).sum::<u64>());
+        assert!(most.max() <= Some(14 << 20), "{blocks:?}");
+        assert!(blocks.len() < 120, "{}", blocks.len());
     }
 }

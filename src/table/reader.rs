@@ -1,10 +1,11 @@
-//! Reads the rows of a table in order and in bounded memory.
+//! Reading the rows of a table, in order and in bounded memory.
 //!
-//! Rows are read block by block; see [`super::blocks`]. If a table has very many columns, a block
-//! is read in groups of columns, because the time that Lance takes per batch is quadratic in the
-//! number of columns.
+//! Rows are read block by block, each as large as may be in memory at once; see [`super::blocks`].
+//! Of tables with very many columns, a block is read in groups of columns: what Lance does for a
+//! batch takes time by the square of the columns. A fragment is read without a query, which Lance
+//! would plan anew for each block, by the square of all columns of the table.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,125 +14,155 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Schema};
 use datafusion::physical_plan::SendableRecordBatchStream;
-use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use lance::Dataset;
-use lance::dataset::scanner::{DatasetRecordBatchStream, Scanner};
+use lance::dataset::fragment::{FileFragment, FragReadConfig, FragmentReader};
+use lance_core::datatypes::Schema as LanceSchema;
+use lance_io::scheduler::{ScanScheduler, SchedulerConfig};
 use lance_table::format::Fragment;
 
-use super::blocks::{Weights, has_texts};
+use super::blocks::{Weights, checked, has_texts};
 use super::guard::Guard;
 use super::{TableError, TableFolder};
 
-/// Maximum number of rows of a batch, and of values in all of its columns together.
+/// Rows of a batch, and values in all of its columns together, at most.
 const BATCH_ROWS: usize = 1 << 16;
 const BATCH_VALUES: usize = 1 << 21;
 
-/// Maximum number of rows of a batch with strings, and its size in memory.
+/// Rows of a batch with texts, and what they take in memory.
 const TEXT_ROWS: usize = 1 << 12;
 const TEXT_BYTES: u64 = 2 << 20;
 
-/// Maximum size of a batch in bytes, for columns in which some strings are much longer than others;
-/// Lance copies data when it splits batches by size.
-const BATCH_BYTES: u64 = 8 << 20;
-
-/// Size of a block in memory, and of a block that is read in groups of columns: Lance plans a scan
-/// for each group of each block. Lance and the allocator use several times as much.
+/// Bytes of a block in memory, and of one that is read in groups of columns, which takes Lance its
+/// time for each group. What Lance and the allocator hold is several times as much.
 const BLOCK_BYTES: u64 = 8 << 20;
 const WIDE_BLOCK_BYTES: u64 = 32 << 20;
 
-/// Number of columns read at a time.
+/// Columns that are read at once.
 const GROUP: usize = 128;
 
-/// Number of batches decoded ahead, independent of the number of processors.
+/// Batches that are decoded ahead, on however many processors.
 const BATCHES: usize = 2;
 
-/// Number of bytes read ahead of decoding; by default 2 GiB. Larger pages are read nevertheless.
+/// Bytes that are read ahead of what is decoded; by default 2 GiB. A page that is larger is read all
+/// the same.
 const AHEAD: u64 = 16 << 20;
 
-/// Reads rows of a table, batch by batch.
+/// Rows as Lance decodes them.
+type Batches = BoxStream<'static, Result<RecordBatch, lance::Error>>;
+
+/// Rows of a table, batch by batch.
 pub struct RowReader {
     guard: Guard,
-    table: Dataset,
+    table: Arc<Dataset>,
     path: PathBuf,
-    /// Columns that are read, and the order in which they are returned, if different.
+    /// The columns that are read, and in which order they are given out, if in another.
     schema: Arc<Schema>,
     order: Option<Vec<usize>>,
+    /// Those that are read at once.
+    groups: Vec<LanceSchema>,
     fragments: VecDeque<Part>,
-    /// The fragment being read.
+    /// The fragment that is being read, and what its rows take in memory.
     open: Option<OpenPart>,
-    stream: Option<DatasetRecordBatchStream>,
+    weights: Weights,
+    /// The rows of a block that are being read.
+    stream: Option<Batches>,
+    block: Range<u64>,
 }
 
-/// Rows of a fragment, by position; all of them if their number is not known.
+/// Rows of a fragment, by their position among those that are not deleted.
 struct Part {
     fragment: Fragment,
-    rows: Option<Range<u64>>,
-}
-
-/// A fragment, and the rows that are still to be read.
-struct OpenPart {
-    fragment: Fragment,
     rows: Range<u64>,
-    weights: Weights,
 }
 
-/// Selection of rows and columns of a table.
+/// A fragment, with a reader of each group of columns, and which of its rows come next.
+struct OpenPart {
+    readers: Vec<FragmentReader>,
+    rows: Range<u64>,
+}
+
+/// Which rows and columns of a table are read.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted<'a> {
-    /// Columns, in the order in which they are returned; all if `None`.
+    /// The columns in this order; all without it.
     pub columns: Option<&'a [&'a str]>,
-    /// Range of rows; all if `None`.
+    /// A range of the rows; all without it.
     pub rows: Option<Range<u64>>,
 }
 
 impl TableFolder {
-    /// Reads all rows and columns of a version.
-    ///
-    /// # Errors
-    /// If the version cannot be opened.
+    /// All rows of a version, with all columns.
     pub async fn rows(&self, version: u64) -> Result<RowReader, TableError> {
         RowReader::over(&self.at(version).await?, self.path(), None).await
     }
 }
 
 impl RowReader {
-    /// Reads some rows and columns of a table.
-    ///
-    /// # Errors
-    /// If the table lacks a column.
+    /// Some rows and columns of a table.
     pub async fn of(table: &Dataset, path: &Path, wanted: Wanted<'_>) -> Result<Self, TableError> {
-        let schema = Schema::from(table.schema());
-        let (schema, order) = match wanted.columns {
-            None => (schema, None),
+        let guard = Guard::new();
+        let table = Arc::new(table.clone());
+        let fragments = parts(&guard, &table, path, wanted.rows).await?;
+        Self::of_parts(guard, table, path, wanted.columns, fragments)
+    }
+
+    fn of_parts(
+        guard: Guard,
+        table: Arc<Dataset>,
+        path: &Path,
+        columns: Option<&[&str]>,
+        fragments: VecDeque<Part>,
+    ) -> Result<Self, TableError> {
+        let all = Schema::from(table.schema());
+        let (columns, order) = match columns {
+            None => ((0..all.fields().len()).collect(), None),
             Some(columns) => {
-                let arrow = |source| TableError::Arrow {
+                let columns = columns.iter().map(|name| all.index_of(name));
+                let columns: Result<Vec<usize>, _> = columns.collect();
+                let columns = columns.map_err(|source| TableError::Arrow {
                     path: path.to_path_buf(),
                     source,
-                };
-                let columns = columns.iter().map(|name| schema.index_of(name));
-                let columns: Vec<usize> = columns.collect::<Result<_, _>>().map_err(arrow)?;
-                // Lance returns columns in the order of the table.
+                })?;
+                // Lance gives them in the order of the table.
                 let sorted: BTreeSet<usize> = columns.iter().copied().collect();
                 let place = |column: &usize| sorted.range(..column).count();
                 let order: Vec<usize> = columns.iter().map(place).collect();
-                let sorted: Vec<usize> = sorted.iter().copied().collect();
-                let schema = schema.project(&sorted).map_err(arrow)?;
-                (schema, Some(order).filter(|_| columns != sorted))
+                let sorted: Vec<usize> = sorted.into_iter().collect();
+                let order = Some(order).filter(|_| columns != sorted);
+                (sorted, order)
             }
         };
-        Ok(RowReader {
-            guard: Guard::new(),
-            fragments: parts(table, wanted.rows),
-            table: table.clone(),
+        let fields = &table.schema().fields;
+        let group = |columns: &[usize]| LanceSchema {
+            fields: columns
+                .iter()
+                .map(|&column| fields[column].clone())
+                .collect(),
+            metadata: table.schema().metadata.clone(),
+        };
+        let groups = columns.chunks(GROUP).map(group).collect();
+        let schema = all.project(&columns).map_err(|source| TableError::Arrow {
             path: path.to_path_buf(),
+            source,
+        })?;
+        Ok(RowReader {
+            guard,
+            fragments,
+            path: path.to_path_buf(),
+            weights: Weights::of(&schema),
             schema: Arc::new(schema),
             order,
+            groups,
+            table,
             open: None,
             stream: None,
+            block: 0..0,
         })
     }
 
-    /// Reads the rows of a table, or a range of them.
+    /// The rows of a table, or a range of them.
     pub async fn over(
         table: &Dataset,
         path: &Path,
@@ -144,19 +175,20 @@ impl RowReader {
         Self::of(table, path, wanted).await
     }
 
-    /// Reads the rows of one fragment of a table.
+    /// The rows of one fragment of a table.
     pub async fn of_fragment(
         table: &Dataset,
         path: &Path,
         fragment: Fragment,
     ) -> Result<Self, TableError> {
-        let mut reader = Self::of(table, path, Wanted::default()).await?;
-        let rows = rows_of(&fragment).map(|rows| 0..rows);
-        reader.fragments = VecDeque::from([Part { fragment, rows }]);
-        Ok(reader)
+        let guard = Guard::new();
+        let table = Arc::new(table.clone());
+        let rows = 0..rows_of(&guard, &table, path, &fragment).await?;
+        let parts = VecDeque::from([Part { fragment, rows }]);
+        Self::of_parts(guard, table, path, None, parts)
     }
 
-    /// Reads all rows of a table, but only some columns.
+    /// All rows of a table, with some of its columns.
     pub async fn of_columns(
         table: &Dataset,
         path: &Path,
@@ -169,7 +201,7 @@ impl RowReader {
         Self::of(table, path, wanted).await
     }
 
-    /// Reads rows from a stream in another order.
+    /// Rows that come in another order.
     pub(super) fn of_stream(
         table: &Dataset,
         path: &Path,
@@ -178,19 +210,19 @@ impl RowReader {
         RowReader {
             guard: Guard::new(),
             fragments: VecDeque::new(),
-            table: table.clone(),
+            table: Arc::new(table.clone()),
             path: path.to_path_buf(),
+            weights: Weights::of(&stream.schema()),
             schema: stream.schema(),
             order: None,
+            groups: Vec::new(),
             open: None,
-            stream: Some(DatasetRecordBatchStream::new(stream)),
+            stream: Some(stream.map_err(lance::Error::from).boxed()),
+            block: 0..0,
         }
     }
 
-    /// Returns the next rows; `None` at the end.
-    ///
-    /// # Errors
-    /// If the rows cannot be read, or a file is damaged.
+    /// The next rows; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, TableError> {
         let next = self.next_as_read().await?;
         let (Some(batch), Some(order)) = (&next, &self.order) else {
@@ -206,198 +238,123 @@ impl RowReader {
     async fn next_as_read(&mut self) -> Result<Option<RecordBatch>, TableError> {
         loop {
             if let Some(stream) = &mut self.stream {
-                let next = self
-                    .guard
-                    .run("read", &self.path, stream.try_next())
-                    .await?;
-                if next.is_some() {
-                    return Ok(next);
+                let next = self.guard.run("read", &self.path, stream.try_next());
+                if let Some(batch) = next.await? {
+                    self.weights.measure(&batch);
+                    return Ok(Some(batch));
                 }
                 self.stream = None;
+                self.weights.learn(&self.block);
             }
-            let Some(block) = self.next_block()? else {
+            if !self.next_block().await? {
                 return Ok(None);
-            };
-            let block = Block {
-                table: &self.table,
-                path: &self.path,
-                cut: block,
-            };
-            if self.schema.fields().len() <= GROUP {
-                self.stream = Some(block.stream(&self.guard, &self.schema).await?);
-            } else if let Some(batch) = block.together(&self.guard, &self.schema).await? {
+            }
+            if self.groups.len() == 1 {
+                self.stream = Some(self.rows_of_group(0).await?);
+            } else if let Some(batch) = self.rows_of_groups().await? {
+                self.weights.measure(&batch);
+                self.weights.learn(&self.block);
                 return Ok(Some(batch));
             }
         }
     }
 
-    /// Returns the next block of rows.
-    fn next_block(&mut self) -> Result<Option<Cut>, TableError> {
+    /// Goes on to the rows that are read next, if there are any.
+    async fn next_block(&mut self) -> Result<bool, TableError> {
         loop {
-            if let Some(OpenPart {
-                fragment,
-                rows,
-                weights,
-            }) = self.open.as_mut().filter(|open| !open.rows.is_empty())
+            if let Some(OpenPart { rows, .. }) = &mut self.open
+                && !rows.is_empty()
             {
-                let first = rows.start;
-                let bytes = if self.schema.fields().len() <= GROUP {
-                    BLOCK_BYTES
-                } else {
-                    WIDE_BLOCK_BYTES
+                let bytes = match self.groups.len() {
+                    1 => BLOCK_BYTES,
+                    _ => WIDE_BLOCK_BYTES,
                 };
-                let end = weights.end(first, rows.end, bytes);
+                let end = self.weights.end(rows.start, rows.end, bytes);
+                self.block = rows.start..end;
                 rows.start = end;
-                let bytes = weights.bytes(&(first..end));
-                return Ok(Some(Cut {
-                    fragment: fragment.clone(),
-                    // If the rows of a fragment are not counted, they form a single block.
-                    rows: (end < UNKNOWN).then_some(first..end),
-                    each: bytes.div_ceil((end - first).max(1)),
-                }));
+                return Ok(true);
             }
             let Some(Part { fragment, rows }) = self.fragments.pop_front() else {
-                return Ok(None);
+                return Ok(false);
             };
-            let weights = Weights::of(&self.table, &self.path, &fragment, &self.schema)?;
-            self.open = Some(OpenPart {
-                rows: rows.unwrap_or(UNKNOWN - 1..UNKNOWN),
-                fragment,
-                weights,
-            });
+            self.weights.open(&self.table, &self.path, &fragment)?;
+            let readers = self.readers(fragment);
+            let readers = self.guard.run("read", &self.path, readers).await?;
+            self.open = Some(OpenPart { readers, rows });
         }
     }
-}
 
-/// Stands for the end of a fragment whose number of rows is not known.
-const UNKNOWN: u64 = u64::MAX;
-
-/// Number of rows of a fragment that are not deleted, if known.
-fn rows_of(fragment: &Fragment) -> Option<u64> {
-    let rows = fragment.physical_rows? as u64;
-    match &fragment.deletion_file {
-        None => Some(rows),
-        Some(deleted) => rows.checked_sub(deleted.num_deleted_rows? as u64),
+    /// One reader of a fragment for each group of columns.
+    async fn readers(&self, fragment: Fragment) -> Result<Vec<FragmentReader>, lance::Error> {
+        let store = self.table.object_store(None).await?;
+        let io = ScanScheduler::new(store, SchedulerConfig::new(AHEAD));
+        let fragment = FileFragment::new(self.table.clone(), fragment);
+        let mut readers = Vec::with_capacity(self.groups.len());
+        for columns in &self.groups {
+            let config = FragReadConfig::default().with_scan_scheduler(io.clone());
+            readers.push(fragment.open(columns, config).await?);
+        }
+        Ok(readers)
     }
-}
 
-/// Returns the fragments, or parts of them, that contain the wanted rows of a table.
-fn parts(table: &Dataset, wanted: Option<Range<u64>>) -> VecDeque<Part> {
-    let mut parts = VecDeque::new();
-    let mut before = 0u64;
-    for fragment in table.fragments().iter() {
-        let rows = match (rows_of(fragment), &wanted) {
-            (None, _) => None,
-            (Some(rows), None) => Some(0..rows),
-            (Some(rows), Some(wanted)) => {
-                let part = wanted.start.clamp(before, before + rows) - before
-                    ..wanted.end.clamp(before, before + rows) - before;
-                before += rows;
-                Some(part)
-            }
+    /// The rows of the block, with the columns of a group.
+    async fn rows_of_group(&self, group: usize) -> Result<Batches, TableError> {
+        let Some(open) = &self.open else {
+            return Ok(futures::stream::empty().boxed());
         };
-        if rows.as_ref().is_none_or(|rows| !rows.is_empty()) {
-            let fragment = fragment.clone();
-            parts.push_back(Part { fragment, rows });
-        }
-    }
-    parts
-}
-
-/// Rows of a fragment that are read together.
-struct Cut {
-    fragment: Fragment,
-    rows: Option<Range<u64>>,
-    /// Number of bytes of a row in memory.
-    each: u64,
-}
-
-struct Block<'a> {
-    table: &'a Dataset,
-    path: &'a Path,
-    cut: Cut,
-}
-
-impl Block<'_> {
-    async fn stream(
-        &self,
-        guard: &Guard,
-        columns: &Schema,
-    ) -> Result<DatasetRecordBatchStream, TableError> {
-        let scan = self.scan(columns);
-        let scan = scan.map_err(|e| TableError::lance("read", self.path, e))?;
-        guard.run("read", self.path, scan.try_into_stream()).await
+        let count = |row: u64| u32::try_from(row);
+        let (Ok(first), Ok(end)) = (count(self.block.start), count(self.block.end)) else {
+            return Err(TableError::Damaged {
+                path: self.path.clone(),
+                problem: "a fragment has more rows than can be counted".into(),
+            });
+        };
+        let rows = open.readers[group].read_range(first..end, self.batch_rows(group));
+        let batches = self.guard.run("read", &self.path, rows).await?;
+        Ok(batches.buffered(BATCHES).boxed())
     }
 
-    fn scan(&self, columns: &Schema) -> Result<Scanner, lance::Error> {
-        let mut scan = self.table.scan();
-        // Project by schema: Lance interprets names as expressions, and `*` as all columns.
-        let all = self.table.schema();
-        if columns.fields().len() < all.fields.len() {
-            let names = columns.fields().iter().map(|field| field.name().as_str());
-            let names: HashSet<&str> = names.collect();
-            let fields = all
-                .fields
-                .iter()
-                .filter(|field| names.contains(field.name.as_str()));
-            scan.project_with_schema(&lance_core::datatypes::Schema {
-                fields: fields.cloned().collect(),
-                metadata: all.metadata.clone(),
-            })?;
-        }
-        scan.with_fragments(vec![self.cut.fragment.clone()]);
-        if let Some(rows) = &self.cut.rows {
-            let number = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
-            scan.limit(
-                Some(number(rows.end - rows.start)),
-                Some(number(rows.start)),
-            )?;
-        }
-        scan.scan_in_order(true);
-        scan.batch_size(self.batch_rows(columns));
-        scan.batch_size_bytes(BATCH_BYTES);
-        scan.batch_readahead(BATCHES);
-        scan.io_buffer_size(AHEAD);
-        Ok(scan)
-    }
-
-    /// Number of rows of a batch with these columns.
-    fn batch_rows(&self, columns: &Schema) -> usize {
+    /// Rows of a batch with the columns of a group.
+    fn batch_rows(&self, group: usize) -> u32 {
+        let first = group * GROUP;
+        let end = (first + GROUP).min(self.schema.fields().len());
+        let columns = &self.schema.fields()[first..end];
         let width = |field: &Arc<arrow::datatypes::Field>| match field.data_type() {
             DataType::FixedSizeList(_, width) => usize::try_from(*width).unwrap_or(1),
             _ => 1,
         };
-        let values: usize = columns.fields().iter().map(width).sum();
-        let most = if has_texts(columns) {
-            usize::try_from(TEXT_BYTES / self.cut.each.max(1))
-                .map_or(TEXT_ROWS, |rows| rows.clamp(1, TEXT_ROWS))
-        } else {
-            BATCH_ROWS
+        let values: usize = columns.iter().map(width).sum();
+        let each = self.weights.bytes(&self.block) / (self.block.end - self.block.start).max(1);
+        let most = match has_texts(columns) {
+            true => usize::try_from(TEXT_BYTES / each.max(1))
+                .map_or(TEXT_ROWS, |rows| rows.clamp(1, TEXT_ROWS)),
+            false => BATCH_ROWS,
         };
-        (BATCH_VALUES / values.max(1)).max(16).min(most)
+        let rows = (BATCH_VALUES / values.max(1)).max(16).min(most);
+        u32::try_from(rows).unwrap_or(u32::MAX)
     }
 
-    /// Reads all rows as one batch, in groups of columns.
-    async fn together(
-        &self,
-        guard: &Guard,
-        columns: &Arc<Schema>,
-    ) -> Result<Option<RecordBatch>, TableError> {
+    /// All rows of the block as one batch, read in groups of columns.
+    async fn rows_of_groups(&self) -> Result<Option<RecordBatch>, TableError> {
         let arrow = |source| TableError::Arrow {
             path: self.path.to_path_buf(),
             source,
         };
-        let mut all: Vec<ArrayRef> = Vec::with_capacity(columns.fields().len());
-        for group in columns.fields().chunks(GROUP) {
-            let mut stream = self.stream(guard, &Schema::new(group.to_vec())).await?;
+        let mut all: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
+        for (group, columns) in self.groups.iter().enumerate() {
+            let mut stream = self.rows_of_group(group).await?;
             let mut batches = Vec::new();
-            while let Some(batch) = guard.run("read", self.path, stream.try_next()).await? {
+            while let Some(batch) = self
+                .guard
+                .run("read", &self.path, stream.try_next())
+                .await?
+            {
                 batches.push(batch);
             }
             if batches.is_empty() {
                 return Ok(None);
             }
-            for column in 0..group.len() {
+            for column in 0..columns.fields.len() {
                 let parts: Vec<_> = batches.iter().map(|b| b.column(column).as_ref()).collect();
                 all.push(match &parts[..] {
                     [_] => batches[0].column(column).clone(),
@@ -405,8 +362,61 @@ impl Block<'_> {
                 });
             }
         }
-        RecordBatch::try_new(columns.clone(), all)
+        RecordBatch::try_new(self.schema.clone(), all)
             .map(Some)
             .map_err(arrow)
     }
+}
+
+/// The rows of a fragment that are not deleted. Where the manifest does not tell how many they are,
+/// its files are looked into.
+async fn rows_of(
+    guard: &Guard,
+    table: &Arc<Dataset>,
+    path: &Path,
+    fragment: &Fragment,
+) -> Result<u64, TableError> {
+    let known = || {
+        let rows = fragment.physical_rows? as u64;
+        match &fragment.deletion_file {
+            None => Some(rows),
+            Some(deleted) => rows.checked_sub(deleted.num_deleted_rows? as u64),
+        }
+    };
+    if let Some(rows) = known() {
+        return Ok(rows);
+    }
+    for file in &fragment.files {
+        checked(path, file)?;
+    }
+    let fragment = FileFragment::new(table.clone(), fragment.clone());
+    let rows = guard.run("read", path, fragment.count_rows(None)).await?;
+    Ok(rows as u64)
+}
+
+/// The fragments, or the parts of them, that have some rows of a table.
+async fn parts(
+    guard: &Guard,
+    table: &Arc<Dataset>,
+    path: &Path,
+    wanted: Option<Range<u64>>,
+) -> Result<VecDeque<Part>, TableError> {
+    let mut parts = VecDeque::new();
+    let mut before = 0u64;
+    for fragment in table.fragments().iter() {
+        let count = rows_of(guard, table, path, fragment).await?;
+        let rows = match &wanted {
+            None => 0..count,
+            Some(wanted) => {
+                wanted.start.clamp(before, before + count) - before
+                    ..wanted.end.clamp(before, before + count) - before
+            }
+        };
+        before += count;
+        if !rows.is_empty() {
+            let fragment = fragment.clone();
+            parts.push_back(Part { fragment, rows });
+        }
+    }
+    Ok(parts)
 }
