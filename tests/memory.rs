@@ -8,7 +8,7 @@ use arrow::array::AsArray;
 use slaf::table::TableName;
 
 use crate::support::dataset::table;
-use crate::support::h5ad_writer::{add_texts, write_csc, write_csr};
+use crate::support::h5ad_writer::{add_categories, add_texts, open_again, write_csc, write_csr};
 use crate::support::program::{Run, slaf};
 
 /// Returns the peak memory of a conversion in bytes, and removes its output.
@@ -130,6 +130,89 @@ fn a_large_input_before_another_is_not_held_by_verify() {
         println!("{found} bytes against {} inputs", against.len());
         assert!(found > 0 && found <= limit, "{found} bytes with 256MiB");
     }
+}
+
+/// Converts an input and verifies the dataset, alone and against it: each within the memory that is
+/// granted and a tenth more.
+fn stays_within(memory: u64, input: &Path, threads: &str) {
+    if !Path::new("/proc/self/status").exists() {
+        println!("skipped: this system does not tell a process's memory");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let granted = format!("{memory}MiB");
+    let limit = (memory << 20) + (memory << 20) / 10;
+    let mut convert = slaf(&["convert"]);
+    convert.arg(input).arg(&output);
+    let mut verify = slaf(&["verify"]);
+    verify.arg(&output);
+    let mut against = slaf(&["verify"]);
+    against.arg(&output).arg("--against").arg(input);
+    for (what, mut command) in [
+        ("convert", convert),
+        ("verify", verify),
+        ("verify --against", against),
+    ] {
+        command.args(["-q", "--threads", threads, "--memory", &granted]);
+        let found = watched(&mut command);
+        println!("{what}: {found} bytes");
+        assert!(
+            found > 0 && found <= limit,
+            "{what}: {found} bytes with {granted}"
+        );
+    }
+}
+
+/// Ten layers took 1 GB: every thread that read a file kept what it had read with.
+#[test]
+fn many_layers_need_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.h5ad");
+    write_csr(&input, 10_000, 2_000, 100, |entry| {
+        (entry % 97) as f32 * 0.37 + 0.1
+    });
+    let file = open_again(&input);
+    let layers = file.create_group("layers").unwrap();
+    for layer in 0..10 {
+        layers.link_hard("/X", &format!("l{layer}")).unwrap();
+    }
+    file.close().unwrap();
+    stays_within(256, &input, "2");
+}
+
+/// A megabyte of one letter is some bytes in a file: a thousand of them were read at once.
+#[test]
+fn nor_do_texts_that_are_short_only_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.h5ad");
+    write_csr(&input, 200, 20, 2, |_| 1.0);
+    let text = |row: usize| ["a", "b", "c"][row % 3].repeat(1 << 20);
+    add_texts(&input, "obs/notes", 200, text);
+    stays_within(256, &input, "2");
+}
+
+/// config.json, which has the categories, was read four times, and all of them kept.
+#[test]
+fn nor_do_many_categories() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.h5ad");
+    let cells = 120_000;
+    write_csr(&input, cells, 10, 1, |_| 1.0);
+    for column in 0..6 {
+        let name = |row: usize| format!("a long name of category {row} of column {column}");
+        add_categories(&input, &format!("obs/k{column}"), cells, name);
+    }
+    stays_within(256, &input, "2");
+}
+
+/// There are no more threads than the memory suffices for, however many are asked for.
+#[test]
+fn nor_do_many_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.h5ad");
+    write_csr(&input, 40_000, 3_000, 100, |entry| (entry % 11 + 1) as f32);
+    stays_within(512, &input, "64");
 }
 
 /// Writes a folder with a sorted matrix and its lists.

@@ -13,6 +13,7 @@ use super::signals::{Begun, end_when_asked};
 use super::stuck::give_up_on_stuck_files;
 use crate::dataset::Dataset;
 use crate::error::Error;
+use crate::ingest::affordable_threads;
 use crate::progress::Event;
 use crate::source::{OpenOptions, discover};
 use crate::verify::{KnownInputs, Resources, Verification, verify};
@@ -24,7 +25,7 @@ pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(
     allocator::give_back_soon();
     give_up_on_stuck_files();
     end_when_asked(Begun::Nothing);
-    let threads = threads_or_all(arguments.threads);
+    let threads = affordable_threads(threads_or_all(arguments.threads), memory);
     let dataset = Dataset::open(&arguments.dataset)?;
     let mut known = KnownInputs::of(
         &dataset,

@@ -28,15 +28,20 @@ impl Dataset {
     /// # Ok::<(), slaf::dataset::DatasetError>(())
     /// ```
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
-        let config = read_config(path)?;
-        match config.dataset {
+        Ok(Self::open_with_job(path)?.0)
+    }
+
+    /// Likewise, with what else config.json holds, of a job that is under way.
+    pub(crate) fn open_with_job(path: &Path) -> Result<(Self, ConfigFile), DatasetError> {
+        let mut file = read_config(path)?;
+        match file.dataset.take() {
             Some(config) => {
                 let versions = if config.is_described() {
                     config.versions.clone()
                 } else {
                     BTreeMap::new()
                 };
-                Ok(Dataset::at(path, config, versions))
+                Ok((Dataset::at(path, config, versions), file))
             }
             None => Err(DatasetError::InProgress {
                 path: path.to_path_buf(),

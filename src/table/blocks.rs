@@ -180,7 +180,8 @@ impl Weights {
     pub fn learn(&mut self, block: &Range<u64>) {
         for texts in &mut self.texts {
             let (rows, bytes) = std::mem::take(&mut texts.read);
-            if rows == 0 {
+            // Rows in another order are of no block.
+            if rows == 0 || block.is_empty() {
                 continue;
             }
             let each = bytes as f64 / rows as f64;

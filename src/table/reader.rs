@@ -239,9 +239,14 @@ impl RowReader {
         loop {
             if let Some(stream) = &mut self.stream {
                 let next = self.guard.run("read", &self.path, stream.try_next());
-                if let Some(batch) = next.await? {
-                    self.weights.measure(&batch);
-                    return Ok(Some(batch));
+                match next.await? {
+                    // All of its rows were deleted.
+                    Some(batch) if batch.num_rows() == 0 => continue,
+                    Some(batch) => {
+                        self.weights.measure(&batch);
+                        return Ok(Some(batch));
+                    }
+                    None => (),
                 }
                 self.stream = None;
                 self.weights.learn(&self.block);

@@ -8,7 +8,7 @@ use lance::Dataset as LanceTable;
 
 use super::changed::{self, Changed};
 use super::{Problem, Problems, VerifyError};
-use crate::dataset::{CONFIG, ConfigFile, Dataset, JobSummary, UNS, read_config, unnamed_hashes};
+use crate::dataset::{CONFIG, ConfigFile, Dataset, JobSummary, UNS, hash_of_file, unnamed_hashes};
 use crate::store::{Named, StoreError};
 use crate::table::{Absence, TableFolder, TableName, look_at_files};
 
@@ -36,12 +36,12 @@ pub(super) async fn snapshot(
     problems: &mut Problems,
 ) -> Result<Snapshot, VerifyError> {
     let mut looks = 0;
-    let mut read = read_bytes(path);
+    let mut read = config_hash(path);
     loop {
-        let dataset = Dataset::open(path)?;
+        let (dataset, job) = Dataset::open_with_job(path)?;
         let ConfigFile {
             checkpoint, broken, ..
-        } = read_config(path)?;
+        } = job;
         let mut found = Problems::default();
         let mut changed = Changed::nothing(dataset);
         // What a job is about to commit belongs to it.
@@ -62,13 +62,13 @@ pub(super) async fn snapshot(
         } = changed;
         undescribed.extend(check_uns(&dataset, &mut found)?);
         let checked = check(&dataset, checkpoint.as_ref(), &made, &mut found).await;
-        let again = read_bytes(path);
+        let again = config_hash(path);
         // If the temporary file exists, somebody is about to replace config.json.
         let changes = again != read || path.join(NEXT_CONFIG).exists();
         looks += 1;
         if changes && looks < LOOKS && (checked.is_err() || !found.is_empty()) {
             std::thread::sleep(BETWEEN);
-            read = read_bytes(path);
+            read = config_hash(path);
             continue;
         }
         problems.extend(found);
@@ -83,8 +83,9 @@ pub(super) async fn snapshot(
 /// Temporary file that replaces config.json atomically.
 const NEXT_CONFIG: &str = ".config.json.tmp";
 
-fn read_bytes(path: &Path) -> Option<Vec<u8>> {
-    std::fs::read(path.join(CONFIG)).ok()
+/// Which bytes config.json has: with many categories they are many.
+fn config_hash(path: &Path) -> Option<String> {
+    hash_of_file(&path.join(CONFIG)).ok().flatten()
 }
 
 /// Opens the tables and checks their files.
