@@ -186,7 +186,7 @@ fn many_layers_need_no_more() {
 fn nor_do_texts_that_are_short_only_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in.h5ad");
-    write_csr(&input, 200, 20, 2, |_| 1.0);
+    write_csr(&input, 200, 200, 200, |_| 1.0);
     let text = |row: usize| ["a", "b", "c"][row % 3].repeat(1 << 20);
     add_texts(&input, "obs/notes", 200, text);
     stays_within(256, &input, "2");
