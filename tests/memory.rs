@@ -132,8 +132,8 @@ fn a_large_input_before_another_is_not_held_by_verify() {
     }
 }
 
-/// Converts an input and verifies the dataset, alone and against it: each within the memory that is
-/// granted and a tenth more.
+/// Converts an input and verifies the dataset, also against the input. Each command must stay within
+/// the given memory plus ten percent.
 fn stays_within(memory: u64, input: &Path, threads: &str) {
     if !Path::new("/proc/self/status").exists() {
         println!("skipped: this system does not tell a process's memory");
@@ -164,7 +164,7 @@ fn stays_within(memory: u64, input: &Path, threads: &str) {
     }
 }
 
-/// Ten layers took 1 GB: every thread that read a file kept what it had read with.
+/// Ten layers took 1 GB, because the allocator kept memory for each of many threads.
 #[test]
 fn many_layers_need_no_more() {
     let folder = tempfile::tempdir().unwrap();
@@ -181,7 +181,7 @@ fn many_layers_need_no_more() {
     stays_within(256, &input, "2");
 }
 
-/// A megabyte of one letter is some bytes in a file: a thousand of them were read at once.
+/// A megabyte of one letter needs a few bytes in a file; a thousand such strings were read at once.
 #[test]
 fn nor_do_texts_that_are_short_only_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -192,7 +192,7 @@ fn nor_do_texts_that_are_short_only_in_the_file() {
     stays_within(256, &input, "2");
 }
 
-/// config.json, which has the categories, was read four times, and all of them kept.
+/// config.json contains the categories; several copies of it were in memory.
 #[test]
 fn nor_do_many_categories() {
     let folder = tempfile::tempdir().unwrap();
@@ -206,7 +206,7 @@ fn nor_do_many_categories() {
     stays_within(256, &input, "2");
 }
 
-/// There are no more threads than the memory suffices for, however many are asked for.
+/// The number of threads is limited by the memory.
 #[test]
 fn nor_do_many_threads() {
     let folder = tempfile::tempdir().unwrap();

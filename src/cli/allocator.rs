@@ -23,8 +23,7 @@ unsafe extern "C" {
     fn mi_collect(force: bool);
 }
 
-/// The system gives memory in pages of 4 KiB, as it is touched, and not of 2 MiB: of these, what is
-/// in use of each is often little.
+/// Disables transparent huge pages: often only a small part of a page of 2 MiB is in use.
 pub(super) fn take_small_pages() {
     #[cfg(target_os = "linux")]
     {
@@ -35,8 +34,8 @@ pub(super) fn take_small_pages() {
             fn prctl(option: c_int, ...) -> c_int;
         }
         let (yes, unused): (c_ulong, c_ulong) = (1, 0);
-        // SAFETY: a function of the C library with the arguments that prctl(2) names; it sets a flag
-        // of this process. Where it is refused, all remains as it was.
+        // SAFETY: prctl of the C library with the arguments that prctl(2) requires; it sets a flag of
+        // this process. If it fails, nothing changes.
         unsafe { prctl(PR_SET_THP_DISABLE, yes, unused, unused, unused) };
     }
 }

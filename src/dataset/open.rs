@@ -31,7 +31,7 @@ impl Dataset {
         Ok(Self::open_with_job(path)?.0)
     }
 
-    /// Likewise, with what else config.json holds, of a job that is under way.
+    /// Opens a dataset like [`Dataset::open`]; also returns what config.json says about a job in progress.
     pub(crate) fn open_with_job(path: &Path) -> Result<(Self, ConfigFile), DatasetError> {
         let mut file = read_config(path)?;
         match file.dataset.take() {

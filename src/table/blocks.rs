@@ -1,8 +1,8 @@
-//! Cutting the rows of a fragment into blocks that fit in memory.
+//! Divides the rows of a fragment into blocks that fit into memory.
 //!
-//! How long texts are, no file tells: a page of ten bytes may hold megabytes. So few rows are read
-//! first, then a page, and of others it is assumed that their texts are as long; and longer, where
-//! fewer of them have a page, because pages are cut by their bytes.
+//! A file does not say how long its strings are: a compressed page of ten bytes may hold megabytes.
+//! Therefore only a few rows are read at first, then a page. Later strings are assumed to be as long
+//! as those read before, and longer where a page has fewer rows, because writers split pages by size.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -18,45 +18,45 @@ use lance_table::format::{DataFile, Fragment};
 use super::TableError;
 use super::data_file::{self, Page, Pages};
 
-/// Lance makes room for so many times the bytes of texts in a file when it reads them.
+/// Ratio of the memory that Lance allocates for strings to their bytes in the file.
 const ROOM: u64 = 8;
 
-/// Rows of texts of which nothing is known yet.
+/// Number of rows of strings that are read before anything is known about their length.
 const FIRST_ROWS: u64 = 16;
 
-/// What rows take in memory: the same for all of them, and texts beside.
+/// Estimated memory per row: a fixed part, plus that of each column of strings.
 #[derive(Debug, Clone)]
 pub(super) struct Weights {
     fixed: u64,
     texts: Vec<Texts>,
 }
 
-/// A column of texts.
+/// A column of strings.
 #[derive(Debug, Clone)]
 struct Texts {
-    /// Its name, and its place among those that are read.
+    /// Name, and position among the columns that are read.
     name: String,
     column: usize,
-    /// Where its texts are in the fragment that is open.
+    /// Pages of the column in the open fragment.
     pages: Vec<Page>,
     known: Option<Known>,
-    /// Rows of the block that is being read, and their bytes.
+    /// Number of rows read so far of the current block, and of their bytes.
     read: (u64, u64),
 }
 
-/// What is known of texts that were read last.
+/// Observations on the strings read so far.
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    /// Bytes of a row.
+    /// Number of bytes per row.
     each: f64,
-    /// Rows of the page that they were in.
+    /// Number of rows of the page that contained them.
     rows: u64,
-    /// Whether a page was read to its end.
+    /// Whether a page has been read to its end.
     page: bool,
 }
 
 impl Weights {
-    /// Those of some columns of a table, of which no fragment is open yet.
+    /// Creates the weights for some columns of a table. No fragment is open yet.
     pub fn of(columns: &Schema) -> Self {
         let fields = columns.fields();
         let fixed = fields.iter().map(|field| width(field.data_type()));
@@ -76,7 +76,7 @@ impl Weights {
         }
     }
 
-    /// Goes on to another fragment, whose files are checked.
+    /// Opens another fragment. Checks its files.
     pub fn open(
         &mut self,
         table: &Dataset,
@@ -107,7 +107,7 @@ impl Weights {
                 let pages = column.and_then(|column| pages.get(column));
                 self.texts[place].pages = match pages {
                     Some(pages) => pages.clone(),
-                    // Of the first version of the format no pages are known.
+                    // Pages are not known for version 1 of the file format.
                     None => vec![Page {
                         rows: 0..fragment.physical_rows.unwrap_or(0) as u64,
                         bytes: file.file_size_bytes.get().map_or(0, u64::from),
@@ -118,8 +118,8 @@ impl Weights {
         Ok(())
     }
 
-    /// The last row, not included, that is in memory with the first if there are `bytes` for both:
-    /// one row at least, and none beyond `end`.
+    /// Returns the end (exclusive) of the rows from `first` on that fit into `bytes`: at least one
+    /// row, and none beyond `end`.
     pub fn end(&self, first: u64, end: u64, bytes: u64) -> u64 {
         let mut end = end;
         for texts in &self.texts {
@@ -143,7 +143,7 @@ impl Weights {
         row.max(first + 1).min(end)
     }
 
-    /// Bytes of some rows.
+    /// Estimated number of bytes of these rows.
     pub fn bytes(&self, rows: &Range<u64>) -> u64 {
         let mut bytes = 0.0;
         let mut row = rows.start;
@@ -155,7 +155,7 @@ impl Weights {
         bytes as u64
     }
 
-    /// Bytes of a row and of those after it, up to another, that take as much.
+    /// Returns the estimated number of bytes of a row, and the end of the rows that need as many.
     fn each(&self, row: u64, end: u64) -> (f64, u64) {
         let (mut each, mut until) = (self.fixed as f64, end);
         for texts in &self.texts {
@@ -165,7 +165,7 @@ impl Weights {
         (each, until)
     }
 
-    /// Notes what rows of the block took that is being read.
+    /// Adds up the bytes of rows of the current block.
     pub fn measure(&mut self, batch: &RecordBatch) {
         for texts in &mut self.texts {
             let data = batch.column(texts.column).to_data();
@@ -176,11 +176,11 @@ impl Weights {
         }
     }
 
-    /// What rows took that were read is what others may take.
+    /// Updates the estimates at the end of a block.
     pub fn learn(&mut self, block: &Range<u64>) {
         for texts in &mut self.texts {
             let (rows, bytes) = std::mem::take(&mut texts.read);
-            // Rows in another order are of no block.
+            // Rows read in another order belong to no block.
             if rows == 0 || block.is_empty() {
                 continue;
             }
@@ -190,7 +190,7 @@ impl Weights {
                 .page(block.end - 1)
                 .map(|page| page.rows.end - page.rows.start);
             texts.known = Some(Known {
-                // Long ones may come again.
+                // Long strings may recur.
                 each: before.map_or(each, |before| each.max(before.each / 2.0)),
                 rows: rows.unwrap_or(1),
                 page: before.is_some_and(|before| before.page)
@@ -210,7 +210,7 @@ impl Texts {
         self.page(row).map_or(u64::MAX, |page| page.rows.end)
     }
 
-    /// Bytes of a row.
+    /// Estimated number of bytes of a row.
     fn each(&self, row: u64) -> f64 {
         let known = self.known.map_or(0.0, |known| known.each);
         let Some(page) = self.page(row) else {
@@ -218,7 +218,7 @@ impl Texts {
         };
         let rows = (page.rows.end - page.rows.start).max(1);
         let in_file = page.bytes.saturating_mul(ROOM) as f64 / rows as f64;
-        // The last is what was left.
+        // The last page is small because the rows end, not because its strings are long.
         let is_last = self.pages.last().is_some_and(|last| last.rows == page.rows);
         let fewer = match self.known {
             Some(known) if !is_last => (known.rows as f64 / rows as f64).max(1.0),
@@ -234,7 +234,7 @@ fn is_text(data_type: &DataType) -> bool {
         && *data_type != DataType::Boolean
 }
 
-/// Bytes of a value in memory, beside those of a text.
+/// Number of bytes of a value in memory, not counting the bytes of strings.
 fn width(data_type: &DataType) -> u64 {
     match data_type {
         DataType::FixedSizeList(item, count) => {
@@ -244,23 +244,23 @@ fn width(data_type: &DataType) -> u64 {
     }
 }
 
-/// Whether some columns are of texts, whose length no type tells.
+/// Whether there are columns of strings, whose size does not follow from the type.
 pub(super) fn has_texts(columns: &[FieldRef]) -> bool {
     columns.iter().any(|field| is_text(field.data_type()))
 }
 
-/// A file as it was when it was checked.
+/// Size and modification time of a file when it was checked.
 type Seen = (u64, SystemTime);
 
-/// Files that were checked by this process, with their pages.
+/// Files checked by this process, with their pages.
 static CHECKED: Mutex<Option<HashMap<PathBuf, (Seen, Arc<Pages>)>>> = Mutex::new(None);
 
-/// Files that are remembered, at most.
+/// Maximum number of files remembered.
 const REMEMBERED: usize = 4096;
 
-/// The pages of a file, which is checked unless it was before and is the same.
+/// Returns the pages of a file, and checks the file unless it was checked before and is unchanged.
 pub(super) fn checked(table: &Path, file: &DataFile) -> Result<Arc<Pages>, TableError> {
-    // It is in another place, which only Lance knows.
+    // The file is in another location, which only Lance can resolve.
     if file.base_id.is_some() {
         return Ok(Arc::default());
     }
@@ -306,7 +306,7 @@ mod tests {
         weights
     }
 
-    /// Reads all rows in blocks; of each row `each` tells how many bytes it takes.
+    /// Reads all rows in blocks; `each` gives the number of bytes of a row.
     fn blocks(mut weights: Weights, bytes: u64, each: impl Fn(u64) -> u64) -> Vec<Range<u64>> {
         let end = weights.texts[0].pages.last().unwrap().rows.end;
         let (mut blocks, mut row) = (Vec::new(), 0);
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(plain.bytes(&(3..13)), 160);
     }
 
-    /// A megabyte of one letter is some bytes in the file.
+    /// A megabyte of one letter needs a few bytes in the file.
     #[test]
     fn texts_that_are_short_in_the_file_may_be_long() {
         let pages: Vec<(Range<u64>, u64)> =
@@ -344,7 +344,7 @@ mod tests {
         assert!(blocks.len() < 300, "{}", blocks.len());
     }
 
-    /// Short ones come first: where fewer have a page, they are longer.
+    /// Short strings come first; the strings of pages with fewer rows are longer.
     #[test]
     fn texts_that_become_long_are_few() {
         let mut pages = vec![(0..100_000, 100_000), (100_000..200_000, 100_000)];

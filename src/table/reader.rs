@@ -1,9 +1,9 @@
-//! Reading the rows of a table, in order and in bounded memory.
+//! Reads the rows of a table in order and in bounded memory.
 //!
-//! Rows are read block by block, each as large as may be in memory at once; see [`super::blocks`].
-//! Of tables with very many columns, a block is read in groups of columns: what Lance does for a
-//! batch takes time by the square of the columns. A fragment is read without a query, which Lance
-//! would plan anew for each block, by the square of all columns of the table.
+//! Rows are read block by block; see [`super::blocks`]. If a table has very many columns, a block
+//! is read in groups of columns, because the time that Lance takes per batch is quadratic in the
+//! number of columns. Fragments are read directly and not by a scan, which Lance would plan for each
+//! block, in time that is quadratic in the number of columns of the table.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
@@ -26,81 +26,86 @@ use super::blocks::{Weights, checked, has_texts};
 use super::guard::Guard;
 use super::{TableError, TableFolder};
 
-/// Rows of a batch, and values in all of its columns together, at most.
+/// Maximum number of rows of a batch, and of values in all of its columns together.
 const BATCH_ROWS: usize = 1 << 16;
 const BATCH_VALUES: usize = 1 << 21;
 
-/// Rows of a batch with texts, and what they take in memory.
+/// Maximum number of rows of a batch with strings, and its size in memory.
 const TEXT_ROWS: usize = 1 << 12;
 const TEXT_BYTES: u64 = 2 << 20;
 
-/// Bytes of a block in memory, and of one that is read in groups of columns, which takes Lance its
-/// time for each group. What Lance and the allocator hold is several times as much.
+/// Size of a block in memory, and of a block that is read in groups of columns, each of which takes
+/// time. Lance and the allocator use several times as much.
 const BLOCK_BYTES: u64 = 8 << 20;
 const WIDE_BLOCK_BYTES: u64 = 32 << 20;
 
-/// Columns that are read at once.
+/// Number of columns read at a time.
 const GROUP: usize = 128;
 
-/// Batches that are decoded ahead, on however many processors.
+/// Number of batches decoded ahead, independent of the number of processors.
 const BATCHES: usize = 2;
 
-/// Bytes that are read ahead of what is decoded; by default 2 GiB. A page that is larger is read all
-/// the same.
+/// Number of bytes read ahead of decoding; by default 2 GiB. Larger pages are read nevertheless.
 const AHEAD: u64 = 16 << 20;
 
-/// Rows as Lance decodes them.
+/// Batches decoded by Lance.
 type Batches = BoxStream<'static, Result<RecordBatch, lance::Error>>;
 
-/// Rows of a table, batch by batch.
+/// Reads rows of a table, batch by batch.
 pub struct RowReader {
     guard: Guard,
     table: Arc<Dataset>,
     path: PathBuf,
-    /// The columns that are read, and in which order they are given out, if in another.
+    /// Columns that are read, and the order in which they are returned, if different.
     schema: Arc<Schema>,
     order: Option<Vec<usize>>,
-    /// Those that are read at once.
+    /// Groups of columns that are read together.
     groups: Vec<LanceSchema>,
     fragments: VecDeque<Part>,
-    /// The fragment that is being read, and what its rows take in memory.
+    /// The fragment being read, and the estimated memory of its rows.
     open: Option<OpenPart>,
     weights: Weights,
-    /// The rows of a block that are being read.
+    /// The block being read.
     stream: Option<Batches>,
     block: Range<u64>,
 }
 
-/// Rows of a fragment, by their position among those that are not deleted.
+/// Rows of a fragment, by position among those that are not deleted.
 struct Part {
     fragment: Fragment,
     rows: Range<u64>,
 }
 
-/// A fragment, with a reader of each group of columns, and which of its rows come next.
+/// Readers of a fragment, one for each group of columns, and the rows that are still to be read.
 struct OpenPart {
     readers: Vec<FragmentReader>,
     rows: Range<u64>,
 }
 
-/// Which rows and columns of a table are read.
+/// Selection of rows and columns of a table.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted<'a> {
-    /// The columns in this order; all without it.
+    /// Columns, in the order in which they are returned; all if `None`.
     pub columns: Option<&'a [&'a str]>,
-    /// A range of the rows; all without it.
+    /// Range of rows; all if `None`.
     pub rows: Option<Range<u64>>,
 }
 
 impl TableFolder {
-    /// All rows of a version, with all columns.
+    /// Reads all rows and columns of a version.
+    ///
+    /// # Errors
+    /// If the version cannot be opened.
     pub async fn rows(&self, version: u64) -> Result<RowReader, TableError> {
         RowReader::over(&self.at(version).await?, self.path(), None).await
     }
 }
 
 impl RowReader {
-    /// Some rows and columns of a table.
+    /// Reads some rows and columns of a table.
+    ///
+    /// # Errors
+    /// If the table lacks a column, or the rows of a fragment cannot be counted.
     pub async fn of(table: &Dataset, path: &Path, wanted: Wanted<'_>) -> Result<Self, TableError> {
         let guard = Guard::new();
         let table = Arc::new(table.clone());
@@ -125,7 +130,7 @@ impl RowReader {
                     path: path.to_path_buf(),
                     source,
                 })?;
-                // Lance gives them in the order of the table.
+                // Lance returns columns in the order of the table.
                 let sorted: BTreeSet<usize> = columns.iter().copied().collect();
                 let place = |column: &usize| sorted.range(..column).count();
                 let order: Vec<usize> = columns.iter().map(place).collect();
@@ -162,7 +167,7 @@ impl RowReader {
         })
     }
 
-    /// The rows of a table, or a range of them.
+    /// Reads the rows of a table, or a range of them.
     pub async fn over(
         table: &Dataset,
         path: &Path,
@@ -175,7 +180,7 @@ impl RowReader {
         Self::of(table, path, wanted).await
     }
 
-    /// The rows of one fragment of a table.
+    /// Reads the rows of one fragment of a table.
     pub async fn of_fragment(
         table: &Dataset,
         path: &Path,
@@ -188,7 +193,7 @@ impl RowReader {
         Self::of_parts(guard, table, path, None, parts)
     }
 
-    /// All rows of a table, with some of its columns.
+    /// Reads all rows of a table, but only some columns.
     pub async fn of_columns(
         table: &Dataset,
         path: &Path,
@@ -201,7 +206,7 @@ impl RowReader {
         Self::of(table, path, wanted).await
     }
 
-    /// Rows that come in another order.
+    /// Reads rows from a stream in another order.
     pub(super) fn of_stream(
         table: &Dataset,
         path: &Path,
@@ -222,7 +227,10 @@ impl RowReader {
         }
     }
 
-    /// The next rows; `None` after the last.
+    /// Returns the next rows; `None` at the end.
+    ///
+    /// # Errors
+    /// If the rows cannot be read, or a file is damaged.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, TableError> {
         let next = self.next_as_read().await?;
         let (Some(batch), Some(order)) = (&next, &self.order) else {
@@ -240,7 +248,7 @@ impl RowReader {
             if let Some(stream) = &mut self.stream {
                 let next = self.guard.run("read", &self.path, stream.try_next());
                 match next.await? {
-                    // All of its rows were deleted.
+                    // All rows of the batch were deleted.
                     Some(batch) if batch.num_rows() == 0 => continue,
                     Some(batch) => {
                         self.weights.measure(&batch);
@@ -264,7 +272,7 @@ impl RowReader {
         }
     }
 
-    /// Goes on to the rows that are read next, if there are any.
+    /// Determines the next block; returns whether there is one.
     async fn next_block(&mut self) -> Result<bool, TableError> {
         loop {
             if let Some(OpenPart { rows, .. }) = &mut self.open
@@ -289,7 +297,7 @@ impl RowReader {
         }
     }
 
-    /// One reader of a fragment for each group of columns.
+    /// Opens a reader of a fragment for each group of columns.
     async fn readers(&self, fragment: Fragment) -> Result<Vec<FragmentReader>, lance::Error> {
         let store = self.table.object_store(None).await?;
         let io = ScanScheduler::new(store, SchedulerConfig::new(AHEAD));
@@ -302,7 +310,7 @@ impl RowReader {
         Ok(readers)
     }
 
-    /// The rows of the block, with the columns of a group.
+    /// Reads the columns of a group of the current block.
     async fn rows_of_group(&self, group: usize) -> Result<Batches, TableError> {
         let Some(open) = &self.open else {
             return Ok(futures::stream::empty().boxed());
@@ -319,7 +327,7 @@ impl RowReader {
         Ok(batches.buffered(BATCHES).boxed())
     }
 
-    /// Rows of a batch with the columns of a group.
+    /// Number of rows of a batch with the columns of a group.
     fn batch_rows(&self, group: usize) -> u32 {
         let first = group * GROUP;
         let end = (first + GROUP).min(self.schema.fields().len());
@@ -339,7 +347,7 @@ impl RowReader {
         u32::try_from(rows).unwrap_or(u32::MAX)
     }
 
-    /// All rows of the block as one batch, read in groups of columns.
+    /// Reads the current block as one batch, in groups of columns.
     async fn rows_of_groups(&self) -> Result<Option<RecordBatch>, TableError> {
         let arrow = |source| TableError::Arrow {
             path: self.path.to_path_buf(),
@@ -373,8 +381,8 @@ impl RowReader {
     }
 }
 
-/// The rows of a fragment that are not deleted. Where the manifest does not tell how many they are,
-/// its files are looked into.
+/// Number of rows of a fragment that are not deleted. If the manifest does not give it, the rows are
+/// counted in the files.
 async fn rows_of(
     guard: &Guard,
     table: &Arc<Dataset>,
@@ -399,7 +407,7 @@ async fn rows_of(
     Ok(rows as u64)
 }
 
-/// The fragments, or the parts of them, that have some rows of a table.
+/// Returns the fragments, or parts of them, that contain the wanted rows of a table.
 async fn parts(
     guard: &Guard,
     table: &Arc<Dataset>,

@@ -1,16 +1,16 @@
-//! The threads on which tables are read and written.
+//! The threads that read and write tables.
 
 use tokio::runtime::{Builder, Runtime};
 
-/// Threads of a kind at most: each holds on to memory of its own, which its allocator keeps for what
-/// it allocates next. They wait for files; what takes time runs on other threads.
+/// Maximum number of threads of a kind: the allocator keeps freed memory for each thread. They wait
+/// for files; the work is done on other threads.
 const MOST_THREADS: usize = 4;
 
-/// A runtime for so many threads, and as many more that wait for files: of these, tokio would start
-/// up to 512.
+/// Starts a runtime with at most this number of threads, and as many again for blocking file access,
+/// of which tokio would start up to 512.
 ///
 /// # Errors
-/// The system has no threads left.
+/// If the system cannot start more threads.
 pub fn runtime(threads: usize) -> std::io::Result<Runtime> {
     let threads = threads.clamp(2, MOST_THREADS);
     Builder::new_multi_thread()

@@ -83,7 +83,7 @@ pub(super) async fn snapshot(
 /// Temporary file that replaces config.json atomically.
 const NEXT_CONFIG: &str = ".config.json.tmp";
 
-/// Which bytes config.json has: with many categories they are many.
+/// Hash of config.json, which is large if there are many categories.
 fn config_hash(path: &Path) -> Option<String> {
     hash_of_file(&path.join(CONFIG)).ok().flatten()
 }
