@@ -291,27 +291,14 @@ impl RowReader {
                 return Ok(false);
             };
             self.weights.open(&self.table, &self.path, &fragment)?;
-            let readers = self.readers(fragment);
+            let readers = readers(&self.table, fragment, &self.groups);
             let readers = self.guard.run("read", &self.path, readers).await?;
             self.open = Some(OpenPart { readers, rows });
         }
     }
 
-    /// Opens a reader of a fragment for each group of columns.
-    async fn readers(&self, fragment: Fragment) -> Result<Vec<FragmentReader>, lance::Error> {
-        let store = self.table.object_store(None).await?;
-        let io = ScanScheduler::new(store, SchedulerConfig::new(AHEAD));
-        let fragment = FileFragment::new(self.table.clone(), fragment);
-        let mut readers = Vec::with_capacity(self.groups.len());
-        for columns in &self.groups {
-            let config = FragReadConfig::default().with_scan_scheduler(io.clone());
-            readers.push(fragment.open(columns, config).await?);
-        }
-        Ok(readers)
-    }
-
     /// Reads the columns of a group of the current block.
-    async fn rows_of_group(&self, group: usize) -> Result<Batches, TableError> {
+    async fn rows_of_group(&mut self, group: usize) -> Result<Batches, TableError> {
         let Some(open) = &self.open else {
             return Ok(futures::stream::empty().boxed());
         };
@@ -348,13 +335,14 @@ impl RowReader {
     }
 
     /// Reads the current block as one batch, in groups of columns.
-    async fn rows_of_groups(&self) -> Result<Option<RecordBatch>, TableError> {
+    async fn rows_of_groups(&mut self) -> Result<Option<RecordBatch>, TableError> {
+        let path = self.path.clone();
         let arrow = |source| TableError::Arrow {
-            path: self.path.to_path_buf(),
+            path: path.clone(),
             source,
         };
         let mut all: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        for (group, columns) in self.groups.iter().enumerate() {
+        for group in 0..self.groups.len() {
             let mut stream = self.rows_of_group(group).await?;
             let mut batches = Vec::new();
             while let Some(batch) = self
@@ -367,7 +355,7 @@ impl RowReader {
             if batches.is_empty() {
                 return Ok(None);
             }
-            for column in 0..columns.fields.len() {
+            for column in 0..self.groups[group].fields.len() {
                 let parts: Vec<_> = batches.iter().map(|b| b.column(column).as_ref()).collect();
                 all.push(match &parts[..] {
                     [_] => batches[0].column(column).clone(),
@@ -379,6 +367,23 @@ impl RowReader {
             .map(Some)
             .map_err(arrow)
     }
+}
+
+/// Opens a reader of a fragment for each group of columns.
+async fn readers(
+    table: &Arc<Dataset>,
+    fragment: Fragment,
+    groups: &[LanceSchema],
+) -> Result<Vec<FragmentReader>, lance::Error> {
+    let store = table.object_store(None).await?;
+    let io = ScanScheduler::new(store, SchedulerConfig::new(AHEAD));
+    let fragment = FileFragment::new(table.clone(), fragment);
+    let mut readers = Vec::with_capacity(groups.len());
+    for columns in groups {
+        let config = FragReadConfig::default().with_scan_scheduler(io.clone());
+        readers.push(fragment.open(columns, config).await?);
+    }
+    Ok(readers)
 }
 
 /// Number of rows of a fragment that are not deleted. If the manifest does not give it, the rows are
