@@ -12,7 +12,6 @@ use crate::dataset::Dataset;
 use crate::plan::{IdType, Plan};
 use crate::source::{ChunkBudget, Inputs, SourceError};
 use crate::survey::ValueType;
-use crate::table::runtime;
 
 /// Size of a chunk in bytes.
 const CHUNK: u64 = 4 << 20;
@@ -29,7 +28,7 @@ impl DuplicateCounts {
         before: Option<&Dataset>,
         threads: usize,
     ) -> Result<Vec<Self>, IngestError> {
-        let runtime = runtime(threads).map_err(|source| IngestError::Threads { source })?;
+        let runtime = runtime(threads)?;
         let genes = DatasetGenes::of(inputs, plan, before, &runtime)?;
         let of_cell = |cell, hash, _: &CooBatch, _| (hash, cell);
         let new = NewContents(read_all(inputs, plan, &genes, threads, &of_cell)?);
@@ -56,11 +55,7 @@ impl DuplicateCounts {
 }
 
 pub(super) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, IngestError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads.max(1))
-        .enable_all()
-        .build()
-        .map_err(|source| IngestError::Threads { source })
+    crate::table::runtime(threads).map_err(|source| IngestError::Threads { source })
 }
 
 /// Makes something of a cell, by its number and hash: the batch that it is in, and its rows there.

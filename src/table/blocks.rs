@@ -84,9 +84,10 @@ impl Weights {
         fragment: &Fragment,
     ) -> Result<(), TableError> {
         let fields = table.schema().fields.iter();
-        let numbers: HashMap<&str, i32> = match self.texts.is_empty() {
-            true => HashMap::new(),
-            false => fields.map(|field| (&field.name[..], field.id)).collect(),
+        let numbers: HashMap<&str, i32> = if self.texts.is_empty() {
+            HashMap::new()
+        } else {
+            fields.map(|field| (&field.name[..], field.id)).collect()
         };
         let mut places: HashMap<i32, usize> = HashMap::new();
         for (place, texts) in self.texts.iter_mut().enumerate() {

@@ -325,10 +325,11 @@ impl RowReader {
         };
         let values: usize = columns.iter().map(width).sum();
         let each = self.weights.bytes(&self.block) / (self.block.end - self.block.start).max(1);
-        let most = match has_texts(columns) {
-            true => usize::try_from(TEXT_BYTES / each.max(1))
-                .map_or(TEXT_ROWS, |rows| rows.clamp(1, TEXT_ROWS)),
-            false => BATCH_ROWS,
+        let most = if has_texts(columns) {
+            usize::try_from(TEXT_BYTES / each.max(1))
+                .map_or(TEXT_ROWS, |rows| rows.clamp(1, TEXT_ROWS))
+        } else {
+            BATCH_ROWS
         };
         let rows = (BATCH_VALUES / values.max(1)).max(16).min(most);
         u32::try_from(rows).unwrap_or(u32::MAX)

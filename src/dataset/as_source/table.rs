@@ -180,9 +180,7 @@ pub(super) fn refused(error: DatasetError) -> SourceError {
 fn runtime() -> Result<&'static Runtime, SourceError> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
     let made = RUNTIME.get_or_init(|| {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build();
+        let runtime = crate::table::runtime(usize::MAX);
         runtime.map_err(|error| error.to_string())
     });
     made.as_ref().map_err(|error| SourceError::Io {
