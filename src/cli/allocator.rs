@@ -59,7 +59,13 @@ fn give_back_after(delay: c_long) {
 /// other buffers.
 pub(super) fn give_back_between(event: &Event<'_>) {
     if let Event::Committing { .. } = event {
-        // SAFETY: a function of the allocator, as its header declares it, for any thread at any time.
-        unsafe { mi_collect(true) };
+        give_back();
     }
+}
+
+/// Returns freed memory to the system at once.
+pub(super) fn give_back() {
+    // SAFETY: a function of the allocator, as declared in its header; it may be called by any thread
+    // at any time.
+    unsafe { mi_collect(true) };
 }

@@ -53,6 +53,7 @@ pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(
     let rows = dataset.config().metadata.expression_count;
     // Its categories may be many, and it is opened again.
     drop(dataset);
+    allocator::give_back();
     bars.begin("verifying", rows.saturating_mul(1 + against.len() as u64));
     let verification = verify(&arguments.dataset, &against, resources, &|event: Event<
         '_,
