@@ -18,12 +18,13 @@
 //! | [`dataset`] | config.json, the checkpoint in it, opening a dataset |
 //! | [`progress`] | progress events of a running job |
 //! | [`ingest`] | running a plan: shards, checkpoint, commit, recovery |
-//! | [`converter`] | converting and appending in a few lines |
 //! | [`verify`] | checking a dataset, also against its inputs |
+//! | [`converter`] | converting and appending in a few lines |
+//! | [`reader`] | reading rows, slices and annotations of a dataset |
 //! | [`cli`] | the command line, built on the above |
 //!
-//! See [`ingest::Job`] for an end-to-end conversion and [`dataset::Dataset`] for reading the
-//! result.
+//! See [`Converter`] for a conversion, [`append`] for an append, [`open`] for reading the result, and
+//! [`ingest::Job`] for the stages of a conversion one by one.
 
 /// Sizes of files, matrices and memory are all 64 bits wide, so that conversions between them are
 /// lossless.

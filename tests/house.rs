@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::repository;
 
 /// In the order in which data passes them. What lies below all of them comes first.
-const ROOMS: [&str; 13] = [
+const ROOMS: [&str; 15] = [
     "failure",
     "failpoint",
     "store",
@@ -22,6 +22,8 @@ const ROOMS: [&str; 13] = [
     "progress",
     "ingest",
     "verify",
+    "converter",
+    "reader",
     "cli",
 ];
 

@@ -187,9 +187,11 @@ impl Weights {
             }
             let each = bytes as f64 / rows as f64;
             let before = texts.known;
-            let rows = texts
-                .page(block.end - 1)
-                .map(|page| page.rows.end - page.rows.start);
+            // Of pages with fewer rows than the largest, longer strings are expected.
+            let pages = texts.pages.iter();
+            let pages = pages.filter(|page| page.rows.start < block.end);
+            let pages = pages.filter(|page| page.rows.end > block.start);
+            let rows = pages.map(|page| page.rows.end - page.rows.start).max();
             texts.known = Some(Known {
                 // Long strings may recur.
                 each: before.map_or(each, |before| each.max(before.each / 2.0)),
