@@ -618,6 +618,13 @@ fn hostile_15_names_may_be_as_long_as_the_system_allows() {
     Run::of(&mut convert(&small, &output, &[])).refused(1);
 }
 
+/// Returns whether processes that this one starts ignore a signal.
+fn is_ignored(signal: &str) -> bool {
+    let trap = format!("trap 'exit 7' {signal}; kill -s {signal} $$");
+    let status = Command::new("sh").args(["-c", &trap]).status();
+    status.unwrap().code() != Some(7)
+}
+
 // A signal ended the process without a message.
 #[cfg(unix)]
 #[test]
@@ -625,7 +632,14 @@ fn a_signal_ends_with_a_word_and_the_same_command_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let wanted = wanted(folder.path());
     let output = folder.path().join("out.slaf");
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+    let mut signals = vec![("TERM", 143)];
+    // A shell makes what it runs in the background ignore SIGINT, and so does slaf then.
+    if is_ignored("INT") {
+        eprintln!("LEFT OUT: SIGINT, which is ignored here");
+    } else {
+        signals.push(("INT", 130));
+    }
+    for (signal, code) in signals {
         for point in ["after-record", "after-expression-commit", "before-config"] {
             let mut command = convert(&everything(), &output, &FLAGS);
             let run = Held::at(point, &mut command, folder.path()).signal(signal);
