@@ -94,12 +94,17 @@ pub(super) fn others(
 
 /// Returns the kind of column that has this type; `None` if no input's column has it.
 pub(super) fn kind(data_type: &DataType) -> Option<ColumnKind> {
-    let number = match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-            return Some(ColumnKind::Text);
-        }
-        DataType::Dictionary(_, values) => return kind(values).filter(|k| *k == ColumnKind::Text),
-        DataType::Timestamp(_, None) => return Some(ColumnKind::Time),
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(ColumnKind::Text),
+        DataType::Dictionary(_, values) => kind(values).filter(|k| *k == ColumnKind::Text),
+        DataType::Timestamp(_, None) => Some(ColumnKind::Time),
+        other => number_type(other).map(ColumnKind::Nullable),
+    }
+}
+
+/// Returns the type of a numeric column.
+pub(super) fn number_type(data_type: &DataType) -> Option<NumberType> {
+    Some(match data_type {
         DataType::Boolean => NumberType::Bool,
         DataType::Int8 => NumberType::Int8,
         DataType::Int16 => NumberType::Int16,
@@ -113,8 +118,7 @@ pub(super) fn kind(data_type: &DataType) -> Option<ColumnKind> {
         DataType::Float32 => NumberType::Float32,
         DataType::Float64 => NumberType::Float64,
         _ => return None,
-    };
-    Some(ColumnKind::Nullable(number))
+    })
 }
 
 /// Returns the embeddings in the columns of a table.

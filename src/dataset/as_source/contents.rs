@@ -10,8 +10,8 @@ use super::SlafSource;
 use super::entries::{Entries, Zeros};
 use super::frame::{Categories, Frame, FrameColumn, FrameEmbedding};
 use super::starts::Starts;
-use super::table::{OpenTable, file_of, finish, number_type, refused};
-use crate::dataset::base_columns::{kind, original};
+use super::table::{OpenTable, file_of, finish, refused};
+use crate::dataset::base_columns::{kind, number_type, original};
 use crate::dataset::{CONFIG, Dataset, UNS};
 use crate::source::transpose::TransposeOptions;
 use crate::source::{

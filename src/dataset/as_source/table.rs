@@ -8,11 +8,11 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::Schema;
 use tokio::runtime::Runtime;
 
 use crate::dataset::{Dataset, DatasetError};
-use crate::source::{NumberType, Place, SourceError};
+use crate::source::{Place, SourceError};
 use crate::store::StoreError;
 use crate::table::{RowReader, TableError, TableFolder, TableName, Wanted};
 
@@ -207,25 +207,6 @@ pub(super) fn finish<T: Send + 'static>(
                 "a thread failed unexpectedly; please report this with the command and the log",
             ),
         })
-    })
-}
-
-/// Returns the type of a numeric column.
-pub(super) fn number_type(data_type: &DataType) -> Option<NumberType> {
-    Some(match data_type {
-        DataType::Boolean => NumberType::Bool,
-        DataType::Int8 => NumberType::Int8,
-        DataType::Int16 => NumberType::Int16,
-        DataType::Int32 => NumberType::Int32,
-        DataType::Int64 => NumberType::Int64,
-        DataType::UInt8 => NumberType::UInt8,
-        DataType::UInt16 => NumberType::UInt16,
-        DataType::UInt32 => NumberType::UInt32,
-        DataType::UInt64 => NumberType::UInt64,
-        DataType::Float16 => NumberType::Float16,
-        DataType::Float32 => NumberType::Float32,
-        DataType::Float64 => NumberType::Float64,
-        _ => return None,
     })
 }
 
