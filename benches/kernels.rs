@@ -13,7 +13,7 @@ use std::path::Path;
 use divan::counter::ItemsCount;
 use slaf::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
 use slaf::plan::IdType;
-use slaf::source::{self, ChunkBudget, CsrChunk, MatrixName, Numbers, OpenOptions};
+use slaf::source::{self, ChunkBudget, CsrChunk, MatrixName, OpenOptions, TypedVec};
 use slaf::survey::ValueType;
 
 #[path = "measured/rows.rs"]
@@ -145,8 +145,8 @@ fn chunk(order: &Order) -> CsrChunk {
     CsrChunk {
         rows: 0..indptr.len() as u64 - 1,
         indptr,
-        indices: Numbers::Int32(genes),
-        data: Numbers::Float32(values),
+        indices: TypedVec::Int32(genes),
+        data: TypedVec::Float32(values),
         strays: 0,
     }
 }
@@ -198,14 +198,14 @@ fn expand(value_type: ValueType, gene_type: IdType, order: Order, genes: Genes) 
 /// Unites two layers, the second of which lacks every other entry.
 fn unite() -> Outcome<Kernel> {
     let whole = chunk(&Order::Sorted);
-    let (Numbers::Int32(genes), Numbers::Float32(values)) = (&whole.indices, &whole.data) else {
+    let (TypedVec::Int32(genes), TypedVec::Float32(values)) = (&whole.indices, &whole.data) else {
         return Err("the chunk has other types".into());
     };
     let half = CsrChunk {
         rows: whole.rows.clone(),
         indptr: whole.indptr.iter().map(|end| end.div_ceil(2)).collect(),
-        indices: Numbers::Int32(genes.iter().copied().step_by(2).collect()),
-        data: Numbers::Float32(values.iter().copied().step_by(2).collect()),
+        indices: TypedVec::Int32(genes.iter().copied().step_by(2).collect()),
+        data: TypedVec::Float32(values.iter().copied().step_by(2).collect()),
         strays: 0,
     };
     let gene_hashes = hashes(rows::GENES);

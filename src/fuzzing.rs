@@ -121,9 +121,9 @@ mod tests {
     use super::*;
 
     /// A generator of numbers that is the same everywhere.
-    struct Numbers(u64);
+    struct TypedVec(u64);
 
-    impl Numbers {
+    impl TypedVec {
         fn below(&mut self, limit: usize) -> usize {
             self.0 = self
                 .0
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn matrix_market_files() {
-        let mut random = Numbers(1);
+        let mut random = TypedVec(1);
         for path in fixtures("10x_mtx", |path| ends(path, ".mtx")) {
             let bytes = std::fs::read(&path).unwrap();
             mtx(&bytes);
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn archives() {
-        let mut random = Numbers(2);
+        let mut random = TypedVec(2);
         // A small one, so that most damage is in what an archive is made of.
         let folder = tempfile::tempdir().unwrap();
         for name in ["barcodes.tsv", "genes.tsv", "matrix.mtx"] {
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn files_of_experiments() {
-        let mut random = Numbers(3);
+        let mut random = TypedVec(3);
         let seeds = [
             "filters_census.tar.gz",
             "filters_more.tar.gz",
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn chunks_behind_filters() {
-        let mut random = Numbers(4);
+        let mut random = TypedVec(4);
         // Files with a few chunks: some are found by chance at any place.
         let seeds = fixtures("h5ad", |path| {
             ["bitshuffle", "blosc", "lz4", "zstd", "lzf"]
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn descriptions_of_datasets() {
-        let mut random = Numbers(5);
+        let mut random = TypedVec(5);
         for archive in fixtures("slaf", |path| ends(path, ".tar.gz")) {
             let folder = unpacked(&archive);
             let bytes = std::fs::read(folder.path().join("config.json")).unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use slaf::dataset::Dataset;
 use slaf::failpoint;
-use slaf::store::{FolderLock, Wait};
+use slaf::store::{FolderLock, LockPolicy};
 use slaf::table::{TableFolder, TableName};
 
 use crate::append::append;
@@ -203,7 +203,7 @@ fn readers_see_only_complete_states() {
 fn a_second_writer_waits_or_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = begin(folder.path());
-    let lock = FolderLock::acquire(&dataset, Wait::No).unwrap();
+    let lock = FolderLock::acquire(&dataset, LockPolicy::No).unwrap();
     let run = append(&[everything()], &dataset, &FLAGS).refused(75);
     assert!(run.stderr.contains("another process"), "{}", run.stderr);
     let mut waiting = slaf(&["append", "--wait"]);

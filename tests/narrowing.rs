@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use slaf::ingest::{Earlier, Existing, IngestError, Job, Outcome, RunOptions};
+use slaf::ingest::{IngestError, Job, Outcome, OverwritePolicy, ResumePolicy, RunOptions};
 use slaf::plan::{Dtypes, Plan, PlanOptions};
-use slaf::source::{CellSource, Inputs, Numbers};
+use slaf::source::{CellSource, Inputs, TypedVec};
 use slaf::survey::{Survey, ValueType};
 use slaf::table::TableName;
 
@@ -19,9 +19,9 @@ fn run_options(threads: usize, chunk_cells: u64) -> RunOptions {
         threads,
         memory: 256 << 20,
         chunk_cells,
-        existing: Existing::Refuse,
-        earlier: Earlier::Resume,
-        wait: slaf::store::Wait::No,
+        existing: OverwritePolicy::Refuse,
+        earlier: ResumePolicy::Resume,
+        wait: slaf::store::LockPolicy::No,
     }
 }
 
@@ -50,7 +50,7 @@ fn convert(
 }
 
 /// A sparse matrix in some stored type, with the rows it represents.
-fn matrices() -> impl Strategy<Value = (u64, Vec<Vec<i32>>, Numbers)> {
+fn matrices() -> impl Strategy<Value = (u64, Vec<Vec<i32>>, TypedVec)> {
     let genes = 1..40u64;
     genes.prop_flat_map(|genes| {
         let row = prop::collection::btree_set(0..genes as i32, 0..genes as usize);
@@ -65,34 +65,34 @@ fn matrices() -> impl Strategy<Value = (u64, Vec<Vec<i32>>, Numbers)> {
     })
 }
 
-fn values(count: usize) -> impl Strategy<Value = Numbers> {
+fn values(count: usize) -> impl Strategy<Value = TypedVec> {
     // Mostly small counts, occasionally something wide.
     let count_like = prop_oneof![20 => 1..300i64, 1 => 60_000..70_000i64, 1 => Just((1 << 24) + 1), 1 => -5..0i64];
     let integers = prop::collection::vec(count_like, count);
     let real = prop_oneof![20 => (1..300i32).prop_map(f64::from), 1 => Just(0.5), 1 => Just(0.1), 1 => Just(f64::NAN), 1 => Just(1e300)];
     let reals = prop::collection::vec(real, count);
     prop_oneof![
-        integers.clone().prop_map(Numbers::Int64),
+        integers.clone().prop_map(TypedVec::Int64),
         integers
             .clone()
-            .prop_map(|v| Numbers::Int32(v.into_iter().map(|x| x as i32).collect())),
-        integers.prop_map(|v| Numbers::UInt8(
+            .prop_map(|v| TypedVec::Int32(v.into_iter().map(|x| x as i32).collect())),
+        integers.prop_map(|v| TypedVec::UInt8(
             v.into_iter()
                 .map(|x| (x.unsigned_abs() % 255 + 1) as u8)
                 .collect()
         )),
-        reals.clone().prop_map(Numbers::Float64),
-        reals.prop_map(|v| Numbers::Float32(v.into_iter().map(|x| x as f32).collect())),
+        reals.clone().prop_map(TypedVec::Float64),
+        reals.prop_map(|v| TypedVec::Float32(v.into_iter().map(|x| x as f32).collect())),
     ]
 }
 
-fn expected(rows: &[Vec<i32>], values: &Numbers) -> Triplets {
+fn expected(rows: &[Vec<i32>], values: &TypedVec) -> Triplets {
     let values: Vec<f64> = match values {
-        Numbers::Int64(v) => v.iter().map(|&x| x as f64).collect(),
-        Numbers::Int32(v) => v.iter().map(|&x| f64::from(x)).collect(),
-        Numbers::UInt8(v) => v.iter().map(|&x| f64::from(x)).collect(),
-        Numbers::Float64(v) => v.clone(),
-        Numbers::Float32(v) => v.iter().map(|&x| f64::from(x)).collect(),
+        TypedVec::Int64(v) => v.iter().map(|&x| x as f64).collect(),
+        TypedVec::Int32(v) => v.iter().map(|&x| f64::from(x)).collect(),
+        TypedVec::UInt8(v) => v.iter().map(|&x| f64::from(x)).collect(),
+        TypedVec::Float64(v) => v.clone(),
+        TypedVec::Float32(v) => v.iter().map(|&x| f64::from(x)).collect(),
         other => unreachable!("{other:?}"),
     };
     let mut values = values.into_iter();
@@ -164,7 +164,7 @@ fn with_a_late_value(value: f32) -> MemorySource {
     let rows: Vec<Vec<i32>> = (0..5000).map(|_| (0..10).collect()).collect();
     let mut values = vec![1.0f32; 50_000];
     values[43_210] = value;
-    MemorySource::new(10, &rows, Numbers::Float32(values), 100)
+    MemorySource::new(10, &rows, TypedVec::Float32(values), 100)
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn threads_and_chunks_do_not_change_the_dataset() {
 fn a_row_takes_few_bytes() {
     let rows: Vec<Vec<i32>> = (0..100).map(|cell| (cell..cell + 1000).collect()).collect();
     let values = (0..100_000u64).map(|row| (row * 7919 % 5 + 1) as f32);
-    let source = MemorySource::new(1100, &rows, Numbers::Float32(values.collect()), 100);
+    let source = MemorySource::new(1100, &rows, TypedVec::Float32(values.collect()), 100);
     let folder = tempfile::tempdir().unwrap();
     for (dtypes, most) in [(Dtypes::Narrow, 2.1), (Dtypes::Signed, 2.1)] {
         let output = folder.path().join(dtypes.name());

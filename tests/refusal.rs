@@ -189,9 +189,9 @@ fn datasets_that_are_none() {
 }
 
 /// A random number generator that is the same on all platforms.
-struct Numbers(u64);
+struct TypedVec(u64);
 
-impl Numbers {
+impl TypedVec {
     fn next(&mut self, below: usize) -> usize {
         self.0 = self
             .0
@@ -237,7 +237,7 @@ fn damaged_bytes_end_in_an_answer() {
         "10x_mtx/archive.tar.gz",
         "10x_mtx/long_names.tar",
     ];
-    let mut random = Numbers(20_261_121);
+    let mut random = TypedVec(20_261_121);
     // SLAF_MUTATIONS requests more rounds than a test run can afford.
     let rounds = std::env::var("SLAF_MUTATIONS").map_or(15, |text| text.parse().unwrap());
     for name in names {

@@ -144,9 +144,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A small random number generator (xorshift), so that failures are reproducible.
-struct Numbers(u64);
+struct TypedVec(u64);
 
-impl Numbers {
+impl TypedVec {
     fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -156,7 +156,7 @@ impl Numbers {
 }
 
 /// Damages bytes in one of the ways in which files get damaged.
-fn damage(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
+fn damage(bytes: &mut Vec<u8>, numbers: &mut TypedVec) {
     let at = numbers.below(bytes.len());
     match numbers.below(5) {
         _ if bytes.is_empty() => bytes.push(7),
@@ -202,7 +202,7 @@ fn damaged_files_end_in_an_answer() {
         );
         let sound = found(&target, &options).unwrap();
         let all = files(&target);
-        let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15 + seed as u64);
+        let mut numbers = TypedVec(0x9e37_79b9_7f4a_7c15 + seed as u64);
         for round in 0..150 {
             let file = &all[numbers.below(all.len())];
             let bytes = std::fs::read(file).unwrap();

@@ -15,8 +15,8 @@ use std::path::Path;
 use arrow::array::StringArray;
 use slaf::source::{
     CellSource, ChunkBudget, Chunks, CsrChunk, Description, Format, InputFormat, Layout, Matrix,
-    MatrixDescription, MatrixName, NumberType, Numbers, OpenOptions, OptionKind, OptionScope,
-    OptionSpec, PendingChunk, Probe, Site, SourceError,
+    MatrixDescription, MatrixName, NumberType, OpenOptions, OptionKind, OptionScope, OptionSpec,
+    PendingChunk, Probe, ProbedPath, SourceError, TypedVec,
 };
 
 /// The toy format.
@@ -49,7 +49,7 @@ impl InputFormat for Toy {
         &[&LEAST]
     }
 
-    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError> {
+    fn probe(&self, site: &ProbedPath<'_>) -> Result<Probe, SourceError> {
         if site.is_folder() || site.is_in_archive() {
             return Ok(Probe::No);
         }
@@ -170,8 +170,8 @@ impl Matrix for ToySource {
         Ok(Some(offsets.iter().map(|&offset| offset as u64).collect()))
     }
 
-    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
-        visit(&Numbers::UInt32(self.counts.clone()));
+    fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
+        visit(&TypedVec::UInt32(self.counts.clone()));
         Ok(())
     }
 
@@ -199,8 +199,8 @@ impl Matrix for ToySource {
                 Ok(CsrChunk {
                     rows: cells,
                     indptr: indptr.iter().map(|end| end - entries.start).collect(),
-                    indices: Numbers::UInt32(self.indices[entries.clone()].to_vec()),
-                    data: Numbers::UInt32(self.counts[entries].to_vec()),
+                    indices: TypedVec::UInt32(self.indices[entries.clone()].to_vec()),
+                    data: TypedVec::UInt32(self.counts[entries].to_vec()),
                     strays: 0,
                 })
             })))

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sum::{NoSum, Sum, Truth};
+use super::sum::{BoolByte, NoSum, Sum};
 use super::{ChunkError, CooSpec};
-use crate::source::{CsrChunk, Numbers};
+use crate::source::{CsrChunk, TypedVec};
 
 /// Statistics of bringing chunks into canonical form.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,27 +57,27 @@ pub(super) fn canonicalize(
         },
     };
     let values = match &chunk.data {
-        Numbers::Bool(v) => {
-            let truths: Vec<Truth> = v.iter().map(|&byte| Truth(byte)).collect();
-            Numbers::Bool(rows.merge(&truths)?)
+        TypedVec::Bool(v) => {
+            let truths: Vec<BoolByte> = v.iter().map(|&byte| BoolByte(byte)).collect();
+            TypedVec::Bool(rows.merge(&truths)?)
         }
-        Numbers::Int8(v) => Numbers::Int64(rows.merge(v)?),
-        Numbers::Int16(v) => Numbers::Int64(rows.merge(v)?),
-        Numbers::Int32(v) => Numbers::Int64(rows.merge(v)?),
-        Numbers::Int64(v) => Numbers::Int64(rows.merge(v)?),
-        Numbers::UInt8(v) => Numbers::Int64(rows.merge(v)?),
-        Numbers::UInt16(v) => Numbers::Int64(rows.merge(v)?),
-        Numbers::UInt32(v) => Numbers::Int64(rows.merge(v)?),
-        Numbers::UInt64(v) => Numbers::UInt64(rows.merge(v)?),
-        Numbers::Float16(v) => Numbers::Float64(rows.merge(v)?),
-        Numbers::Float32(v) => Numbers::Float64(rows.merge(v)?),
-        Numbers::Float64(v) => Numbers::Float64(rows.merge(v)?),
+        TypedVec::Int8(v) => TypedVec::Int64(rows.merge(v)?),
+        TypedVec::Int16(v) => TypedVec::Int64(rows.merge(v)?),
+        TypedVec::Int32(v) => TypedVec::Int64(rows.merge(v)?),
+        TypedVec::Int64(v) => TypedVec::Int64(rows.merge(v)?),
+        TypedVec::UInt8(v) => TypedVec::Int64(rows.merge(v)?),
+        TypedVec::UInt16(v) => TypedVec::Int64(rows.merge(v)?),
+        TypedVec::UInt32(v) => TypedVec::Int64(rows.merge(v)?),
+        TypedVec::UInt64(v) => TypedVec::UInt64(rows.merge(v)?),
+        TypedVec::Float16(v) => TypedVec::Float64(rows.merge(v)?),
+        TypedVec::Float32(v) => TypedVec::Float64(rows.merge(v)?),
+        TypedVec::Float64(v) => TypedVec::Float64(rows.merge(v)?),
     };
     let canonicalized = rows.canonicalized;
     let chunk = CsrChunk {
         rows: chunk.rows.clone(),
         indptr: rows.indptr,
-        indices: Numbers::Int64(rows.kept),
+        indices: TypedVec::Int64(rows.kept),
         data: values,
         strays: chunk.strays,
     };

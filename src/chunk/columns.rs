@@ -2,7 +2,7 @@
 
 use super::{ChunkError, CooSpec};
 use crate::plan::GeneMap;
-use crate::source::{CsrChunk, Numbers};
+use crate::source::{CsrChunk, TypedVec};
 use crate::with_numbers;
 
 /// Maps the columns of an input's matrix to those of the dataset.
@@ -49,7 +49,7 @@ impl ColumnMap<'_> {
         let places: Vec<u32> = columns.into_iter().map(place).collect();
         if !places.contains(&Self::DROPPED) {
             return Ok(Some(CsrChunk {
-                indices: Numbers::UInt32(places),
+                indices: TypedVec::UInt32(places),
                 ..chunk.clone()
             }));
         }
@@ -62,7 +62,7 @@ impl ColumnMap<'_> {
             indptr: ends
                 .map(|&end| kept.partition_point(|&entry| entry < end))
                 .collect(),
-            indices: Numbers::UInt32(kept.iter().map(|&entry| places[entry]).collect()),
+            indices: TypedVec::UInt32(kept.iter().map(|&entry| places[entry]).collect()),
             data: taken(&chunk.data, &kept),
             strays: chunk.strays,
         }))
@@ -70,10 +70,10 @@ impl ColumnMap<'_> {
 }
 
 /// Returns the numbers at these positions.
-fn taken(numbers: &Numbers, places: &[usize]) -> Numbers {
+fn taken(numbers: &TypedVec, places: &[usize]) -> TypedVec {
     let number_type = numbers.number_type();
     let size = number_type.size();
-    let mut kept = Numbers::zeroed(number_type, places.len()).expect("fewer than there were");
+    let mut kept = TypedVec::zeroed(number_type, places.len()).expect("fewer than there were");
     with_numbers!(numbers, values => {
         let bytes: &[u8] = bytemuck::cast_slice(values);
         for (to, &place) in kept.as_bytes_mut().chunks_exact_mut(size).zip(places) {

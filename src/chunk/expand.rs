@@ -167,7 +167,7 @@ where
 mod tests {
     use super::*;
     use crate::chunk::ColumnMap;
-    use crate::source::Numbers;
+    use crate::source::TypedVec;
 
     const GENES: usize = BLOCK + 10;
 
@@ -202,8 +202,8 @@ mod tests {
         CsrChunk {
             rows: first..first + sizes.len() as u64,
             indptr,
-            indices: Numbers::Int32(genes),
-            data: Numbers::Float32(values),
+            indices: TypedVec::Int32(genes),
+            data: TypedVec::Float32(values),
             strays: 0,
         }
     }
@@ -240,7 +240,7 @@ mod tests {
         let spec = spec(&gene_hashes);
         let wrong = |gene: Option<i32>, value: Option<f32>| {
             let mut chunk = chunk(0, &sizes);
-            let (Numbers::Int32(genes), Numbers::Float32(values)) =
+            let (TypedVec::Int32(genes), TypedVec::Float32(values)) =
                 (&mut chunk.indices, &mut chunk.data)
             else {
                 unreachable!("made so")

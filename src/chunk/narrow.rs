@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use half::f16;
 
-use crate::source::Numbers;
+use crate::source::TypedVec;
 
 /// Conversion to another number type; the flag says whether the value is unchanged.
 pub(super) trait Narrow<T>: Copy {
@@ -180,7 +180,7 @@ pub(super) fn ascend<T: PartialOrd>(numbers: &[T]) -> bool {
 /// Type of a column of the expression table, to which stored numbers are converted.
 pub(super) trait Column: Copy + PartialOrd + Into<f64> + bytemuck::Zeroable {
     /// See [`narrow_values`].
-    fn values(numbers: &Numbers, range: Range<usize>, to: &mut Vec<Self>) -> SeenValues;
+    fn values(numbers: &TypedVec, range: Range<usize>, to: &mut Vec<Self>) -> SeenValues;
 
     /// Number of values that are not whole numbers, not counting infinities and NaN.
     fn fractions(values: &[Self]) -> u64;
@@ -189,13 +189,13 @@ pub(super) trait Column: Copy + PartialOrd + Into<f64> + bytemuck::Zeroable {
 /// Type of an identifier column.
 pub(super) trait IdColumn: Column + TryInto<usize> {
     /// See [`narrow_genes`]; non-integers are not valid genes.
-    fn genes(numbers: &Numbers, range: Range<usize>, count: u64, to: &mut Vec<Self>) -> bool;
+    fn genes(numbers: &TypedVec, range: Range<usize>, count: u64, to: &mut Vec<Self>) -> bool;
 }
 
 macro_rules! column {
     ($($type:ty: $fractions:expr),*) => {$(
         impl Column for $type {
-            fn values(numbers: &Numbers, range: Range<usize>, to: &mut Vec<Self>) -> SeenValues {
+            fn values(numbers: &TypedVec, range: Range<usize>, to: &mut Vec<Self>) -> SeenValues {
                 crate::with_numbers!(numbers, values => narrow_values(&values[range], to))
             }
 
@@ -226,20 +226,20 @@ macro_rules! fractions {
 macro_rules! id_column {
     ($($type:ty),*) => {$(
         impl IdColumn for $type {
-            fn genes(numbers: &Numbers, range: Range<usize>, count: u64, to: &mut Vec<Self>) -> bool {
+            fn genes(numbers: &TypedVec, range: Range<usize>, count: u64, to: &mut Vec<Self>) -> bool {
                 match numbers {
-                    Numbers::Int8(genes) => narrow_genes(&genes[range], count, to),
-                    Numbers::Int16(genes) => narrow_genes(&genes[range], count, to),
-                    Numbers::Int32(genes) => narrow_genes(&genes[range], count, to),
-                    Numbers::Int64(genes) => narrow_genes(&genes[range], count, to),
-                    Numbers::UInt8(genes) => narrow_genes(&genes[range], count, to),
-                    Numbers::UInt16(genes) => narrow_genes(&genes[range], count, to),
-                    Numbers::UInt32(genes) => narrow_genes(&genes[range], count, to),
-                    Numbers::UInt64(genes) => narrow_genes(&genes[range], count, to),
-                    Numbers::Bool(_)
-                    | Numbers::Float16(_)
-                    | Numbers::Float32(_)
-                    | Numbers::Float64(_) => false,
+                    TypedVec::Int8(genes) => narrow_genes(&genes[range], count, to),
+                    TypedVec::Int16(genes) => narrow_genes(&genes[range], count, to),
+                    TypedVec::Int32(genes) => narrow_genes(&genes[range], count, to),
+                    TypedVec::Int64(genes) => narrow_genes(&genes[range], count, to),
+                    TypedVec::UInt8(genes) => narrow_genes(&genes[range], count, to),
+                    TypedVec::UInt16(genes) => narrow_genes(&genes[range], count, to),
+                    TypedVec::UInt32(genes) => narrow_genes(&genes[range], count, to),
+                    TypedVec::UInt64(genes) => narrow_genes(&genes[range], count, to),
+                    TypedVec::Bool(_)
+                    | TypedVec::Float16(_)
+                    | TypedVec::Float32(_)
+                    | TypedVec::Float64(_) => false,
                 }
             }
         }
@@ -262,7 +262,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Narrowing reports a value as exact if and only if the survey's slower rule does.
-    fn agrees<S: Copy>(value: S, numbers: Numbers)
+    fn agrees<S: Copy>(value: S, numbers: TypedVec)
     where
         S: Narrow<u16> + Narrow<u32> + Narrow<i32> + Narrow<f32> + Narrow<f64>,
     {
@@ -287,20 +287,20 @@ mod tests {
         #[test]
         fn integers_agree_with_the_survey(value: i64, shift in 0u32..64) {
             let value = value >> shift;
-            agrees(value, Numbers::Int64(vec![value]));
-            agrees(value as u64, Numbers::UInt64(vec![value as u64]));
-            agrees(value as i32, Numbers::Int32(vec![value as i32]));
-            agrees(value as u32, Numbers::UInt32(vec![value as u32]));
-            agrees(value as i16, Numbers::Int16(vec![value as i16]));
-            agrees(value as u8, Numbers::UInt8(vec![value as u8]));
+            agrees(value, TypedVec::Int64(vec![value]));
+            agrees(value as u64, TypedVec::UInt64(vec![value as u64]));
+            agrees(value as i32, TypedVec::Int32(vec![value as i32]));
+            agrees(value as u32, TypedVec::UInt32(vec![value as u32]));
+            agrees(value as i16, TypedVec::Int16(vec![value as i16]));
+            agrees(value as u8, TypedVec::UInt8(vec![value as u8]));
         }
 
         #[test]
         fn floats_agree_with_the_survey(bits: u64, whole: i32, half in 0i32..2) {
             for value in [f64::from_bits(bits), f64::from(whole) + f64::from(half) / 2.0] {
-                agrees(value, Numbers::Float64(vec![value]));
-                agrees(value as f32, Numbers::Float32(vec![value as f32]));
-                agrees(f16::from_f64(value), Numbers::Float16(vec![f16::from_f64(value)]));
+                agrees(value, TypedVec::Float64(vec![value]));
+                agrees(value as f32, TypedVec::Float32(vec![value as f32]));
+                agrees(f16::from_f64(value), TypedVec::Float16(vec![f16::from_f64(value)]));
             }
         }
     }
@@ -315,10 +315,10 @@ mod tests {
             (1 << 53) + 1,
             (1 << 24) + 1,
         ] {
-            agrees(value, Numbers::Int64(vec![value]));
+            agrees(value, TypedVec::Int64(vec![value]));
         }
         for value in [u64::MAX, u64::MAX - 2047, 1 << 63] {
-            agrees(value, Numbers::UInt64(vec![value]));
+            agrees(value, TypedVec::UInt64(vec![value]));
         }
         for value in [
             f64::NAN,
@@ -329,7 +329,7 @@ mod tests {
             4294967295.0,
             4294967296.0,
         ] {
-            agrees(value, Numbers::Float64(vec![value]));
+            agrees(value, TypedVec::Float64(vec![value]));
         }
     }
 
@@ -374,7 +374,7 @@ mod tests {
         assert!(narrow_genes::<i32, u16>(&[], 0, &mut ids));
         // 300 genes: more than the stored type can number.
         assert!(narrow_genes(&[255u8], 300, &mut ids));
-        let fractions = Numbers::Float32(vec![1.0]);
+        let fractions = TypedVec::Float32(vec![1.0]);
         assert!(!u16::genes(&fractions, 0..1, 3, &mut ids));
     }
 

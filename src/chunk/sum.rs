@@ -60,9 +60,9 @@ sum_floats!(f16, f32, f64);
 
 /// A boolean stored as a byte.
 #[derive(Clone, Copy)]
-pub(super) struct Truth(pub u8);
+pub(super) struct BoolByte(pub u8);
 
-impl Sum for Truth {
+impl Sum for BoolByte {
     type Total = u8;
     fn widen(self) -> u8 {
         self.0

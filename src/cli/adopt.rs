@@ -6,18 +6,19 @@ use serde::Serialize;
 
 use super::allocator;
 use super::arguments::{AdoptArguments, ProgressArgument, Verbosity};
-use super::bars::{Bars, Show};
+use super::bars::{Bars, ProgressForm};
 use super::report::print;
 use super::settings::{enough_memory, threads_or_all};
 use crate::dataset::{Dataset, TableChange, UnsChange};
 use crate::error::Error;
 use crate::ingest::{
-    Appendable, Appended, Earlier, Existing, IngestError, Job, RunOptions, check_unlocked,
+    Appendable, Appended, IngestError, Job, OverwritePolicy, ResumePolicy, RunOptions,
+    check_unlocked,
 };
 use crate::plan::{KnownValues, Plan, PlanOptions};
 use crate::progress::Event;
 use crate::source::Inputs;
-use crate::store::Wait;
+use crate::store::LockPolicy;
 
 /// How often it is begun anew because the dataset has changed meanwhile.
 const ATTEMPTS: usize = 10;
@@ -39,17 +40,21 @@ struct Adopted<'a> {
 pub(super) fn run(arguments: &AdoptArguments, verbosity: Verbosity) -> Result<(), Error> {
     allocator::give_back_soon();
     Dataset::open(&arguments.dataset)?;
-    let wait = if arguments.wait { Wait::Yes } else { Wait::No };
+    let wait = if arguments.wait {
+        LockPolicy::Yes
+    } else {
+        LockPolicy::No
+    };
     check_unlocked(&arguments.dataset, wait)?;
     let options = RunOptions {
         threads: threads_or_all(arguments.threads),
         memory: enough_memory(arguments.memory)?,
         chunk_cells: u64::MAX,
-        existing: Existing::Refuse,
+        existing: OverwritePolicy::Refuse,
         earlier: if arguments.no_resume {
-            Earlier::Discard
+            ResumePolicy::Discard
         } else {
-            Earlier::Resume
+            ResumePolicy::Resume
         },
         wait,
     };
@@ -116,7 +121,7 @@ fn attempt<'a>(
         }
         None => plan(&now)?,
     };
-    let bars = Bars::new(Show::of(ProgressArgument::Auto, verbosity));
+    let bars = Bars::new(ProgressForm::of(ProgressArgument::Auto, verbosity));
     let inputs = Inputs::of_paths([]);
     let job = Job::begin(plan, &arguments.dataset, options.clone())?;
     let finished = job.run(&inputs, &|event: Event<'_>| bars.show(event))?;

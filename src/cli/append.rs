@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::arguments::{AppendArguments, Verbosity, WriteArguments};
-use super::bars::{Bars, Show};
+use super::bars::{Bars, ProgressForm};
 use super::convert::{Run, shown};
+use super::looping_files::give_up_on_stuck_files;
 use super::reading::{Reading, check_is_no_input, split};
 use super::report::Report;
 use super::settings::Settings;
-use super::signals::{Begun, end_when_asked};
-use super::stuck::give_up_on_stuck_files;
+use super::signals::{Interrupted, end_when_asked};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ingest::Conversion;
@@ -74,10 +74,10 @@ pub(super) fn run(request: &Request) -> Result<(), Error> {
     let started = Instant::now();
     Dataset::open(&request.dataset)?;
     give_up_on_stuck_files();
-    end_when_asked(Begun::GoesOn);
+    end_when_asked(Interrupted::GoesOn);
     let (settings, found) = (&request.settings, &request.reading.found);
     found.tell(request.verbosity);
-    let bars = Bars::new(Show::of(settings.progress, request.verbosity));
+    let bars = Bars::new(ProgressForm::of(settings.progress, request.verbosity));
     let mut inputs = Inputs::of_paths(request.reading.inputs.clone());
     let conversion = Conversion {
         plan: settings.plan.clone(),

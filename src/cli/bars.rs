@@ -17,23 +17,23 @@ const EVERY: Duration = Duration::from_secs(30);
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Show {
+pub(super) enum ProgressForm {
     Nothing,
     Bar,
     Lines,
     Json,
 }
 
-impl Show {
+impl ProgressForm {
     /// As it was asked for; by itself, a bar on a terminal and lines elsewhere.
     pub fn of(argument: ProgressArgument, verbosity: Verbosity) -> Self {
         match argument {
-            ProgressArgument::Auto if verbosity == Verbosity::Quiet => Show::Nothing,
-            ProgressArgument::Auto if std::io::stderr().is_terminal() => Show::Bar,
-            ProgressArgument::Auto | ProgressArgument::Lines => Show::Lines,
-            ProgressArgument::Bar => Show::Bar,
-            ProgressArgument::Json => Show::Json,
-            ProgressArgument::None => Show::Nothing,
+            ProgressArgument::Auto if verbosity == Verbosity::Quiet => ProgressForm::Nothing,
+            ProgressArgument::Auto if std::io::stderr().is_terminal() => ProgressForm::Bar,
+            ProgressArgument::Auto | ProgressArgument::Lines => ProgressForm::Lines,
+            ProgressArgument::Bar => ProgressForm::Bar,
+            ProgressArgument::Json => ProgressForm::Json,
+            ProgressArgument::None => ProgressForm::Nothing,
         }
     }
 }
@@ -42,7 +42,7 @@ impl Show {
 pub(super) struct Bars {
     bar: ProgressBar,
     state: Arc<Mutex<State>>,
-    show: Show,
+    show: ProgressForm,
     /// The thread that prints lines, which ends when the sender is dropped.
     printer: Option<(Sender<()>, JoinHandle<()>)>,
 }
@@ -59,10 +59,10 @@ struct State {
 }
 
 impl Bars {
-    pub fn new(show: Show) -> Self {
+    pub fn new(show: ProgressForm) -> Self {
         let target = match show {
             // Draws nothing where standard error is no terminal.
-            Show::Bar => ProgressDrawTarget::stderr(),
+            ProgressForm::Bar => ProgressDrawTarget::stderr(),
             _ => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(Some(0), target);
@@ -74,7 +74,7 @@ impl Bars {
             bar.set_style(style);
         }
         bar.set_message("surveying");
-        if show == Show::Bar {
+        if show == ProgressForm::Bar {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
         let state = Arc::new(Mutex::new(State {
@@ -86,7 +86,7 @@ impl Bars {
         }));
         let bars = Bars {
             bar,
-            printer: matches!(show, Show::Lines | Show::Json)
+            printer: matches!(show, ProgressForm::Lines | ProgressForm::Json)
                 .then(|| print_every(interval(), state.clone(), show))
                 .flatten(),
             state,
@@ -102,7 +102,7 @@ impl Bars {
 
     /// Says at once what is done from now on, to those who read lines of JSON.
     fn tell(&self) {
-        if self.show == Show::Json {
+        if self.show == ProgressForm::Json {
             eprintln!("{}", self.state().json());
         }
     }
@@ -215,14 +215,14 @@ fn interval() -> Duration {
 fn print_every(
     every: Duration,
     state: Arc<Mutex<State>>,
-    show: Show,
+    show: ProgressForm,
 ) -> Option<(Sender<()>, JoinHandle<()>)> {
     let (sender, ended) = channel::<()>();
     let print = move || {
         while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(every) {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
             match show {
-                Show::Json => eprintln!("{}", state.json()),
+                ProgressForm::Json => eprintln!("{}", state.json()),
                 _ => eprintln!("slaf: {}", state.line()),
             }
         }

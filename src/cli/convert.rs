@@ -5,23 +5,23 @@ use std::time::Instant;
 
 use super::allocator;
 use super::arguments::{ConvertArguments, RunArguments, Verbosity};
-use super::bars::{Bars, Show};
+use super::bars::{Bars, ProgressForm};
 use super::reading::{Reading, check_is_no_input, split};
 use super::report::Report;
 use super::settings::Settings;
-use super::signals::{Begun, end_when_asked};
+use super::signals::{Interrupted, end_when_asked};
 use crate::error::Error;
-use crate::ingest::{Conversion, Earlier, Existing, RunOptions};
+use crate::ingest::{Conversion, OverwritePolicy, ResumePolicy, RunOptions};
 use crate::plan::VersionWish;
 use crate::progress::Event;
 use crate::source::Inputs;
-use crate::store::Wait;
+use crate::store::LockPolicy;
 
 /// How a job is run, as it was asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run {
-    pub earlier: Earlier,
-    pub wait: Wait,
+    pub earlier: ResumePolicy,
+    pub wait: LockPolicy,
     pub json: bool,
 }
 
@@ -43,11 +43,15 @@ impl RunArguments {
     pub(super) fn checked(&self) -> Run {
         Run {
             earlier: if self.no_resume {
-                Earlier::Discard
+                ResumePolicy::Discard
             } else {
-                Earlier::Resume
+                ResumePolicy::Resume
             },
-            wait: if self.wait { Wait::Yes } else { Wait::No },
+            wait: if self.wait {
+                LockPolicy::Yes
+            } else {
+                LockPolicy::No
+            },
             json: self.resources.json,
         }
     }
@@ -60,7 +64,7 @@ pub(super) struct Request {
     output: PathBuf,
     settings: Settings,
     wish: VersionWish,
-    existing: Existing,
+    existing: OverwritePolicy,
     run: Run,
     verbosity: Verbosity,
 }
@@ -86,9 +90,9 @@ impl Request {
             settings,
             wish,
             existing: if raw.overwrite {
-                Existing::Replace
+                OverwritePolicy::Replace
             } else {
-                Existing::Refuse
+                OverwritePolicy::Refuse
             },
             run: raw.run.checked(),
             verbosity,
@@ -100,10 +104,10 @@ impl Request {
 pub(super) fn run(request: &Request) -> Result<(), Error> {
     let started = Instant::now();
     let settings = &request.settings;
-    end_when_asked(Begun::GoesOn);
+    end_when_asked(Interrupted::GoesOn);
     let found = &request.reading.found;
     found.tell(request.verbosity);
-    let bars = Bars::new(Show::of(settings.progress, request.verbosity));
+    let bars = Bars::new(ProgressForm::of(settings.progress, request.verbosity));
     let mut inputs = Inputs::of_paths(request.reading.inputs.clone());
     let conversion = Conversion {
         plan: settings.plan.clone(),

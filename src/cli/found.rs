@@ -22,7 +22,7 @@ pub(super) struct Found {
 
 /// A result, with what was passed over on the way to it.
 #[derive(Serialize)]
-pub(super) struct Told<'a, T> {
+pub(super) struct Noted<'a, T> {
     #[serde(flatten)]
     what: &'a T,
     /// What looks like an input, and was not read.
@@ -43,8 +43,8 @@ impl Found {
     }
 
     /// A result that is printed together with what was passed over.
-    pub fn told<'a, T>(&'a self, what: &'a T) -> Told<'a, T> {
-        Told {
+    pub fn told<'a, T>(&'a self, what: &'a T) -> Noted<'a, T> {
+        Noted {
             what,
             passed_over: &self.passed_over,
         }

@@ -10,12 +10,12 @@ mod convert;
 mod found;
 mod info;
 mod joins;
+mod looping_files;
 mod reading;
 mod report;
 mod settings;
 mod shell;
 mod signals;
-mod stuck;
 mod validate;
 mod verify;
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::arguments::{JoinArguments, ReadArguments};
 use super::found::Found;
+use super::looping_files::give_up_on_stuck_files;
 use super::settings::Settings;
-use super::stuck::give_up_on_stuck_files;
 use crate::error::Error;
 use crate::source::{MainMatrix, Names, OpenOptions, RawUse, Selection, detect, inputs_of};
 use crate::store::read_text;

@@ -8,7 +8,7 @@ use signal_hook::low_level;
 
 /// What is to be done about what a command had begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Begun {
+pub(super) enum Interrupted {
     /// The same command goes on with it.
     GoesOn,
     /// There is nothing to go on with.
@@ -18,7 +18,7 @@ pub(super) enum Begun {
 /// From now on SIGINT and SIGTERM end the process at once, with a word on standard error and the exit
 /// code that shells expect (128 and the number of the signal). What was recorded is kept, as after any
 /// sudden end.
-pub(super) fn end_when_asked(begun: Begun) {
+pub(super) fn end_when_asked(begun: Interrupted) {
     let wanted = [SIGINT, SIGTERM];
     let wanted = wanted.into_iter().filter(|&signal| !is_ignored(signal));
     // Where they cannot be caught they end the process without a word.
@@ -41,10 +41,10 @@ pub(super) fn end_when_asked(begun: Begun) {
             "SIGTERM"
         };
         match begun {
-            Begun::GoesOn => eprintln!(
+            Interrupted::GoesOn => eprintln!(
                 "{line}slaf: ended by {name}: what was recorded is kept, and the same command goes on where it was"
             ),
-            Begun::Nothing => eprintln!("{line}slaf: ended by {name}"),
+            Interrupted::Nothing => eprintln!("{line}slaf: ended by {name}"),
         }
         // Without the handlers of libraries, which would wait for threads that are at work.
         low_level::exit(128 + signal);

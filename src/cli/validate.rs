@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::append::widening;
 use super::arguments::{ValidateArguments, Verbosity};
-use super::bars::{Bars, Show};
+use super::bars::{Bars, ProgressForm};
+use super::looping_files::give_up_on_stuck_files;
 use super::reading::Reading;
 use super::report::print;
 use super::settings::Settings;
-use super::signals::{Begun, end_when_asked};
-use super::stuck::give_up_on_stuck_files;
+use super::signals::{Interrupted, end_when_asked};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ingest::{Appendable, DuplicateCounts, IngestError, settle_versions, tell_unmatched};
@@ -35,9 +35,9 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
         .read
         .inputs(&raw.joins, &settings, raw.paths, raw.inputs, against)?;
     give_up_on_stuck_files();
-    end_when_asked(Begun::Nothing);
+    end_when_asked(Interrupted::Nothing);
     found.tell(verbosity);
-    let bars = Bars::new(Show::of(settings.progress, verbosity));
+    let bars = Bars::new(ProgressForm::of(settings.progress, verbosity));
     // What is no dataset is told before inputs are read.
     let against = raw.against.as_deref().map(Dataset::open).transpose()?;
     let against = match against {

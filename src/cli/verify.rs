@@ -6,11 +6,11 @@ use indicatif::HumanCount;
 
 use super::allocator;
 use super::arguments::{Verbosity, VerifyArguments};
-use super::bars::{Bars, Show};
+use super::bars::{Bars, ProgressForm};
+use super::looping_files::give_up_on_stuck_files;
 use super::report::print;
 use super::settings::{enough_memory, threads_or_all};
-use super::signals::{Begun, end_when_asked};
-use super::stuck::give_up_on_stuck_files;
+use super::signals::{Interrupted, end_when_asked};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ingest::affordable_threads;
@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(
     // Rows come and go in many small pieces: kept for a second, they would add up.
     allocator::give_back_soon();
     give_up_on_stuck_files();
-    end_when_asked(Begun::Nothing);
+    end_when_asked(Interrupted::Nothing);
     let threads = affordable_threads(threads_or_all(arguments.threads), memory);
     let dataset = Dataset::open(&arguments.dataset)?;
     let mut known = KnownInputs::of(
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(
     }
     let against = known.into_inputs();
     let resources = Resources { memory, threads };
-    let bars = Bars::new(Show::of(arguments.progress, verbosity));
+    let bars = Bars::new(ProgressForm::of(arguments.progress, verbosity));
     let rows = dataset.config().metadata.expression_count;
     // Its categories may be many, and it is opened again.
     drop(dataset);

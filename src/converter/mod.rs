@@ -10,11 +10,11 @@ pub use append::{Append, append};
 use given::GivenInputs;
 
 use crate::error::Error;
-use crate::ingest::{Conversion, Earlier, Existing, Outcome, affordable_threads};
+use crate::ingest::{Conversion, Outcome, OverwritePolicy, ResumePolicy, affordable_threads};
 use crate::plan::{Compression, Dtypes, Duplicates, GeneKey, Join, PlanOptions, VersionWish};
 use crate::progress::Event;
 use crate::source::{CellSource, OpenOptions};
-use crate::store::Wait;
+use crate::store::LockPolicy;
 use crate::survey::ValueType;
 
 type OnProgress<'a> = Box<dyn Fn(Event<'_>) + Sync + 'a>;
@@ -172,19 +172,19 @@ impl<'a> Converter<'a> {
 
     /// Replaces an existing complete dataset once the new one is complete.
     pub fn overwrite(mut self) -> Self {
-        self.conversion.run.existing = Existing::Replace;
+        self.conversion.run.existing = OverwritePolicy::Replace;
         self
     }
 
     /// Discards what an earlier run left unfinished.
     pub fn no_resume(mut self) -> Self {
-        self.conversion.run.earlier = Earlier::Discard;
+        self.conversion.run.earlier = ResumePolicy::Discard;
         self
     }
 
     /// Waits while another process is writing the output.
     pub fn wait(mut self) -> Self {
-        self.conversion.run.wait = Wait::Yes;
+        self.conversion.run.wait = LockPolicy::Yes;
         self
     }
 

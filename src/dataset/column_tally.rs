@@ -1,7 +1,7 @@
 //! What is counted of a column of values, source by source.
 
 use crate::chunk::{Digest, ValueStats};
-use crate::source::{CsrChunk, NumberType, Numbers, SampledRows};
+use crate::source::{CsrChunk, NumberType, SampledRows, TypedVec};
 use crate::survey::{RowSample, Scale, ScaleKind, ValueType, WrittenValues, of_rows};
 
 /// Rows of a source that are kept to judge its scale by, about.
@@ -106,8 +106,8 @@ impl Sampled {
         let row = CsrChunk {
             rows: 0..1,
             indptr: vec![0, values.len()],
-            indices: Numbers::UInt32(genes.to_vec()),
-            data: Numbers::Float64(values.to_vec()),
+            indices: TypedVec::UInt32(genes.to_vec()),
+            data: TypedVec::Float64(values.to_vec()),
             strays: 0,
         };
         if let Some(sample) = self.columns.get_mut(column) {

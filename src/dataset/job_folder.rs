@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::believed::{seal, unseal};
+use super::job_validation::{seal, unseal};
 use super::{BrokenJob, Checkpoint, DatasetError, ShardRecord};
 use crate::plan::JobId;
 use crate::store::{

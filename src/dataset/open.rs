@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, DatasetConfig, DatasetError};
-use crate::table::{Absence, TableError, TableFolder, TableName, look_at_files};
+use crate::table::{MissingFile, TableError, TableFolder, TableName, look_at_files};
 
 /// A complete dataset: config.json and the versions of the tables that it describes.
 #[derive(Debug, Clone)]
@@ -121,8 +121,8 @@ impl Dataset {
             let absent = files.find_map(|(path, _, absence)| Some((path, absence?)));
             if let Some((path, absence)) = absent {
                 let what = match absence {
-                    Absence::Missing(error) => format!("is missing ({error})"),
-                    Absence::Length(expected, found) => {
+                    MissingFile::Missing(error) => format!("is missing ({error})"),
+                    MissingFile::Length(expected, found) => {
                         format!("has {found} bytes instead of {expected}")
                     }
                 };

@@ -5,7 +5,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, UInt32Type};
 
 use super::{Dataset, DatasetConfig, DatasetError};
-use crate::source::{NumberType, Numbers, SampledRows};
+use crate::source::{NumberType, SampledRows, TypedVec};
 use crate::survey::{RowSample, Scale, ValueType, of_rows};
 use crate::table::{RowReader, TableError, TableName};
 
@@ -65,7 +65,7 @@ impl Dataset {
                 ids.extend_from_slice(cells.as_primitive::<UInt32Type>().values());
                 values.extend_from_slice(numbers.as_primitive::<Float64Type>().values());
             }
-            let (ids, values) = (Numbers::UInt32(ids), Numbers::Float64(values));
+            let (ids, values) = (TypedVec::UInt32(ids), TypedVec::Float64(values));
             let (rows_of, values) = (&ids, &values);
             let shown = SampledRows::Entries {
                 rows: rows_of,

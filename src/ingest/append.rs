@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::target::{Earlier, Found, Target, give_up};
-use super::{IngestError, before};
+use super::output_dir::{Found, OutputDir, ResumePolicy, give_up};
+use super::{IngestError, base_snapshot};
 use crate::dataset::{
     Adoption, Changes, Checkpoint, Dataset, DatasetConfig, JOB_FOLDER, JobFolder, JobState, Known,
     read_config, remove_unnamed_hashes,
 };
 use crate::plan::{Base, Described, JobId, KnownValues, Plan};
-use crate::store::{FolderLock, Named, Wait, remove_folder};
+use crate::store::{FolderLock, LockPolicy, Named, remove_folder};
 use crate::table::{TableError, TableName};
 
 /// The states of a dataset that an append may continue from.
@@ -114,9 +114,9 @@ impl Appendable {
     ///
     /// # Errors
     /// [`IngestError::Broken`], unless earlier work is to be discarded.
-    pub fn check_earlier(&mut self, earlier: Earlier) -> Result<(), IngestError> {
+    pub fn check_earlier(&mut self, earlier: ResumePolicy) -> Result<(), IngestError> {
         match self.broken.take() {
-            Some(broken) if earlier == Earlier::Resume => Err(broken),
+            Some(broken) if earlier == ResumePolicy::Resume => Err(broken),
             _ => Ok(()),
         }
     }
@@ -167,19 +167,19 @@ impl Appendable {
         let Some(job) = config.jobs.last() else {
             return Ok(None);
         };
-        let before = before::kept(path, JobFolder::of(path, job).path())?;
+        let before = base_snapshot::kept(path, JobFolder::of(path, job).path())?;
         Ok(before.map(|before| (job.clone(), before)))
     }
 }
 
-impl Target {
+impl OutputDir {
     /// Locks a dataset to append to, for a plan that was made for one of its states.
     pub(super) fn claim_dataset(
         output: &Path,
         plan: &Plan,
         base: &Base,
-        earlier: Earlier,
-        wait: Wait,
+        earlier: ResumePolicy,
+        wait: LockPolicy,
         runtime: &tokio::runtime::Runtime,
     ) -> Result<(Self, Found), IngestError> {
         let lock = FolderLock::acquire(output, wait)?;
@@ -203,11 +203,11 @@ impl Target {
         };
         let before = Dataset::at(output, now.config().clone(), base.versions.clone());
         let folder = output.to_path_buf();
-        let target = Target::holding(folder, job.clone(), lock, before, recorded.clone());
+        let target = OutputDir::holding(folder, job.clone(), lock, before, recorded.clone());
         let moved = || IngestError::Moved {
             path: output.to_path_buf(),
         };
-        let resumes = earlier == Earlier::Resume;
+        let resumes = earlier == ResumePolicy::Resume;
         match state {
             JobState::None => {}
             JobState::Begun(job) => {
@@ -298,7 +298,7 @@ impl Target {
         let Some(before) = self.before() else {
             return Ok(());
         };
-        before::keep(before, self.job_folder().path())
+        base_snapshot::keep(before, self.job_folder().path())
     }
 
     /// Restores the dataset to its state before an append that is abandoned.
@@ -350,8 +350,8 @@ fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, IngestError> {
 /// Checks early, before inputs are read, whether another process has locked the dataset.
 ///
 /// # Errors
-/// If the folder does not exist, or another process has locked it and `wait` is [`Wait::No`].
-pub fn check_unlocked(folder: &Path, wait: Wait) -> Result<(), IngestError> {
+/// If the folder does not exist, or another process has locked it and `wait` is [`LockPolicy::No`].
+pub fn check_unlocked(folder: &Path, wait: LockPolicy) -> Result<(), IngestError> {
     std::fs::metadata(folder).named("open", folder)?;
     FolderLock::acquire(folder, wait)?;
     Ok(())

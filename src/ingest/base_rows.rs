@@ -11,8 +11,8 @@ use lance_table::format::Fragment;
 
 use super::IngestError;
 use super::frame_writer::FrameWriter;
+use super::output_dir::OutputDir;
 use super::tables::TargetTable;
-use super::target::Target;
 use crate::dataset::{Dataset, Recounted, RowOrder, Starts};
 use crate::plan::JobId;
 use crate::table::{FragmentWriter, RowReader, RowsWriter, TableError, TableName};
@@ -73,7 +73,7 @@ fn runs(cells: &ArrayRef) -> Result<Vec<u32>, ArrowError> {
 /// Rewrites a version of the cells or genes table in its new layout, correcting what another
 /// program omitted or got wrong.
 pub(super) async fn frame(
-    target: &Target,
+    target: &OutputDir,
     recounted: Option<&Recounted>,
     name: TableName,
     table: &TargetTable,

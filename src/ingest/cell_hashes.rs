@@ -6,12 +6,12 @@ use arrow::array::Array;
 
 use super::IngestError;
 use super::commit::Commit;
+use super::output_dir::OutputDir;
 use super::tables::TargetTable;
-use super::target::Target;
 use crate::dataset::{CellHashWriter, CellHashes, CellIds, RowOrder};
 use crate::table::{RowReader, TableName};
 
-impl Target {
+impl OutputDir {
     /// Returns the files that the dataset has before the job, if they contain the hashes of all its
     /// cells. Otherwise, or if one is missing, the job's file contains them.
     pub(super) fn hashes_before(&self) -> &[CellHashes] {

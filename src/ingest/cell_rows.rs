@@ -10,18 +10,18 @@ use arrow::datatypes::{DataType, Float64Type, UInt32Type};
 use super::IngestError;
 use crate::chunk::{GeneIdentity, contents_of_entries};
 use crate::dataset::{Dataset, DatasetError, RowOrder};
-use crate::table::{RowReader, TableError, TableName, Wanted};
+use crate::table::{RowReader, RowsAndColumns, TableError, TableName};
 
 const COLUMNS: [&str; 3] = ["cell_integer_id", "gene_integer_id", "value"];
 
 /// Is shown the entries of each cell that has some: genes and values.
-pub(super) type Show<'a> = dyn FnMut(u64, &[(u32, f64)]) -> Result<(), IngestError> + 'a;
+pub(super) type VisitCell<'a> = dyn FnMut(u64, &[(u32, f64)]) -> Result<(), IngestError> + 'a;
 
 /// Shows all cells that have rows, in their order.
 pub(super) async fn all(
     dataset: &Dataset,
     order: RowOrder,
-    show: &mut Show<'_>,
+    show: &mut VisitCell<'_>,
 ) -> Result<(), IngestError> {
     let rows = dataset.sorted_rows(TableName::Expression, &COLUMNS, order);
     shown(dataset, rows.await?, show).await
@@ -31,11 +31,11 @@ pub(super) async fn all(
 pub(super) async fn some(
     dataset: &Dataset,
     rows: Range<u64>,
-    show: &mut Show<'_>,
+    show: &mut VisitCell<'_>,
 ) -> Result<(), IngestError> {
     let table = dataset.table(TableName::Expression).await?;
     let path = path(dataset);
-    let wanted = Wanted {
+    let wanted = RowsAndColumns {
         columns: Some(&COLUMNS),
         rows: Some(rows),
     };
@@ -71,7 +71,7 @@ pub(super) fn contents(
 async fn shown(
     dataset: &Dataset,
     mut rows: RowReader,
-    show: &mut Show<'_>,
+    show: &mut VisitCell<'_>,
 ) -> Result<(), IngestError> {
     let all = dataset.config().array_shape[0];
     let mut entries: Vec<(u32, f64)> = Vec::new();

@@ -15,8 +15,8 @@ use super::base_rows;
 use super::contents::{self, ContentsBefore};
 use super::describe::{CommittedTables, CommittedUns, describe};
 use super::genes::DatasetGenes;
+use super::output_dir::OutputDir;
 use super::tables::{Tables, TargetTable};
-use super::target::Target;
 use crate::chunk::Digest;
 use crate::dataset::{
     CellHashes, Checkpoint, ConfigFile, ContentHashes, Dataset, DatasetConfig, UNS, hash_of_file,
@@ -35,7 +35,7 @@ pub(super) struct Commit<'a> {
     /// The genes of the dataset.
     pub genes: &'a DatasetGenes<'a>,
     /// The output.
-    pub target: &'a Target,
+    pub target: &'a OutputDir,
     /// The tables of the job.
     pub tables: &'a Tables,
     /// The records of the shards.

@@ -7,11 +7,11 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
 use super::IngestError;
+use super::cell_origins::CellOrigins;
 use super::cell_rows;
 use super::duplicate_counts::{DuplicateCounts, NewContents};
 use super::genes::Genes;
-use super::places::Places;
-use super::target::Target;
+use super::output_dir::OutputDir;
 use crate::chunk::{GeneIdentity, NO_CONTENTS};
 use crate::dataset::{
     CELL_HASHES, CellHashes, Checkpoint, Dataset, HashFile, HashFileWriter, RowOrder, ShardRecord,
@@ -104,7 +104,7 @@ pub(super) enum ContentsBefore<'a> {
 impl<'a> ContentsBefore<'a> {
     /// Finds the hashes of the dataset, or computes them from its rows.
     pub fn of(
-        target: &'a Target,
+        target: &'a OutputDir,
         order: RowOrder,
         identities: &[GeneIdentity],
         runtime: &tokio::runtime::Runtime,
@@ -149,7 +149,7 @@ impl<'a> ContentsBefore<'a> {
 /// Returns the content hashes of the cells of all shards.
 fn shard_files(
     checkpoint: &Checkpoint,
-    target: &Target,
+    target: &OutputDir,
 ) -> impl Iterator<Item = Result<(usize, JobFile), IngestError>> {
     let records = checkpoint.records(ShardTable::Expression).into_iter();
     records.map(|record| Ok((record.shard, of_shard(record, checkpoint, target)?)))
@@ -159,7 +159,7 @@ fn shard_files(
 pub(super) fn of_shard(
     record: &ShardRecord,
     checkpoint: &Checkpoint,
-    target: &Target,
+    target: &OutputDir,
 ) -> Result<JobFile, IngestError> {
     let path = target.job_folder().path().join(contents_name(record.shard));
     let Some(xxh3) = record.contents.clone() else {
@@ -179,7 +179,7 @@ pub(super) fn contents_name(shard: usize) -> String {
 /// Finds cells of the job that exist in other inputs or in the dataset under other names.
 pub(super) fn duplicates(
     checkpoint: &Checkpoint,
-    target: &Target,
+    target: &OutputDir,
     inputs: &Inputs,
     before: &ContentsBefore<'_>,
     runtime: &tokio::runtime::Handle,
@@ -201,7 +201,7 @@ pub(super) fn duplicates(
             next += count;
         })?;
     }
-    let mut compared = new.compared(Places {
+    let mut compared = new.compared(CellOrigins {
         plan,
         before: target.before(),
     });
@@ -213,7 +213,7 @@ pub(super) fn duplicates(
 /// bytes.
 pub(super) fn write(
     checkpoint: &Checkpoint,
-    target: &Target,
+    target: &OutputDir,
     before: &ContentsBefore<'_>,
 ) -> Result<String, IngestError> {
     create_folder(&target.folder().join(CELL_HASHES))?;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::apart::check_apart;
 use super::append::{Appendable, check_unlocked};
 use super::finished::Finished;
 use super::job::{Job, RunOptions};
-use super::target::{Existing, check_output};
+use super::output_apart::check_apart;
+use super::output_dir::{OverwritePolicy, check_output};
 use super::{DuplicateCounts, IngestError};
 use crate::dataset::Dataset;
 use crate::plan::{BaseGenes, IdVersions, Plan, PlanOptions, VersionWish};
@@ -65,7 +65,7 @@ impl Conversion {
         check_unlocked(dataset, self.run.wait)?;
         let (mut surveys, options) = self.look(inputs, dataset, Some(dataset))?;
         let run = RunOptions {
-            existing: Existing::Refuse,
+            existing: OverwritePolicy::Refuse,
             ..self.run.clone()
         };
         let mut attempts = 0;

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::cell_origins::CellOrigins;
 use super::duplicate_counts::{DuplicateCounts, NewContents};
 use super::genes::DatasetGenes;
-use super::places::Places;
 use super::{IngestError, cell_rows, contents};
 use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, NO_CONTENTS};
 use crate::dataset::Dataset;
@@ -32,7 +32,7 @@ impl DuplicateCounts {
         let genes = DatasetGenes::of(inputs, plan, before, &runtime)?;
         let of_cell = |cell, hash, _: &CooBatch, _| (hash, cell);
         let new = NewContents(read_all(inputs, plan, &genes, threads, &of_cell)?);
-        let mut compared = new.compared(Places { plan, before });
+        let mut compared = new.compared(CellOrigins { plan, before });
         if let Some(before) = before {
             match before.config().hashes_of_all_cells() {
                 Some(files) if before.has_contents(files)? => {

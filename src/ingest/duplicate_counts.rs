@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::IngestError;
-use super::places::{Place, Places};
+use super::cell_origins::{CellOrigin, CellOrigins};
 use crate::chunk::NO_CONTENTS;
 use crate::source::Inputs;
 
@@ -67,7 +67,7 @@ impl NewContents {
     }
 
     /// Begins to compare the cells, first of all with each other.
-    pub fn compared(mut self, places: Places<'_>) -> Compared<'_> {
+    pub fn compared(mut self, places: CellOrigins<'_>) -> Compared<'_> {
         self.0.sort_unstable();
         let mut compared = Compared {
             places,
@@ -84,7 +84,7 @@ impl NewContents {
                 let mut before = run.iter().map(|(_, other)| *other);
                 let other = before.find(|other| compared.places.input_of(*other) != own);
                 if let Some(other) = other.filter(|other| *other < cell) {
-                    let place = Place::Input(compared.places.input_of(other));
+                    let place = CellOrigin::Input(compared.places.input_of(other));
                     compared.note(cell, place, u64::from(other));
                 }
             }
@@ -96,7 +96,7 @@ impl NewContents {
 
 /// State of the comparison of cells.
 pub(super) struct Compared<'a> {
-    places: Places<'a>,
+    places: CellOrigins<'a>,
     /// In ascending order.
     hashes: Vec<(u64, u32)>,
     filter: Filter,
@@ -104,11 +104,11 @@ pub(super) struct Compared<'a> {
     seen: Vec<u64>,
     /// Next cell of the dataset.
     next: u64,
-    alike: BTreeMap<(usize, Place), Alike>,
+    alike: BTreeMap<(usize, CellOrigin), Alike>,
 }
 
 impl Compared<'_> {
-    fn note(&mut self, cell: u32, place: Place, other: u64) {
+    fn note(&mut self, cell: u32, place: CellOrigin, other: u64) {
         let at = (self.places.input_of(cell), place);
         let alike = self.alike.entry(at).or_insert(Alike {
             cells: 0,
@@ -155,7 +155,7 @@ impl Compared<'_> {
                 input,
                 other: self.places.path(place).display().to_string(),
                 cells: alike.cells,
-                example: [name(Place::Input(input), own)?, name(place, other)?],
+                example: [name(CellOrigin::Input(input), own)?, name(place, other)?],
             })
         });
         found.collect()

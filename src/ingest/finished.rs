@@ -1,7 +1,7 @@
 //! Completion of a job.
 
+use super::output_dir::OutputDir;
 use super::tables::Tables;
-use super::target::Target;
 use super::{Appended, IngestError, Outcome};
 use crate::dataset::{Adoption, DatasetConfig, Recounted, RowOrder, remove_unnamed_hashes};
 use crate::plan::Plan;
@@ -12,13 +12,13 @@ use crate::table::TableName;
 /// which a later run detects a job that did not finish.
 #[derive(Debug)]
 pub struct Finished {
-    target: Option<Target>,
+    target: Option<OutputDir>,
     outcome: Outcome,
 }
 
 /// Summarises what a job did to make this dataset.
 pub(super) fn summarise(
-    target: &Target,
+    target: &OutputDir,
     dataset: DatasetConfig,
     plan: &Plan,
     appended: Option<Appended>,
@@ -98,7 +98,7 @@ pub(super) fn appended(
 
 /// Removes what the complete dataset does not need.
 pub(super) fn clean_up(
-    mut target: Target,
+    mut target: OutputDir,
     outcome: Outcome,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<Finished, IngestError> {

@@ -8,10 +8,10 @@ use super::commit::Commit;
 use super::contents::{self, ContentsBefore};
 use super::finished::{Finished, appended, clean_up, summarise};
 use super::genes::DatasetGenes;
+use super::output_dir::{Found, OutputDir, OverwritePolicy, ResumePolicy};
 use super::resumed::resume;
 use super::shards::{ShardRun, affordable_threads};
 use super::tables::TargetTable;
-use super::target::{Earlier, Existing, Found, Target};
 use crate::chunk::{ChunkError, Digest};
 use crate::dataset::{Adoption, Checkpoint, Dataset, ShardRecord, Status, Writer, timestamp};
 use crate::plan::{
@@ -20,7 +20,7 @@ use crate::plan::{
 };
 use crate::progress::{Event, Progress};
 use crate::source::Inputs;
-use crate::store::{Wait, create_folder, sync_folder};
+use crate::store::{LockPolicy, create_folder, sync_folder};
 use crate::survey::{Scale, ValueType};
 use crate::table::{TableError, TableName, runtime};
 
@@ -34,11 +34,11 @@ pub struct RunOptions {
     /// Maximum number of cells of a chunk.
     pub chunk_cells: u64,
     /// What to do about an existing complete dataset.
-    pub existing: Existing,
+    pub existing: OverwritePolicy,
     /// What to do about the unfinished work of an earlier run.
-    pub earlier: Earlier,
+    pub earlier: ResumePolicy,
     /// What to do while another process is using the output.
-    pub wait: Wait,
+    pub wait: LockPolicy,
 }
 
 impl Default for RunOptions {
@@ -51,9 +51,9 @@ impl Default for RunOptions {
             threads: affordable_threads(threads, memory),
             memory,
             chunk_cells: u64::MAX,
-            existing: Existing::Refuse,
-            earlier: Earlier::Resume,
-            wait: Wait::No,
+            existing: OverwritePolicy::Refuse,
+            earlier: ResumePolicy::Resume,
+            wait: LockPolicy::No,
         }
     }
 }
@@ -88,7 +88,7 @@ impl Default for RunOptions {
 /// ```
 #[derive(Debug)]
 pub struct Job {
-    target: Target,
+    target: OutputDir,
     found: Found,
     plan: Plan,
     options: RunOptions,
@@ -110,8 +110,8 @@ impl Job {
         let runtime = runtime(options.threads).map_err(|source| IngestError::Threads { source })?;
         let RunOptions { earlier, wait, .. } = options;
         let (target, found) = match &plan.base {
-            None => Target::claim(output, &plan.job_id(), options.existing, earlier, wait)?,
-            Some(base) => Target::claim_dataset(output, &plan, base, earlier, wait, &runtime)?,
+            None => OutputDir::claim(output, &plan.job_id(), options.existing, earlier, wait)?,
+            Some(base) => OutputDir::claim_dataset(output, &plan, base, earlier, wait, &runtime)?,
         };
         Ok(Job {
             target,
@@ -245,7 +245,7 @@ impl Job {
 
 /// Inspects and adopts the changes other programs have made to the dataset that is appended to.
 fn adopt(
-    target: &mut Target,
+    target: &mut OutputDir,
     checkpoint: &mut Checkpoint,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), IngestError> {
@@ -357,7 +357,7 @@ fn check_scales(checkpoint: &Checkpoint) -> Result<(), IngestError> {
 /// warnings for each input.
 fn check_counts(
     checkpoint: &Checkpoint,
-    target: &Target,
+    target: &OutputDir,
     inputs: &Inputs,
     before: &ContentsBefore<'_>,
     runtime: &tokio::runtime::Runtime,
@@ -382,7 +382,7 @@ fn check_counts(
 /// Writes the checkpoint, creates the folders and removes unfinished files of a run that was
 /// killed.
 fn prepare(
-    target: &Target,
+    target: &OutputDir,
     checkpoint: &Checkpoint,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), IngestError> {
@@ -471,7 +471,7 @@ fn start_over(
 /// Discards records that a changed plan invalidates. The records are removed first: without them,
 /// their shards are written again, whichever of the two plans is stored.
 fn discard(
-    target: &Target,
+    target: &OutputDir,
     records: Vec<ShardRecord>,
     checkpoint: &Checkpoint,
     runtime: &tokio::runtime::Runtime,

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use arrow::array::AsArray;
 use arrow::datatypes::{Float64Type, UInt32Type};
 
+use super::cell_origins::{CellOrigin, CellOrigins};
 use super::counts_of_inputs::{read_all, runtime};
 use super::duplicate_counts::{DuplicateCounts, Filter};
 use super::genes::DatasetGenes;
 use super::known_rows::{Candidate, Rows};
-use super::places::{Place, Places};
 use super::{IngestError, cell_rows};
 use crate::chunk::{CooBatch, contents_by_number};
 use crate::dataset::Dataset;
@@ -70,7 +70,7 @@ impl DuplicateCounts {
             None => Plan::new(inputs, surveys, &options)?,
             Some((_, base)) => Plan::append(inputs, surveys, &options, base)?,
         };
-        let places = Places {
+        let places = CellOrigins {
             plan: &plan,
             before: before.map(|(dataset, _)| dataset),
         };
@@ -120,7 +120,7 @@ fn again(
 /// The cells of each input that are known from elsewhere.
 fn find(
     inputs: &Inputs,
-    places: &Places<'_>,
+    places: &CellOrigins<'_>,
     threads: usize,
 ) -> Result<BTreeMap<usize, KnownCells>, IngestError> {
     let runtime = runtime(threads)?;
@@ -139,7 +139,7 @@ fn find(
             of_dataset(&rows, &runtime)?
         }
     };
-    let mut known: Vec<(u32, Place, u64)> = Vec::new();
+    let mut known: Vec<(u32, CellOrigin, u64)> = Vec::new();
     for run in new.chunk_by(|a, b| (a.hash, a.by_number) == (b.hash, b.by_number)) {
         let key = (run[0].hash, run[0].by_number);
         let at = of_dataset.partition_point(|found| (found.hash, found.by_number) < key);
@@ -150,11 +150,11 @@ fn find(
             Some(found) => (places.source_of(found.cell), found.cell),
             None => {
                 let first = run[0].cell;
-                (Place::Input(places.input_of(first)), u64::from(first))
+                (CellOrigin::Input(places.input_of(first)), u64::from(first))
             }
         };
         let here = run.iter().map(|content| content.cell);
-        let elsewhere = here.filter(|&cell| Place::Input(places.input_of(cell)) != place);
+        let elsewhere = here.filter(|&cell| CellOrigin::Input(places.input_of(cell)) != place);
         known.extend(elsewhere.map(|cell| (cell, place, other)));
     }
     drop(new);
@@ -174,7 +174,7 @@ fn find(
             Some(from) => from.cells += 1,
             None => {
                 let name = |place, cell| places.cell_id(place, cell, inputs, runtime.handle());
-                let own = name(Place::Input(input), u64::from(cell))?;
+                let own = name(CellOrigin::Input(input), u64::from(cell))?;
                 known.of.push(KnownFrom {
                     source_file,
                     cells: 1,

@@ -10,7 +10,7 @@ use super::known_counts::Content;
 use super::{IngestError, cell_rows};
 use crate::chunk::{GeneIdentity, contents_by_number};
 use crate::dataset::{Dataset, DatasetError, RowOrder};
-use crate::table::{RowReader, TableError, TableName, Wanted};
+use crate::table::{RowReader, RowsAndColumns, TableError, TableName};
 
 /// Cells this close to each other are read together, so many of them at most.
 const GAP: u64 = 1 << 10;
@@ -110,7 +110,7 @@ impl Rows<'_> {
                 *end = self.dataset.config().metadata.expression_count;
                 continue;
             }
-            let wanted = Wanted {
+            let wanted = RowsAndColumns {
                 columns: Some(&[START]),
                 rows: Some(cell..cell + 1),
             };

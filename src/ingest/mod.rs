@@ -3,21 +3,20 @@
 //! A fresh run, a resumed run, and a run after one that died during its commit all do the same:
 //! read what is recorded, do what is missing, commit what is not committed.
 
-mod apart;
 mod append;
 mod base_rows;
-mod batch;
-mod before;
+mod base_snapshot;
 mod cell_hashes;
+mod cell_origins;
 mod cell_rows;
 mod commit;
 mod contents;
 mod conversion;
 mod counts;
 mod counts_of_inputs;
-mod crews;
 mod describe;
 mod duplicate_counts;
+mod entry_batch;
 mod error;
 mod finished;
 mod frame_writer;
@@ -26,18 +25,18 @@ mod genes;
 mod job;
 mod known_counts;
 mod known_rows;
+mod ordered_pipeline;
 mod outcome;
-mod pieces;
-mod places;
-mod queue;
+mod output_apart;
+mod output_dir;
 mod resumed;
+mod row_ranges;
 mod scale_samples;
+mod shard_scheduler;
 mod shard_writer;
 mod shards;
 mod tables;
-mod target;
 
-pub use apart::check_apart;
 pub use append::{Appendable, check_unlocked};
 pub use conversion::Conversion;
 #[cfg(feature = "cli")]
@@ -47,5 +46,6 @@ pub use error::IngestError;
 pub use finished::Finished;
 pub use job::{Job, RunOptions};
 pub use outcome::{Appended, Outcome};
+pub use output_apart::check_apart;
+pub use output_dir::{OverwritePolicy, ResumePolicy, check_output};
 pub use shards::affordable_threads;
-pub use target::{Earlier, Existing, check_output};

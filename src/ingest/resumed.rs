@@ -3,7 +3,7 @@
 use super::IngestError;
 use super::contents;
 use super::counts::open_sound;
-use super::target::Target;
+use super::output_dir::OutputDir;
 use crate::dataset::{Checkpoint, ShardRecord, Status};
 use crate::plan::Plan;
 
@@ -12,7 +12,7 @@ use crate::plan::Plan;
 pub(super) fn resume(
     mut earlier: Checkpoint,
     plan: &Plan,
-    target: &Target,
+    target: &OutputDir,
 ) -> Result<Checkpoint, IngestError> {
     for (input, today) in earlier.plan.inputs.iter_mut().zip(&plan.inputs) {
         input.path.clone_from(&today.path);
@@ -37,7 +37,11 @@ pub(super) fn resume(
 }
 
 /// Checks that the files of a shard exist and match its record.
-fn check(record: &ShardRecord, earlier: &Checkpoint, target: &Target) -> Result<(), IngestError> {
+fn check(
+    record: &ShardRecord,
+    earlier: &Checkpoint,
+    target: &OutputDir,
+) -> Result<(), IngestError> {
     if let Some(counts) = &record.counts {
         open_sound(target.job_folder().path(), counts)?;
     }

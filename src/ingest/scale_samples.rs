@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Float64Type, UInt32Type};
 
 use crate::chunk::CooBatch;
 use crate::plan::{Plan, ShardPart, ShardTable};
-use crate::source::{CsrChunk, NumberType, Numbers, SampledRows};
+use crate::source::{CsrChunk, NumberType, SampledRows, TypedVec};
 use crate::survey::{RowSample, Scale, ScaleKind, of_rows};
 
 /// Approximate number of rows of a part that are kept.
@@ -86,8 +86,8 @@ fn add_row(sample: &mut RowSample, batch: &CooBatch, start: usize, count: usize)
     let chunk = CsrChunk {
         rows: 0..1,
         indptr: vec![0, count],
-        indices: Numbers::UInt32(genes.as_primitive::<UInt32Type>().values().to_vec()),
-        data: Numbers::Float64(values.as_primitive::<Float64Type>().values().to_vec()),
+        indices: TypedVec::UInt32(genes.as_primitive::<UInt32Type>().values().to_vec()),
+        data: TypedVec::Float64(values.as_primitive::<Float64Type>().values().to_vec()),
         strays: 0,
     };
     sample.add(SampledRows::Rows(&chunk), 0, None);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::IngestError;
-use super::batch::Batch;
 use super::contents::contents_name;
 use super::counts::CountsWriter;
+use super::entry_batch::EntryBatch;
+use super::output_dir::OutputDir;
 use super::scale_samples::ScaleSamples;
 use super::tables::{Tables, TargetTable};
-use super::target::Target;
 use crate::dataset::{HashFileWriter, MatrixRecord, PartRecord, ShardRecord};
 use crate::plan::{Plan, ShardPart, ShardTable};
 use crate::table::{RowsWriter, schema};
@@ -32,7 +32,7 @@ pub(super) struct ShardWriter {
 impl ShardWriter {
     /// Creates a writer.
     pub fn begin(
-        target: &Target,
+        target: &OutputDir,
         tables: &Tables,
         plan: &Plan,
         shard: usize,
@@ -94,7 +94,7 @@ impl ShardWriter {
     }
 
     /// Appends rows.
-    pub fn write(&mut self, batch: &Batch, runtime: &Handle) -> Result<(), IngestError> {
+    pub fn write(&mut self, batch: &EntryBatch, runtime: &Handle) -> Result<(), IngestError> {
         runtime.block_on(self.rows.write(batch.columns(), batch.counts()))?;
         if let Some(counts) = &mut self.counts {
             counts.write(batch.counts())?;

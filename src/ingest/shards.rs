@@ -2,13 +2,13 @@
 
 use tokio::runtime::Handle;
 
-use super::batch::Batch;
+use super::entry_batch::EntryBatch;
 use super::genes::DatasetGenes;
-use super::pieces::{Piece, pieces};
-use super::queue::{Queue, Task};
+use super::ordered_pipeline::{OrderedPipeline, Task};
+use super::output_dir::OutputDir;
+use super::row_ranges::{RowRangeChunks, pieces};
 use super::shard_writer::ShardWriter;
 use super::tables::Tables;
-use super::target::Target;
 use super::{IngestError, RunOptions};
 use crate::chunk::{ColumnHashes, ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
 use crate::plan::{GeneMap, Plan, ShardPart, ShardTable};
@@ -43,7 +43,7 @@ pub(super) struct ShardRun<'a> {
     /// The inputs of the job.
     pub inputs: &'a Inputs,
     /// The output.
-    pub target: &'a Target,
+    pub target: &'a OutputDir,
     /// Options of the run.
     pub options: &'a RunOptions,
     /// Listener for progress events.
@@ -164,7 +164,7 @@ impl ShardRun<'_> {
         let matrices = open.plan.inputs[open.part.input].matrices(open.table);
         let budget = self.chunk_budget(threads, crews);
         let pieces = pieces(open.source, matrices, open.part.rows.clone(), budget)?;
-        let queue = Queue::new(pieces, writer, 2 * threads);
+        let queue = OrderedPipeline::new(pieces, writer, 2 * threads);
         let worker = || self.work(open, &queue);
         let died = std::thread::scope(|scope| {
             let others: Vec<_> = (1..threads)
@@ -190,9 +190,9 @@ impl ShardRun<'_> {
         }
     }
 
-    fn work<'q>(&self, open: &OpenPart<'_>, queue: &Queue<'q, Box<ShardWriter>>) {
+    fn work<'q>(&self, open: &OpenPart<'_>, queue: &OrderedPipeline<'q, Box<ShardWriter>>) {
         // A panic in one worker must not leave the others waiting for its piece.
-        struct Alarm<'b, 'q>(&'b Queue<'q, Box<ShardWriter>>);
+        struct Alarm<'b, 'q>(&'b OrderedPipeline<'q, Box<ShardWriter>>);
         impl Drop for Alarm<'_, '_> {
             fn drop(&mut self) {
                 if std::thread::panicking() {
@@ -212,7 +212,7 @@ impl ShardRun<'_> {
         &self,
         task: Task<'q, Box<ShardWriter>>,
         open: &OpenPart<'_>,
-        queue: &Queue<'q, Box<ShardWriter>>,
+        queue: &OrderedPipeline<'q, Box<ShardWriter>>,
     ) -> Result<(), IngestError> {
         match task {
             Task::Read { mut pieces, number } => match pieces.next() {
@@ -234,7 +234,11 @@ impl ShardRun<'_> {
     }
 
     /// Reads and narrows the rows of a piece.
-    fn read(&self, open: &OpenPart<'_>, piece: Piece<'_>) -> Result<Batch, IngestError> {
+    fn read(
+        &self,
+        open: &OpenPart<'_>,
+        piece: RowRangeChunks<'_>,
+    ) -> Result<EntryBatch, IngestError> {
         let OpenPart { plan, table, .. } = *open;
         let input = &plan.inputs[open.part.input];
         let matrices = input.matrices(table);
@@ -309,11 +313,11 @@ impl ShardRun<'_> {
         if let [parts] = &mut batches[..]
             && parts.len() == 1
         {
-            return Ok(Batch::One(Box::new(parts.remove(0))));
+            return Ok(EntryBatch::One(Box::new(parts.remove(0))));
         }
         let types: Vec<_> = values.iter().map(|value| value.value_type).collect();
         let united = LayersBatch::unite(batches, gene_type, cell_type, &types);
-        Ok(Batch::Several(united.map_err(|source| {
+        Ok(EntryBatch::Several(united.map_err(|source| {
             crate::table::TableError::Arrow {
                 path: self.target.table(table.into()).path().to_path_buf(),
                 source,

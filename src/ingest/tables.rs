@@ -6,9 +6,9 @@ use arrow::datatypes::Schema;
 use lance_table::format::Fragment;
 
 use super::IngestError;
-use super::target::Target;
+use super::output_dir::OutputDir;
 use crate::dataset::{Adoption, Checkpoint, RowOrder};
-use crate::table::{Change, Fit, Layout, TableFolder, TableName, schema};
+use crate::table::{Layout, SchemaFit, TableCommit, TableFolder, TableName, schema};
 
 /// A table before and after the job.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub(super) struct TargetTable {
     /// Version before the job, if the table exists.
     pub before: Option<u64>,
     /// Whether that version can be appended to.
-    pub fit: Fit,
+    pub fit: SchemaFit,
     /// How the rows before the job lie.
     pub order: RowOrder,
 }
@@ -30,7 +30,10 @@ pub(super) type Tables = BTreeMap<TableName, TargetTable>;
 
 impl TargetTable {
     /// Inspects the tables that a plan writes to.
-    pub async fn of_all(target: &Target, checkpoint: &Checkpoint) -> Result<Tables, IngestError> {
+    pub async fn of_all(
+        target: &OutputDir,
+        checkpoint: &Checkpoint,
+    ) -> Result<Tables, IngestError> {
         let mut tables = Tables::new();
         let of_plan: Vec<TableName> = TableName::of(&checkpoint.plan).collect();
         for &name in &of_plan {
@@ -46,7 +49,7 @@ impl TargetTable {
     }
 
     async fn of(
-        target: &Target,
+        target: &OutputDir,
         checkpoint: &Checkpoint,
         name: TableName,
     ) -> Result<Self, IngestError> {
@@ -66,7 +69,7 @@ impl TargetTable {
                 layout: Layout::new(folder.path(), wanted)?,
                 folder,
                 before,
-                fit: Fit::AsItIs,
+                fit: SchemaFit::AsItIs,
                 order: RowOrder::Sorted,
             });
         };
@@ -74,11 +77,11 @@ impl TargetTable {
         let (layout, mut fit) = Layout::extended(folder.path(), &table, &wanted)?;
         if name == TableName::Cells && recounted.is_some_and(|recounted| recounted.wrong_starts > 0)
         {
-            fit = Fit::Anew;
+            fit = SchemaFit::Anew;
         }
         let order = Adoption::order_of(checkpoint.adoption.as_deref(), name);
         if order == RowOrder::Unsorted {
-            fit = Fit::Anew;
+            fit = SchemaFit::Anew;
         }
         Ok(TargetTable {
             folder,
@@ -90,17 +93,17 @@ impl TargetTable {
     }
 
     /// Returns the change that adds these fragments to the table; `None` if it stays as it is.
-    pub fn change(&self, fragments: &[Fragment]) -> Option<Change<'_>> {
+    pub fn change(&self, fragments: &[Fragment]) -> Option<TableCommit<'_>> {
         match (self.before, self.fit) {
-            (None, _) => Some(Change::Create(&self.layout)),
-            (Some(before), Fit::Anew) => Some(Change::Replace(before, &self.layout)),
-            (Some(_), Fit::AsItIs) if fragments.is_empty() => None,
-            (Some(before), Fit::AsItIs) => Some(Change::Append(before)),
+            (None, _) => Some(TableCommit::Create(&self.layout)),
+            (Some(before), SchemaFit::Anew) => Some(TableCommit::Replace(before, &self.layout)),
+            (Some(_), SchemaFit::AsItIs) if fragments.is_empty() => None,
+            (Some(before), SchemaFit::AsItIs) => Some(TableCommit::Append(before)),
         }
     }
 
     /// Returns the version that the table must be rewritten from, if any.
     pub fn replaced(&self) -> Option<u64> {
-        self.before.filter(|_| self.fit == Fit::Anew)
+        self.before.filter(|_| self.fit == SchemaFit::Anew)
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Part<'a, T> {
 
 /// Which names are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Take {
+pub(super) enum PartSelection {
     /// All inputs must have the same names.
     Same,
     /// Names that any input has.
@@ -33,7 +33,7 @@ pub(super) enum Take {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule<'a> {
     /// Which names are taken.
-    pub take: Take,
+    pub take: PartSelection,
     /// Names that inputs need not have, as PART/NAME: other programs added them to the dataset.
     pub optional: &'a [String],
     /// Name of the part in messages.
@@ -58,7 +58,7 @@ impl Rule<'_> {
             let always = |name: &&str| self.always.contains(name);
             let optional = |name: &&str| {
                 let name = format!("{}/{name}", self.part);
-                self.take == Take::Same && self.optional.contains(&name)
+                self.take == PartSelection::Same && self.optional.contains(&name)
             };
             let own = input.members.iter().map(|(name, _)| *name);
             let own: Vec<&str> = own.filter(|name| !names.contains(name)).collect();
@@ -68,8 +68,8 @@ impl Rule<'_> {
             let missing: Vec<&str> = missing.collect();
             names.extend(taken);
             match self.take {
-                Take::Same if missing.is_empty() && extra.is_empty() => {}
-                Take::Same => {
+                PartSelection::Same if missing.is_empty() && extra.is_empty() => {}
+                PartSelection::Same => {
                     return Err(PlanError::PartsDiffer {
                         path: input.path.to_path_buf(),
                         first: inputs[0].path.to_path_buf(),
@@ -79,9 +79,9 @@ impl Rule<'_> {
                         inner: self.inner,
                     });
                 }
-                Take::All => names.extend(extra),
-                Take::Common => names.retain(|name| has(name) || always(name)),
-                Take::OfFirst => {}
+                PartSelection::All => names.extend(extra),
+                PartSelection::Common => names.retain(|name| has(name) || always(name)),
+                PartSelection::OfFirst => {}
             }
         }
         let member = |input: &Part<'a, T>, name: &str| {
@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     fn join(
-        take: Take,
+        take: PartSelection,
         inputs: &[&[(&str, ColumnKind)]],
     ) -> Result<Vec<(String, ColumnKind)>, String> {
         let rule = Rule {
@@ -338,26 +338,30 @@ mod tests {
         use ColumnKind::*;
         let one = [("a", Text), ("n", Number(NumberType::Int8))];
         let other = [("n", Number(NumberType::Int32)), ("b", Text)];
-        let message = join(Take::Same, &[&one, &other]).unwrap_err();
+        let message = join(PartSelection::Same, &[&one, &other]).unwrap_err();
         assert!(message.contains("it lacks a and also has b"), "{message}");
         assert!(message.contains("--obs-join outer"), "{message}");
         let n = ("n".to_string(), Number(NumberType::Int32));
         assert_eq!(
-            join(Take::Common, &[&one, &other]).unwrap(),
+            join(PartSelection::Common, &[&one, &other]).unwrap(),
             std::slice::from_ref(&n)
         );
         let all = [("a".to_string(), Text), n, ("b".to_string(), Text)];
-        assert_eq!(join(Take::All, &[&one, &other]).unwrap(), all);
-        let lacking = join(Take::All, &[&one, &[]]).unwrap();
+        assert_eq!(join(PartSelection::All, &[&one, &other]).unwrap(), all);
+        let lacking = join(PartSelection::All, &[&one, &[]]).unwrap();
         assert_eq!(lacking[1].1, Nullable(NumberType::Int8));
         let always = [("a", Text), ("always", Text)];
-        for take in [Take::Same, Take::Common, Take::All] {
+        for take in [
+            PartSelection::Same,
+            PartSelection::Common,
+            PartSelection::All,
+        ] {
             let joined = join(take, &[&[("a", Text)], &always]).unwrap();
             assert_eq!(joined[1].0, "always");
             assert_eq!(join(take, &[&always, &[("a", Text)]]).unwrap(), joined);
         }
         let clash = [("a", Number(NumberType::Int8)), ("n", Text)];
-        let message = join(Take::All, &[&one, &clash]).unwrap_err();
+        let message = join(PartSelection::All, &[&one, &clash]).unwrap_err();
         assert!(
             message.contains("obs/a is int8") && message.contains("--skip obs:a"),
             "{message}"

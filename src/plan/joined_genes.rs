@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::gene_keys::{KeyReader, has_key_column};
 use super::genes::check_exact;
-use super::known_genes::{Grow, Joining, KnownGenes};
+use super::known_genes::{Joining, KnownGenes, NewGenes};
 use super::planner::Planner;
-use super::repeated_names::Trust;
+use super::repeated_names::NameTrust;
 use super::{
     GeneIndex, GeneJoin, GeneKey, GeneList, GenePlan, IdVersions, Join, PlanError, PlanOptions,
 };
@@ -46,7 +46,7 @@ impl Planner<'_> {
                     path: &base.path,
                     list: &self.base_list(&key)?,
                     repeated: &[],
-                    grow: Grow::Yes,
+                    grow: NewGenes::Yes,
                     names_joined: matches!(base.gene_key, Some(GeneKey::Id | GeneKey::IdsOrNames)),
                 });
                 (base.path.as_path(), 0)
@@ -57,9 +57,9 @@ impl Planner<'_> {
         for number in 0..self.surveys.len() {
             let (path, list) = (self.path(number), list_of(number)?);
             let grow = match join {
-                Join::Outer => Grow::Yes,
-                Join::Exact | Join::Inner if number < begin => Grow::Yes,
-                Join::Exact | Join::Inner => Grow::No,
+                Join::Outer => NewGenes::Yes,
+                Join::Exact | Join::Inner if number < begin => NewGenes::Yes,
+                Join::Exact | Join::Inner => NewGenes::No,
             };
             let mut added = known.add(&Joining {
                 path,
@@ -193,10 +193,10 @@ impl Planner<'_> {
     }
 
     /// Names are trusted if the user chose to join by them.
-    fn trust(&self) -> Trust {
+    fn trust(&self) -> NameTrust {
         match self.options.gene_key {
-            Some(GeneKey::Id) => Trust::Names,
-            _ => Trust::Nothing,
+            Some(GeneKey::Id) => NameTrust::Names,
+            _ => NameTrust::Nothing,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::join::{self, JoinedMatrix, Rule, Take};
+use super::join::{self, JoinedMatrix, PartSelection, Rule};
 use super::planner::Planner;
 use super::{
     GeneKey, Join, PlanError, PlannedColumn, PlannedEmbedding, Table, Widening, columns, continued,
@@ -35,10 +35,10 @@ impl Planner<'_> {
 
     fn rule(&self, part: &'static str, join: Join, flag: &'static str) -> Rule<'_> {
         let take = match join {
-            Join::Exact => Take::Same,
-            Join::Outer => Take::All,
-            Join::Inner if self.base.is_some() => Take::OfFirst,
-            Join::Inner => Take::Common,
+            Join::Exact => PartSelection::Same,
+            Join::Outer => PartSelection::All,
+            Join::Inner if self.base.is_some() => PartSelection::OfFirst,
+            Join::Inner => PartSelection::Common,
         };
         let inner = self.inner();
         Rule {

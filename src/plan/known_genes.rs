@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::repeated_names::{Trust, repeated, twice};
+use super::repeated_names::{NameTrust, repeated, twice};
 use super::{GeneJoin, GeneKey, GeneList, GeneMap, PlanError};
 use crate::source::RepeatedName;
 use crate::survey::STABLE_IDS;
@@ -27,14 +27,14 @@ pub(super) struct Joining<'a> {
     /// Genes whose names the reader made unique.
     pub repeated: &'a [RepeatedName],
     /// Whether unknown genes are added.
-    pub grow: Grow,
+    pub grow: NewGenes,
     /// Whether genes of the list that have identifiers may match genes that had none.
     pub names_joined: bool,
 }
 
 /// What to do with genes that are not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grow {
+pub(super) enum NewGenes {
     /// They are added.
     Yes,
     /// They are left out.
@@ -74,7 +74,7 @@ struct Name {
 /// The genes of all lists joined so far.
 pub(super) struct KnownGenes {
     key: GeneKey,
-    trust: Trust,
+    trust: NameTrust,
     genes: Vec<Known>,
     by_id: HashMap<String, u32>,
     names: HashMap<String, Name>,
@@ -89,7 +89,7 @@ pub(super) struct KnownGenes {
 
 impl KnownGenes {
     /// Creates an empty list of genes that are joined by `key`.
-    pub fn new(key: &GeneKey, trust: Trust) -> Self {
+    pub fn new(key: &GeneKey, trust: NameTrust) -> Self {
         KnownGenes {
             key: key.clone(),
             trust,
@@ -142,7 +142,7 @@ impl KnownGenes {
                     known.found += 1;
                     Some(place)
                 }
-                None if new.grow == Grow::Yes => Some(self.push(list, gene)),
+                None if new.grow == NewGenes::Yes => Some(self.push(list, gene)),
                 None => None,
             };
             if let Some(place) = place.filter(|&place| (place as usize) < known) {
@@ -296,8 +296,8 @@ impl KnownGenes {
                 of: of.unwrap_or_else(|| new.path.to_path_buf()),
                 repeated: own.map_or(name, String::as_str).to_string(),
                 help: match self.trust {
-                    Trust::Names => "use --gene-key gene_ids where all have that column",
-                    Trust::Nothing => {
+                    NameTrust::Names => "use --gene-key gene_ids where all have that column",
+                    NameTrust::Nothing => {
                         "use --gene-key COLUMN to join by a column of identifiers, --gene-map FILE to give genes identifiers, or --gene-key gene_id if these are names of their own"
                     }
                 },

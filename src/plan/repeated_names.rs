@@ -12,7 +12,7 @@ use crate::source::stable_id::StableId;
 
 /// How much the names of a list are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(super) enum NameTrust {
     /// The user chose to identify genes by these names.
     Names,
     /// A name that looks as if it was derived from another is treated as such.
@@ -23,7 +23,7 @@ pub(super) enum Trust {
 pub(super) fn repeated(
     list: &GeneList,
     given: &[RepeatedName],
-    trust: Trust,
+    trust: NameTrust,
 ) -> HashMap<usize, String> {
     let mut found: HashMap<usize, String> = HashMap::new();
     for repeated in given {
@@ -31,7 +31,7 @@ pub(super) fn repeated(
             found.insert(gene, repeated.name.clone());
         }
     }
-    if trust == Trust::Names {
+    if trust == NameTrust::Names {
         return found;
     }
     let mut places: HashMap<&str, usize> = HashMap::with_capacity(list.len());
@@ -74,7 +74,9 @@ mod tests {
             "A", "NKX2-1", "B-1", "A-1", "B", "C", "C.2", "D", "D-01", "ENSG1", "ENSG1.2",
         ];
         let list = GeneList::of_column(names.to_vec().into());
-        let mut found: Vec<_> = repeated(&list, &[], Trust::Nothing).into_iter().collect();
+        let mut found: Vec<_> = repeated(&list, &[], NameTrust::Nothing)
+            .into_iter()
+            .collect();
         found.sort();
         let wanted = [(0, "A"), (3, "A"), (5, "C"), (6, "C")];
         assert_eq!(found, wanted.map(|(gene, name)| (gene, name.to_string())));
@@ -82,7 +84,7 @@ mod tests {
             gene: 1,
             name: "NKX2".into(),
         }];
-        let found = repeated(&list, &given, Trust::Names);
+        let found = repeated(&list, &given, NameTrust::Names);
         assert_eq!(found, HashMap::from([(1, "NKX2".to_string())]));
     }
 }

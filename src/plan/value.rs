@@ -228,12 +228,12 @@ fn narrowest(candidates: &[ValueType], exact: ValueTypes) -> Option<ValueType> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Layout, MatrixName, Numbers};
+    use crate::source::{Layout, MatrixName, TypedVec};
 
     fn plan(
         dtypes: Dtypes,
         value_type: Option<ValueType>,
-        sample: Numbers,
+        sample: TypedVec,
     ) -> Result<ValuePlan, PlanError> {
         let survey = MatrixSurvey {
             exact: ValueTypes::exact_for(&sample),
@@ -253,24 +253,24 @@ mod tests {
     #[test]
     fn takes_the_first_exact_type() {
         let value_type = |dtypes, sample| plan(dtypes, None, sample).unwrap().value_type;
-        let counts = || Numbers::Float32(vec![1.0, 70_000.0]);
+        let counts = || TypedVec::Float32(vec![1.0, 70_000.0]);
         assert_eq!(value_type(Dtypes::Narrow, counts()), ValueType::UInt32);
         assert_eq!(value_type(Dtypes::Signed, counts()), ValueType::Float32);
-        let large = || Numbers::Int64(vec![(1 << 24) + 1]);
+        let large = || TypedVec::Int64(vec![(1 << 24) + 1]);
         assert_eq!(value_type(Dtypes::Signed, large()), ValueType::Int32);
         assert_eq!(
-            value_type(Dtypes::Narrow, Numbers::Float64(vec![0.1])),
+            value_type(Dtypes::Narrow, TypedVec::Float64(vec![0.1])),
             ValueType::Float64
         );
-        assert!(plan(Dtypes::Narrow, None, Numbers::UInt64(vec![u64::MAX])).is_err());
+        assert!(plan(Dtypes::Narrow, None, TypedVec::UInt64(vec![u64::MAX])).is_err());
     }
 
     #[test]
     fn widens_by_all_that_was_seen() {
-        let plan = plan(Dtypes::Narrow, None, Numbers::Float64(vec![16_777_217.0])).unwrap();
+        let plan = plan(Dtypes::Narrow, None, TypedVec::Float64(vec![16_777_217.0])).unwrap();
         assert_eq!(plan.value_type, ValueType::UInt32);
         // A half is exact in float32, but the value seen before is not.
-        let half = ValueTypes::exact_for(&Numbers::Float64(vec![0.5]));
+        let half = ValueTypes::exact_for(&TypedVec::Float64(vec![0.5]));
         let widened = plan.widen(half, "0.5".into()).unwrap();
         assert_eq!(widened.value_type, ValueType::Float64);
         assert_eq!(widened.as_guessed().value_type, ValueType::UInt32);
@@ -282,7 +282,7 @@ mod tests {
         let forced = plan(
             Dtypes::Narrow,
             Some(ValueType::UInt16),
-            Numbers::Int8(vec![1]),
+            TypedVec::Int8(vec![1]),
         )
         .unwrap();
         assert!(forced.widen(ValueTypes::all(), "x".into()).is_none());
@@ -290,7 +290,7 @@ mod tests {
             plan(
                 Dtypes::Narrow,
                 Some(ValueType::UInt16),
-                Numbers::Int8(vec![-1])
+                TypedVec::Int8(vec![-1])
             )
             .is_err()
         );
@@ -298,7 +298,7 @@ mod tests {
             plan(
                 Dtypes::Signed,
                 Some(ValueType::UInt16),
-                Numbers::Int8(vec![1])
+                TypedVec::Int8(vec![1])
             )
             .is_err()
         );

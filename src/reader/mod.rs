@@ -10,7 +10,7 @@ use arrow::array::{RecordBatch, StringArray};
 pub use matrix::MatrixReader;
 
 use crate::error::Error;
-use crate::source::{Axis, CellSource, Description, MatrixName, Numbers, OpenOptions, Uns, open};
+use crate::source::{Axis, CellSource, Description, MatrixName, OpenOptions, TypedVec, Uns, open};
 
 /// An open dataset, or an open input of any other format.
 ///
@@ -146,7 +146,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::obs_names`]; and if there is no such embedding.
-    pub fn obsm(&self, name: &str, cells: impl RangeBounds<u64>) -> Result<Numbers, Error> {
+    pub fn obsm(&self, name: &str, cells: impl RangeBounds<u64>) -> Result<TypedVec, Error> {
         let cells = within(cells, self.n_obs(), "cells")?;
         Ok(self.source.embedding(Axis::Cells, name, cells)?)
     }
@@ -155,7 +155,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::obsm`].
-    pub fn varm(&self, name: &str, genes: impl RangeBounds<u64>) -> Result<Numbers, Error> {
+    pub fn varm(&self, name: &str, genes: impl RangeBounds<u64>) -> Result<TypedVec, Error> {
         let genes = within(genes, self.n_vars(), "genes")?;
         Ok(self.source.embedding(Axis::Genes, name, genes)?)
     }

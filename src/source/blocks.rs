@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn blocks_that_are_refused_come_again_in_pieces() {
-        let refused = || crate::source::error::Place::new("x".as_ref(), "obs").too_large("", 0, 0);
+        let refused =
+            || crate::source::error::ErrorContext::new("x".as_ref(), "obs").too_large("", 0, 0);
         let mut blocks = RowBlocks::new(0..5000, 1);
         let mut covered = Vec::new();
         // From row 1000 on, at most three rows can be read at once.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use sprs::CsMat;
 
-use super::{Numbers, SourceError};
+use super::{SourceError, TypedVec};
 
 /// Upper limits for the size of a chunk. A chunk always has at least one row, however many entries
 /// that row has.
@@ -28,9 +28,9 @@ pub struct CsrChunk {
     /// `rows.len() + 1` offsets into `indices` and `data`, starting at 0 and never decreasing.
     pub indptr: Vec<usize>,
     /// Column of each entry (the gene's position in the input, for X and layers).
-    pub indices: Numbers,
+    pub indices: TypedVec,
     /// Value of each entry.
-    pub data: Numbers,
+    pub data: TypedVec,
     /// Number of entries of the input within these rows that were skipped because their row or
     /// column is not in obs or var.
     pub strays: u64,
@@ -126,8 +126,8 @@ pub(crate) fn no_entries<'a>(cells: Range<u64>, budget: ChunkBudget) -> Chunks<'
                     Ok(CsrChunk {
                         indptr: vec![0; (range.end - range.start) as usize + 1],
                         rows: range,
-                        indices: Numbers::UInt32(Vec::new()),
-                        data: Numbers::Float32(Vec::new()),
+                        indices: TypedVec::UInt32(Vec::new()),
+                        data: TypedVec::Float32(Vec::new()),
                         strays: 0,
                     })
                 }))

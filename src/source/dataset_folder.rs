@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{CellSource, Form, InputFormat, OpenOptions, Probe, Site, SourceError};
+use super::{CellSource, Form, InputFormat, OpenOptions, Probe, ProbedPath, SourceError};
 use crate::store::read_regular;
 
 /// A SLAF dataset. Its reader is in the module of datasets, which knows about tables.
@@ -33,7 +33,7 @@ impl InputFormat for Slaf {
         false
     }
 
-    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError> {
+    fn probe(&self, site: &ProbedPath<'_>) -> Result<Probe, SourceError> {
         if !site.is_folder() {
             return Ok(Probe::No);
         }

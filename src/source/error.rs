@@ -189,7 +189,7 @@ fn not_described(what: impl std::fmt::Display) -> String {
 impl SourceError {
     /// Error for an object that was requested but is not in the description of a source.
     pub fn not_described(path: &Path, what: impl std::fmt::Display) -> Self {
-        Place::whole(path).not_described(what)
+        ErrorContext::whole(path).not_described(what)
     }
 
     /// The refusal of several inputs where one is wanted.
@@ -199,7 +199,7 @@ impl SourceError {
         if inputs.len() > LISTED {
             listed.push(format!("and {} more", inputs.len() - LISTED));
         }
-        Place::whole(path).unsupported(
+        ErrorContext::whole(path).unsupported(
             format!("{} inputs at once", inputs.len()),
             format!("choose one: {}", listed.join(", ")),
         )
@@ -217,15 +217,15 @@ fn place(path: &Path, object: &str) -> String {
 
 /// Context for errors: an object of a file.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct ErrorContext {
     path: PathBuf,
     object: String,
 }
 
-impl Place {
+impl ErrorContext {
     /// Creates the context for an object of a file.
     pub fn new(path: &Path, object: impl Into<String>) -> Self {
-        Place {
+        ErrorContext {
             path: path.to_path_buf(),
             object: object.into(),
         }
@@ -234,14 +234,14 @@ impl Place {
     /// An object of a container, by its path from the root, which is the empty one.
     pub fn within(path: &Path, object: &str) -> Self {
         match object {
-            "" => Place::new(path, "root group"),
-            object => Place::new(path, object),
+            "" => ErrorContext::new(path, "root group"),
+            object => ErrorContext::new(path, object),
         }
     }
 
     /// The file as a whole.
     pub fn whole(path: &Path) -> Self {
-        Place::new(path, "")
+        ErrorContext::new(path, "")
     }
 
     /// A line of this object, counted from 1.
@@ -250,7 +250,7 @@ impl Place {
             "" => format!("line {number}"),
             object => format!("{object}, line {number}"),
         };
-        Place {
+        ErrorContext {
             path: self.path.clone(),
             object,
         }
@@ -258,7 +258,7 @@ impl Place {
 
     /// Another object of the same file.
     pub fn of(&self, object: impl Into<String>) -> Self {
-        Place {
+        ErrorContext {
             path: self.path.clone(),
             object: object.into(),
         }
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_part_that_cannot_be_read_can_be_left_out() {
-        let place = Place::new("a.h5ad".as_ref(), "layers/my layer/data");
+        let place = ErrorContext::new("a.h5ad".as_ref(), "layers/my layer/data");
         let text = |error: SourceError| error.or_skip(Part::Layers, "my layer").to_string();
         assert_eq!(
             text(place.damaged("it is odd")),
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn reasons_say_where_in_an_object() {
-        let place = Place::new("a.h5ad".as_ref(), "uns/x/codes");
+        let place = ErrorContext::new("a.h5ad".as_ref(), "uns/x/codes");
         let reason = |object: &str| place.damaged("it is odd").reason(object).unwrap();
         assert_eq!(reason("uns/x/codes"), "it is odd");
         assert_eq!(reason("uns/x"), "codes: it is odd");

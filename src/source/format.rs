@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::format_options::OptionSpec;
-use super::site::{InputFile, Site};
+use super::probed_path::{InputFile, ProbedPath};
 use super::text::TextFile;
 use super::{CellSource, OpenOptions, SourceError};
 
@@ -173,7 +173,7 @@ pub trait InputFormat: Send + Sync {
     ///
     /// # Errors
     /// Where it cannot be read at all.
-    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError>;
+    fn probe(&self, site: &ProbedPath<'_>) -> Result<Probe, SourceError>;
 
     /// Looks at files together, if its inputs are [`Form::Files`].
     ///
@@ -184,7 +184,7 @@ pub trait InputFormat: Send + Sync {
     }
 
     /// Why a file is no input, where that can be told better than by what its first bytes are.
-    fn why_not(&self, _site: &Site<'_>) -> Option<String> {
+    fn why_not(&self, _site: &ProbedPath<'_>) -> Option<String> {
         None
     }
 
@@ -255,7 +255,7 @@ impl Formats {
     /// What those of some forms say of a file or folder: the best answer, and whose it is.
     pub(super) fn ask(
         &self,
-        site: &Site<'_>,
+        site: &ProbedPath<'_>,
         forms: &[Form],
     ) -> Result<Option<(&'static dyn InputFormat, Probe)>, SourceError> {
         let mut best: Option<(&'static dyn InputFormat, Probe)> = None;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::SystemTime;
 
-use super::error::Place;
+use super::error::ErrorContext;
 use super::{CellSource, OpenOptions, SourceError, Stamp, open};
 
 /// Maximum number of inputs open at once. A file that was closed is reopened when it is needed
@@ -301,7 +301,7 @@ impl Slot {
             before = Some(stamp);
             std::thread::sleep(Stamp::SLOW_CLOCK);
         }
-        Err(Place::whole(&self.path)
+        Err(ErrorContext::whole(&self.path)
             .damaged("it is being written to by another program; run again when that has finished"))
     }
 

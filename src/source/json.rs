@@ -5,11 +5,11 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use serde_json::Value;
 
-use crate::source::Numbers;
+use crate::source::TypedVec;
 
 /// Converts numbers to JSON. Non-finite ones, which JSON cannot represent, become null; also
 /// returns their count.
-pub(super) fn number_values(numbers: &Numbers) -> (Vec<Value>, u64) {
+pub(super) fn number_values(numbers: &TypedVec) -> (Vec<Value>, u64) {
     let mut not_finite = 0;
     let mut float = |value: f64| {
         let value = Value::from(value);
@@ -17,18 +17,18 @@ pub(super) fn number_values(numbers: &Numbers) -> (Vec<Value>, u64) {
         value
     };
     let values = match numbers {
-        Numbers::Bool(v) => v.iter().map(|&value| Value::from(value != 0)).collect(),
-        Numbers::Int8(v) => v.iter().map(|&value| Value::from(value)).collect(),
-        Numbers::Int16(v) => v.iter().map(|&value| Value::from(value)).collect(),
-        Numbers::Int32(v) => v.iter().map(|&value| Value::from(value)).collect(),
-        Numbers::Int64(v) => v.iter().map(|&value| Value::from(value)).collect(),
-        Numbers::UInt8(v) => v.iter().map(|&value| Value::from(value)).collect(),
-        Numbers::UInt16(v) => v.iter().map(|&value| Value::from(value)).collect(),
-        Numbers::UInt32(v) => v.iter().map(|&value| Value::from(value)).collect(),
-        Numbers::UInt64(v) => v.iter().map(|&value| Value::from(value)).collect(),
-        Numbers::Float16(v) => v.iter().map(|&value| float(value.into())).collect(),
-        Numbers::Float32(v) => v.iter().map(|&value| float(value.into())).collect(),
-        Numbers::Float64(v) => v.iter().map(|&value| float(value)).collect(),
+        TypedVec::Bool(v) => v.iter().map(|&value| Value::from(value != 0)).collect(),
+        TypedVec::Int8(v) => v.iter().map(|&value| Value::from(value)).collect(),
+        TypedVec::Int16(v) => v.iter().map(|&value| Value::from(value)).collect(),
+        TypedVec::Int32(v) => v.iter().map(|&value| Value::from(value)).collect(),
+        TypedVec::Int64(v) => v.iter().map(|&value| Value::from(value)).collect(),
+        TypedVec::UInt8(v) => v.iter().map(|&value| Value::from(value)).collect(),
+        TypedVec::UInt16(v) => v.iter().map(|&value| Value::from(value)).collect(),
+        TypedVec::UInt32(v) => v.iter().map(|&value| Value::from(value)).collect(),
+        TypedVec::UInt64(v) => v.iter().map(|&value| Value::from(value)).collect(),
+        TypedVec::Float16(v) => v.iter().map(|&value| float(value.into())).collect(),
+        TypedVec::Float32(v) => v.iter().map(|&value| float(value.into())).collect(),
+        TypedVec::Float64(v) => v.iter().map(|&value| float(value)).collect(),
     };
     (values, not_finite)
 }
@@ -100,9 +100,9 @@ mod tests {
 
     #[test]
     fn what_is_not_finite_is_counted() {
-        let (values, not_finite) = number_values(&Numbers::Float32(vec![1.5, f32::NAN]));
+        let (values, not_finite) = number_values(&TypedVec::Float32(vec![1.5, f32::NAN]));
         assert_eq!((values, not_finite), (vec![json!(1.5), Value::Null], 1));
-        let (values, _) = number_values(&Numbers::UInt64(vec![u64::MAX]));
+        let (values, _) = number_values(&TypedVec::UInt64(vec![u64::MAX]));
         assert_eq!(values, [json!(u64::MAX)]);
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::sampled_rows::{self, SampledRows};
-use super::{ChunkBudget, Chunks, Numbers, SourceError};
+use super::{ChunkBudget, Chunks, SourceError, TypedVec};
 
 /// A matrix of an input, read row by row; returned by [`super::CellSource::matrix`].
 ///
@@ -43,7 +43,7 @@ pub trait Matrix: Send + Sync {
     }
 
     /// Passes values from all over the matrix to `visit`, to guess their type.
-    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError>;
+    fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError>;
 
     /// Passes rows from all over a matrix of cells × genes to `visit`, to judge the scale of its
     /// values. The rows are complete if the matrix is stored row by row. If it would have to be

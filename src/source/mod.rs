@@ -10,7 +10,6 @@ mod dataset_folder;
 mod describe;
 mod error;
 mod features;
-mod foreign;
 mod format;
 mod format_options;
 mod formats;
@@ -27,11 +26,12 @@ mod names;
 mod number;
 mod number_column;
 mod options;
+mod other_hdf5;
+mod probed_path;
 mod raw;
 mod sampled_rows;
 mod search;
 mod selection;
-mod site;
 mod soma;
 pub(crate) mod stable_id;
 mod stamp;
@@ -52,7 +52,7 @@ pub use describe::{
     Axis, Column, ColumnKind, Description, Embedding, Layout, MatrixDescription, MatrixName, Note,
     RepeatedName, Uns,
 };
-pub(crate) use error::Place;
+pub(crate) use error::ErrorContext;
 pub use error::SourceError;
 pub use format::{Among, Form, Format, Formats, InputFormat, PassedOver, Probe, Siblings};
 pub use format_options::{FormatOptions, OptionKind, OptionScope, OptionSpec, OptionValue};
@@ -66,13 +66,13 @@ pub use lists::NameMap;
 pub use matrix::Matrix;
 pub use memory::Memory;
 pub(crate) use names::{NamedInput, prefixes, tell_apart};
-pub use number::{NumberType, Numbers};
+pub use number::{NumberType, TypedVec};
 pub use options::{MainMatrix, Names, OpenOptions, RawUse};
+pub use probed_path::{InputFile, ProbedPath};
 pub(crate) use raw::tells_of_raw_counts;
 pub use sampled_rows::SampledRows;
 pub use search::{Discovered, detect, discover, inputs_of};
 pub use selection::{Part, Pattern, PatternError, Seen, Selection, Unmatched};
-pub use site::{InputFile, Site};
 pub(crate) use stamp::Stamp;
 
 /// Name of the column that keeps the original gene names when their versions are stripped.
@@ -122,18 +122,24 @@ pub trait CellSource: Send + Sync {
     /// values as nulls. The columns are those of [`Description::obs`], in that order; a source whose
     /// description lists none need not implement this.
     fn obs(&self, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
-        features::no_columns(cells, &error::Place::new(&self.description().path, "obs"))
+        features::no_columns(
+            cells,
+            &error::ErrorContext::new(&self.description().path, "obs"),
+        )
     }
 
     /// Returns the var columns of a range of genes; see [`CellSource::obs`].
     fn var(&self, genes: Range<u64>) -> Result<RecordBatch, SourceError> {
-        features::no_columns(genes, &error::Place::new(&self.description().path, "var"))
+        features::no_columns(
+            genes,
+            &error::ErrorContext::new(&self.description().path, "var"),
+        )
     }
 
     /// Returns an embedding for a range of cells or genes: `rows.len() × width` numbers in
     /// row-major order, with zeros where a sparse array has no entry. A source whose description
     /// lists no embeddings need not implement this.
-    fn embedding(&self, _: Axis, name: &str, _: Range<u64>) -> Result<Numbers, SourceError> {
+    fn embedding(&self, _: Axis, name: &str, _: Range<u64>) -> Result<TypedVec, SourceError> {
         Err(SourceError::not_described(&self.description().path, name))
     }
 

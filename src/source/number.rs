@@ -74,7 +74,7 @@ impl std::fmt::Display for NumberType {
 
 /// A column of numbers in the type of the input, in native byte order.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Numbers {
+pub enum TypedVec {
     /// Booleans as bytes 0 and 1.
     Bool(Vec<u8>),
     /// Signed 8-bit integers.
@@ -101,25 +101,25 @@ pub enum Numbers {
     Float64(Vec<f64>),
 }
 
-/// Evaluates one expression for whichever type a [`Numbers`] holds: `with_numbers!(numbers, v =>
+/// Evaluates one expression for whichever type a [`TypedVec`] holds: `with_numbers!(numbers, v =>
 /// v.len())`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! with_numbers {
     ($numbers:expr, $v:ident => $body:expr) => {
         match $numbers {
-            $crate::source::Numbers::Bool($v) => $body,
-            $crate::source::Numbers::Int8($v) => $body,
-            $crate::source::Numbers::Int16($v) => $body,
-            $crate::source::Numbers::Int32($v) => $body,
-            $crate::source::Numbers::Int64($v) => $body,
-            $crate::source::Numbers::UInt8($v) => $body,
-            $crate::source::Numbers::UInt16($v) => $body,
-            $crate::source::Numbers::UInt32($v) => $body,
-            $crate::source::Numbers::UInt64($v) => $body,
-            $crate::source::Numbers::Float16($v) => $body,
-            $crate::source::Numbers::Float32($v) => $body,
-            $crate::source::Numbers::Float64($v) => $body,
+            $crate::source::TypedVec::Bool($v) => $body,
+            $crate::source::TypedVec::Int8($v) => $body,
+            $crate::source::TypedVec::Int16($v) => $body,
+            $crate::source::TypedVec::Int32($v) => $body,
+            $crate::source::TypedVec::Int64($v) => $body,
+            $crate::source::TypedVec::UInt8($v) => $body,
+            $crate::source::TypedVec::UInt16($v) => $body,
+            $crate::source::TypedVec::UInt32($v) => $body,
+            $crate::source::TypedVec::UInt64($v) => $body,
+            $crate::source::TypedVec::Float16($v) => $body,
+            $crate::source::TypedVec::Float32($v) => $body,
+            $crate::source::TypedVec::Float64($v) => $body,
         }
     };
 }
@@ -128,18 +128,18 @@ macro_rules! with_numbers {
 macro_rules! numbers_of {
     ($number_type:expr, $made:expr) => {
         Some(match $number_type {
-            NumberType::Bool => Numbers::Bool($made?),
-            NumberType::Int8 => Numbers::Int8($made?),
-            NumberType::Int16 => Numbers::Int16($made?),
-            NumberType::Int32 => Numbers::Int32($made?),
-            NumberType::Int64 => Numbers::Int64($made?),
-            NumberType::UInt8 => Numbers::UInt8($made?),
-            NumberType::UInt16 => Numbers::UInt16($made?),
-            NumberType::UInt32 => Numbers::UInt32($made?),
-            NumberType::UInt64 => Numbers::UInt64($made?),
-            NumberType::Float16 => Numbers::Float16($made?),
-            NumberType::Float32 => Numbers::Float32($made?),
-            NumberType::Float64 => Numbers::Float64($made?),
+            NumberType::Bool => TypedVec::Bool($made?),
+            NumberType::Int8 => TypedVec::Int8($made?),
+            NumberType::Int16 => TypedVec::Int16($made?),
+            NumberType::Int32 => TypedVec::Int32($made?),
+            NumberType::Int64 => TypedVec::Int64($made?),
+            NumberType::UInt8 => TypedVec::UInt8($made?),
+            NumberType::UInt16 => TypedVec::UInt16($made?),
+            NumberType::UInt32 => TypedVec::UInt32($made?),
+            NumberType::UInt64 => TypedVec::UInt64($made?),
+            NumberType::Float16 => TypedVec::Float16($made?),
+            NumberType::Float32 => TypedVec::Float32($made?),
+            NumberType::Float64 => TypedVec::Float64($made?),
         })
     };
 }
@@ -165,7 +165,7 @@ fn copied<T: bytemuck::Pod>(bytes: &[u8]) -> Option<Vec<T>> {
     Some(vector)
 }
 
-impl Numbers {
+impl TypedVec {
     /// Returns `len` zeros, or `None` if the memory cannot be allocated.
     pub fn zeroed(number_type: NumberType, len: usize) -> Option<Self> {
         numbers_of!(number_type, zeros(len))
@@ -180,18 +180,18 @@ impl Numbers {
     /// Type of these numbers.
     pub fn number_type(&self) -> NumberType {
         match self {
-            Numbers::Bool(_) => NumberType::Bool,
-            Numbers::Int8(_) => NumberType::Int8,
-            Numbers::Int16(_) => NumberType::Int16,
-            Numbers::Int32(_) => NumberType::Int32,
-            Numbers::Int64(_) => NumberType::Int64,
-            Numbers::UInt8(_) => NumberType::UInt8,
-            Numbers::UInt16(_) => NumberType::UInt16,
-            Numbers::UInt32(_) => NumberType::UInt32,
-            Numbers::UInt64(_) => NumberType::UInt64,
-            Numbers::Float16(_) => NumberType::Float16,
-            Numbers::Float32(_) => NumberType::Float32,
-            Numbers::Float64(_) => NumberType::Float64,
+            TypedVec::Bool(_) => NumberType::Bool,
+            TypedVec::Int8(_) => NumberType::Int8,
+            TypedVec::Int16(_) => NumberType::Int16,
+            TypedVec::Int32(_) => NumberType::Int32,
+            TypedVec::Int64(_) => NumberType::Int64,
+            TypedVec::UInt8(_) => NumberType::UInt8,
+            TypedVec::UInt16(_) => NumberType::UInt16,
+            TypedVec::UInt32(_) => NumberType::UInt32,
+            TypedVec::UInt64(_) => NumberType::UInt64,
+            TypedVec::Float16(_) => NumberType::Float16,
+            TypedVec::Float32(_) => NumberType::Float32,
+            TypedVec::Float64(_) => NumberType::Float64,
         }
     }
 
@@ -214,18 +214,18 @@ impl Numbers {
             positions.iter().map(|&position| values[position]).collect()
         }
         match self {
-            Numbers::Bool(v) => Numbers::Bool(pick(v, positions)),
-            Numbers::Int8(v) => Numbers::Int8(pick(v, positions)),
-            Numbers::Int16(v) => Numbers::Int16(pick(v, positions)),
-            Numbers::Int32(v) => Numbers::Int32(pick(v, positions)),
-            Numbers::Int64(v) => Numbers::Int64(pick(v, positions)),
-            Numbers::UInt8(v) => Numbers::UInt8(pick(v, positions)),
-            Numbers::UInt16(v) => Numbers::UInt16(pick(v, positions)),
-            Numbers::UInt32(v) => Numbers::UInt32(pick(v, positions)),
-            Numbers::UInt64(v) => Numbers::UInt64(pick(v, positions)),
-            Numbers::Float16(v) => Numbers::Float16(pick(v, positions)),
-            Numbers::Float32(v) => Numbers::Float32(pick(v, positions)),
-            Numbers::Float64(v) => Numbers::Float64(pick(v, positions)),
+            TypedVec::Bool(v) => TypedVec::Bool(pick(v, positions)),
+            TypedVec::Int8(v) => TypedVec::Int8(pick(v, positions)),
+            TypedVec::Int16(v) => TypedVec::Int16(pick(v, positions)),
+            TypedVec::Int32(v) => TypedVec::Int32(pick(v, positions)),
+            TypedVec::Int64(v) => TypedVec::Int64(pick(v, positions)),
+            TypedVec::UInt8(v) => TypedVec::UInt8(pick(v, positions)),
+            TypedVec::UInt16(v) => TypedVec::UInt16(pick(v, positions)),
+            TypedVec::UInt32(v) => TypedVec::UInt32(pick(v, positions)),
+            TypedVec::UInt64(v) => TypedVec::UInt64(pick(v, positions)),
+            TypedVec::Float16(v) => TypedVec::Float16(pick(v, positions)),
+            TypedVec::Float32(v) => TypedVec::Float32(pick(v, positions)),
+            TypedVec::Float64(v) => TypedVec::Float64(pick(v, positions)),
         }
     }
 
@@ -235,18 +235,18 @@ impl Numbers {
     /// If the types differ.
     pub fn append(&mut self, other: Self) {
         match (self, other) {
-            (Numbers::Bool(v), Numbers::Bool(w)) => v.extend(w),
-            (Numbers::Int8(v), Numbers::Int8(w)) => v.extend(w),
-            (Numbers::Int16(v), Numbers::Int16(w)) => v.extend(w),
-            (Numbers::Int32(v), Numbers::Int32(w)) => v.extend(w),
-            (Numbers::Int64(v), Numbers::Int64(w)) => v.extend(w),
-            (Numbers::UInt8(v), Numbers::UInt8(w)) => v.extend(w),
-            (Numbers::UInt16(v), Numbers::UInt16(w)) => v.extend(w),
-            (Numbers::UInt32(v), Numbers::UInt32(w)) => v.extend(w),
-            (Numbers::UInt64(v), Numbers::UInt64(w)) => v.extend(w),
-            (Numbers::Float16(v), Numbers::Float16(w)) => v.extend(w),
-            (Numbers::Float32(v), Numbers::Float32(w)) => v.extend(w),
-            (Numbers::Float64(v), Numbers::Float64(w)) => v.extend(w),
+            (TypedVec::Bool(v), TypedVec::Bool(w)) => v.extend(w),
+            (TypedVec::Int8(v), TypedVec::Int8(w)) => v.extend(w),
+            (TypedVec::Int16(v), TypedVec::Int16(w)) => v.extend(w),
+            (TypedVec::Int32(v), TypedVec::Int32(w)) => v.extend(w),
+            (TypedVec::Int64(v), TypedVec::Int64(w)) => v.extend(w),
+            (TypedVec::UInt8(v), TypedVec::UInt8(w)) => v.extend(w),
+            (TypedVec::UInt16(v), TypedVec::UInt16(w)) => v.extend(w),
+            (TypedVec::UInt32(v), TypedVec::UInt32(w)) => v.extend(w),
+            (TypedVec::UInt64(v), TypedVec::UInt64(w)) => v.extend(w),
+            (TypedVec::Float16(v), TypedVec::Float16(w)) => v.extend(w),
+            (TypedVec::Float32(v), TypedVec::Float32(w)) => v.extend(w),
+            (TypedVec::Float64(v), TypedVec::Float64(w)) => v.extend(w),
             (these, those) => panic!(
                 "{} numbers after {} numbers",
                 those.number_type(),
@@ -282,15 +282,15 @@ impl Numbers {
                 .collect()
         }
         match self {
-            Numbers::Bool(v) | Numbers::UInt8(v) => all(v, |x| Some(x.into())),
-            Numbers::Int8(v) => all(v, |x| Some(x.into())),
-            Numbers::Int16(v) => all(v, |x| Some(x.into())),
-            Numbers::Int32(v) => all(v, |x| Some(x.into())),
-            Numbers::Int64(v) => Ok(v.clone()),
-            Numbers::UInt16(v) => all(v, |x| Some(x.into())),
-            Numbers::UInt32(v) => all(v, |x| Some(x.into())),
-            Numbers::UInt64(v) => all(v, |x| i64::try_from(x).ok()),
-            Numbers::Float16(_) | Numbers::Float32(_) | Numbers::Float64(_) => {
+            TypedVec::Bool(v) | TypedVec::UInt8(v) => all(v, |x| Some(x.into())),
+            TypedVec::Int8(v) => all(v, |x| Some(x.into())),
+            TypedVec::Int16(v) => all(v, |x| Some(x.into())),
+            TypedVec::Int32(v) => all(v, |x| Some(x.into())),
+            TypedVec::Int64(v) => Ok(v.clone()),
+            TypedVec::UInt16(v) => all(v, |x| Some(x.into())),
+            TypedVec::UInt32(v) => all(v, |x| Some(x.into())),
+            TypedVec::UInt64(v) => all(v, |x| i64::try_from(x).ok()),
+            TypedVec::Float16(_) | TypedVec::Float32(_) | TypedVec::Float64(_) => {
                 if self.is_empty() {
                     Ok(Vec::new())
                 } else {
@@ -301,7 +301,7 @@ impl Numbers {
     }
 }
 
-impl Numbers {
+impl TypedVec {
     /// Converts the numbers to `f64`. On failure, returns the position of the first one that `f64`
     /// cannot represent exactly.
     pub fn to_f64(&self) -> Result<Vec<f64>, usize> {
@@ -315,18 +315,18 @@ impl Numbers {
                 .collect()
         }
         match self {
-            Numbers::Bool(v) | Numbers::UInt8(v) => all(v, |x| (x.into(), true)),
-            Numbers::Int8(v) => all(v, |x| (x.into(), true)),
-            Numbers::Int16(v) => all(v, |x| (x.into(), true)),
-            Numbers::Int32(v) => all(v, |x| (x.into(), true)),
-            Numbers::UInt16(v) => all(v, |x| (x.into(), true)),
-            Numbers::UInt32(v) => all(v, |x| (x.into(), true)),
+            TypedVec::Bool(v) | TypedVec::UInt8(v) => all(v, |x| (x.into(), true)),
+            TypedVec::Int8(v) => all(v, |x| (x.into(), true)),
+            TypedVec::Int16(v) => all(v, |x| (x.into(), true)),
+            TypedVec::Int32(v) => all(v, |x| (x.into(), true)),
+            TypedVec::UInt16(v) => all(v, |x| (x.into(), true)),
+            TypedVec::UInt32(v) => all(v, |x| (x.into(), true)),
             // Convert back through a wider integer type, which does not clamp.
-            Numbers::Int64(v) => all(v, |x| (x as f64, x as f64 as i128 == i128::from(x))),
-            Numbers::UInt64(v) => all(v, |x| (x as f64, x as f64 as i128 == i128::from(x))),
-            Numbers::Float16(v) => all(v, |x| (x.into(), true)),
-            Numbers::Float32(v) => all(v, |x| (x.into(), true)),
-            Numbers::Float64(v) => Ok(v.clone()),
+            TypedVec::Int64(v) => all(v, |x| (x as f64, x as f64 as i128 == i128::from(x))),
+            TypedVec::UInt64(v) => all(v, |x| (x as f64, x as f64 as i128 == i128::from(x))),
+            TypedVec::Float16(v) => all(v, |x| (x.into(), true)),
+            TypedVec::Float32(v) => all(v, |x| (x.into(), true)),
+            TypedVec::Float64(v) => Ok(v.clone()),
         }
     }
 }
@@ -337,37 +337,37 @@ mod tests {
 
     #[test]
     fn swaps_the_byte_order() {
-        let mut numbers = Numbers::UInt32(vec![1, 0x0102_0304]);
+        let mut numbers = TypedVec::UInt32(vec![1, 0x0102_0304]);
         numbers.swap_bytes();
-        assert_eq!(numbers, Numbers::UInt32(vec![0x0100_0000, 0x0403_0201]));
-        let odd = Numbers::of_bytes(NumberType::UInt16, &[0, 1, 0, 2, 3]);
+        assert_eq!(numbers, TypedVec::UInt32(vec![0x0100_0000, 0x0403_0201]));
+        let odd = TypedVec::of_bytes(NumberType::UInt16, &[0, 1, 0, 2, 3]);
         let mut odd = odd.unwrap();
         odd.swap_bytes();
-        assert_eq!(odd, Numbers::UInt16(vec![1, 2]));
-        let mut bytes = Numbers::UInt8(vec![1, 2]);
+        assert_eq!(odd, TypedVec::UInt16(vec![1, 2]));
+        let mut bytes = TypedVec::UInt8(vec![1, 2]);
         bytes.swap_bytes();
-        assert_eq!(bytes, Numbers::UInt8(vec![1, 2]));
+        assert_eq!(bytes, TypedVec::UInt8(vec![1, 2]));
     }
 
     #[test]
     fn whole_numbers_are_checked() {
-        assert_eq!(Numbers::Int8(vec![-1, 5]).to_i64(), Ok(vec![-1, 5]));
-        assert_eq!(Numbers::UInt64(vec![1, u64::MAX]).to_i64(), Err(1));
-        assert_eq!(Numbers::Float32(vec![1.0]).to_i64(), Err(0));
+        assert_eq!(TypedVec::Int8(vec![-1, 5]).to_i64(), Ok(vec![-1, 5]));
+        assert_eq!(TypedVec::UInt64(vec![1, u64::MAX]).to_i64(), Err(1));
+        assert_eq!(TypedVec::Float32(vec![1.0]).to_i64(), Err(0));
     }
 
     #[test]
     fn floats_are_checked() {
         assert_eq!(
-            Numbers::Int64(vec![1 << 53]).to_f64(),
+            TypedVec::Int64(vec![1 << 53]).to_f64(),
             Ok(vec![9007199254740992.0])
         );
-        assert_eq!(Numbers::Int64(vec![0, (1 << 53) + 1]).to_f64(), Err(1));
-        assert_eq!(Numbers::UInt64(vec![u64::MAX]).to_f64(), Err(0));
+        assert_eq!(TypedVec::Int64(vec![0, (1 << 53) + 1]).to_f64(), Err(1));
+        assert_eq!(TypedVec::UInt64(vec![u64::MAX]).to_f64(), Err(0));
     }
 
     #[test]
     fn an_absurd_length_is_no_abort() {
-        assert!(Numbers::zeroed(NumberType::Float64, usize::MAX / 16).is_none());
+        assert!(TypedVec::zeroed(NumberType::Float64, usize::MAX / 16).is_none());
     }
 }

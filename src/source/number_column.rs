@@ -9,7 +9,7 @@ use arrow::datatypes::{
     Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
-use super::Numbers;
+use super::TypedVec;
 use crate::with_numbers;
 
 fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
@@ -17,39 +17,39 @@ fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBu
 }
 
 /// Converts numbers to an Arrow column; booleans become Arrow booleans.
-pub(super) fn arrow_numbers(numbers: Numbers, nulls: Option<NullBuffer>) -> ArrayRef {
+pub(super) fn arrow_numbers(numbers: TypedVec, nulls: Option<NullBuffer>) -> ArrayRef {
     match numbers {
-        Numbers::Bool(v) => {
+        TypedVec::Bool(v) => {
             let values = v.iter().map(|&value| value != 0).collect::<Vec<bool>>();
             Arc::new(BooleanArray::new(values.into(), nulls))
         }
-        Numbers::Int8(v) => primitive::<Int8Type>(v, nulls),
-        Numbers::Int16(v) => primitive::<Int16Type>(v, nulls),
-        Numbers::Int32(v) => primitive::<Int32Type>(v, nulls),
-        Numbers::Int64(v) => primitive::<Int64Type>(v, nulls),
-        Numbers::UInt8(v) => primitive::<UInt8Type>(v, nulls),
-        Numbers::UInt16(v) => primitive::<UInt16Type>(v, nulls),
-        Numbers::UInt32(v) => primitive::<UInt32Type>(v, nulls),
-        Numbers::UInt64(v) => primitive::<UInt64Type>(v, nulls),
-        Numbers::Float16(v) => primitive::<Float16Type>(v, nulls),
-        Numbers::Float32(v) => primitive::<Float32Type>(v, nulls),
-        Numbers::Float64(v) => primitive::<Float64Type>(v, nulls),
+        TypedVec::Int8(v) => primitive::<Int8Type>(v, nulls),
+        TypedVec::Int16(v) => primitive::<Int16Type>(v, nulls),
+        TypedVec::Int32(v) => primitive::<Int32Type>(v, nulls),
+        TypedVec::Int64(v) => primitive::<Int64Type>(v, nulls),
+        TypedVec::UInt8(v) => primitive::<UInt8Type>(v, nulls),
+        TypedVec::UInt16(v) => primitive::<UInt16Type>(v, nulls),
+        TypedVec::UInt32(v) => primitive::<UInt32Type>(v, nulls),
+        TypedVec::UInt64(v) => primitive::<UInt64Type>(v, nulls),
+        TypedVec::Float16(v) => primitive::<Float16Type>(v, nulls),
+        TypedVec::Float32(v) => primitive::<Float32Type>(v, nulls),
+        TypedVec::Float64(v) => primitive::<Float64Type>(v, nulls),
     }
 }
 
 /// Formats numbers the way Python does, which is how anndata users name such categories and rows.
-pub(super) fn text_of_numbers(numbers: &Numbers) -> StringArray {
+pub(super) fn text_of_numbers(numbers: &TypedVec) -> StringArray {
     let mut texts = StringBuilder::new();
     let mut push = |text: String| texts.append_value(text);
     match numbers {
-        Numbers::Bool(v) => v
+        TypedVec::Bool(v) => v
             .iter()
             .for_each(|&b| push(if b != 0 { "True" } else { "False" }.into())),
-        Numbers::Float16(v) => v
+        TypedVec::Float16(v) => v
             .iter()
             .for_each(|x| push(text_of_float(format!("{:?}", x.to_f32())))),
-        Numbers::Float32(v) => v.iter().for_each(|x| push(text_of_float(format!("{x:?}")))),
-        Numbers::Float64(v) => v.iter().for_each(|x| push(text_of_float(format!("{x:?}")))),
+        TypedVec::Float32(v) => v.iter().for_each(|x| push(text_of_float(format!("{x:?}")))),
+        TypedVec::Float64(v) => v.iter().for_each(|x| push(text_of_float(format!("{x:?}")))),
         integers => with_numbers!(integers, v => v.iter().for_each(|x| push(x.to_string()))),
     }
     texts.finish()
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn numbers_read_as_python_writes_them() {
-        let text = |numbers: Numbers| {
+        let text = |numbers: TypedVec| {
             let texts = text_of_numbers(&numbers);
             texts
                 .iter()
@@ -90,10 +90,10 @@ mod tests {
                 .map(str::to_string)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(text(Numbers::Bool(vec![0, 1])), ["False", "True"]);
-        assert_eq!(text(Numbers::Int64(vec![-3, 10])), ["-3", "10"]);
+        assert_eq!(text(TypedVec::Bool(vec![0, 1])), ["False", "True"]);
+        assert_eq!(text(TypedVec::Int64(vec![-3, 10])), ["-3", "10"]);
         assert_eq!(
-            text(Numbers::Float64(vec![
+            text(TypedVec::Float64(vec![
                 1.0,
                 0.1,
                 1e16,
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn number_types_become_arrow_types() {
-        let array = arrow_numbers(Numbers::Bool(vec![1, 0]), Some(vec![true, false].into()));
+        let array = arrow_numbers(TypedVec::Bool(vec![1, 0]), Some(vec![true, false].into()));
         assert_eq!(array.null_count(), 1);
     }
 }

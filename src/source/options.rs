@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::Place;
+use super::error::ErrorContext;
 use super::format_options::{FormatOptions, OptionValue};
 use super::{Format, Formats, InputFormat, KnownCells, NameMap, Selection, SourceError};
 
@@ -244,7 +244,7 @@ impl OpenOptions {
     ) -> Result<&'static dyn InputFormat, SourceError> {
         self.formats.get(name.as_str()).ok_or_else(|| {
             let known: Vec<&str> = self.formats.iter().map(|format| format.name()).collect();
-            Place::whole(path).unsupported(
+            ErrorContext::whole(path).unsupported(
                 format!(
                     "the format {name:?}, which is not known,",
                     name = name.as_str()
@@ -256,7 +256,7 @@ impl OpenOptions {
 
     /// Rejects options that do not apply to the format.
     pub(super) fn check(&self, path: &Path, format: &dyn InputFormat) -> Result<(), SourceError> {
-        let place = Place::whole(path);
+        let place = ErrorContext::whole(path);
         let specs = self.formats.options();
         for spec in specs.iter().filter(|spec| self.own.has(spec)) {
             if format.options().iter().all(|own| own.name != spec.name) {

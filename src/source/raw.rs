@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use arrow::array::{Array, StringArray};
 
-use super::error::Place;
-use super::{Chunks, CsrChunk, Numbers, PendingChunk, SourceError};
+use super::error::ErrorContext;
+use super::{Chunks, CsrChunk, PendingChunk, SourceError, TypedVec};
 
 /// Why parts that belong to the genes of var are not converted together with the raw matrix.
 pub(super) const OTHER_GENES: &str = "it belongs to the genes of X, and those of raw are others";
@@ -24,7 +24,7 @@ pub(crate) fn tells_of_raw_counts(warnings: &[String]) -> bool {
 /// # Errors
 /// If the two do not have the same genes.
 pub(super) fn positions(
-    place: &Place,
+    place: &ErrorContext,
     raw: &StringArray,
     genes: &StringArray,
 ) -> Result<Option<Vec<u32>>, SourceError> {
@@ -57,7 +57,7 @@ pub(super) fn positions(
 pub(super) fn with_genes_moved<'a>(
     chunks: Chunks<'a>,
     genes: &'a [u32],
-    place: Place,
+    place: ErrorContext,
 ) -> Chunks<'a> {
     Box::new(chunks.map(move |pending| {
         let pending = pending?;
@@ -73,7 +73,7 @@ pub(super) fn with_genes_moved<'a>(
             });
             match moved {
                 Some(moved) => Ok(CsrChunk {
-                    indices: Numbers::UInt32(moved),
+                    indices: TypedVec::UInt32(moved),
                     ..chunk
                 }),
                 None => {
@@ -86,7 +86,7 @@ pub(super) fn with_genes_moved<'a>(
 
 /// Whether a sample of values consists of non-negative integers that are not all zero.
 pub(super) fn holds_counts(
-    sample: impl FnOnce(&mut dyn FnMut(&Numbers)) -> Result<(), SourceError>,
+    sample: impl FnOnce(&mut dyn FnMut(&TypedVec)) -> Result<(), SourceError>,
 ) -> Result<bool, SourceError> {
     let (mut whole, mut some) = (true, false);
     sample(&mut |numbers| match numbers.to_f64() {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn genes_are_found_again_in_another_order() {
-        let place = Place::whole("x".as_ref());
+        let place = ErrorContext::whole("x".as_ref());
         let ids = |ids: &[&str]| StringArray::from(ids.to_vec());
         let of = |raw: &[&str], genes: &[&str]| positions(&place, &ids(raw), &ids(genes));
         assert_eq!(of(&["a", "b"], &["a", "b"]).unwrap(), None);
@@ -121,7 +121,7 @@ mod tests {
     fn counts_are_known() {
         let of = |values: Vec<f32>| {
             holds_counts(|visit| {
-                visit(&Numbers::Float32(values));
+                visit(&TypedVec::Float32(values));
                 Ok(())
             })
             .unwrap()

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{ChunkBudget, Chunks, CsrChunk, Numbers, SourceError};
+use super::{ChunkBudget, Chunks, CsrChunk, SourceError, TypedVec};
 
 /// Part of a matrix, as passed to a caller that wants to see some of its rows.
 #[derive(Debug, Clone, Copy)]
@@ -12,9 +12,9 @@ pub enum SampledRows<'a> {
     /// Entries in storage order, with the row of each.
     Entries {
         /// Row of each entry.
-        rows: &'a Numbers,
+        rows: &'a TypedVec,
         /// Value of each entry.
-        values: &'a Numbers,
+        values: &'a TypedVec,
     },
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::SourceError;
-use super::error::Place;
+use super::error::ErrorContext;
 
 /// Size and times of a set of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Stamp {
     }
 
     fn add(&mut self, path: &Path) -> Result<(), SourceError> {
-        let io = |error| Place::whole(path).io("open", error);
+        let io = |error| ErrorContext::whole(path).io("open", error);
         let metadata = std::fs::metadata(path).map_err(io)?;
         let modified = metadata.modified().ok().map_or(0, nanoseconds);
         let changed = u64::try_from(metadata.ctime()).unwrap_or(0);

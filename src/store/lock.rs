@@ -8,7 +8,7 @@ use super::{Named, StoreError};
 
 /// What to do if another process holds the lock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Wait {
+pub enum LockPolicy {
     /// Fail immediately.
     #[default]
     No,
@@ -31,11 +31,11 @@ impl FolderLock {
     ///
     /// # Errors
     /// [`StoreError::Locked`] if another process (or another part of this one) holds the lock and
-    /// `wait` is [`Wait::No`].
-    pub fn acquire(folder: &Path, wait: Wait) -> Result<Self, StoreError> {
+    /// `wait` is [`LockPolicy::No`].
+    pub fn acquire(folder: &Path, wait: LockPolicy) -> Result<Self, StoreError> {
         let file = File::open(folder).named("open", folder)?;
         let locked = match (file.try_lock(), wait) {
-            (Err(TryLockError::WouldBlock), Wait::Yes) => {
+            (Err(TryLockError::WouldBlock), LockPolicy::Yes) => {
                 tracing::warn!(
                     "{} is being written by another process: waiting for it to finish",
                     folder.display()
@@ -82,12 +82,12 @@ mod tests {
     #[test]
     fn a_second_writer_is_refused_until_the_first_has_gone() {
         let folder = tempfile::tempdir().unwrap();
-        let first = FolderLock::acquire(folder.path(), Wait::No).unwrap();
+        let first = FolderLock::acquire(folder.path(), LockPolicy::No).unwrap();
         assert!(matches!(
-            FolderLock::acquire(folder.path(), Wait::No),
+            FolderLock::acquire(folder.path(), LockPolicy::No),
             Err(StoreError::Locked { .. })
         ));
         drop(first);
-        FolderLock::acquire(folder.path(), Wait::No).unwrap();
+        FolderLock::acquire(folder.path(), LockPolicy::No).unwrap();
     }
 }

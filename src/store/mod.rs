@@ -17,6 +17,6 @@ pub use durable::{
 pub(crate) use error::Named;
 pub use error::StoreError;
 pub use files::{Files, LocalFiles};
-pub use lock::{FolderLock, Wait};
+pub use lock::{FolderLock, LockPolicy};
 pub use regular::{open_regular, read_regular, read_text};
 pub use swap::exchange_folders;

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ValueType, ValueTypes, first_misfit};
-use crate::source::{Axis, CellSource, Embedding, NumberType, Numbers, SourceError};
+use crate::source::{Axis, CellSource, Embedding, NumberType, SourceError, TypedVec};
 
 /// The value type of an embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ fn is_narrow(number_type: NumberType) -> bool {
 
 /// Keeps only the types that hold these numbers. Returns a number that none of them holds as the
 /// error.
-fn look(exact: &mut ValueTypes, numbers: &Numbers) -> Result<(), String> {
+fn look(exact: &mut ValueTypes, numbers: &TypedVec) -> Result<(), String> {
     if is_narrow(numbers.number_type()) {
         return Ok(());
     }

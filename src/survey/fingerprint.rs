@@ -43,7 +43,7 @@ pub struct Repeats {
 }
 
 /// Results of the first pass over all identifiers.
-pub(super) struct Taken {
+pub(super) struct IdentifierSurvey {
     /// Fingerprint of the input.
     pub fingerprint: Fingerprint,
     /// Cell identifiers that occur more than once.
@@ -92,7 +92,7 @@ pub(crate) fn id_hash(id: &str) -> u64 {
 }
 
 /// Reads all identifiers once. `stamp` is the stamp that the source's files had before.
-pub(super) fn take(source: &dyn CellSource, stamp: Stamp) -> Result<Taken, SourceError> {
+pub(super) fn take(source: &dyn CellSource, stamp: Stamp) -> Result<IdentifierSurvey, SourceError> {
     let description = source.description();
     let (cells, genes) = (description.n_obs, description.n_vars);
     let (mut digest, mut gene_ids) = (ListDigest::default(), ListDigest::default());
@@ -106,7 +106,7 @@ pub(super) fn take(source: &dyn CellSource, stamp: Stamp) -> Result<Taken, Sourc
         gene_ids.add(id);
         gene_versions.add(id);
     })?;
-    Ok(Taken {
+    Ok(IdentifierSurvey {
         fingerprint: Fingerprint {
             bytes: stamp.bytes,
             modified: stamp.modified,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{LogBase, RowSample, Scale, ScaleKind, ValueType, ValueTypes, first_misfit, of_rows};
-use crate::source::{CellSource, Matrix, MatrixDescription, MatrixName, Numbers, SourceError};
+use crate::source::{CellSource, Matrix, MatrixDescription, MatrixName, SourceError, TypedVec};
 
 /// Properties of a matrix, estimated from a sample.
 #[derive(Debug, Clone)]
@@ -97,13 +97,13 @@ fn scale_of(
 }
 
 /// Whether all numbers are non-negative integers. `fits` are the types that hold them exactly.
-fn are_counts(numbers: &Numbers, fits: ValueTypes) -> bool {
+fn are_counts(numbers: &TypedVec, fits: ValueTypes) -> bool {
     if fits.contains(ValueType::UInt32) {
         return true;
     }
     match numbers {
-        Numbers::Int64(values) => values.iter().all(|&value| value >= 0),
-        Numbers::UInt64(_) => true,
+        TypedVec::Int64(values) => values.iter().all(|&value| value >= 0),
+        TypedVec::UInt64(_) => true,
         other => other.to_f64().is_ok_and(|values| {
             let whole = |value: &f64| *value >= 0.0 && value.fract() == 0.0;
             values.iter().all(whole)
@@ -111,7 +111,7 @@ fn are_counts(numbers: &Numbers, fits: ValueTypes) -> bool {
     }
 }
 
-fn count_nonzero(numbers: &Numbers) -> u64 {
+fn count_nonzero(numbers: &TypedVec) -> u64 {
     fn count<T: bytemuck::Zeroable + PartialEq>(values: &[T]) -> u64 {
         values.iter().filter(|&value| *value != T::zeroed()).count() as u64
     }

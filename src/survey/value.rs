@@ -3,7 +3,7 @@
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use crate::source::Numbers;
+use crate::source::TypedVec;
 use crate::with_numbers;
 
 /// Type of the value column.
@@ -84,7 +84,7 @@ impl ValueTypes {
     }
 
     /// Returns the types that hold all of these numbers exactly.
-    pub fn exact_for(numbers: &Numbers) -> Self {
+    pub fn exact_for(numbers: &TypedVec) -> Self {
         fn exact<T: Exact>(values: &[T]) -> ValueTypes {
             ValueType::ALL
                 .into_iter()
@@ -96,7 +96,7 @@ impl ValueTypes {
 }
 
 /// Returns the position and text of the first number that a type does not hold exactly.
-pub(crate) fn first_misfit(numbers: &Numbers, value_type: ValueType) -> Option<(usize, String)> {
+pub(crate) fn first_misfit(numbers: &TypedVec, value_type: ValueType) -> Option<(usize, String)> {
     fn first<T: Exact + std::fmt::Display>(
         values: &[T],
         value_type: ValueType,
@@ -207,47 +207,47 @@ mod tests {
     use super::ValueType::*;
     use super::*;
 
-    fn exact(numbers: Numbers) -> Vec<ValueType> {
+    fn exact(numbers: TypedVec) -> Vec<ValueType> {
         ValueTypes::exact_for(&numbers).into()
     }
 
     #[test]
     fn whole_numbers_at_the_edges() {
         assert_eq!(
-            exact(Numbers::Int64(vec![65535])),
+            exact(TypedVec::Int64(vec![65535])),
             [UInt16, UInt32, Int32, Float32, Float64]
         );
         assert_eq!(
-            exact(Numbers::Int64(vec![65536])),
+            exact(TypedVec::Int64(vec![65536])),
             [UInt32, Int32, Float32, Float64]
         );
-        assert_eq!(exact(Numbers::Int64(vec![-1])), [Int32, Float32, Float64]);
+        assert_eq!(exact(TypedVec::Int64(vec![-1])), [Int32, Float32, Float64]);
         assert_eq!(
-            exact(Numbers::Int64(vec![(1 << 24) + 1])),
+            exact(TypedVec::Int64(vec![(1 << 24) + 1])),
             [UInt32, Int32, Float64]
         );
-        assert_eq!(exact(Numbers::UInt32(vec![u32::MAX])), [UInt32, Float64]);
-        assert_eq!(exact(Numbers::Int64(vec![(1 << 53) + 1])), []);
-        assert_eq!(exact(Numbers::Int64(vec![1 << 54])), [Float32, Float64]);
-        assert_eq!(exact(Numbers::Int64(vec![i64::MAX])), []);
-        assert_eq!(exact(Numbers::Int64(vec![i64::MIN])), [Float32, Float64]);
-        assert_eq!(exact(Numbers::UInt64(vec![u64::MAX])), []);
+        assert_eq!(exact(TypedVec::UInt32(vec![u32::MAX])), [UInt32, Float64]);
+        assert_eq!(exact(TypedVec::Int64(vec![(1 << 53) + 1])), []);
+        assert_eq!(exact(TypedVec::Int64(vec![1 << 54])), [Float32, Float64]);
+        assert_eq!(exact(TypedVec::Int64(vec![i64::MAX])), []);
+        assert_eq!(exact(TypedVec::Int64(vec![i64::MIN])), [Float32, Float64]);
+        assert_eq!(exact(TypedVec::UInt64(vec![u64::MAX])), []);
     }
 
     #[test]
     fn floats() {
         assert_eq!(
-            exact(Numbers::Float64(vec![3.0])),
+            exact(TypedVec::Float64(vec![3.0])),
             [UInt16, UInt32, Int32, Float32, Float64]
         );
-        assert_eq!(exact(Numbers::Float64(vec![0.5])), [Float32, Float64]);
-        assert_eq!(exact(Numbers::Float64(vec![0.1])), [Float64]);
-        assert_eq!(exact(Numbers::Float64(vec![1e300])), [Float64]);
-        assert_eq!(exact(Numbers::Float32(vec![f32::NAN])), [Float32, Float64]);
+        assert_eq!(exact(TypedVec::Float64(vec![0.5])), [Float32, Float64]);
+        assert_eq!(exact(TypedVec::Float64(vec![0.1])), [Float64]);
+        assert_eq!(exact(TypedVec::Float64(vec![1e300])), [Float64]);
+        assert_eq!(exact(TypedVec::Float32(vec![f32::NAN])), [Float32, Float64]);
         assert_eq!(
-            exact(Numbers::Float64(vec![f64::INFINITY])),
+            exact(TypedVec::Float64(vec![f64::INFINITY])),
             [Float32, Float64]
         );
-        assert_eq!(exact(Numbers::Float64(vec![])), ValueType::ALL);
+        assert_eq!(exact(TypedVec::Float64(vec![])), ValueType::ALL);
     }
 }

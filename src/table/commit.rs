@@ -166,7 +166,7 @@ impl TableFolder {
     pub async fn commit(
         &self,
         job: &JobId,
-        change: Change<'_>,
+        change: TableCommit<'_>,
         fragments: Vec<Fragment>,
     ) -> Result<u64, TableError> {
         let lance = |e| TableError::lance("commit", &self.path, e);
@@ -183,18 +183,18 @@ impl TableFolder {
         };
         let uri = self.uri()?;
         let (builder, before, operation) = match change {
-            Change::Create(layout) => {
+            TableCommit::Create(layout) => {
                 let builder = CommitBuilder::new(uri.as_str());
                 let builder = builder.with_storage_format(layout.files().to_selector());
                 (builder, 0, overwrite(layout, fragments))
             }
-            Change::Replace(before, layout) => {
+            TableCommit::Replace(before, layout) => {
                 let table = Arc::new(self.at(before).await?);
                 let builder = CommitBuilder::new(table);
                 let builder = builder.with_storage_format(layout.files().to_selector());
                 (builder, before, overwrite(layout, fragments))
             }
-            Change::Append(before) => {
+            TableCommit::Append(before) => {
                 let table = Arc::new(self.at(before).await?);
                 (
                     CommitBuilder::new(table),
@@ -202,14 +202,14 @@ impl TableFolder {
                     Operation::Append { fragments },
                 )
             }
-            Change::Restore(before, to) => {
+            TableCommit::Restore(before, to) => {
                 let table = Arc::new(self.at(before).await?);
                 let operation = Operation::Restore { version: to };
                 (CommitBuilder::new(table), before, operation)
             }
         };
         let owner = match change {
-            Change::Restore(..) => undone(job),
+            TableCommit::Restore(..) => undone(job),
             _ => job.to_string(),
         };
         let properties = HashMap::from([(JOB_PROPERTY.to_string(), owner)]);
@@ -252,7 +252,7 @@ impl TableFolder {
             Some(owner) if owner == undone(job) => Ok(version),
             Some(owner) if owner == job.as_str() => {
                 // The version before the job, whoever made it.
-                let change = Change::Restore(version, version - 1);
+                let change = TableCommit::Restore(version, version - 1);
                 self.commit(job, change, Vec::new()).await
             }
             // Another program committed later, which matters only if the job had committed before
@@ -298,7 +298,7 @@ fn undone(job: &JobId) -> String {
 
 /// A change of a table.
 #[derive(Debug, Clone, Copy)]
-pub enum Change<'a> {
+pub enum TableCommit<'a> {
     /// Create the table.
     Create(&'a Layout),
     /// Append rows to this version.

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
 use crate::plan::PlannedEmbedding;
-use crate::source::Numbers;
+use crate::source::TypedVec;
 use crate::survey::FloatType;
 
 /// Converts `rows × width` numbers in row-major order to lists in the planned type.
@@ -18,7 +18,7 @@ use crate::survey::FloatType;
 /// # Errors
 /// If a number is not exact in that type, which means that the input changed after it was surveyed.
 pub fn embedding_column(
-    numbers: &Numbers,
+    numbers: &TypedVec,
     rows: usize,
     planned: &PlannedEmbedding,
 ) -> Result<ArrayRef, ArrowError> {

@@ -7,7 +7,7 @@ use lance_table::format::DataFile;
 
 /// A data file that is not there, or not in its length.
 #[derive(Debug)]
-pub(crate) enum Absence {
+pub(crate) enum MissingFile {
     Missing(std::io::Error),
     /// Bytes that it should have, and has.
     Length(u64, u64),
@@ -17,7 +17,7 @@ pub(crate) enum Absence {
 pub(crate) fn look_at_files<'a>(
     table: &'a Dataset,
     folder: &'a Path,
-) -> impl Iterator<Item = (PathBuf, &'a DataFile, Option<Absence>)> {
+) -> impl Iterator<Item = (PathBuf, &'a DataFile, Option<MissingFile>)> {
     let files = table
         .fragments()
         .iter()
@@ -27,9 +27,9 @@ pub(crate) fn look_at_files<'a>(
     files.map(|file| {
         let path = folder.join("data").join(&file.path);
         let absence = match (std::fs::metadata(&path), file.file_size_bytes.get()) {
-            (Err(error), _) => Some(Absence::Missing(error)),
+            (Err(error), _) => Some(MissingFile::Missing(error)),
             (Ok(found), Some(expected)) if found.len() != u64::from(expected) => {
-                Some(Absence::Length(expected.into(), found.len()))
+                Some(MissingFile::Length(expected.into(), found.len()))
             }
             _ => None,
         };

@@ -21,7 +21,7 @@ pub struct Layout {
 
 /// Whether rows of some columns can be added to a table as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fit {
+pub enum SchemaFit {
     /// It has all columns, in types that hold the values.
     AsItIs,
     /// Columns are missing or too narrow: the table must be rewritten.
@@ -61,10 +61,10 @@ impl Layout {
         path: &Path,
         table: &lance::Dataset,
         wanted: &Schema,
-    ) -> Result<(Self, Fit), TableError> {
+    ) -> Result<(Self, SchemaFit), TableError> {
         let own = Schema::from(table.schema());
         let files = table.manifest().data_storage_format.version;
-        let mut fit = Fit::AsItIs;
+        let mut fit = SchemaFit::AsItIs;
         let mut fields: Vec<Field> = Vec::new();
         for field in own.fields() {
             let new = wanted.field_with_name(field.name()).ok();
@@ -72,7 +72,7 @@ impl Layout {
             fields.push(match new {
                 None => field.as_ref().clone(),
                 Some(new) => {
-                    fit = Fit::Anew;
+                    fit = SchemaFit::Anew;
                     field
                         .as_ref()
                         .clone()
@@ -82,17 +82,17 @@ impl Layout {
         }
         for field in wanted.fields() {
             if own.field_with_name(field.name()).is_err() {
-                fit = Fit::Anew;
+                fit = SchemaFit::Anew;
                 fields.push(field.as_ref().clone());
             }
         }
         let layout = match fit {
-            Fit::AsItIs => Layout {
+            SchemaFit::AsItIs => Layout {
                 arrow: Arc::new(own),
                 lance: table.schema().clone(),
                 files,
             },
-            Fit::Anew => Self::with_files(path, Schema::new(fields), files)?,
+            SchemaFit::Anew => Self::with_files(path, Schema::new(fields), files)?,
         };
         Ok((layout, fit))
     }

@@ -25,14 +25,14 @@ mod schema;
 mod sorted;
 
 pub use column::planned_columns;
-pub use commit::{Change, JOB_PROPERTY, TableFolder};
+pub use commit::{JOB_PROPERTY, TableCommit, TableFolder};
 pub use embedding::{embedding_column, missing_embeddings, with_nulls};
 pub use error::TableError;
-pub(crate) use files::{Absence, look_at_files};
+pub(crate) use files::{MissingFile, look_at_files};
 pub use fragment::FragmentWriter;
 pub use frame::{CellRows, GeneRows, plain_text};
-pub use layout::{Fit, Layout};
-pub use reader::{RowReader, Wanted};
+pub use layout::{Layout, SchemaFit};
+pub use reader::{RowReader, RowsAndColumns};
 pub use row_digest::row_digest;
 pub use rows::RowsWriter;
 pub use runtime::runtime;

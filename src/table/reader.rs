@@ -84,7 +84,7 @@ struct OpenPart {
 
 /// Selection of rows and columns of a table.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted<'a> {
+pub struct RowsAndColumns<'a> {
     /// Columns, in the order in which they are returned; all if `None`.
     pub columns: Option<&'a [&'a str]>,
     /// Range of rows; all if `None`.
@@ -106,7 +106,11 @@ impl RowReader {
     ///
     /// # Errors
     /// If the table lacks a column, or the rows of a fragment cannot be counted.
-    pub async fn of(table: &Dataset, path: &Path, wanted: Wanted<'_>) -> Result<Self, TableError> {
+    pub async fn of(
+        table: &Dataset,
+        path: &Path,
+        wanted: RowsAndColumns<'_>,
+    ) -> Result<Self, TableError> {
         let guard = Guard::new();
         let table = Arc::new(table.clone());
         let fragments = parts(&guard, &table, path, wanted.rows).await?;
@@ -173,9 +177,9 @@ impl RowReader {
         path: &Path,
         rows: Option<Range<u64>>,
     ) -> Result<Self, TableError> {
-        let wanted = Wanted {
+        let wanted = RowsAndColumns {
             rows,
-            ..Wanted::default()
+            ..RowsAndColumns::default()
         };
         Self::of(table, path, wanted).await
     }
@@ -199,9 +203,9 @@ impl RowReader {
         path: &Path,
         columns: &[&str],
     ) -> Result<Self, TableError> {
-        let wanted = Wanted {
+        let wanted = RowsAndColumns {
             columns: Some(columns),
-            ..Wanted::default()
+            ..RowsAndColumns::default()
         };
         Self::of(table, path, wanted).await
     }

@@ -20,7 +20,7 @@ use crate::plan::{GeneMap, IdType, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::{Axis, CellSource, ChunkBudget, MatrixDescription, Part, PendingChunk};
 use crate::survey::ValueType;
-use crate::table::{RowReader, TableName, Wanted};
+use crate::table::{RowReader, RowsAndColumns, TableName};
 
 /// Largest and smallest size in bytes of a chunk that is compared, and bytes of memory used per byte
 /// of a chunk: as read, as columns, and what the allocator retains.
@@ -364,7 +364,7 @@ impl Matrices<'_> {
             return Ok(id.to_string());
         };
         let path = self.with.dataset.path().join(TableName::Genes.folder());
-        let wanted = Wanted {
+        let wanted = RowsAndColumns {
             columns: Some(&["gene_id"]),
             rows: Some(u64::from(id)..u64::from(id) + 1),
         };

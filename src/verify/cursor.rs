@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::VerifyError;
 use super::against::{Found, nonzero};
-use crate::table::{RowReader, TableError, Wanted};
+use crate::table::{RowReader, RowsAndColumns, TableError};
 
 /// Rows that were read but not yet returned.
 struct Block {
@@ -43,7 +43,7 @@ impl<'a> RowCursor<'a> {
         if !fields.iter().skip(2).any(|field| field.name == column) {
             return Ok(None);
         }
-        let wanted = Wanted {
+        let wanted = RowsAndColumns {
             columns: Some(&[&row.name, &gene.name, column]),
             rows: Some(rows),
         };

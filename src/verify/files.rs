@@ -10,7 +10,7 @@ use super::changed::{self, Changed};
 use super::{Problem, Problems, VerifyError};
 use crate::dataset::{CONFIG, ConfigFile, Dataset, JobSummary, UNS, hash_of_file, unnamed_hashes};
 use crate::store::{Named, StoreError};
-use crate::table::{Absence, TableFolder, TableName, look_at_files};
+use crate::table::{MissingFile, TableFolder, TableName, look_at_files};
 
 /// The tables that can be opened, in the version that config.json describes.
 pub(super) type Tables = BTreeMap<TableName, LanceTable>;
@@ -128,10 +128,10 @@ fn check_data_files(name: TableName, table: &LanceTable, folder: &Path, problems
     for (_, file, absence) in look_at_files(table, folder) {
         let place = format!("{}/data/{}", name.folder(), file.path);
         match absence {
-            Some(Absence::Missing(error)) => {
+            Some(MissingFile::Missing(error)) => {
                 problems.add(Problem::new(place, format!("it is missing: {error}")));
             }
-            Some(Absence::Length(expected, found)) => {
+            Some(MissingFile::Length(expected, found)) => {
                 problems.add(Problem::new(place, "its size in bytes").differing(expected, found));
             }
             None => {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use slaf::store::{FolderLock, Wait};
+use slaf::store::{FolderLock, LockPolicy};
 
 use super::inputs::copies;
 use super::{golden, redacted, run_in};
@@ -410,7 +410,7 @@ fn of_datasets() {
     std::fs::remove_file(&file).unwrap();
     messages.add(here, "a file that is gone", 4, "verify data.slaf");
     anew();
-    let lock = FolderLock::acquire(&here.join("data.slaf"), Wait::No).unwrap();
+    let lock = FolderLock::acquire(&here.join("data.slaf"), LockPolicy::No).unwrap();
     messages.add(here, "another writer", 75, "append demo.h5ad data.slaf");
     drop(lock);
     messages.golden("messages_of_datasets", 11);

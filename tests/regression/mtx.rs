@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hdf5_metno::types::VarLenUnicode;
-use slaf::ingest::{Earlier, Existing, Job, RunOptions};
+use slaf::ingest::{Job, OverwritePolicy, ResumePolicy, RunOptions};
 use slaf::plan::{Plan, PlanOptions};
 use slaf::progress::Event;
 use slaf::source::{Inputs, OpenOptions};
-use slaf::store::Wait;
+use slaf::store::LockPolicy;
 use slaf::survey::Survey;
 use slaf::table::TableName;
 
@@ -568,9 +568,9 @@ fn d4_an_unsorted_matrix_discards_its_own_shards_only() {
         threads: 1,
         memory: 512 << 20,
         chunk_cells: u64::MAX,
-        existing: Existing::Refuse,
-        earlier: Earlier::Resume,
-        wait: Wait::No,
+        existing: OverwritePolicy::Refuse,
+        earlier: ResumePolicy::Resume,
+        wait: LockPolicy::No,
     };
     let (kept, since) = (AtomicU64::new(0), AtomicU64::new(0));
     let progress = |event: Event<'_>| match event {

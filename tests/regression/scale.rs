@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
-use slaf::source::{Inputs, Numbers, OpenOptions};
+use slaf::source::{Inputs, OpenOptions, TypedVec};
 use slaf::survey::{LogBase, Scale, ScaleKind, Survey};
 
 use crate::support::h5ad_writer::{Stored, add_matrix, write_matrix};
@@ -12,7 +12,7 @@ use crate::support::made_scales::{Dice, Made, counts, half, single, whole};
 use crate::support::program::{Run, slaf};
 use crate::support::{described_fixtures, fixtures, shared};
 
-fn verdict(made: &Made, store: fn(Vec<f64>) -> Numbers) -> Scale {
+fn verdict(made: &Made, store: fn(Vec<f64>) -> TypedVec) -> Scale {
     let inputs = Inputs::of_open([Arc::new(made.source(store)) as Arc<_>]);
     Survey::of_all(&inputs, 1).unwrap()[0].main.scale
 }
@@ -41,8 +41,8 @@ fn normalized(sum: impl Into<Option<f64>>) -> Scale {
     }
 }
 
-fn double(values: Vec<f64>) -> Numbers {
-    Numbers::Float64(values)
+fn double(values: Vec<f64>) -> TypedVec {
+    TypedVec::Float64(values)
 }
 
 /// As `scran` and `DESeq2` do: divides each cell by a factor other than its sum.
@@ -124,7 +124,7 @@ fn corrected(made: &Made) -> Made {
     })
 }
 
-type Store = fn(Vec<f64>) -> Numbers;
+type Store = fn(Vec<f64>) -> TypedVec;
 
 // Counts and log-normalised values were joined silently: values were not inspected at all.
 #[test]
@@ -521,7 +521,7 @@ fn a_verdict_is_withdrawn_by_what_is_written() {
     let mut values = vec![3.0f32; 1500];
     values[1499] = 0.25;
     let source =
-        crate::support::memory_source::MemorySource::new(4, &rows, Numbers::Float32(values), 60);
+        crate::support::memory_source::MemorySource::new(4, &rows, TypedVec::Float32(values), 60);
     let inputs = Inputs::of_open([Arc::new(source) as Arc<_>]);
     let surveys = Survey::of_all(&inputs, 1).unwrap();
     assert_eq!(surveys[0].main.scale, Scale::of(ScaleKind::Counts));
@@ -531,9 +531,9 @@ fn a_verdict_is_withdrawn_by_what_is_written() {
         threads: 2,
         memory: 512 << 20,
         chunk_cells: u64::MAX,
-        existing: slaf::ingest::Existing::Refuse,
-        earlier: slaf::ingest::Earlier::Resume,
-        wait: slaf::store::Wait::No,
+        existing: slaf::ingest::OverwritePolicy::Refuse,
+        earlier: slaf::ingest::ResumePolicy::Resume,
+        wait: slaf::store::LockPolicy::No,
     };
     let output = folder.path().join("out.slaf");
     let job = slaf::ingest::Job::begin(plan, &output, run).unwrap();

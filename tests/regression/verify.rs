@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use arrow::datatypes::DataType;
 use serde_json::Value;
 use slaf::dataset::Dataset;
-use slaf::table::{RowReader, TableName, Wanted};
+use slaf::table::{RowReader, RowsAndColumns, TableName};
 
 use crate::support::dataset::{block_on, table};
 use crate::support::h5ad_writer::{add_texts, write_csr};
@@ -107,7 +107,7 @@ fn review_d1_of_a_table_only_the_rows_and_columns_that_are_wanted_are_read() {
     let output = demo(folder.path());
     let dataset = Dataset::open(&output).unwrap();
     let all = table(&output, TableName::Expression);
-    let read = |wanted: Wanted<'_>| {
+    let read = |wanted: RowsAndColumns<'_>| {
         block_on(async {
             let table = dataset.table(TableName::Expression).await.unwrap();
             let folder = output.join("expression.lance");
@@ -119,7 +119,7 @@ fn review_d1_of_a_table_only_the_rows_and_columns_that_are_wanted_are_read() {
             arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap()
         })
     };
-    let found = read(Wanted {
+    let found = read(RowsAndColumns {
         columns: Some(&["value", "cell_integer_id"]),
         rows: Some(1000..1234),
     });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use slaf::ingest::{Earlier, Existing, Job, RunOptions};
+use slaf::ingest::{Job, OverwritePolicy, ResumePolicy, RunOptions};
 use slaf::plan::{Duplicates, Plan, PlanOptions};
 use slaf::source::{Format, Inputs, OpenOptions};
 use slaf::survey::Survey;
@@ -39,9 +39,9 @@ pub fn convert(
         threads: 2,
         memory: 256 << 20,
         chunk_cells: u64::MAX,
-        existing: Existing::Refuse,
-        earlier: Earlier::Resume,
-        wait: slaf::store::Wait::No,
+        existing: OverwritePolicy::Refuse,
+        earlier: ResumePolicy::Resume,
+        wait: slaf::store::LockPolicy::No,
     };
     let job = Job::begin(plan, output, run).map_err(|e| text(&e))?;
     let finished = job.run(&inputs, &()).map_err(|e| text(&e))?;

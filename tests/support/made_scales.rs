@@ -1,6 +1,6 @@
 //! Generated count matrices, and common transformations of them.
 
-use slaf::source::Numbers;
+use slaf::source::TypedVec;
 
 use super::memory_source::MemorySource;
 
@@ -171,7 +171,7 @@ impl Made {
     }
 
     /// Returns an input that stores the values in this way.
-    pub fn source(&self, store: impl Fn(Vec<f64>) -> Numbers) -> MemorySource {
+    pub fn source(&self, store: impl Fn(Vec<f64>) -> TypedVec) -> MemorySource {
         let (mut rows, mut values) = (Vec::new(), Vec::new());
         for cell in &self.cells {
             let there = (0i32..).zip(cell).filter(|(_, value)| **value != 0.0);
@@ -184,14 +184,14 @@ impl Made {
     }
 }
 
-pub fn single(values: Vec<f64>) -> Numbers {
-    Numbers::Float32(values.into_iter().map(|value| value as f32).collect())
+pub fn single(values: Vec<f64>) -> TypedVec {
+    TypedVec::Float32(values.into_iter().map(|value| value as f32).collect())
 }
 
-pub fn half(values: Vec<f64>) -> Numbers {
-    Numbers::Float16(values.into_iter().map(half::f16::from_f64).collect())
+pub fn half(values: Vec<f64>) -> TypedVec {
+    TypedVec::Float16(values.into_iter().map(half::f16::from_f64).collect())
 }
 
-pub fn whole(values: Vec<f64>) -> Numbers {
-    Numbers::Int32(values.into_iter().map(|value| value as i32).collect())
+pub fn whole(values: Vec<f64>) -> TypedVec {
+    TypedVec::Int32(values.into_iter().map(|value| value as i32).collect())
 }

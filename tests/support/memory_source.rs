@@ -8,7 +8,7 @@ use arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
 use slaf::source::memory::{MemoryMatrix, NumberBuffer};
 use slaf::source::{
     Axis, CellSource, ChunkBudget, Chunks, Column, ColumnKind, Description, Layout, Matrix,
-    MatrixName, Memory, Numbers, SampledRows, SourceError, Uns,
+    MatrixName, Memory, SampledRows, SourceError, TypedVec, Uns,
 };
 
 /// A CSR matrix with cells c0, c1, … and genes g0, g1, … without columns, of which a sample sees only
@@ -16,7 +16,7 @@ use slaf::source::{
 #[derive(Clone)]
 pub struct MemorySource {
     memory: Arc<Memory>,
-    values: Numbers,
+    values: TypedVec,
     /// How many values a sample sees.
     sampled: usize,
 }
@@ -26,7 +26,7 @@ fn names(prefix: &str, count: u64) -> StringArray {
 }
 
 impl MemorySource {
-    pub fn new(genes: u64, rows: &[Vec<i32>], values: Numbers, sampled: usize) -> Self {
+    pub fn new(genes: u64, rows: &[Vec<i32>], values: TypedVec, sampled: usize) -> Self {
         let mut indptr = vec![0usize];
         for row in rows {
             indptr.push(indptr[indptr.len() - 1] + row.len());
@@ -44,7 +44,7 @@ impl MemorySource {
 }
 
 /// A piece of a column of numbers.
-fn slice(numbers: &Numbers, range: Range<usize>) -> Numbers {
+fn slice(numbers: &TypedVec, range: Range<usize>) -> TypedVec {
     numbers.picked(&range.collect::<Vec<_>>())
 }
 
@@ -77,7 +77,7 @@ impl CellSource for MemorySource {
         self.memory.var(genes)
     }
 
-    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<TypedVec, SourceError> {
         self.memory.embedding(axis, name, rows)
     }
 
@@ -105,7 +105,7 @@ impl Matrix for MemorySource {
         self.x()?.offsets(rows)
     }
 
-    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         visit(&slice(&self.values, 0..self.sampled.min(self.values.len())));
         Ok(())
     }
@@ -135,7 +135,7 @@ fn matrix_of(
     matrix.prepare(&|_| ()).unwrap();
     let height = matrix.n_rows();
     let mut indptr = vec![0usize];
-    let (mut indices, mut data): (Vec<i64>, Option<Numbers>) = (Vec::new(), None);
+    let (mut indices, mut data): (Vec<i64>, Option<TypedVec>) = (Vec::new(), None);
     for chunk in matrix.chunks(0..height, EVERYTHING).unwrap() {
         let chunk = chunk.unwrap().read().unwrap();
         let before = indices.len();
@@ -146,7 +146,7 @@ fn matrix_of(
             None => data = Some(chunk.data),
         }
     }
-    let data = data.unwrap_or(Numbers::Float32(Vec::new()));
+    let data = data.unwrap_or(TypedVec::Float32(Vec::new()));
     let shape = [height as usize, width as usize];
     let rows = indptr.windows(2).enumerate();
     let rows: Vec<usize> = rows
@@ -166,7 +166,7 @@ fn matrix_of(
             MemoryMatrix::csc(shape, starts, rows, data.picked(&order))
         }
         Layout::Dense => {
-            let all = Numbers::zeroed(data.number_type(), (height * width) as usize).unwrap();
+            let all = TypedVec::zeroed(data.number_type(), (height * width) as usize).unwrap();
             let mut places: Vec<usize> = (0..all.len()).collect();
             for (entry, (&row, &column)) in rows.iter().zip(&indices).enumerate() {
                 places[row * width as usize + column as usize] = all.len() + entry;

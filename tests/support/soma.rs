@@ -12,8 +12,8 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, UInt64Type};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use slaf::source::{
-    self, Axis, CellSource, ChunkBudget, ColumnKind, MatrixName, NumberType, Numbers, OpenOptions,
-    SourceError,
+    self, Axis, CellSource, ChunkBudget, ColumnKind, MatrixName, NumberType, OpenOptions,
+    SourceError, TypedVec,
 };
 
 /// Returns the folder of an experiment that a fixture packs, unpacked once.
@@ -57,9 +57,9 @@ fn names<'a>(values: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Converts integers to i64, and floats to the bits of f64 with a single NaN.
-fn wide(numbers: &Numbers) -> Vec<i64> {
+fn wide(numbers: &TypedVec) -> Vec<i64> {
     match numbers {
-        Numbers::Float16(_) | Numbers::Float32(_) | Numbers::Float64(_) => {
+        TypedVec::Float16(_) | TypedVec::Float32(_) | TypedVec::Float64(_) => {
             let canonical = |value: f64| {
                 if value.is_nan() {
                     0x7ff8 << 48
@@ -74,7 +74,7 @@ fn wide(numbers: &Numbers) -> Vec<i64> {
                 .map(canonical)
                 .collect()
         }
-        Numbers::UInt64(values) => values.iter().map(|&value| value as i64).collect(),
+        TypedVec::UInt64(values) => values.iter().map(|&value| value as i64).collect(),
         other => other.to_i64().unwrap(),
     }
 }
@@ -141,7 +141,7 @@ fn column(array: &ArrayRef, kind: &ColumnKind) -> (String, String) {
         ColumnKind::Number(NumberType::Float16 | NumberType::Float32 | NumberType::Float64) => {
             let floats = cast(array, &DataType::Float64).unwrap();
             let floats = floats.as_primitive::<Float64Type>().values().to_vec();
-            wide(&Numbers::Float64(floats))
+            wide(&TypedVec::Float64(floats))
                 .iter()
                 .for_each(|value| hash.update(value.to_le_bytes()));
             array.data_type().to_string().to_lowercase()

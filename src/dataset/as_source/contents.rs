@@ -15,8 +15,8 @@ use crate::dataset::base_columns::{kind, number_type, original};
 use crate::dataset::{CONFIG, Dataset, UNS};
 use crate::source::transpose::TransposeOptions;
 use crate::source::{
-    Column, ColumnKind, Description, Embedding, Format, Layout, MainMatrix, MatrixDescription,
-    MatrixName, Note, NumberType, OpenOptions, Part, Place, RawUse, SourceError, Uns,
+    Column, ColumnKind, Description, Embedding, ErrorContext, Format, Layout, MainMatrix,
+    MatrixDescription, MatrixName, Note, NumberType, OpenOptions, Part, RawUse, SourceError, Uns,
 };
 use crate::store::read_regular;
 use crate::table::TableName;
@@ -53,7 +53,7 @@ impl Contents<'_> {
         let needed = |name: TableName| {
             tables.get(&name).cloned().ok_or_else(|| {
                 let what = format!("its config.json names no table {}", name.key());
-                Place::whole(path).damaged(what)
+                ErrorContext::whole(path).damaged(what)
             })
         };
         let (expression, cells) = (needed(TableName::Expression)?, needed(TableName::Cells)?);
@@ -131,7 +131,7 @@ impl Contents<'_> {
         ] {
             let found = tables.get(&name).map_or(0, |table| table.rows);
             if found != expected {
-                return Err(Place::whole(path).damaged(format!(
+                return Err(ErrorContext::whole(path).damaged(format!(
                     "config.json tells of {expected} {what}, and their table has {found}: a change by another program was interrupted, or is not described; `slaf adopt {}` takes the dataset as it is",
                     path.display()
                 )));
@@ -200,7 +200,7 @@ impl Contents<'_> {
         name: &str,
         data_type: &DataType,
     ) -> SourceError {
-        let place = Place::new(&table.path, name);
+        let place = ErrorContext::new(&table.path, name);
         let error = place.unsupported(
             format!("a column of {data_type}"),
             "rewrite it with Lance in a type of numbers or texts",
@@ -282,7 +282,7 @@ impl Contents<'_> {
         let (kind, categories) = match (kind, listed) {
             (ColumnKind::Text, Some((list, ordered))) => {
                 let categories = Categories::of(list.texts().clone()).ok_or_else(|| {
-                    let place = Place::new(&table.path, written_as);
+                    let place = ErrorContext::new(&table.path, written_as);
                     place.unsupported("more than 2^31 categories", "make it a column of texts")
                 })?;
                 let ordered = ordered.unwrap_or(false);
@@ -443,7 +443,7 @@ impl Contents<'_> {
         own: Entries,
         layers: &mut Vec<MatrixDescription>,
     ) -> Result<MatrixDescription, SourceError> {
-        let place = Place::whole(self.dataset.path());
+        let place = ErrorContext::whole(self.dataset.path());
         if self.options.raw == RawUse::Layer {
             return Err(place.unsupported(
                 "--raw-as-layer: a dataset, which has no raw matrix,",
@@ -483,7 +483,7 @@ impl Contents<'_> {
         let Some(path) = file_of(self.dataset.path(), UNS) else {
             return Ok(Uns::default());
         };
-        let place = Place::whole(&path);
+        let place = ErrorContext::whole(&path);
         if let Some(reason) = self.options.selection.skips_all(Part::Uns) {
             self.left_out.push(Note::new("uns", reason));
             return Ok(Uns::default());

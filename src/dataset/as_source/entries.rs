@@ -17,7 +17,7 @@ use crate::source::transpose::{
     Entries as Unordered, ExternalTranspose, TransposeOptions, Transposed,
 };
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, PendingChunk, SourceError, TypedVec,
 };
 use crate::with_numbers;
 
@@ -102,7 +102,7 @@ impl Entries {
         finish(async move {
             let place = own.table().place();
             let mut all = Unordered {
-                rows: Numbers::UInt32(Vec::new()),
+                rows: TypedVec::UInt32(Vec::new()),
                 columns: Vec::new(),
                 values: own.nothing()?,
             };
@@ -124,7 +124,7 @@ impl Entries {
                         (of(of_rows), of(of_columns), numbers.picked(&kept))
                     }
                 };
-                all.rows.append(Numbers::UInt32(these));
+                all.rows.append(TypedVec::UInt32(these));
                 all.columns.extend(columns);
                 all.values.append(numbers);
             }
@@ -132,8 +132,8 @@ impl Entries {
         })
     }
 
-    fn nothing(&self) -> Result<Numbers, SourceError> {
-        let nothing = Numbers::zeroed(self.number_type, 0);
+    fn nothing(&self) -> Result<TypedVec, SourceError> {
+        let nothing = TypedVec::zeroed(self.number_type, 0);
         nothing.ok_or_else(|| self.table().place().too_large("a chunk", 0, 0))
     }
 
@@ -149,7 +149,7 @@ impl Entries {
     }
 
     /// Samples values from all over the table.
-    fn sampled(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sampled(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         let all = self.table().rows;
         let places = match all <= PLACES * SAMPLED {
             true => all.div_ceil(SAMPLED),
@@ -175,7 +175,7 @@ impl Entries {
         Ok(())
     }
 
-    fn numbers(&self, column: &ArrayRef) -> Result<Numbers, SourceError> {
+    fn numbers(&self, column: &ArrayRef) -> Result<TypedVec, SourceError> {
         let numbers = numbers_of(column);
         let numbers = numbers.filter(|numbers| numbers.number_type() == self.number_type);
         numbers.ok_or_else(|| {
@@ -188,7 +188,7 @@ impl Entries {
     fn kept(
         &self,
         column: &ArrayRef,
-        numbers: &Numbers,
+        numbers: &TypedVec,
     ) -> Result<Option<Vec<usize>>, SourceError> {
         if self.zeros == Zeros::Entries {
             return match column.null_count() {
@@ -282,7 +282,7 @@ impl Entries {
         Ok(CsrChunk {
             rows,
             indptr,
-            indices: Numbers::UInt32(indices),
+            indices: TypedVec::UInt32(indices),
             data,
             strays: 0,
         })
@@ -309,7 +309,7 @@ impl Matrix for Entries {
         Some(self.at_most())
     }
 
-    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         self.sampled(visit)
     }
 
@@ -333,16 +333,16 @@ fn is_some<T: bytemuck::Zeroable + PartialEq>(value: T) -> bool {
 }
 
 /// Converts a column to numbers, ignoring nulls; `None` if its type is not numeric.
-pub(super) fn numbers_of(column: &ArrayRef) -> Option<Numbers> {
+pub(super) fn numbers_of(column: &ArrayRef) -> Option<TypedVec> {
     macro_rules! values {
         ($variant:ident, $arrow:ty) => {
-            Numbers::$variant(column.as_primitive::<$arrow>().values().to_vec())
+            TypedVec::$variant(column.as_primitive::<$arrow>().values().to_vec())
         };
     }
     Some(match column.data_type() {
         DataType::Boolean => {
             let values = column.as_boolean().values().iter();
-            Numbers::Bool(values.map(u8::from).collect())
+            TypedVec::Bool(values.map(u8::from).collect())
         }
         DataType::Int8 => values!(Int8, Int8Type),
         DataType::Int16 => values!(Int16, Int16Type),

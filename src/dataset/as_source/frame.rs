@@ -12,7 +12,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, TimeUnit};
 
 use super::table::OpenTable;
-use crate::source::{Column, ColumnKind, Embedding, NumberType, Numbers, SourceError};
+use crate::source::{Column, ColumnKind, Embedding, NumberType, SourceError, TypedVec};
 use crate::table::TableName;
 
 /// A cells or genes table.
@@ -198,7 +198,7 @@ impl Frame {
         &self,
         embedding: &FrameEmbedding,
         rows: Range<u64>,
-    ) -> Result<Numbers, SourceError> {
+    ) -> Result<TypedVec, SourceError> {
         let names = [embedding.written_as.clone()];
         let batch = self.table.read(&names, rows.clone())?;
         let seen = embedding.seen.lock();
@@ -224,7 +224,7 @@ impl Frame {
                     .ok_or_else(damaged)?;
                 let numbers = numbers.values().iter().enumerate();
                 let numbers = numbers.map(|(place, &v)| if there(place) { v } else { f32::NAN });
-                Ok(Numbers::Float32(numbers.collect()))
+                Ok(TypedVec::Float32(numbers.collect()))
             }
             _ => {
                 let numbers = values
@@ -232,7 +232,7 @@ impl Frame {
                     .ok_or_else(damaged)?;
                 let numbers = numbers.values().iter().enumerate();
                 let numbers = numbers.map(|(place, &v)| if there(place) { v } else { f64::NAN });
-                Ok(Numbers::Float64(numbers.collect()))
+                Ok(TypedVec::Float64(numbers.collect()))
             }
         }
     }

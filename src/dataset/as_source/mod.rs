@@ -20,8 +20,8 @@ use self::contents::Contents;
 use self::entries::Entries;
 use self::frame::Frame;
 use crate::source::{
-    Axis, CellSource, Description, Matrix, MatrixName, Numbers, OpenOptions, Place, SourceError,
-    Uns,
+    Axis, CellSource, Description, ErrorContext, Matrix, MatrixName, OpenOptions, SourceError,
+    TypedVec, Uns,
 };
 
 /// An open dataset.
@@ -42,7 +42,8 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSou
 
 impl SlafSource {
     fn missing(&self, what: &str) -> SourceError {
-        Place::whole(&self.path).damaged(format!("{what:?} was asked for, but is not described"))
+        ErrorContext::whole(&self.path)
+            .damaged(format!("{what:?} was asked for, but is not described"))
     }
 }
 
@@ -71,7 +72,7 @@ impl CellSource for SlafSource {
         self.var.read(genes)
     }
 
-    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<TypedVec, SourceError> {
         let frame = match axis {
             Axis::Cells => &self.obs,
             Axis::Genes => &self.var,

@@ -28,12 +28,12 @@ pub(super) struct Starts {
     /// Number of bytes that may be kept in memory.
     pub memory: u64,
     /// Result of reading all rows of the table, once done.
-    pub counted: Mutex<Option<Lie>>,
+    pub counted: Mutex<Option<StoredOrder>>,
 }
 
 /// Order of a table's rows.
 #[derive(Clone)]
-pub(super) enum Lie {
+pub(super) enum StoredOrder {
     /// The rows are sorted by row of the matrix.
     InOrder(Arc<Counted>),
     /// The rows are not sorted.
@@ -60,7 +60,7 @@ impl Starts {
     pub fn held_bytes(&self) -> u64 {
         let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         match &*counted {
-            Some(Lie::InOrder(counted)) => counted.offsets.len() as u64 * 8,
+            Some(StoredOrder::InOrder(counted)) => counted.offsets.len() as u64 * 8,
             _ => 0,
         }
     }
@@ -72,14 +72,14 @@ impl Starts {
             return self.recorded(cells, rows).map(Some);
         }
         match self.counted()? {
-            Lie::InOrder(counted) => counted.of(self, rows).map(Some),
-            Lie::InAnother => Ok(None),
+            StoredOrder::InOrder(counted) => counted.of(self, rows).map(Some),
+            StoredOrder::InAnother => Ok(None),
         }
     }
 
     /// Whether the table is sorted by row of the matrix.
     pub fn are_in_order(&self) -> Result<bool, SourceError> {
-        Ok(self.recorded.is_some() || matches!(self.counted()?, Lie::InOrder(_)))
+        Ok(self.recorded.is_some() || matches!(self.counted()?, StoredOrder::InOrder(_)))
     }
 
     fn recorded(&self, cells: &Arc<OpenTable>, rows: Range<u64>) -> Result<Vec<u64>, SourceError> {
@@ -110,7 +110,7 @@ impl Starts {
         }
     }
 
-    fn counted(&self) -> Result<Lie, SourceError> {
+    fn counted(&self) -> Result<StoredOrder, SourceError> {
         let mut held = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counted) = &*held {
             return Ok(counted.clone());
@@ -121,7 +121,7 @@ impl Starts {
     }
 
     /// Reads the matrix row of every row of the table.
-    fn count(&self) -> Result<Lie, SourceError> {
+    fn count(&self) -> Result<StoredOrder, SourceError> {
         // Limit the memory used, however many rows there are.
         let most = (self.memory / 64).max(8);
         let every = (self.rows + 1).div_ceil(most).max(1);
@@ -142,7 +142,7 @@ impl Starts {
                     }
                 })?;
                 if !in_order {
-                    return Ok(Lie::InAnother);
+                    return Ok(StoredOrder::InAnother);
                 }
             }
             walk.until(rows + 1, &mut |row, before| {
@@ -150,7 +150,7 @@ impl Starts {
                     counted.offsets.push(before);
                 }
             });
-            Ok(Lie::InOrder(Arc::new(counted)))
+            Ok(StoredOrder::InOrder(Arc::new(counted)))
         })
     }
 }
@@ -201,11 +201,11 @@ struct Walk {
     /// Next row of the matrix to report.
     next: u64,
     before: u64,
-    place: crate::source::Place,
+    place: crate::source::ErrorContext,
 }
 
 impl Walk {
-    fn new(next: u64, place: crate::source::Place) -> Self {
+    fn new(next: u64, place: crate::source::ErrorContext) -> Self {
         Walk {
             next,
             before: 0,

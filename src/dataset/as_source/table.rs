@@ -12,9 +12,9 @@ use arrow::datatypes::Schema;
 use tokio::runtime::Runtime;
 
 use crate::dataset::{Dataset, DatasetError};
-use crate::source::{Place, SourceError};
+use crate::source::{ErrorContext, SourceError};
 use crate::store::StoreError;
-use crate::table::{RowReader, TableError, TableFolder, TableName, Wanted};
+use crate::table::{RowReader, RowsAndColumns, TableError, TableFolder, TableName};
 
 /// One version of a table.
 pub(super) struct OpenTable {
@@ -45,7 +45,7 @@ impl OpenTable {
                 Some(file) => file.num_deleted_rows,
             };
             let (Some(physical), Some(deleted)) = (fragment.physical_rows, deleted) else {
-                return Err(Place::whole(&path).unsupported(
+                return Err(ErrorContext::whole(&path).unsupported(
                     "a table of so old a Lance that it does not count its rows",
                     "write it anew with Lance, by compaction",
                 ));
@@ -82,8 +82,8 @@ impl OpenTable {
     }
 
     /// Location of the table, for messages.
-    pub fn place(&self) -> Place {
-        Place::whole(&self.path)
+    pub fn place(&self) -> ErrorContext {
+        ErrorContext::whole(&self.path)
     }
 
     /// Reads rows of some columns, in their stored types.
@@ -92,7 +92,7 @@ impl OpenTable {
         columns: &[&str],
         rows: Range<u64>,
     ) -> Result<RowReader, SourceError> {
-        let wanted = Wanted {
+        let wanted = RowsAndColumns {
             columns: Some(columns),
             rows: Some(rows),
         };

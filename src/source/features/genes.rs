@@ -8,10 +8,10 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOption
 use arrow::compute::filter;
 use arrow::datatypes::{Field, Schema};
 
+use super::feature_filter::{describe_types, wanted};
 use super::options::GeneId;
-use super::wanted::{describe_types, wanted};
-use super::{FeatureList, Kept};
-use crate::source::error::Place;
+use super::{FeatureList, KeptFeatures};
+use crate::source::error::ErrorContext;
 use crate::source::view::{renamed, with_names};
 use crate::source::{
     Column, ColumnKind, Note, OpenOptions, Part, RepeatedName, Selection, SourceError,
@@ -22,7 +22,7 @@ use crate::source::{
 pub(crate) struct Genes {
     ids: StringArray,
     columns: Vec<(Column, ArrayRef)>,
-    kept: Arc<Kept>,
+    kept: Arc<KeptFeatures>,
     repeated: Vec<RepeatedName>,
     /// Notes on what is converted.
     pub converted: Vec<Note>,
@@ -39,7 +39,7 @@ impl Genes {
     /// Selects and names genes. `place` is where the features are listed.
     pub fn choose(
         list: FeatureList,
-        place: &Place,
+        place: &ErrorContext,
         options: &OpenOptions,
     ) -> Result<Self, SourceError> {
         let mask = wanted(&list, place, options)?;
@@ -53,7 +53,7 @@ impl Genes {
             GeneId::Symbol => by_symbol(&list, place, &mut converted)?,
             GeneId::Ensembl => by_ensembl(&list, place)?,
         };
-        let kept = Kept::of(&mask);
+        let kept = KeptFeatures::of(&mask);
         let repeated = match GeneId::of(options) {
             GeneId::Symbol => repeated(&list, &names, &mask),
             GeneId::Ensembl => Vec::new(),
@@ -81,7 +81,7 @@ impl Genes {
     }
 
     /// Which features are genes.
-    pub fn kept(&self) -> &Arc<Kept> {
+    pub fn kept(&self) -> &Arc<KeptFeatures> {
         &self.kept
     }
 
@@ -110,7 +110,11 @@ impl Genes {
     }
 
     /// Returns the columns of a range of genes.
-    pub fn read(&self, range: Range<u64>, place: &Place) -> Result<RecordBatch, SourceError> {
+    pub fn read(
+        &self,
+        range: Range<u64>,
+        place: &ErrorContext,
+    ) -> Result<RecordBatch, SourceError> {
         let (start, rows) = (range.start as usize, (range.end - range.start) as usize);
         let columns = self
             .columns
@@ -124,7 +128,7 @@ impl Genes {
 pub(crate) fn batch<'a>(
     columns: impl Iterator<Item = (&'a str, ArrayRef)>,
     rows: usize,
-    place: &Place,
+    place: &ErrorContext,
 ) -> Result<RecordBatch, SourceError> {
     let (mut fields, mut arrays) = (Vec::new(), Vec::new());
     for (name, array) in columns {
@@ -137,7 +141,10 @@ pub(crate) fn batch<'a>(
 }
 
 /// Rows of a frame without columns.
-pub(crate) fn no_columns(rows: Range<u64>, place: &Place) -> Result<RecordBatch, SourceError> {
+pub(crate) fn no_columns(
+    rows: Range<u64>,
+    place: &ErrorContext,
+) -> Result<RecordBatch, SourceError> {
     let rows = rows.end.saturating_sub(rows.start);
     let rows = usize::try_from(rows).map_err(|_| place.damaged("it has absurdly many rows"))?;
     batch(std::iter::empty(), rows, place)
@@ -150,7 +157,7 @@ fn slice(texts: &StringArray, range: Range<u64>) -> StringArray {
 /// Identifies genes by their symbols, made unique.
 fn by_symbol(
     list: &FeatureList,
-    place: &Place,
+    place: &ErrorContext,
     converted: &mut Vec<Note>,
 ) -> Result<(StringArray, Vec<Whole>), SourceError> {
     let symbols = list.symbols.as_ref().or(list.ids.as_ref());
@@ -212,7 +219,10 @@ fn repeated(list: &FeatureList, names: &StringArray, mask: &[bool]) -> Vec<Repea
 }
 
 /// Identifies genes by their identifiers, unchanged.
-fn by_ensembl(list: &FeatureList, place: &Place) -> Result<(StringArray, Vec<Whole>), SourceError> {
+fn by_ensembl(
+    list: &FeatureList,
+    place: &ErrorContext,
+) -> Result<(StringArray, Vec<Whole>), SourceError> {
     let ids = list.ids.clone().ok_or_else(|| {
         place.unsupported(
             "--gene-id ensembl: a list of features without ids",
@@ -241,7 +251,7 @@ fn selected(
     mut columns: Vec<Whole>,
     list: &FeatureList,
     mask: &BooleanArray,
-    place: &Place,
+    place: &ErrorContext,
     selection: &Selection,
     left_out: &mut Vec<Note>,
 ) -> Result<Vec<(Column, ArrayRef)>, SourceError> {
@@ -259,7 +269,11 @@ fn selected(
     Ok(chosen)
 }
 
-fn filtered(array: &ArrayRef, mask: &BooleanArray, place: &Place) -> Result<ArrayRef, SourceError> {
+fn filtered(
+    array: &ArrayRef,
+    mask: &BooleanArray,
+    place: &ErrorContext,
+) -> Result<ArrayRef, SourceError> {
     if mask.true_count() == mask.len() {
         return Ok(array.clone());
     }
@@ -298,7 +312,11 @@ mod tests {
 
     fn choose(change: impl Fn(OpenOptions) -> OpenOptions) -> Result<Genes, SourceError> {
         let options = change(OpenOptions::default());
-        Genes::choose(list(), &Place::new("x.h5".as_ref(), "features"), &options)
+        Genes::choose(
+            list(),
+            &ErrorContext::new("x.h5".as_ref(), "features"),
+            &options,
+        )
     }
 
     fn ids(genes: &Genes) -> Vec<String> {

@@ -4,17 +4,17 @@
 //! (`name`), its type (`feature_type`: Gene Expression, Antibody Capture, Peaks, …) and further
 //! tags. Columns get the same names as in scanpy's readers.
 
+mod feature_filter;
 mod genes;
-mod kept;
+mod kept_features;
 pub(super) mod options;
-mod wanted;
 
 use arrow::array::{ArrayRef, StringArray};
 
 use super::ColumnKind;
 
 pub(super) use genes::{Genes, batch, no_columns};
-pub(super) use kept::Kept;
+pub(super) use kept_features::KeptFeatures;
 
 /// Type of all features in files without feature types.
 pub(super) const GENE_EXPRESSION: &str = "Gene Expression";

@@ -1,6 +1,6 @@
 //! The options that 10x matrices have in all forms.
 
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::{
     MainMatrix, OpenOptions, OptionKind, OptionScope, OptionSpec, RawUse, SourceError,
 };
@@ -102,7 +102,10 @@ impl GeneId {
 }
 
 /// Refuses what a 10x matrix has nothing of.
-pub(in crate::source) fn check(place: &Place, options: &OpenOptions) -> Result<(), SourceError> {
+pub(in crate::source) fn check(
+    place: &ErrorContext,
+    options: &OpenOptions,
+) -> Result<(), SourceError> {
     let refused = |flag: &str, of: &str| {
         let what = format!("{flag}: an input that is a 10x matrix, which has no {of},");
         Err(place.unsupported(what, format!("leave out {flag}")))

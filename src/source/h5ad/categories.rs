@@ -4,10 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, StringArray};
 
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::hdf5::{Hdf5File, NumberArray};
 use crate::source::number_column::text_of_numbers;
-use crate::source::{Numbers, SourceError};
+use crate::source::{SourceError, TypedVec};
 
 /// Categories, read once when the first rows are.
 pub(super) struct Categories {
@@ -27,12 +27,12 @@ pub(super) struct Categories {
 pub(super) enum Stored {
     List(NumberArray),
     /// A scalar, for a single category.
-    One(Numbers),
+    One(TypedVec),
 }
 
 impl Categories {
     /// Returns the categories as text, in order.
-    pub fn read(&self, place: &Place) -> Result<Arc<StringArray>, SourceError> {
+    pub fn read(&self, place: &ErrorContext) -> Result<Arc<StringArray>, SourceError> {
         if let Some(categories) = self.read.get() {
             return Ok(categories.clone());
         }

@@ -1,8 +1,8 @@
 //! Distinguishes AnnData from other things stored in HDF5 files.
 
-use crate::source::foreign;
 use crate::source::format::Probe;
 use crate::source::hdf5::{Hdf5File, Kind};
+use crate::source::other_hdf5;
 use crate::source::{OpenOptions, SourceError};
 
 /// What AnnData is known by.
@@ -16,7 +16,7 @@ pub(super) fn probe(file: &Hdf5File) -> Result<Probe, SourceError> {
     let names = file.members("")?;
     let has = |name: &str| names.iter().any(|member| member == name);
     let is_anndata = ANNDATA.iter().any(|name| has(name));
-    Ok(match foreign::called(&names) {
+    Ok(match other_hdf5::called(&names) {
         Some(what) if !is_anndata || has(MUDATA) => Probe::Unlikely(what.into()),
         _ if is_anndata => Probe::Yes,
         _ => Probe::Unlikely(match names.as_slice() {
@@ -50,7 +50,7 @@ pub(super) fn check_is_anndata(file: &Hdf5File, options: &OpenOptions) -> Result
     }
     for (object, role) in [("obs", "cells"), ("var", "genes")] {
         if file.kind(object)? == Kind::Missing {
-            let help = match foreign::called(&file.members("")?) {
+            let help = match other_hdf5::called(&file.members("")?) {
                 Some(what) => format!("it looks like {what}; rewrite it as h5ad"),
                 None if options.format.is_some() => {
                     "leave out --format, unless anndata wrote it".into()

@@ -8,10 +8,10 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::Int32Type;
 
 use super::categories::{Categories, Stored};
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::number_column::arrow_numbers;
-use crate::source::{ColumnKind, Numbers, SourceError};
+use crate::source::{ColumnKind, SourceError, TypedVec};
 
 /// Maximum length in bytes of a scalar text that stands for all rows.
 const LONGEST_SCALAR: usize = 1 << 8;
@@ -24,7 +24,7 @@ pub(super) const TEXT_BYTES: u64 = 8 << 20;
 
 /// A column, opened and checked to have as many rows as its frame.
 pub(super) struct ColumnReader {
-    place: Place,
+    place: ErrorContext,
     values: Values,
 }
 
@@ -38,13 +38,13 @@ pub(super) enum Opened {
 enum Values {
     /// A scalar that stands for all rows.
     Text(String),
-    Number(Numbers),
+    Number(TypedVec),
     Texts {
         file: Hdf5File,
         object: String,
         mask: Option<NumberArray>,
     },
-    Numbers {
+    TypedVec {
         values: NumberArray,
         mask: Option<NumberArray>,
     },
@@ -62,7 +62,7 @@ struct Opener<'a> {
     name: &'a str,
     object: String,
     rows: u64,
-    place: Place,
+    place: ErrorContext,
 }
 
 impl<'a> Opener<'a> {
@@ -147,9 +147,9 @@ impl ColumnReader {
     }
 
     /// Reads a range of rows of a column of plain numbers.
-    pub fn read_numbers(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    pub fn read_numbers(&self, rows: Range<u64>) -> Result<TypedVec, SourceError> {
         match &self.values {
-            Values::Numbers { values, mask: None } => values.read(rows),
+            Values::TypedVec { values, mask: None } => values.read(rows),
             Values::Number(number) => Ok(number.picked(&rows.map(|_| 0).collect::<Vec<usize>>())),
             _ => Err(self.place.damaged("it is not of plain numbers")),
         }
@@ -160,8 +160,8 @@ impl ColumnReader {
         match &self.values {
             Values::Number(number) => ColumnKind::Number(number.number_type()),
             Values::Text(_) | Values::Texts { .. } => ColumnKind::Text,
-            Values::Numbers { values, mask: None } => ColumnKind::Number(values.number_type()),
-            Values::Numbers {
+            Values::TypedVec { values, mask: None } => ColumnKind::Number(values.number_type()),
+            Values::TypedVec {
                 values,
                 mask: Some(_),
             } => ColumnKind::Nullable(values.number_type()),
@@ -195,7 +195,7 @@ impl ColumnReader {
                     texts.map_err(|e| self.place.damaged(e.to_string()))?,
                 ))
             }
-            Values::Numbers { values, mask } => {
+            Values::TypedVec { values, mask } => {
                 let nulls = self.nulls(mask, rows.clone())?;
                 Ok(arrow_numbers(values.read(rows)?, nulls))
             }
@@ -275,7 +275,7 @@ impl Opener<'_> {
                     mask: None,
                 }))
             }
-            Element::Number { .. } => Ok(Ok(Values::Numbers {
+            Element::Number { .. } => Ok(Ok(Values::TypedVec {
                 values: self.numbers("")?,
                 mask: None,
             })),
@@ -307,7 +307,7 @@ impl Opener<'_> {
     fn group(&self) -> Result<Found, SourceError> {
         match self.encoding()?.as_deref() {
             Some("categorical") => self.categorical().map(Ok),
-            Some("nullable-integer" | "nullable-boolean") => Ok(Ok(Values::Numbers {
+            Some("nullable-integer" | "nullable-boolean") => Ok(Ok(Values::TypedVec {
                 values: self.numbers("/values")?,
                 mask: Some(self.numbers("/mask")?),
             })),

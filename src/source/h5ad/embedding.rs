@@ -6,10 +6,10 @@ use super::column::{ColumnReader, Opened};
 use super::frame::UNLISTED;
 use super::matrix;
 use super::members::Members;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::hdf5::matrix::StoredMatrix;
 use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
-use crate::source::{ChunkBudget, ColumnKind, Embedding, Note, NumberType, Numbers, SourceError};
+use crate::source::{ChunkBudget, ColumnKind, Embedding, Note, NumberType, SourceError, TypedVec};
 use crate::with_numbers;
 
 /// Maximum number of columns of an embedding. Anything wider is not an embedding but a matrix of
@@ -18,7 +18,7 @@ const WIDEST: u64 = 1 << 16;
 
 /// An embedding, opened and checked to have as many rows as its axis.
 pub(super) struct EmbeddingReader {
-    place: Place,
+    place: ErrorContext,
     width: u64,
     number_type: NumberType,
     columns: Option<Vec<String>>,
@@ -190,7 +190,7 @@ impl EmbeddingReader {
     }
 
     /// See [`crate::source::CellSource::embedding`].
-    pub fn read(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    pub fn read(&self, rows: Range<u64>) -> Result<TypedVec, SourceError> {
         match &self.values {
             Values::Array(array) => array.read(rows),
             Values::Sparse(matrix) => self.read_sparse(matrix, rows),
@@ -198,17 +198,21 @@ impl EmbeddingReader {
         }
     }
 
-    fn zeros(&self, rows: &Range<u64>) -> Result<(Numbers, usize), SourceError> {
+    fn zeros(&self, rows: &Range<u64>) -> Result<(TypedVec, usize), SourceError> {
         let width = usize::try_from(self.width).ok();
         let length = usize::try_from(rows.end - rows.start).ok();
         width
             .zip(length)
             .and_then(|(width, length)| Some((width, length.checked_mul(width)?)))
-            .and_then(|(width, length)| Some((Numbers::zeroed(self.number_type, length)?, width)))
+            .and_then(|(width, length)| Some((TypedVec::zeroed(self.number_type, length)?, width)))
             .ok_or_else(|| self.place.damaged("it is absurdly large"))
     }
 
-    fn read_sparse(&self, matrix: &StoredMatrix, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    fn read_sparse(
+        &self,
+        matrix: &StoredMatrix,
+        rows: Range<u64>,
+    ) -> Result<TypedVec, SourceError> {
         let (mut numbers, width) = self.zeros(&rows)?;
         let budget = ChunkBudget {
             bytes: 8 << 20,
@@ -249,14 +253,14 @@ impl EmbeddingReader {
         &self,
         columns: &[ColumnReader],
         rows: Range<u64>,
-    ) -> Result<Numbers, SourceError> {
+    ) -> Result<TypedVec, SourceError> {
         let (mut numbers, width) = self.zeros(&rows)?;
         let size = self.number_type.size();
         let out = numbers.as_bytes_mut();
         for (number, column) in columns.iter().enumerate() {
             let mut values = column.read_numbers(rows.clone())?;
             if values.number_type() != self.number_type {
-                values = Numbers::Float64(values.to_f64().map_err(|row| {
+                values = TypedVec::Float64(values.to_f64().map_err(|row| {
                     self.place.unsupported(
                         format!(
                             "the value in row {} of column {number}, which float64 does not hold,",
@@ -275,7 +279,7 @@ impl EmbeddingReader {
     }
 }
 
-fn check_rows(place: &Place, found: u64, expected: u64) -> Result<(), SourceError> {
+fn check_rows(place: &ErrorContext, found: u64, expected: u64) -> Result<(), SourceError> {
     if found == expected {
         return Ok(());
     }

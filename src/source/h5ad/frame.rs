@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::column::{ColumnReader, Opened, TEXT_BYTES};
 use super::members::Members;
 use crate::source::blocks::TooLong;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::number_column::text_of_numbers;
 use crate::source::{Column, Note, Part, Selection, SourceError};
@@ -23,7 +23,7 @@ pub(super) const UNLISTED: &str = "column-order does not list it";
 
 /// A data frame whose index identifies its rows.
 pub(super) struct Frame {
-    place: Place,
+    place: ErrorContext,
     part: Part,
     rows: u64,
     index: Index,
@@ -36,7 +36,7 @@ pub(super) struct Frame {
 enum Index {
     /// The object that holds the text, and its mask of missing values, none of which may be set.
     Texts(String, Option<NumberArray>),
-    Numbers(NumberArray),
+    TypedVec(NumberArray),
     /// Categories.
     Column(Box<ColumnReader>),
 }
@@ -147,7 +147,7 @@ impl Frame {
                 }
                 self.file.texts(object, rows)
             }
-            Index::Numbers(array) => Ok(text_of_numbers(&array.read(rows)?)),
+            Index::TypedVec(array) => Ok(text_of_numbers(&array.read(rows)?)),
             Index::Column(column) => {
                 let start = rows.start;
                 let names = column.read(rows)?;
@@ -281,7 +281,7 @@ fn open_index(file: &Hdf5File, frame: &str, name: &str) -> Result<(Index, u64), 
             }
             Index::Texts(texts, missing)
         }
-        _ => Index::Numbers(file.numbers(&texts)?),
+        _ => Index::TypedVec(file.numbers(&texts)?),
     };
     Ok((index, rows))
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::column::CATEGORIES;
 use super::matrix::encoding;
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::hdf5::{Attribute, Hdf5File, Kind};
 
 /// Maximum number of slashes in a name.
@@ -75,7 +75,7 @@ impl Members {
 fn column_order(
     file: &Hdf5File,
     object: &str,
-    place: &Place,
+    place: &ErrorContext,
 ) -> Result<Option<Vec<String>>, SourceError> {
     let mut names = match file.attribute(object, "column-order")? {
         Some(Attribute::Texts(names)) => names,
@@ -128,7 +128,7 @@ fn index_name(
     file: &Hdf5File,
     object: &str,
     members: &[String],
-    place: &Place,
+    place: &ErrorContext,
 ) -> Result<String, SourceError> {
     let is_there = |name: &str| -> Result<bool, SourceError> {
         Ok(members.iter().any(|member| member == name)

@@ -29,8 +29,8 @@ use self::open_matrix::OpenMatrix;
 use self::uns::UnsReader;
 use super::hdf5::Hdf5File;
 use super::{
-    Axis, CellSource, Description, InputFormat, Matrix, MatrixName, Numbers, OpenOptions, Part,
-    Probe, Selection, Site, SourceError, Uns,
+    Axis, CellSource, Description, InputFormat, Matrix, MatrixName, OpenOptions, Part, Probe,
+    ProbedPath, Selection, SourceError, TypedVec, Uns,
 };
 
 /// AnnData in HDF5.
@@ -45,7 +45,7 @@ impl InputFormat for H5ad {
         ".h5ad"
     }
 
-    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError> {
+    fn probe(&self, site: &ProbedPath<'_>) -> Result<Probe, SourceError> {
         site.hdf5()?.map_or(Ok(Probe::No), check::probe)
     }
 
@@ -97,7 +97,7 @@ impl CellSource for H5adSource {
         self.var.read(genes)
     }
 
-    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<TypedVec, SourceError> {
         match self.embeddings.get(&(axis, name.to_string())) {
             Some(embedding) => embedding.read(rows).map_err(|error| {
                 let part = match axis {

@@ -2,18 +2,18 @@
 
 use std::ops::Range;
 
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::hdf5::matrix::StoredMatrix;
 use crate::source::raw;
 use crate::source::sampled_rows;
 use crate::source::{
-    ChunkBudget, Chunks, Matrix, Numbers, Part, PendingChunk, SampledRows, SourceError,
+    ChunkBudget, Chunks, Matrix, Part, PendingChunk, SampledRows, SourceError, TypedVec,
 };
 
 /// A matrix, with the positions of its genes in var if their order differs.
 pub(super) struct OpenMatrix {
     /// Context for errors.
-    pub place: Place,
+    pub place: ErrorContext,
     /// Number of rows.
     pub rows: u64,
     /// The part it belongs to and its name there, if it can be left out.
@@ -47,7 +47,7 @@ impl Matrix for OpenMatrix {
         self.or_skip(self.stored.offsets(rows))
     }
 
-    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         self.or_skip(self.stored.sample(visit))
     }
 

@@ -9,7 +9,7 @@ use arrow::array::StringArray;
 use super::ffi::{RawChunk, RawFilter, RawStorage};
 use super::stored_texts::TextLayout;
 use crate::source::error::SourceError;
-use crate::source::{NumberType, Numbers};
+use crate::source::{NumberType, TypedVec};
 
 /// What kind of object a name refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(crate) struct ArrayHeader {
 pub(crate) enum Attribute {
     Text(String),
     Texts(Vec<String>),
-    Number(Numbers),
+    Number(TypedVec),
     Other(String),
 }
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::array::check_readable;
 use super::container::{ArrayHeader, Container, Element};
-use super::place::Placed;
+use super::local_copy::LocalCopy;
 use super::texts::SharedTexts;
 use super::{NumberArray, Watched};
-use crate::source::error::{Place, SourceError};
+use crate::source::error::{ErrorContext, SourceError};
 use crate::source::transpose::TransposeOptions;
-use crate::source::{Numbers, OpenOptions};
+use crate::source::{OpenOptions, TypedVec};
 
 /// An open HDF5 file: its metadata as a [`Container`], its bytes, and the resources that reading
 /// may use. Cheap to clone.
@@ -27,7 +27,7 @@ pub(crate) struct Hdf5File {
 impl Hdf5File {
     /// Opens a file for reading, even if it is inside an archive.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
-        let placed = Placed::open(path, &options.scratch)?;
+        let placed = LocalCopy::open(path, &options.scratch)?;
         Ok(Hdf5File {
             container: Arc::new(Watched::open(path, &placed.path)?),
             bytes: placed.bytes,
@@ -37,8 +37,8 @@ impl Hdf5File {
     }
 
     /// Returns the context for errors about an object of this file.
-    pub fn place(&self, object: &str) -> Place {
-        Place::within(self.container.path(), object)
+    pub fn place(&self, object: &str) -> ErrorContext {
+        ErrorContext::within(self.container.path(), object)
     }
 
     /// Opens a dataset, which must contain numbers in one or two dimensions.
@@ -57,7 +57,7 @@ impl Hdf5File {
     }
 
     /// Reads all numbers of a small dataset of any shape, or the value of a scalar.
-    pub fn flat_numbers(&self, object: &str) -> Result<Numbers, SourceError> {
+    pub fn flat_numbers(&self, object: &str) -> Result<TypedVec, SourceError> {
         let place = self.place(object);
         let header = self.array(object)?;
         let Element::Number {
@@ -74,7 +74,7 @@ impl Hdf5File {
             .try_fold(1u64, |count, &side| count.checked_mul(side));
         let mut numbers = count
             .and_then(|count| usize::try_from(count).ok())
-            .and_then(|count| Numbers::zeroed(number_type, count))
+            .and_then(|count| TypedVec::zeroed(number_type, count))
             .ok_or_else(|| place.damaged("it is absurdly large"))?;
         if !numbers.is_empty() {
             let rows = header.shape.first().copied().unwrap_or(1);

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 
 /// Bytes of a reference: a length in 32 bits, an address in 64 and a number in 32.
 pub(crate) const REFERENCE: usize = 16;
@@ -42,7 +42,7 @@ impl<'a> Heaps<'a> {
         &mut self,
         references: &[u8],
         whose: impl Fn() -> String,
-        place: &Place,
+        place: &ErrorContext,
     ) -> Result<u64, SourceError> {
         let mut all = 0u64;
         for reference in references.as_chunks::<REFERENCE>().0 {

@@ -15,8 +15,8 @@ use super::heap::Heaps;
 use super::messages::Messages;
 use super::pipeline;
 use super::stored_texts::TextLayout;
-use crate::source::error::{Place, SourceError};
-use crate::source::{NumberType, Numbers};
+use crate::source::error::{ErrorContext, SourceError};
+use crate::source::{NumberType, TypedVec};
 
 /// Size of libhdf5's metadata cache per file, in bytes.
 const METADATA_CACHE: usize = 128 << 10;
@@ -35,7 +35,7 @@ pub(crate) struct LibHdf5 {
 impl LibHdf5 {
     /// Opens a file for reading. It is called `path` and located at `at`.
     pub fn open(path: &Path, at: &Path) -> Result<Self, SourceError> {
-        let place = Place::whole(path);
+        let place = ErrorContext::whole(path);
         ffi::register_filters(pipeline::undo_alone);
         // HDF5 file locking fails on many network file systems, and readers of finished files do
         // not need it.
@@ -55,8 +55,8 @@ impl LibHdf5 {
         })
     }
 
-    fn place(&self, object: &str) -> Place {
-        Place::within(&self.path, object)
+    fn place(&self, object: &str) -> ErrorContext {
+        ErrorContext::within(&self.path, object)
     }
 
     /// Opens a dataset, or, if `object` is a field, the compound dataset it belongs to; also
@@ -151,7 +151,12 @@ impl LibHdf5 {
 
     /// Checks that the texts of an attribute are in the file, and no more of them than an attribute
     /// can have.
-    fn check_attribute(&self, object: &str, name: &str, place: &Place) -> Result<(), SourceError> {
+    fn check_attribute(
+        &self,
+        object: &str,
+        name: &str,
+        place: &ErrorContext,
+    ) -> Result<(), SourceError> {
         let messages = self.messages(object)?;
         let texts = messages.as_ref().and_then(|m| m.texts_of_attribute(name));
         let mut heaps = Heaps::of(&self.bytes, self.file.userblock());
@@ -267,7 +272,7 @@ fn text_size(bits: &TypeBits) -> Option<u64> {
 
 fn utf8(
     bytes: Vec<u8>,
-    place: &Place,
+    place: &ErrorContext,
     what: impl FnOnce() -> String,
 ) -> Result<String, SourceError> {
     String::from_utf8(bytes).map_err(|_| {
@@ -329,8 +334,8 @@ impl Container for LibHdf5 {
 
     fn attribute(&self, object: &str, name: &str) -> Result<Option<Attribute>, SourceError> {
         let place = match object {
-            "" => Place::new(&self.path, format!("attribute {name} of the root group")),
-            object => Place::new(&self.path, format!("{object}@{name}")),
+            "" => ErrorContext::new(&self.path, format!("attribute {name} of the root group")),
+            object => ErrorContext::new(&self.path, format!("{object}@{name}")),
         };
         if self.compound_of(object)?.is_some() {
             return Ok(None);
@@ -363,7 +368,7 @@ impl Container for LibHdf5 {
                         number_type,
                         swapped,
                     } => {
-                        let mut numbers = Numbers::of_bytes(number_type, &bytes)
+                        let mut numbers = TypedVec::of_bytes(number_type, &bytes)
                             .ok_or_else(|| place.damaged("it is absurdly large"))?;
                         if swapped {
                             numbers.swap_bytes();

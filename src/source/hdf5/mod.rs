@@ -9,23 +9,23 @@ mod container;
 #[allow(unsafe_code, reason = "calls of libhdf5")]
 mod ffi;
 mod file;
-mod gate;
 mod heap;
 mod library;
+mod local_copy;
 mod lz4;
 mod lzf;
 pub(super) mod matrix;
+mod memory_gate;
 mod messages;
 mod pipeline;
-mod place;
 mod stored_texts;
 mod texts;
-mod watch;
+mod watchdog;
 
 pub(crate) use array::NumberArray;
 pub(crate) use container::{Attribute, Element, Identity, Kind};
 pub(crate) use file::Hdf5File;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use pipeline::undo_alone;
-pub(crate) use watch::Watched;
-pub use watch::watch;
+pub(crate) use watchdog::Watched;
+pub use watchdog::watch;

@@ -121,14 +121,14 @@ pub(crate) fn undo_alone(id: i32, parameters: &[u32], stored: &[u8]) -> Option<V
         return None;
     }
     let mut output = vec![0; usize::try_from(size).ok()?];
-    let mut undo = Undo::new();
+    let mut undo = FilterBuffers::new();
     undo.stored = stored.to_vec();
     undo.run(&pipeline, 0, &mut output).ok()?;
     Some(output)
 }
 
 /// Per-thread buffers for undoing filters.
-pub(super) struct Undo {
+pub(super) struct FilterBuffers {
     deflate: Decompressor,
     /// Created on first use.
     zstd: Option<zstd::bulk::Decompressor<'static>>,
@@ -137,10 +137,10 @@ pub(super) struct Undo {
     between: Vec<u8>,
 }
 
-impl Undo {
+impl FilterBuffers {
     /// Creates empty buffers.
     pub fn new() -> Self {
-        Undo {
+        FilterBuffers {
             deflate: Decompressor::new(),
             zstd: None,
             stored: Vec::new(),
@@ -166,7 +166,7 @@ impl Undo {
         output: &mut [u8],
     ) -> Result<(), String> {
         let filters: Vec<Filter> = pipeline.active(skipped).rev().collect();
-        let Undo {
+        let FilterBuffers {
             deflate,
             zstd,
             stored,
@@ -359,7 +359,7 @@ mod tests {
         ) {
             let filters: Vec<RawFilter> = ids.iter().map(|&id| RawFilter { id, parameters: vec![4] }).collect();
             let pipeline = Pipeline::new(&filters, 4).unwrap();
-            let mut undo = Undo::new();
+            let mut undo = FilterBuffers::new();
             undo.stored = stored;
             let _ = undo.run(&pipeline, 0, &mut vec![0; size]);
         }
@@ -386,7 +386,7 @@ mod tests {
         let pipeline = Pipeline::new(&filters, 4).unwrap();
         assert!(!pipeline.is_plain(0));
         assert!(pipeline.is_plain(1));
-        let mut undo = Undo::new();
+        let mut undo = FilterBuffers::new();
         undo.stored = vec![1, 2, 3];
         let mut output = [0; 3];
         undo.run(&pipeline, 1, &mut output).unwrap();

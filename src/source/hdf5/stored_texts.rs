@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::NumberArray;
 use super::container::Container;
 use super::heap::{Heaps, REFERENCE};
-use crate::source::error::Place;
-use crate::source::{Numbers, SourceError};
+use crate::source::error::ErrorContext;
+use crate::source::{SourceError, TypedVec};
 
 /// Where texts lie in each element of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ const KEPT: u64 = 1 << 20;
 
 /// The elements of a dataset, or field, of texts.
 pub(super) struct StoredTexts {
-    place: Place,
+    place: ErrorContext,
     file: Arc<File>,
     /// Where they lie; `None` where only libhdf5 knows.
     elements: Option<Elements>,
@@ -87,7 +87,7 @@ impl StoredTexts {
             _ => Lengths::Unknown,
         };
         Ok(StoredTexts {
-            place: Place::new(container.path(), object),
+            place: ErrorContext::new(container.path(), object),
             file: file.clone(),
             elements,
             lengths,
@@ -214,10 +214,15 @@ impl Elements {
         }
     }
 
-    fn read(&self, rows: Range<u64>, width: u64, place: &Place) -> Result<Vec<u8>, SourceError> {
+    fn read(
+        &self,
+        rows: Range<u64>,
+        width: u64,
+        place: &ErrorContext,
+    ) -> Result<Vec<u8>, SourceError> {
         match self {
             Elements::Array(array) => match array.read(rows)? {
-                Numbers::UInt8(bytes) => Ok(bytes),
+                TypedVec::UInt8(bytes) => Ok(bytes),
                 _ => Err(place.damaged("its elements are no bytes")),
             },
             Elements::InHeader(bytes) => {

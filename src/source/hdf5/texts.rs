@@ -9,7 +9,7 @@ use arrow::array::{Array, StringArray, StringBuilder};
 use super::Hdf5File;
 use super::stored_texts::StoredTexts;
 use crate::source::blocks::RowBlocks;
-use crate::source::error::{Place, SourceError};
+use crate::source::error::{ErrorContext, SourceError};
 
 /// Memory that the program takes before it reads anything, in bytes; and number of copies of a text
 /// that are in memory while it is read and written.
@@ -99,7 +99,7 @@ impl Hdf5File {
     }
 
     /// Checks that the memory is sufficient for this many bytes of text in one row.
-    pub fn suffices(&self, place: &Place, bytes: u64) -> Result<(), SourceError> {
+    pub fn suffices(&self, place: &ErrorContext, bytes: u64) -> Result<(), SourceError> {
         if bytes <= self.longest() {
             Ok(())
         } else {
@@ -189,7 +189,7 @@ impl Hdf5File {
     }
 }
 
-fn too_long(place: &Place, bytes: u64) -> SourceError {
+fn too_long(place: &ErrorContext, bytes: u64) -> SourceError {
     let advised = bytes.saturating_mul(COPIES).saturating_add(OTHER_MEMORY);
     place.too_large("text of such a length", bytes, advised)
 }

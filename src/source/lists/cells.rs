@@ -8,7 +8,7 @@ use arrow::array::{StringArray, StringBuilder};
 use tempfile::SpooledTempFile;
 
 use super::table::{Numbering, Separator, Table, unclosed};
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::text::TextFile;
 use crate::source::{OpenOptions, SourceError};
 
@@ -37,7 +37,7 @@ const HEADINGS: &[&str] = &[
 /// The identifiers of cells, parsed once and then read by range. Raw matrices have millions of
 /// them, so long lists do not stay in memory.
 pub(crate) struct CellList {
-    place: Place,
+    place: ErrorContext,
     names: Mutex<SpooledTempFile>,
     /// Offsets of the names of the cells 0, STEP, 2 × STEP, …, and the end of the last one.
     starts: Vec<u64>,
@@ -124,7 +124,7 @@ impl CellList {
     }
 
     /// Context for errors about the file as a whole.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &ErrorContext {
         &self.place
     }
 

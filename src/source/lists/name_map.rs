@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Separator;
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::stable_id::StableId;
 use crate::source::text::{Lines, TextFile};
 
@@ -74,7 +74,7 @@ impl NameMap {
         }
         let (names, digest) = read(&self.file, memory)?;
         if digest != self.digest {
-            return Err(Place::whole(&self.file).damaged(
+            return Err(ErrorContext::whole(&self.file).damaged(
                 "its names and identifiers are not those that the dataset was made with (--gene-map)",
             ));
         }
@@ -116,7 +116,7 @@ fn is_copy(id: &str) -> bool {
 }
 
 fn read(file: &Path, memory: u64) -> Result<(Names, String), SourceError> {
-    let place = Place::whole(file);
+    let place = ErrorContext::whole(file);
     let metadata = std::fs::metadata(file).map_err(|e| place.io("open", e))?;
     if !metadata.is_file() {
         return Err(place.unsupported(

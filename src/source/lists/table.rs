@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::features::unquoted;
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::text::{Lines, TextFile};
 
 /// Separates the fields of a line.
@@ -87,7 +87,7 @@ fn outside_quotes(line: &str, byte: u8) -> usize {
 /// A list that is read line by line.
 pub(super) struct Table {
     lines: Lines,
-    place: Place,
+    place: ErrorContext,
     separator: Separator,
     /// Whether the file name says that it contains comma-separated values.
     is_csv: bool,
@@ -226,14 +226,14 @@ pub(super) fn fields<'l>(
     separator: Separator,
     line: &'l str,
     number: u64,
-    place: &Place,
+    place: &ErrorContext,
 ) -> Result<Vec<Cow<'l, str>>, SourceError> {
     let fields = separator.split(line);
     fields.ok_or_else(|| unclosed(place, number))
 }
 
 /// Error for a line with an unclosed quote.
-pub(super) fn unclosed(place: &Place, number: u64) -> SourceError {
+pub(super) fn unclosed(place: &ErrorContext, number: u64) -> SourceError {
     place.line(number).damaged("a quote in it is not closed")
 }
 
@@ -259,7 +259,7 @@ impl Numbering {
     }
 
     /// Refuses a list of several columns if the first one numbers its lines.
-    pub fn check(&self, columns: usize, place: &Place) -> Result<(), SourceError> {
+    pub fn check(&self, columns: usize, place: &ErrorContext) -> Result<(), SourceError> {
         if self.lines > 1 && columns > 1 && self.first.is_some() {
             return Err(place.unsupported(
                 "a list whose first column numbers its lines",
@@ -297,7 +297,7 @@ mod tests {
         let refused = |fields: &[&str], columns| {
             let mut numbering = Numbering::default();
             fields.iter().for_each(|field| numbering.see(field));
-            let place = Place::whole("x.csv".as_ref());
+            let place = ErrorContext::whole("x.csv".as_ref());
             numbering.check(columns, &place).is_err()
         };
         assert!(refused(&["0", "1", "2"], 2) && refused(&["1", "2"], 3));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use half::f16;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::source::{NumberType, Numbers};
+use crate::source::{NumberType, TypedVec};
 
 /// A number type that buffers may be of.
 pub trait Number: Copy + Send + Sync + bytemuck::NoUninit {
@@ -14,7 +14,7 @@ pub trait Number: Copy + Send + Sync + bytemuck::NoUninit {
     const TYPE: NumberType;
 
     /// Copies of numbers.
-    fn numbers(values: &[Self]) -> Numbers;
+    fn numbers(values: &[Self]) -> TypedVec;
 }
 
 macro_rules! numbers {
@@ -22,8 +22,8 @@ macro_rules! numbers {
         $(impl Number for $number {
             const TYPE: NumberType = NumberType::$variant;
 
-            fn numbers(values: &[Self]) -> Numbers {
-                Numbers::$variant(values.to_vec())
+            fn numbers(values: &[Self]) -> TypedVec {
+                TypedVec::$variant(values.to_vec())
             }
         })*
     };
@@ -46,16 +46,16 @@ numbers! {
 impl Number for bool {
     const TYPE: NumberType = NumberType::Bool;
 
-    fn numbers(values: &[Self]) -> Numbers {
-        Numbers::Bool(values.iter().map(|&value| u8::from(value)).collect())
+    fn numbers(values: &[Self]) -> TypedVec {
+        TypedVec::Bool(values.iter().map(|&value| u8::from(value)).collect())
     }
 }
 
 impl Number for usize {
     const TYPE: NumberType = NumberType::UInt64;
 
-    fn numbers(values: &[Self]) -> Numbers {
-        Numbers::UInt64(values.iter().map(|&value| value as u64).collect())
+    fn numbers(values: &[Self]) -> TypedVec {
+        TypedVec::UInt64(values.iter().map(|&value| value as u64).collect())
     }
 }
 
@@ -78,7 +78,7 @@ pub struct NumberBuffer(Arc<dyn Held>);
 trait Held: Send + Sync {
     fn len(&self) -> usize;
     fn number_type(&self) -> NumberType;
-    fn part(&self, range: Range<usize>) -> Option<Numbers>;
+    fn part(&self, range: Range<usize>) -> Option<TypedVec>;
     fn hash(&self, hasher: &mut Xxh3);
 }
 
@@ -97,7 +97,7 @@ impl<T: Number, H: AsRef<[T]> + Send + Sync> Held for Holder<T, H> {
         T::TYPE
     }
 
-    fn part(&self, range: Range<usize>) -> Option<Numbers> {
+    fn part(&self, range: Range<usize>) -> Option<TypedVec> {
         self.holder.as_ref().get(range).map(T::numbers)
     }
 
@@ -132,7 +132,7 @@ impl NumberBuffer {
     }
 
     /// Copies of a range; `None` where there is no such range.
-    pub(super) fn part(&self, range: Range<usize>) -> Option<Numbers> {
+    pub(super) fn part(&self, range: Range<usize>) -> Option<TypedVec> {
         self.0.part(range)
     }
 
@@ -155,26 +155,26 @@ impl<T: Number + 'static> From<Vec<T>> for NumberBuffer {
     }
 }
 
-impl From<Numbers> for NumberBuffer {
-    fn from(numbers: Numbers) -> Self {
+impl From<TypedVec> for NumberBuffer {
+    fn from(numbers: TypedVec) -> Self {
         match numbers {
             // Booleans are stored as bytes.
-            Numbers::Bool(bytes) => bytes
+            TypedVec::Bool(bytes) => bytes
                 .into_iter()
                 .map(|byte| byte != 0)
                 .collect::<Vec<bool>>()
                 .into(),
-            Numbers::Int8(numbers) => numbers.into(),
-            Numbers::Int16(numbers) => numbers.into(),
-            Numbers::Int32(numbers) => numbers.into(),
-            Numbers::Int64(numbers) => numbers.into(),
-            Numbers::UInt8(numbers) => numbers.into(),
-            Numbers::UInt16(numbers) => numbers.into(),
-            Numbers::UInt32(numbers) => numbers.into(),
-            Numbers::UInt64(numbers) => numbers.into(),
-            Numbers::Float16(numbers) => numbers.into(),
-            Numbers::Float32(numbers) => numbers.into(),
-            Numbers::Float64(numbers) => numbers.into(),
+            TypedVec::Int8(numbers) => numbers.into(),
+            TypedVec::Int16(numbers) => numbers.into(),
+            TypedVec::Int32(numbers) => numbers.into(),
+            TypedVec::Int64(numbers) => numbers.into(),
+            TypedVec::UInt8(numbers) => numbers.into(),
+            TypedVec::UInt16(numbers) => numbers.into(),
+            TypedVec::UInt32(numbers) => numbers.into(),
+            TypedVec::UInt64(numbers) => numbers.into(),
+            TypedVec::Float16(numbers) => numbers.into(),
+            TypedVec::Float32(numbers) => numbers.into(),
+            TypedVec::Float64(numbers) => numbers.into(),
         }
     }
 }

@@ -9,13 +9,13 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::source::{Column, ColumnKind, NumberType, Place, SourceError};
+use crate::source::{Column, ColumnKind, ErrorContext, NumberType, SourceError};
 
 /// The columns of cells or genes.
 pub(super) struct Frame {
     columns: Vec<Column>,
     batch: RecordBatch,
-    place: Place,
+    place: ErrorContext,
 }
 
 impl Frame {
@@ -27,7 +27,7 @@ impl Frame {
         rows: u64,
         hasher: &mut Xxh3,
     ) -> Result<Self, SourceError> {
-        let place = Place::new(path, part);
+        let place = ErrorContext::new(path, part);
         let (mut columns, mut arrays, mut fields) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(batch) = batch {
             let found = batch.num_rows() as u64;
@@ -40,7 +40,7 @@ impl Frame {
                 if columns.iter().any(|column: &Column| column.name == name) {
                     return Err(place.damaged(format!("the column {name} is there twice")));
                 }
-                let place = Place::new(path, format!("{part}/{name}"));
+                let place = ErrorContext::new(path, format!("{part}/{name}"));
                 let (array, kind) = converted(&place, field, array)?;
                 hasher.update(name.as_bytes());
                 digest(&array, hasher);
@@ -75,7 +75,7 @@ impl Frame {
 
 /// A column and what it holds.
 fn converted(
-    place: &Place,
+    place: &ErrorContext,
     field: &Field,
     array: &ArrayRef,
 ) -> Result<(ArrayRef, ColumnKind), SourceError> {

@@ -10,8 +10,8 @@ use super::buffer::{Number, NumberBuffer};
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::transpose::{Entries, ExternalTranspose, TransposeOptions, Transposed};
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Layout, Matrix, Numbers, PendingChunk, Place, SampledRows,
-    SourceError,
+    ChunkBudget, Chunks, CsrChunk, ErrorContext, Layout, Matrix, PendingChunk, SampledRows,
+    SourceError, TypedVec,
 };
 use crate::with_numbers;
 
@@ -170,7 +170,11 @@ impl MemoryMatrix {
     }
 
     /// Checks that the buffers go together.
-    pub(super) fn check(&self, place: &Place, expected: [u64; 2]) -> Result<(), SourceError> {
+    pub(super) fn check(
+        &self,
+        place: &ErrorContext,
+        expected: [u64; 2],
+    ) -> Result<(), SourceError> {
         let shape = self.shape.map(|side| side as u64);
         if shape != expected {
             return Err(place.damaged(format!(
@@ -243,7 +247,7 @@ impl<N, I: SpIndex, P: SpIndex> RawPointers<P> for CsMatI<N, I, P> {
 }
 
 impl Compressed {
-    fn check(&self, place: &Place, majors: usize) -> Result<(), SourceError> {
+    fn check(&self, place: &ErrorContext, majors: usize) -> Result<(), SourceError> {
         let (pointers, indices, data) = (self.indptr.len(), self.indices.len(), self.data.len());
         if majors.checked_add(1) != Some(pointers) {
             return Err(place.damaged(format!(
@@ -270,14 +274,14 @@ impl Compressed {
         }
     }
 
-    fn pointers(&self, place: &Place, range: Range<usize>) -> Result<Vec<i64>, SourceError> {
+    fn pointers(&self, place: &ErrorContext, range: Range<usize>) -> Result<Vec<i64>, SourceError> {
         let numbers = self.indptr.part(range);
         let numbers = numbers.and_then(|numbers| numbers.to_i64().ok());
         numbers.ok_or_else(|| place.damaged("its indptr is not of whole numbers"))
     }
 
     /// The pointers of some rows or columns, which were checked.
-    fn offsets(&self, place: &Place, majors: Range<u64>) -> Result<Vec<u64>, SourceError> {
+    fn offsets(&self, place: &ErrorContext, majors: Range<u64>) -> Result<Vec<u64>, SourceError> {
         let range = majors.start as usize..(majors.end as usize).saturating_add(1);
         let pointers = self.pointers(place, range)?;
         Ok(pointers.into_iter().map(|pointer| pointer as u64).collect())
@@ -292,13 +296,13 @@ impl Compressed {
 /// A matrix as an input has it.
 pub(super) struct OpenMatrix {
     pub matrix: MemoryMatrix,
-    pub place: Place,
+    pub place: ErrorContext,
     pub options: TransposeOptions,
     pub transposed: Mutex<Option<Arc<Transposed>>>,
 }
 
 impl OpenMatrix {
-    fn part(&self, buffer: &NumberBuffer, range: Range<u64>) -> Result<Numbers, SourceError> {
+    fn part(&self, buffer: &NumberBuffer, range: Range<u64>) -> Result<TypedVec, SourceError> {
         let part = buffer.part(range.start as usize..range.end as usize);
         part.ok_or_else(|| self.place.damaged("it has not the numbers that it had"))
     }
@@ -341,7 +345,7 @@ impl OpenMatrix {
         Ok(CsrChunk {
             rows,
             indptr,
-            indices: Numbers::UInt32(indices),
+            indices: TypedVec::UInt32(indices),
             data: numbers.picked(&kept),
             strays: 0,
         })
@@ -451,7 +455,7 @@ impl Matrix for OpenMatrix {
         }
     }
 
-    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         let data = self.matrix.data();
         Self::places(data.len(), |range| {
             visit(&self.part(data, range)?);

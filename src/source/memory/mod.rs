@@ -43,8 +43,8 @@ pub use self::matrix::MemoryMatrix;
 use self::matrix::OpenMatrix;
 use super::transpose::TransposeOptions;
 use super::{
-    Axis, CellSource, ChunkBudget, Chunks, Description, Embedding, Format, Layout, Matrix,
-    MatrixDescription, MatrixName, NumberType, Numbers, OpenOptions, Place, SourceError, Uns,
+    Axis, CellSource, ChunkBudget, Chunks, Description, Embedding, ErrorContext, Format, Layout,
+    Matrix, MatrixDescription, MatrixName, NumberType, OpenOptions, SourceError, TypedVec, Uns,
 };
 
 /// An input whose cells and genes are in memory. See [the module](self) for an example.
@@ -183,11 +183,11 @@ impl MemoryBuilder {
         let counts = [&self.obs_names, &self.var_names].map(|names| names.len() as u64);
         for (names, what) in [(&self.obs_names, "obs"), (&self.var_names, "var")] {
             if names.null_count() > 0 {
-                return Err(Place::new(&path, what).damaged("some have no name"));
+                return Err(ErrorContext::new(&path, what).damaged("some have no name"));
             }
             // Rows and columns are numbered in 32 bits.
             if u32::try_from(names.len()).is_err() {
-                return Err(Place::new(&path, what)
+                return Err(ErrorContext::new(&path, what)
                     .unsupported(format!("{} of them", names.len()), "split the input"));
             }
         }
@@ -205,7 +205,7 @@ impl MemoryBuilder {
                 Axis::Cells => ("obsm", counts[0], &mut obsm),
                 Axis::Genes => ("varm", counts[1], &mut varm),
             };
-            let place = Place::new(&path, format!("{part}/{name}"));
+            let place = ErrorContext::new(&path, format!("{part}/{name}"));
             if rows.checked_mul(width) != Some(numbers.len() as u64) {
                 return Err(place.damaged(format!(
                     "it has {} numbers, and {rows} × {width} are needed",
@@ -292,7 +292,7 @@ impl Matrices {
             MatrixName::Obsp(name) => (format!("obsp/{name}"), [cells, cells]),
             MatrixName::Varp(name) => (format!("varp/{name}"), [genes, genes]),
         };
-        let place = Place::new(path, object.clone());
+        let place = ErrorContext::new(path, object.clone());
         matrix.check(&place, shape)?;
         hasher.update(object.as_bytes());
         matrix.hash(hasher);
@@ -324,7 +324,7 @@ impl Matrices {
 
 impl Memory {
     fn missing(&self, what: &str) -> SourceError {
-        let place = Place::whole(&self.description.path);
+        let place = ErrorContext::whole(&self.description.path);
         place.damaged(format!("{what:?} was asked for, but is not described"))
     }
 
@@ -366,7 +366,7 @@ impl CellSource for Memory {
         self.var.read(genes)
     }
 
-    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<TypedVec, SourceError> {
         let list = match axis {
             Axis::Cells => &self.description.obsm,
             Axis::Genes => &self.description.varm,
@@ -409,7 +409,7 @@ impl Matrix for Nothing {
         Ok(Some(vec![0; (rows.end - rows.start) as usize + 1]))
     }
 
-    fn sample(&self, _visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sample(&self, _visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Candidate, Finds, Form};
 use crate::source::format::Siblings;
-use crate::source::site::Site;
+use crate::source::probed_path::ProbedPath;
 use crate::source::text::{Content, TextFile};
 use crate::source::{OpenOptions, SourceError};
 
@@ -39,7 +39,7 @@ pub(super) fn finds_among(
                 format!("{what}, which is not looked into; unpack it to have what is in it"),
             ),
             Some(Content::Hdf5 | Content::PackedHdf5 | Content::Other) => {
-                let site = Site::member(&path, file.clone(), options);
+                let site = ProbedPath::member(&path, file.clone(), options);
                 let found = options.formats.ask(&site, &[Form::File])?;
                 finds.add(found, path.clone(), Some(archive));
             }

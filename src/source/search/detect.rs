@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::only;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::format::{Form, Format, InputFormat, Probe};
-use crate::source::site::{Site, content_of};
+use crate::source::probed_path::{ProbedPath, content_of};
 use crate::source::text::{Content, HDF5_SIGNATURE, TextFile};
 use crate::source::{OpenOptions, SourceError};
 
@@ -25,11 +25,11 @@ pub(super) fn detect_file(
     options: &OpenOptions,
 ) -> Result<&'static dyn InputFormat, SourceError> {
     let site = match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Site::folder(path, options),
-        Ok(_) => Site::file(path, content_of(path)?, options),
+        Ok(metadata) if metadata.is_dir() => ProbedPath::folder(path, options),
+        Ok(_) => ProbedPath::file(path, content_of(path)?, options),
         Err(error) => match TextFile::find_in_archive(path)? {
-            Some(found) => Site::member(path, found.file, options),
-            None => return Err(Place::whole(path).io("open", error)),
+            Some(found) => ProbedPath::member(path, found.file, options),
+            None => return Err(ErrorContext::whole(path).io("open", error)),
         },
     };
     match options
@@ -46,7 +46,7 @@ pub(super) fn detect_file(
 }
 
 /// What a file is that no format reads.
-fn what_it_is(site: &Site<'_>, options: &OpenOptions) -> Result<String, SourceError> {
+fn what_it_is(site: &ProbedPath<'_>, options: &OpenOptions) -> Result<String, SourceError> {
     if std::fs::metadata(site.path()).is_ok_and(|metadata| metadata.len() == 0) {
         return Ok("is empty".into());
     }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::archive::{self, is_hidden};
 use super::{Candidate, Finds, Form, InputFormat, Probe};
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::format::Siblings;
-use crate::source::site::{Site, content_of};
+use crate::source::probed_path::{ProbedPath, content_of};
 use crate::source::text::{Content, TextFile};
 use crate::source::{OpenOptions, SourceError};
 
@@ -42,7 +42,7 @@ impl<'a> Search<'a> {
     }
 
     fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), SourceError> {
-        let site = Site::folder(folder, self.options);
+        let site = ProbedPath::folder(folder, self.options);
         let found = self.options.formats.ask(&site, &[Form::Folder])?;
         if !matches!(found, None | Some((_, Probe::No))) {
             // Nothing below an experiment is searched, and an array on its own is not an input.
@@ -149,7 +149,7 @@ impl<'a> Search<'a> {
                 format!("{what}, which is not looked into; unpack it to have what is in it"),
             ),
             Content::Hdf5 | Content::Packed(_) | Content::Other => {
-                let site = Site::file(&file, content, self.options);
+                let site = ProbedPath::file(&file, content, self.options);
                 let found = self.options.formats.ask(&site, &[Form::File])?;
                 self.finds.add(found, file, None);
             }
@@ -178,13 +178,13 @@ impl<'a> Search<'a> {
 
     /// Lists files and folders, sorted, without hidden ones.
     fn listed(&mut self, folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), SourceError> {
-        let io = |e| Place::whole(folder).io("list", e);
+        let io = |e| ErrorContext::whole(folder).io("list", e);
         let (mut files, mut folders) = (Vec::new(), Vec::new());
         for entry in std::fs::read_dir(folder).map_err(io)? {
             let path = entry.map_err(io)?.path();
             self.looked_at += 1;
             if self.looked_at > MOST_LOOKED_AT {
-                return Err(Place::whole(self.top).unsupported(
+                return Err(ErrorContext::whole(self.top).unsupported(
                     format!("a folder of more than {MOST_LOOKED_AT} files"),
                     "name the inputs one by one",
                 ));

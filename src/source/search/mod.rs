@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 pub use self::detect::detect;
 use self::detect::detect_file;
 use self::folder::Search;
-use super::error::Place;
+use super::error::ErrorContext;
 use super::format::{Form, InputFormat, PassedOver, Probe};
-use super::site::{Site, remote_scheme};
+use super::probed_path::{ProbedPath, remote_scheme};
 use super::text::{Content, TextFile};
 use super::{OpenOptions, SourceError};
 
@@ -153,7 +153,7 @@ fn look(path: &Path, options: &OpenOptions) -> Result<Looked, SourceError> {
         Ok(metadata) => metadata,
         Err(error) => {
             let Some(found) = TextFile::find_in_archive(path)? else {
-                return Err(Place::whole(path).io("open", error));
+                return Err(ErrorContext::whole(path).io("open", error));
             };
             if found.file.content() != Some(Content::Archive) {
                 return Ok(itself());
@@ -173,7 +173,7 @@ fn look(path: &Path, options: &OpenOptions) -> Result<Looked, SourceError> {
         let finds = finds.map_err(|(_, refusal)| refusal)?;
         return something(finds.looked(path), path, || nothing_in_archive(options));
     }
-    let site = Site::folder(path, options);
+    let site = ProbedPath::folder(path, options);
     match options.formats.ask(&site, &[Form::Folder])? {
         Some((_, Probe::Foreign { refusal, .. })) => return Err(*refusal),
         Some((format, Probe::Yes | Probe::Beside(_) | Probe::Unlikely(_))) => {

@@ -10,13 +10,13 @@ use super::object::{self, Kind};
 use super::tiledb::Array;
 use super::tiledb::fault::REWRITE;
 use super::tiledb::files::Folder;
-use crate::source::error::Place;
-use crate::source::{ChunkBudget, Embedding, Numbers, SourceError};
+use crate::source::error::ErrorContext;
+use crate::source::{ChunkBudget, Embedding, SourceError, TypedVec};
 use crate::with_numbers;
 
 /// An opened embedding.
 pub(super) struct EmbeddingReader {
-    place: Place,
+    place: ErrorContext,
     matrix: StoredMatrix,
     width: u64,
 }
@@ -90,7 +90,7 @@ impl EmbeddingReader {
     }
 
     /// See [`crate::source::CellSource::embedding`].
-    pub fn read(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    pub fn read(&self, rows: Range<u64>) -> Result<TypedVec, SourceError> {
         // At most `WIDEST`.
         let width = self.width as usize;
         let size = self.matrix.number_type().size();
@@ -98,7 +98,7 @@ impl EmbeddingReader {
             .ok()
             .and_then(|rows| rows.checked_mul(width));
         let mut numbers = length
-            .and_then(|length| Numbers::zeroed(self.matrix.number_type(), length))
+            .and_then(|length| TypedVec::zeroed(self.matrix.number_type(), length))
             .ok_or_else(|| self.place.damaged("it is absurdly large"))?;
         let budget = ChunkBudget {
             bytes: 8 << 20,
@@ -106,7 +106,7 @@ impl EmbeddingReader {
         };
         for chunk in self.matrix.chunks(rows.clone(), budget)? {
             let chunk = chunk?.read()?;
-            let Numbers::UInt32(columns) = &chunk.indices else {
+            let TypedVec::UInt32(columns) = &chunk.indices else {
                 return Err(self.place.damaged("its columns are not counted in 32 bits"));
             };
             let values: &[u8] = with_numbers!(&chunk.data, values => bytemuck::cast_slice(values));

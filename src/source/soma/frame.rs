@@ -15,7 +15,7 @@ use super::joinids::Joinids;
 use super::object;
 use super::rows::{JOINID, Rows};
 use super::tiledb::files::Folder;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::{Column, ColumnKind, Note, Part, Selection, SourceError};
 
 /// Metadata key in which tiledbsoma stores the original name of the index, as JSON.
@@ -100,7 +100,7 @@ impl Frame {
     }
 
     /// Returns the context for errors about the frame.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> ErrorContext {
         self.rows.array.place()
     }
 

@@ -9,17 +9,17 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::Int32Type;
 
-use super::rows::{Picked, Rows};
+use super::rows::{PickedRows, Rows};
 use super::tiledb::datatype::{Datatype, TimeUnit};
 use super::tiledb::fault::Fault;
 use super::tiledb::{Attribute, Cells, ColumnFile, Scratch};
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::number_column::arrow_numbers;
-use crate::source::{ColumnKind, NumberType, Numbers, SourceError};
+use crate::source::{ColumnKind, NumberType, SourceError, TypedVec};
 
 /// A column, opened in every fragment.
 pub(super) struct FrameColumn {
-    place: Place,
+    place: ErrorContext,
     attribute: Attribute,
     kind: ColumnKind,
     categories: Option<Arc<StringArray>>,
@@ -169,7 +169,12 @@ impl FrameColumn {
 
     /// Reads the picked rows into the Arrow type that preserves their meaning. `first` is the
     /// position of the first one, for messages.
-    pub fn read(&self, rows: &Rows, picked: &Picked, first: u64) -> Result<ArrayRef, SourceError> {
+    pub fn read(
+        &self,
+        rows: &Rows,
+        picked: &PickedRows,
+        first: u64,
+    ) -> Result<ArrayRef, SourceError> {
         let mut scratch = Scratch::new().map_err(|fault: Fault| fault.at(&self.place))?;
         let mut tiles = Vec::with_capacity(picked.tiles.len());
         for &(fragment, tile) in &picked.tiles {
@@ -205,7 +210,7 @@ fn is_float(number_type: NumberType) -> bool {
 /// The decoded tiles of a column and which of their cells are wanted.
 struct Values<'a> {
     column: &'a FrameColumn,
-    picked: &'a Picked,
+    picked: &'a PickedRows,
     tiles: Vec<Option<Cells>>,
 }
 
@@ -245,11 +250,11 @@ impl Values<'_> {
     fn gather(
         &self,
         number_type: NumberType,
-    ) -> Result<(Numbers, Option<NullBuffer>), SourceError> {
+    ) -> Result<(TypedVec, Option<NullBuffer>), SourceError> {
         let place = &self.column.place;
         let length = self.picked.cells.len();
         let width = number_type.size();
-        let mut numbers = Numbers::zeroed(number_type, length)
+        let mut numbers = TypedVec::zeroed(number_type, length)
             .ok_or_else(|| Fault::TooLarge((length * width) as u64).at(place))?;
         let mut valid = vec![true; length];
         let target = numbers.as_bytes_mut().chunks_exact_mut(width);
@@ -279,9 +284,9 @@ impl Values<'_> {
         // tiledbsoma writes NaN as missing, and reads it back as NaN.
         for row in (0..nulls.len()).filter(|&row| nulls.is_null(row)) {
             match &mut numbers {
-                Numbers::Float16(v) => v[row] = half::f16::NAN,
-                Numbers::Float32(v) => v[row] = f32::NAN,
-                Numbers::Float64(v) => v[row] = f64::NAN,
+                TypedVec::Float16(v) => v[row] = half::f16::NAN,
+                TypedVec::Float32(v) => v[row] = f32::NAN,
+                TypedVec::Float64(v) => v[row] = f64::NAN,
                 _ => {}
             }
         }
@@ -335,7 +340,7 @@ impl Values<'_> {
             _ => 1i64,
         };
         let (numbers, nulls) = self.gather(NumberType::Int64)?;
-        let Numbers::Int64(mut times) = numbers else {
+        let TypedVec::Int64(mut times) = numbers else {
             return Err(self.column.place.damaged("its times are not whole numbers"));
         };
         let mut valid: Vec<bool> = match nulls {

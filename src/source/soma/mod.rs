@@ -38,13 +38,13 @@ use self::object::Storage;
 use self::tiledb::files::Folder;
 use self::tiledb::group::Group;
 use self::uns::UnsReader;
-use super::error::Place;
+use super::error::ErrorContext;
 use super::raw;
 use super::text::TextFile;
 use super::{
     Among, Axis, CellSource, ChunkBudget, Chunks, Description, Form, InputFormat, Matrix,
-    MatrixName, Numbers, OpenOptions, OptionKind, OptionScope, OptionSpec, Probe, Selection,
-    Siblings, Site, SourceError, Uns,
+    MatrixName, OpenOptions, OptionKind, OptionScope, OptionSpec, Probe, ProbedPath, Selection,
+    Siblings, SourceError, TypedVec, Uns,
 };
 
 /// A TileDB-SOMA experiment.
@@ -84,7 +84,7 @@ impl InputFormat for Soma {
         &[&MEASUREMENT]
     }
 
-    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError> {
+    fn probe(&self, site: &ProbedPath<'_>) -> Result<Probe, SourceError> {
         if !site.is_folder() {
             return Ok(Probe::No);
         }
@@ -141,7 +141,7 @@ const TILEDB: [&str; 4] = [
 
 /// An open experiment.
 pub(super) struct SomaSource {
-    place: Place,
+    place: ErrorContext,
     description: Description,
     obs: Frame,
     var: Frame,
@@ -153,7 +153,7 @@ pub(super) struct SomaSource {
 
 /// A matrix, with the positions of its genes in var if their order differs.
 struct OpenMatrix {
-    place: Place,
+    place: ErrorContext,
     rows: u64,
     stored: StoredMatrix,
     genes: Option<Vec<u32>>,
@@ -225,7 +225,7 @@ impl CellSource for SomaSource {
         self.var.read(genes)
     }
 
-    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<TypedVec, SourceError> {
         match self.embeddings.get(&(axis, name.to_string())) {
             Some(embedding) => embedding.read(rows),
             None => Err(self.place.not_described(name)),
@@ -260,7 +260,7 @@ impl Matrix for OpenMatrix {
         self.stored.entries_at_most()
     }
 
-    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         self.stored.sample(visit)
     }
 

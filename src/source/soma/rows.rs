@@ -33,14 +33,14 @@ pub(super) struct Cell {
     id: i64,
     time: u64,
     fragment: u32,
-    /// Index into [`Picked::tiles`].
+    /// Index into [`PickedRows::tiles`].
     pub tile: u32,
     /// Index of the cell within its tile.
     pub cell: u32,
 }
 
 /// Selected rows in order, and the tiles that contain them.
-pub(super) struct Picked {
+pub(super) struct PickedRows {
     /// The location of each row.
     pub cells: Vec<Cell>,
     /// Index of the fragment, and of the tile within it.
@@ -162,8 +162,8 @@ impl Rows {
     }
 
     /// Returns the rows whose joinids are in a range (inclusive).
-    fn within(&self, ids: [i64; 2]) -> Result<Picked, SourceError> {
-        let mut picked = Picked {
+    fn within(&self, ids: [i64; 2]) -> Result<PickedRows, SourceError> {
+        let mut picked = PickedRows {
             cells: Vec::new(),
             tiles: Vec::new(),
         };
@@ -224,9 +224,9 @@ impl Rows {
     }
 
     /// Returns the rows of a range of positions.
-    pub fn pick(&self, rows: Range<u64>) -> Result<Picked, SourceError> {
+    pub fn pick(&self, rows: Range<u64>) -> Result<PickedRows, SourceError> {
         let Some(span) = self.joinids.span(rows.clone()) else {
-            return Ok(Picked {
+            return Ok(PickedRows {
                 cells: Vec::new(),
                 tiles: Vec::new(),
             });

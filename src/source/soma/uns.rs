@@ -109,7 +109,7 @@ impl<'a> UnsReader<'a> {
                 self.room.take_texts(std::slice::from_ref(&value))?;
                 Ok(value)
             }
-            MetadataValue::Numbers(numbers) => {
+            MetadataValue::TypedVec(numbers) => {
                 self.room.take(numbers.len() as u64)?;
                 let (mut values, not_finite) = number_values(numbers);
                 self.note_not_finite(object, not_finite);

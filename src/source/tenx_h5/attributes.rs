@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 use crate::source::hdf5::{Attribute, Hdf5File};
-use crate::source::{Note, Numbers, SourceError, Uns};
+use crate::source::{Note, SourceError, TypedVec, Uns};
 
 /// Attributes that describe the data rather than the HDF5 file.
 const KNOWN: [&str; 8] = [
@@ -38,7 +38,7 @@ pub(super) fn read(file: &Hdf5File, left_out: &mut Vec<Note>) -> Result<Uns, Sou
 }
 
 /// Converts numbers to JSON: a single one to a number, several to a list.
-fn value(numbers: &Numbers) -> Value {
+fn value(numbers: &TypedVec) -> Value {
     let mut values: Vec<Value> = match (numbers.to_i64(), numbers.to_f64()) {
         (Ok(integers), _) => integers.into_iter().map(Value::from).collect(),
         (_, Ok(floats)) => floats

@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::layout::Groups;
-use crate::source::error::Place;
-use crate::source::features::Kept;
+use crate::source::error::ErrorContext;
+use crate::source::features::KeptFeatures;
 use crate::source::hdf5::matrix::CompressedMatrix;
 use crate::source::hdf5::{Attribute, Hdf5File, Kind};
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, PendingChunk, SourceError, TypedVec,
 };
 use crate::with_numbers;
 
@@ -27,10 +27,10 @@ const ENTRY_BYTES: u64 = 48;
 
 /// Matrices of the same cells whose features are concatenated.
 pub(super) struct GenomesMatrix {
-    place: Place,
+    place: ErrorContext,
     parts: Vec<Part>,
     cells: u64,
-    kept: Arc<Kept>,
+    kept: Arc<KeptFeatures>,
 }
 
 struct Part {
@@ -75,12 +75,12 @@ impl GenomesMatrix {
             place: file.place(&groups.object()),
             parts,
             cells,
-            kept: Arc::new(Kept::All(first)),
+            kept: Arc::new(KeptFeatures::All(first)),
         })
     }
 
     /// Returns the matrix without the features that are not kept.
-    pub fn keeping(self, kept: Arc<Kept>) -> Self {
+    pub fn keeping(self, kept: Arc<KeptFeatures>) -> Self {
         GenomesMatrix { kept, ..self }
     }
 
@@ -173,7 +173,7 @@ impl GenomesMatrix {
             }
             indptr.push(genes.len());
         }
-        let mut values = Numbers::zeroed(self.number_type(), genes.len())
+        let mut values = TypedVec::zeroed(self.number_type(), genes.len())
             .ok_or_else(|| self.place.damaged("a chunk is larger than the memory"))?;
         let size = self.number_type().size();
         let out = values.as_bytes_mut();
@@ -188,14 +188,14 @@ impl GenomesMatrix {
         Ok(CsrChunk {
             rows: cells,
             indptr,
-            indices: Numbers::UInt32(genes),
+            indices: TypedVec::UInt32(genes),
             data: values,
             strays: 0,
         })
     }
 
     /// Converts feature indices of a part to positions among all features.
-    fn moved(&self, features: &Numbers, part: &Part) -> Result<Vec<u32>, SourceError> {
+    fn moved(&self, features: &TypedVec, part: &Part) -> Result<Vec<u32>, SourceError> {
         let outside = || {
             self.place.damaged(format!(
                 "an index lies outside the {} features of its genome",
@@ -227,7 +227,7 @@ impl Matrix for GenomesMatrix {
         self.all_offsets(cells).map(Some)
     }
 
-    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         for part in &self.parts {
             if self.kept.is_all() {
                 part.matrix.sample(visit)?;

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use super::genomes::different;
 use super::layout::Groups;
 use crate::source::blocks::RowBlocks;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::features::options::{BARCODES, FEATURES};
 use crate::source::features::{FeatureList, OtherColumn, batch};
 use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
@@ -164,7 +164,11 @@ impl CellColumns {
     }
 
     /// Reads the columns of a range of cells.
-    pub fn read(&self, cells: Range<u64>, place: &Place) -> Result<RecordBatch, SourceError> {
+    pub fn read(
+        &self,
+        cells: Range<u64>,
+        place: &ErrorContext,
+    ) -> Result<RecordBatch, SourceError> {
         let rows = usize::try_from(cells.end - cells.start)
             .map_err(|_| place.damaged("it has absurdly many cells"))?;
         let mut columns = Vec::new();
@@ -182,7 +186,7 @@ pub(super) fn features(
     counts: &[u64],
     options: &OpenOptions,
     left_out: &mut Vec<Note>,
-) -> Result<(FeatureList, Place), SourceError> {
+) -> Result<(FeatureList, ErrorContext), SourceError> {
     let count = counts.iter().sum();
     if let Some(path) = options.own.file(&FEATURES) {
         let list = TextFile::new(path);
@@ -193,7 +197,7 @@ pub(super) fn features(
                 features.count
             )));
         }
-        return Ok((features, Place::new(list.path(), list.name())));
+        return Ok((features, ErrorContext::new(list.path(), list.name())));
     }
     let mut reader = ListReader {
         file,

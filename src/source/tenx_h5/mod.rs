@@ -18,15 +18,15 @@ use arrow::array::{RecordBatch, StringArray};
 use self::genomes::GenomesMatrix;
 use self::layout::Kind;
 use self::list::{CellColumns, Cells};
-use super::error::Place;
+use super::error::ErrorContext;
 use super::features::options::{BARCODES, FEATURE_TYPE, FEATURES, GENE_ID, GENOME};
 use super::features::{self, Genes};
-use super::foreign;
 use super::hdf5::Hdf5File;
+use super::other_hdf5;
 use super::text::holder_of;
 use super::{
     CellSource, Description, Format, InputFormat, Layout, Matrix, MatrixDescription, MatrixName,
-    OpenOptions, OptionSpec, Probe, RepeatedName, Site, SourceError, Uns,
+    OpenOptions, OptionSpec, Probe, ProbedPath, RepeatedName, SourceError, Uns,
 };
 
 /// A matrix of 10x Genomics in HDF5.
@@ -49,11 +49,11 @@ impl InputFormat for TenxH5 {
         &[&GENOME, &FEATURE_TYPE, &GENE_ID, &BARCODES, &FEATURES]
     }
 
-    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError> {
+    fn probe(&self, site: &ProbedPath<'_>) -> Result<Probe, SourceError> {
         let Some(file) = site.hdf5()? else {
             return Ok(Probe::No);
         };
-        let foreign = foreign::called(&file.members("")?);
+        let foreign = other_hdf5::called(&file.members("")?);
         Ok(match (layout::kind_of(file)?, foreign) {
             (Kind::Other, _) => Probe::No,
             (Kind::Matrix, None) => Probe::Yes,
@@ -61,7 +61,7 @@ impl InputFormat for TenxH5 {
             (Kind::Matrix, Some(what)) => Probe::Beside(what.into()),
             (Kind::Molecules, _) => Probe::Foreign {
                 called: "a molecule_info file of Cell Ranger".into(),
-                refusal: Box::new(Place::whole(site.path()).unsupported(
+                refusal: Box::new(ErrorContext::whole(site.path()).unsupported(
                     "a molecule_info file of Cell Ranger, which lists molecules,",
                     "give the matrix that lies beside it: filtered_feature_bc_matrix.h5",
                 )),
@@ -70,7 +70,7 @@ impl InputFormat for TenxH5 {
     }
 
     fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
-        features::options::check(&Place::whole(path), options)?;
+        features::options::check(&ErrorContext::whole(path), options)?;
         Ok(Box::new(TenxH5Source::open(path, options)?))
     }
 }
@@ -79,7 +79,7 @@ impl InputFormat for TenxH5 {
 pub(super) struct TenxH5Source {
     description: Description,
     files: Vec<PathBuf>,
-    place: Place,
+    place: ErrorContext,
     cells: Cells,
     cell_columns: CellColumns,
     genes: Genes,

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::header::{Header, HeaderReader};
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::text::TextFile;
 
 /// Size of a block in bytes.
@@ -79,7 +79,7 @@ impl Segment {
 /// The blocks of a file that follow its header.
 pub(super) struct Blocks {
     receiver: Receiver<Result<Block, SourceError>>,
-    place: Place,
+    place: ErrorContext,
     ended: bool,
 }
 
@@ -159,7 +159,7 @@ impl Blocks {
 /// Cuts text into blocks. Where blocks end depends only on the text.
 struct BlockCutter {
     input: Box<dyn Read + Send>,
-    place: Place,
+    place: ErrorContext,
     size: usize,
     /// The beginning of a line whose end has not been read yet.
     rest: Vec<u8>,

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::mtx_folder::{Beside, Matrices, MtxFolder};
 use super::names::Kind;
-use super::shelf::{Beside, Matrices, Shelf};
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::text::TextFile;
 use crate::source::{Among, PassedOver, SourceError};
 
@@ -14,7 +14,7 @@ use crate::source::{Among, PassedOver, SourceError};
 pub(super) struct Choice {
     /// The path by which the matrix is named.
     pub input: PathBuf,
-    pub shelf: Arc<Shelf>,
+    pub shelf: Arc<MtxFolder>,
     /// File name of the matrix.
     pub matrix: String,
 }
@@ -23,7 +23,7 @@ pub(super) struct Choice {
 /// archive, or a file in an archive. Folders are not searched recursively.
 pub(super) fn choices(path: &Path) -> Result<Vec<Choice>, SourceError> {
     type Placed<'a> = &'a dyn Fn(&str) -> PathBuf;
-    let whole = |shelf: Shelf, place: Placed<'_>| -> Vec<Choice> {
+    let whole = |shelf: MtxFolder, place: Placed<'_>| -> Vec<Choice> {
         let shelf = Arc::new(shelf);
         let matrices = shelf.matrices().into_iter();
         let choice = |matrix: String| Choice {
@@ -35,12 +35,12 @@ pub(super) fn choices(path: &Path) -> Result<Vec<Choice>, SourceError> {
     };
     let mut found = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            whole(Shelf::of_folder(path)?, &|matrix| path.join(matrix))
+            whole(MtxFolder::of_folder(path)?, &|matrix| path.join(matrix))
         }
         Ok(_) => match TextFile::all_in_archive(path)? {
             Some(files) => {
                 let mut found = Vec::new();
-                for (folder, shelf) in Shelf::of_archive(files) {
+                for (folder, shelf) in MtxFolder::of_archive(files) {
                     found.extend(whole(shelf, &|matrix| path.join(&folder).join(matrix)));
                 }
                 found
@@ -64,7 +64,7 @@ fn beside(path: &Path) -> Result<Vec<Choice>, SourceError> {
     let name = path.file_name().unwrap_or_default();
     let matrix = name.to_string_lossy().into_owned();
     // If the folder cannot be listed, there are no barcodes and features files.
-    let shelf = Shelf::of_folder(folder).unwrap_or_default();
+    let shelf = MtxFolder::of_folder(folder).unwrap_or_default();
     let shelf = shelf.and(&matrix, TextFile::new(path));
     Ok(vec![Choice {
         input: path.to_path_buf(),
@@ -76,11 +76,11 @@ fn beside(path: &Path) -> Result<Vec<Choice>, SourceError> {
 /// Returns a file in an archive, whose path continues after that of the archive.
 fn member(path: &Path, error: std::io::Error) -> Result<Vec<Choice>, SourceError> {
     let Some(found) = TextFile::find_in_archive(path)? else {
-        return Err(Place::whole(path).io("open", error));
+        return Err(ErrorContext::whole(path).io("open", error));
     };
     let name = found.file.name();
     let (folder, matrix) = name.rsplit_once('/').unwrap_or(("", &name));
-    let shelf = Shelf::of_archive(found.beside).remove(folder);
+    let shelf = MtxFolder::of_archive(found.beside).remove(folder);
     Ok(vec![Choice {
         input: path.to_path_buf(),
         shelf: Arc::new(shelf.unwrap_or_default()),
@@ -88,7 +88,7 @@ fn member(path: &Path, error: std::io::Error) -> Result<Vec<Choice>, SourceError
     }])
 }
 
-fn add(found: &mut Among, place: &Path, shelf: &Shelf) {
+fn add(found: &mut Among, place: &Path, shelf: &MtxFolder) {
     let Matrices { taken, passed_over } = shelf.look();
     let taken = taken.into_iter().map(|name| place.join(name));
     found.inputs.extend(taken);
@@ -100,7 +100,7 @@ fn add(found: &mut Among, place: &Path, shelf: &Shelf) {
 /// Finds the matrices in a folder.
 pub(super) fn matrices_in(folder: &Path) -> Result<Among, SourceError> {
     let mut found = Among::default();
-    add(&mut found, folder, &Shelf::of_folder(folder)?);
+    add(&mut found, folder, &MtxFolder::of_folder(folder)?);
     Ok(found)
 }
 
@@ -110,7 +110,7 @@ pub(super) fn matrices_in_archive(
     files: Vec<TextFile>,
 ) -> Result<Among, SourceError> {
     let mut found = Among::default();
-    for (folder, shelf) in Shelf::of_archive(files) {
+    for (folder, shelf) in MtxFolder::of_archive(files) {
         add(&mut found, &archive.join(folder), &shelf);
     }
     Ok(found)

@@ -6,8 +6,8 @@
 
 use super::digits::{digits, is_blank};
 use super::header::excerpt;
+use super::integer::{IntegerFault, whole};
 use super::value::Value;
-use super::whole::{NotWhole, whole};
 
 /// Receives entries.
 pub(super) trait Sink<V> {
@@ -184,7 +184,7 @@ fn index_of(word: &str) -> Result<u64, String> {
     let large = || format!("the index {} is absurdly large", excerpt(word));
     match whole(word) {
         Ok(index) if index >= 0 => u64::try_from(index).map_err(|_| large()),
-        Err(NotWhole::TooLarge) if !word.starts_with('-') => Err(large()),
+        Err(IntegerFault::TooLarge) if !word.starts_with('-') => Err(large()),
         _ => Err(format!("{:?} is not an index", excerpt(word))),
     }
 }

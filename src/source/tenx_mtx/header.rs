@@ -4,8 +4,8 @@
 //! a banner, comments, a line with the dimensions, then one line per entry, with indices starting
 //! at 1.
 
-use super::whole::whole;
-use crate::source::error::Place;
+use super::integer::whole;
+use crate::source::error::ErrorContext;
 use crate::source::{NumberType, SourceError};
 
 /// Type of the values.
@@ -66,7 +66,11 @@ const LONGEST_METADATA: usize = 1 << 16;
 
 impl HeaderReader {
     /// Takes the next line, located at `place`. Returns the header if it was the last one.
-    pub fn add(&mut self, line: &[u8], place: &Place) -> Result<Option<Header>, SourceError> {
+    pub fn add(
+        &mut self,
+        line: &[u8],
+        place: &ErrorContext,
+    ) -> Result<Option<Header>, SourceError> {
         let text = String::from_utf8_lossy(line);
         let text = text.trim();
         let text = match self.banner {
@@ -146,7 +150,7 @@ pub(super) fn is_banner(start: &[u8]) -> bool {
             .is_some_and(|word| word.eq_ignore_ascii_case(b"%MatrixMarket"))
 }
 
-fn banner(text: &str, place: &Place) -> Result<(Field, Symmetry), SourceError> {
+fn banner(text: &str, place: &ErrorContext) -> Result<(Field, Symmetry), SourceError> {
     let lower = text.to_ascii_lowercase();
     let words: Vec<&str> = lower.split_whitespace().collect();
     let (kind, field, symmetry) = match words[..] {
@@ -204,7 +208,7 @@ mod tests {
     fn read(text: &str) -> Result<Option<Header>, SourceError> {
         let mut reader = HeaderReader::default();
         for (number, line) in (1..).zip(text.lines()) {
-            let place = Place::whole("x.mtx".as_ref()).line(number);
+            let place = ErrorContext::whole("x.mtx".as_ref()).line(number);
             if let Some(header) = reader.add(line.as_bytes(), &place)? {
                 return Ok(Some(header));
             }

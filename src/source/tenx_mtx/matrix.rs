@@ -11,12 +11,12 @@ use super::line_chunker::LineChunker;
 use super::rows::Rows;
 use super::stream::{Stream, Tally};
 use super::value::Value;
-use crate::source::error::Place;
-use crate::source::features::Kept;
+use crate::source::error::ErrorContext;
+use crate::source::features::KeptFeatures;
 use crate::source::text::TextFile;
 use crate::source::transpose::{TransposeOptions, Transposed};
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Numbers, SampledRows, SourceError,
+    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, SampledRows, SourceError, TypedVec,
 };
 
 /// Number of streams that are kept to continue with the cells that follow.
@@ -31,11 +31,11 @@ struct Parked {
 /// The matrix of a Matrix Market file.
 pub(super) struct MtxMatrix {
     pub(super) file: TextFile,
-    pub(super) place: Place,
+    pub(super) place: ErrorContext,
     pub(super) header: Header,
     pub(super) order: Cell,
     pub(super) bounds: Bounds,
-    pub(super) kept: Arc<Kept>,
+    pub(super) kept: Arc<KeptFeatures>,
     pub(super) options: TransposeOptions,
     block: usize,
     unsorted: AtomicBool,
@@ -56,7 +56,7 @@ impl MtxMatrix {
         file: TextFile,
         header: Header,
         order: Cell,
-        kept: Arc<Kept>,
+        kept: Arc<KeptFeatures>,
         options: TransposeOptions,
     ) -> Result<Self, SourceError> {
         let bounds = match order {
@@ -109,7 +109,7 @@ impl MtxMatrix {
     }
 
     /// Returns the context for errors about the matrix.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &ErrorContext {
         &self.place
     }
 
@@ -254,9 +254,9 @@ impl MtxMatrix {
         tally: &Tally,
     ) -> Result<CsrChunk, SourceError> {
         match self.header.field {
-            Field::Integer => self.rows(cells, segments, entries, tally, Numbers::Int64),
-            Field::Real => self.rows(cells, segments, entries, tally, Numbers::Float64),
-            Field::Pattern => self.rows(cells, segments, entries, tally, Numbers::UInt8),
+            Field::Integer => self.rows(cells, segments, entries, tally, TypedVec::Int64),
+            Field::Real => self.rows(cells, segments, entries, tally, TypedVec::Float64),
+            Field::Pattern => self.rows(cells, segments, entries, tally, TypedVec::UInt8),
         }
     }
 
@@ -266,7 +266,7 @@ impl MtxMatrix {
         segments: &[Segment],
         entries: usize,
         tally: &Tally,
-        numbers: impl Fn(Vec<V>) -> Numbers,
+        numbers: impl Fn(Vec<V>) -> TypedVec,
     ) -> Result<CsrChunk, SourceError> {
         let mut rows = Rows::<V>::new(cells.clone(), entries, &self.kept);
         let mut count = 0;
@@ -278,7 +278,7 @@ impl MtxMatrix {
         Ok(CsrChunk {
             rows: cells,
             indptr: rows.indptr,
-            indices: Numbers::UInt32(rows.genes),
+            indices: TypedVec::UInt32(rows.genes),
             data: numbers(rows.values),
             strays: 0,
         })
@@ -320,7 +320,7 @@ impl Matrix for MtxMatrix {
         Ok(None)
     }
 
-    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         super::sample::pieces(&self.file, self.block, &mut |segment| {
             let (entries, _) = self.coordinates(std::slice::from_ref(segment))?;
             visit(&entries.values);

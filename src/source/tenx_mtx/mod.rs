@@ -8,19 +8,19 @@ mod choice;
 mod digits;
 mod entries;
 mod header;
+mod integer;
 mod line_chunker;
 mod matrix;
+mod mtx_folder;
 mod names;
 mod orientation;
 mod rows;
 mod sample;
-mod shelf;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod transposed;
 mod value;
-mod whole;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -32,10 +32,10 @@ use self::blocks::{BLOCK, Blocks};
 use self::choice::Choice;
 use self::header::Header;
 use self::matrix::MtxMatrix;
+use self::mtx_folder::{Beside, NoList};
 use self::names::Kind;
 use self::orientation::{Orientation, Oriented};
-use self::shelf::{Beside, NoList};
-use super::error::Place;
+use super::error::ErrorContext;
 use super::features::options::{BARCODES, FEATURE_TYPE, FEATURES, GENE_ID, GENOME};
 use super::features::{self, FeatureList, Genes, OtherColumn};
 use super::lists::{CellList, read_features};
@@ -44,7 +44,7 @@ use super::transpose::TransposeOptions;
 use super::{
     Among, CellSource, ColumnKind, Description, Form, Format, InputFile, InputFormat, Layout,
     Matrix, MatrixDescription, MatrixName, Note, OpenOptions, OptionKind, OptionScope, OptionSpec,
-    Probe, RepeatedName, Siblings, Site, SourceError, Uns,
+    Probe, ProbedPath, RepeatedName, Siblings, SourceError, Uns,
 };
 
 /// A Matrix Market file with its lists, as Cell Ranger writes them.
@@ -94,7 +94,7 @@ impl InputFormat for TenxMtx {
         ]
     }
 
-    fn probe(&self, site: &Site<'_>) -> Result<Probe, SourceError> {
+    fn probe(&self, site: &ProbedPath<'_>) -> Result<Probe, SourceError> {
         if site.is_folder() || matches!(site.content(), Content::Hdf5 | Content::PackedHdf5) {
             return Ok(Probe::No);
         }
@@ -113,7 +113,7 @@ impl InputFormat for TenxMtx {
         }
     }
 
-    fn why_not(&self, site: &Site<'_>) -> Option<String> {
+    fn why_not(&self, site: &ProbedPath<'_>) -> Option<String> {
         let name = site
             .path()
             .file_name()
@@ -135,7 +135,7 @@ impl InputFormat for TenxMtx {
     }
 
     fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, SourceError> {
-        features::options::check(&Place::whole(path), options)?;
+        features::options::check(&ErrorContext::whole(path), options)?;
         Ok(Box::new(TenxMtxSource::open(path, options)?))
     }
 }
@@ -146,7 +146,7 @@ pub(super) struct TenxMtxSource {
     files: Vec<PathBuf>,
     cells: CellList,
     genes: Genes,
-    features_place: Place,
+    features_place: ErrorContext,
     matrix: MtxMatrix,
     uns: Uns,
 }
@@ -159,7 +159,7 @@ impl TenxMtxSource {
     /// Opens a matrix given by its file, its folder, an archive, or a file in an archive.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
         let choice = only(path, choice::choices(path)?)?;
-        let missing = || Place::whole(&choice.input).damaged("the matrix is missing");
+        let missing = || ErrorContext::whole(&choice.input).damaged("the matrix is missing");
         let file = choice
             .shelf
             .file(&choice.matrix)
@@ -188,8 +188,11 @@ impl TenxMtxSource {
         let (order, word) = oriented.order()?;
         warnings.extend(word);
         let features_place = features.place();
-        let mut genes =
-            Genes::choose(list, &Place::new(features.path(), features.name()), options)?;
+        let mut genes = Genes::choose(
+            list,
+            &ErrorContext::new(features.path(), features.name()),
+            options,
+        )?;
         let mut left_out = std::mem::take(&mut genes.left_out);
         let uns = metadata(&header).selected(&options.selection, &mut left_out);
         if cells.columns() > 1 {
@@ -246,7 +249,7 @@ impl TenxMtxSource {
 
 /// Returns the single matrix that a path refers to.
 fn only(path: &Path, mut choices: Vec<Choice>) -> Result<Choice, SourceError> {
-    let place = Place::whole(path);
+    let place = ErrorContext::whole(path);
     match choices.len() {
         1 => Ok(choices.remove(0)),
         0 => Err(place.unsupported(
@@ -392,7 +395,7 @@ impl CellSource for TenxMtxSource {
     fn matrix(&self, name: &MatrixName) -> Result<&dyn Matrix, SourceError> {
         match name {
             MatrixName::X => Ok(&self.matrix),
-            other => Err(Place::whole(&self.description.path).not_described(other)),
+            other => Err(ErrorContext::whole(&self.description.path).not_described(other)),
         }
     }
 

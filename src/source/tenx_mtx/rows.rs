@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::entries::Sink;
-use crate::source::features::Kept;
+use crate::source::features::KeptFeatures;
 
 /// Collects entries that are sorted by cell into CSR form.
 pub(super) struct Rows<'a, V> {
@@ -11,7 +11,7 @@ pub(super) struct Rows<'a, V> {
     end: u64,
     /// The cell of the last entry.
     cell: u64,
-    kept: &'a Kept,
+    kept: &'a KeptFeatures,
     /// Offsets of the rows, as in [`crate::source::CsrChunk`].
     pub indptr: Vec<usize>,
     /// Gene of each entry.
@@ -22,7 +22,7 @@ pub(super) struct Rows<'a, V> {
 
 impl<'a, V> Rows<'a, V> {
     /// Creates a collector for these cells and about `entries` entries.
-    pub fn new(cells: Range<u64>, entries: usize, kept: &'a Kept) -> Self {
+    pub fn new(cells: Range<u64>, entries: usize, kept: &'a KeptFeatures) -> Self {
         let mut indptr = Vec::with_capacity((cells.end - cells.start) as usize + 1);
         indptr.push(0);
         Rows {
@@ -71,23 +71,23 @@ pub(super) enum Counterpart {
 }
 
 /// Negation, if the value has an opposite.
-pub(super) trait Opposite: Sized {
+pub(super) trait Negate: Sized {
     fn opposite(&self) -> Option<Self>;
 }
 
-impl Opposite for i64 {
+impl Negate for i64 {
     fn opposite(&self) -> Option<Self> {
         self.checked_neg()
     }
 }
 
-impl Opposite for f64 {
+impl Negate for f64 {
     fn opposite(&self) -> Option<Self> {
         Some(-self)
     }
 }
 
-impl Opposite for u8 {
+impl Negate for u8 {
     fn opposite(&self) -> Option<Self> {
         None
     }
@@ -95,7 +95,7 @@ impl Opposite for u8 {
 
 /// Collects entries in any order, as coordinates.
 pub(super) struct Coordinates<'a, V> {
-    kept: &'a Kept,
+    kept: &'a KeptFeatures,
     counterpart: Counterpart,
     /// Cell of each entry.
     pub cells: Vec<u32>,
@@ -107,7 +107,7 @@ pub(super) struct Coordinates<'a, V> {
 
 impl<'a, V> Coordinates<'a, V> {
     /// Creates a collector for about `entries` entries.
-    pub fn new(entries: usize, kept: &'a Kept, counterpart: Counterpart) -> Self {
+    pub fn new(entries: usize, kept: &'a KeptFeatures, counterpart: Counterpart) -> Self {
         Coordinates {
             kept,
             counterpart,
@@ -126,7 +126,7 @@ impl<'a, V> Coordinates<'a, V> {
     }
 }
 
-impl<V: Opposite + Copy> Sink<V> for Coordinates<'_, V> {
+impl<V: Negate + Copy> Sink<V> for Coordinates<'_, V> {
     #[inline(always)]
     fn add(&mut self, cell: u64, feature: u32, value: V) -> bool {
         // The reader has checked that cell positions fit in 32 bits, too.

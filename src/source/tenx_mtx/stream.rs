@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::blocks::{Blocks, Segment};
 use super::entries::{Cell, Fault, cell_at};
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 
 /// Number of entries read from a stream, by all threads together.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ pub(super) struct Stream {
     segments: VecDeque<Segment>,
     bytes: usize,
     order: Cell,
-    place: Place,
+    place: ErrorContext,
     /// The last cell of the last segment.
     last: u64,
     ended: bool,
@@ -48,7 +48,7 @@ impl Stream {
         first: Segment,
         blocks: Blocks,
         order: Cell,
-        place: Place,
+        place: ErrorContext,
     ) -> Result<Self, SourceError> {
         let mut stream = Stream {
             blocks,

@@ -10,10 +10,10 @@ use proptest::prelude::*;
 use super::entries::Cell;
 use super::matrix::MtxMatrix;
 use super::{BLOCK, Blocks};
-use crate::source::features::Kept;
+use crate::source::features::KeptFeatures;
 use crate::source::text::TextFile;
 use crate::source::transpose::TransposeOptions;
-use crate::source::{ChunkBudget, CsrChunk, Matrix, Numbers, SourceError};
+use crate::source::{ChunkBudget, CsrChunk, Matrix, SourceError, TypedVec};
 
 const CELLS: u64 = 12;
 const FEATURES: u64 = 7;
@@ -28,11 +28,18 @@ fn open(path: &Path, order: Cell, block: usize, kept: &[bool]) -> Result<MtxMatr
         threads: 2,
         scratch: std::env::temp_dir(),
     };
-    Ok(MtxMatrix::new(file, header, order, Arc::new(Kept::of(kept)), options)?.in_blocks_of(block))
+    Ok(MtxMatrix::new(
+        file,
+        header,
+        order,
+        Arc::new(KeptFeatures::of(kept)),
+        options,
+    )?
+    .in_blocks_of(block))
 }
 
 fn entries_of(chunk: &CsrChunk) -> Vec<Entry> {
-    let Numbers::UInt32(genes) = &chunk.indices else {
+    let TypedVec::UInt32(genes) = &chunk.indices else {
         panic!("genes are 32 bits wide")
     };
     let values = chunk.data.to_i64().unwrap();
@@ -141,7 +148,7 @@ proptest! {
         matrix.look(&first).unwrap();
         prop_assert!(!matrix.is_unsorted());
         let budget = ChunkBudget { bytes, cells: most };
-        let map = Kept::of(&kept);
+        let map = KeptFeatures::of(&kept);
         let wanted: Vec<Entry> = entries
             .iter()
             .filter_map(|&(cell, feature, value)| Some((cell, map.gene(feature)?, value)))
@@ -412,13 +419,13 @@ fn fast(
                 },
             )? {
                 let chunk = chunk?.read()?;
-                let Numbers::UInt32(genes) = &chunk.indices else {
+                let TypedVec::UInt32(genes) = &chunk.indices else {
                     panic!("genes are 32 bits wide")
                 };
                 let bits = |at: usize| match &chunk.data {
-                    Numbers::Int64(values) => values[at] as u64,
-                    Numbers::Float64(values) => values[at].to_bits(),
-                    Numbers::UInt8(values) => u64::from(values[at]),
+                    TypedVec::Int64(values) => values[at] as u64,
+                    TypedVec::Float64(values) => values[at].to_bits(),
+                    TypedVec::UInt8(values) => u64::from(values[at]),
                     other => panic!("{:?}", other.number_type()),
                 };
                 for (cell, ends) in chunk.rows.clone().zip(chunk.indptr.windows(2)) {

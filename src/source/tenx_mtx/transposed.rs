@@ -7,10 +7,10 @@ use super::blocks::{Blocks, Segment};
 use super::entries::{Fault, parse};
 use super::header::{Field, Symmetry};
 use super::matrix::{MtxMatrix, lock};
-use super::rows::{Coordinates, Counterpart, Opposite};
+use super::rows::{Coordinates, Counterpart, Negate};
 use super::value::Value;
 use crate::source::transpose::{Entries, ExternalTranspose, Transposed};
-use crate::source::{Numbers, SourceError};
+use crate::source::{SourceError, TypedVec};
 
 /// Typical number of bytes of text per entry.
 const ENTRY_TEXT: u64 = 8;
@@ -58,16 +58,16 @@ impl MtxMatrix {
     /// Parses the entries of a text in any order. Also returns the number of their lines.
     pub(super) fn coordinates(&self, segments: &[Segment]) -> Result<(Entries, u64), SourceError> {
         match self.header.field {
-            Field::Integer => self.collect(segments, Numbers::Int64),
-            Field::Real => self.collect(segments, Numbers::Float64),
-            Field::Pattern => self.collect(segments, Numbers::UInt8),
+            Field::Integer => self.collect(segments, TypedVec::Int64),
+            Field::Real => self.collect(segments, TypedVec::Float64),
+            Field::Pattern => self.collect(segments, TypedVec::UInt8),
         }
     }
 
-    fn collect<V: Value + Opposite>(
+    fn collect<V: Value + Negate>(
         &self,
         segments: &[Segment],
-        numbers: impl Fn(Vec<V>) -> Numbers,
+        numbers: impl Fn(Vec<V>) -> TypedVec,
     ) -> Result<(Entries, u64), SourceError> {
         let counterpart = match self.header.symmetry {
             Symmetry::General => Counterpart::None,
@@ -85,7 +85,7 @@ impl MtxMatrix {
             })?;
         }
         let entries = Entries {
-            rows: Numbers::UInt32(found.cells),
+            rows: TypedVec::UInt32(found.cells),
             columns: found.genes,
             values: numbers(found.values),
         };

@@ -2,7 +2,7 @@
 
 use super::digits::{digits, is_blank};
 use super::header::excerpt;
-use super::whole::{NotWhole, whole};
+use super::integer::{IntegerFault, whole};
 
 /// A value of a file.
 pub(super) trait Value: Copy {
@@ -29,16 +29,18 @@ impl Value for i64 {
             return Err(String::new());
         };
         let value =
-            whole(word).and_then(|value| i64::try_from(value).map_err(|_| NotWhole::TooLarge));
+            whole(word).and_then(|value| i64::try_from(value).map_err(|_| IntegerFault::TooLarge));
         value.map_err(|why| {
             let excerpt = excerpt(word);
             match why {
-                NotWhole::TooLarge => format!("the value {excerpt} is larger than 64 bits hold"),
-                NotWhole::NoNumber if word.parse::<f64>().is_err() => {
+                IntegerFault::TooLarge => {
+                    format!("the value {excerpt} is larger than 64 bits hold")
+                }
+                IntegerFault::NoNumber if word.parse::<f64>().is_err() => {
                     format!("{excerpt:?} is not a number")
                 }
                 // Infinities and NaN are not integers, either.
-                NotWhole::NoNumber | NotWhole::Fraction => format!(
+                IntegerFault::NoNumber | IntegerFault::Fraction => format!(
                     "the value {excerpt} is not a whole number, but the first line says integer"
                 ),
             }

@@ -8,7 +8,7 @@ use super::archive::Member;
 use super::content::Content;
 use super::gunzip::{Gunzip, MAGIC};
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::store::open_regular;
 
 /// A text file on disk or in an archive, which may be nested; plain or gzip-compressed.
@@ -75,11 +75,11 @@ impl TextFile {
     }
 
     /// Returns the context for errors about the file as a whole.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> ErrorContext {
         if !self.members.is_empty() {
-            Place::new(&self.path, self.name())
+            ErrorContext::new(&self.path, self.name())
         } else {
-            Place::whole(&self.path)
+            ErrorContext::whole(&self.path)
         }
     }
 
@@ -218,5 +218,5 @@ pub(crate) fn first_bytes(path: &Path, count: u64) -> Result<(Vec<u8>, bool), So
             _ => Ok((start, compressed)),
         }
     };
-    read().map_err(|e| Place::whole(path).io("read", e))
+    read().map_err(|e| ErrorContext::whole(path).io("read", e))
 }

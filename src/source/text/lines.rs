@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 
 /// Maximum length of a line in bytes; a longer line is not part of a table.
 const LONGEST: u64 = 1 << 20;
@@ -11,7 +11,7 @@ const LONGEST: u64 = 1 << 20;
 /// Reads text line by line; lines end with LF or CRLF.
 pub(crate) struct Lines {
     input: BufReader<Box<dyn Read + Send>>,
-    place: Place,
+    place: ErrorContext,
     line: String,
     number: u64,
     /// Whether to return the current line once more.
@@ -20,7 +20,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Reads the lines of `input`; `place` names the file.
-    pub fn new(input: Box<dyn Read + Send>, place: Place) -> Self {
+    pub fn new(input: Box<dyn Read + Send>, place: ErrorContext) -> Self {
         Lines {
             input: BufReader::with_capacity(64 << 10, input),
             place,

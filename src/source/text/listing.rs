@@ -7,7 +7,7 @@ use super::archive::{self, Member};
 use super::content::{Content, START};
 use super::file::{TextFile, is_gzip, skip_by_reading};
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::store::open_regular;
 
 /// Maximum depth of nested archives.
@@ -42,7 +42,7 @@ impl TextFile {
             file.take(START as u64).read_to_end(&mut start)?;
             Ok(start)
         };
-        let start = start().map_err(|e| Place::whole(path).io("read", e))?;
+        let start = start().map_err(|e| ErrorContext::whole(path).io("read", e))?;
         Ok(Content::of(&start) == Content::Archive)
     }
 
@@ -99,7 +99,7 @@ impl TextFile {
         }
         let wanted = path.strip_prefix(archive).unwrap_or(path);
         let missing =
-            || Place::whole(archive).damaged(format!("it has no file {}", wanted.display()));
+            || ErrorContext::whole(archive).damaged(format!("it has no file {}", wanted.display()));
         let mut archive = TextFile::new(archive);
         let mut rest = wanted;
         loop {

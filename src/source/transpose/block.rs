@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use super::Entries;
-use crate::source::{NumberType, Numbers};
+use crate::source::{NumberType, TypedVec};
 use crate::with_numbers;
 
 /// Division of the rows into parts of `1 << shift` rows each.
@@ -50,7 +50,7 @@ pub(super) struct Block {
     pub starts: Vec<u32>,
     rows: Vec<u32>,
     columns: Vec<u32>,
-    values: Numbers,
+    values: TypedVec,
 }
 
 impl Block {
@@ -124,13 +124,13 @@ impl Block {
 }
 
 /// Rearranges numbers; `scatter` gets their bytes and the size of each.
-fn scatter_numbers(numbers: &Numbers, scatter: impl Fn(&[u8], usize) -> Vec<u8>) -> Numbers {
+fn scatter_numbers(numbers: &TypedVec, scatter: impl Fn(&[u8], usize) -> Vec<u8>) -> TypedVec {
     let number_type = numbers.number_type();
     let bytes = with_numbers!(numbers, v => scatter(bytemuck::cast_slice(v), number_type.size()));
-    Numbers::of_bytes(number_type, &bytes).expect("as many fit memory before")
+    TypedVec::of_bytes(number_type, &bytes).expect("as many fit memory before")
 }
 
-fn checked_rows(rows: &Numbers, count: u64) -> Result<Vec<u32>, usize> {
+fn checked_rows(rows: &TypedVec, count: u64) -> Result<Vec<u32>, usize> {
     fn checked<T: Copy + TryInto<u64>>(rows: &[T], count: u64) -> Result<Vec<u32>, usize> {
         let mut position = 0;
         let checked: Option<Vec<u32>> = rows
@@ -144,15 +144,15 @@ fn checked_rows(rows: &Numbers, count: u64) -> Result<Vec<u32>, usize> {
         checked.ok_or(position)
     }
     match rows {
-        Numbers::Int8(v) => checked(v, count),
-        Numbers::Int16(v) => checked(v, count),
-        Numbers::Int32(v) => checked(v, count),
-        Numbers::Int64(v) => checked(v, count),
-        Numbers::UInt8(v) => checked(v, count),
-        Numbers::UInt16(v) => checked(v, count),
-        Numbers::UInt32(v) => checked(v, count),
-        Numbers::UInt64(v) => checked(v, count),
-        Numbers::Bool(_) | Numbers::Float16(_) | Numbers::Float32(_) | Numbers::Float64(_) => {
+        TypedVec::Int8(v) => checked(v, count),
+        TypedVec::Int16(v) => checked(v, count),
+        TypedVec::Int32(v) => checked(v, count),
+        TypedVec::Int64(v) => checked(v, count),
+        TypedVec::UInt8(v) => checked(v, count),
+        TypedVec::UInt16(v) => checked(v, count),
+        TypedVec::UInt32(v) => checked(v, count),
+        TypedVec::UInt64(v) => checked(v, count),
+        TypedVec::Bool(_) | TypedVec::Float16(_) | TypedVec::Float32(_) | TypedVec::Float64(_) => {
             Err(0)
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::block::{Block, Parts, Written};
 use super::{Entries, TransposeOptions, Transposed};
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::{NumberType, SourceError};
 
 /// Maximum number of entries in a part, if the rows allow it: about the size of a chunk, but with
@@ -17,7 +17,7 @@ const MOST_PARTS: u64 = 4096;
 
 /// A matrix that is being transposed.
 pub(crate) struct ExternalTranspose {
-    place: Place,
+    place: ErrorContext,
     file: File,
     scratch: PathBuf,
     shape: [u64; 2],
@@ -33,7 +33,7 @@ impl ExternalTranspose {
     /// Prepares to transpose a matrix of `shape` (rows × columns) with about `entries` entries;
     /// `place` is for error messages.
     pub fn new(
-        place: Place,
+        place: ErrorContext,
         shape: [u64; 2],
         entries: u64,
         number_type: NumberType,

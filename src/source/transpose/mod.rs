@@ -12,7 +12,7 @@ mod transposed;
 
 use std::path::PathBuf;
 
-use super::{Numbers, OpenOptions};
+use super::{OpenOptions, TypedVec};
 
 pub(crate) use external::ExternalTranspose;
 pub(crate) use transposed::Transposed;
@@ -43,9 +43,9 @@ impl TransposeOptions {
 /// the order in which they count.
 pub(crate) struct Entries {
     /// Row of each entry, of any integer type; not checked yet.
-    pub rows: Numbers,
+    pub rows: TypedVec,
     /// Column of each entry.
     pub columns: Vec<u32>,
     /// Value of each entry.
-    pub values: Numbers,
+    pub values: TypedVec,
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::block::{Parts, Piece, Written};
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, NumberType, PendingChunk, SourceError, TypedVec,
 };
 
 /// A transposed matrix, whose entries can be read by rows.
@@ -129,7 +129,7 @@ impl Transposed {
         let size = self.number_type.size();
         let mut next = indptr.clone();
         let mut sorted = vec![0u32; total];
-        let mut values = Numbers::zeroed(self.number_type, total)
+        let mut values = TypedVec::zeroed(self.number_type, total)
             .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
         let out = values.as_bytes_mut();
         let (mut rows, mut columns, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
@@ -184,7 +184,7 @@ impl Transposed {
         Ok(CsrChunk {
             rows: cut.rows.clone(),
             indptr,
-            indices: Numbers::UInt32(sorted),
+            indices: TypedVec::UInt32(sorted),
             data: values,
             strays: 0,
         })
@@ -217,8 +217,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::{Entries, ExternalTranspose, TransposeOptions};
-    use crate::source::error::Place;
-    use crate::source::{ChunkBudget, NumberType, Numbers};
+    use crate::source::error::ErrorContext;
+    use crate::source::{ChunkBudget, NumberType, TypedVec};
 
     fn external(shape: [u64; 2], entries: u64) -> ExternalTranspose {
         let options = TransposeOptions {
@@ -226,7 +226,7 @@ mod tests {
             threads: 2,
             scratch: std::env::temp_dir(),
         };
-        let place = Place::new("x".as_ref(), "X");
+        let place = ErrorContext::new("x".as_ref(), "X");
         ExternalTranspose::new(place, shape, entries, NumberType::Int16, &options).unwrap()
     }
 
@@ -242,9 +242,9 @@ mod tests {
             let external = external([50, 9], guessed);
             let pieces: Vec<_> = entries.chunks(cut).map(<[_]>::to_vec).collect();
             external.fill(pieces.into_iter().map(|piece| Ok(move || Ok(Entries {
-                rows: Numbers::UInt32(piece.iter().map(|e| e.0).collect()),
+                rows: TypedVec::UInt32(piece.iter().map(|e| e.0).collect()),
                 columns: piece.iter().map(|e| e.1).collect(),
-                values: Numbers::Int16(piece.iter().map(|e| e.2).collect()),
+                values: TypedVec::Int16(piece.iter().map(|e| e.2).collect()),
             })))).unwrap();
             let transposed = std::sync::Arc::new(external.finish());
             let mut expected: Vec<_> = entries.clone();
@@ -259,7 +259,7 @@ mod tests {
                 let chunk = pending.read().unwrap();
                 prop_assert!(chunk.rows.end - chunk.rows.start <= cells);
                 prop_assert_eq!(chunk.data.len() as u64, promised);
-                let (Numbers::UInt32(columns), Numbers::Int16(values)) = (&chunk.indices, &chunk.data) else { panic!() };
+                let (TypedVec::UInt32(columns), TypedVec::Int16(values)) = (&chunk.indices, &chunk.data) else { panic!() };
                 for (row, ends) in chunk.rows.clone().zip(chunk.indptr.windows(2)) {
                     found.extend((ends[0]..ends[1]).map(|i| (row as u32, columns[i], values[i])));
                 }
@@ -276,9 +276,9 @@ mod tests {
         let entries = |rows| Entries {
             rows,
             columns: vec![7],
-            values: Numbers::Int16(vec![1]),
+            values: TypedVec::Int16(vec![1]),
         };
-        for rows in [Numbers::Int64(vec![-1]), Numbers::UInt8(vec![5])] {
+        for rows in [TypedVec::Int64(vec![-1]), TypedVec::UInt8(vec![5])] {
             let message = external.lay(0, &entries(rows)).unwrap_err().to_string();
             assert!(message.contains("column 7"), "{message}");
         }

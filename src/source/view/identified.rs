@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use super::View;
 use crate::source::blocks::RowBlocks;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::lists::{Meaning, NameMap};
 use crate::source::stable_id::without_version;
 use crate::source::{
@@ -127,7 +127,7 @@ impl Identified {
         let file = map.file().display();
         if !ids.is_empty() && ids.iter().all(Option::is_none) {
             let example = missing.first().map_or("", String::as_str);
-            return Err(Place::new(&self.description.path, "var").unsupported(
+            return Err(ErrorContext::new(&self.description.path, "var").unsupported(
                 format!("--gene-map: an input none of whose genes, such as {example:?}, it has an identifier for,"),
                 format!("see whether the first column of {file} holds names of genes and the second identifiers"),
             ));
@@ -157,7 +157,7 @@ impl Identified {
     }
 
     fn damaged(&self, error: impl ToString) -> SourceError {
-        Place::new(&self.description.path, "var").damaged(error.to_string())
+        ErrorContext::new(&self.description.path, "var").damaged(error.to_string())
     }
 }
 

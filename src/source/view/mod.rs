@@ -18,7 +18,7 @@ pub(super) use subset::Subset;
 pub(in crate::source) use unique::{UniqueNames, renamed, with_names};
 
 use super::{
-    Axis, CellSource, Description, Matrix, MatrixName, Numbers, RepeatedName, SourceError, Uns,
+    Axis, CellSource, Description, Matrix, MatrixName, RepeatedName, SourceError, TypedVec, Uns,
 };
 
 /// An adapter that changes the cells and genes of another input, but not its matrices.
@@ -75,7 +75,7 @@ impl<V: View> CellSource for V {
         View::var(self, genes)
     }
 
-    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<TypedVec, SourceError> {
         self.inner().embedding(axis, name, rows)
     }
 

@@ -1,6 +1,6 @@
 //! A sample of cells of a matrix, with all or some of their values.
 
-use crate::source::{Numbers, SampledRows};
+use crate::source::{SampledRows, TypedVec};
 
 /// Maximum number of values that are kept.
 const MOST_VALUES: usize = 1 << 18;
@@ -145,10 +145,10 @@ impl RowSample {
 }
 
 /// Converts numbers to `f64`, rounding to nearest if necessary.
-fn as_floats(numbers: &Numbers) -> Vec<f64> {
+fn as_floats(numbers: &TypedVec) -> Vec<f64> {
     match numbers {
-        Numbers::Int64(values) => values.iter().map(|&value| value as f64).collect(),
-        Numbers::UInt64(values) => values.iter().map(|&value| value as f64).collect(),
+        TypedVec::Int64(values) => values.iter().map(|&value| value as f64).collect(),
+        TypedVec::UInt64(values) => values.iter().map(|&value| value as f64).collect(),
         // All other types convert exactly.
         other => other.to_f64().unwrap_or_default(),
     }
@@ -161,8 +161,8 @@ mod tests {
     #[test]
     fn entries_become_rows() {
         let (rows, values) = (
-            Numbers::Int32(vec![1, 0, 1, 0, 2]),
-            Numbers::Float32(vec![1.0, 2.0, 3.0, 0.0, 5.0]),
+            TypedVec::Int32(vec![1, 0, 1, 0, 2]),
+            TypedVec::Float32(vec![1.0, 2.0, 3.0, 0.0, 5.0]),
         );
         let mut sample = RowSample::default();
         let (rows, values) = (&rows, &values);
@@ -175,8 +175,8 @@ mod tests {
 
     #[test]
     fn entries_by_cell_are_whole_cells_but_for_the_ends() {
-        let rows = Numbers::UInt32(vec![4, 4, 5, 5, 5, 6, 6]);
-        let values = Numbers::Float64(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        let rows = TypedVec::UInt32(vec![4, 4, 5, 5, 5, 6, 6]);
+        let values = TypedVec::Float64(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
         let mut sample = RowSample::default();
         let (rows, values) = (&rows, &values);
         sample.add(SampledRows::Entries { rows, values }, 9, None);

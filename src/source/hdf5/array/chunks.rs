@@ -6,13 +6,13 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::super::cache::ChunkCache;
-use super::super::gate::GATE;
-use super::super::pipeline::{Pipeline, Undo};
+use super::super::memory_gate::GATE;
+use super::super::pipeline::{FilterBuffers, Pipeline};
 use super::NumberArray;
 use crate::source::SourceError;
 
 thread_local! {
-    static UNDO: RefCell<Undo> = RefCell::new(Undo::new());
+    static UNDO: RefCell<FilterBuffers> = RefCell::new(FilterBuffers::new());
 }
 
 /// A written chunk: its number in row-major order of the chunk grid, and its location.

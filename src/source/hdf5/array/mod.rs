@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::container::{ArrayHeader, Container, Element};
 use super::ffi::RawStorage;
 use super::pipeline::{Pipeline, Unknown};
-use crate::source::error::{Place, SourceError};
-use crate::source::{NumberType, Numbers};
+use crate::source::error::{ErrorContext, SourceError};
+use crate::source::{NumberType, TypedVec};
 use chunks::Chunked;
 
 /// Total size of the decoded chunks of one array that are kept for another reader, in bytes.
@@ -30,7 +30,7 @@ enum Storage {
 /// A one- or two-dimensional array of numbers. Reading takes `&self` and no global lock, so any
 /// number of threads can read different rows at the same time.
 pub(crate) struct NumberArray {
-    place: Place,
+    place: ErrorContext,
     container: Arc<dyn Container>,
     file: Arc<File>,
     file_length: u64,
@@ -111,7 +111,7 @@ impl NumberArray {
         cache_bytes: usize,
         unit: u64,
     ) -> Result<Self, SourceError> {
-        let place = Place::new(container.path(), object);
+        let place = ErrorContext::new(container.path(), object);
         let Element::Number {
             number_type,
             swapped,
@@ -233,7 +233,7 @@ impl NumberArray {
     }
 
     /// Reads rows: `rows.len() × columns` numbers, row after row.
-    pub fn read(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    pub fn read(&self, rows: Range<u64>) -> Result<TypedVec, SourceError> {
         if rows.start > rows.end || rows.end > self.rows() {
             return Err(self.place.damaged(format!(
                 "rows {} to {} were requested, but it has {}",
@@ -246,7 +246,7 @@ impl NumberArray {
             .ok()
             .and_then(|rows| rows.checked_mul(self.row_bytes / self.number_type.size()));
         let mut numbers = length
-            .and_then(|length| Numbers::zeroed(self.number_type, length))
+            .and_then(|length| TypedVec::zeroed(self.number_type, length))
             .ok_or_else(|| {
                 self.place
                     .damaged("its rows are too large for the memory of this machine")
@@ -258,7 +258,7 @@ impl NumberArray {
         if self.swapped {
             numbers.swap_bytes();
         }
-        if let Numbers::Bool(values) = &numbers
+        if let TypedVec::Bool(values) = &numbers
             && let Some(value) = values.iter().find(|&&value| value > 1)
         {
             return Err(self.place.damaged(format!(
@@ -296,11 +296,11 @@ impl NumberArray {
     }
 }
 
-fn unknown_filter(place: &Place, filter: String) -> SourceError {
+fn unknown_filter(place: &ErrorContext, filter: String) -> SourceError {
     place.unsupported(filter, "rewrite the file with gzip, lzf or no compression")
 }
 
-fn elsewhere(place: &Place, what: &'static str) -> SourceError {
+fn elsewhere(place: &ErrorContext, what: &'static str) -> SourceError {
     place.unsupported(
         what,
         "copy it into one plain file (h5repack, or rewrite it with anndata)",
@@ -309,7 +309,10 @@ fn elsewhere(place: &Place, what: &'static str) -> SourceError {
 
 /// Checks that an object libhdf5 will read is stored in this file and that its filters are
 /// supported. libhdf5's own messages would complain about missing folders.
-pub(super) fn check_readable(place: &Place, header: &ArrayHeader) -> Result<(), SourceError> {
+pub(super) fn check_readable(
+    place: &ErrorContext,
+    header: &ArrayHeader,
+) -> Result<(), SourceError> {
     if let RawStorage::Elsewhere(what) = header.storage {
         return Err(elsewhere(place, what));
     }

@@ -10,12 +10,12 @@ use hdf5_metno_sys::h5::{H5allocate_memory, H5free_memory};
 use hdf5_metno_sys::h5z::{H5Z_FLAG_REVERSE, H5Z_class2_t, H5Zregister};
 
 /// Undoes a filter, given its number, its parameters and the stored bytes.
-pub(in crate::source::hdf5) type Undo = fn(i32, &[u32], &[u8]) -> Option<Vec<u8>>;
+pub(in crate::source::hdf5) type FilterBuffers = fn(i32, &[u32], &[u8]) -> Option<Vec<u8>>;
 
-static UNDO: OnceLock<Undo> = OnceLock::new();
+static UNDO: OnceLock<FilterBuffers> = OnceLock::new();
 
 /// Registers the filters with libhdf5, once.
-pub(in crate::source::hdf5) fn register_filters(undo: Undo) {
+pub(in crate::source::hdf5) fn register_filters(undo: FilterBuffers) {
     UNDO.get_or_init(|| {
         let classes = [
             (32001, call::<32001> as Call),

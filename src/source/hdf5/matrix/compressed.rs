@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use super::pieces;
 use crate::source::chunk::EXPANDED_BYTES;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::hdf5::{Hdf5File, NumberArray};
 use crate::source::transpose::Entries;
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, NumberType, PendingChunk, SourceError, TypedVec,
 };
 
 /// Number of `indptr` values read at once.
@@ -21,7 +21,7 @@ const SAMPLE_VALUES: u64 = 1 << 14;
 
 /// A matrix with one compressed dimension, the major one: rows in CSR, columns in CSC.
 pub(crate) struct CompressedMatrix {
-    place: Place,
+    place: ErrorContext,
     indptr: NumberArray,
     indices: NumberArray,
     data: NumberArray,
@@ -105,7 +105,7 @@ impl CompressedMatrix {
     }
 
     /// Context for errors about the matrix.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &ErrorContext {
         &self.place
     }
 
@@ -155,7 +155,7 @@ impl CompressedMatrix {
     }
 
     /// Passes values spread over the whole matrix to `visit`.
-    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    pub fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         for piece in pieces(
             self.data.rows(),
             SAMPLE_PIECES,
@@ -170,7 +170,7 @@ impl CompressedMatrix {
     /// Passes the minor indices and values of entries spread over the whole matrix to `visit`.
     pub fn sample_entries(
         &self,
-        visit: &mut dyn FnMut(&Numbers, Numbers),
+        visit: &mut dyn FnMut(&TypedVec, TypedVec),
     ) -> Result<(), SourceError> {
         let together = self.data.rows_together();
         for piece in pieces(self.data.rows(), SAMPLE_PIECES, SAMPLE_VALUES, together) {

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::pieces;
 use crate::source::chunk::EXPANDED_BYTES;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::hdf5::{Hdf5File, NumberArray};
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, NumberType, PendingChunk, SourceError, TypedVec,
 };
 use crate::with_numbers;
 
@@ -16,7 +16,7 @@ const SAMPLE_ROWS: u64 = 16;
 
 /// A dense matrix.
 pub(crate) struct DenseMatrix {
-    place: Place,
+    place: ErrorContext,
     array: NumberArray,
     genes: u64,
     memory: u64,
@@ -49,7 +49,7 @@ impl DenseMatrix {
     }
 
     /// Passes rows spread over the whole matrix to `visit`.
-    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    pub fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         for piece in pieces(self.array.rows(), SAMPLE_ROWS, 1, 1) {
             visit(&self.array.read(piece)?);
         }
@@ -124,7 +124,7 @@ impl DenseMatrix {
         Ok(CsrChunk {
             rows: cells,
             indptr: sparse.indptr,
-            indices: Numbers::UInt32(sparse.genes),
+            indices: TypedVec::UInt32(sparse.genes),
             data: retyped(values, self.array.number_type()),
             strays: 0,
         })
@@ -132,9 +132,9 @@ impl DenseMatrix {
 }
 
 /// Restores the type of booleans, whose bytes are processed as `u8`.
-fn retyped(values: Numbers, number_type: NumberType) -> Numbers {
+fn retyped(values: TypedVec, number_type: NumberType) -> TypedVec {
     match (values, number_type) {
-        (Numbers::UInt8(values), NumberType::Bool) => Numbers::Bool(values),
+        (TypedVec::UInt8(values), NumberType::Bool) => TypedVec::Bool(values),
         (values, _) => values,
     }
 }
@@ -172,9 +172,9 @@ impl Rows {
 
 macro_rules! into_numbers {
     ($($type:ty => $variant:ident),*) => {$(
-        impl From<Vec<$type>> for Numbers {
+        impl From<Vec<$type>> for TypedVec {
             fn from(values: Vec<$type>) -> Self {
-                Numbers::$variant(values)
+                TypedVec::$variant(values)
             }
         }
     )*};

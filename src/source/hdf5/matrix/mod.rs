@@ -13,7 +13,7 @@ use pieces::pieces;
 pub(crate) use transposed::TransposedMatrix;
 
 use crate::source::chunk::no_entries;
-use crate::source::{ChunkBudget, Chunks, Layout, NumberType, Numbers, SourceError};
+use crate::source::{ChunkBudget, Chunks, Layout, NumberType, SourceError, TypedVec};
 
 /// A stored matrix.
 pub(crate) enum StoredMatrix {
@@ -74,7 +74,7 @@ impl StoredMatrix {
     }
 
     /// See [`crate::source::Matrix::sample`].
-    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    pub fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         match self {
             StoredMatrix::Rows(matrix) => matrix.sample(visit),
             StoredMatrix::Columns(matrix) => matrix.sample(visit),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::CompressedMatrix;
 use crate::source::transpose::{ExternalTranspose, TransposeOptions, Transposed};
-use crate::source::{ChunkBudget, Chunks, NumberType, Numbers, SampledRows, SourceError};
+use crate::source::{ChunkBudget, Chunks, NumberType, SampledRows, SourceError, TypedVec};
 
 /// A matrix stored in CSC. It is transposed completely before its first rows are read.
 pub(crate) struct TransposedMatrix {
@@ -37,7 +37,7 @@ impl TransposedMatrix {
     }
 
     /// Passes values spread over the whole matrix to `visit`.
-    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    pub fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         self.columns.sample(visit)
     }
 

@@ -14,7 +14,7 @@ use super::object;
 use super::tiledb::files::Folder;
 use super::tiledb::group::Group;
 use super::{OpenMatrix, Soma, SomaSource};
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::raw::OTHER_GENES;
 use crate::source::{
     Axis, Description, Embedding, Format, InputFormat, MainMatrix, MatrixDescription, MatrixName,
@@ -32,7 +32,7 @@ const STRAYS: &str = "entries whose joinid obs or var does not have are left out
 
 /// Collects the contents of an experiment.
 pub(super) struct Contents<'a> {
-    experiment: Place,
+    experiment: ErrorContext,
     options: &'a OpenOptions,
     /// The matrix that becomes X.
     matrix: MainMatrix,

@@ -11,7 +11,7 @@ use crate::source::soma::joinids::Joinids;
 use crate::source::soma::tiledb::Array;
 use crate::source::soma::tiledb::fault::Fault;
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, PendingChunk, SourceError,
+    ChunkBudget, Chunks, CsrChunk, NumberType, PendingChunk, SourceError, TypedVec,
 };
 use crate::with_numbers;
 
@@ -70,7 +70,7 @@ impl DenseMatrix {
     }
 
     /// Passes rows spread over the whole matrix to `visit`.
-    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    pub fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         let rows = self.axes.rows.len();
         let count = rows.min(SAMPLE_ROWS);
         for number in 0..count {
@@ -82,7 +82,7 @@ impl DenseMatrix {
     }
 
     /// Returns all values of a range of rows.
-    pub fn dense_rows(&self, rows: Range<u64>) -> Result<Numbers, SourceError> {
+    pub fn dense_rows(&self, rows: Range<u64>) -> Result<TypedVec, SourceError> {
         let columns = self.axes.columns.joinids().len();
         let length = (rows.end - rows.start).saturating_mul(columns);
         let too_large = || {
@@ -90,7 +90,7 @@ impl DenseMatrix {
                 .at(&self.array.place())
         };
         let length = usize::try_from(length).map_err(|_| too_large())?;
-        let mut numbers = Numbers::zeroed(self.number_type(), length).ok_or_else(too_large)?;
+        let mut numbers = TypedVec::zeroed(self.number_type(), length).ok_or_else(too_large)?;
         let size = self.number_type().size();
         let width = columns as usize * size;
         let out = numbers.as_bytes_mut();
@@ -163,14 +163,14 @@ impl DenseMatrix {
         let number_type = self.number_type();
         let values = with_numbers!(&dense, dense => {
             let kept = sparse.compress(dense, width);
-            Numbers::of_bytes(number_type, bytemuck::cast_slice(&kept))
+            TypedVec::of_bytes(number_type, bytemuck::cast_slice(&kept))
         });
         let too_large = || Fault::TooLarge(sparse.genes.len() as u64).at(&self.array.place());
         let values = values.ok_or_else(too_large)?;
         Ok(CsrChunk {
             rows,
             indptr: sparse.indptr,
-            indices: Numbers::UInt32(sparse.genes),
+            indices: TypedVec::UInt32(sparse.genes),
             data: values,
             strays: 0,
         })

@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::soma::tiledb::fault::{Fault, REWRITE};
 use crate::source::soma::tiledb::{Array, ColumnFile, DenseTiles, Fragment, Scratch};
-use crate::source::{NumberType, Numbers, SourceError};
+use crate::source::{NumberType, SourceError, TypedVec};
 
 /// A dense array of one or two dimensions; a one-dimensional array is treated as a single row.
 pub(in crate::source::soma) struct DenseArray {
@@ -112,7 +112,7 @@ impl DenseArray {
         })
     }
 
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> ErrorContext {
         self.array.place()
     }
 
@@ -135,7 +135,7 @@ impl DenseArray {
     }
 
     /// Returns the cells of a range of rows and columns in row-major order.
-    pub fn read(&self, rows: Range<u64>, columns: Range<u64>) -> Result<Numbers, SourceError> {
+    pub fn read(&self, rows: Range<u64>, columns: Range<u64>) -> Result<TypedVec, SourceError> {
         let place = self.place();
         let size = self.number_type.size();
         let (height, width) = (rows.end - rows.start, columns.end - columns.start);
@@ -145,7 +145,7 @@ impl DenseArray {
             return Err(Fault::TooLarge(bytes).at(&place));
         }
         let length = (height * width) as usize;
-        let mut numbers = Numbers::zeroed(self.number_type, length)
+        let mut numbers = TypedVec::zeroed(self.number_type, length)
             .ok_or_else(|| Fault::TooLarge(bytes).at(&place))?;
         let out = numbers.as_bytes_mut();
         if self.fill.iter().any(|&byte| byte != 0) {

@@ -7,7 +7,7 @@ use bytemuck::Pod;
 
 use super::strays::Strays;
 use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
-use crate::source::{CsrChunk, NumberType, Numbers};
+use crate::source::{CsrChunk, NumberType, TypedVec};
 use crate::with_numbers;
 
 /// The entries of a tile, by position.
@@ -17,7 +17,7 @@ pub(super) struct Entries {
     /// Column of each entry.
     pub columns: Vec<u32>,
     /// Value of each entry.
-    pub values: Numbers,
+    pub values: TypedVec,
     /// Time at which each entry was written, if it varies within the fragment.
     pub times: Option<Vec<u64>>,
     /// Whether each entry is deleted.
@@ -102,7 +102,7 @@ pub(super) fn sort(
     let total = indptr[height as usize];
     let mut genes: Vec<u32> = reserved(total)?;
     genes.resize(total, 0);
-    let mut values = Numbers::zeroed(number_type, total)
+    let mut values = TypedVec::zeroed(number_type, total)
         .ok_or(Fault::TooLarge(total as u64 * number_type.size() as u64))?;
     let mut next = indptr.clone();
     for tile in tiles {
@@ -125,7 +125,7 @@ pub(super) fn sort(
     Ok(CsrChunk {
         rows: rows.clone(),
         indptr,
-        indices: Numbers::UInt32(genes),
+        indices: TypedVec::UInt32(genes),
         data: values,
         strays: 0,
     })
@@ -186,7 +186,7 @@ mod tests {
             Arc::new(Entries {
                 rows: runs,
                 columns: columns.to_vec(),
-                values: Numbers::Int16(values.to_vec()),
+                values: TypedVec::Int16(values.to_vec()),
                 times: None,
                 dead: None,
                 time: 0,
@@ -199,7 +199,7 @@ mod tests {
         ];
         let chunk = sort(&(5..8), &tiles, NumberType::Int16).unwrap();
         assert_eq!(chunk.indptr, [0, 3, 4, 5]);
-        assert_eq!(chunk.indices, Numbers::UInt32(vec![1, 9, 3, 8, 2]));
-        assert_eq!(chunk.data, Numbers::Int16(vec![2, 5, 8, 6, 3]));
+        assert_eq!(chunk.indices, TypedVec::UInt32(vec![1, 9, 3, 8, 2]));
+        assert_eq!(chunk.data, TypedVec::Int16(vec![2, 5, 8, 6, 3]));
     }
 }

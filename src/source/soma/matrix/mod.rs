@@ -20,9 +20,9 @@ use super::tiledb::fault::REWRITE;
 use super::tiledb::files::Folder;
 use super::tiledb::{Array, Schema};
 use crate::source::chunk::no_entries;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::{
-    ChunkBudget, Chunks, Layout, MatrixDescription, MatrixName, NumberType, Numbers, SourceError,
+    ChunkBudget, Chunks, Layout, MatrixDescription, MatrixName, NumberType, SourceError, TypedVec,
 };
 use dense::DenseMatrix;
 pub(super) use dense_array::DenseArray;
@@ -166,7 +166,7 @@ impl StoredMatrix {
     }
 
     /// See [`crate::source::Matrix::sample`].
-    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    pub fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         match self {
             StoredMatrix::Sparse(matrix) => matrix.sample(visit),
             StoredMatrix::Dense(matrix) => matrix.sample(visit),
@@ -185,7 +185,10 @@ impl StoredMatrix {
 }
 
 /// Returns the index of the attribute of a two-dimensional array of numbers, and its type.
-fn number_attribute(schema: &Schema, place: &Place) -> Result<(usize, NumberType), SourceError> {
+fn number_attribute(
+    schema: &Schema,
+    place: &ErrorContext,
+) -> Result<(usize, NumberType), SourceError> {
     let two = schema.dimensions.len() == 2;
     if !two
         || !schema

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::entries::Entries;
 use super::tile::SharedTile;
 use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
-use crate::source::{CsrChunk, NumberType, Numbers};
+use crate::source::{CsrChunk, NumberType, TypedVec};
 use crate::with_numbers;
 
 /// An entry with the keys that determine the newest. Writes from the same millisecond are ordered
@@ -78,7 +78,7 @@ pub(super) fn sort(
         indptr[row + 1] += indptr[row];
     }
     let size = number_type.size();
-    let mut values = Numbers::zeroed(number_type, candidates.len())
+    let mut values = TypedVec::zeroed(number_type, candidates.len())
         .ok_or(Fault::TooLarge((candidates.len() * size) as u64))?;
     let targets = values.as_bytes_mut().chunks_exact_mut(size);
     for (target, candidate) in targets.zip(&candidates) {
@@ -89,7 +89,7 @@ pub(super) fn sort(
     Ok(CsrChunk {
         rows: rows.clone(),
         indptr,
-        indices: Numbers::UInt32(
+        indices: TypedVec::UInt32(
             candidates
                 .iter()
                 .map(|candidate| candidate.column)
@@ -115,7 +115,7 @@ mod tests {
             Arc::new(Entries {
                 rows: runs,
                 columns: vec![3; rows.len()],
-                values: Numbers::UInt8(values.to_vec()),
+                values: TypedVec::UInt8(values.to_vec()),
                 times: None,
                 dead,
                 time,
@@ -144,6 +144,6 @@ mod tests {
         )
         .unwrap();
         assert_eq!(chunk.indptr, [0, 1, 2, 2]);
-        assert_eq!(chunk.data, Numbers::UInt8(vec![30, 21]));
+        assert_eq!(chunk.data, TypedVec::UInt8(vec![30, 21]));
     }
 }

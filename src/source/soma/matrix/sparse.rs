@@ -16,11 +16,11 @@ use super::sum::{has_sum, sum_is_known};
 use super::tile::{SharedTile, Tile, TiledRows};
 use super::tile_chunker::TileChunker;
 use super::{Axes, Columns as ColumnIds, number_attribute};
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::soma::joinids::Joinids;
 use crate::source::soma::tiledb::fault::{Fault, REWRITE};
 use crate::source::soma::tiledb::{Array, ColumnFile, Fragment, Life, Lives, Scratch};
-use crate::source::{ChunkBudget, Chunks, CsrChunk, NumberType, Numbers, SourceError};
+use crate::source::{ChunkBudget, Chunks, CsrChunk, NumberType, SourceError, TypedVec};
 
 /// Number of tiles to look at for a sample of the values, and of values from each.
 const SAMPLE_TILES: usize = 64;
@@ -118,7 +118,7 @@ impl SparseMatrix {
     }
 
     /// Returns the context for errors about the array.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> ErrorContext {
         self.array.place()
     }
 
@@ -144,7 +144,7 @@ impl SparseMatrix {
     }
 
     /// See [`crate::source::Matrix::sample`].
-    pub fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    pub fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         let total: usize = self
             .array
             .fragments
@@ -179,12 +179,12 @@ impl SparseMatrix {
         tile: usize,
         cells: u64,
         scratch: &mut Scratch,
-    ) -> Result<Numbers, SourceError> {
+    ) -> Result<TypedVec, SourceError> {
         let column = &self.fragments[fragment].values;
         let (mut buffer, mut bytes) = scratch.take_buffers();
         bytes.clear();
         column.read_fixed(tile, cells, &mut buffer, &mut bytes, scratch)?;
-        let numbers = Numbers::of_bytes(self.number_type, &bytes)
+        let numbers = TypedVec::of_bytes(self.number_type, &bytes)
             .ok_or_else(|| Fault::TooLarge(bytes.len() as u64).at(&column.place()))?;
         scratch.give_buffers(buffer, bytes);
         if let Some(sums) = &self.fragments[fragment].sums
@@ -345,7 +345,7 @@ fn meet(fragments: &[Fragment]) -> bool {
     pairs.any(|(a, b)| !apart(a, b))
 }
 
-fn truncate(numbers: &mut Numbers, length: usize) {
+fn truncate(numbers: &mut TypedVec, length: usize) {
     crate::with_numbers!(numbers, values => values.truncate(length));
 }
 
@@ -384,7 +384,7 @@ impl TiledRows for SparseMatrix {
         self.memory
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> ErrorContext {
         SparseMatrix::place(self)
     }
 

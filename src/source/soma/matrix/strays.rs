@@ -62,13 +62,13 @@ pub(super) fn count(rows: &Range<u64>, tiles: &[Arc<Entries>]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Numbers;
+    use crate::source::TypedVec;
 
     fn tile(strays: Strays) -> Arc<Entries> {
         Arc::new(Entries {
             rows: Vec::new(),
             columns: Vec::new(),
-            values: Numbers::UInt8(Vec::new()),
+            values: TypedVec::UInt8(Vec::new()),
             times: None,
             dead: None,
             time: 0,

@@ -1,6 +1,6 @@
 //! Sums of values, as stored in the fragment metadata.
 
-use crate::source::{NumberType, Numbers};
+use crate::source::{NumberType, TypedVec};
 
 /// Whether writers store sums for a number type.
 pub(super) fn sum_is_known(number_type: NumberType) -> bool {
@@ -10,7 +10,7 @@ pub(super) fn sum_is_known(number_type: NumberType) -> bool {
 /// Whether the values have the sum that was written with them: integers are summed in 64 bits,
 /// floats sequentially in float64, as libtiledb does. Returns `true` on overflow, where libtiledb
 /// has rules of its own.
-pub(super) fn has_sum(numbers: &Numbers, written: u64) -> bool {
+pub(super) fn has_sum(numbers: &TypedVec, written: u64) -> bool {
     fn signed<T: Copy + Into<i64>>(values: &[T], written: u64) -> bool {
         let sum = values
             .iter()
@@ -32,17 +32,17 @@ pub(super) fn has_sum(numbers: &Numbers, written: u64) -> bool {
         !sum.is_finite() || sum.to_bits() == written
     }
     match numbers {
-        Numbers::Int8(values) => signed(values, written),
-        Numbers::Int16(values) => signed(values, written),
-        Numbers::Int32(values) => signed(values, written),
-        Numbers::Int64(values) => signed(values, written),
-        Numbers::Bool(values) | Numbers::UInt8(values) => unsigned(values, written),
-        Numbers::UInt16(values) => unsigned(values, written),
-        Numbers::UInt32(values) => unsigned(values, written),
-        Numbers::UInt64(values) => unsigned(values, written),
-        Numbers::Float16(values) => float(values, written),
-        Numbers::Float32(values) => float(values, written),
-        Numbers::Float64(values) => float(values, written),
+        TypedVec::Int8(values) => signed(values, written),
+        TypedVec::Int16(values) => signed(values, written),
+        TypedVec::Int32(values) => signed(values, written),
+        TypedVec::Int64(values) => signed(values, written),
+        TypedVec::Bool(values) | TypedVec::UInt8(values) => unsigned(values, written),
+        TypedVec::UInt16(values) => unsigned(values, written),
+        TypedVec::UInt32(values) => unsigned(values, written),
+        TypedVec::UInt64(values) => unsigned(values, written),
+        TypedVec::Float16(values) => float(values, written),
+        TypedVec::Float32(values) => float(values, written),
+        TypedVec::Float64(values) => float(values, written),
     }
 }
 
@@ -67,14 +67,14 @@ mod tests {
     fn sums_are_those_of_one_value_after_another() {
         let counts: Vec<f32> = (0..1003).map(|n| (n % 17) as f32).collect();
         let sum: f64 = counts.iter().map(|&count| f64::from(count)).sum();
-        assert!(has_sum(&Numbers::Float32(counts.clone()), sum.to_bits()));
-        assert!(!has_sum(&Numbers::Float32(counts), (sum + 1.0).to_bits()));
+        assert!(has_sum(&TypedVec::Float32(counts.clone()), sum.to_bits()));
+        assert!(!has_sum(&TypedVec::Float32(counts), (sum + 1.0).to_bits()));
         // A different order gives a different sum.
         let tenths: Vec<f64> = (0..1003).map(|n| f64::from(n % 13) / 10.0).collect();
         let sum = tenths.iter().fold(0.0, |sum, tenth| sum + tenth);
         assert_ne!(sum, side_by_side(&tenths));
-        assert!(has_sum(&Numbers::Float64(tenths), sum.to_bits()));
-        let [most, one] = [Numbers::Int64(vec![i64::MAX, 1]), Numbers::Int64(vec![1])];
+        assert!(has_sum(&TypedVec::Float64(tenths), sum.to_bits()));
+        let [most, one] = [TypedVec::Int64(vec![i64::MAX, 1]), TypedVec::Int64(vec![1])];
         assert!(has_sum(&most, 7));
         assert!(has_sum(&one, 1) && !has_sum(&one, 2));
     }

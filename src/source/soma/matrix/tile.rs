@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::entries::Entries;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::{CsrChunk, SourceError};
 
 /// A tile and the positions of the rows it spans.
@@ -67,7 +67,7 @@ pub(super) trait TiledRows: Sync {
     fn memory(&self) -> u64;
 
     /// Where the rows are, for messages.
-    fn place(&self) -> Place;
+    fn place(&self) -> ErrorContext;
 
     /// Reads a slab: a range of rows, from the tiles that contain any of them.
     fn read(&self, rows: Range<u64>, tiles: &[Arc<SharedTile>]) -> Result<CsrChunk, SourceError>;

@@ -14,7 +14,7 @@ use super::names::{StampedName, is_foreign};
 use super::schema::Schema;
 use super::tile::whole_file;
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 
 /// The folder that marks another folder as an array.
 pub(in crate::source::soma) const MARK: &str = "__schema";
@@ -86,7 +86,7 @@ impl Array {
     }
 
     /// Returns the context for errors about the array.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> ErrorContext {
         self.folder.place()
     }
 
@@ -131,7 +131,7 @@ fn check_layout(folder: &Folder) -> Result<(), SourceError> {
 
 /// Refuses writes whose order is undetermined: a fragment that combines several writes without
 /// timestamps, and another one with a time in between.
-fn check_order(fragments: &[Fragment], place: &Place) -> Result<(), SourceError> {
+fn check_order(fragments: &[Fragment], place: &ErrorContext) -> Result<(), SourceError> {
     for (number, fragment) in fragments.iter().enumerate() {
         let stamp = &fragment.stamp;
         if fragment.has_times || stamp.first == stamp.last {

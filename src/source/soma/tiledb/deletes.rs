@@ -17,7 +17,7 @@ use super::filter::Scratch;
 use super::fragment::Fragment;
 use super::names::StampedName;
 use super::tile::generic_tile;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::{NumberType, SourceError};
 
 /// A delete of cells.
@@ -163,7 +163,7 @@ impl Lives {
     }
 }
 
-type Fields<'a> = BTreeMap<&'a str, (Datatype, Cells, Place)>;
+type Fields<'a> = BTreeMap<&'a str, (Datatype, Cells, ErrorContext)>;
 
 /// Evaluates a condition for each cell.
 fn keep(

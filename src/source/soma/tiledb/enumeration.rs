@@ -6,7 +6,7 @@ use arrow::array::{StringArray, StringBuilder};
 use super::cursor::Cursor;
 use super::datatype::Datatype;
 use super::fault::{Checked, Fault};
-use crate::source::Numbers;
+use crate::source::TypedVec;
 use crate::source::number_column::text_of_numbers;
 
 /// The categories of a column, in order.
@@ -85,7 +85,7 @@ fn numbers(datatype: Datatype, length: u32, data: &[u8]) -> Checked<StringArray>
     if length != 1 || !data.len().is_multiple_of(size) {
         return Err(Fault::damaged("its values are not numbers one by one"));
     }
-    let numbers = Numbers::of_bytes(number_type, data);
+    let numbers = TypedVec::of_bytes(number_type, data);
     let numbers = numbers.ok_or(Fault::TooLarge(data.len() as u64))?;
     Ok(text_of_numbers(&numbers))
 }

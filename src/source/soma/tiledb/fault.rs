@@ -2,7 +2,7 @@
 //! [`SourceError`].
 
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 
 /// Advice for anything this reader does not support.
 pub(in crate::source::soma) const REWRITE: &str = "rewrite it with tiledbsoma (consolidate and \
@@ -33,12 +33,12 @@ impl Fault {
     }
 
     /// Adds the location and the usual advice.
-    pub fn at(self, place: &Place) -> SourceError {
+    pub fn at(self, place: &ErrorContext) -> SourceError {
         self.with_help(place, REWRITE)
     }
 
     /// Adds the location and advice for the case that something is unsupported.
-    pub fn with_help(self, place: &Place, help: &str) -> SourceError {
+    pub fn with_help(self, place: &ErrorContext, help: &str) -> SourceError {
         match self {
             Fault::Damaged(problem) => place.damaged(problem),
             Fault::Unsupported(what) => place.unsupported(what, help),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::source::SourceError;
-use crate::source::error::Place;
-use crate::source::site::remote_scheme;
+use crate::source::error::ErrorContext;
+use crate::source::probed_path::remote_scheme;
 use crate::store::{Files, LocalFiles};
 
 /// A folder of an experiment: a group, an array, or a folder inside one.
@@ -24,7 +24,7 @@ pub(in crate::source::soma) struct Folder {
 impl Folder {
     /// Opens the folder of an experiment on this machine.
     pub fn local(path: &Path, memory: u64) -> Result<Self, SourceError> {
-        let place = Place::whole(path);
+        let place = ErrorContext::whole(path);
         let absolute = std::path::absolute(path).map_err(|error| place.io("open", error))?;
         let Some(text) = absolute.to_str() else {
             return Err(place.unsupported("a path that is not UTF-8", "rename the folder"));
@@ -51,8 +51,8 @@ impl Folder {
     }
 
     /// Returns the context for errors about this folder.
-    pub fn place(&self) -> Place {
-        Place::within(&self.root, &self.object)
+    pub fn place(&self) -> ErrorContext {
+        ErrorContext::within(&self.root, &self.object)
     }
 
     fn named(&self, path: String, name: &str) -> Self {
@@ -104,7 +104,7 @@ impl Folder {
     }
 
     /// Returns the context for errors about a file of this folder.
-    pub fn place_of(&self, name: &str) -> Place {
+    pub fn place_of(&self, name: &str) -> ErrorContext {
         self.child(name).place()
     }
 

@@ -14,7 +14,7 @@ use super::rtree::tree;
 use super::schema::Schema;
 use super::tile::within_file;
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 
 /// The file that describes a fragment.
 const METADATA: &str = "__fragment_metadata.tdb";
@@ -119,7 +119,7 @@ impl Fragment {
     }
 
     /// Returns the context for errors about this fragment's metadata.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> ErrorContext {
         self.folder.place_of(METADATA)
     }
 

@@ -8,13 +8,13 @@ use super::fault::{Checked, Fault};
 use super::files::Folder;
 use super::names::{StampedName, base_name, is_foreign};
 use super::tile::whole_file;
-use crate::source::{Numbers, SourceError};
+use crate::source::{SourceError, TypedVec};
 
 /// A metadata value.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::source::soma) enum MetadataValue {
     Text(String),
-    Numbers(Numbers),
+    TypedVec(TypedVec),
     /// Any other value: a description of its type.
     Other(String),
 }
@@ -31,7 +31,7 @@ impl MetadataValue {
     /// Returns the value if it is a single integer.
     pub fn integer(&self) -> Option<i64> {
         match self {
-            MetadataValue::Numbers(numbers) => match numbers.to_i64().ok()?[..] {
+            MetadataValue::TypedVec(numbers) => match numbers.to_i64().ok()?[..] {
                 [number] => Some(number),
                 _ => None,
             },
@@ -117,8 +117,8 @@ fn value(datatype: Datatype, bytes: &[u8]) -> Checked<MetadataValue> {
             Err(_) => MetadataValue::Other("text that is not UTF-8".into()),
         },
         Datatype::Number(number_type) => {
-            let numbers = Numbers::of_bytes(number_type, bytes);
-            MetadataValue::Numbers(numbers.ok_or(Fault::TooLarge(bytes.len() as u64))?)
+            let numbers = TypedVec::of_bytes(number_type, bytes);
+            MetadataValue::TypedVec(numbers.ok_or(Fault::TooLarge(bytes.len() as u64))?)
         }
         other => MetadataValue::Other(other.to_string()),
     })

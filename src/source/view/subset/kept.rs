@@ -12,7 +12,7 @@ const STRETCH: u64 = 1 << 15;
 
 /// The rows of an input that are kept, in the order of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum KeptAxis {
     /// The first rows; how many.
     First(u64),
     /// These rows; takes four bytes per row.
@@ -21,27 +21,27 @@ pub(super) enum Kept {
 
 /// Rows of the input that are read together, and the positions of the kept ones within it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stretch {
+pub(super) struct RowRun {
     /// The rows to read.
     pub rows: Range<u64>,
     /// Positions of the kept rows, relative to the first row read.
     pub kept: Vec<u32>,
 }
 
-impl Kept {
+impl KeptAxis {
     /// Number of rows kept.
     pub fn len(&self) -> u64 {
         match self {
-            Kept::First(count) => *count,
-            Kept::These(rows) => rows.len() as u64,
+            KeptAxis::First(count) => *count,
+            KeptAxis::These(rows) => rows.len() as u64,
         }
     }
 
     /// Returns the position of a kept row in the input.
     pub fn at(&self, position: u64) -> u64 {
         match self {
-            Kept::First(_) => position,
-            Kept::These(rows) => u64::from(rows[position as usize]),
+            KeptAxis::First(_) => position,
+            KeptAxis::These(rows) => u64::from(rows[position as usize]),
         }
     }
 
@@ -53,17 +53,17 @@ impl Kept {
         // Rows that are chosen one by one are counted by 32 bits.
         let end = u32::try_from(self.len()).ok()?;
         let left = positions.others(end);
-        Some(Kept::These(match self {
-            Kept::First(_) => left.collect(),
-            Kept::These(rows) => left.map(|position| rows[position as usize]).collect(),
+        Some(KeptAxis::These(match self {
+            KeptAxis::First(_) => left.collect(),
+            KeptAxis::These(rows) => left.map(|position| rows[position as usize]).collect(),
         }))
     }
 
     /// Number of kept rows before a row of the input.
     pub fn before(&self, row: u64) -> u64 {
         match self {
-            Kept::First(count) => row.min(*count),
-            Kept::These(rows) => rows.partition_point(|&kept| u64::from(kept) < row) as u64,
+            KeptAxis::First(count) => row.min(*count),
+            KeptAxis::These(rows) => rows.partition_point(|&kept| u64::from(kept) < row) as u64,
         }
     }
 
@@ -71,7 +71,7 @@ impl Kept {
     /// kept.
     pub fn places(&self, rows: u64) -> Option<Vec<Option<u32>>> {
         match self {
-            Kept::First(count) if *count == rows => None,
+            KeptAxis::First(count) if *count == rows => None,
             kept => {
                 let rows = usize::try_from(rows).unwrap_or(usize::MAX);
                 let mut places = vec![None; rows];
@@ -84,8 +84,8 @@ impl Kept {
     }
 
     /// Returns the rows of the input to read for a range of kept rows.
-    pub fn stretches(&self, positions: Range<u64>) -> Vec<Stretch> {
-        let mut stretches: Vec<Stretch> = Vec::new();
+    pub fn stretches(&self, positions: Range<u64>) -> Vec<RowRun> {
+        let mut stretches: Vec<RowRun> = Vec::new();
         for position in positions {
             let row = self.at(position);
             match stretches.last_mut() {
@@ -93,7 +93,7 @@ impl Kept {
                     last.kept.push((row - last.rows.start) as u32);
                     last.rows.end = row + 1;
                 }
-                _ => stretches.push(Stretch {
+                _ => stretches.push(RowRun {
                     rows: row..row + 1,
                     kept: vec![0],
                 }),
@@ -106,7 +106,7 @@ impl Kept {
 /// The rows of an axis that are kept, and the new position of each row.
 pub(super) struct KeptRows {
     /// The rows that are kept.
-    pub kept: Kept,
+    pub kept: KeptAxis,
     /// For each row, its position among the kept ones; `None` if all are kept.
     pub places: Option<Vec<Option<u32>>>,
     all: u64,
@@ -114,7 +114,7 @@ pub(super) struct KeptRows {
 
 impl KeptRows {
     /// Keeps some of `all` rows.
-    pub fn new(kept: Kept, all: u64) -> Self {
+    pub fn new(kept: KeptAxis, all: u64) -> Self {
         KeptRows {
             places: kept.places(all),
             kept,
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn rows_are_found_both_ways() {
-        let kept = Kept::These(vec![1, 4, 5, 100_000]);
+        let kept = KeptAxis::These(vec![1, 4, 5, 100_000]);
         assert_eq!((kept.len(), kept.at(2)), (4, 5));
         assert_eq!([0, 1, 2, 5, 6].map(|row| kept.before(row)), [0, 0, 1, 2, 3]);
         let stretches = kept.stretches(1..4);
@@ -143,16 +143,19 @@ mod tests {
             (&stretches[0].rows, &stretches[0].kept[..]),
             (&(4..6), &[0, 1][..])
         );
-        let places = Kept::These(vec![1, 2]).places(4).unwrap();
+        let places = KeptAxis::These(vec![1, 2]).places(4).unwrap();
         assert_eq!(places, [None, Some(0), Some(1), None]);
-        assert!(Kept::First(4).places(4).is_none());
-        assert_eq!(Kept::First(3).before(7), 3);
+        assert!(KeptAxis::First(4).places(4).is_none());
+        assert_eq!(KeptAxis::First(3).before(7), 3);
         let mut positions = Positions::default();
         positions.push(1);
-        let without = |kept: Kept| kept.without(&positions);
-        assert_eq!(without(Kept::First(3)), Some(Kept::These(vec![0, 2])));
-        let these = Kept::These(vec![4, 5, 9]);
-        assert_eq!(without(these), Some(Kept::These(vec![4, 9])));
-        assert_eq!(without(Kept::First(1)), None);
+        let without = |kept: KeptAxis| kept.without(&positions);
+        assert_eq!(
+            without(KeptAxis::First(3)),
+            Some(KeptAxis::These(vec![0, 2]))
+        );
+        let these = KeptAxis::These(vec![4, 5, 9]);
+        assert_eq!(without(these), Some(KeptAxis::These(vec![4, 9])));
+        assert_eq!(without(KeptAxis::First(1)), None);
     }
 }

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::kept::{Kept, KeptRows};
-use crate::source::error::Place;
+use super::kept::{KeptAxis, KeptRows};
+use crate::source::error::ErrorContext;
 use crate::source::{
-    CellSource, ChunkBudget, Chunks, CsrChunk, Layout, Matrix, MatrixDescription, Numbers,
-    PendingChunk, SampledRows, SourceError,
+    CellSource, ChunkBudget, Chunks, CsrChunk, Layout, Matrix, MatrixDescription, PendingChunk,
+    SampledRows, SourceError, TypedVec,
 };
 
 /// Number of places at which values are sampled, and of rows at each of them.
@@ -23,7 +23,7 @@ pub(super) struct SubsetMatrix {
     source: Arc<dyn CellSource>,
     /// Its description in the source.
     of: MatrixDescription,
-    place: Place,
+    place: ErrorContext,
     rows: Arc<KeptRows>,
     columns: Arc<KeptRows>,
 }
@@ -37,7 +37,7 @@ impl SubsetMatrix {
         columns: Arc<KeptRows>,
     ) -> Self {
         SubsetMatrix {
-            place: Place::new(&source.description().path, &of.object),
+            place: ErrorContext::new(&source.description().path, &of.object),
             of: of.clone(),
             source,
             rows,
@@ -100,7 +100,7 @@ impl Matrix for SubsetMatrix {
         Some((entries as f64 * share * 1.125) as u64)
     }
 
-    fn sample(&self, visit: &mut dyn FnMut(&Numbers)) -> Result<(), SourceError> {
+    fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         // Other layouts would have to be transposed first, or read from the beginning.
         if self.of.layout != Layout::Csr {
             return self.inner()?.sample(visit);
@@ -151,7 +151,7 @@ impl Matrix for SubsetMatrix {
 /// Selects the kept rows and columns of a chunk of the input.
 fn selected(
     chunk: &CsrChunk,
-    kept: &Kept,
+    kept: &KeptAxis,
     positions: Range<u64>,
     places: Option<&[Option<u32>]>,
 ) -> Result<CsrChunk, String> {
@@ -191,7 +191,7 @@ fn selected(
         indptr,
         indices: match places {
             None => chunk.indices.picked(&entries),
-            Some(_) => Numbers::UInt32(columns),
+            Some(_) => TypedVec::UInt32(columns),
         },
         data: chunk.data.picked(&entries),
         strays: chunk.strays,

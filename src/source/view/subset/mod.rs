@@ -16,13 +16,13 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::{concat, concat_batches, take, take_record_batch};
 use arrow::error::ArrowError;
 
-use super::super::error::Place;
+use super::super::error::ErrorContext;
 use crate::source::blocks::RowBlocks;
 use crate::source::{
-    Axis, CellSource, Description, Layout, Matrix, MatrixName, Note, Numbers, OpenOptions,
-    RepeatedName, SourceError, Uns,
+    Axis, CellSource, Description, Layout, Matrix, MatrixName, Note, OpenOptions, RepeatedName,
+    SourceError, TypedVec, Uns,
 };
-use kept::{Kept, KeptRows};
+use kept::{KeptAxis, KeptRows};
 use matrix::SubsetMatrix;
 
 /// An input of which some cells and genes are kept.
@@ -43,18 +43,20 @@ impl Subset {
         let mut description = source.description().clone();
         let (all_cells, all_genes) = (description.n_obs, description.n_vars);
         let mut cells = match &options.cells_where {
-            Some(sql) => Kept::These(condition::satisfying(&*source, sql)?),
-            None => Kept::First(all_cells),
+            Some(sql) => KeptAxis::These(condition::satisfying(&*source, sql)?),
+            None => KeptAxis::First(all_cells),
         };
         if let Some(limit) = options.limit {
             match &mut cells {
-                Kept::First(count) => *count = (*count).min(limit),
-                Kept::These(rows) => rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX)),
+                KeptAxis::First(count) => *count = (*count).min(limit),
+                KeptAxis::These(rows) => {
+                    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX))
+                }
             }
         }
         let genes = match &options.genes {
             Some(names) => chosen(&*source, names, &mut description)?,
-            None => Kept::First(all_genes),
+            None => KeptAxis::First(all_genes),
         };
         description.n_vars = genes.len();
         if cells.len() < all_cells {
@@ -72,7 +74,7 @@ impl Subset {
             let without = cells.without(&known.cells);
             cells = without.ok_or_else(|| {
                 let what = "a list of cells that are left out, of which it has not so many";
-                Place::new(&description.path, "obs").damaged(what)
+                ErrorContext::new(&description.path, "obs").damaged(what)
             })?;
             description.left_out.extend(known.notes());
         }
@@ -104,7 +106,7 @@ impl Subset {
         })
     }
 
-    fn kept(&self, axis: Axis) -> &Kept {
+    fn kept(&self, axis: Axis) -> &KeptAxis {
         match axis {
             Axis::Cells => &self.cells.kept,
             Axis::Genes => &self.genes.kept,
@@ -112,7 +114,7 @@ impl Subset {
     }
 
     fn damaged(&self, object: &str, error: impl ToString) -> SourceError {
-        Place::new(&self.description.path, object).damaged(error.to_string())
+        ErrorContext::new(&self.description.path, object).damaged(error.to_string())
     }
 
     fn ids(
@@ -169,7 +171,7 @@ fn chosen(
     source: &dyn CellSource,
     names: &[String],
     description: &mut Description,
-) -> Result<Kept, SourceError> {
+) -> Result<KeptAxis, SourceError> {
     let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
     let mut found: HashSet<String> = HashSet::new();
     let mut rows = Vec::new();
@@ -193,14 +195,14 @@ fn chosen(
             names.len()
         );
         let help = "genes are chosen by their names in the dataset; see slaf info";
-        return Err(Place::new(&description.path, "var").unsupported(what, help));
+        return Err(ErrorContext::new(&description.path, "var").unsupported(what, help));
     }
     if let Some(example) = missing.next() {
         let count = 1 + missing.count();
         let warning = format!("--genes: {count} of the genes are not in it, such as {example}");
         description.warnings.push(warning);
     }
-    Ok(Kept::These(rows))
+    Ok(KeptAxis::These(rows))
 }
 
 /// Returns what the rows and the columns of a matrix are.
@@ -250,8 +252,8 @@ impl CellSource for Subset {
         self.frame(Axis::Genes, genes, |rows| self.source.var(rows))
     }
 
-    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<Numbers, SourceError> {
-        let mut all: Option<Numbers> = None;
+    fn embedding(&self, axis: Axis, name: &str, rows: Range<u64>) -> Result<TypedVec, SourceError> {
+        let mut all: Option<TypedVec> = None;
         for stretch in self.kept(axis).stretches(rows) {
             let length = (stretch.rows.end - stretch.rows.start) as usize;
             let numbers = self.source.embedding(axis, name, stretch.rows)?;
@@ -296,7 +298,7 @@ impl CellSource for Subset {
     fn matrix(&self, name: &MatrixName) -> Result<&dyn Matrix, SourceError> {
         match self.matrices.get(name) {
             Some(matrix) => Ok(matrix),
-            None => Err(Place::whole(&self.description.path).not_described(name)),
+            None => Err(ErrorContext::whole(&self.description.path).not_described(name)),
         }
     }
 

@@ -8,7 +8,7 @@ use super::fault::{Checked, Fault};
 use super::files::Folder;
 use super::filter::{Pipeline, Scratch, TextEncoding, Texts};
 use super::fragment::{Fragment, List};
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::{NumberType, SourceError};
 
 pub(in crate::source::soma) use dense::DenseTiles;
@@ -254,7 +254,7 @@ impl ColumnFile {
     }
 
     /// Returns the context for errors about the file.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> ErrorContext {
         self.folder.place_of(&self.fixed.file)
     }
 

@@ -12,7 +12,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use crate::source::blocks::{RowBlocks, bytes_of};
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::{CellSource, SourceError};
 use expression::Condition;
 
@@ -31,7 +31,7 @@ const QUOTED: usize = 300;
 /// NaN is a missing value, as in pandas and R: whatever depends on it is unknown.
 pub(super) fn satisfying(source: &dyn CellSource, sql: &str) -> Result<Vec<u32>, SourceError> {
     let description = source.description();
-    let place = Place::new(&description.path, "obs");
+    let place = ErrorContext::new(&description.path, "obs");
     let names = description.obs.iter().map(|column| column.name.as_str());
     let names = names.collect::<Vec<_>>().join(", ");
     let refused = |problem: String| {
@@ -93,7 +93,7 @@ fn find(
 /// Returns the obs columns, plus the identifiers if no column has their name; NaN becomes null.
 fn frame(source: &dyn CellSource, cells: Range<u64>) -> Result<RecordBatch, SourceError> {
     let damaged = |error: arrow::error::ArrowError| {
-        Place::new(&source.description().path, "obs").damaged(error.to_string())
+        ErrorContext::new(&source.description().path, "obs").damaged(error.to_string())
     };
     let batch = source.obs(cells.clone())?;
     let mut fields: Vec<Arc<Field>> = Vec::with_capacity(batch.num_columns() + 1);

@@ -12,20 +12,20 @@ pub(super) use self::lists::{Beside, NoList};
 pub(super) use self::matrices::Matrices;
 use super::names::{Kind, lists_under, stem};
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::text::TextFile;
 
 /// Files that are next to each other: in a folder, or in a folder within an archive.
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct MtxFolder {
     files: BTreeMap<String, TextFile>,
 }
 
-impl Shelf {
+impl MtxFolder {
     /// Returns the files of a folder.
     pub fn of_folder(folder: &Path) -> Result<Self, SourceError> {
-        let io = |e| Place::whole(folder).io("list", e);
-        let mut shelf = Shelf::default();
+        let io = |e| ErrorContext::whole(folder).io("list", e);
+        let mut shelf = MtxFolder::default();
         for entry in std::fs::read_dir(folder).map_err(io)? {
             let entry = entry.map_err(io)?;
             if !entry.path().is_dir() {
@@ -37,8 +37,8 @@ impl Shelf {
     }
 
     /// Returns the files of an archive, by their folder within it.
-    pub fn of_archive(files: Vec<TextFile>) -> BTreeMap<String, Shelf> {
-        let mut shelves: BTreeMap<String, Shelf> = BTreeMap::new();
+    pub fn of_archive(files: Vec<TextFile>) -> BTreeMap<String, MtxFolder> {
+        let mut shelves: BTreeMap<String, MtxFolder> = BTreeMap::new();
         for file in files {
             let path = file.name();
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));

@@ -14,18 +14,18 @@ use crate::table::{RowReader, TableError, TableName};
 
 /// An input, or a source of the dataset, by its position; cells of the dataset may have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum CellOrigin {
     Source(Option<usize>),
     Input(usize),
 }
 
 /// The inputs of a plan and the sources of the dataset that they are added to.
-pub(super) struct Places<'a> {
+pub(super) struct CellOrigins<'a> {
     pub plan: &'a Plan,
     pub before: Option<&'a Dataset>,
 }
 
-impl<'a> Places<'a> {
+impl<'a> CellOrigins<'a> {
     pub fn sources(&self) -> &'a [SourceNote] {
         self.before.map_or(&[], |before| &before.config().sources)
     }
@@ -38,10 +38,10 @@ impl<'a> Places<'a> {
     }
 
     /// Where a cell of the dataset is from.
-    pub fn source_of(&self, cell: u64) -> Place {
+    pub fn source_of(&self, cell: u64) -> CellOrigin {
         let sources = self.sources();
         let after = sources.partition_point(|source| source.first_cell <= cell);
-        Place::Source(after.checked_sub(1))
+        CellOrigin::Source(after.checked_sub(1))
     }
 
     fn source(&self, number: Option<usize>) -> Option<&'a SourceNote> {
@@ -49,10 +49,10 @@ impl<'a> Places<'a> {
     }
 
     /// The path of what a place stands for.
-    pub fn path(&self, place: Place) -> &'a Path {
+    pub fn path(&self, place: CellOrigin) -> &'a Path {
         match place {
-            Place::Input(number) => &self.plan.inputs[number].path,
-            Place::Source(number) => match self.source(number) {
+            CellOrigin::Input(number) => &self.plan.inputs[number].path,
+            CellOrigin::Source(number) => match self.source(number) {
                 Some(source) => &source.path,
                 None => self.before.map_or(Path::new(""), Dataset::path),
             },
@@ -60,10 +60,10 @@ impl<'a> Places<'a> {
     }
 
     /// What it is called in the dataset.
-    pub fn source_file(&self, place: Place) -> String {
+    pub fn source_file(&self, place: CellOrigin) -> String {
         let known = match place {
-            Place::Input(number) => Some(&self.plan.inputs[number].source_file),
-            Place::Source(number) => self.source(number).map(|source| &source.source_file),
+            CellOrigin::Input(number) => Some(&self.plan.inputs[number].source_file),
+            CellOrigin::Source(number) => self.source(number).map(|source| &source.source_file),
         };
         let folder = || self.path(place).file_name().unwrap_or_default();
         known.map_or_else(|| folder().to_string_lossy().into_owned(), String::clone)
@@ -72,19 +72,19 @@ impl<'a> Places<'a> {
     /// The name of a cell, by its number.
     pub fn cell_id(
         &self,
-        place: Place,
+        place: CellOrigin,
         cell: u64,
         inputs: &Inputs,
         runtime: &tokio::runtime::Handle,
     ) -> Result<String, IngestError> {
         match (place, self.before) {
-            (Place::Input(number), _) => {
+            (CellOrigin::Input(number), _) => {
                 let own = cell - self.plan.inputs[number].cells.start;
                 let ids = inputs.get(number)?.obs_names(own..own + 1)?;
                 Ok(ids.value(0).to_string())
             }
-            (Place::Source(_), Some(before)) => runtime.block_on(of_dataset(before, cell)),
-            (Place::Source(_), None) => Ok(format!("cell {cell}")),
+            (CellOrigin::Source(_), Some(before)) => runtime.block_on(of_dataset(before, cell)),
+            (CellOrigin::Source(_), None) => Ok(format!("cell {cell}")),
         }
     }
 }

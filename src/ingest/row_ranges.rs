@@ -13,7 +13,7 @@ const EVERYTHING: ChunkBudget = ChunkBudget {
 };
 
 /// A range of rows of a shard that are not read yet.
-pub(super) struct Piece<'a> {
+pub(super) struct RowRangeChunks<'a> {
     /// The rows.
     pub rows: Range<u64>,
     /// The chunks of each matrix, which together contain all rows of the range.
@@ -21,7 +21,8 @@ pub(super) struct Piece<'a> {
 }
 
 /// The pieces of a shard, in order and without gaps.
-pub(super) type Pieces<'a> = Box<dyn Iterator<Item = Result<Piece<'a>, SourceError>> + Send + 'a>;
+pub(super) type RowRanges<'a> =
+    Box<dyn Iterator<Item = Result<RowRangeChunks<'a>, SourceError>> + Send + 'a>;
 
 /// Divides the rows of matrices into pieces within the budget.
 pub(super) fn pieces<'a>(
@@ -29,7 +30,7 @@ pub(super) fn pieces<'a>(
     matrices: &'a [MatrixDescription],
     rows: Range<u64>,
     budget: ChunkBudget,
-) -> Result<Pieces<'a>, SourceError> {
+) -> Result<RowRanges<'a>, SourceError> {
     if let [matrix] = matrices {
         let chunks = if matrix.is_readable() {
             source.matrix(&matrix.name)?.chunks(rows, budget)?
@@ -37,7 +38,7 @@ pub(super) fn pieces<'a>(
             no_entries(rows, budget)
         };
         return Ok(Box::new(chunks.map(|chunk| {
-            chunk.map(|chunk| Piece {
+            chunk.map(|chunk| RowRangeChunks {
                 rows: chunk.rows.clone(),
                 matrices: vec![vec![chunk]],
             })
@@ -76,7 +77,7 @@ impl<'a> SideBySide<'a> {
         matrix.chunks(self.rows.start..end, budget)
     }
 
-    fn cut(&mut self) -> Result<Piece<'a>, SourceError> {
+    fn cut(&mut self) -> Result<RowRangeChunks<'a>, SourceError> {
         let mut first = Vec::with_capacity(self.matrices.len());
         let mut end = self.rows.end;
         for matrix in self.matrices {
@@ -105,12 +106,12 @@ impl<'a> SideBySide<'a> {
         }
         let rows = self.rows.start..end;
         self.rows.start = end;
-        Ok(Piece { rows, matrices })
+        Ok(RowRangeChunks { rows, matrices })
     }
 }
 
 impl<'a> Iterator for SideBySide<'a> {
-    type Item = Result<Piece<'a>, SourceError>;
+    type Item = Result<RowRangeChunks<'a>, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rows.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::names::{Kind, kind_of_counts, stem};
-use super::{Shelf, is_compressed};
+use super::{MtxFolder, is_compressed};
 
 /// The matrices of a shelf.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ impl Matrices {
     }
 }
 
-impl Shelf {
+impl MtxFolder {
     /// Returns the matrices that represent the whole shelf.
     pub fn matrices(&self) -> Vec<String> {
         self.look().taken

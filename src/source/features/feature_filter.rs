@@ -6,13 +6,13 @@ use arrow::array::StringArray;
 
 use super::options::{FEATURE_TYPE, GENOME};
 use super::{FeatureList, GENE_EXPRESSION};
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::{Note, OpenOptions, SourceError};
 
 /// Returns a mask of the features that have one of the requested genomes and types.
 pub(super) fn wanted(
     list: &FeatureList,
-    place: &Place,
+    place: &ErrorContext,
     options: &OpenOptions,
 ) -> Result<Vec<bool>, SourceError> {
     let mut mask = vec![true; list.count];
@@ -42,7 +42,7 @@ fn keep(
     mask: &mut [bool],
     texts: &StringArray,
     wanted: &[String],
-    place: &Place,
+    place: &ErrorContext,
     flag: &str,
 ) -> Result<(), SourceError> {
     let there = counted(texts, None);
@@ -90,7 +90,7 @@ fn listed(counts: &BTreeMap<String, u64>) -> String {
 pub(super) fn describe_types(
     list: &FeatureList,
     mask: &[bool],
-    place: &Place,
+    place: &ErrorContext,
     options: &OpenOptions,
     left_out: &mut Vec<Note>,
     warnings: &mut Vec<String>,

@@ -5,23 +5,23 @@ use arrow::array::ArrayRef;
 use crate::chunk::{CooBatch, LayersBatch};
 
 /// Rows of a table of non-zeros.
-pub(super) enum Batch {
+pub(super) enum EntryBatch {
     /// Rows of one matrix.
     One(Box<CooBatch>),
     /// United rows of several matrices.
     Several(LayersBatch),
 }
 
-impl Batch {
+impl EntryBatch {
     /// Columns of the table.
     pub fn columns(&self) -> Vec<ArrayRef> {
         match self {
-            Batch::One(batch) => vec![
+            EntryBatch::One(batch) => vec![
                 batch.cell_ids.clone(),
                 batch.gene_ids.clone(),
                 batch.values.clone(),
             ],
-            Batch::Several(batch) => {
+            EntryBatch::Several(batch) => {
                 let mut columns = vec![batch.cell_ids.clone(), batch.gene_ids.clone()];
                 columns.extend(batch.values.iter().cloned());
                 columns
@@ -32,16 +32,16 @@ impl Batch {
     /// Number of rows of the table for each row of the matrices.
     pub fn counts(&self) -> &[u32] {
         match self {
-            Batch::One(batch) => &batch.counts,
-            Batch::Several(batch) => &batch.counts,
+            EntryBatch::One(batch) => &batch.counts,
+            EntryBatch::Several(batch) => &batch.counts,
         }
     }
 
     /// The rows of each matrix.
     pub fn matrices(&self) -> &[CooBatch] {
         match self {
-            Batch::One(batch) => std::slice::from_ref(batch),
-            Batch::Several(batch) => &batch.layers,
+            EntryBatch::One(batch) => std::slice::from_ref(batch),
+            EntryBatch::Several(batch) => &batch.layers,
         }
     }
 

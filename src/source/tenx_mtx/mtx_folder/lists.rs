@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::super::names::{
     Kind, may_be_of_one_sample, names_of_genes, prefix_of_list, prefixes, stem,
 };
-use super::{Shelf, is_compressed};
+use super::{MtxFolder, is_compressed};
 use crate::source::text::TextFile;
 
 /// A list next to a matrix.
@@ -29,7 +29,7 @@ pub(in crate::source::tenx_mtx) enum Beside<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::source::tenx_mtx) struct NoList(pub Option<String>);
 
-impl Shelf {
+impl MtxFolder {
     /// Returns the list of a kind that belongs to a matrix.
     pub fn list(&self, matrix: &str, kind: Kind) -> Result<Beside<'_>, NoList> {
         match self.own(matrix, kind) {

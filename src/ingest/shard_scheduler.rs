@@ -13,7 +13,7 @@ use crate::dataset::{Checkpoint, ShardRecord};
 use crate::plan::{Compression, Plan};
 
 /// State shared by all worker groups.
-struct Crews<'a> {
+struct ShardScheduler<'a> {
     run: &'a ShardRun<'a>,
     plan: &'a Plan,
     tables: &'a Tables,
@@ -34,7 +34,7 @@ impl ShardRun<'_> {
         let tables = self.runtime.block_on(tables)?;
         let missing = VecDeque::from(checkpoint.missing());
         let crews = self.crews(&plan, missing.len());
-        let crews = Crews {
+        let crews = ShardScheduler {
             run: self,
             plan: &plan,
             tables: &tables,
@@ -77,14 +77,14 @@ impl ShardRun<'_> {
     }
 }
 
-impl Crews<'_> {
+impl ShardScheduler<'_> {
     /// Runs one worker group, which writes shard after shard. While the end of one is encoded and
     /// synced, the next is already read. Returns whether a thread panicked.
     fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> bool {
         let mut ending: Option<ScopedJoinHandle<'_, ()>> = None;
         let mut died = false;
         while let Some(shard) = self.next() {
-            let Crews { run, plan, .. } = self;
+            let ShardScheduler { run, plan, .. } = self;
             let written = run.write(plan, self.tables, shard, self.threads, self.crews);
             died |= ending.take().is_some_and(|ending| ending.join().is_err());
             let end = |writer| {

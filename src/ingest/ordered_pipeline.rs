@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::IngestError;
-use super::batch::Batch;
-use super::pieces::Pieces;
+use super::entry_batch::EntryBatch;
+use super::row_ranges::RowRanges;
 
 /// Next task of a thread.
 pub(super) enum Task<'a, W> {
     /// Write this batch and return the writer.
-    Write { writer: W, batch: Batch },
+    Write { writer: W, batch: EntryBatch },
     /// Take the next piece and read it.
-    Read { pieces: Pieces<'a>, number: u64 },
+    Read { pieces: RowRanges<'a>, number: u64 },
 }
 
 /// State shared by all threads.
-pub(super) struct Queue<'a, W> {
+pub(super) struct OrderedPipeline<'a, W> {
     state: Mutex<State<'a, W>>,
     changed: Condvar,
     /// Maximum number of pieces in memory.
@@ -26,24 +26,24 @@ pub(super) struct Queue<'a, W> {
 
 struct State<'a, W> {
     /// `None` while a thread is taking the next piece from it.
-    pieces: Option<Pieces<'a>>,
+    pieces: Option<RowRanges<'a>>,
     /// Whether there are no more pieces.
     exhausted: bool,
     /// Number of pieces taken, and number of pieces written.
     taken: u64,
     written: u64,
     /// Pieces that are read but not written, by number.
-    ready: BTreeMap<u64, Batch>,
+    ready: BTreeMap<u64, EntryBatch>,
     /// `None` while a thread is writing.
     writer: Option<W>,
     in_memory: usize,
     failure: Option<IngestError>,
 }
 
-impl<'a, W> Queue<'a, W> {
+impl<'a, W> OrderedPipeline<'a, W> {
     /// Creates a queue of these pieces, at most `window` of which are in memory.
-    pub fn new(pieces: Pieces<'a>, writer: W, window: usize) -> Self {
-        Queue {
+    pub fn new(pieces: RowRanges<'a>, writer: W, window: usize) -> Self {
+        OrderedPipeline {
             state: Mutex::new(State {
                 pieces: Some(pieces),
                 exhausted: false,
@@ -86,7 +86,7 @@ impl<'a, W> Queue<'a, W> {
     }
 
     /// Called when a piece was taken; another thread can take the next one.
-    pub fn taken(&self, pieces: Pieces<'a>) {
+    pub fn taken(&self, pieces: RowRanges<'a>) {
         self.update(|state| {
             state.pieces = Some(pieces);
             state.taken += 1;
@@ -102,7 +102,7 @@ impl<'a, W> Queue<'a, W> {
     }
 
     /// Called when a piece was read.
-    pub fn ready(&self, number: u64, batch: Batch) {
+    pub fn ready(&self, number: u64, batch: EntryBatch) {
         self.update(|state| {
             state.ready.insert(number, batch);
         });

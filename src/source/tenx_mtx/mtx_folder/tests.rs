@@ -2,23 +2,23 @@
 
 use super::*;
 
-fn shelf(names: &[&str]) -> Shelf {
+fn shelf(names: &[&str]) -> MtxFolder {
     let files = names
         .iter()
         .map(|name| (name.to_string(), TextFile::new(name)));
-    Shelf {
+    MtxFolder {
         files: files.collect(),
     }
 }
 
-fn lists(shelf: &Shelf, matrix: &str) -> [Option<String>; 2] {
+fn lists(shelf: &MtxFolder, matrix: &str) -> [Option<String>; 2] {
     [Kind::Cells, Kind::Features].map(|kind| match shelf.list(matrix, kind) {
         Ok(Beside::Own(name) | Beside::Shared(name)) => Some(name.to_string()),
         Err(_) => None,
     })
 }
 
-fn why(shelf: &Shelf, matrix: &str, kind: Kind) -> String {
+fn why(shelf: &MtxFolder, matrix: &str, kind: Kind) -> String {
     match shelf.list(matrix, kind) {
         Err(NoList(why)) => why.unwrap_or_default(),
         Ok(found) => panic!("{found:?} is taken for {matrix}"),

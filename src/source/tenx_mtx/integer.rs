@@ -2,7 +2,7 @@
 
 /// Why text is not an acceptable integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotWhole {
+pub(super) enum IntegerFault {
     /// It is not a number in digits.
     NoNumber,
     /// It has a fractional part.
@@ -13,7 +13,7 @@ pub(super) enum NotWhole {
 
 /// Returns the exact value of a decimal number, which must be an integer: an optional sign, digits,
 /// possibly with a decimal point, and an optional exponent.
-pub(super) fn whole(word: &str) -> Result<i128, NotWhole> {
+pub(super) fn whole(word: &str) -> Result<i128, IntegerFault> {
     let (negative, unsigned) = match word.as_bytes() {
         [b'-', ..] => (true, &word[1..]),
         [b'+', ..] => (false, &word[1..]),
@@ -26,7 +26,7 @@ pub(super) fn whole(word: &str) -> Result<i128, NotWhole> {
     let (before, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = || before.bytes().chain(behind.bytes());
     if digits().next().is_none() || !digits().all(|byte| byte.is_ascii_digit()) {
-        return Err(NotWhole::NoNumber);
+        return Err(IntegerFault::NoNumber);
     }
     let last = before.len() + behind.len();
     let zeros = digits().rev().take_while(|&byte| byte == b'0').count();
@@ -34,21 +34,21 @@ pub(super) fn whole(word: &str) -> Result<i128, NotWhole> {
         return Ok(0);
     }
     // Trailing zeros, which count towards the remaining power of ten.
-    let behind = i64::try_from(behind.len()).map_err(|_| NotWhole::TooLarge)?;
-    let zeros_kept = i64::try_from(zeros).map_err(|_| NotWhole::TooLarge)?;
+    let behind = i64::try_from(behind.len()).map_err(|_| IntegerFault::TooLarge)?;
+    let zeros_kept = i64::try_from(zeros).map_err(|_| IntegerFault::TooLarge)?;
     let tens = exponent.saturating_sub(behind).saturating_add(zeros_kept);
     if tens < 0 {
-        return Err(NotWhole::Fraction);
+        return Err(IntegerFault::Fraction);
     }
     let mut value: u64 = 0;
     let significant = digits().take(last - zeros).map(|byte| byte - b'0');
-    let tens = usize::try_from(tens).map_err(|_| NotWhole::TooLarge)?;
+    let tens = usize::try_from(tens).map_err(|_| IntegerFault::TooLarge)?;
     // Append a zero per remaining power of ten; after a non-zero digit, twenty overflow 64 bits.
     for digit in significant.chain(std::iter::repeat_n(0, tens.min(20))) {
         value = value
             .checked_mul(10)
             .and_then(|value| value.checked_add(u64::from(digit)))
-            .ok_or(NotWhole::TooLarge)?;
+            .ok_or(IntegerFault::TooLarge)?;
     }
     Ok(if negative {
         -i128::from(value)
@@ -58,10 +58,10 @@ pub(super) fn whole(word: &str) -> Result<i128, NotWhole> {
 }
 
 /// Parses an exponent; one with absurdly many digits is treated as the largest.
-fn power(text: &str) -> Result<i64, NotWhole> {
+fn power(text: &str) -> Result<i64, IntegerFault> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(NotWhole::NoNumber);
+        return Err(IntegerFault::NoNumber);
     }
     let size = digits.parse::<i64>().unwrap_or(i64::MAX);
     Ok(if text.starts_with('-') { -size } else { size })
@@ -100,7 +100,7 @@ mod tests {
             "12e-9999999999999999999",
             "100000.01",
         ] {
-            assert_eq!(whole(text), Err(NotWhole::Fraction), "{text}");
+            assert_eq!(whole(text), Err(IntegerFault::Fraction), "{text}");
         }
         for text in [
             "1e20",
@@ -108,13 +108,13 @@ mod tests {
             "1e9999999999999999999",
             "-3e19",
         ] {
-            assert_eq!(whole(text), Err(NotWhole::TooLarge), "{text}");
+            assert_eq!(whole(text), Err(IntegerFault::TooLarge), "{text}");
         }
         for text in [
             "", "-", ".", "+.", "e5", ".e5", "1e", "1e+", "1.2.3", "1e5.0", "0x1", "inf", "nan",
             "--1", "1,5", "1_0", "٣",
         ] {
-            assert_eq!(whole(text), Err(NotWhole::NoNumber), "{text}");
+            assert_eq!(whole(text), Err(IntegerFault::NoNumber), "{text}");
         }
     }
 
@@ -138,7 +138,7 @@ mod tests {
             match whole(&text) {
                 Ok(found) => prop_assert_eq!(found as f64, value),
                 Err(error) => {
-                    prop_assert_eq!(error, NotWhole::Fraction);
+                    prop_assert_eq!(error, IntegerFault::Fraction);
                     prop_assert!(value.fract() != 0.0);
                 }
             }

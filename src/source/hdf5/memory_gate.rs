@@ -6,23 +6,23 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 const SMALL: u64 = 4 << 20;
 
 /// Memory held by the threads that are currently decoding.
-pub(super) struct Gate {
+pub(super) struct MemoryGate {
     held: Mutex<u64>,
     changed: Condvar,
 }
 
 /// Permission to hold this many bytes until dropped.
-pub(super) struct Pass<'a> {
-    gate: &'a Gate,
+pub(super) struct MemoryPermit<'a> {
+    gate: &'a MemoryGate,
     bytes: u64,
 }
 
 /// The gate of this process.
-pub(super) static GATE: Gate = Gate::new();
+pub(super) static GATE: MemoryGate = MemoryGate::new();
 
-impl Gate {
+impl MemoryGate {
     const fn new() -> Self {
-        Gate {
+        MemoryGate {
             held: Mutex::new(0),
             changed: Condvar::new(),
         }
@@ -33,7 +33,7 @@ impl Gate {
     }
 
     /// Waits until `bytes` of the `most` bytes are available, or until nobody else holds any.
-    pub fn enter(&self, bytes: u64, most: u64) -> Option<Pass<'_>> {
+    pub fn enter(&self, bytes: u64, most: u64) -> Option<MemoryPermit<'_>> {
         if bytes <= SMALL {
             return None;
         }
@@ -45,11 +45,11 @@ impl Gate {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         *held += bytes;
-        Some(Pass { gate: self, bytes })
+        Some(MemoryPermit { gate: self, bytes })
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for MemoryPermit<'_> {
     fn drop(&mut self) {
         *self.gate.lock() -= self.bytes;
         self.gate.changed.notify_all();
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn no_more_is_held_than_there_is() {
-        let gate = Gate::new();
+        let gate = MemoryGate::new();
         let (now, peak) = (AtomicU64::new(0), AtomicU64::new(0));
         let bytes = SMALL + 1;
         std::thread::scope(|scope| {

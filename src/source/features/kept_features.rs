@@ -1,7 +1,7 @@
 //! Which features are kept, and their positions among the genes.
 
-use crate::source::error::Place;
-use crate::source::{CsrChunk, Numbers, SourceError};
+use crate::source::error::ErrorContext;
+use crate::source::{CsrChunk, SourceError, TypedVec};
 use crate::with_numbers;
 
 /// Marks a feature that is dropped.
@@ -9,18 +9,18 @@ const DROPPED: u32 = u32::MAX;
 
 /// Which features are kept, and their positions among the genes.
 #[derive(Debug, Clone)]
-pub(crate) enum Kept {
+pub(crate) enum KeptFeatures {
     /// All of them, at the same positions; their number.
     All(u64),
     /// For each feature, the position of its gene or [`DROPPED`]; and the number of genes.
     Some(Vec<u32>, u64),
 }
 
-impl Kept {
+impl KeptFeatures {
     /// Keeps the features selected by a mask.
     pub fn of(mask: &[bool]) -> Self {
         if mask.iter().all(|&keep| keep) {
-            return Kept::All(mask.len() as u64);
+            return KeptFeatures::All(mask.len() as u64);
         }
         let mut next = 0;
         let positions = mask
@@ -31,27 +31,27 @@ impl Kept {
                 position
             })
             .collect();
-        Kept::Some(positions, u64::from(next))
+        KeptFeatures::Some(positions, u64::from(next))
     }
 
     /// Number of features kept.
     pub fn genes(&self) -> u64 {
         match self {
-            Kept::All(count) | Kept::Some(_, count) => *count,
+            KeptFeatures::All(count) | KeptFeatures::Some(_, count) => *count,
         }
     }
 
     /// Whether all features are kept.
     pub fn is_all(&self) -> bool {
-        matches!(self, Kept::All(_))
+        matches!(self, KeptFeatures::All(_))
     }
 
     /// Returns the gene of an existing feature; `None` if it is dropped.
     #[inline]
     pub fn gene(&self, feature: u32) -> Option<u32> {
         match self {
-            Kept::All(_) => Some(feature),
-            Kept::Some(positions, _) => {
+            KeptFeatures::All(_) => Some(feature),
+            KeptFeatures::Some(positions, _) => {
                 let position = positions.get(feature as usize).copied();
                 position.filter(|&position| position != DROPPED)
             }
@@ -59,8 +59,8 @@ impl Kept {
     }
 
     /// Converts a chunk of features to a chunk of genes.
-    pub fn apply(&self, chunk: CsrChunk, place: &Place) -> Result<CsrChunk, SourceError> {
-        let Kept::Some(positions, _) = self else {
+    pub fn apply(&self, chunk: CsrChunk, place: &ErrorContext) -> Result<CsrChunk, SourceError> {
+        let KeptFeatures::Some(positions, _) = self else {
             return Ok(chunk);
         };
         let outside = |feature: &dyn std::fmt::Display| {
@@ -91,16 +91,16 @@ impl Kept {
         Ok(CsrChunk {
             rows: chunk.rows,
             indptr,
-            indices: Numbers::UInt32(genes),
+            indices: TypedVec::UInt32(genes),
             data: picked(&chunk.data, &taken),
             strays: chunk.strays,
         })
     }
 
     /// Returns the values that belong to kept features.
-    pub fn values(&self, features: &Numbers, values: Numbers) -> Numbers {
+    pub fn values(&self, features: &TypedVec, values: TypedVec) -> TypedVec {
         match (self, features.to_i64()) {
-            (Kept::Some(positions, _), Ok(features)) => {
+            (KeptFeatures::Some(positions, _), Ok(features)) => {
                 let wanted = |&feature: &i64| {
                     let position = usize::try_from(feature).ok();
                     position
@@ -117,13 +117,13 @@ impl Kept {
 }
 
 /// Returns the numbers at these positions.
-fn picked(numbers: &Numbers, places: &[usize]) -> Numbers {
+fn picked(numbers: &TypedVec, places: &[usize]) -> TypedVec {
     fn pick<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
         places.iter().map(|&at| values[at]).collect()
     }
     let number_type = numbers.number_type();
     let mut picked_numbers =
-        Numbers::zeroed(number_type, places.len()).expect("fewer than were held before");
+        TypedVec::zeroed(number_type, places.len()).expect("fewer than were held before");
     with_numbers!(numbers, v => {
         let values = pick(v, places);
         picked_numbers
@@ -141,29 +141,29 @@ mod tests {
         CsrChunk {
             rows: 5..8,
             indptr: vec![0, 2, 2, 5],
-            indices: Numbers::Int16(vec![0, 3, 1, 2, 3]),
-            data: Numbers::Float32(vec![1.0, 2.0, 3.0, 4.0, 5.0]),
+            indices: TypedVec::Int16(vec![0, 3, 1, 2, 3]),
+            data: TypedVec::Float32(vec![1.0, 2.0, 3.0, 4.0, 5.0]),
             strays: 0,
         }
     }
 
     #[test]
     fn entries_of_dropped_features_go() {
-        let place = Place::new("x.h5".as_ref(), "matrix");
-        let kept = Kept::of(&[true, false, true, true]);
+        let place = ErrorContext::new("x.h5".as_ref(), "matrix");
+        let kept = KeptFeatures::of(&[true, false, true, true]);
         assert_eq!(kept.genes(), 3);
         let found = kept.apply(chunk(), &place).unwrap();
         assert_eq!(found.indptr, [0, 2, 2, 4]);
-        assert_eq!(found.indices, Numbers::UInt32(vec![0, 2, 1, 2]));
-        assert_eq!(found.data, Numbers::Float32(vec![1.0, 2.0, 4.0, 5.0]));
-        let all = Kept::of(&[true; 4]);
+        assert_eq!(found.indices, TypedVec::UInt32(vec![0, 2, 1, 2]));
+        assert_eq!(found.data, TypedVec::Float32(vec![1.0, 2.0, 4.0, 5.0]));
+        let all = KeptFeatures::of(&[true; 4]);
         assert_eq!(all.apply(chunk(), &place).unwrap(), chunk());
     }
 
     #[test]
     fn features_that_do_not_exist_are_refused() {
-        let place = Place::new("x.h5".as_ref(), "matrix");
-        let message = Kept::of(&[true, false, true])
+        let place = ErrorContext::new("x.h5".as_ref(), "matrix");
+        let message = KeptFeatures::of(&[true, false, true])
             .apply(chunk(), &place)
             .unwrap_err()
             .to_string();

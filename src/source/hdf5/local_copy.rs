@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use crate::source::SourceError;
-use crate::source::error::Place;
+use crate::source::error::ErrorContext;
 use crate::source::text::TextFile;
 use crate::store::open_regular;
 
@@ -20,7 +20,7 @@ const MOST_KEPT: usize = 64;
 const BLOCK: usize = 1 << 20;
 
 /// The open HDF5 file, and the path by which libhdf5 can open it as long as this exists.
-pub(super) struct Placed {
+pub(super) struct LocalCopy {
     /// The file, for reading raw bytes.
     pub bytes: Arc<File>,
     /// The path for libhdf5.
@@ -43,12 +43,12 @@ type Slot = Arc<Mutex<Option<Arc<File>>>>;
 /// process ends.
 static COPIES: Mutex<Vec<(Original, Slot)>> = Mutex::new(Vec::new());
 
-impl Placed {
+impl LocalCopy {
     /// Opens the file at a path. A file in an archive is copied to the folder `scratch`.
     pub fn open(path: &Path, scratch: &Path) -> Result<Self, SourceError> {
-        let io = |e| Place::whole(path).io("open", e);
+        let io = |e| ErrorContext::whole(path).io("open", e);
         let Err(missing) = std::fs::metadata(path) else {
-            return Ok(Placed {
+            return Ok(LocalCopy {
                 bytes: Arc::new(open_regular(path).map_err(io)?),
                 path: path.to_path_buf(),
             });
@@ -58,7 +58,7 @@ impl Placed {
         };
         let bytes = copy_of(&found.file, scratch)?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", bytes.as_raw_fd()));
-        Ok(Placed { bytes, path })
+        Ok(LocalCopy { bytes, path })
     }
 }
 

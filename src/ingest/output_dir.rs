@@ -12,13 +12,13 @@ use crate::dataset::{
 };
 use crate::plan::JobId;
 use crate::store::{
-    FolderLock, Named, Wait, create_folder, exchange_folders, remove_file, remove_folder,
+    FolderLock, LockPolicy, Named, create_folder, exchange_folders, remove_file, remove_folder,
 };
 use crate::table::{TableFolder, TableName};
 
 /// What to do if the output is already a complete dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
+pub enum OverwritePolicy {
     /// Refuse to write.
     Refuse,
     /// Build the new dataset next to it and swap them once it is complete.
@@ -27,7 +27,7 @@ pub enum Existing {
 
 /// What to do about the unfinished work of an earlier run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Earlier {
+pub enum ResumePolicy {
     /// Resume it.
     Resume,
     /// Discard it.
@@ -39,7 +39,7 @@ const BETWEEN_SUMMARIES: Duration = Duration::from_secs(1);
 
 /// A folder to which only this process writes until the target is dropped.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct OutputDir {
     output: PathBuf,
     build: PathBuf,
     job: JobId,
@@ -169,9 +169,9 @@ pub(super) fn give_up(
 ///
 /// # Errors
 /// If the output exists and may not be replaced, or is not a dataset.
-pub fn check_output(output: &Path, existing: Existing) -> Result<(), IngestError> {
+pub fn check_output(output: &Path, existing: OverwritePolicy) -> Result<(), IngestError> {
     match examine(output)? {
-        State::Complete(_) if existing == Existing::Refuse && !has_job_folder(output)? => {
+        State::Complete(_) if existing == OverwritePolicy::Refuse && !has_job_folder(output)? => {
             Err(IngestError::Exists {
                 path: output.to_path_buf(),
             })
@@ -187,7 +187,7 @@ fn has_job_folder(folder: &Path) -> Result<bool, IngestError> {
         .any(|entry| entry.file_name().to_string_lossy().starts_with(JOB_FOLDER)))
 }
 
-impl Target {
+impl OutputDir {
     /// Creates the target for a dataset whose lock is held.
     pub fn holding(
         folder: PathBuf,
@@ -196,7 +196,7 @@ impl Target {
         before: Dataset,
         recorded: DatasetConfig,
     ) -> Self {
-        Target {
+        OutputDir {
             output: folder.clone(),
             build: folder,
             job,
@@ -219,9 +219,9 @@ impl Target {
     pub fn claim(
         output: &Path,
         job: &JobId,
-        existing: Existing,
-        earlier: Earlier,
-        wait: Wait,
+        existing: OverwritePolicy,
+        earlier: ResumePolicy,
+        wait: LockPolicy,
     ) -> Result<(Self, Found), IngestError> {
         let output = &resolved(output)?;
         let mut locks = Vec::new();
@@ -233,7 +233,7 @@ impl Target {
         let beside = replacement(output)?;
         let build = match &state {
             State::Complete(_) if JobFolder::of(output, job).path().is_dir() => output,
-            State::Complete(_) if existing == Existing::Refuse => {
+            State::Complete(_) if existing == OverwritePolicy::Refuse => {
                 return Err(IngestError::Exists {
                     path: output.to_path_buf(),
                 });
@@ -243,7 +243,7 @@ impl Target {
             State::Missing if JobFolder::of(&beside, job).path().is_dir() => &beside,
             _ => output,
         };
-        let mut target = Target {
+        let mut target = OutputDir {
             output: output.to_path_buf(),
             build: build.to_path_buf(),
             job: job.clone(),
@@ -260,7 +260,7 @@ impl Target {
         Ok((target, found))
     }
 
-    fn find(&self, existing: Existing, earlier: Earlier) -> Result<Found, IngestError> {
+    fn find(&self, existing: OverwritePolicy, earlier: ResumePolicy) -> Result<Found, IngestError> {
         match examine(&self.build)? {
             State::Missing | State::Empty => Ok(Found::Nothing),
             State::Complete(dataset) if self.job_folder().path().is_dir() => {
@@ -272,8 +272,8 @@ impl Target {
                 Ok(Found::Nothing)
             }
             State::Making(file) => {
-                let resumes = earlier == Earlier::Resume;
-                let keeps = resumes && existing == Existing::Refuse;
+                let resumes = earlier == ResumePolicy::Resume;
+                let keeps = resumes && existing == OverwritePolicy::Refuse;
                 match file.job(&self.build)? {
                     JobState::Known(checkpoint) if resumes && checkpoint.job == self.job => {
                         return Ok(Found::Unfinished(checkpoint));
@@ -306,7 +306,7 @@ impl Target {
         self.tell(checkpoint, &mut told)
     }
 
-    /// Like [`Target::save`], unless that was done very recently.
+    /// Like [`OutputDir::save`], unless that was done very recently.
     pub fn refresh(&self, checkpoint: &Checkpoint) -> Result<(), IngestError> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match *told {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::error::Place;
+use super::error::ErrorContext;
 use super::hdf5::Hdf5File;
 use super::text::{Content, HDF5_SIGNATURE, START, TextFile, first_bytes};
 use super::{OpenOptions, SourceError};
@@ -13,7 +13,7 @@ use crate::store::open_regular;
 
 /// A file or folder, as a format looks at it that is asked whether it is an input. What is found out
 /// is kept for the next one that is asked.
-pub struct Site<'a> {
+pub struct ProbedPath<'a> {
     path: &'a Path,
     options: &'a OpenOptions,
     kind: Kind,
@@ -28,21 +28,21 @@ enum Kind {
     Member(TextFile),
 }
 
-impl<'a> Site<'a> {
+impl<'a> ProbedPath<'a> {
     pub(super) fn folder(path: &'a Path, options: &'a OpenOptions) -> Self {
-        Site::new(path, options, Kind::Folder)
+        ProbedPath::new(path, options, Kind::Folder)
     }
 
     pub(super) fn file(path: &'a Path, content: Content, options: &'a OpenOptions) -> Self {
-        Site::new(path, options, Kind::File(content))
+        ProbedPath::new(path, options, Kind::File(content))
     }
 
     pub(super) fn member(path: &'a Path, file: TextFile, options: &'a OpenOptions) -> Self {
-        Site::new(path, options, Kind::Member(file))
+        ProbedPath::new(path, options, Kind::Member(file))
     }
 
     fn new(path: &'a Path, options: &'a OpenOptions, kind: Kind) -> Self {
-        Site {
+        ProbedPath {
             path,
             options,
             kind,
@@ -148,7 +148,7 @@ pub(super) fn content_of(path: &Path) -> Result<Content, SourceError> {
             _ => content,
         })
     };
-    look().map_err(|e| Place::whole(path).io("open", e))
+    look().map_err(|e| ErrorContext::whole(path).io("open", e))
 }
 
 /// Whether the signature of HDF5 stands where a user block that is longer than [`START`] would end.
