@@ -277,7 +277,7 @@ fn a_late_misfit_leaves_the_dataset_as_it_is() {
     write_csr(&input, 12_000, 2_000, 200, |entry| {
         if entry == UNSEEN { 70_000.0 } else { 2.0 }
     });
-    convert(&[first.clone()], &dataset, &[]).succeeded();
+    convert(std::slice::from_ref(&first), &dataset, &[]).succeeded();
     let before = Contents::of(&dataset);
     let validated = Run::of(
         slaf(&["validate", "--cell-id-prefix", "new", "--against"]).args([&dataset, &input]),
@@ -289,7 +289,7 @@ fn a_late_misfit_leaves_the_dataset_as_it_is() {
         validated.stderr
     );
     let flags = ["--cell-id-prefix", "new", "--fragment-rows", "400000"];
-    let run = append(&[input.clone()], &dataset, &flags).refused(3);
+    let run = append(std::slice::from_ref(&input), &dataset, &flags).refused(3);
     assert!(
         run.stderr.contains("--widen") && run.stderr.contains("70000"),
         "{}",
@@ -298,7 +298,7 @@ fn a_late_misfit_leaves_the_dataset_as_it_is() {
     let now = Dataset::open(&dataset).unwrap();
     assert_eq!(now.config().array_shape, [400, 2_000]);
     let flags = [&flags[..], &["--widen", "--no-resume"]].concat();
-    append(&[input.clone()], &dataset, &flags).succeeded();
+    append(std::slice::from_ref(&input), &dataset, &flags).succeeded();
     assert_ne!(Contents::of(&dataset), before);
     assert_eq!(config(&dataset).value.unwrap().r#type, "uint32");
     verified(&dataset, &[first, input]);
@@ -317,10 +317,15 @@ fn more_genes_than_the_identifiers_number_need_widening() {
         &[(0, 65_529, 1.0)],
     );
     write_named(&input, &names("b", 1), &names("h", 10), &[(0, 9, 2.0)]);
-    convert(&[first.clone()], &dataset, &[]).succeeded();
-    let run = append(&[input.clone()], &dataset, &["--join", "outer"]).refused(3);
+    convert(std::slice::from_ref(&first), &dataset, &[]).succeeded();
+    let run = append(std::slice::from_ref(&input), &dataset, &["--join", "outer"]).refused(3);
     assert!(run.stderr.contains("--widen"), "{}", run.stderr);
-    append(&[input.clone()], &dataset, &["--join", "outer", "--widen"]).succeeded();
+    append(
+        std::slice::from_ref(&input),
+        &dataset,
+        &["--join", "outer", "--widen"],
+    )
+    .succeeded();
     let last = named(&dataset).pop().unwrap();
     assert_eq!(last, ("b0".to_string(), "h9".to_string(), 2.0));
     verified(&dataset, &[first, input]);
@@ -332,14 +337,14 @@ fn columns_layers_and_embeddings_are_joined() {
     let dataset = folder.path().join("data.slaf");
     let [kinds, numbers, everything] = ["columns_kinds", "columns_numbers", "everything"]
         .map(|name| repository(&format!("fixtures/h5ad/{name}.h5ad")));
-    convert(&[kinds.clone()], &dataset, &[]).succeeded();
+    convert(std::slice::from_ref(&kinds), &dataset, &[]).succeeded();
     let flags = ["--join", "outer", "--cell-id-prefix", "{source}:"];
-    let run = append(&[numbers.clone()], &dataset, &flags).refused(3);
+    let run = append(std::slice::from_ref(&numbers), &dataset, &flags).refused(3);
     assert!(run.stderr.contains("--obs-join outer"), "{}", run.stderr);
     let outer = [&flags[..], &["--obs-join", "outer", "--var-join", "outer"]].concat();
-    append(&[numbers.clone()], &dataset, &outer).succeeded();
+    append(std::slice::from_ref(&numbers), &dataset, &outer).succeeded();
     verified(&dataset, &[kinds.clone(), numbers.clone()]);
-    append(&[everything.clone()], &dataset, &outer).succeeded();
+    append(std::slice::from_ref(&everything), &dataset, &outer).succeeded();
     let config = config(&dataset);
     assert_eq!(config.layers.unwrap().available.len(), 3);
     assert!(config.obsm.is_some() && config.tables.contains_key("layers"));

@@ -57,7 +57,7 @@ fn datasets_of_the_reference_are_continued() {
         // Once more, now that we wrote last.
         let flags = ["--cell-id-prefix", "newer-", "--allow-duplicate-source"];
         let flags = [&flags[..], &["--obs-join", "outer"]].concat();
-        append(&[two.clone()], &dataset, &flags).succeeded();
+        append(std::slice::from_ref(&two), &dataset, &flags).succeeded();
         verified(&dataset);
     }
 }
@@ -68,9 +68,9 @@ fn what_the_reference_appended_is_continued() {
     let demo = repository("fixtures/h5ad/demo.h5ad");
     for dtypes in ["narrow", "signed"] {
         let dataset = folder.path().join(format!("{dtypes}.slaf"));
-        convert(&[demo.clone()], &dataset, &["--dtypes", dtypes]).succeeded();
+        convert(std::slice::from_ref(&demo), &dataset, &["--dtypes", dtypes]).succeeded();
         let flags = ["--cell-id-prefix", "b", "--allow-duplicate-source"];
-        append(&[demo.clone()], &dataset, &flags).succeeded();
+        append(std::slice::from_ref(&demo), &dataset, &flags).succeeded();
         if !done("slafdb_append.py", &[&dataset, &demo]) {
             return;
         }

@@ -111,7 +111,7 @@ fn datasets() -> Vec<PathBuf> {
     all.retain(|fixture| {
         let name = fixture.file_stem().unwrap().to_string_lossy().into_owned();
         let is = |part: &&str| name.contains(*part);
-        !stored.iter().any(|start| name.starts_with(start)) || held.iter().any(|part| is(&part))
+        !stored.iter().any(|start| name.starts_with(start)) || held.iter().any(is)
     });
     all.extend([
         repository("fixtures/soma/everything.tar.gz"),

@@ -96,13 +96,13 @@ fn files_that_are_missing_or_changed_are_not_believed() {
     type Damage = fn(&Path);
     let damages: [(&str, Damage); 4] = [
         ("missing", |dataset| {
-            std::fs::remove_file(&files(dataset)[1].0).unwrap()
+            std::fs::remove_file(&files(dataset)[1].0).unwrap();
         }),
         ("gone", |dataset| {
-            std::fs::remove_dir_all(dataset.join(CELL_HASHES)).unwrap()
+            std::fs::remove_dir_all(dataset.join(CELL_HASHES)).unwrap();
         }),
         ("cut", |dataset| {
-            std::fs::write(&files(dataset)[0].0, b"12345678").unwrap()
+            std::fs::write(&files(dataset)[0].0, b"12345678").unwrap();
         }),
         ("changed", |dataset| {
             let path = &files(dataset)[1].0;

@@ -45,7 +45,7 @@ fn nor_if_they_are_sorted_by_gene() {
 fn nor_if_they_are_text() {
     // Many small buffers are allocated and freed; it takes longer to reach a steady state.
     compare("mtx", [60_000, 240_000], |path, cells| {
-        write_mtx(path, cells, 3_000, 250)
+        write_mtx(path, cells, 3_000, 250);
     });
 }
 

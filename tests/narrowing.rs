@@ -211,13 +211,13 @@ fn threads_and_chunks_do_not_change_the_dataset() {
     let mut contents = Vec::new();
     for (number, (threads, cells)) in [(1, 1), (2, 37), (4, u64::MAX)].into_iter().enumerate() {
         let output = folder.path().join(format!("{number}.slaf"));
-        convert(
+        let outcome = convert(
             source.clone(),
             &output,
             &plan_options(Dtypes::Signed, 9_999),
             run_options(threads, cells),
-        )
-        .unwrap();
+        );
+        outcome.unwrap();
         contents.push(Contents::of(&output));
     }
     assert_eq!(contents[0], contents[1]);

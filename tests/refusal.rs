@@ -210,7 +210,8 @@ fn a_damaged_fill_value_is_no_crash() {
         folder.path().join("out.slaf"),
     );
     let mut bytes = std::fs::read(repository("fixtures/h5ad/demo.h5ad")).unwrap();
-    for (at, byte) in [(44663, 255)] {
+    {
+        let (at, byte) = (44663, 255);
         bytes[at] = byte;
     }
     std::fs::write(&input, bytes).unwrap();

@@ -159,7 +159,7 @@ fn checked(run: &Run, want: &Value, output: &Path) -> Vec<String> {
 
 /// Returns the deviations of a dataset from what is expected.
 fn contents(output: &Path, want: &Value) -> Vec<String> {
-    let either = |key: &str| want.get(key).or_else(|| want.get(&format!("{key}_if_ok")));
+    let either = |key: &str| want.get(key).or_else(|| want.get(format!("{key}_if_ok")));
     let ids =
         |name: TableName, column: &str| texts(table(output, name).column_by_name(column).unwrap());
     let (cells, genes) = (

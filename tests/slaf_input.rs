@@ -153,7 +153,7 @@ fn types_and_fragments_are_chosen_anew() {
 
 fn small(prefix: &str, genes: &[&str], path: &Path) {
     let cells = (0..30u32).map(|cell| {
-        let genes = (0..genes.len()).filter(|gene| (cell as usize + gene) % 3 != 0);
+        let genes = (0..genes.len()).filter(|gene| !(cell as usize + gene).is_multiple_of(3));
         genes.map(|gene| (gene, (1 + cell % 7) as f32)).collect()
     });
     let small = Small {
@@ -306,9 +306,17 @@ fn an_output_is_no_input() {
         let run = run.refused(3);
         assert!(run.stderr.contains("atlas.slaf"), "{}", run.stderr);
     };
-    refused(convert(&[dataset.clone()], &dataset, &[]));
-    refused(convert(&[dataset.clone()], &dataset, &["--overwrite"]));
-    refused(convert(&[dataset.clone()], &dataset.join("x.slaf"), &[]));
+    refused(convert(std::slice::from_ref(&dataset), &dataset, &[]));
+    refused(convert(
+        std::slice::from_ref(&dataset),
+        &dataset,
+        &["--overwrite"],
+    ));
+    refused(convert(
+        std::slice::from_ref(&dataset),
+        &dataset.join("x.slaf"),
+        &[],
+    ));
     let mut append = slaf(&["append", "-q"]);
     refused(Run::of(append.arg(&dataset).arg(&dataset)));
     // If it is found among other inputs, it is passed over.
@@ -439,7 +447,7 @@ fn datasets_of_the_reference_are_inputs() {
         let dataset = at(&format!("{variant}.slaf"));
         made(variant, &dataset, &at("one.h5ad"));
         let output = at(&format!("{variant}-again.slaf"));
-        convert(&[dataset.clone()], &output, &[]).succeeded();
+        convert(std::slice::from_ref(&dataset), &output, &[]).succeeded();
         assert_eq!(named(&output), wanted, "{variant}");
         verified(&output, &[&dataset]);
         let cells = table(&output, TableName::Cells);
@@ -467,7 +475,7 @@ fn datasets_of_the_reference_are_inputs() {
     }
     // After slafdb has appended to it, the versions in config.json are not trusted.
     let demo = repository("fixtures/h5ad/demo.h5ad");
-    convert(&[demo.clone()], &at("demo.slaf"), &[]).succeeded();
+    convert(std::slice::from_ref(&demo), &at("demo.slaf"), &[]).succeeded();
     let arguments = [at("demo.slaf"), demo];
     let (done, text) =
         python::run("slafdb_append.py", arguments.iter().map(PathBuf::as_path)).unwrap();

@@ -129,7 +129,7 @@ fn text_matrices_too() {
     write("matrix.mtx", &format!("{head}\n3 4 6\n{entries}"));
     let part = folder.path().join("part.slaf");
     let flags = ["--where", "cell_id <> 'b'", "--genes", "x,z"];
-    convert(&[input.clone()], &part, &flags).succeeded();
+    convert(std::slice::from_ref(&input), &part, &flags).succeeded();
     let wanted = [(0, 0, 1.0), (0, 1, 4.0), (1, 1, 3.0), (2, 0, 7.0)];
     assert_eq!(triplets(&part), wanted);
     verified(&part, &input);

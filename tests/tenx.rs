@@ -36,9 +36,10 @@ fn one_matrix_in_every_format() {
     let dataset = |input: &str| {
         let output = folder.path().join(input.replace('/', "."));
         let path = fixture(input);
-        let path = match input.starts_with("soma/") {
-            true => unpacked(&path),
-            false => path,
+        let path = if input.starts_with("soma/") {
+            unpacked(&path)
+        } else {
+            path
         };
         Run::of(&mut convert(&path, &output, &[])).succeeded();
         output

@@ -47,7 +47,7 @@ fn the_join_is_told_before_anything_is_written() {
     assert_eq!(report["result"], serde_json::json!([6, 4]));
     assert_eq!(report["value_type"], "uint32");
 
-    convert(&[a.clone()], &dataset, &[]).succeeded();
+    convert(std::slice::from_ref(&a), &dataset, &[]).succeeded();
     let mut command = slaf(&["validate"]);
     command.arg(&b).arg("--against").arg(&dataset);
     let run = Run::of(command.args(["--cell-id-prefix", "b", "--join", "outer"]));

@@ -53,9 +53,10 @@ impl InputFormat for Toy {
         if site.is_folder() || site.is_in_archive() {
             return Ok(Probe::No);
         }
-        Ok(match site.start()?.starts_with(b"toy ") {
-            true => Probe::Yes,
-            false => Probe::No,
+        Ok(if site.start()?.starts_with(b"toy ") {
+            Probe::Yes
+        } else {
+            Probe::No
         })
     }
 

@@ -262,9 +262,9 @@ mod tests {
     use proptest::prelude::*;
 
     /// Narrowing reports a value as exact if and only if the survey's slower rule does.
-    fn agrees<S: Copy>(value: S, numbers: TypedVec)
+    fn agrees<S>(value: S, numbers: TypedVec)
     where
-        S: Narrow<u16> + Narrow<u32> + Narrow<i32> + Narrow<f32> + Narrow<f64>,
+        S: Copy + Narrow<u16> + Narrow<u32> + Narrow<i32> + Narrow<f32> + Narrow<f64>,
     {
         let exact = ValueTypes::exact_for(&numbers);
         let says = [

@@ -186,14 +186,14 @@ fn leave_out(
         discovered.passed_over.push(PassedOver { path, reason });
         discovered.passed_over.sort_by(|a, b| a.path.cmp(&b.path));
     }
-    match discovered.inputs.is_empty() {
-        false => Ok(()),
-        true => Err(Error::Usage(format!(
+    if discovered.inputs.is_empty() {
+        return Err(Error::Usage(format!(
             "{} holds no input but the output, {}",
             searched.display(),
             output.display()
-        ))),
+        )));
     }
+    Ok(())
 }
 
 /// Bytes of a list of inputs, at most.

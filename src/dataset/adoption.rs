@@ -53,9 +53,10 @@ pub(super) struct Check<'a> {
 impl Adoption {
     /// How the rows of a table lie, by what is known of other programs' changes.
     pub(crate) fn order_of(adoption: Option<&Adoption>, table: TableName) -> RowOrder {
-        match adoption.is_some_and(|adoption| adoption.unordered.contains(&table)) {
-            true => RowOrder::Unsorted,
-            false => RowOrder::Sorted,
+        if adoption.is_some_and(|adoption| adoption.unordered.contains(&table)) {
+            RowOrder::Unsorted
+        } else {
+            RowOrder::Sorted
         }
     }
 

@@ -89,9 +89,10 @@ impl Dataset {
             widening: Widening::default(),
             known: KnownValues::Keep,
             uns: None,
-            described: match self.config().is_described() && self.config().sums.is_some() {
-                true => Described::Whole,
-                false => Described::Partly,
+            described: if self.config().is_described() && self.config().sums.is_some() {
+                Described::Whole
+            } else {
+                Described::Partly
             },
             scale: None,
         };

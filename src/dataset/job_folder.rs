@@ -112,9 +112,10 @@ impl JobFolder {
         let bytes = match read_regular(&path, u64::MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(match self.record_names()?.is_empty() {
-                    true => JobState::Begun(self.job.clone()),
-                    false => self.broken("it is missing, although shards are recorded".into()),
+                return Ok(if self.record_names()?.is_empty() {
+                    JobState::Begun(self.job.clone())
+                } else {
+                    self.broken("it is missing, although shards are recorded".into())
                 });
             }
             Err(error) => return Err(StoreError::from_io("read", &path, error)),

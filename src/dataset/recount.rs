@@ -124,9 +124,10 @@ impl<'a> Recount<'a> {
     }
 
     fn order(&self, table: TableName) -> RowOrder {
-        match self.unordered.contains(&table) {
-            true => RowOrder::Unsorted,
-            false => RowOrder::Sorted,
+        if self.unordered.contains(&table) {
+            RowOrder::Unsorted
+        } else {
+            RowOrder::Sorted
         }
     }
 
@@ -188,9 +189,10 @@ impl<'a> Recount<'a> {
 
     fn expression(&mut self, tally: &Tally, starts: &[i64]) {
         self.recounted.stats = tally.stats;
-        self.recounted.wrong_starts = match starts.is_empty() {
-            true => self.config.array_shape[0],
-            false => tally.wrong_starts,
+        self.recounted.wrong_starts = if starts.is_empty() {
+            self.config.array_shape[0]
+        } else {
+            tally.wrong_starts
         };
         let sources = self.config.sources.len();
         let new = tally.rows_of.iter().zip(&tally.columns_of).skip(sources);

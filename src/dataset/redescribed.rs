@@ -46,7 +46,7 @@ pub(super) async fn redescribe_sources(
         .await?;
     let mut cell = 0;
     while let Some(batch) = rows.next().await? {
-        for name in texts(now, cells, batch.column(1))?.iter() {
+        for name in &texts(now, cells, batch.column(1))? {
             let after = config.sources.partition_point(|s| s.first_cell <= cell);
             let source = after.checked_sub(1).map(|place| &config.sources[place]);
             // Sources without cells begin where others do.

@@ -106,9 +106,10 @@ async fn shown(
             entries.push((gene, value));
         }
     }
-    match entries.is_empty() {
-        true => Ok(()),
-        false => show(here, &entries),
+    if entries.is_empty() {
+        Ok(())
+    } else {
+        show(here, &entries)
     }
 }
 

@@ -20,9 +20,10 @@ pub fn check_apart(folder: &Path, inputs: &Inputs) -> Result<(), IngestError> {
         for input in inputs.files(number)? {
             // The input is the whole dataset folder, not only the files that are read.
             let is_dataset = input.file_name() == Some(CONFIG.as_ref());
-            let input = match is_dataset {
-                true => input.parent().unwrap_or(&input).to_path_buf(),
-                false => input,
+            let input = if is_dataset {
+                input.parent().unwrap_or(&input).to_path_buf()
+            } else {
+                input
             };
             let is_folder = input.is_dir();
             let within = |input: PathBuf| is_folder && place.starts_with(input);

@@ -189,9 +189,12 @@ mod tests {
         let mut blocks = RowBlocks::new(0..5000, 1);
         let mut covered = Vec::new();
         // From row 1000 on, at most three rows can be read at once.
-        let read = |rows: Range<u64>| match rows.end > 1000 && rows.end - rows.start > 3 {
-            true => Err(refused()),
-            false => Ok(()),
+        let read = |rows: Range<u64>| {
+            if rows.end > 1000 && rows.end - rows.start > 3 {
+                Err(refused())
+            } else {
+                Ok(())
+            }
         };
         while let Some((rows, ())) = blocks.read(read).unwrap() {
             blocks.held(0);

@@ -113,9 +113,10 @@ impl FormatOptions {
             OptionValue::One(text) => spec.default() == Some(text),
             OptionValue::Several(texts) => texts.is_empty(),
         };
-        match nothing {
-            true => self.0.remove(spec.key),
-            false => self.0.insert(spec.key.to_string(), value),
+        if nothing {
+            self.0.remove(spec.key)
+        } else {
+            self.0.insert(spec.key.to_string(), value)
         };
         Ok(())
     }

@@ -210,9 +210,10 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CellSource>, S
         Box::new(view::Labelled::over(source, options)?)
     };
     let chosen = options.cells_where.is_some() || options.genes.is_some();
-    let source = match chosen || options.limit.is_some() || options.known_cells.is_some() {
-        false => source,
-        true => Box::new(view::Subset::over(source, options)?),
+    let source = if chosen || options.limit.is_some() || options.known_cells.is_some() {
+        Box::new(view::Subset::over(source, options)?)
+    } else {
+        source
     };
     if options.gene_map.is_some() || !options.strip_versions.is_empty() {
         return Ok(Box::new(view::Identified::over(source, options)?));

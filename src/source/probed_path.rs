@@ -143,10 +143,13 @@ pub(super) fn content_of(path: &Path) -> Result<Content, SourceError> {
         let mut start = Vec::new();
         file.by_ref().take(START as u64).read_to_end(&mut start)?;
         let content = Content::of(&start);
-        Ok(match Content::may_be_a_user_block(&start) {
-            true if is_signed_behind(&mut file, length)? => Content::Hdf5,
-            _ => content,
-        })
+        Ok(
+            if Content::may_be_a_user_block(&start) && is_signed_behind(&mut file, length)? {
+                Content::Hdf5
+            } else {
+                content
+            },
+        )
     };
     look().map_err(|e| ErrorContext::whole(path).io("open", e))
 }

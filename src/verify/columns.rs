@@ -199,9 +199,12 @@ fn numbers_of_lists(lists: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     }
     let width = usize::try_from(lists.value_length()).unwrap_or(1).max(1);
     let numbers = numbers.as_primitive::<Float64Type>();
-    let numbers = (0..numbers.len()).map(|place| match lists.is_valid(place / width) {
-        true => numbers.is_valid(place).then(|| numbers.value(place)),
-        false => Some(f64::NAN),
+    let numbers = (0..numbers.len()).map(|place| {
+        if lists.is_valid(place / width) {
+            numbers.is_valid(place).then(|| numbers.value(place))
+        } else {
+            Some(f64::NAN)
+        }
     });
     Ok(std::sync::Arc::new(numbers.collect::<Float64Array>()))
 }

@@ -114,19 +114,18 @@ fn an_append() {
 fn a_job_under_way() {
     for (name, appends) in [("checkpoint_convert", false), ("checkpoint_append", true)] {
         let folder = copies(&["h5ad/everything.h5ad", "h5ad/demo.h5ad"]);
-        let arguments: &[&str] = match appends {
-            false => &["convert", "everything.h5ad", "out.slaf"],
-            true => {
-                runs(folder.path(), &[&["convert", "demo.h5ad", "out.slaf"]]);
-                &[
-                    "append",
-                    "everything.h5ad",
-                    "out.slaf",
-                    "--join=outer",
-                    "--obs-join=outer",
-                    "--var-join=outer",
-                ]
-            }
+        let arguments: &[&str] = if !appends {
+            &["convert", "everything.h5ad", "out.slaf"]
+        } else {
+            runs(folder.path(), &[&["convert", "demo.h5ad", "out.slaf"]]);
+            &[
+                "append",
+                "everything.h5ad",
+                "out.slaf",
+                "--join=outer",
+                "--obs-join=outer",
+                "--var-join=outer",
+            ]
         };
         let mut command = slaf(arguments);
         command.current_dir(folder.path());

@@ -154,7 +154,7 @@ fn of_inputs_and_outputs() {
         assert_eq!(
             run_in(here, &command.split(' ').collect::<Vec<_>>()).code,
             Some(0)
-        )
+        );
     };
     quietly("convert -q demo.h5ad there.slaf");
     for (name, command) in [

@@ -41,9 +41,10 @@ fn write(dataset: &Path, uns: &Map<String, Value>) {
 }
 
 fn append_again(dataset: &Path) -> Run {
-    let flags = match config(dataset).n_cells > 8 {
-        true => ONCE_MORE,
-        false => AGAIN,
+    let flags = if config(dataset).n_cells > 8 {
+        ONCE_MORE
+    } else {
+        AGAIN
     };
     append(&[everything()], dataset, &flags)
 }

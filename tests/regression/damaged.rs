@@ -26,7 +26,9 @@ fn nothing_is_appended_to_a_dataset_that_lost_a_data_file() {
         let whole = std::fs::read(&path).unwrap();
         for damaged in [None, Some(&whole[..whole.len() - 1])] {
             std::fs::remove_file(&path).unwrap();
-            damaged.map(|bytes| std::fs::write(&path, bytes).unwrap());
+            if let Some(bytes) = damaged {
+                std::fs::write(&path, bytes).unwrap();
+            }
             let mut validate = slaf(&["validate"]);
             validate.arg(&third).arg("--against").arg(&dataset);
             for run in [

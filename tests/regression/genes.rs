@@ -175,7 +175,7 @@ fn r267_nothing_shared_is_refused_and_what_is_dropped_is_told() {
     convert(&pairs, &output, inner).refused(3);
     let (run, report) = validate(&pairs, inner);
     assert_eq!(run.code, Some(3), "{report}");
-    convert(&[a.clone()], &output, &[]).succeeded();
+    convert(std::slice::from_ref(a), &output, &[]).succeeded();
     let run = append(b, &output, inner).refused(3);
     says(&run, &["b.h5ad has none of the genes"]);
     let run = append(c, &output, inner).succeeded();
@@ -439,7 +439,7 @@ fn versions_of_identifiers_do_not_double_genes_in_an_append() {
     let output = folder.path("out.slaf");
     for [first, second] in [[0, 1], [1, 0]] {
         let [first, second] = [&inputs[first], &inputs[second]];
-        convert(&[first.clone()], &output, &["--overwrite"]).succeeded();
+        convert(std::slice::from_ref(first), &output, &["--overwrite"]).succeeded();
         append(second, &output, &[]).succeeded();
         append(&inputs[2], &output, &["--join", "outer"]).succeeded();
         assert_eq!(Dataset::open(&output).unwrap().config().n_genes, 5);

@@ -306,15 +306,16 @@ fn r242_what_cannot_be_read_elsewhere_names_the_flag_that_helps() {
             listed(file, "obs", &["short"]);
         }),
         ("layers", |file| {
-            file.link_soft("/nowhere", "layers").unwrap()
+            file.link_soft("/nowhere", "layers").unwrap();
         }),
     ];
     for (pattern, edit) in cases {
         let case = Case::new(edit);
         let message = case.convert(&[]).refused(3).stderr;
-        let flag = match pattern.contains(' ') {
-            true => format!("--skip '{pattern}'"),
-            false => format!("--skip {pattern}"),
+        let flag = if pattern.contains(' ') {
+            format!("--skip '{pattern}'")
+        } else {
+            format!("--skip {pattern}")
         };
         assert!(message.contains(&flag), "{message}");
         case.converted(&["--skip", pattern]);

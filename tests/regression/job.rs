@@ -191,7 +191,7 @@ fn hostile_03_a_checkpoint_that_was_edited_is_refused() {
                     .as_array_mut()
                     .unwrap()
                     .remove(0),
-            )
+            );
         },
         |job| {
             let shards = job["plan"]["shards"].as_array_mut().unwrap();

@@ -36,14 +36,13 @@ impl Folder {
     fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        match name.ends_with(".gz") {
-            true => {
-                let file = std::fs::File::create(path).unwrap();
-                let mut gz = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
-                std::io::Write::write_all(&mut gz, text.as_bytes()).unwrap();
-                gz.finish().unwrap();
-            }
-            false => std::fs::write(path, text).unwrap(),
+        if name.ends_with(".gz") {
+            let file = std::fs::File::create(path).unwrap();
+            let mut gz = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+            std::io::Write::write_all(&mut gz, text.as_bytes()).unwrap();
+            gz.finish().unwrap();
+        } else {
+            std::fs::write(path, text).unwrap();
         }
     }
 
@@ -708,18 +707,17 @@ fn hostile_18_2_barcodes_filtered_by_complex_numbers() {
             let count = file.dataset(OBJECT).unwrap().size();
             file.unlink(OBJECT).unwrap();
             let builder = file.new_dataset_builder();
-            match complex {
-                true => builder
+            if complex {
+                builder
                     .with_data(&vec![Complex { r: 1.0, i: 0.0 }; count])
                     .create(OBJECT)
-                    .unwrap(),
-                false => {
-                    let text: VarLenUnicode = "yes".parse().unwrap();
-                    builder
-                        .with_data(&vec![text; count])
-                        .create(OBJECT)
-                        .unwrap()
-                }
+                    .unwrap()
+            } else {
+                let text: VarLenUnicode = "yes".parse().unwrap();
+                builder
+                    .with_data(&vec![text; count])
+                    .create(OBJECT)
+                    .unwrap()
             };
         });
         let (found, said) = folder.converted(&["in.h5"], &[]);

@@ -255,9 +255,12 @@ fn rewritten(input: &Path, newest: bool) -> hdf5::File {
     let old = open_again(input);
     let place = input.with_extension("other");
     let mut builder = hdf5::FileBuilder::new();
-    builder.with_fapl(|access| match newest {
-        true => access.libver_latest(),
-        false => access.libver_earliest(),
+    builder.with_fapl(|access| {
+        if newest {
+            access.libver_latest()
+        } else {
+            access.libver_earliest()
+        }
     });
     let new = builder.create(&place).unwrap();
     copy(&old, &new);

@@ -80,9 +80,12 @@ fn log10p(value: f64) -> f64 {
 fn estimated(made: &Made) -> Made {
     let mut dice = Dice::new(3);
     made.by_cell(|cell| {
-        let estimate = |value: &f64| match *value > 0.0 && dice.part() < 0.3 {
-            true => value * (0.4 + 0.6 * dice.part()),
-            false => *value,
+        let estimate = |value: &f64| {
+            if *value > 0.0 && dice.part() < 0.3 {
+                value * (0.4 + 0.6 * dice.part())
+            } else {
+                *value
+            }
         };
         cell.iter().map(estimate).collect()
     })
@@ -107,9 +110,12 @@ fn less_soup(made: &Made) -> Made {
 fn shared_evenly(made: &Made) -> Made {
     let mut dice = Dice::new(6);
     made.map(|value| value).by_cell(|cell| {
-        let own = |value: &f64| match *value > 0.0 {
-            true => value - 1.0 + [1.0, 0.5, 1.0 / 3.0, 0.25][(dice.part() * 4.0) as usize],
-            false => 0.0,
+        let own = |value: &f64| {
+            if *value > 0.0 {
+                value - 1.0 + [1.0, 0.5, 1.0 / 3.0, 0.25][(dice.part() * 4.0) as usize]
+            } else {
+                0.0
+            }
         };
         cell.iter().map(own).collect()
     })

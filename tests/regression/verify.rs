@@ -339,9 +339,10 @@ fn hostile_17_changed_sums_are_seen() {
     ] {
         let mut changed = json.clone();
         let value = number(pointer) * 2.0 + 1.0;
-        *changed.pointer_mut(pointer).unwrap() = match pointer.ends_with("rows") {
-            true => (value as u64).into(),
-            false => value.into(),
+        *changed.pointer_mut(pointer).unwrap() = if pointer.ends_with("rows") {
+            (value as u64).into()
+        } else {
+            value.into()
         };
         std::fs::write(&config, serde_json::to_vec(&changed).unwrap()).unwrap();
         let run = verify(&output, &[]);

@@ -147,11 +147,10 @@ impl Made {
             let depth: f64 = cell.iter().sum();
             let residual = |(value, part): (&f64, &f64)| {
                 let mean = depth * part;
-                match mean > 0.0 {
-                    true => {
-                        ((value - mean) / (mean + mean * mean / 100.0).sqrt()).clamp(-most, most)
-                    }
-                    false => 0.0,
+                if mean > 0.0 {
+                    ((value - mean) / (mean + mean * mean / 100.0).sqrt()).clamp(-most, most)
+                } else {
+                    0.0
                 }
             };
             cell.iter().zip(&genes).map(residual).collect()

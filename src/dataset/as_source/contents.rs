@@ -406,7 +406,7 @@ impl Contents<'_> {
             let (called, _) = original(part, field.name(), notes);
             // A layer that takes the place of X is not listed as a layer.
             let chosen = self.options.matrix == MainMatrix::Layer(called.clone());
-            if !(part == Part::Layers && chosen) && !self.wants(part, &called) {
+            if !(self.wants(part, &called) || part == Part::Layers && chosen) {
                 continue;
             }
             let number_type = number_type(field.data_type())

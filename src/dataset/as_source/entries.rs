@@ -151,17 +151,17 @@ impl Entries {
     /// Samples values from all over the table.
     fn sampled(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         let all = self.table().rows;
-        let places = match all <= PLACES * SAMPLED {
-            true => all.div_ceil(SAMPLED),
-            false => PLACES,
+        let places = if all <= PLACES * SAMPLED {
+            all.div_ceil(SAMPLED)
+        } else {
+            PLACES
         };
         for place in 0..places {
-            let start = match all <= PLACES * SAMPLED {
-                true => place * SAMPLED,
-                false => {
-                    let last = u128::from(all - SAMPLED);
-                    (last * u128::from(place) / u128::from(PLACES - 1)) as u64
-                }
+            let start = if all <= PLACES * SAMPLED {
+                place * SAMPLED
+            } else {
+                let last = u128::from(all - SAMPLED);
+                (last * u128::from(place) / u128::from(PLACES - 1)) as u64
             };
             let rows = start..(start + SAMPLED).min(all);
             let batch = self.table().read(&self.columns[2..], rows)?;
@@ -295,9 +295,10 @@ impl Matrix for Entries {
     }
 
     fn prepare(&self, report: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
-        match self.starts.are_in_order()? {
-            true => Ok(()),
-            false => self.transpose(report).map(|_| ()),
+        if self.starts.are_in_order()? {
+            Ok(())
+        } else {
+            self.transpose(report).map(|_| ())
         }
     }
 

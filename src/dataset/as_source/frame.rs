@@ -189,7 +189,9 @@ impl Frame {
             return Ok(nulls.clone());
         }
         drop(seen);
-        let batch = self.table.read(&[embedding.written_as.clone()], rows)?;
+        let batch = self
+            .table
+            .read(std::slice::from_ref(&embedding.written_as), rows)?;
         Ok(nulls_of(batch.column(0)))
     }
 

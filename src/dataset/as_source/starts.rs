@@ -102,11 +102,12 @@ impl Starts {
         let ascend =
             offsets.is_sorted() && offsets.last().is_none_or(|&last| last <= self.table.rows);
         let begins = rows.start > 0 || offsets.first().is_none_or(|&first| first == 0);
-        match ascend && begins {
-            true => Ok(offsets),
-            false => Err(place().damaged(
-                "its column cell_start_index is not what the rows of the expression table are; see slaf verify",
-            )),
+        if ascend && begins {
+            Ok(offsets)
+        } else {
+            Err(place().damaged(
+            "its column cell_start_index is not what the rows of the expression table are; see slaf verify",
+        ))
         }
     }
 

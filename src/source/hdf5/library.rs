@@ -64,9 +64,10 @@ impl LibHdf5 {
     fn dataset<'o>(&self, object: &'o str) -> Result<(ffi::Handle, Option<&'o str>), SourceError> {
         let open = |object: &str| {
             ffi::open_dataset(self.file.id(), object).map_err(|error| {
-                let problem = match error.contains("doesn't exist") {
-                    true => "it is missing".to_string(),
-                    false => error,
+                let problem = if error.contains("doesn't exist") {
+                    "it is missing".to_string()
+                } else {
+                    error
                 };
                 self.place(object).damaged(problem)
             })
@@ -161,11 +162,12 @@ impl LibHdf5 {
         let texts = messages.as_ref().and_then(|m| m.texts_of_attribute(name));
         let mut heaps = Heaps::of(&self.bytes, self.file.userblock());
         let bytes = heaps.measure(texts.unwrap_or_default(), || "a text of it".into(), place)?;
-        match bytes <= MOST_OF_ATTRIBUTE {
-            true => Ok(()),
-            false => Err(place.damaged(format!(
+        if bytes <= MOST_OF_ATTRIBUTE {
+            Ok(())
+        } else {
+            Err(place.damaged(format!(
                 "it claims {bytes} bytes of text, more than {MOST_OF_ATTRIBUTE}"
-            ))),
+            )))
         }
     }
 }

@@ -126,7 +126,11 @@ impl StoredTexts {
         let (element, references, base) = match &self.lengths {
             Lengths::Unknown => return Ok(false),
             Lengths::Fixed(bytes) => {
-                let _ = rows.map(|_| show(*bytes)).all(|more| more);
+                for _ in rows {
+                    if !show(*bytes) {
+                        break;
+                    }
+                }
                 return Ok(true);
             }
             Lengths::Referred {

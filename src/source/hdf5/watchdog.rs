@@ -149,7 +149,7 @@ mod tests {
     fn a_call_that_takes_too_long_is_named() {
         let (tell, told) = mpsc::channel();
         watch(Duration::from_millis(20), move |place| {
-            tell.send(place.to_string()).unwrap()
+            tell.send(place.to_string()).unwrap();
         });
         watched("quick", || ());
         let place = watched("a.h5ad: obs", || told.recv_timeout(Duration::from_secs(60)));

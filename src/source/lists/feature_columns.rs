@@ -119,9 +119,10 @@ fn other(list: &mut FeatureList, name: &str, at: usize, column: StringArray) {
         let mut others = list.others.iter();
         TAKEN.contains(&name) || others.any(|other| other.name == name)
     };
-    let name = match name.is_empty() || taken(name) {
-        true => format!("feature_column_{}", at + 1),
-        false => name.to_string(),
+    let name = if name.is_empty() || taken(name) {
+        format!("feature_column_{}", at + 1)
+    } else {
+        name.to_string()
     };
     list.others.push(OtherColumn {
         name,

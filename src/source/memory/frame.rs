@@ -66,9 +66,10 @@ impl Frame {
 
     pub fn read(&self, rows: Range<u64>) -> Result<RecordBatch, SourceError> {
         let (start, end) = (rows.start as usize, rows.end as usize);
-        match start <= end && end <= self.batch.num_rows() {
-            true => Ok(self.batch.slice(start, end - start)),
-            false => Err(self.place.damaged("a row beyond the last was asked for")),
+        if start <= end && end <= self.batch.num_rows() {
+            Ok(self.batch.slice(start, end - start))
+        } else {
+            Err(self.place.damaged("a row beyond the last was asked for"))
         }
     }
 }
@@ -81,9 +82,10 @@ fn converted(
 ) -> Result<(ArrayRef, ColumnKind), SourceError> {
     let in_type = |wanted: DataType| {
         let found = cast(array, &wanted).map_err(|error| place.damaged(error.to_string()))?;
-        match found.null_count() == array.logical_null_count() {
-            true => Ok(found),
-            false => Err(place.damaged(format!("some of its values are no {wanted}"))),
+        if found.null_count() == array.logical_null_count() {
+            Ok(found)
+        } else {
+            Err(place.damaged(format!("some of its values are no {wanted}")))
         }
     };
     let number = |number_type| match array.null_count() {

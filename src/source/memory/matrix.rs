@@ -121,9 +121,10 @@ impl MemoryMatrix {
         };
         MemoryMatrix {
             shape: [rows, columns],
-            stored: match matrix.is_csr() {
-                true => Stored::Rows(compressed),
-                false => Stored::Columns(compressed),
+            stored: if matrix.is_csr() {
+                Stored::Rows(compressed)
+            } else {
+                Stored::Columns(compressed)
             },
         }
     }
@@ -266,11 +267,12 @@ impl Compressed {
             }
             last = block.last().copied().unwrap_or(last);
         }
-        match usize::try_from(last) == Ok(data) {
-            true => Ok(()),
-            false => Err(place.damaged(format!(
+        if usize::try_from(last) == Ok(data) {
+            Ok(())
+        } else {
+            Err(place.damaged(format!(
                 "its indptr ends with {last}, and it has {data} values"
-            ))),
+            )))
         }
     }
 

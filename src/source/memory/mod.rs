@@ -330,9 +330,10 @@ impl Memory {
 
     fn names(&self, names: &StringArray, range: Range<u64>) -> Result<StringArray, SourceError> {
         let (start, end) = (range.start as usize, range.end as usize);
-        match start <= end && end <= names.len() {
-            true => Ok(names.slice(start, end - start)),
-            false => Err(self.missing("a row beyond the last")),
+        if start <= end && end <= names.len() {
+            Ok(names.slice(start, end - start))
+        } else {
+            Err(self.missing("a row beyond the last"))
         }
     }
 }

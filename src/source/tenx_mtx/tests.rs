@@ -274,9 +274,12 @@ fn word() -> impl Strategy<Value = String> {
         -4i32..4,
         any::<bool>(),
     )
-        .prop_map(|(number, e, power, plus)| match plus && power >= 0 {
-            true => format!("{number}{e}+0{power}"),
-            false => format!("{number}{e}{power}"),
+        .prop_map(|(number, e, power, plus)| {
+            if plus && power >= 0 {
+                format!("{number}{e}+0{power}")
+            } else {
+                format!("{number}{e}{power}")
+            }
         });
     let odd = prop::sample::select(vec![
         "0",

@@ -106,9 +106,10 @@ impl MtxFolder {
             }
             // Use the one that was written together with its lists.
             let list = self.own(other, Kind::Cells).ok().flatten();
-            Some(match list.is_some_and(is_compressed) {
-                true => (name, other),
-                false => (other, name),
+            Some(if list.is_some_and(is_compressed) {
+                (name, other)
+            } else {
+                (other, name)
             })
         });
         names.collect()

@@ -50,7 +50,7 @@ impl Subset {
             match &mut cells {
                 KeptAxis::First(count) => *count = (*count).min(limit),
                 KeptAxis::These(rows) => {
-                    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX))
+                    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
                 }
             }
         }

@@ -356,9 +356,10 @@ fn checked_offsets(bytes: &[u8], end: usize) -> Checked<Vec<u64>> {
 
 /// Checks that the memory suffices for the texts of a tile and all their copies.
 fn check_texts(bytes: u64, memory: u64) -> Checked<()> {
-    match bytes <= memory / TEXT_COPIES {
-        true => Ok(()),
-        false => Err(Fault::TooLarge(bytes.saturating_mul(TEXT_COPIES))),
+    if bytes <= memory / TEXT_COPIES {
+        Ok(())
+    } else {
+        Err(Fault::TooLarge(bytes.saturating_mul(TEXT_COPIES)))
     }
 }
 
