@@ -13,6 +13,7 @@ use crate::verify::VerifyError;
 
 /// Error of a command.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The command line or the configuration is invalid.
     #[error("{0}")]
@@ -31,10 +32,18 @@ pub enum Error {
     Verify(#[from] VerifyError),
     /// Inputs are incompatible with each other or with a dataset.
     #[error("{refusal}")]
-    NotJoinable { refusal: String },
+    NotJoinable {
+        /// Why, in one line.
+        refusal: String,
+    },
     /// Verification found problems in a dataset.
     #[error("{path} is not as it should be: {problems} problems were found")]
-    Verification { path: PathBuf, problems: u64 },
+    Verification {
+        /// The dataset.
+        path: PathBuf,
+        /// Number of problems, also of those that were not listed.
+        problems: u64,
+    },
     /// The result cannot be printed.
     #[error("cannot write to standard output")]
     Output(#[from] std::io::Error),

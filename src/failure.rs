@@ -2,6 +2,7 @@
 
 /// What somebody who meets a failure can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// The system failed: storage, memory, a fault of the program.
     Failed,

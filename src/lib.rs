@@ -26,6 +26,8 @@
 //! See [`Converter`] for a conversion, [`append`] for an append, [`open`] for reading the result, and
 //! [`ingest::Job`] for the stages of a conversion one by one.
 
+#![warn(missing_docs)]
+
 /// Sizes of files, matrices and memory are all 64 bits wide, so that conversions between them are
 /// lossless.
 const _: () = assert!(usize::BITS == 64, "slaf needs a 64-bit machine");

@@ -9,27 +9,55 @@ use crate::table::TableName;
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The plan is made; writing starts or resumes.
-    Planned { plan: &'a Plan },
+    Planned {
+        /// The plan of the job.
+        plan: &'a Plan,
+    },
     /// Numbers of shards and entries that an earlier run had written.
-    Resumed { shards: usize, entries: u64 },
+    Resumed {
+        /// Number of finished shards.
+        shards: usize,
+        /// Stored entries in them.
+        entries: u64,
+    },
     /// Number of further entries read and written since the last event.
-    Written { entries: u64 },
+    Written {
+        /// Stored entries.
+        entries: u64,
+    },
     /// Number of further entries transposed, for a matrix stored by column that must be transposed
     /// before it can be written.
-    Transposed { matrix: &'a str, entries: u64 },
+    Transposed {
+        /// Name of the matrix, with its input.
+        matrix: &'a str,
+        /// Stored entries.
+        entries: u64,
+    },
     /// A value did not fit: all values of its matrix are written again with a wider type.
     Widened {
+        /// Name of the matrix.
         matrix: &'a str,
+        /// The value that did not fit, and where it is.
         widened: &'a Widened,
+        /// The wider type.
         to: ValueType,
     },
     /// What was written of an input is written again because its entries are not sorted by cell;
     /// `entries` entries of other inputs are kept.
-    StartedOver { entries: u64 },
+    StartedOver {
+        /// Stored entries.
+        entries: u64,
+    },
     /// Number of further rows verified.
-    Verified { entries: u64 },
+    Verified {
+        /// Rows of the tables.
+        entries: u64,
+    },
     /// A table is being committed.
-    Committing { table: TableName },
+    Committing {
+        /// The table.
+        table: TableName,
+    },
 }
 
 /// A listener for progress events. It is called frequently and from any thread, so calls must be

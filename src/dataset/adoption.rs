@@ -14,6 +14,7 @@ use crate::table::TableName;
 
 /// The state that a job continues from instead of the one that config.json describes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Adoption {
     /// The config, including the changes.
     pub config: DatasetConfig,

@@ -12,8 +12,11 @@ use crate::table::{TableFolder, TableName};
 
 /// What other programs have done to a dataset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Changes {
+    /// Changes of tables, at most one per table.
     pub tables: Vec<TableChange>,
+    /// How uns.json differs from what config.json says of it; `None` if it does not.
     pub uns: Option<UnsChange>,
 }
 
@@ -45,6 +48,7 @@ impl Changes {
 
 /// A table whose newest version is not the one that config.json describes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct TableChange {
     /// The table.
     pub table: TableName,

@@ -12,6 +12,7 @@ use crate::survey::{Scale, ScaleKind, ValueType, WrittenValues};
 /// the records of its finished shards. Everything but the status and the records is stored in the
 /// file `plan.json` in the job's folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Checkpoint {
     /// Identifier of the job.
     pub job: JobId,
@@ -54,6 +55,7 @@ pub enum Status {
 
 /// A finished shard. All of its files are durable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ShardRecord {
     /// Position of the shard in the plan.
     pub shard: usize,

@@ -17,6 +17,7 @@ pub(super) const FORMAT_VERSION: &str = "0.5";
 
 /// Description of a complete dataset. The keys up to `multi_file` are those of the reference.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DatasetConfig {
     /// SLAF format version.
     pub format_version: String,
@@ -319,6 +320,7 @@ pub struct ValueNote {
 
 /// An input as it was when it was converted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SourceNote {
     /// The job that converted it; `None` if another program wrote the cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]

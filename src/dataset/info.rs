@@ -14,6 +14,7 @@ use crate::table::TableName;
 
 /// Output of `slaf info`.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Info {
     /// Path of the dataset.
     pub path: PathBuf,
@@ -59,6 +60,7 @@ pub struct Info {
 
 /// A table of a dataset.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct TableInfo {
     /// Key of the table in config.json.
     pub name: String,
@@ -76,6 +78,7 @@ pub struct TableInfo {
 
 /// Progress of a job.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Progress {
     /// Identifier of the job.
     pub job: String,

@@ -12,6 +12,7 @@ pub(super) const CHECKPOINT_VERSION: u32 = 1;
 /// Progress of a job and the location of its plan and records: the key `checkpoint` of config.json.
 /// It is updated as shards finish and may lag behind the records, which are decisive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct JobSummary {
     /// Version of the format.
     pub checkpoint_version: u32,

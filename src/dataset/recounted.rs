@@ -14,6 +14,7 @@ use crate::table::{RowReader, TableError, TableName};
 
 /// Result of reading the whole expression table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Recounted {
     /// Statistics of the values.
     pub stats: ValueStats,

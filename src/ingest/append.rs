@@ -54,6 +54,7 @@ use crate::table::{TableError, TableName};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use]
 pub struct Appendable {
     /// An append that is unfinished or not cleaned up, and the dataset as it was before. An append
     /// resumes it if its plan, made for that state, is the same.
@@ -353,6 +354,6 @@ fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, IngestError> {
 /// If the folder does not exist, or another process has locked it and `wait` is [`LockPolicy::No`].
 pub fn check_unlocked(folder: &Path, wait: LockPolicy) -> Result<(), IngestError> {
     std::fs::metadata(folder).named("open", folder)?;
-    FolderLock::acquire(folder, wait)?;
+    drop(FolderLock::acquire(folder, wait)?);
     Ok(())
 }

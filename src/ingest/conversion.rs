@@ -19,6 +19,7 @@ const ATTEMPTS: usize = 10;
 
 /// Options of a conversion or an append.
 #[derive(Debug, Clone, Default)]
+#[must_use = "nothing is read before `write` or `append`"]
 pub struct Conversion {
     /// Options of the plan. `id_versions` is ignored; it is determined by `versions`.
     pub plan: PlanOptions,

@@ -14,6 +14,7 @@ use crate::table::TableError;
 
 /// Error of a job. What the job had recorded is kept, and the same command resumes it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IngestError {
     /// An input cannot be read.
     #[error(transparent)]
@@ -35,30 +36,52 @@ pub enum IngestError {
     Store(#[from] StoreError),
     /// The output is already a complete dataset.
     #[error("{path} exists already; use --overwrite to replace it")]
-    Exists { path: PathBuf },
+    Exists {
+        /// The output.
+        path: PathBuf,
+    },
     /// The output is a file, or a folder with other contents.
     #[error("{path} {why}; choose another output")]
-    NotOurs { path: PathBuf, why: &'static str },
+    NotOurs {
+        /// The output.
+        path: PathBuf,
+        /// What it is.
+        why: &'static str,
+    },
     /// The output is inside an input.
     #[error(
         "{path} lies inside of the input {input}, which would change while it is read; choose another place"
     )]
-    InsideInput { path: PathBuf, input: PathBuf },
+    InsideInput {
+        /// The output.
+        path: PathBuf,
+        /// The input that contains it.
+        input: PathBuf,
+    },
     /// The output is also an input.
     #[error("{path} is what is written and an input as well; choose another output")]
-    IsInput { path: PathBuf },
+    IsInput {
+        /// The output, which is the input.
+        path: PathBuf,
+    },
     /// The output contains the unfinished work of another job.
     #[error(
         "{path} holds the unfinished conversion of {other} with other inputs or options (or the input has changed since {started}); repeat that command to finish it, or use --no-resume to discard it and start anew"
     )]
     OtherJob {
+        /// The output.
         path: PathBuf,
+        /// What the other job converts, in words.
         other: String,
+        /// When the other job started (RFC 3339).
         started: String,
     },
     /// The dataset that is appended to has changed since the plan was made.
     #[error("{path} was changed by another process while the append was planned; run it again")]
-    Moved { path: PathBuf },
+    Moved {
+        /// The dataset.
+        path: PathBuf,
+    },
     /// An input was modified while the tables were committed; the commits were reverted.
     #[error(transparent)]
     ChangedLate(SourceError),
@@ -66,44 +89,77 @@ pub enum IngestError {
     #[error(
         "{path}: the record of the unfinished job cannot be used: {problem}; use --no-resume to discard the job and start anew"
     )]
-    Broken { path: PathBuf, problem: String },
+    Broken {
+        /// The file that describes the job.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// One of several inputs failed.
     #[error(
         "{failure}; nothing of the job is visible, and what it has written is kept: put the input right and run the same command again, or leave the input out and add --no-resume"
     )]
-    InputFailed { failure: Box<IngestError> },
+    InputFailed {
+        /// Why it failed; names the input.
+        failure: Box<IngestError>,
+    },
     /// An input has the same content as another.
     #[error(
         "{path} has the cells, genes and values of {other}; nothing of the job is visible: use --allow-duplicate-source to take it twice, or leave it out and add --no-resume"
     )]
-    SameContent { path: PathBuf, other: PathBuf },
+    SameContent {
+        /// The input.
+        path: PathBuf,
+        /// The input with the same content.
+        other: PathBuf,
+    },
     /// Entries of an input that were assumed to be sorted by cell are not. What was written of it
     /// must be discarded; the input has taken note.
     #[error("{source}")]
-    OrderLost { input: usize, source: SourceError },
+    OrderLost {
+        /// Number of the input in the job, counted from 0.
+        input: usize,
+        /// The [`SourceError::OrderLost`] of its reader.
+        source: SourceError,
+    },
     /// Cells have the same contents as cells of another input or of the dataset.
     #[error(
         "{path}: {found}; nothing of the job is visible: use --duplicate-counts warn to take them, or leave the input out and add --no-resume"
     )]
     SameCounts {
+        /// The input.
         path: PathBuf,
+        /// How many of its cells, and whose counts they have.
         found: DuplicateCounts,
     },
     /// Values that would be combined in one column turned out to be on different scales.
     #[error("{refusal}, or leave the input out and add --no-resume; nothing of the job is visible")]
-    MixedScales { refusal: PlanError },
+    MixedScales {
+        /// The [`PlanError::ScalesDiffer`] that planning would have returned had it seen these values.
+        refusal: PlanError,
+    },
     /// A value does not fit the forced type, or any type.
     #[error("{misfit}; {help}")]
     NoType {
+        /// The value, and the type that it does not fit.
         misfit: ChunkError,
+        /// What the user can do.
         help: &'static str,
     },
     /// A file in the job's folder is missing or damaged.
     #[error("{path} is damaged: {why}; use --no-resume to start anew")]
-    Counts { path: PathBuf, why: String },
+    Counts {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The system has no threads or memory left.
     #[error("cannot start the threads of the job")]
-    Threads { source: std::io::Error },
+    Threads {
+        /// The operating system's error.
+        source: std::io::Error,
+    },
     /// A worker ended without a result, which is a bug in this program.
     #[error("a worker thread failed unexpectedly; please report this with the command and the log")]
     WorkerDied,

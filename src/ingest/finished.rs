@@ -11,6 +11,7 @@ use crate::table::TableName;
 /// A job whose dataset is complete. Closing or dropping it removes the job's folder, the marker by
 /// which a later run detects a job that did not finish.
 #[derive(Debug)]
+#[must_use = "closing it reports whether the folder of the job could be removed"]
 pub struct Finished {
     target: Option<OutputDir>,
     outcome: Outcome,

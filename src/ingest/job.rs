@@ -87,6 +87,7 @@ impl Default for RunOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "a job does nothing until it runs"]
 pub struct Job {
     target: OutputDir,
     found: Found,

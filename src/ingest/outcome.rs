@@ -8,6 +8,7 @@ use crate::table::TableName;
 
 /// What was appended to a dataset.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Appended {
     /// Number of cells.
     pub cells: u64,
@@ -27,6 +28,7 @@ pub struct Appended {
 /// Result of a job, for summaries.
 #[must_use]
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The dataset as described by config.json.
     pub dataset: DatasetConfig,

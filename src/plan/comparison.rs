@@ -17,6 +17,8 @@ use crate::survey::{Scale, Survey, ValueType};
 
 /// Comparison of inputs with each other and with the dataset they would be appended to.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+#[must_use]
 pub struct Comparison {
     /// The key by which genes are joined.
     pub gene_key: GeneKey,
@@ -35,6 +37,7 @@ pub struct Comparison {
 
 /// An input compared with the dataset, or with the first input.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct ComparedInput {
     /// Path of the input.
     pub path: PathBuf,

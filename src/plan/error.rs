@@ -9,6 +9,7 @@ use crate::survey::{Scale, ValueType};
 
 /// Error of planning a job.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlanError {
     /// An input cannot be read.
     #[error(transparent)]
@@ -16,11 +17,17 @@ pub enum PlanError {
     /// There are more cells or genes than the chosen identifier type can number.
     #[error("{path}: {count} {what} do not fit {id_type} identifiers (at most {most}); {help}")]
     TooMany {
+        /// The input with which there are too many.
         path: PathBuf,
+        /// `cells` or `genes`.
         what: &'static str,
+        /// Number of cells or genes of all inputs up to this one.
         count: u64,
+        /// The identifier type, `int32` or `uint32`.
         id_type: &'static str,
+        /// Largest number that the type allows.
         most: u64,
+        /// What the user can do.
         help: &'static str,
     },
     /// No allowed type holds all values exactly.
@@ -28,11 +35,15 @@ pub enum PlanError {
         "{path}: {object}: none of {candidates} holds every value exactly (such as {value}); {help}"
     )]
     NoExactType {
+        /// The input.
         path: PathBuf,
+        /// The matrix.
         object: String,
         /// The allowed types.
         candidates: String,
+        /// A value that none of them holds, in decimal.
         value: String,
+        /// What the user can do.
         help: String,
     },
     /// The inputs do not have the same genes.
@@ -40,13 +51,21 @@ pub enum PlanError {
         "{path} does not have the genes of {first} (by {key}): {missing} are missing{missing_examples}, {extra} are extra{extra_examples}; use --join outer to take all, or --join inner to take {inner}"
     )]
     GenesDiffer {
+        /// The input.
         path: PathBuf,
+        /// The input, or the dataset, that it is compared with.
         first: PathBuf,
+        /// What genes are compared by, such as `gene_id`.
         key: String,
+        /// Number of genes that only the reference has.
         missing: u64,
+        /// Some of them, in parentheses with a leading blank; empty if there are none.
         missing_examples: String,
+        /// Number of genes that only this input has.
         extra: u64,
+        /// Some of them, in parentheses with a leading blank; empty if there are none.
         extra_examples: String,
+        /// What an inner join would keep.
         inner: &'static str,
     },
     /// A join key is that of two genes.
@@ -54,8 +73,11 @@ pub enum PlanError {
         "{path}: genes cannot be joined by {by}, since several of them have {key:?}; use --gene-key COLUMN to join by a column of var that tells them apart"
     )]
     GeneTwice {
+        /// The input.
         path: PathBuf,
+        /// What genes are joined by.
         by: String,
+        /// The key that several genes have.
         key: String,
     },
     /// Several genes of one list have the same name and are only distinguished by their order.
@@ -63,12 +85,17 @@ pub enum PlanError {
         "{path}: its gene {name:?} cannot be joined by name with those of {first}: several genes of {of} are called {repeated:?}, and a suffix such as -1 that was given by place tells them apart in one file only; {help}"
     )]
     GivenByPlace {
+        /// The input.
         path: PathBuf,
+        /// The input, or the dataset, whose genes it is joined with.
         first: PathBuf,
+        /// The gene, by its name with the suffix.
         name: String,
         /// The file with the repeated name, and the name.
         of: PathBuf,
+        /// The name without the suffix.
         repeated: String,
+        /// What the user can do.
         help: &'static str,
     },
     /// Genes would be joined by a name that belongs to genes with different identifiers.
@@ -76,11 +103,17 @@ pub enum PlanError {
         "{path}: its gene {name:?} cannot be joined by name: it has no identifier there, and gene_ids of the others differ, {one} in {first} and {other} in {second}; use --gene-map FILE to give it an identifier, leave it out with --genes, or use --gene-key gene_id to join by names all the same"
     )]
     IdsDiffer {
+        /// The input whose gene has no identifier.
         path: PathBuf,
+        /// Name of the gene.
         name: String,
+        /// Identifier of the gene of this name in `first`.
         one: String,
+        /// An input that gives it an identifier.
         first: PathBuf,
+        /// Identifier of the gene of this name in `second`.
         other: String,
+        /// An input that gives it another identifier.
         second: PathBuf,
     },
     /// An inner join of inputs that have no genes in common.
@@ -88,10 +121,15 @@ pub enum PlanError {
         "{path} has none of the genes of {first} (by {key}): it has genes such as {own}, the other such as {others}; use --gene-key COLUMN or --gene-map FILE to join by what both have, or --join outer to take all"
     )]
     NothingShared {
+        /// The input.
         path: PathBuf,
+        /// The input, or the dataset, that it is compared with.
         first: PathBuf,
+        /// What genes are compared by.
         key: String,
+        /// Some genes of the input.
         own: String,
+        /// Some genes of the other.
         others: String,
     },
     /// Two genes have the same identifier once versions are ignored.
@@ -99,28 +137,45 @@ pub enum PlanError {
         "{path}: without their versions, {one} and {other} are one gene; use --gene-id-version keep"
     )]
     VersionsCollide {
+        /// The input.
         path: PathBuf,
+        /// Identifier of one gene, with its version.
         one: String,
+        /// Identifier of the other.
         other: String,
     },
     /// The genes of the dataset were joined with versions ignored.
     #[error(
         "{path}: its genes were joined without the versions of their identifiers; leave out --gene-id-version keep"
     )]
-    VersionsStripped { path: PathBuf },
+    VersionsStripped {
+        /// The dataset.
+        path: PathBuf,
+    },
     /// The column by which genes are to be joined is missing.
     #[error("{path}: var has no column {column:?} of texts, by which --gene-key joins genes")]
-    NoGeneKey { path: PathBuf, column: String },
+    NoGeneKey {
+        /// The input.
+        path: PathBuf,
+        /// Name of the missing column.
+        column: String,
+    },
     /// The inputs do not have the same columns, layers or embeddings.
     #[error(
         "{path} does not have what {first} has in {part}: {difference}; use --{flag} outer to take all, or --{flag} inner to take {inner}"
     )]
     PartsDiffer {
+        /// The input.
         path: PathBuf,
+        /// The input, or the dataset, that it is compared with.
         first: PathBuf,
+        /// The part that differs, such as `obs` or `layers`.
         part: &'static str,
+        /// What is missing and what is extra, in words.
         difference: String,
+        /// Name of the option that chooses the join of this part, such as `obs-join`.
         flag: &'static str,
+        /// What an inner join would keep.
         inner: &'static str,
     },
     /// A column has incompatible types.
@@ -128,11 +183,17 @@ pub enum PlanError {
         "{path}: {part}/{name} is {found}, which no type holds together with {expected} of {first}; leave it out with --skip {part}:{name}"
     )]
     TypeClash {
+        /// The input.
         path: PathBuf,
+        /// The input, or the dataset, that has another type.
         first: PathBuf,
+        /// `obs` or `var`.
         part: &'static str,
+        /// Name of the column.
         name: String,
+        /// Its type in the input.
         found: String,
+        /// Its type in `first`.
         expected: String,
     },
     /// A column of the dataset cannot hold the values of an input.
@@ -140,10 +201,15 @@ pub enum PlanError {
         "{path}: {part}/{name} is {found}, and not every value fits {has}, as which the dataset has it; use --widen to rewrite the dataset's column in a wider type, or leave it out with --skip {part}:{name}"
     )]
     NeedsWidening {
+        /// The input.
         path: PathBuf,
+        /// `obs` or `var`.
         part: &'static str,
+        /// Name of the column.
         name: String,
+        /// Its type in the input.
         found: String,
+        /// Its type in the dataset.
         has: String,
     },
     /// The identifier type of the dataset cannot number the new genes.
@@ -151,41 +217,67 @@ pub enum PlanError {
         "{path}: {genes} genes do not fit the {id_type} identifiers of the dataset; use --widen to rewrite its tables with wider ones"
     )]
     GeneIdsFull {
+        /// The input.
         path: PathBuf,
+        /// Number of genes of the dataset together with those of the input.
         genes: u64,
+        /// The identifier type of the dataset.
         id_type: super::IdType,
     },
     /// The dataset lacks the column by which genes are to be joined.
     #[error(
         "{path}: var has no text column {column:?} with a value for each gene, by which --gene-key joins genes"
     )]
-    NoBaseKey { path: PathBuf, column: String },
+    NoBaseKey {
+        /// The dataset.
+        path: PathBuf,
+        /// Name of the missing column.
+        column: String,
+    },
     /// Cells of two inputs have the same identifier.
     #[error(
         "{count} cells of {path} have the identifier of a cell of {first}, such as {example:?}; tell them apart with --cell-id-prefix '{{source}}_', or use --allow-duplicate-cells"
     )]
     CellsTwice {
+        /// The input.
         path: PathBuf,
+        /// The input, or the dataset, that has the same identifiers.
         first: PathBuf,
+        /// Number of cells of this input with such an identifier.
         count: u64,
+        /// One of the identifiers.
         example: String,
     },
     /// An input is given twice.
     #[error("{path} is the same as {first}; use --allow-duplicate-source to take it twice")]
-    SourceTwice { path: PathBuf, first: PathBuf },
+    SourceTwice {
+        /// The input.
+        path: PathBuf,
+        /// The same input, as it was given before.
+        first: PathBuf,
+    },
     /// The dataset already contains the input.
     #[error(
         "{path} is in the dataset already, as {first}; use --allow-duplicate-source to take it again"
     )]
-    SourceAgain { path: PathBuf, first: PathBuf },
+    SourceAgain {
+        /// The input.
+        path: PathBuf,
+        /// Its path when the dataset was written.
+        first: PathBuf,
+    },
     /// Values that would be combined in one column are on different scales.
     #[error(
         "{path}: {object} is {scale}, but that of {first}; choose a matrix that is on the same scale with --matrix, leave out a layer with --skip, or use --allow-mixed-scales"
     )]
     ScalesDiffer {
+        /// The input.
         path: PathBuf,
+        /// The matrix.
         object: String,
+        /// Its scale.
         scale: Scale,
+        /// The matrix it would share a column with, and its scale.
         first: String,
     },
     /// No input was given.
@@ -196,9 +288,13 @@ pub enum PlanError {
         "{path}: {part}/{name}: lists of {width} numbers cannot be written; leave it out with --skip {part}:{name}"
     )]
     EmbeddingWidth {
+        /// The input.
         path: PathBuf,
+        /// `obsm` or `varm`.
         part: &'static str,
+        /// Name of the embedding.
         name: String,
+        /// Its number of columns.
         width: u64,
     },
     /// The forced type does not hold a value exactly.
@@ -206,16 +302,23 @@ pub enum PlanError {
         "{path}: {object}: not every value fits {forced}, which --value-type forces ({value} does not); leave it out to take the narrowest exact type"
     )]
     ForcedTypeTooNarrow {
+        /// The input.
         path: PathBuf,
+        /// The matrix.
         object: String,
+        /// The forced type.
         forced: ValueType,
+        /// A value that it does not hold, in decimal.
         value: String,
     },
     /// The two options exclude each other.
     #[error(
         "--value-type {forced} does not go with --dtypes signed, which writes float32, int32 or float64"
     )]
-    ForcedTypeNotSigned { forced: ValueType },
+    ForcedTypeNotSigned {
+        /// The forced type.
+        forced: ValueType,
+    },
 }
 
 impl PlanError {

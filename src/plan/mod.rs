@@ -55,6 +55,7 @@ pub use value::{ValuePlan, WIDEN, Widened};
 
 /// A job: its inputs, how they are written, and the shards they are divided into.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Plan {
     /// Version of the plan's format.
     pub plan_version: u32,
@@ -157,6 +158,7 @@ pub struct PlannedPairs {
 
 /// An input of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PlannedInput {
     /// Location of the input; not part of the job's identity.
     pub path: PathBuf,

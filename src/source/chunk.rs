@@ -77,6 +77,7 @@ impl CsrChunk {
 type ReadChunk<'a> = Box<dyn FnOnce() -> Result<CsrChunk, SourceError> + Send + 'a>;
 
 /// A chunk whose extent is known but which has not been read yet.
+#[must_use = "nothing is read before `read`"]
 pub struct PendingChunk<'a> {
     /// The rows, by their position in the input.
     pub rows: Range<u64>,

@@ -194,6 +194,7 @@ pub struct Column {
 /// Type of the values of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ColumnKind {
     /// Text, possibly with missing values.
     Text,
@@ -202,7 +203,10 @@ pub enum ColumnKind {
     /// Numbers or booleans with missing values.
     Nullable(NumberType),
     /// Categories, which are text, numbers or booleans; possibly with missing values.
-    Categorical { ordered: bool },
+    Categorical {
+        /// Whether the categories have an order, as in pandas.
+        ordered: bool,
+    },
     /// Nanoseconds since 1970, possibly with missing values.
     Time,
 }

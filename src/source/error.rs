@@ -9,6 +9,7 @@ use crate::failure::ErrorKind;
 /// Why an input, or a part of it, cannot be read. Every variant names the file, and the object
 /// inside the file that is to blame, if any; otherwise the object is empty.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SourceError {
     /// The operating system cannot open or read the file.
     #[error("cannot {action} {path}")]
@@ -22,7 +23,12 @@ pub enum SourceError {
     },
     /// The file has none of the supported formats.
     #[error("{path} {found}")]
-    UnknownFormat { path: PathBuf, found: String },
+    UnknownFormat {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it looks like instead, as a predicate that follows the path.
+        found: String,
+    },
     /// The file is damaged, truncated or inconsistent.
     #[error("{}: {problem}", place(.path, .object))]
     Damaged {
@@ -49,12 +55,22 @@ pub enum SourceError {
     /// far is unusable. The source remembers this: [`super::Matrix::prepare`] transposes the
     /// matrix, after which [`super::Matrix::chunks`] returns it from the start.
     #[error("{}: its entries are not sorted by cell; it must be read from the start", place(.path, .object))]
-    OrderLost { path: PathBuf, object: String },
+    OrderLost {
+        /// The file.
+        path: PathBuf,
+        /// The matrix, by its path inside the file; empty for the file as a whole.
+        object: String,
+    },
     /// The folder for temporary files cannot be used.
     #[error(
         "cannot write or read a temporary file in {path}; choose another folder with --scratch-dir"
     )]
-    Scratch { path: PathBuf, source: io::Error },
+    Scratch {
+        /// The folder.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
     /// Reading would need more memory than allowed.
     #[error(
         "{}: {what} needs {needed} of memory at once; grant more with --memory (at least {advised})",
@@ -80,7 +96,12 @@ pub enum SourceError {
         "{}: a thread that was reading it failed unexpectedly; please report this with the command and the log",
         place(.path, .object)
     )]
-    ReaderDied { path: PathBuf, object: String },
+    ReaderDied {
+        /// The file.
+        path: PathBuf,
+        /// Path of the object inside the file; empty for the file as a whole.
+        object: String,
+    },
     /// A part of the input cannot be read, but the input can be read without it.
     #[error("{failure}{} leave it out with {flag}", separator(.failure))]
     Part {

@@ -22,6 +22,7 @@ impl Format {
         Format(Cow::Borrowed(name))
     }
 
+    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -41,6 +42,7 @@ impl fmt::Display for Format {
 
 /// What a format calls its input on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Form {
     /// One file.
     File,
@@ -52,6 +54,7 @@ pub enum Form {
 
 /// What a file or folder is to a format.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Probe {
     /// Nothing.
     No,
@@ -63,7 +66,9 @@ pub enum Probe {
     Beside(String),
     /// Something that it knows and nobody can read: as it is called, and what is said where it is named.
     Foreign {
+        /// Its name, such as `loom`.
         called: String,
+        /// The error for an input that is named explicitly.
         refusal: Box<SourceError>,
     },
     /// An input.
@@ -111,7 +116,10 @@ impl<'a> Siblings<'a> {
 /// Something that is not read, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PassedOver {
+    /// Path of the file or folder.
     pub path: PathBuf,
+
+    /// Why it is not read.
     pub reason: String,
 }
 
@@ -128,6 +136,7 @@ impl PassedOver {
 /// What a format finds among files that are looked at together.
 #[derive(Debug, Default)]
 pub struct Among {
+    /// Paths of the inputs.
     pub inputs: Vec<PathBuf>,
     /// What looks like an input, and is none.
     pub passed_over: Vec<PassedOver>,
@@ -232,6 +241,7 @@ impl Formats {
         self
     }
 
+    /// The formats, in the order in which they are asked.
     pub fn iter(&self) -> impl Iterator<Item = &'static dyn InputFormat> {
         self.0.iter().copied()
     }

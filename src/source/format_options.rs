@@ -14,7 +14,9 @@ pub struct OptionSpec {
     pub name: &'static str,
     /// Under what key plans and datasets keep its value.
     pub key: &'static str,
+    /// What values it has.
     pub kind: OptionKind,
+    /// Where it can be given.
     pub scope: OptionScope,
     /// What has the option, for refusals: "an input that is no 10x matrix".
     pub of: &'static str,
@@ -22,6 +24,7 @@ pub struct OptionSpec {
     pub heading: &'static str,
     /// What stands for its value in the help.
     pub value_name: &'static str,
+    /// Its description in the help.
     pub help: &'static str,
     /// Why it can be given for one input only, and what to do otherwise, if so.
     pub one_input: Option<[&'static str; 2]>,
@@ -29,12 +32,15 @@ pub struct OptionSpec {
 
 /// What values an option has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OptionKind {
+    /// Any text.
     Text,
     /// Several texts; on the command line with commas between, or one at a time.
     Texts,
     /// One of these.
     Choice {
+        /// The allowed texts.
         values: &'static [&'static str],
         /// The one that is meant where none is given.
         default: Option<&'static str>,
@@ -45,6 +51,7 @@ pub enum OptionKind {
 
 /// Where an option can be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OptionScope {
     /// On the command line only: it belongs to one input or job.
     Command,
@@ -65,7 +72,9 @@ impl OptionSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum OptionValue {
+    /// One text, choice or path.
     One(String),
+    /// Several texts.
     Several(Vec<String>),
 }
 

@@ -30,7 +30,9 @@ pub struct OpenOptions {
     pub matrix: MainMatrix,
     /// What to do with the raw matrix if it is not the one converted to the expression table.
     pub raw: RawUse,
+    /// The parts of the input that are read: obs and var columns, layers, embeddings, uns.
     pub selection: Selection,
+    /// What to do with names that several cells, or several genes, share.
     pub names: Names,
     /// Name of the input in the dataset; its file name if `None`.
     pub source_name: Option<String>,
@@ -157,6 +159,7 @@ impl OpenOptions {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Names {
+    /// They are kept.
     #[default]
     AsTheyAre,
     /// All but the first get a suffix: `-1`, `-2` …
@@ -181,6 +184,7 @@ pub enum MainMatrix {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RawUse {
+    /// It is not read.
     #[default]
     LeaveOut,
     /// Convert it to the layer `raw`; its genes must be those of X.

@@ -56,6 +56,7 @@ impl<'a> ProbedPath<'a> {
         self.path
     }
 
+    /// Whether it is a folder on the disk.
     pub fn is_folder(&self) -> bool {
         matches!(self.kind, Kind::Folder)
     }

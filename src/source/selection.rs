@@ -67,6 +67,7 @@ pub struct Pattern {
 /// A pattern that does not begin with the name of a part.
 #[derive(Debug, thiserror::Error)]
 #[error("{text:?} chooses nothing: PART or PART:NAME is expected, with PART one of {parts}")]
+#[non_exhaustive]
 pub struct PatternError {
     text: String,
     parts: String,
@@ -169,6 +170,7 @@ impl Eq for Seen {}
 
 /// A pattern that matched nothing, and what it could have matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unmatched {
     /// The pattern, with its flag.
     pub pattern: String,

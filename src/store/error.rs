@@ -7,23 +7,40 @@ use crate::failure::ErrorKind;
 
 /// Error of the storage that holds a dataset.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// The storage is full. What was recorded is kept, so the job can be resumed.
     #[error(
         "no space left while writing {path}: free some and run the same command again, it goes on from its last record"
     )]
-    Full { path: PathBuf, source: io::Error },
+    Full {
+        /// The file that was written.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
     /// The user has no permission to write to the path.
     #[error("cannot write {path}: permission denied or read-only")]
-    NotWritable { path: PathBuf, source: io::Error },
+    NotWritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
     /// Another process is writing the dataset.
     #[error("{path} is being written by another process; try again when it has finished")]
-    Locked { path: PathBuf },
+    Locked {
+        /// The dataset.
+        path: PathBuf,
+    },
     /// Any other error, with what was attempted.
     #[error("cannot {action} {path}")]
     Io {
+        /// What failed, as in "cannot {action} {path}".
         action: &'static str,
+        /// The file or folder.
         path: PathBuf,
+        /// The operating system's error.
         source: io::Error,
     },
 }

@@ -21,6 +21,7 @@ pub enum LockPolicy {
 /// The folder itself is locked, so that no lock file is left behind. The operating system releases
 /// the lock when the process dies, so there are no stale locks.
 #[derive(Debug)]
+#[must_use = "the lock is released when it is dropped"]
 pub struct FolderLock {
     _folder: File,
     since: SystemTime,

@@ -30,6 +30,7 @@ pub use value::{ValueType, ValueTypes};
 
 /// What the first pass found out about one input. Lists are in the order of the description's.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Survey {
     /// What the headers say.
     pub description: Description,

@@ -7,6 +7,7 @@ use crate::store::StoreError;
 
 /// Error of writing, reading or committing a table.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TableError {
     /// The storage returned an error.
     #[error(transparent)]
@@ -14,22 +15,37 @@ pub enum TableError {
     /// Lance returned an error.
     #[error("cannot {action} {path}")]
     Lance {
+        /// What failed, as in "cannot {action} {path}".
         action: &'static str,
+        /// The table or one of its files.
         path: PathBuf,
+        /// Lance's error.
         source: Box<lance::Error>,
     },
     /// A file is not what was written.
     #[error("{path} is damaged: {problem}")]
-    Damaged { path: PathBuf, problem: String },
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Columns do not match.
     #[error("cannot build rows of {path}")]
     Arrow {
+        /// The table.
         path: PathBuf,
+        /// Arrow's error.
         source: arrow::error::ArrowError,
     },
     /// Another process committed to the table in the meantime.
     #[error("{path} already holds version {version}, which another job wrote")]
-    Taken { path: PathBuf, version: u64 },
+    Taken {
+        /// The table.
+        path: PathBuf,
+        /// The version that this job was about to write.
+        version: u64,
+    },
 }
 
 impl TableError {

@@ -12,6 +12,7 @@ use crate::table::TableError;
 
 /// Error of verifying, as opposed to a problem of the dataset.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum VerifyError {
     /// The dataset cannot be opened or read.
     #[error(transparent)]
@@ -33,13 +34,21 @@ pub enum VerifyError {
     Store(#[from] StoreError),
     /// The dataset was not made from this input.
     #[error("{path} is not an input of this dataset, which was made from: {known}")]
-    UnknownInput { path: PathBuf, known: String },
+    UnknownInput {
+        /// The path that was given.
+        path: PathBuf,
+        /// The inputs of the dataset, in words.
+        known: String,
+    },
     /// A worker ended without a result, which is a bug in this program.
     #[error("a worker thread failed unexpectedly; please report this with the command and the log")]
     WorkerDied,
     /// The system has no threads or memory left.
     #[error("cannot start the threads of the verification")]
-    Threads { source: std::io::Error },
+    Threads {
+        /// The operating system's error.
+        source: std::io::Error,
+    },
 }
 
 impl VerifyError {

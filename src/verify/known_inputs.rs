@@ -9,6 +9,7 @@ use crate::survey::Fingerprint;
 
 /// An input to be compared.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct KnownInput {
     /// Path of the input.
     pub path: PathBuf,

@@ -45,6 +45,8 @@ pub struct Resources {
 
 /// Result of a verification.
 #[derive(Debug, Clone, serde::Serialize)]
+#[non_exhaustive]
+#[must_use]
 pub struct Verification {
     /// Number of cells.
     pub cells: u64,

@@ -11,6 +11,7 @@ use crate::table::TableError;
 
 /// A problem of a dataset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Problem {
     /// Table or file that has the problem.
     pub place: String,
@@ -83,6 +84,7 @@ const MOST: usize = 2000;
 
 /// All problems, with a few examples of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Problems {
     /// Number of problems.
     #[serde(rename = "problems")]

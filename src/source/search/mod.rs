@@ -22,6 +22,7 @@ const LISTED: usize = 20;
 
 /// What a path contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Discovered {
     /// The inputs, sorted by path; a matrix without a prefix comes first. The path of an input in
     /// an archive is that of the archive followed by its path in the archive.

@@ -35,6 +35,7 @@ pub struct Scale {
 /// Kinds of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ScaleKind {
     /// All values are zero.
     Empty,
