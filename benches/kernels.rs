@@ -11,9 +11,9 @@ use std::hint::black_box;
 use std::path::Path;
 
 use divan::counter::ItemsCount;
-use slaf::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
+use slaf::chunk::{CooBatch, CooSpec, IdHash, LayersBatch};
 use slaf::plan::IdType;
-use slaf::source::{self, ChunkBudget, CsrChunk, MatrixName, OpenOptions, TypedVec};
+use slaf::source::{self, ChunkBudget, CsrChunk, MatrixName, OpenOptions, Reindex, TypedVec};
 use slaf::survey::ValueType;
 
 #[path = "measured/rows.rs"]
@@ -155,7 +155,7 @@ fn hashes(count: usize) -> Vec<IdHash> {
     (0..count).map(|id| IdHash::of(&id.to_string())).collect()
 }
 
-fn spec<'a>(columns: ColumnMap<'a>, gene_hashes: &'a [IdHash]) -> CooSpec<'a> {
+fn spec<'a>(columns: &'a Reindex, gene_hashes: &'a [IdHash]) -> CooSpec<'a> {
     CooSpec {
         path: "made.h5ad".into(),
         matrix: "X".into(),
@@ -174,22 +174,18 @@ fn spec<'a>(columns: ColumnMap<'a>, gene_hashes: &'a [IdHash]) -> CooSpec<'a> {
 fn expand(value_type: ValueType, gene_type: IdType, order: Order, genes: Genes) -> Outcome<Kernel> {
     let chunk = chunk(&order);
     let cells = hashes(chunk.indptr.len() - 1);
-    let (places, gene_hashes): (Vec<u32>, _) = match genes {
-        Genes::Same => (Vec::new(), hashes(rows::GENES)),
+    let (columns, gene_hashes) = match genes {
+        Genes::Same => (Reindex::Identity, hashes(rows::GENES)),
         Genes::Moved => (
-            (1..=u32::try_from(rows::GENES)?).collect(),
+            Reindex::Moved((1..=u32::try_from(rows::GENES)?).collect()),
             hashes(rows::GENES + 1),
         ),
     };
     Ok(Box::new(move || {
-        let columns = match places[..] {
-            [] => ColumnMap::Same,
-            _ => ColumnMap::Moved(&places),
-        };
         let spec = CooSpec {
             gene_type,
             value_type,
-            ..spec(columns, &gene_hashes)
+            ..spec(&columns, &gene_hashes)
         };
         Ok(CooBatch::new(&chunk, &cells, &spec)?.rows())
     }))
@@ -210,7 +206,7 @@ fn unite() -> Outcome<Kernel> {
     };
     let gene_hashes = hashes(rows::GENES);
     let cells = hashes(whole.indptr.len() - 1);
-    let spec = spec(ColumnMap::Same, &gene_hashes);
+    let spec = spec(&Reindex::Identity, &gene_hashes);
     let layers = [
         CooBatch::new(&whole, &cells, &spec)?,
         CooBatch::new(&half, &cells, &spec)?,

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
-use slaf::chunk::{ColumnMap, CooBatch, CooSpec, IdHash};
+use slaf::chunk::{CooBatch, CooSpec, IdHash};
 use slaf::plan::IdType;
 use slaf::source::{
     self, Axis, CellSource, ChunkBudget, ColumnKind, CsrChunk, Format, Layout, MatrixDescription,
-    MatrixName, OpenOptions, SourceError,
+    MatrixName, OpenOptions, Reindex, SourceError,
 };
 use slaf::survey::{Survey, ValueType};
 
@@ -179,7 +179,7 @@ fn read_matrix(
         matrix: matrix.object.clone(),
         first_cell: 0,
         genes: columns,
-        columns: ColumnMap::Same,
+        columns: &Reindex::Identity,
         dataset_genes: columns,
         cell_type: IdType::UInt32,
         gene_type: IdType::UInt32,
@@ -493,7 +493,7 @@ fn canonicalizing_counts_what_it_drops() {
             matrix: "X".into(),
             first_cell: 0,
             genes: description.n_vars,
-            columns: ColumnMap::Same,
+            columns: &Reindex::Identity,
             dataset_genes: description.n_vars,
             cell_type: IdType::Int32,
             gene_type: IdType::Int32,
@@ -668,7 +668,7 @@ fn read_all(open: Open, path: &Path, options: &Options) -> Result<Triplets, Stri
         matrix: "X".into(),
         first_cell: 0,
         genes: description.n_vars,
-        columns: ColumnMap::Same,
+        columns: &Reindex::Identity,
         dataset_genes: description.n_vars,
         cell_type: IdType::UInt32,
         gene_type: IdType::UInt32,

@@ -1,12 +1,14 @@
 //! Rows of the expression table.
 
+use std::borrow::Cow;
+
 use arrow::array::{Array, ArrayRef};
 
 use super::canonical::{Canonicalized, canonicalize};
 use super::expand::{Expanded, expand};
 use super::narrow::ascend;
-use super::{ChunkError, ColumnMap, CooSpec, Digest, IdHash, ValueStats};
-use crate::source::CsrChunk;
+use super::{ChunkError, CooSpec, Digest, IdHash, ValueStats};
+use crate::source::{CsrChunk, Reindex};
 use crate::survey::{ValueTypes, first_misfit};
 
 /// Rows of the expression table for a range of cells: sorted by cell, then by gene, without
@@ -48,15 +50,17 @@ impl CooBatch {
         spec: &CooSpec<'_>,
     ) -> Result<Self, ChunkError> {
         let entries = chunk.data.len() as u64;
-        let moved = spec.columns.applied(chunk, spec)?;
-        if let Some(moved) = &moved {
+        if !spec.columns.is_identity() {
+            let moved = spec.columns.moved(Cow::Borrowed(chunk));
+            let moved =
+                moved.map_err(|outside| out_of_range(chunk, spec, outside.entry, outside.index))?;
             // Rows that are unsorted after the mapping may have been sorted in the input.
             let here = CooSpec {
                 genes: spec.dataset_genes,
-                columns: ColumnMap::Same,
+                columns: &Reindex::Identity,
                 ..spec.clone()
             };
-            let mut batch = CooBatch::new(moved, cell_hashes, &here)?;
+            let mut batch = CooBatch::new(&moved, cell_hashes, &here)?;
             batch.entries = entries;
             batch.canonicalized.sorted_cells = 0;
             batch.canonicalized.dropped = entries - moved.data.len() as u64;
@@ -115,25 +119,25 @@ impl CooBatch {
     }
 }
 
-/// Returns the genes' positions, or an error about the first gene that does not exist.
-pub(super) fn checked_columns(
-    chunk: &CsrChunk,
-    spec: &CooSpec<'_>,
-) -> Result<Vec<i64>, ChunkError> {
-    let out_of_range = |entry: usize, gene: String| ChunkError::GeneOutOfRange {
+/// Error about a gene that does not exist.
+fn out_of_range(chunk: &CsrChunk, spec: &CooSpec<'_>, entry: usize, gene: String) -> ChunkError {
+    ChunkError::GeneOutOfRange {
         path: spec.path.clone(),
         matrix: spec.matrix.clone(),
         cell: cell_of(chunk, entry),
         gene,
         genes: spec.genes,
-    };
-    let genes = chunk
-        .indices
-        .to_i64()
-        .map_err(|entry| out_of_range(entry, "a number of more than 63 bits".into()))?;
+    }
+}
+
+/// Returns the genes' positions, or an error about the first gene that does not exist.
+fn checked_columns(chunk: &CsrChunk, spec: &CooSpec<'_>) -> Result<Vec<i64>, ChunkError> {
+    let too_large = "a number of more than 63 bits";
+    let genes = chunk.indices.to_i64();
+    let genes = genes.map_err(|entry| out_of_range(chunk, spec, entry, too_large.into()))?;
     let bad = |gene: i64| u64::try_from(gene).map_or(true, |gene| gene >= spec.genes);
     match genes.iter().position(|&gene| bad(gene)) {
-        Some(entry) => Err(out_of_range(entry, genes[entry].to_string())),
+        Some(entry) => Err(out_of_range(chunk, spec, entry, genes[entry].to_string())),
         None => Ok(genes),
     }
 }

@@ -166,7 +166,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk::ColumnMap;
+    use crate::source::Reindex;
     use crate::source::TypedVec;
 
     const GENES: usize = BLOCK + 10;
@@ -181,7 +181,7 @@ mod tests {
             matrix: "X".into(),
             first_cell: 100,
             genes: GENES as u64,
-            columns: ColumnMap::Same,
+            columns: &Reindex::Identity,
             dataset_genes: GENES as u64,
             cell_type: IdType::UInt32,
             gene_type: IdType::UInt16,

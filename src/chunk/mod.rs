@@ -3,7 +3,6 @@
 //! digests.
 
 mod canonical;
-mod columns;
 mod contents;
 mod coo;
 mod digest;
@@ -16,7 +15,6 @@ mod stats;
 mod sum;
 
 pub use canonical::Canonicalized;
-pub use columns::ColumnMap;
 pub use contents::{
     GeneIdentity, LEAST_COUNTS, NO_CONTENTS, contents_by_number, contents_of_entries,
 };

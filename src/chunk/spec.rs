@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{ColumnMap, GeneIdentity, IdHash};
+use super::{GeneIdentity, IdHash};
 use crate::plan::IdType;
+use crate::source::Reindex;
 use crate::survey::ValueType;
 
 /// Parameters for converting chunks of one input to rows.
@@ -18,7 +19,7 @@ pub struct CooSpec<'a> {
     /// Number of genes of the input.
     pub genes: u64,
     /// Positions of these genes in the dataset.
-    pub columns: ColumnMap<'a>,
+    pub columns: &'a Reindex,
     /// Number of genes of the dataset.
     pub dataset_genes: u64,
     /// Type of the cell identifiers.

@@ -7,7 +7,7 @@ use super::cell_origins::CellOrigins;
 use super::duplicate_counts::{DuplicateCounts, NewContents};
 use super::genes::DatasetGenes;
 use super::{IngestError, cell_rows, contents};
-use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash, NO_CONTENTS};
+use crate::chunk::{CooBatch, CooSpec, IdHash, NO_CONTENTS};
 use crate::dataset::Dataset;
 use crate::plan::{IdType, Plan};
 use crate::source::{ChunkBudget, Inputs, SourceError};
@@ -135,7 +135,7 @@ fn read<T>(
         matrix: input.main.object.clone(),
         first_cell: 0,
         genes: description.n_vars,
-        columns: ColumnMap::from(&map),
+        columns: &map,
         dataset_genes: plan.genes,
         cell_type: IdType::UInt32,
         gene_type: IdType::UInt32,

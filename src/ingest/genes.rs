@@ -6,9 +6,9 @@ use super::IngestError;
 use super::contents::identities;
 use crate::chunk::{GeneIdentity, IdHash};
 use crate::dataset::{Dataset, gene_hashes, gene_identities};
-use crate::plan::{GeneIndex, GeneList, GeneMap, GenePlan, Join, KeyReader, Plan, PlanError};
+use crate::plan::{GeneIndex, GeneList, GenePlan, Join, KeyReader, Plan, PlanError};
 use crate::source::blocks::RowBlocks;
-use crate::source::{CellSource, Inputs};
+use crate::source::{CellSource, Inputs, Reindex};
 
 /// Genes that one input is the first to have.
 pub(super) struct Described {
@@ -109,16 +109,16 @@ impl<'a> DatasetGenes<'a> {
         };
         for (number, input) in plan.inputs.iter().enumerate().take(adding) {
             let source = inputs.get(number)?;
-            let map = index.map(&input.path, &keys_of(number)?)?;
+            let keys = keys_of(number)?;
+            let map = index.map(&input.path, &keys)?;
             let known = all_hashes.len() as u32;
             let new = match map {
-                GeneMap::Same if known == 0 => Genes::All,
-                GeneMap::Same => Genes::These((known..index.len() as u32).collect()),
-                GeneMap::Moved(places) => {
+                Reindex::Identity if known == 0 => Genes::All,
+                map => {
                     let mut new: Vec<(u32, u32)> = (0u32..)
-                        .zip(&places)
-                        .filter(|(_, place)| **place != GeneMap::DROPPED && **place >= known)
-                        .map(|(gene, &place)| (place, gene))
+                        .take(keys.len())
+                        .filter_map(|gene| Some((map.get(gene)?, gene)))
+                        .filter(|(place, _)| *place >= known)
                         .collect();
                     new.sort_unstable();
                     Genes::These(new.into_iter().map(|(_, gene)| gene).collect())
@@ -141,9 +141,9 @@ impl<'a> DatasetGenes<'a> {
     }
 
     /// Maps the genes of an input to those of the dataset.
-    pub fn map(&self, plan: &Plan, number: usize) -> Result<GeneMap, PlanError> {
+    pub fn map(&self, plan: &Plan, number: usize) -> Result<Reindex, PlanError> {
         match &self.index {
-            None => Ok(GeneMap::Same),
+            None => Ok(Reindex::Identity),
             Some(index) => {
                 let input = &plan.inputs[number];
                 let keys = self.keys.keys(number, input.gene_list.as_deref())?;

@@ -10,11 +10,11 @@ use super::row_ranges::{RowRangeChunks, pieces};
 use super::shard_writer::ShardWriter;
 use super::tables::Tables;
 use super::{IngestError, RunOptions};
-use crate::chunk::{ColumnHashes, ColumnMap, CooBatch, CooSpec, IdHash, LayersBatch};
-use crate::plan::{GeneMap, Plan, ShardPart, ShardTable};
+use crate::chunk::{ColumnHashes, CooBatch, CooSpec, IdHash, LayersBatch};
+use crate::plan::{Plan, ShardPart, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::blocks::RowBlocks;
-use crate::source::{CellSource, ChunkBudget, Inputs, SourceError};
+use crate::source::{CellSource, ChunkBudget, Inputs, Reindex, SourceError};
 
 /// Bytes used by the program, Lance and the allocator, measured with chunks of a few kilobytes.
 const BASE_MEMORY: u64 = 160 << 20;
@@ -60,7 +60,7 @@ struct OpenPart<'a> {
     part: &'a ShardPart,
     table: ShardTable,
     source: &'a dyn CellSource,
-    genes: &'a GeneMap,
+    genes: &'a Reindex,
     /// Hashes of this input's cells, if they are the columns of the matrices.
     cells: Vec<IdHash>,
 }
@@ -255,26 +255,34 @@ impl ShardRun<'_> {
             first: first_cell,
             own: &open.cells,
         };
+        let shifted = Reindex::Shifted {
+            by: first_cell,
+            columns: description.n_obs,
+        };
         let (columns, genes, dataset_genes, column_hashes, first_row) = match table {
             ShardTable::Expression | ShardTable::Layers => (
-                ColumnMap::from(open.genes),
+                open.genes,
                 description.n_vars,
                 plan.genes,
                 ColumnHashes::from(&self.genes.hashes),
                 input.cells.start,
             ),
-            ShardTable::Obsp if first_cell == 0 => {
-                (ColumnMap::Same, description.n_obs, plan.cells, own_cells, 0)
-            }
+            ShardTable::Obsp if first_cell == 0 => (
+                &Reindex::Identity,
+                description.n_obs,
+                plan.cells,
+                own_cells,
+                0,
+            ),
             ShardTable::Obsp => (
-                ColumnMap::Shifted(first_cell),
+                &shifted,
                 description.n_obs,
                 plan.cells,
                 own_cells,
                 input.cells.start,
             ),
             ShardTable::Varp => (
-                ColumnMap::Same,
+                &Reindex::Identity,
                 plan.genes,
                 plan.genes,
                 ColumnHashes::from(&self.genes.hashes),

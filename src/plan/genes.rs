@@ -7,6 +7,7 @@ use arrow::array::StringArray;
 use serde::{Deserialize, Serialize};
 
 use super::{GeneList, IdVersions, PlanError};
+use crate::source::Reindex;
 use crate::survey::STABLE_IDS;
 
 /// How parts of several inputs are joined.
@@ -106,21 +107,6 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Maps the genes of an input to those of the dataset.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GeneMap {
-    /// Positions are unchanged.
-    Same,
-    /// Gene of the dataset for each gene of the input; [`GeneMap::DROPPED`] if the dataset lacks
-    /// it.
-    Moved(Vec<u32>),
-}
-
-impl GeneMap {
-    /// Marks a gene that the dataset lacks.
-    pub const DROPPED: u32 = u32::MAX;
-}
-
 /// Maximum number of examples.
 const EXAMPLES: usize = 5;
 
@@ -174,16 +160,17 @@ impl GeneIndex {
         &self.list
     }
 
-    /// Maps the genes of an input.
+    /// Maps the genes of an input to those of the dataset: [`Reindex::Identity`] only if they are
+    /// the same.
     ///
     /// # Errors
     /// If a key occurs twice and the input does not have exactly the same list.
-    pub fn map(&self, path: &Path, list: &GeneList) -> Result<GeneMap, PlanError> {
+    pub fn map(&self, path: &Path, list: &GeneList) -> Result<Reindex, PlanError> {
         let begins_the_same =
             list.len() <= self.len() && *list.keys() == self.list.keys().slice(0, list.len());
         let by_ids = self.key == GeneKey::IdsOrNames;
         if *list == self.list || (!by_ids && begins_the_same && list.len() == self.len()) {
-            return Ok(GeneMap::Same);
+            return Ok(Reindex::Identity);
         }
         let places: Vec<u32> = if by_ids {
             let genes = (0..list.len()).zip(0u32..);
@@ -201,9 +188,9 @@ impl GeneIndex {
         };
         let is_same = places.len() == self.len() && (0u32..).zip(&places).all(|(i, p)| i == *p);
         Ok(if is_same {
-            GeneMap::Same
+            Reindex::Identity
         } else {
-            GeneMap::Moved(places)
+            Reindex::Moved(places)
         })
     }
 
@@ -216,7 +203,7 @@ impl GeneIndex {
         let is_another = |&place: &u32| id.is_some() && self.list.id(place as usize).is_some();
         place
             .filter(|place| !is_another(place))
-            .unwrap_or(GeneMap::DROPPED)
+            .unwrap_or(Reindex::DROPPED)
     }
 
     fn check_distinct(&self, path: &Path, list: &GeneList) -> Result<(), PlanError> {
@@ -238,10 +225,10 @@ impl GeneIndex {
     /// # Errors
     /// As [`GeneIndex::map`].
     pub fn join(&self, path: &Path, list: &GeneList) -> Result<GeneJoin, PlanError> {
-        let places = match self.map(path, list)? {
-            GeneMap::Same => (0u32..).take(list.len()).collect(),
-            GeneMap::Moved(places) => places,
-        };
+        let map = self.map(path, list)?;
+        let places = (0u32..).take(list.len());
+        let places = places.map(|gene| map.get(gene).unwrap_or(Reindex::DROPPED));
+        let places: Vec<u32> = places.collect();
         Ok(GeneJoin::of(list, &places, self.len(), |place| {
             self.list.key(place).to_string()
         }))
@@ -328,16 +315,16 @@ mod tests {
         GeneList::of_names(StringArray::from(names), Some(&ids))
     }
 
-    const X: u32 = GeneMap::DROPPED;
+    const X: u32 = Reindex::DROPPED;
 
     #[test]
     fn genes_are_found_wherever_they_stand() {
         let index = GeneIndex::new(names(&["a", "b", "c"]), &GeneKey::Id);
         let path = Path::new("x");
         let map = |list: &[&str]| index.map(path, &names(list)).unwrap();
-        assert_eq!(map(&["a", "b", "c"]), GeneMap::Same);
-        assert_eq!(map(&["a", "b"]), GeneMap::Moved(vec![0, 1]));
-        assert_eq!(map(&["c", "x", "a"]), GeneMap::Moved(vec![2, X, 0]));
+        assert_eq!(map(&["a", "b", "c"]), Reindex::Identity);
+        assert_eq!(map(&["a", "b"]), Reindex::Moved(vec![0, 1]));
+        assert_eq!(map(&["c", "x", "a"]), Reindex::Moved(vec![2, X, 0]));
         let join = index.join(path, &names(&["c", "x", "a"])).unwrap();
         assert_eq!((join.shared, join.missing, join.extra), (2, 1, 1));
         assert_eq!(
@@ -350,7 +337,10 @@ mod tests {
     fn a_key_of_two_genes_joins_nothing_but_the_same_list() {
         let index = GeneIndex::new(names(&["a", "a"]), &GeneKey::Id);
         let path = Path::new("x");
-        assert_eq!(index.map(path, &names(&["a", "a"])).unwrap(), GeneMap::Same);
+        assert_eq!(
+            index.map(path, &names(&["a", "a"])).unwrap(),
+            Reindex::Identity
+        );
         assert!(index.map(path, &names(&["b"])).is_err());
         let index = GeneIndex::new(names(&["a", "b"]), &GeneKey::Id);
         let message = index.map(path, &names(&["b", "b"])).unwrap_err();
@@ -364,11 +354,11 @@ mod tests {
         let map =
             |list: &[(&str, Option<&str>)]| index.map(Path::new("x"), &with_ids(list)).unwrap();
         let found = map(&[("x", Some("3")), ("a", Some("9")), ("b", Some("2"))]);
-        assert_eq!(found, GeneMap::Moved(vec![2, X, 1]));
+        assert_eq!(found, Reindex::Moved(vec![2, X, 1]));
         let found = map(&[("c", None), ("d", None), ("a", Some("1"))]);
-        assert_eq!(found, GeneMap::Moved(vec![2, X, 0]));
+        assert_eq!(found, Reindex::Moved(vec![2, X, 0]));
         // The same names, but different genes.
         let found = map(&[("a", Some("3")), ("b", None), ("c", Some("1"))]);
-        assert_eq!(found, GeneMap::Moved(vec![2, 1, 0]));
+        assert_eq!(found, Reindex::Moved(vec![2, 1, 0]));
     }
 }

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::repeated_names::{NameTrust, repeated, twice};
-use super::{GeneJoin, GeneKey, GeneList, GeneMap, PlanError};
-use crate::source::RepeatedName;
+use super::{GeneJoin, GeneKey, GeneList, PlanError};
+use crate::source::{Reindex, RepeatedName};
 use crate::survey::STABLE_IDS;
 
 /// A list to be joined.
@@ -223,7 +223,7 @@ impl KnownGenes {
         })
     }
 
-    /// Returns the known gene that matches a gene of a list, or [`GeneMap::DROPPED`].
+    /// Returns the known gene that matches a gene of a list, or [`Reindex::DROPPED`].
     fn place(&self, list: &GeneList, gene: usize) -> u32 {
         let id = match self.key {
             GeneKey::IdsOrNames => list.id(gene),
@@ -236,13 +236,13 @@ impl KnownGenes {
         let is_another = |&place: &u32| id.is_some() && self.genes[place as usize].id.is_some();
         place
             .filter(|place| !is_another(place))
-            .unwrap_or(GeneMap::DROPPED)
+            .unwrap_or(Reindex::DROPPED)
     }
 
     fn push(&mut self, list: &GeneList, gene: usize) -> u32 {
         // If there are more genes than fit into 32 bits, the job is refused later, when their
         // number is known.
-        let place = u32::try_from(self.genes.len()).unwrap_or(GeneMap::DROPPED - 1);
+        let place = u32::try_from(self.genes.len()).unwrap_or(Reindex::DROPPED - 1);
         let id = list.id(gene).map(String::from);
         if let (GeneKey::IdsOrNames, Some(id)) = (&self.key, &id) {
             self.by_id.entry(id.clone()).or_insert(place);
@@ -275,7 +275,7 @@ impl KnownGenes {
     ) -> Option<PlanError> {
         let (key, id) = (new.list.key(gene), new.list.id(gene));
         let by_ids = self.key == GeneKey::IdsOrNames;
-        if by_ids && id.is_some_and(|id| self.by_id.contains_key(id)) && place != GeneMap::DROPPED {
+        if by_ids && id.is_some_and(|id| self.by_id.contains_key(id)) && place != Reindex::DROPPED {
             return None;
         }
         let names = std::iter::once(key).chain(own.map(String::as_str));

@@ -46,7 +46,7 @@ pub use error::PlanError;
 pub(crate) use gene_keys::KeyReader;
 pub use gene_keys::gene_keys;
 pub use gene_list::{GeneList, IdVersions};
-pub use genes::{GeneIndex, GeneJoin, GeneKey, GeneMap, GenePlan, Join};
+pub use genes::{GeneIndex, GeneJoin, GeneKey, GenePlan, Join};
 pub use id_versions::{BaseGenes, VersionWish};
 pub use options::{Duplicates, MixedScales, PlanOptions, SameCounts, Widening};
 pub(crate) use scales::{ScaledMatrix, check as check_scales, not_counts};

@@ -6,7 +6,7 @@ use sprs::CsMat;
 
 use super::within;
 use crate::error::Error;
-use crate::source::{CellSource, ChunkBudget, CsrChunk, MatrixName};
+use crate::source::{CellSource, ChunkBudget, CsrChunk, MatrixName, Reindex};
 
 /// Bytes of a chunk, unless others are asked for.
 const CHUNK_BYTES: u64 = 8 << 20;
@@ -73,30 +73,22 @@ impl<'a> MatrixReader<'a> {
     /// As [`MatrixReader::chunks`]; and if a column is given twice, is outside of the matrix, or
     /// a value is not exact as `f64`.
     pub fn to_csr(&self, columns: impl IntoIterator<Item = u64>) -> Result<CsMat<f64>, Error> {
-        let (places, width) = self.places(columns)?;
+        let (reindex, width) = self.reindex(columns)?;
         let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
         let mut row: Vec<(usize, f64)> = Vec::new();
         for chunk in self.chunks()? {
-            let chunk = chunk?;
-            let columns = chunk
-                .indices
-                .to_i64()
-                .map_err(|_| outside(self.n_columns))?;
-            let values = chunk
-                .data
-                .to_f64()
-                .map_err(|entry| not_exact(&chunk, entry))?;
+            let chunk = reindex.apply(chunk?);
+            let chunk = chunk.map_err(|_| outside(self.n_columns))?;
+            let places = chunk.indices.to_i64();
+            let places = places.map_err(|_| outside(self.n_columns))?;
+            let values = chunk.data.to_f64();
+            let values = values.map_err(|entry| not_exact(&chunk, entry))?;
             for bounds in chunk.indptr.windows(2) {
                 let entries: Range<usize> = bounds[0]..bounds[1];
                 row.clear();
-                for (&column, &value) in columns[entries.clone()].iter().zip(&values[entries]) {
-                    let column = usize::try_from(column).ok();
-                    match column.and_then(|column| places.get(column)) {
-                        Some(Some(place)) => row.push((*place, value)),
-                        Some(None) => {}
-                        None => return Err(outside(self.n_columns)),
-                    }
-                }
+                // Positions are of 32 bits.
+                let places = places[entries.clone()].iter().map(|&place| place as usize);
+                row.extend(places.zip(values[entries].iter().copied()));
                 row.sort_unstable_by_key(|(place, _)| *place);
                 if row.windows(2).any(|pair| pair[0].0 == pair[1].0) {
                     return Err(Error::Usage(
@@ -113,25 +105,24 @@ impl<'a> MatrixReader<'a> {
             .map_err(|(_, _, _, error)| Error::Usage(format!("rows of a matrix: {error}")))
     }
 
-    /// For each column of the matrix, its place among those that are wanted; and their number.
-    fn places(
-        &self,
-        columns: impl IntoIterator<Item = u64>,
-    ) -> Result<(Vec<Option<usize>>, usize), Error> {
+    /// Moves the columns that are wanted to their places among these, and drops the others; and
+    /// how many are wanted.
+    fn reindex(&self, columns: impl IntoIterator<Item = u64>) -> Result<(Reindex, usize), Error> {
         let n_columns = usize::try_from(self.n_columns).map_err(|_| outside(self.n_columns))?;
-        let mut places = vec![None; n_columns];
-        let mut width = 0;
+        let mut places = vec![Reindex::DROPPED; n_columns];
+        let mut width = 0u32;
         for column in columns {
             let place = usize::try_from(column).ok();
             let Some(place) = place.and_then(|column| places.get_mut(column)) else {
                 return Err(outside(self.n_columns));
             };
-            if place.replace(width).is_some() {
+            if std::mem::replace(place, width) != Reindex::DROPPED {
                 return Err(Error::Usage(format!("column {column} was asked for twice")));
             }
+            // Each is one of the columns, which are counted by 32 bits.
             width += 1;
         }
-        Ok((places, width))
+        Ok((Reindex::Moved(places), width as usize))
     }
 }
 

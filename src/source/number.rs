@@ -1,5 +1,7 @@
 //! Numbers in the type in which an input stores them.
 
+use std::ops::Range;
+
 use half::f16;
 use serde::{Deserialize, Serialize};
 
@@ -124,6 +126,48 @@ macro_rules! with_numbers {
     };
 }
 
+/// Evaluates one expression for whichever integers, or booleans, a [`TypedVec`] holds, and another
+/// one for floats.
+macro_rules! with_integers {
+    ($numbers:expr, $v:ident => $body:expr, else => $floats:expr) => {
+        match $numbers {
+            $crate::source::TypedVec::Bool($v) => $body,
+            $crate::source::TypedVec::Int8($v) => $body,
+            $crate::source::TypedVec::Int16($v) => $body,
+            $crate::source::TypedVec::Int32($v) => $body,
+            $crate::source::TypedVec::Int64($v) => $body,
+            $crate::source::TypedVec::UInt8($v) => $body,
+            $crate::source::TypedVec::UInt16($v) => $body,
+            $crate::source::TypedVec::UInt32($v) => $body,
+            $crate::source::TypedVec::UInt64($v) => $body,
+            $crate::source::TypedVec::Float16(_)
+            | $crate::source::TypedVec::Float32(_)
+            | $crate::source::TypedVec::Float64(_) => $floats,
+        }
+    };
+}
+pub(crate) use with_integers;
+
+/// Makes numbers of others, in the type that these have.
+macro_rules! same_type {
+    ($numbers:expr, $v:ident => $made:expr) => {
+        match $numbers {
+            TypedVec::Bool($v) => TypedVec::Bool($made),
+            TypedVec::Int8($v) => TypedVec::Int8($made),
+            TypedVec::Int16($v) => TypedVec::Int16($made),
+            TypedVec::Int32($v) => TypedVec::Int32($made),
+            TypedVec::Int64($v) => TypedVec::Int64($made),
+            TypedVec::UInt8($v) => TypedVec::UInt8($made),
+            TypedVec::UInt16($v) => TypedVec::UInt16($made),
+            TypedVec::UInt32($v) => TypedVec::UInt32($made),
+            TypedVec::UInt64($v) => TypedVec::UInt64($made),
+            TypedVec::Float16($v) => TypedVec::Float16($made),
+            TypedVec::Float32($v) => TypedVec::Float32($made),
+            TypedVec::Float64($v) => TypedVec::Float64($made),
+        }
+    };
+}
+
 /// Builds numbers of a type known only at run time; returns `None` if `$made` does.
 macro_rules! numbers_of {
     ($number_type:expr, $made:expr) => {
@@ -150,6 +194,15 @@ fn with_room<T>(len: usize) -> Option<Vec<T>> {
     let mut vector = Vec::new();
     vector.try_reserve_exact(len).ok()?;
     Some(vector)
+}
+
+/// Returns the values in another order: each at the position given for it.
+pub(crate) fn scattered<T: Copy + bytemuck::Zeroable>(from: &[T], positions: &[u32]) -> Vec<T> {
+    let mut to = vec![T::zeroed(); from.len()];
+    for (value, &position) in from.iter().zip(positions) {
+        to[position as usize] = *value;
+    }
+    to
 }
 
 fn zeros<T: bytemuck::Zeroable + Clone>(len: usize) -> Option<Vec<T>> {
@@ -213,20 +266,30 @@ impl TypedVec {
         fn pick<T: Copy>(values: &[T], positions: &[usize]) -> Vec<T> {
             positions.iter().map(|&position| values[position]).collect()
         }
-        match self {
-            TypedVec::Bool(v) => TypedVec::Bool(pick(v, positions)),
-            TypedVec::Int8(v) => TypedVec::Int8(pick(v, positions)),
-            TypedVec::Int16(v) => TypedVec::Int16(pick(v, positions)),
-            TypedVec::Int32(v) => TypedVec::Int32(pick(v, positions)),
-            TypedVec::Int64(v) => TypedVec::Int64(pick(v, positions)),
-            TypedVec::UInt8(v) => TypedVec::UInt8(pick(v, positions)),
-            TypedVec::UInt16(v) => TypedVec::UInt16(pick(v, positions)),
-            TypedVec::UInt32(v) => TypedVec::UInt32(pick(v, positions)),
-            TypedVec::UInt64(v) => TypedVec::UInt64(pick(v, positions)),
-            TypedVec::Float16(v) => TypedVec::Float16(pick(v, positions)),
-            TypedVec::Float32(v) => TypedVec::Float32(pick(v, positions)),
-            TypedVec::Float64(v) => TypedVec::Float64(pick(v, positions)),
+        same_type!(self, v => pick(v, positions))
+    }
+
+    /// Returns the numbers of these ranges, one range after the other.
+    ///
+    /// # Panics
+    /// If a range is out of bounds.
+    pub fn picked_ranges(&self, ranges: &[Range<usize>]) -> Self {
+        fn pick<T: Copy>(values: &[T], ranges: &[Range<usize>]) -> Vec<T> {
+            let mut picked = Vec::with_capacity(ranges.iter().map(Range::len).sum());
+            for range in ranges {
+                picked.extend_from_slice(&values[range.clone()]);
+            }
+            picked
         }
+        same_type!(self, v => pick(v, ranges))
+    }
+
+    /// Returns the numbers in another order: each at the position given for it.
+    ///
+    /// # Panics
+    /// If a position is out of bounds.
+    pub(crate) fn scattered(&self, positions: &[u32]) -> Self {
+        same_type!(self, v => scattered(v, positions))
     }
 
     /// Appends numbers of the same type.

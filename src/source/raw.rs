@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use arrow::array::{Array, StringArray};
 
 use super::error::ErrorContext;
-use super::{Chunks, CsrChunk, PendingChunk, SourceError, TypedVec};
+use super::{Reindex, SourceError, TypedVec};
 
 /// Why parts that belong to the genes of var are not converted together with the raw matrix.
 pub(super) const OTHER_GENES: &str = "it belongs to the genes of X, and those of raw are others";
@@ -19,7 +19,7 @@ pub(crate) fn tells_of_raw_counts(warnings: &[String]) -> bool {
     warnings.iter().any(|warning| warning.ends_with(ADVICE))
 }
 
-/// Returns, for each gene of the raw matrix, its position in X; `None` if the order is the same.
+/// Moves each gene of the raw matrix to its position in X.
 ///
 /// # Errors
 /// If the two do not have the same genes.
@@ -27,9 +27,9 @@ pub(super) fn positions(
     place: &ErrorContext,
     raw: &StringArray,
     genes: &StringArray,
-) -> Result<Option<Vec<u32>>, SourceError> {
+) -> Result<Reindex, SourceError> {
     if raw == genes {
-        return Ok(None);
+        return Ok(Reindex::Identity);
     }
     let mut places: HashMap<&str, u32> = HashMap::new();
     let same = raw.len() == genes.len()
@@ -41,7 +41,7 @@ pub(super) fn positions(
         .map(|id| places.remove(id.unwrap_or_default()))
         .collect();
     match moved.filter(|_| same) {
-        Some(moved) => Ok(Some(moved)),
+        Some(moved) => Ok(Reindex::Moved(moved)),
         None => Err(place.unsupported(
             format!(
                 "a layer of other genes than those of X ({} in raw, {} in X)",
@@ -51,37 +51,6 @@ pub(super) fn positions(
             "leave out --raw-as-layer, or convert the raw matrix instead with --matrix raw",
         )),
     }
-}
-
-/// Renumbers the genes of chunks.
-pub(super) fn with_genes_moved<'a>(
-    chunks: Chunks<'a>,
-    genes: &'a [u32],
-    place: ErrorContext,
-) -> Chunks<'a> {
-    Box::new(chunks.map(move |pending| {
-        let pending = pending?;
-        let place = place.clone();
-        let (cells, entries) = (pending.rows.clone(), pending.entries);
-        Ok(PendingChunk::new(cells, entries, move || {
-            let chunk = pending.read()?;
-            let moved = chunk.indices.to_i64().ok().and_then(|positions| {
-                positions
-                    .into_iter()
-                    .map(|position| genes.get(usize::try_from(position).ok()?).copied())
-                    .collect::<Option<Vec<u32>>>()
-            });
-            match moved {
-                Some(moved) => Ok(CsrChunk {
-                    indices: TypedVec::UInt32(moved),
-                    ..chunk
-                }),
-                None => {
-                    Err(place.damaged(format!("an index lies outside the {} genes", genes.len())))
-                }
-            }
-        }))
-    }))
 }
 
 /// Whether a sample of values consists of non-negative integers that are not all zero.
@@ -110,8 +79,11 @@ mod tests {
         let place = ErrorContext::whole("x".as_ref());
         let ids = |ids: &[&str]| StringArray::from(ids.to_vec());
         let of = |raw: &[&str], genes: &[&str]| positions(&place, &ids(raw), &ids(genes));
-        assert_eq!(of(&["a", "b"], &["a", "b"]).unwrap(), None);
-        assert_eq!(of(&["b", "a"], &["a", "b"]).unwrap(), Some(vec![1, 0]));
+        assert!(of(&["a", "b"], &["a", "b"]).unwrap().is_identity());
+        assert_eq!(
+            of(&["b", "a"], &["a", "b"]).unwrap(),
+            Reindex::Moved(vec![1, 0])
+        );
         assert!(of(&["a", "c"], &["a", "b"]).is_err());
         assert!(of(&["a"], &["a", "b"]).is_err());
         assert!(of(&["b", "a", "a"], &["a", "a", "b"]).is_err());

@@ -14,11 +14,13 @@ use super::frames::Frames;
 use super::genes;
 use super::ordered::in_order;
 use super::{Problem, Problems, VerifyError};
-use crate::chunk::{ColumnMap, CooBatch, CooSpec, IdHash};
+use crate::chunk::{CooBatch, CooSpec, IdHash};
 use crate::dataset::{Dataset, SourceNote, UNS, matrix_key};
-use crate::plan::{GeneMap, IdType, ShardTable};
+use crate::plan::{IdType, ShardTable};
 use crate::progress::{Event, Progress};
-use crate::source::{Axis, CellSource, ChunkBudget, MatrixDescription, Part, PendingChunk};
+use crate::source::{
+    Axis, CellSource, ChunkBudget, MatrixDescription, Part, PendingChunk, Reindex,
+};
 use crate::survey::ValueType;
 use crate::table::{RowReader, RowsAndColumns, TableName};
 
@@ -81,10 +83,10 @@ impl Against<'_> {
             genes::joined(with, self.source, note, problems)?
         } else {
             // Names are compared together with everything else in var.
-            Some(GeneMap::Same)
+            Some(Reindex::Identity)
         };
         let Some(genes) = genes else { return Ok(()) };
-        if !several || (self.number == 0 && genes == GeneMap::Same) {
+        if !several || (self.number == 0 && genes == Reindex::Identity) {
             self.frame(with, note, Axis::Genes, problems)?;
         }
         self.uns(with, problems)?;
@@ -175,7 +177,7 @@ impl Against<'_> {
         &self,
         with: &Comparison<'_>,
         note: &SourceNote,
-        genes: &GeneMap,
+        genes: &Reindex,
         table: ShardTable,
         matrix: &MatrixDescription,
         problems: &mut Problems,
@@ -210,12 +212,15 @@ impl Against<'_> {
             ));
             return Ok(());
         };
+        let shifted = Reindex::Shifted {
+            // Cells are counted by 32 bits.
+            by: u32::try_from(first).unwrap_or(u32::MAX),
+            columns,
+        };
         let map = match table {
-            ShardTable::Obsp if first > 0 => {
-                ColumnMap::Shifted(u32::try_from(first).unwrap_or(ColumnMap::DROPPED))
-            }
-            ShardTable::Expression | ShardTable::Layers => ColumnMap::from(genes),
-            _ => ColumnMap::Same,
+            ShardTable::Obsp if first > 0 => &shifted,
+            ShardTable::Expression | ShardTable::Layers => genes,
+            _ => &Reindex::Identity,
         };
         let dataset_genes = match table {
             ShardTable::Obsp => with.frames.cells.len() as u64,

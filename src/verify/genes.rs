@@ -3,8 +3,8 @@
 use super::against::Comparison;
 use super::{Problem, Problems, VerifyError};
 use crate::dataset::{DatasetError, SourceNote};
-use crate::plan::{GeneIndex, GeneMap, gene_keys};
-use crate::source::CellSource;
+use crate::plan::{GeneIndex, gene_keys};
+use crate::source::{CellSource, Reindex};
 use crate::table::TableName;
 
 /// Maps the genes of an input; `None` if that is not possible, which is reported as a problem.
@@ -13,7 +13,7 @@ pub(super) fn joined(
     source: &dyn CellSource,
     note: &SourceNote,
     problems: &mut Problems,
-) -> Result<Option<GeneMap>, VerifyError> {
+) -> Result<Option<Reindex>, VerifyError> {
     let config = with.dataset.config();
     let key = config.gene_key.clone().unwrap_or_default();
     let versions = config.gene_id_versions;

@@ -8,13 +8,13 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOption
 use arrow::compute::filter;
 use arrow::datatypes::{Field, Schema};
 
+use super::FeatureList;
 use super::feature_filter::{describe_types, wanted};
 use super::options::GeneId;
-use super::{FeatureList, KeptFeatures};
 use crate::source::error::ErrorContext;
 use crate::source::view::{renamed, with_names};
 use crate::source::{
-    Column, ColumnKind, Note, OpenOptions, Part, RepeatedName, Selection, SourceError,
+    Column, ColumnKind, Note, OpenOptions, Part, Reindex, RepeatedName, Selection, SourceError,
 };
 
 /// The genes of an input and their columns.
@@ -22,7 +22,7 @@ use crate::source::{
 pub(crate) struct Genes {
     ids: StringArray,
     columns: Vec<(Column, ArrayRef)>,
-    kept: Arc<KeptFeatures>,
+    kept: Arc<Reindex>,
     repeated: Vec<RepeatedName>,
     /// Notes on what is converted.
     pub converted: Vec<Note>,
@@ -53,7 +53,7 @@ impl Genes {
             GeneId::Symbol => by_symbol(&list, place, &mut converted)?,
             GeneId::Ensembl => by_ensembl(&list, place)?,
         };
-        let kept = KeptFeatures::of(&mask);
+        let kept = Reindex::of_mask(&mask);
         let repeated = match GeneId::of(options) {
             GeneId::Symbol => repeated(&list, &names, &mask),
             GeneId::Ensembl => Vec::new(),
@@ -80,8 +80,8 @@ impl Genes {
         })
     }
 
-    /// Which features are genes.
-    pub fn kept(&self) -> &Arc<KeptFeatures> {
+    /// Moves the features that are genes to their positions, and drops the others.
+    pub fn kept(&self) -> &Arc<Reindex> {
         &self.kept
     }
 

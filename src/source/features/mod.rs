@@ -6,7 +6,6 @@
 
 mod feature_filter;
 mod genes;
-mod kept_features;
 pub(super) mod options;
 
 use arrow::array::{ArrayRef, StringArray};
@@ -14,7 +13,6 @@ use arrow::array::{ArrayRef, StringArray};
 use super::ColumnKind;
 
 pub(super) use genes::{Genes, batch, no_columns};
-pub(super) use kept_features::KeptFeatures;
 
 /// Type of all features in files without feature types.
 pub(super) const GENE_EXPRESSION: &str = "Gene Expression";

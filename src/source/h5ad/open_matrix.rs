@@ -4,10 +4,9 @@ use std::ops::Range;
 
 use crate::source::error::ErrorContext;
 use crate::source::hdf5::matrix::StoredMatrix;
-use crate::source::raw;
 use crate::source::sampled_rows;
 use crate::source::{
-    ChunkBudget, Chunks, Matrix, Part, PendingChunk, SampledRows, SourceError, TypedVec,
+    ChunkBudget, Chunks, Matrix, Part, PendingChunk, Reindex, SampledRows, SourceError, TypedVec,
 };
 
 /// A matrix, with the positions of its genes in var if their order differs.
@@ -20,8 +19,8 @@ pub(super) struct OpenMatrix {
     pub member: Option<(Part, String)>,
     /// The matrix as stored.
     pub stored: StoredMatrix,
-    /// For each of its genes, the position in var; `None` if the order is the same.
-    pub genes: Option<Vec<u32>>,
+    /// Moves each of its genes to its position in var.
+    pub genes: Reindex,
 }
 
 impl OpenMatrix {
@@ -63,10 +62,7 @@ impl Matrix for OpenMatrix {
 
     fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
         let chunks = self.or_skip(self.stored.chunks(rows, budget))?;
-        let chunks = match &self.genes {
-            None => chunks,
-            Some(genes) => raw::with_genes_moved(chunks, genes, self.place.clone()),
-        };
+        let chunks = self.genes.over(chunks, &self.place, "genes");
         let Some((part, key)) = &self.member else {
             return Ok(chunks);
         };

@@ -39,12 +39,11 @@ use self::tiledb::files::Folder;
 use self::tiledb::group::Group;
 use self::uns::UnsReader;
 use super::error::ErrorContext;
-use super::raw;
 use super::text::TextFile;
 use super::{
     Among, Axis, CellSource, ChunkBudget, Chunks, Description, Form, InputFormat, Matrix,
-    MatrixName, OpenOptions, OptionKind, OptionScope, OptionSpec, Probe, ProbedPath, Selection,
-    Siblings, SourceError, TypedVec, Uns,
+    MatrixName, OpenOptions, OptionKind, OptionScope, OptionSpec, Probe, ProbedPath, Reindex,
+    Selection, Siblings, SourceError, TypedVec, Uns,
 };
 
 /// A TileDB-SOMA experiment.
@@ -156,7 +155,7 @@ struct OpenMatrix {
     place: ErrorContext,
     rows: u64,
     stored: StoredMatrix,
-    genes: Option<Vec<u32>>,
+    genes: Reindex,
 }
 
 /// What a folder is in terms of TileDB-SOMA.
@@ -269,9 +268,6 @@ impl Matrix for OpenMatrix {
 
     fn chunks(&self, rows: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
         let chunks = self.stored.chunks(rows, budget)?;
-        Ok(match &self.genes {
-            None => chunks,
-            Some(genes) => raw::with_genes_moved(chunks, genes, self.place.clone()),
-        })
+        Ok(self.genes.over(chunks, &self.place, "genes"))
     }
 }

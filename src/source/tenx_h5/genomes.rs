@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use super::layout::Groups;
 use crate::source::error::ErrorContext;
-use crate::source::features::KeptFeatures;
 use crate::source::hdf5::matrix::CompressedMatrix;
 use crate::source::hdf5::{Attribute, Hdf5File, Kind};
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, PendingChunk, SourceError, TypedVec,
+    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, PendingChunk, Reindex, SourceError, TypedVec,
 };
 use crate::with_numbers;
 
@@ -30,7 +29,7 @@ pub(super) struct GenomesMatrix {
     place: ErrorContext,
     parts: Vec<Part>,
     cells: u64,
-    kept: Arc<KeptFeatures>,
+    kept: Arc<Reindex>,
 }
 
 struct Part {
@@ -75,12 +74,12 @@ impl GenomesMatrix {
             place: file.place(&groups.object()),
             parts,
             cells,
-            kept: Arc::new(KeptFeatures::All(first)),
+            kept: Arc::default(),
         })
     }
 
     /// Returns the matrix without the features that are not kept.
-    pub fn keeping(self, kept: Arc<KeptFeatures>) -> Self {
+    pub fn keeping(self, kept: Arc<Reindex>) -> Self {
         GenomesMatrix { kept, ..self }
     }
 
@@ -158,60 +157,47 @@ impl GenomesMatrix {
             let chunk = part.matrix.chunks(cells.clone(), WHOLE).next();
             let chunk =
                 chunk.ok_or_else(|| self.place.damaged("it has fewer cells than it says"))?;
-            let chunk = chunk?.read()?;
-            let genes = self.moved(&chunk.indices, part)?;
-            parts.push((chunk, genes));
+            let shift = Reindex::shifted(part.first, part.features)
+                .ok_or_else(|| self.place.damaged("it has more features than fit 32 bits"))?;
+            let moved = shift.apply(chunk?.read()?);
+            parts.push(
+                moved.map_err(|outside| {
+                    self.place.damaged(outside.among("features of its genome"))
+                })?,
+            );
         }
         let mut indptr = vec![0];
-        let mut genes = Vec::new();
-        let mut places = Vec::new();
+        let mut entries = 0;
+        let mut rows = Vec::new();
         for cell in 0..(cells.end - cells.start) as usize {
-            for (number, (chunk, positions)) in parts.iter().enumerate() {
+            for (number, chunk) in parts.iter().enumerate() {
                 let row = chunk.indptr[cell]..chunk.indptr[cell + 1];
-                genes.extend_from_slice(&positions[row.clone()]);
-                places.push((number, row));
+                entries += row.len();
+                rows.push((number, row));
             }
-            indptr.push(genes.len());
+            indptr.push(entries);
         }
-        let mut values = TypedVec::zeroed(self.number_type(), genes.len())
-            .ok_or_else(|| self.place.damaged("a chunk is larger than the memory"))?;
-        let size = self.number_type().size();
-        let out = values.as_bytes_mut();
-        let mut at = 0;
-        for (number, row) in places {
-            let bytes =
-                with_numbers!(&parts[number].0.data, v => bytemuck::cast_slice::<_, u8>(&v[row]));
-            out[at..at + bytes.len()].copy_from_slice(bytes);
-            at += bytes.len();
-        }
-        debug_assert_eq!(at, genes.len() * size);
+        let joined = |number_type: NumberType, of: fn(&CsrChunk) -> &TypedVec| {
+            let mut joined = TypedVec::zeroed(number_type, entries)
+                .ok_or_else(|| self.place.damaged("a chunk is larger than the memory"))?;
+            let mut out = joined.as_bytes_mut();
+            for (number, row) in &rows {
+                let bytes: &[u8] = with_numbers!(of(&parts[*number]), v => {
+                    bytemuck::cast_slice(&v[row.clone()])
+                });
+                let (here, after) = out.split_at_mut(bytes.len());
+                here.copy_from_slice(bytes);
+                out = after;
+            }
+            Ok(joined)
+        };
         Ok(CsrChunk {
             rows: cells,
             indptr,
-            indices: TypedVec::UInt32(genes),
-            data: values,
+            indices: joined(NumberType::UInt32, |chunk| &chunk.indices)?,
+            data: joined(self.number_type(), |chunk| &chunk.data)?,
             strays: 0,
         })
-    }
-
-    /// Converts feature indices of a part to positions among all features.
-    fn moved(&self, features: &TypedVec, part: &Part) -> Result<Vec<u32>, SourceError> {
-        let outside = || {
-            self.place.damaged(format!(
-                "an index lies outside the {} features of its genome",
-                part.features
-            ))
-        };
-        let positions = features.to_i64().map_err(|_| outside())?;
-        positions
-            .into_iter()
-            .map(|feature| {
-                let feature = u64::try_from(feature).ok();
-                let feature = feature.filter(|&feature| feature < part.features);
-                let position = feature.and_then(|feature| u32::try_from(part.first + feature).ok());
-                position.ok_or_else(outside)
-            })
-            .collect()
     }
 }
 
@@ -221,7 +207,7 @@ impl Matrix for GenomesMatrix {
     }
 
     fn offsets(&self, cells: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
-        if !self.kept.is_all() {
+        if !self.kept.is_identity() {
             return Ok(None);
         }
         self.all_offsets(cells).map(Some)
@@ -229,11 +215,11 @@ impl Matrix for GenomesMatrix {
 
     fn sample(&self, visit: &mut dyn FnMut(&TypedVec)) -> Result<(), SourceError> {
         for part in &self.parts {
-            if self.kept.is_all() {
+            if self.kept.is_identity() {
                 part.matrix.sample(visit)?;
             } else {
                 part.matrix.sample_entries(&mut |features, values| {
-                    visit(&self.kept.values(features, values));
+                    visit(&self.kept.kept_values(features, values));
                 })?;
             }
         }
@@ -245,16 +231,7 @@ impl Matrix for GenomesMatrix {
             [part] => part.matrix.chunks(cells, budget),
             _ => self.joined_chunks(cells, budget),
         };
-        if self.kept.is_all() {
-            return Ok(chunks);
-        }
-        Ok(Box::new(chunks.map(move |pending| {
-            let pending = pending?;
-            let (cells, entries) = (pending.rows.clone(), pending.entries);
-            Ok(PendingChunk::new(cells, entries, move || {
-                self.kept.apply(pending.read()?, &self.place)
-            }))
-        })))
+        Ok(self.kept.over(chunks, &self.place, "features"))
     }
 }
 

@@ -12,11 +12,10 @@ use super::rows::Rows;
 use super::stream::{Stream, Tally};
 use super::value::Value;
 use crate::source::error::ErrorContext;
-use crate::source::features::KeptFeatures;
 use crate::source::text::TextFile;
 use crate::source::transpose::{TransposeOptions, Transposed};
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, SampledRows, SourceError, TypedVec,
+    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Reindex, SampledRows, SourceError, TypedVec,
 };
 
 /// Number of streams that are kept to continue with the cells that follow.
@@ -35,7 +34,7 @@ pub(super) struct MtxMatrix {
     pub(super) header: Header,
     pub(super) order: Cell,
     pub(super) bounds: Bounds,
-    pub(super) kept: Arc<KeptFeatures>,
+    pub(super) kept: Arc<Reindex>,
     pub(super) options: TransposeOptions,
     block: usize,
     unsorted: AtomicBool,
@@ -56,7 +55,7 @@ impl MtxMatrix {
         file: TextFile,
         header: Header,
         order: Cell,
-        kept: Arc<KeptFeatures>,
+        kept: Arc<Reindex>,
         options: TransposeOptions,
     ) -> Result<Self, SourceError> {
         let bounds = match order {

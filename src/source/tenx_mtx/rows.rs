@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::entries::Sink;
-use crate::source::features::KeptFeatures;
+use crate::source::Reindex;
 
 /// Collects entries that are sorted by cell into CSR form.
 pub(super) struct Rows<'a, V> {
@@ -11,7 +11,7 @@ pub(super) struct Rows<'a, V> {
     end: u64,
     /// The cell of the last entry.
     cell: u64,
-    kept: &'a KeptFeatures,
+    kept: &'a Reindex,
     /// Offsets of the rows, as in [`crate::source::CsrChunk`].
     pub indptr: Vec<usize>,
     /// Gene of each entry.
@@ -22,7 +22,7 @@ pub(super) struct Rows<'a, V> {
 
 impl<'a, V> Rows<'a, V> {
     /// Creates a collector for these cells and about `entries` entries.
-    pub fn new(cells: Range<u64>, entries: usize, kept: &'a KeptFeatures) -> Self {
+    pub fn new(cells: Range<u64>, entries: usize, kept: &'a Reindex) -> Self {
         let mut indptr = Vec::with_capacity((cells.end - cells.start) as usize + 1);
         indptr.push(0);
         Rows {
@@ -54,7 +54,7 @@ impl<V> Sink<V> for Rows<'_, V> {
             self.indptr
                 .resize((cell - self.start) as usize + 1, self.genes.len());
         }
-        if let Some(gene) = self.kept.gene(feature) {
+        if let Some(gene) = self.kept.get(feature) {
             self.genes.push(gene);
             self.values.push(value);
         }
@@ -95,7 +95,7 @@ impl Negate for u8 {
 
 /// Collects entries in any order, as coordinates.
 pub(super) struct Coordinates<'a, V> {
-    kept: &'a KeptFeatures,
+    kept: &'a Reindex,
     counterpart: Counterpart,
     /// Cell of each entry.
     pub cells: Vec<u32>,
@@ -107,7 +107,7 @@ pub(super) struct Coordinates<'a, V> {
 
 impl<'a, V> Coordinates<'a, V> {
     /// Creates a collector for about `entries` entries.
-    pub fn new(entries: usize, kept: &'a KeptFeatures, counterpart: Counterpart) -> Self {
+    pub fn new(entries: usize, kept: &'a Reindex, counterpart: Counterpart) -> Self {
         Coordinates {
             kept,
             counterpart,
@@ -118,7 +118,7 @@ impl<'a, V> Coordinates<'a, V> {
     }
 
     fn push(&mut self, cell: u32, feature: u32, value: V) {
-        if let Some(gene) = self.kept.gene(feature) {
+        if let Some(gene) = self.kept.get(feature) {
             self.cells.push(cell);
             self.genes.push(gene);
             self.values.push(value);

@@ -10,10 +10,9 @@ use proptest::prelude::*;
 use super::entries::Cell;
 use super::matrix::MtxMatrix;
 use super::{BLOCK, Blocks};
-use crate::source::features::KeptFeatures;
 use crate::source::text::TextFile;
 use crate::source::transpose::TransposeOptions;
-use crate::source::{ChunkBudget, CsrChunk, Matrix, SourceError, TypedVec};
+use crate::source::{ChunkBudget, CsrChunk, Matrix, Reindex, SourceError, TypedVec};
 
 const CELLS: u64 = 12;
 const FEATURES: u64 = 7;
@@ -32,7 +31,7 @@ fn open(path: &Path, order: Cell, block: usize, kept: &[bool]) -> Result<MtxMatr
         file,
         header,
         order,
-        Arc::new(KeptFeatures::of(kept)),
+        Arc::new(Reindex::of_mask(kept)),
         options,
     )?
     .in_blocks_of(block))
@@ -148,10 +147,10 @@ proptest! {
         matrix.look(&first).unwrap();
         prop_assert!(!matrix.is_unsorted());
         let budget = ChunkBudget { bytes, cells: most };
-        let map = KeptFeatures::of(&kept);
+        let map = Reindex::of_mask(&kept);
         let wanted: Vec<Entry> = entries
             .iter()
-            .filter_map(|&(cell, feature, value)| Some((cell, map.gene(feature)?, value)))
+            .filter_map(|&(cell, feature, value)| Some((cell, map.get(feature)?, value)))
             .collect();
         // One after the other, which continues a stream, and again from the beginning.
         for cuts in [vec![0, cut, CELLS], vec![0, CELLS], vec![cut, CELLS]] {

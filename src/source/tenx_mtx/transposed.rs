@@ -28,7 +28,7 @@ impl MtxMatrix {
         }
         let external = ExternalTranspose::new(
             self.place.clone(),
-            [self.bounds.cells, self.kept.genes()],
+            [self.bounds.cells, self.kept.kept(self.bounds.features)],
             self.entries(),
             self.number_type(),
             &self.options,

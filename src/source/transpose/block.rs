@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use super::Entries;
+use crate::source::number::{scattered, with_integers};
 use crate::source::{NumberType, TypedVec};
-use crate::with_numbers;
 
 /// Division of the rows into parts of `1 << shift` rows each.
 #[derive(Debug, Clone, Copy)]
@@ -77,25 +77,10 @@ impl Block {
                 place
             })
             .collect();
-        fn scatter<T: Copy + bytemuck::Zeroable>(from: &[T], places: &[u32]) -> Vec<T> {
-            let mut to = vec![T::zeroed(); from.len()];
-            for (&value, &place) in from.iter().zip(places) {
-                to[place as usize] = value;
-            }
-            to
-        }
-        let values = scatter_numbers(&entries.values, |bytes, size| {
-            let mut to = vec![0u8; bytes.len()];
-            for (value, &place) in bytes.chunks_exact(size).zip(&places) {
-                let at = place as usize * size;
-                to[at..at + size].copy_from_slice(value);
-            }
-            to
-        });
         Ok(Block {
-            rows: scatter(&rows, &places),
-            columns: scatter(&entries.columns, &places),
-            values,
+            rows: scattered(&rows, &places),
+            columns: scattered(&entries.columns, &places),
+            values: entries.values.scattered(&places),
             starts,
         })
     }
@@ -123,13 +108,6 @@ impl Block {
     }
 }
 
-/// Rearranges numbers; `scatter` gets their bytes and the size of each.
-fn scatter_numbers(numbers: &TypedVec, scatter: impl Fn(&[u8], usize) -> Vec<u8>) -> TypedVec {
-    let number_type = numbers.number_type();
-    let bytes = with_numbers!(numbers, v => scatter(bytemuck::cast_slice(v), number_type.size()));
-    TypedVec::of_bytes(number_type, &bytes).expect("as many fit memory before")
-}
-
 fn checked_rows(rows: &TypedVec, count: u64) -> Result<Vec<u32>, usize> {
     fn checked<T: Copy + TryInto<u64>>(rows: &[T], count: u64) -> Result<Vec<u32>, usize> {
         let mut position = 0;
@@ -143,19 +121,10 @@ fn checked_rows(rows: &TypedVec, count: u64) -> Result<Vec<u32>, usize> {
             .collect();
         checked.ok_or(position)
     }
-    match rows {
-        TypedVec::Int8(v) => checked(v, count),
-        TypedVec::Int16(v) => checked(v, count),
-        TypedVec::Int32(v) => checked(v, count),
-        TypedVec::Int64(v) => checked(v, count),
-        TypedVec::UInt8(v) => checked(v, count),
-        TypedVec::UInt16(v) => checked(v, count),
-        TypedVec::UInt32(v) => checked(v, count),
-        TypedVec::UInt64(v) => checked(v, count),
-        TypedVec::Bool(_) | TypedVec::Float16(_) | TypedVec::Float32(_) | TypedVec::Float64(_) => {
-            Err(0)
-        }
+    if let TypedVec::Bool(_) = rows {
+        return Err(0);
     }
+    with_integers!(rows, v => checked(v, count), else => Err(0))
 }
 
 /// A block in the file.

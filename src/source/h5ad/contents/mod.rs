@@ -16,7 +16,7 @@ use crate::source::hdf5::{Hdf5File, Kind};
 use crate::source::raw::OTHER_GENES;
 use crate::source::{
     Axis, Description, Embedding, Format, InputFormat, MainMatrix, MatrixDescription, MatrixName,
-    Note, OpenOptions, Part, RawUse, SourceError,
+    Note, OpenOptions, Part, RawUse, Reindex, SourceError,
 };
 
 /// The main matrix of an AnnData.
@@ -171,7 +171,7 @@ impl<'a> Contents<'a> {
             rows,
             member: part.map(|part| (part, name.key().to_string())),
             stored,
-            genes: None,
+            genes: Reindex::Identity,
         };
         self.matrices.insert(name, opened);
         matrix

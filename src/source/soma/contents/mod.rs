@@ -18,7 +18,7 @@ use crate::source::error::ErrorContext;
 use crate::source::raw::OTHER_GENES;
 use crate::source::{
     Axis, Description, Embedding, Format, InputFormat, MainMatrix, MatrixDescription, MatrixName,
-    Note, OpenOptions, Part, SourceError,
+    Note, OpenOptions, Part, Reindex, SourceError,
 };
 
 /// Columns that may hold the cell names.
@@ -224,7 +224,7 @@ impl<'a> Contents<'a> {
             place: self.experiment.of(object),
             rows: rows.len(),
             stored,
-            genes: None,
+            genes: Reindex::Identity,
         };
         self.matrices.insert(name, opened);
         matrix

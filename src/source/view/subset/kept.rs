@@ -1,8 +1,9 @@
 //! Which rows of an input are kept.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use crate::source::Positions;
+use crate::source::{Positions, Reindex};
 
 /// Kept rows at most this far apart are read together.
 const GAP: u64 = 1 << 10;
@@ -67,18 +68,17 @@ impl KeptAxis {
         }
     }
 
-    /// Returns, for each row of the input, its position among the kept ones; `None` if all are
-    /// kept.
-    pub fn places(&self, rows: u64) -> Option<Vec<Option<u32>>> {
+    /// Moves each kept row of `rows` to its position among the kept ones, and drops the others.
+    fn reindex(&self, rows: u64) -> Reindex {
         match self {
-            KeptAxis::First(count) if *count == rows => None,
+            KeptAxis::First(count) if *count == rows => Reindex::Identity,
             kept => {
                 let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-                let mut places = vec![None; rows];
+                let mut places = vec![Reindex::DROPPED; rows];
                 for (place, position) in (0u32..).zip(0..kept.len()) {
-                    places[kept.at(position) as usize] = Some(place);
+                    places[kept.at(position) as usize] = place;
                 }
-                Some(places)
+                Reindex::Moved(places)
             }
         }
     }
@@ -103,23 +103,33 @@ impl KeptAxis {
     }
 }
 
-/// The rows of an axis that are kept, and the new position of each row.
+/// The rows of an axis that are kept, and their new positions.
 pub(super) struct KeptRows {
     /// The rows that are kept.
     pub kept: KeptAxis,
-    /// For each row, its position among the kept ones; `None` if all are kept.
-    pub places: Option<Vec<Option<u32>>>,
     all: u64,
+    /// Takes four bytes per row, kept or not, and is made when entries of a matrix are moved.
+    reindex: OnceLock<Reindex>,
 }
 
 impl KeptRows {
     /// Keeps some of `all` rows.
     pub fn new(kept: KeptAxis, all: u64) -> Self {
         KeptRows {
-            places: kept.places(all),
             kept,
             all,
+            reindex: OnceLock::new(),
         }
+    }
+
+    /// Whether all rows are kept, without having been chosen one by one.
+    pub fn is_all(&self) -> bool {
+        matches!(self.kept, KeptAxis::First(count) if count == self.all)
+    }
+
+    /// Moves each kept row to its position among the kept ones, and drops the others.
+    pub fn reindex(&self) -> &Reindex {
+        self.reindex.get_or_init(|| self.kept.reindex(self.all))
     }
 
     /// Fraction of the rows that are kept, from 0 to 1.
@@ -143,9 +153,10 @@ mod tests {
             (&stretches[0].rows, &stretches[0].kept[..]),
             (&(4..6), &[0, 1][..])
         );
-        let places = KeptAxis::These(vec![1, 2]).places(4).unwrap();
-        assert_eq!(places, [None, Some(0), Some(1), None]);
-        assert!(KeptAxis::First(4).places(4).is_none());
+        let moved = vec![Reindex::DROPPED, 0, 1, Reindex::DROPPED];
+        let reindex = KeptAxis::These(vec![1, 2]).reindex(4);
+        assert_eq!(reindex, Reindex::Moved(moved));
+        assert!(KeptAxis::First(4).reindex(4).is_identity());
         assert_eq!(KeptAxis::First(3).before(7), 3);
         let mut positions = Positions::default();
         positions.push(1);

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::kept::{KeptAxis, KeptRows};
+use super::kept::KeptRows;
 use crate::source::error::ErrorContext;
 use crate::source::{
-    CellSource, ChunkBudget, Chunks, CsrChunk, Layout, Matrix, MatrixDescription, PendingChunk,
-    SampledRows, SourceError, TypedVec,
+    CellSource, ChunkBudget, Chunks, Layout, Matrix, MatrixDescription, PendingChunk, SampledRows,
+    SourceError, TypedVec,
 };
 
 /// Number of places at which values are sampled, and of rows at each of them.
@@ -52,9 +52,10 @@ impl SubsetMatrix {
     /// Checks the order of the entries if not all rows are read: an entry that is out of order
     /// might be among rows that are not kept, and would be missed.
     fn check_part(&self) -> Result<(), SourceError> {
-        match self.rows.places {
-            Some(_) => self.check_order(),
-            None => Ok(()),
+        if self.rows.is_all() {
+            Ok(())
+        } else {
+            self.check_order()
         }
     }
 }
@@ -74,7 +75,7 @@ impl Matrix for SubsetMatrix {
     }
 
     fn offsets(&self, rows: Range<u64>) -> Result<Option<Vec<u64>>, SourceError> {
-        if self.columns.places.is_some() {
+        if !self.columns.is_all() {
             return Ok(None);
         }
         let inner = self.inner()?;
@@ -138,62 +139,17 @@ impl Matrix for SubsetMatrix {
             if positions.is_empty() {
                 return None;
             }
-            let places = self.columns.places.as_deref();
             let (range, entries) = (positions.clone(), chunk.entries);
             Some(Ok(PendingChunk::new(positions, entries, move || {
-                let selected = selected(&chunk.read()?, kept, range, places);
-                selected.map_err(|problem| self.place.damaged(problem))
+                let chunk = chunk.read()?;
+                let first = chunk.rows.start;
+                let count = (range.end - range.start) as usize;
+                let rows =
+                    (0..count).map(|row| (kept.at(range.start + row as u64) - first) as usize);
+                let chunk = chunk.with_rows(range.clone(), rows);
+                let moved = self.columns.reindex().apply(chunk);
+                moved.map_err(|outside| self.place.damaged(outside.among("columns")))
             })))
         })))
     }
-}
-
-/// Selects the kept rows and columns of a chunk of the input.
-fn selected(
-    chunk: &CsrChunk,
-    kept: &KeptAxis,
-    positions: Range<u64>,
-    places: Option<&[Option<u32>]>,
-) -> Result<CsrChunk, String> {
-    let mut indptr = vec![0];
-    let mut entries: Vec<usize> = Vec::new();
-    let mut columns: Vec<u32> = Vec::new();
-    let genes = match places {
-        None => None,
-        Some(_) => {
-            let genes = chunk.indices.to_i64();
-            Some(genes.map_err(|at| format!("the column of entry {at} is no number of a column"))?)
-        }
-    };
-    for position in positions.clone() {
-        let row = (kept.at(position) - chunk.rows.start) as usize;
-        let range = chunk.indptr[row]..chunk.indptr[row + 1];
-        match (&genes, places) {
-            (Some(genes), Some(places)) => {
-                for entry in range {
-                    let gene = genes[entry];
-                    let place = usize::try_from(gene).ok().and_then(|gene| places.get(gene));
-                    let place = place.ok_or_else(|| {
-                        format!("an entry names the column {gene} of {}", places.len())
-                    })?;
-                    if let Some(place) = place {
-                        entries.push(entry);
-                        columns.push(*place);
-                    }
-                }
-            }
-            _ => entries.extend(range),
-        }
-        indptr.push(entries.len());
-    }
-    Ok(CsrChunk {
-        rows: positions,
-        indptr,
-        indices: match places {
-            None => chunk.indices.picked(&entries),
-            Some(_) => TypedVec::UInt32(columns),
-        },
-        data: chunk.data.picked(&entries),
-        strays: chunk.strays,
-    })
 }

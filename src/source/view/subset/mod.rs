@@ -233,10 +233,11 @@ impl CellSource for Subset {
 
     fn repeated_names(&self) -> Result<Vec<RepeatedName>, SourceError> {
         let mut repeated = self.source.repeated_names()?;
-        if let Some(places) = &self.genes.places {
+        if !self.genes.is_all() {
+            let genes = self.genes.reindex();
             repeated.retain_mut(|repeated| {
-                let place = usize::try_from(repeated.gene).ok();
-                let place = place.and_then(|gene| *places.get(gene)?);
+                let place = u32::try_from(repeated.gene).ok();
+                let place = place.and_then(|gene| genes.get(gene));
                 repeated.gene = u64::from(place.unwrap_or(u32::MAX));
                 place.is_some()
             });
