@@ -194,7 +194,6 @@ pub struct Column {
 /// Type of the values of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum ColumnKind {
     /// Text, possibly with missing values.
     Text,
