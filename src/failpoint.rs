@@ -1,7 +1,7 @@
 //! Fail points, at which tests kill the process.
 
 /// Every fail point, in the order in which a conversion passes them.
-pub const ALL: [&str; 29] = [
+pub const ALL: [&str; 32] = [
     "input-opened",
     "checkpoint-created",
     "plan-written",
@@ -11,6 +11,9 @@ pub const ALL: [&str; 29] = [
     "before-record",
     "record-written",
     "after-record",
+    "before-frame-record",
+    "frame-record-written",
+    "after-frame-record",
     "before-expression-commit",
     "after-expression-commit",
     "before-layers-commit",

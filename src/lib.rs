@@ -9,6 +9,7 @@
 //!
 //! | module | purpose |
 //! |---|---|
+//! | [`parallel`] | work by several threads, in order and in bounded memory |
 //! | [`store`] | file access, durable writes, locks and folder swaps |
 //! | [`source`] | chunked readers: one trait, one module per format |
 //! | [`survey`] | first pass over each input: sizes, identifiers, a sample of the values |
@@ -48,6 +49,7 @@ pub mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ingest;
+pub mod parallel;
 pub mod plan;
 pub mod progress;
 pub mod reader;

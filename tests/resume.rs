@@ -81,16 +81,24 @@ fn dies_at_every_point_and_is_finished_by_the_same_command() {
 #[test]
 fn dies_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (input, flags) = everything();
+    // With one thread, shards of cells and genes come after those of matrices in every run; with more,
+    // either may be done when a run dies at the other.
+    let (input, flags) = (everything().0, ["--fragment-rows", "10", "--threads", "1"]);
     let wanted = uninterrupted(&input, folder.path(), &flags);
     let output = folder.path().join("dies.slaf");
+    let (mut deaths, mut finished) = (0, false);
     for point in failpoint::ALL {
-        die_at(point, &input, &output, &flags);
-        if is_complete(&output) {
+        // What is recorded or committed is not done again, so that a run may miss the point.
+        finished = !die_at(point, &input, &output, &flags);
+        deaths += usize::from(!finished);
+        if finished || is_complete(&output) {
             break;
         }
     }
-    Run::of(&mut convert(&input, &output, &flags)).succeeded();
+    assert!(deaths >= 20, "only {deaths} deaths");
+    if !finished {
+        Run::of(&mut convert(&input, &output, &flags)).succeeded();
+    }
     assert_eq!(Contents::of(&output), wanted);
     assert_no_orphans(&output);
 }
@@ -199,7 +207,8 @@ fn what_was_written_is_not_written_again() {
     let mut command = slaf(&["convert", "--json"]);
     let run = Run::of(command.arg(demo()).arg(&output).args(FLAGS)).succeeded();
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!(report["resumed_shards"], 2);
+    // Cells, genes and notes may have been recorded, too.
+    assert!(report["resumed_shards"].as_u64() >= Some(2));
     assert!(files_below(&output).contains(&format!("expression.lance/data/{kept}")));
 }
 

@@ -6,6 +6,7 @@ mod canonical;
 mod contents;
 mod coo;
 mod digest;
+mod entry_batch;
 mod error;
 mod expand;
 mod layers;
@@ -20,6 +21,7 @@ pub use contents::{
 };
 pub use coo::CooBatch;
 pub use digest::{Digest, IdHash};
+pub(crate) use entry_batch::EntryBatch;
 pub use error::ChunkError;
 pub use layers::LayersBatch;
 pub use spec::{ColumnHashes, CooSpec};

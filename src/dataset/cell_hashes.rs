@@ -228,7 +228,7 @@ pub(crate) struct IdHasher {
 impl IdHasher {
     /// Adds the next identifiers.
     pub fn add(&mut self, ids: &StringArray) {
-        for hash in hashes(ids) {
+        for hash in id_hashes(ids) {
             self.digest.update(&hash.to_le_bytes());
         }
         self.cells += ids.len() as u64;
@@ -240,7 +240,8 @@ impl IdHasher {
     }
 }
 
-fn hashes(ids: &StringArray) -> impl Iterator<Item = u64> {
+/// The hashes of identifiers, as they are in a file.
+pub(crate) fn id_hashes(ids: &StringArray) -> impl Iterator<Item = u64> {
     ids.iter().map(|id| id_hash(id.unwrap_or_default()))
 }
 
@@ -262,7 +263,12 @@ impl CellHashWriter {
 
     /// Adds the next cells.
     pub fn add(&mut self, ids: &StringArray) -> Result<(), StoreError> {
-        self.file.add(hashes(ids))
+        self.file.add(id_hashes(ids))
+    }
+
+    /// Adds cells by the hashes of their identifiers.
+    pub fn add_hashes(&mut self, hashes: impl IntoIterator<Item = u64>) -> Result<(), StoreError> {
+        self.file.add(hashes)
     }
 
     /// Finishes the file, which is then durable.

@@ -1,11 +1,13 @@
 //! State of a running job.
 
+use std::collections::BTreeMap;
+
 use lance_table::format::Fragment;
 use serde::{Deserialize, Serialize};
 
 use super::{Adoption, DatasetConfig, Recounted, Writer};
 use crate::chunk::{Canonicalized, Digest, ValueStats};
-use crate::plan::{JobId, Plan, ShardTable};
+use crate::plan::{FrameTable, JobId, Plan, ShardTable};
 use crate::survey::{Scale, ScaleKind, ValueType, WrittenValues};
 
 /// A running job: its plan, what it found out about its inputs and the dataset it appends to, and
@@ -40,6 +42,9 @@ pub struct Checkpoint {
     /// Records of the finished shards; stored in separate files in the folder `records`.
     #[serde(skip)]
     pub shards: Vec<ShardRecord>,
+    /// Likewise, of cells, genes and notes.
+    #[serde(skip)]
+    pub frames: Vec<FrameRecord>,
 }
 
 /// Progress of a job.
@@ -59,7 +64,7 @@ pub enum Status {
 pub struct ShardRecord {
     /// Position of the shard in the plan.
     pub shard: usize,
-    /// Number of rows of the table.
+    /// Rows of the table.
     pub rows: u64,
     /// What was written for each part of the shard.
     pub parts: Vec<PartRecord>,
@@ -71,6 +76,26 @@ pub struct ShardRecord {
     /// XXH3 hash of the file in the job's folder with the content hash of each cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contents: Option<String>,
+}
+
+/// A finished shard of cells, genes or notes. All its files are durable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrameRecord {
+    /// The shard, by its number among all of the plan: those of matrices come first.
+    pub shard: usize,
+    /// Rows of the table.
+    pub rows: u64,
+    /// Fragments of the table, in order.
+    pub fragments: Vec<Fragment>,
+    /// The digest of the rows; the record has one of its own.
+    pub row_digest: Digest,
+    /// Of cells, the digest of how many rows of the expression table each was taken to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<String>,
+    /// Files in the job's folder with the XXH3 hash of their bytes: identifiers of cells, categories, and
+    /// what is unstructured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 /// A file in the job's folder, with its expected size and digest.
@@ -202,6 +227,38 @@ impl Checkpoint {
             }
         }
         totals
+    }
+
+    /// The records of cells, genes or notes, in the order of their rows.
+    pub fn frames(&self, table: FrameTable) -> Vec<&FrameRecord> {
+        let of_table = |record: &&FrameRecord| {
+            let frame = self.plan.frame(record.shard);
+            frame.is_some_and(|frame| frame.table == table)
+        };
+        let mut records: Vec<_> = self.frames.iter().filter(of_table).collect();
+        records.sort_by_key(|record| record.shard);
+        records
+    }
+
+    /// The fragments of all records.
+    pub fn fragments(&self) -> Vec<Fragment> {
+        let shards = self.shards.iter().flat_map(|record| &record.fragments);
+        let frames = self.frames.iter().flat_map(|record| &record.fragments);
+        shards.chain(frames).cloned().collect()
+    }
+
+    /// Shards of any kind that are done.
+    pub fn done(&self) -> u64 {
+        (self.shards.len() + self.frames.len()) as u64
+    }
+
+    /// The shards of cells, genes and notes that are still to be written.
+    pub fn missing_frames(&self) -> Vec<usize> {
+        let first = self.plan.shards.len();
+        let done: std::collections::HashSet<usize> = self.frames.iter().map(|r| r.shard).collect();
+        (first..self.plan.all_shards())
+            .filter(|shard| !done.contains(shard))
+            .collect()
     }
 
     /// Returns the shards that are still to be written.

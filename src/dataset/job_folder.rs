@@ -7,10 +7,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::job_validation::{seal, unseal};
-use super::{BrokenJob, Checkpoint, DatasetError, ShardRecord};
+use super::{BrokenJob, Checkpoint, DatasetError, FrameRecord, ShardRecord};
 use crate::plan::JobId;
 use crate::store::{
     Named, StoreError, create_folder, read_regular, remove_file, replace_file, sync_folder,
@@ -90,18 +92,27 @@ impl JobFolder {
 
     /// Records a finished shard.
     pub fn put(&self, record: &ShardRecord) -> Result<(), DatasetError> {
+        self.put_record(record.shard, record)
+    }
+
+    /// Records a finished shard of cells, genes or notes.
+    pub fn put_frame(&self, record: &FrameRecord) -> Result<(), DatasetError> {
+        self.put_record(record.shard, record)
+    }
+
+    fn put_record(&self, shard: usize, record: &impl Serialize) -> Result<(), DatasetError> {
         let value = serde_json::to_value(record).map(|mut value| {
             value["record_version"] = RECORD_VERSION.into();
             value["job"] = self.job.as_str().into();
             value
         });
-        Ok(write(&self.record(record.shard), value)?)
+        Ok(write(&self.record(shard), value)?)
     }
 
     /// Removes the records of shards that are to be written again.
-    pub fn forget(&self, records: &[ShardRecord]) -> Result<(), StoreError> {
-        for record in records {
-            remove_file(&self.record(record.shard))?;
+    pub fn forget(&self, shards: impl IntoIterator<Item = usize>) -> Result<(), StoreError> {
+        for shard in shards {
+            remove_file(&self.record(shard))?;
         }
         sync_folder(&self.path.join(RECORDS))
     }
@@ -175,23 +186,35 @@ impl JobFolder {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(StoreError::from_io("read", &path, error)),
             };
-            match self.believed(shard, &bytes, checkpoint) {
-                Ok(record) => checkpoint.shards.push(record),
-                Err(problem) => {
-                    tracing::warn!("{}: {problem}: its shard is written again", path.display());
-                }
+            if let Err(problem) = self.take(shard, &bytes, checkpoint) {
+                tracing::warn!("{}: {problem}: its shard is written again", path.display());
             }
         }
         checkpoint.shards.sort_by_key(|record| record.shard);
+        checkpoint.frames.sort_by_key(|record| record.shard);
         Ok(())
     }
 
-    fn believed(
-        &self,
-        shard: usize,
-        bytes: &[u8],
-        checkpoint: &Checkpoint,
-    ) -> Result<ShardRecord, String> {
+    /// Adds the record of a shard.
+    fn take(&self, shard: usize, bytes: &[u8], checkpoint: &mut Checkpoint) -> Result<(), String> {
+        if shard < checkpoint.plan.shards.len() {
+            let record: ShardRecord = self.believed(bytes)?;
+            match checkpoint.contradicts(&record) {
+                None if record.shard == shard => checkpoint.shards.push(record),
+                problem => return Err(problem.unwrap_or_else(|| another(record.shard))),
+            }
+        } else {
+            let record: FrameRecord = self.believed(bytes)?;
+            match checkpoint.contradicts_frame(&record) {
+                None if record.shard == shard => checkpoint.frames.push(record),
+                problem => return Err(problem.unwrap_or_else(|| another(record.shard))),
+            }
+        }
+        Ok(())
+    }
+
+    /// A record that is what was written, by this job.
+    fn believed<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, String> {
         let value = unseal(bytes)?;
         let version = value.get("record_version").and_then(Value::as_u64);
         if version != Some(RECORD_VERSION.into()) {
@@ -201,16 +224,12 @@ impl JobFolder {
         if value.get("job").and_then(Value::as_str) != Some(self.job.as_str()) {
             return Err("it is of another job".into());
         }
-        let record: ShardRecord =
-            serde_json::from_value(value).map_err(|error| error.to_string())?;
-        if record.shard != shard {
-            return Err(format!("it is of the shard {}", record.shard));
-        }
-        match checkpoint.contradicts(&record) {
-            Some(problem) => Err(problem),
-            None => Ok(record),
-        }
+        serde_json::from_value(value).map_err(|error| error.to_string())
     }
+}
+
+fn another(shard: usize) -> String {
+    format!("it is of the shard {shard}")
 }
 
 /// Writes a value with its digest.

@@ -34,7 +34,7 @@ pub struct JobSummary {
     pub shards: u64,
     /// Number of fragments that finished shards have written.
     pub fragments: u64,
-    /// Number of rows in these fragments.
+    /// Rows of matrices in them.
     pub rows: u64,
     /// Number of entries of finished shards, as expected by the plan.
     pub entries_done: u64,
@@ -55,9 +55,9 @@ impl JobSummary {
             updated: timestamp(),
             writer: checkpoint.writer.clone(),
             folder: JobFolder::name(&checkpoint.job),
-            shards_done: checkpoint.shards.len() as u64,
-            shards: checkpoint.plan.shards.len() as u64,
-            fragments: records().map(|record| record.fragments.len() as u64).sum(),
+            shards_done: checkpoint.done(),
+            shards: checkpoint.plan.all_shards() as u64,
+            fragments: checkpoint.fragments().len() as u64,
             rows: records().map(|record| record.rows).sum(),
             entries_done: records().map(|record| shards[record.shard].entries).sum(),
             entries: checkpoint.plan.expected_entries(),

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{Checkpoint, ShardRecord};
-use crate::plan::{JobId, PLAN_VERSION, ShardTable};
+use super::{Checkpoint, FrameRecord, ShardRecord};
+use crate::plan::{FrameTable, JobId, PLAN_VERSION, ShardPart, ShardTable};
 
 /// Key of the digest of all other keys.
 const DIGEST: &str = "digest";
@@ -89,12 +89,15 @@ impl Checkpoint {
                 return Some(format!("its input {number} does not go with its plan"));
             }
         }
-        for (number, shard) in plan.shards.iter().enumerate() {
-            let parts = shard.parts.iter().all(|part| {
-                let known = part.input < plan.inputs.len();
-                known && part.rows.start <= part.rows.end
-            });
-            if !parts || shard.parts.is_empty() {
+        let known =
+            |part: &ShardPart| part.input < plan.inputs.len() && part.rows.start <= part.rows.end;
+        let of_matrices = plan.shards.iter().map(|shard| (&shard.parts, false));
+        let of_frames = plan.frames.iter().map(|frame| {
+            let may_be_empty = frame.table == FrameTable::Notes;
+            (&frame.parts, may_be_empty)
+        });
+        for (number, (parts, may_be_empty)) in of_matrices.chain(of_frames).enumerate() {
+            if !parts.iter().all(known) || (parts.is_empty() && !may_be_empty) {
                 return Some(format!(
                     "its shard {number} is of an input that it does not have"
                 ));
@@ -123,6 +126,20 @@ impl Checkpoint {
                 });
         let counts = record.counts.is_some() == (shard.table == ShardTable::Expression);
         (!parts || !counts).then(|| "it is not of this plan".into())
+    }
+}
+
+impl Checkpoint {
+    /// Likewise, of a record of cells, genes or notes.
+    pub(super) fn contradicts_frame(&self, record: &FrameRecord) -> Option<String> {
+        let number = record.shard;
+        let Some(frame) = self.plan.frame(number) else {
+            return Some(format!("it is of the shard {number}, which is none"));
+        };
+        let files = frame.files(number, self.plan.uns);
+        let counted = record.counted.is_some() == (frame.table == FrameTable::Cells);
+        let fits = counted && record.files.keys().eq(files.iter());
+        (!fits).then(|| "it is not of this plan".into())
     }
 }
 

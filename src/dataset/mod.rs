@@ -39,11 +39,14 @@ pub(crate) use as_source::open as open_as_source;
 pub use category_list::CategoryList;
 pub use cell_hashes::{CELL_HASHES, CellHashes, ContentHashes};
 pub(crate) use cell_hashes::{
-    CellHashWriter, IdHasher, contents_file, hash_of_file, remove_unnamed_hashes, unnamed_hashes,
+    CellHashWriter, IdHasher, contents_file, hash_of_file, id_hashes, remove_unnamed_hashes,
+    unnamed_hashes,
 };
 pub(crate) use cell_ids::CellIds;
 pub use changes::{AddedColumn, Changes, Known, TableChange};
-pub use checkpoint::{Checkpoint, CountsFile, MatrixRecord, PartRecord, ShardRecord, Status};
+pub use checkpoint::{
+    Checkpoint, CountsFile, FrameRecord, MatrixRecord, PartRecord, ShardRecord, Status,
+};
 pub use config::{
     ColumnDtype, ColumnNote, DatasetConfig, ExpressionStats, Keys, LayerNote, Metadata, MultiFile,
     Optimizations, SourceFile, SourceNote, ValueNote, Writer, matrix_key, timestamp,

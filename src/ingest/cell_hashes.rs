@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use arrow::array::Array;
-
 use super::IngestError;
 use super::commit::Commit;
+use super::contents::JobFile;
 use super::output_dir::OutputDir;
-use super::tables::TargetTable;
 use crate::dataset::{CellHashWriter, CellHashes, CellIds, RowOrder};
+use crate::plan::FrameTable;
 use crate::table::{RowReader, TableName};
 
 impl OutputDir {
@@ -32,7 +31,7 @@ impl Commit<'_> {
     }
 
     /// Creates the job's file, and adds the cells that are in no other file.
-    pub(super) async fn hash_writer(&self) -> Result<CellHashWriter, IngestError> {
+    async fn hash_writer(&self) -> Result<CellHashWriter, IngestError> {
         let mut writer = CellHashWriter::create(self.target.folder(), &self.checkpoint.job)?;
         if let Some(before) = self.target.before()
             && self.hashes_before().is_empty()
@@ -52,39 +51,46 @@ impl Commit<'_> {
             }
             let table = before.table(TableName::Cells).await?;
             let path = before.path().join(TableName::Cells.folder());
-            add_ids(&table, &path, 0, &mut writer).await?;
+            add_ids(&table, &path, &mut writer).await?;
         }
         Ok(writer)
     }
 
-    /// Writes the job's file from the cells table, which an earlier run of the job has committed.
-    pub(super) async fn hashes_of(
-        &self,
-        table: &TargetTable,
-        version: u64,
-    ) -> Result<CellHashes, IngestError> {
-        let mut writer = CellHashWriter::create(self.target.folder(), &self.checkpoint.job)?;
-        let path = table.folder.path();
-        let known = self.hashes_before().iter().map(|hashes| hashes.cells).sum();
-        add_ids(&table.folder.at(version).await?, path, known, &mut writer).await?;
-        Ok(writer.finish()?)
+    /// Writes the job's file: of the cells that are in no other, and of those that shards have written.
+    pub(super) async fn hashes(&self) -> Result<CellHashes, IngestError> {
+        let mut writer = self.hash_writer().await?;
+        let folder = self.target.job_folder();
+        for record in self.checkpoint.frames(FrameTable::Cells) {
+            for (name, xxh3) in &record.files {
+                let file = JobFile {
+                    path: folder.path().join(name),
+                    cells: record.rows,
+                    xxh3: xxh3.clone(),
+                };
+                let mut written = Ok(());
+                file.read(&mut |hashes| {
+                    if written.is_ok() {
+                        written = writer.add_hashes(hashes);
+                    }
+                })?;
+                written?;
+            }
+        }
+        let hashes = writer.finish()?;
+        crate::failpoint::reach("cell-hashes-written");
+        Ok(hashes)
     }
 }
 
-/// Adds the cells of a table from row `first` on.
+/// Adds the cells of a table.
 async fn add_ids(
     table: &lance::Dataset,
     path: &Path,
-    first: u64,
     writer: &mut CellHashWriter,
 ) -> Result<(), IngestError> {
     let mut all = CellIds::of(table, path).await?;
-    let mut row = 0;
     while let Some(ids) = all.next().await? {
-        let known = usize::try_from(first.saturating_sub(row)).unwrap_or(usize::MAX);
-        let known = known.min(ids.len());
-        row += ids.len() as u64;
-        writer.add(&ids.slice(known, ids.len() - known))?;
+        writer.add(&ids)?;
     }
     Ok(())
 }

@@ -1,39 +1,35 @@
 //! Makes a job visible: one commit per table, then config.json.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::ops::Range;
+use std::path::PathBuf;
 
 use lance_table::format::Fragment;
-use serde::Serializer;
-use serde::ser::SerializeMap;
-use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use super::IngestError;
 use super::base_rows;
+use super::categories::Categories;
 use super::contents::{self, ContentsBefore};
 use super::describe::{CommittedTables, CommittedUns, describe};
-use super::genes::DatasetGenes;
+use super::frame_writer::{FrameWriter, Written};
 use super::output_dir::OutputDir;
 use super::tables::{Tables, TargetTable};
 use crate::chunk::Digest;
 use crate::dataset::{
-    CellHashes, Checkpoint, ConfigFile, ContentHashes, Dataset, DatasetConfig, UNS, hash_of_file,
+    Checkpoint, ConfigFile, ContentHashes, Dataset, DatasetConfig, RowOrder, UNS, hash_of_file,
     uns_keys,
 };
-use crate::plan::{Described, Plan, ShardTable};
+use crate::plan::{CATEGORIES_FILE, Described, FrameTable, Plan, ShardTable, UNS_FILE};
 use crate::progress::{Event, Progress};
 use crate::source::{Inputs, SourceError};
-use crate::store::replace_file_with;
+use crate::store::{Named, replace_file_with};
 use crate::table::{RowReader, TableError, TableName, row_digest};
 
 /// Commit of a job whose shards are all recorded.
 pub(super) struct Commit<'a> {
     /// The inputs of the job.
     pub inputs: &'a Inputs,
-    /// The genes of the dataset.
-    pub genes: &'a DatasetGenes<'a>,
     /// The output.
     pub target: &'a OutputDir,
     /// The tables of the job.
@@ -65,6 +61,7 @@ impl Commit<'_> {
             cell_hashes: self.contents.files().to_vec(),
             warnings: self.warnings.to_vec(),
             uns: None,
+            categories: self.categories(before)?,
         };
         // A job that adds no cells leaves complete hashes unchanged.
         let keeps_hashes = self.plan().inputs.is_empty() && !tables.cell_hashes.is_empty();
@@ -72,13 +69,8 @@ impl Commit<'_> {
             self.progress.report(Event::Committing { table });
             let committed = self.runtime.block_on(self.table(table, of_job))?;
             if table == TableName::Cells && !keeps_hashes {
-                tables.cell_hashes.push(match &committed.hashes {
-                    Some(hashes) => hashes.clone(),
-                    None => {
-                        let hashes = self.hashes_of(of_job, committed.version);
-                        self.runtime.block_on(hashes)?
-                    }
-                });
+                let hashes = self.runtime.block_on(self.hashes())?;
+                tables.cell_hashes.push(hashes);
             }
             if matches!(table, TableName::Genes | TableName::Cells) {
                 let digest = self.digest(table, of_job, &committed);
@@ -96,9 +88,9 @@ impl Commit<'_> {
             });
         }
         tables.uns = self.write_uns()?;
-        let mut dataset = describe(self.inputs, self.checkpoint, before, tables)?;
+        let mut dataset = describe(self.checkpoint, before, tables);
         dataset.digest_last_contents();
-        // Genes, cells and `uns` were read after the first check; nothing is read after this one.
+        // They were read before, and a dataset is of inputs that are as they were.
         self.check_inputs().map_err(IngestError::ChangedLate)?;
         crate::failpoint::reach("before-config");
         let file = ConfigFile {
@@ -141,14 +133,12 @@ impl Commit<'_> {
         };
         // A commit that was killed may have succeeded.
         if let Some(version) = folder.landed(job, *before).await? {
-            return Ok(Committed {
-                version,
-                written: None,
-                hashes: None,
-            });
+            let rewritten = of_job.replaced().is_some();
+            let written = self.written(table).filter(|_| !rewritten);
+            return Ok(Committed { version, written });
         }
         let mut fragments = Vec::new();
-        let (mut written, mut hashes) = (None, None);
+        let mut written = self.written(table);
         if let Some(shards) = shard_table(table) {
             if let Some(replaced) = of_job.replaced() {
                 let rows = self.plan().fragment_rows;
@@ -156,29 +146,80 @@ impl Commit<'_> {
             }
             fragments.extend(self.shards(shards));
         } else {
-            let rows = match table {
-                TableName::Genes => self.genes(of_job).await?,
-                _ => self.cells(of_job).await?,
-            };
-            fragments.extend(rows.fragment);
-            hashes = rows.hashes;
-            written = Some(rows.digest);
+            if let Some(replaced) = of_job.replaced() {
+                let before = self.rows_before(table, of_job, replaced).await?;
+                fragments.extend(before.fragment);
+                if let Some(written) = &mut written {
+                    written.add(before.digest);
+                }
+            }
+            let frames = frame_table(table).map(|frames| self.checkpoint.frames(frames));
+            for record in frames.iter().flatten() {
+                fragments.extend(record.fragments.clone());
+            }
         }
         let Some(change) = of_job.change(&fragments) else {
             return Ok(Committed {
                 version: before.unwrap_or_default(),
                 written,
-                hashes,
             });
         };
         crate::failpoint::reach(begun);
         let version = folder.commit(job, change, fragments).await?;
         crate::failpoint::reach(ended);
-        Ok(Committed {
-            version,
-            written,
-            hashes,
+        Ok(Committed { version, written })
+    }
+
+    /// The digest of the rows that shards have written of a table of cells or genes.
+    fn written(&self, table: TableName) -> Option<Digest> {
+        let mut digest = Digest::default();
+        for record in self.checkpoint.frames(frame_table(table)?) {
+            digest.add(record.row_digest);
+        }
+        Some(digest)
+    }
+
+    /// Writes the rows of a table of cells or genes that are there before anew.
+    async fn rows_before(
+        &self,
+        name: TableName,
+        table: &TargetTable,
+        replaced: u64,
+    ) -> Result<Written, IngestError> {
+        let mut writer = FrameWriter::new(table, &self.checkpoint.job);
+        let recounted = self.checkpoint.recounted.as_ref();
+        let expression = self.tables.get(&TableName::Expression);
+        let entries = expression.map_or(RowOrder::Sorted, |expression| expression.order);
+        let into = &mut writer;
+        base_rows::frame(self.target, recounted, name, table, replaced, entries, into).await?;
+        writer.finish().await
+    }
+
+    /// The categories of the dataset's columns, as a shard has written them.
+    fn categories(&self, before: Option<&DatasetConfig>) -> Result<Categories, IngestError> {
+        if self.plan().inputs.is_empty() {
+            return Categories::of(self.inputs, self.plan(), before);
+        }
+        let path = self.note(CATEGORIES_FILE)?;
+        let file = std::fs::File::open(&path).named("read", &path)?;
+        serde_json::from_reader(std::io::BufReader::new(file)).map_err(|error| {
+            let why = error.to_string();
+            IngestError::Counts { path, why }
         })
+    }
+
+    /// A file of notes, which is what its record says.
+    fn note(&self, name: &str) -> Result<PathBuf, IngestError> {
+        let path = self.target.job_folder().path().join(name);
+        let records = self.checkpoint.frames(FrameTable::Notes);
+        let wanted = records.iter().find_map(|record| record.files.get(name));
+        match hash_of_file(&path)? {
+            Some(found) if Some(&found) == wanted => Ok(path),
+            _ => Err(IngestError::Counts {
+                path,
+                why: "it is missing, or not what its record says".into(),
+            }),
+        }
     }
 
     /// Returns the digest of a table as committed. Rows that this run did not write are read,
@@ -246,65 +287,41 @@ impl Commit<'_> {
             .collect()
     }
 
-    /// Writes what is neither a table nor a matrix: that of a single input as it is, that of several
-    /// under their names. One input's is in memory at a time.
-    /// Returns what the file is known by.
+    /// Puts `uns`, which a shard has written, in its place. Returns the file's hashes.
     fn write_uns(&self) -> Result<Option<CommittedUns>, IngestError> {
         if !self.plan().uns {
             return Ok(None);
         }
         let path = self.target.folder().join(UNS);
         crate::failpoint::reach("before-uns");
-        let mut unread = None;
-        let written = replace_file_with(&path, |output| {
-            let write = |values: &Map<String, Value>, output: &mut dyn Write| {
-                serde_json::to_writer_pretty(&mut *output, values)?;
-                output.write_all(b"\n")
-            };
-            let mut read = |number: usize| {
-                let uns = self.inputs.get(number).and_then(|input| input.uns());
-                uns.map(|uns| uns.values).map_err(|error| {
-                    unread = Some(error);
-                    io::Error::other("an input cannot be read")
-                })
-            };
-            if let [_] = self.plan().inputs[..] {
-                return write(&read(0)?, output);
-            }
-            let mut json = serde_json::Serializer::pretty(&mut *output);
-            let mut all = json.serialize_map(None)?;
-            for (number, input) in self.plan().inputs.iter().enumerate() {
-                let values = read(number)?;
-                if !values.is_empty() {
-                    all.serialize_entry(&input.source_file, &values)?;
-                }
-            }
-            all.end()?;
-            output.write_all(b"\n")
-        });
-        match unread {
-            Some(error) => Err(error.into()),
-            None => {
-                written?;
-                let xxh3 = hash_of_file(&path)?;
-                let keys = uns_keys(self.target.folder())?;
-                Ok(xxh3.map(|xxh3| CommittedUns { xxh3, keys }))
-            }
-        }
+        let written = self.note(UNS_FILE)?;
+        replace_file_with(&path, |output| {
+            std::io::copy(&mut std::fs::File::open(&written)?, output).map(drop)
+        })?;
+        let xxh3 = hash_of_file(&path)?;
+        let keys = uns_keys(self.target.folder())?;
+        Ok(xxh3.map(|xxh3| CommittedUns { xxh3, keys }))
     }
 }
 
 /// A table as committed by this or an earlier run of the job.
 struct Committed {
     version: u64,
-    /// Digest of all rows of the cells or genes table, if this run wrote them.
+    /// The digest of the rows that describe cells or genes, of all that were written.
     written: Option<Digest>,
-    /// Identifier hashes of new cells, if this run wrote them.
-    hashes: Option<CellHashes>,
 }
 
 /// Returns the kind of shards that a table is made from; `None` for the cells and genes tables.
 fn shard_table(table: TableName) -> Option<ShardTable> {
     let mut tables = ShardTable::ALL.into_iter();
     tables.find(|&shards| TableName::from(shards) == table)
+}
+
+/// The shards of which a table is made that describes cells or genes.
+fn frame_table(table: TableName) -> Option<FrameTable> {
+    match table {
+        TableName::Cells => Some(FrameTable::Cells),
+        TableName::Genes => Some(FrameTable::Genes),
+        _ => None,
+    }
 }

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::append::{Appendable, check_unlocked};
 use super::finished::Finished;
-use super::job::{Job, RunOptions};
+use super::job::Job;
 use super::output_apart::check_apart;
 use super::output_dir::{OverwritePolicy, check_output};
+use super::run_options::RunOptions;
 use super::{DuplicateCounts, IngestError};
 use crate::dataset::Dataset;
 use crate::plan::{BaseGenes, IdVersions, Plan, PlanOptions, VersionWish};

@@ -1,14 +1,12 @@
 //! Compares the contents of cells of inputs before anything is written.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-
 use super::cell_origins::CellOrigins;
 use super::duplicate_counts::{DuplicateCounts, NewContents};
 use super::genes::DatasetGenes;
 use super::{IngestError, cell_rows, contents};
 use crate::chunk::{CooBatch, CooSpec, IdHash, NO_CONTENTS};
 use crate::dataset::Dataset;
+use crate::parallel::OrderedWork;
 use crate::plan::{IdType, Plan};
 use crate::source::{ChunkBudget, Inputs, SourceError};
 use crate::survey::ValueType;
@@ -71,34 +69,19 @@ pub(super) fn read_all<T: Send>(
     threads: usize,
     of_cell: &OfCell<'_, T>,
 ) -> Result<Vec<T>, IngestError> {
-    let (all, next) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
-    let work = || -> Result<(), IngestError> {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= inputs.len() {
-                return Ok(());
-            }
-            let read = || read_again(inputs, plan, genes, number, of_cell);
-            let read = read();
-            if read.is_err() {
-                // The other inputs need not be read.
-                next.store(inputs.len(), Ordering::Relaxed);
-            }
-            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-            all.append(&mut read?);
-        }
-    };
-    std::thread::scope(|scope| {
-        let others = 1..threads.clamp(1, inputs.len().max(1));
-        let others: Vec<_> = others.map(|_| scope.spawn(work)).collect();
-        let mut result = work();
-        for other in others {
-            let other = other.join().unwrap_or(Err(IngestError::WorkerDied));
-            result = result.and(other);
-        }
-        result
-    })?;
-    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let mut all = Vec::new();
+    OrderedWork::new("slaf-counts", threads.min(inputs.len()))
+        // All of them are kept, whether taken or not.
+        .window(usize::MAX)
+        .run(
+            (0..inputs.len()).map(Ok),
+            |number| read_again(inputs, plan, genes, number, of_cell),
+            |mut cells| {
+                all.append(&mut cells);
+                Ok::<(), IngestError>(())
+            },
+        )?;
+    Ok(all)
 }
 
 /// Reads an input; once more where it turns out not to lie in the order of its cells.

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int32Type;
-
-use super::IngestError;
+use super::categories::Categories;
 use crate::chunk::{Canonicalized, Digest};
 use crate::dataset::{
-    CategoryList, CellHashes, Checkpoint, ColumnDtype, ColumnNote, DatasetConfig, Keys, LayerNote,
-    MatrixRecord, Metadata, MultiFile, RecountedRange, SourceFile, SourceNote, UnsKeys, ValueNote,
-    Writer, matrix_key, timestamp,
+    CellHashes, Checkpoint, ColumnNote, DatasetConfig, Keys, LayerNote, MatrixRecord, Metadata,
+    MultiFile, RecountedRange, SourceFile, SourceNote, UnsKeys, ValueNote, Writer, matrix_key,
+    timestamp,
 };
-use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, Table, not_counts};
-use crate::source::{ColumnKind, Inputs, Note, Part};
+use crate::plan::{Plan, PlannedColumn, PlannedInput, ShardTable, not_counts};
+use crate::source::{Note, Part};
 use crate::table::TableName;
 
 /// The tables of a dataset once the job has committed them.
@@ -24,9 +21,11 @@ pub(super) struct CommittedTables {
     pub digests: BTreeMap<String, Digest>,
     /// Files with the identifier hashes of the cells.
     pub cell_hashes: Vec<CellHashes>,
+    /// What restores columns of categories.
+    pub categories: Categories,
     /// What uns.json is known by, if the job wrote it.
     pub uns: Option<CommittedUns>,
-    /// What is to be said of each input.
+    /// Warnings about each input.
     pub warnings: Vec<Vec<String>>,
 }
 
@@ -39,11 +38,10 @@ pub(super) struct CommittedUns {
 /// Describes the dataset that a job has made, or appended to. `before` is what its config said
 /// before.
 pub(super) fn describe(
-    inputs: &Inputs,
     checkpoint: &Checkpoint,
     before: Option<&DatasetConfig>,
     committed: CommittedTables,
-) -> Result<DatasetConfig, IngestError> {
+) -> DatasetConfig {
     let plan = &checkpoint.plan;
     let old = before.cloned().unwrap_or_default();
     let recounted = checkpoint.recounted.as_ref();
@@ -72,17 +70,12 @@ pub(super) fn describe(
     for table in TableName::of(plan) {
         tables.insert(table.key().to_string(), table.folder().to_string());
     }
-    let obs_dtypes = categories(inputs, &plan.obs, Table::Obs, &old.obs_dtypes)?;
-    let var_dtypes = match &plan.base {
-        // No genes were added.
-        Some(base) if base.genes == plan.genes => old.var_dtypes,
-        _ => categories(inputs, &plan.var, Table::Var, &old.var_dtypes)?,
-    };
+    let Categories { obs, var } = committed.categories;
     let (uns_xxh3, uns_keys) = match committed.uns {
         Some(uns) => (Some(uns.xxh3), uns.keys),
         None => (old.uns_xxh3, old.uns_keys),
     };
-    Ok(DatasetConfig {
+    DatasetConfig {
         format_version: match before {
             Some(_) => old.format_version,
             None => DatasetConfig::current_format(),
@@ -97,8 +90,8 @@ pub(super) fn describe(
         added_columns: old.added_columns,
         optimizations: old.optimizations,
         metadata: Metadata::new(shape, &stats),
-        obs_dtypes,
-        var_dtypes,
+        obs_dtypes: obs,
+        var_dtypes: var,
         layers: keys(
             old.layers,
             plan.layers.iter().map(|layer| (&layer.written_as, None)),
@@ -169,7 +162,7 @@ pub(super) fn describe(
             .chain([checkpoint.job.clone()])
             .collect(),
         others: old.others,
-    })
+    }
 }
 
 /// Returns the files that the dataset was made from, as the reference describes them.
@@ -338,77 +331,4 @@ fn column_notes(plan: &Plan, old: &[ColumnNote]) -> Vec<ColumnNote> {
         }
     }
     notes
-}
-
-/// Returns what is needed to restore the columns that are categorical in all inputs that have them:
-/// the union of the categories, in order of appearance. They are ordered only if all inputs agree.
-fn categories(
-    inputs: &Inputs,
-    columns: &[PlannedColumn],
-    table: Table,
-    old: &BTreeMap<String, ColumnDtype>,
-) -> Result<BTreeMap<String, ColumnDtype>, IngestError> {
-    let mut dtypes = old.clone();
-    let wanted = |column: &&PlannedColumn| matches!(column.kind, ColumnKind::Categorical { .. });
-    // A column that is categorical in one input and plain text in another becomes text.
-    for column in columns.iter().filter(|column| !wanted(column)) {
-        let of_category = |dtype: &ColumnDtype| dtype.dtype == "category";
-        if dtypes.get(&column.written_as).is_some_and(of_category) {
-            dtypes.remove(&column.written_as);
-        }
-    }
-    let columns: Vec<&PlannedColumn> = columns.iter().filter(wanted).collect();
-    if columns.is_empty() {
-        return Ok(dtypes);
-    }
-    for number in 0..inputs.len() {
-        let source = inputs.get(number)?;
-        let frame = match table {
-            Table::Obs => source.obs(0..0)?,
-            Table::Var => source.var(0..0)?,
-        };
-        for column in &columns {
-            let array = frame.column_by_name(&column.column);
-            let values = array.and_then(|array| array.as_dictionary_opt::<Int32Type>());
-            let Some(values) = values.map(|dictionary| dictionary.values().as_string::<i32>())
-            else {
-                continue;
-            };
-            let found = CategoryList::from(values.clone());
-            let ColumnKind::Categorical { ordered } = column.kind else {
-                continue;
-            };
-            match dtypes.get_mut(&column.written_as) {
-                None => {
-                    let dtype = ColumnDtype {
-                        dtype: "category".into(),
-                        ordered: Some(ordered),
-                        categories: Some(found),
-                        others: Default::default(),
-                    };
-                    dtypes.insert(column.written_as.clone(), dtype);
-                }
-                Some(dtype) => unite(dtype, &found).ok_or_else(|| {
-                    crate::dataset::DatasetError::CannotContinue {
-                        path: source.description().path.clone(),
-                        why: format!(
-                            "the categories of {} are more than 2 GiB of text",
-                            column.column
-                        ),
-                    }
-                })?,
-            }
-        }
-    }
-    Ok(dtypes)
-}
-
-/// Adds the categories of another input; `None` if there are too many.
-fn unite(dtype: &mut ColumnDtype, found: &CategoryList) -> Option<()> {
-    let known = dtype.categories.get_or_insert_default();
-    if known != found {
-        dtype.ordered = Some(false);
-        *known = known.united(found)?;
-    }
-    Some(())
 }

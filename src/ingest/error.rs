@@ -6,6 +6,7 @@ use super::DuplicateCounts;
 use crate::chunk::ChunkError;
 use crate::dataset::{BrokenJob, DatasetError};
 use crate::failure::ErrorKind;
+use crate::parallel::{WorkError, WorkerFault};
 use crate::plan::PlanError;
 use crate::source::SourceError;
 use crate::source::blocks::TooLong;
@@ -163,6 +164,15 @@ pub enum IngestError {
     /// A worker ended without a result, which is a bug in this program.
     #[error("a worker thread failed unexpectedly; please report this with the command and the log")]
     WorkerDied,
+}
+
+impl WorkError for IngestError {
+    fn of_fault(fault: WorkerFault) -> Self {
+        match fault {
+            WorkerFault::Start { source } => IngestError::Threads { source },
+            WorkerFault::Died => IngestError::WorkerDied,
+        }
+    }
 }
 
 impl IngestError {

@@ -53,7 +53,7 @@ pub(super) fn summarise(
         bytes_out,
         fragments,
         resumed_shards: resumed,
-        shards: plan.shards.len() as u64,
+        shards: plan.all_shards() as u64,
         dataset,
     })
 }

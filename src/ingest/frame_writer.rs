@@ -6,7 +6,6 @@ use lance_table::format::Fragment;
 use super::IngestError;
 use super::tables::TargetTable;
 use crate::chunk::Digest;
-use crate::dataset::CellHashes;
 use crate::plan::JobId;
 use crate::table::{FragmentWriter, TableError, row_digest};
 
@@ -24,8 +23,15 @@ pub(super) struct Written {
     pub fragment: Option<Fragment>,
     /// Digest of the rows.
     pub digest: Digest,
-    /// Identifier hashes of the cells among the rows.
-    pub hashes: Option<CellHashes>,
+}
+
+impl Written {
+    /// How many they are.
+    pub fn rows(&self) -> u64 {
+        let rows = self.fragment.as_ref();
+        rows.and_then(|fragment| fragment.physical_rows)
+            .unwrap_or(0) as u64
+    }
 }
 
 impl<'a> FrameWriter<'a> {
@@ -68,7 +74,6 @@ impl<'a> FrameWriter<'a> {
                 None => None,
             },
             digest: self.digest,
-            hashes: None,
         })
     }
 }

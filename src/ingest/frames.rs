@@ -1,27 +1,61 @@
-//! Writes the cells and genes tables from the inputs.
+//! Shards of the tables that describe cells and genes, and of what else inputs say.
 
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::ops::Range;
+use std::path::PathBuf;
 
 use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
+use serde::Serializer;
+use serde::ser::SerializeMap;
+use serde_json::{Map, Value};
 
 use super::IngestError;
-use super::base_rows;
-use super::commit::Commit;
-use super::counts::CountsReader;
-use super::frame_writer::{FrameWriter, Written};
+use super::categories::Categories;
+use super::cell_counts::{CellCounts, CountsDigest};
+use super::frame_writer::FrameWriter;
 use super::genes::Genes;
-use super::tables::TargetTable;
-use crate::dataset::RowOrder;
-use crate::plan::{PlannedEmbedding, ShardTable};
+use super::shards::ShardRun;
+use super::tables::Tables;
+use crate::dataset::{FrameRecord, HashFileWriter, hash_of_file, id_hashes};
+use crate::plan::{
+    CATEGORIES_FILE, FrameShard, FrameTable, Plan, PlannedEmbedding, UNS_FILE, row_width,
+};
 use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{Axis, CellSource};
+use crate::store::replace_file_with;
 use crate::table::{
     CellRows, GeneRows, TableError, TableName, embedding_column, missing_embeddings,
     planned_columns, schema, with_nulls,
 };
 
-impl Commit<'_> {
+/// Writes shards of cells, genes and notes.
+pub(super) struct FrameRun<'a> {
+    pub run: &'a ShardRun<'a>,
+    pub plan: &'a Plan,
+    pub tables: &'a Tables,
+}
+
+impl FrameRun<'_> {
+    /// Writes the shard of this number, all files of which are durable then. Only cells need counts.
+    pub fn write(
+        &self,
+        number: usize,
+        counts: Option<CellCounts<'_>>,
+    ) -> Result<FrameRecord, IngestError> {
+        let frame = self.plan.frame(number).ok_or(IngestError::WorkerDied)?;
+        let runtime = &self.run.runtime;
+        match (frame.table, counts) {
+            (FrameTable::Genes, _) => runtime.block_on(self.genes(number)),
+            (FrameTable::Cells, Some(counts)) => {
+                runtime.block_on(self.cells(number, frame, counts))
+            }
+            (FrameTable::Cells, None) => Err(IngestError::WorkerDied),
+            (FrameTable::Notes, _) => self.notes(number),
+        }
+    }
+
     /// Returns the embeddings for a range of rows of an input; null if the input lacks them.
     fn embeddings(
         &self,
@@ -50,19 +84,20 @@ impl Commit<'_> {
     }
 
     fn arrow(&self, table: TableName, source: ArrowError) -> IngestError {
-        let path = self.target.table(table).path().to_path_buf();
+        let path = self.run.target.table(table).path().to_path_buf();
         TableError::Arrow { path, source }.into()
     }
 
-    /// Writes genes that are not in the table yet.
-    pub(super) async fn genes(&self, table: &TargetTable) -> Result<Written, IngestError> {
-        let plan = self.plan();
+    /// Writes the genes that are not in the dataset yet.
+    async fn genes(&self, number: usize) -> Result<FrameRecord, IngestError> {
+        let plan = self.plan;
+        let table = &self.tables[&TableName::Genes];
         let schema = schema(TableName::Genes, plan);
-        let mut writer = self.writer(TableName::Genes, table).await?;
+        let mut writer = FrameWriter::new(table, self.run.target.job());
         let mut next = plan.base.as_ref().map_or(0, |base| base.genes as i64);
-        for described in &self.genes.described {
-            let source = self.inputs.get(described.input)?;
-            let values = width(plan.var.len(), &plan.varm);
+        for described in &self.run.genes.described {
+            let source = self.run.inputs.get(described.input)?;
+            let values = row_width(plan.var.len(), &plan.varm);
             let mut blocks = RowBlocks::new(0..source.description().n_vars, values);
             let read = |rows: Range<u64>| -> Result<_, IngestError> {
                 Ok(GeneRows {
@@ -89,90 +124,153 @@ impl Commit<'_> {
                 writer.write(&batch).await?;
             }
         }
-        writer.finish().await
-    }
-
-    /// Writes the cells of the job, each with its first row in the expression table.
-    pub(super) async fn cells(&self, table: &TargetTable) -> Result<Written, IngestError> {
-        let plan = self.plan();
-        let schema = schema(TableName::Cells, plan);
-        let mut writer = self.writer(TableName::Cells, table).await?;
-        let mut hashes = self.hash_writer().await?;
-        // Row numbers are those of the whole table, whoever wrote it.
-        let mut next_row = plan.base.as_ref().map_or(0, |base| base.rows as i64);
-        for record in self.checkpoint.records(ShardTable::Expression) {
-            let Some(counts) = &record.counts else {
-                return Err(IngestError::WorkerDied);
-            };
-            let mut counts = CountsReader::open(self.target.job_folder().path(), counts)?;
-            for part in &plan.shards[record.shard].parts {
-                let input = &plan.inputs[part.input];
-                let source = self.inputs.get(part.input)?;
-                let values = width(plan.obs.len(), &plan.obsm);
-                let mut blocks = RowBlocks::new(part.rows.clone(), values);
-                let read = |rows: Range<u64>| -> Result<_, IngestError> {
-                    let obs = planned_columns(&source.obs(rows.clone())?, &plan.obs);
-                    Ok((
-                        obs.map_err(|e| self.arrow(TableName::Cells, e))?,
-                        source.obs_names(rows.clone())?,
-                        self.embeddings(&*source, Axis::Cells, &plan.obsm, &rows)?,
-                    ))
-                };
-                while let Some((rows, (obs, cell_ids, obsm))) = blocks.read(read)? {
-                    let counts = counts.next(rows.end - rows.start)?;
-                    let starts = counts.into_iter().map(|count| {
-                        let start = next_row;
-                        next_row += i64::from(count);
-                        start
-                    });
-                    let ids = input.cells.start + rows.start..input.cells.start + rows.end;
-                    hashes.add(&cell_ids)?;
-                    let batch = CellRows {
-                        starts: starts.collect(),
-                        obs,
-                        cell_ids,
-                        ids: signed(&ids),
-                        source_file: &input.source_file,
-                        obsm,
-                    };
-                    let batch = batch.batch(table.folder.path(), &schema)?;
-                    let batch = table.layout.rows(&batch);
-                    let batch = batch.map_err(|e| self.arrow(TableName::Cells, e))?;
-                    blocks.held(bytes_of(batch.columns()));
-                    writer.write(&batch).await?;
-                }
-            }
-        }
-        let hashes = hashes.finish()?;
-        crate::failpoint::reach("cell-hashes-written");
-        Ok(Written {
-            hashes: Some(hashes),
-            ..writer.finish().await?
+        let written = writer.finish().await?;
+        Ok(FrameRecord {
+            shard: number,
+            rows: written.rows(),
+            fragments: written.fragment.into_iter().collect(),
+            row_digest: written.digest,
+            counted: None,
+            files: BTreeMap::new(),
         })
     }
 
-    /// Creates a writer for a table's new rows, and first writes those that must be rewritten.
-    async fn writer<'s>(
-        &'s self,
-        name: TableName,
-        table: &'s TargetTable,
-    ) -> Result<FrameWriter<'s>, IngestError> {
-        let mut writer = FrameWriter::new(table, &self.checkpoint.job);
-        if let Some(replaced) = table.replaced() {
-            let recounted = self.checkpoint.recounted.as_ref();
-            let expression = self.tables.get(&TableName::Expression);
-            let entries = expression.map_or(RowOrder::Sorted, |expression| expression.order);
-            let into = &mut writer;
-            base_rows::frame(self.target, recounted, name, table, replaced, entries, into).await?;
+    /// Writes cells, each with where its rows of the expression table begin, and the hashes of their
+    /// identifiers.
+    async fn cells(
+        &self,
+        number: usize,
+        frame: &FrameShard,
+        mut counts: CellCounts<'_>,
+    ) -> Result<FrameRecord, IngestError> {
+        let plan = self.plan;
+        let table = &self.tables[&TableName::Cells];
+        let schema = schema(TableName::Cells, plan);
+        let mut writer = FrameWriter::new(table, self.run.target.job());
+        let files = frame.files(number, plan.uns);
+        let mut hashes = HashFileWriter::create(self.file(&files[0]))?;
+        // Row numbers are those of the whole table, whoever wrote it.
+        let mut next_row = counts.next_row() as i64;
+        let mut digest = CountsDigest::from_row(counts.next_row());
+        for part in &frame.parts {
+            let input = &plan.inputs[part.input];
+            let source = self.run.inputs.get(part.input)?;
+            let values = row_width(plan.obs.len(), &plan.obsm);
+            let mut blocks = RowBlocks::new(part.rows.clone(), values);
+            let read = |rows: Range<u64>| -> Result<_, IngestError> {
+                let obs = planned_columns(&source.obs(rows.clone())?, &plan.obs);
+                Ok((
+                    obs.map_err(|e| self.arrow(TableName::Cells, e))?,
+                    source.obs_names(rows.clone())?,
+                    self.embeddings(&*source, Axis::Cells, &plan.obsm, &rows)?,
+                ))
+            };
+            while let Some((rows, (obs, cell_ids, obsm))) = blocks.read(read)? {
+                let counts = counts.next(rows.end - rows.start)?;
+                digest.add(&counts);
+                let starts = counts.into_iter().map(|count| {
+                    let start = next_row;
+                    // No table has so many rows.
+                    next_row = next_row.saturating_add_unsigned(count);
+                    start
+                });
+                let ids = input.cells.start + rows.start..input.cells.start + rows.end;
+                hashes.add(id_hashes(&cell_ids))?;
+                let batch = CellRows {
+                    starts: starts.collect(),
+                    obs,
+                    cell_ids,
+                    ids: signed(&ids),
+                    source_file: &input.source_file,
+                    obsm,
+                };
+                let batch = batch.batch(table.folder.path(), &schema)?;
+                let batch = table.layout.rows(&batch);
+                let batch = batch.map_err(|e| self.arrow(TableName::Cells, e))?;
+                blocks.held(bytes_of(batch.columns()));
+                writer.write(&batch).await?;
+            }
         }
-        Ok(writer)
+        let (_, xxh3) = hashes.finish()?;
+        let written = writer.finish().await?;
+        Ok(FrameRecord {
+            shard: number,
+            rows: written.rows(),
+            fragments: written.fragment.into_iter().collect(),
+            row_digest: written.digest,
+            counted: Some(digest.finish()),
+            files: files.into_iter().zip([xxh3]).collect(),
+        })
     }
-}
 
-/// Number of values in a row of the cells or genes table.
-fn width(columns: usize, embeddings: &[PlannedEmbedding]) -> usize {
-    let numbers: u64 = embeddings.iter().map(|embedding| embedding.width).sum();
-    columns.saturating_add(usize::try_from(numbers).unwrap_or(usize::MAX))
+    /// Writes the categories of columns, and what is unstructured, as files of the job.
+    fn notes(&self, number: usize) -> Result<FrameRecord, IngestError> {
+        let before = self.run.target.before().map(|before| before.config());
+        let categories = Categories::of(self.run.inputs, self.plan, before)?;
+        let path = self.file(CATEGORIES_FILE);
+        replace_file_with(&path, |output| {
+            Ok(serde_json::to_writer(output, &categories)?)
+        })?;
+        let mut files = BTreeMap::new();
+        let mut add = |name: &str| -> Result<(), IngestError> {
+            let hash = hash_of_file(&self.file(name))?;
+            files.insert(name.to_string(), hash.unwrap_or_default());
+            Ok(())
+        };
+        add(CATEGORIES_FILE)?;
+        if self.plan.uns {
+            self.write_uns()?;
+            add(UNS_FILE)?;
+        }
+        Ok(FrameRecord {
+            shard: number,
+            rows: 0,
+            fragments: Vec::new(),
+            row_digest: Default::default(),
+            counted: None,
+            files,
+        })
+    }
+
+    /// Writes what is neither a table nor a matrix: that of a single input as it is, that of several
+    /// under their names. One input's is in memory at a time.
+    fn write_uns(&self) -> Result<(), IngestError> {
+        let mut unread = None;
+        let written = replace_file_with(&self.file(UNS_FILE), |output| {
+            let write = |values: &Map<String, Value>, output: &mut dyn Write| {
+                serde_json::to_writer_pretty(&mut *output, values)?;
+                output.write_all(b"\n")
+            };
+            let mut read = |number: usize| {
+                let uns = self.run.inputs.get(number).and_then(|input| input.uns());
+                uns.map(|uns| uns.values).map_err(|error| {
+                    unread = Some(error);
+                    io::Error::other("an input cannot be read")
+                })
+            };
+            if let [_] = self.plan.inputs[..] {
+                return write(&read(0)?, output);
+            }
+            let mut json = serde_json::Serializer::pretty(&mut *output);
+            let mut all = json.serialize_map(None)?;
+            for (number, input) in self.plan.inputs.iter().enumerate() {
+                let values = read(number)?;
+                if !values.is_empty() {
+                    all.serialize_entry(&input.source_file, &values)?;
+                }
+            }
+            all.end()?;
+            output.write_all(b"\n")
+        });
+        match unread {
+            Some(error) => Err(error.into()),
+            None => Ok(written?),
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.run.target.job_folder().path().join(name)
+    }
 }
 
 /// Converts identifiers to the type of the tables. The plan has checked that they fit 32 bits.

@@ -6,7 +6,7 @@ use super::IngestError;
 use super::contents::identities;
 use crate::chunk::{GeneIdentity, IdHash};
 use crate::dataset::{Dataset, gene_hashes, gene_identities};
-use crate::plan::{GeneIndex, GeneList, GenePlan, Join, KeyReader, Plan, PlanError};
+use crate::plan::{GeneIndex, GeneList, GenePlan, KeyReader, Plan, PlanError};
 use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, Inputs, Reindex};
 
@@ -102,11 +102,7 @@ impl<'a> DatasetGenes<'a> {
             None => Vec::new(),
         };
         // With an outer join, later inputs add genes after the existing ones.
-        let adding = match plan.gene_plan.join {
-            Join::Outer => plan.inputs.len(),
-            Join::Exact | Join::Inner if before.is_some() => 0,
-            Join::Exact | Join::Inner => 1,
-        };
+        let adding = plan.inputs_with_new_genes().len();
         for (number, input) in plan.inputs.iter().enumerate().take(adding) {
             let source = inputs.get(number)?;
             let keys = keys_of(number)?;

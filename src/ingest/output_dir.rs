@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use lance_table::format::Fragment;
+
 use super::IngestError;
 use crate::dataset::{
     CONFIG, Checkpoint, ConfigFile, Dataset, DatasetConfig, JOB_FOLDER, JobFolder, JobState,
-    JobSummary, ShardRecord, UNS, remove_unnamed_hashes,
+    JobSummary, UNS, remove_unnamed_hashes,
 };
 use crate::plan::JobId;
 use crate::store::{
@@ -394,20 +396,16 @@ impl OutputDir {
         JobFolder::of(&self.build, &self.job)
     }
 
-    /// Removes files of the job to which neither a table nor a record refers.
+    /// Removes the files of the job that neither a table nor a record names, whose fragments these are.
     pub fn remove_orphans(
         &self,
-        records: &[ShardRecord],
+        kept: &[Fragment],
         runtime: &tokio::runtime::Runtime,
     ) -> Result<(), IngestError> {
-        let kept: Vec<_> = records
-            .iter()
-            .flat_map(|record| record.fragments.clone())
-            .collect();
         for table in TableName::IN_COMMIT_ORDER {
             let removed = runtime.block_on(self.table(table).remove_orphans(
                 &self.job,
-                &kept,
+                kept,
                 self.since(),
             ))?;
             if removed > 0 {

@@ -63,6 +63,7 @@ impl Plan {
             same_counts: Default::default(),
             uns: false,
             shards: Vec::new(),
+            frames: Vec::new(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod continued;
 mod dtypes;
 mod error;
 mod extras;
+mod frames;
 mod gene_keys;
 mod gene_list;
 mod genes;
@@ -43,6 +44,8 @@ pub use columns::{PlannedColumn, Table, data_type};
 pub use comparison::{Clash, ComparedInput, Comparison};
 pub use dtypes::{Compression, Dtypes, IdType};
 pub use error::PlanError;
+pub(crate) use frames::{CATEGORIES_FILE, UNS_FILE, row_width};
+pub use frames::{FrameShard, FrameTable};
 pub(crate) use gene_keys::KeyReader;
 pub use gene_keys::gene_keys;
 pub use gene_list::{GeneList, IdVersions};
@@ -113,6 +116,9 @@ pub struct Plan {
     pub uns: bool,
     /// The shards of all tables.
     pub shards: Vec<Shard>,
+    /// Shards of what describes cells and genes, numbered after those of matrices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<FrameShard>,
 }
 
 /// A layer and its column.
@@ -249,7 +255,7 @@ impl std::fmt::Display for JobId {
 }
 
 /// Version of the format of [`Plan`] that this program writes and reads.
-pub(crate) const PLAN_VERSION: u32 = 6;
+pub(crate) const PLAN_VERSION: u32 = 7;
 
 impl Plan {
     /// Digest of everything decided before the first value is written. It does not depend on where

@@ -186,6 +186,7 @@ impl Planner<'_> {
             obs: obs.columns,
             var: var.columns,
             shards: Vec::new(),
+            frames: Vec::new(),
             inputs: Vec::new(),
         };
         let mut next = first_cell;
@@ -234,6 +235,8 @@ impl Planner<'_> {
             next += description.n_obs;
         }
         plan.shards = self.shards(&plan)?;
+        let genes = self.surveys.iter().map(|survey| survey.description.n_vars);
+        plan.frames = plan.frame_shards(&genes.collect::<Vec<_>>());
         Ok(plan)
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Part;
 use crate::failure::ErrorKind;
+use crate::parallel::{WorkError, WorkerFault};
 
 /// Why an input, or a part of it, cannot be read. Every variant names the file, and the object
 /// inside the file that is to blame, if any; otherwise the object is empty.
@@ -102,6 +103,9 @@ pub enum SourceError {
         /// Path of the object inside the file; empty for the file as a whole.
         object: String,
     },
+    /// The threads that read several inputs failed.
+    #[error(transparent)]
+    Workers(WorkerFault),
     /// A part of the input cannot be read, but the input can be read without it.
     #[error("{failure}{} leave it out with {flag}", separator(.failure))]
     Part {
@@ -112,11 +116,19 @@ pub enum SourceError {
     },
 }
 
+impl WorkError for SourceError {
+    fn of_fault(fault: WorkerFault) -> Self {
+        SourceError::Workers(fault)
+    }
+}
+
 impl SourceError {
     /// Returns the kind of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            SourceError::Scratch { .. } | SourceError::ReaderDied { .. } => ErrorKind::Failed,
+            SourceError::Scratch { .. }
+            | SourceError::ReaderDied { .. }
+            | SourceError::Workers(_) => ErrorKind::Failed,
             SourceError::Io { .. }
             | SourceError::UnknownFormat { .. }
             | SourceError::Damaged { .. }

@@ -11,9 +11,7 @@ mod matrix;
 mod scale;
 mod value;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-
+use crate::parallel::OrderedWork;
 use crate::source::{
     Axis, CellSource, Description, Inputs, Note, RepeatedName, SourceError, Stamp,
 };
@@ -77,40 +75,19 @@ impl Survey {
     /// # Errors
     /// The first reading error of any input.
     pub fn of_all(inputs: &Inputs, threads: usize) -> Result<Vec<Self>, SourceError> {
-        let next = AtomicUsize::new(0);
-        let surveys = Mutex::new(Vec::new());
-        let work = || -> Result<(), SourceError> {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= inputs.len() {
-                    return Ok(());
-                }
-                let survey = Survey::of_input(inputs, number);
-                if survey.is_err() {
-                    // The other inputs need not be surveyed.
-                    next.store(inputs.len(), Ordering::Relaxed);
-                }
-                let mut surveys = surveys.lock().unwrap_or_else(PoisonError::into_inner);
-                surveys.push((number, survey?));
-            }
-        };
-        let threads = threads.clamp(1, inputs.len().max(1));
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let mut result = work();
-            for other in others {
-                // Propagates panics.
-                result = result.and(
-                    other
-                        .join()
-                        .unwrap_or_else(|e| std::panic::resume_unwind(e)),
-                );
-            }
-            result
-        })?;
-        let mut surveys = surveys.into_inner().unwrap_or_else(PoisonError::into_inner);
-        surveys.sort_by_key(|(number, _)| *number);
-        Ok(surveys.into_iter().map(|(_, survey)| survey).collect())
+        let mut surveys = Vec::with_capacity(inputs.len());
+        OrderedWork::new("slaf-survey", threads.min(inputs.len()))
+            // All of them are kept, whether taken or not.
+            .window(usize::MAX)
+            .run(
+                (0..inputs.len()).map(Ok),
+                |number| Survey::of_input(inputs, number),
+                |survey| {
+                    surveys.push(survey);
+                    Ok::<(), SourceError>(())
+                },
+            )?;
+        Ok(surveys)
     }
 
     /// Surveys one of several inputs, checking against the stamp its files had when it was first

@@ -12,10 +12,10 @@ use super::entries::Rows;
 use super::files::Tables;
 use super::frames::Frames;
 use super::genes;
-use super::ordered::in_order;
 use super::{Problem, Problems, VerifyError};
 use crate::chunk::{CooBatch, CooSpec, IdHash};
 use crate::dataset::{Dataset, SourceNote, UNS, matrix_key};
+use crate::parallel::OrderedWork;
 use crate::plan::{IdType, ShardTable};
 use crate::progress::{Event, Progress};
 use crate::source::{
@@ -249,6 +249,7 @@ impl Against<'_> {
             cells: u64::MAX,
         };
         let chunks = stored.chunks(0..rows, budget)?;
+        let chunks = chunks.map(|chunk| chunk.map_err(VerifyError::from));
         let read = |chunk: PendingChunk<'_>| {
             let chunk = chunk.read()?;
             let hashes = vec![IdHash::of(""); chunk.indptr.len() - 1];
@@ -262,7 +263,9 @@ impl Against<'_> {
             first,
             with,
         };
-        in_order(self.threads, chunks, read, |(end, expected)| {
+        // One more than threads: the one that is being compared.
+        let work = OrderedWork::new("slaf-verify", self.threads).window(self.threads + 1);
+        work.run(chunks, read, |(end, expected): (u64, CooBatch)| {
             of.compare(&expected, &mut cursor, first + end, problems)?;
             let entries = expected.rows() as u64;
             with.progress.report(Event::Verified { entries });

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::chunk::ChunkError;
 use crate::dataset::DatasetError;
 use crate::failure::ErrorKind;
+use crate::parallel::{WorkError, WorkerFault};
 use crate::plan::PlanError;
 use crate::source::SourceError;
 use crate::store::StoreError;
@@ -49,6 +50,15 @@ pub enum VerifyError {
         /// The operating system's error.
         source: std::io::Error,
     },
+}
+
+impl WorkError for VerifyError {
+    fn of_fault(fault: WorkerFault) -> Self {
+        match fault {
+            WorkerFault::Start { source } => VerifyError::Threads { source },
+            WorkerFault::Died => VerifyError::WorkerDied,
+        }
+    }
 }
 
 impl VerifyError {

@@ -14,7 +14,6 @@ mod files;
 mod frames;
 mod genes;
 mod known_inputs;
-mod ordered;
 mod problem;
 
 use std::collections::BTreeMap;

@@ -251,6 +251,13 @@ fn of_inputs_and_outputs() {
         3,
         "convert demo.h5ad half.slaf",
     );
+    let mut newer: serde_json::Value = serde_json::from_str(&text).unwrap();
+    newer.as_object_mut().unwrap().shift_remove("digest");
+    newer["plan"]["plan_version"] = 1000.into();
+    let digest = blake3::hash(&serde_json::to_vec(&newer).unwrap()).to_hex();
+    newer["digest"] = digest[..32].into();
+    std::fs::write(&plan, newer.to_string()).unwrap();
+    messages.add(here, "a newer plan", 3, "convert demo.h5ad half.slaf");
     std::fs::remove_file(&plan).unwrap();
     messages.add(
         here,

@@ -253,7 +253,11 @@ def check_job(folder, checkpoint, file):
         if record.get("contents"):
             name = f"contents-{record['shard']}.u64"
             same("XXH3 of a file of hashes", name, record["contents"], f"{xxh3((own / name).read_bytes()):016x}")
-        table = tables[plan["shards"][record["shard"]]["table"]]
+        for name, digest in record.get("files", {}).items():
+            same("XXH3 of a file of a job", name, digest, f"{xxh3((own / name).read_bytes()):016x}")
+        shards = plan["shards"] + plan["frames"]
+        kind = shards[record["shard"]]["table"]
+        table = tables.get(kind, kind)
         for fragment in record["fragments"]:
             for data in fragment["files"]:
                 check_data_file(folder / f"{table}.lance" / "data" / data["path"])

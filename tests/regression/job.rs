@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use slaf::dataset::Dataset;
 use slaf::table::TableName;
 
-use crate::support::dataset::{Contents, assert_no_orphans, files_below, table, tables_of};
+use crate::support::dataset::{
+    Contents, assert_no_orphans, files_below, fragments, integers, table, tables_of, triplets,
+};
 use crate::support::h5ad_writer::{add_categories, add_texts, write_csr};
 use crate::support::program::{Run, convert, slaf};
 use crate::support::repository;
@@ -65,8 +67,16 @@ fn job_folder(output: &Path) -> PathBuf {
 fn records(output: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(job_folder(output).join("records")).unwrap();
     let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
-    files.sort();
+    // A record that was being written when the process died has no name yet.
+    files.retain(|file| !file.file_name().unwrap().to_string_lossy().starts_with('.'));
+    files.sort_by_key(|file| number(file));
     files
+}
+
+/// The shard of a record.
+fn number(record: &Path) -> usize {
+    let name = record.file_stem().unwrap().to_string_lossy();
+    name.parse().unwrap()
 }
 
 /// Returns the rows of all tables, as config.json describes them.
@@ -271,13 +281,13 @@ fn d7_records_that_cannot_be_believed_are_no_panic_and_their_shards_are_written_
         |record| record["record_version"] = json!(1000),
         |record| drop(record.as_object_mut().unwrap().shift_remove("fragments")),
     ];
-    let ends_well = |what: &str| {
+    let ends_well = |what: &str, records: usize| {
         let mut command = slaf(&["convert", "--json"]);
         command.arg(everything()).arg(&output).args(FLAGS);
         let run = Run::of(&mut command).succeeded();
         let report: Value = serde_json::from_str(&run.stdout).unwrap();
-        // One of three records is not accepted.
-        assert_eq!(report["resumed_shards"], 2, "{what}");
+        // One of them is not believed.
+        assert_eq!(report["resumed_shards"], json!(records - 1), "{what}");
         assert!(run.stderr.contains("written again"), "{what}");
         assert_eq!(Contents::of(&output), wanted, "{what}");
         assert_no_orphans(&output);
@@ -285,15 +295,17 @@ fn d7_records_that_cannot_be_believed_are_no_panic_and_their_shards_are_written_
     };
     for (number, change) in edits.into_iter().enumerate() {
         unfinished(&output);
-        edit_and_seal(&records(&output)[1], change);
-        ends_well(&format!("edit {number}"));
+        let files = records(&output);
+        edit_and_seal(&files[1], change);
+        ends_well(&format!("edit {number}"), files.len());
     }
     // With the original digest.
     unfinished(&output);
-    edit(&records(&output)[0], |record| {
+    let files = records(&output);
+    edit(&files[0], |record| {
         record["parts"][0]["matrices"][0]["stats"]["sum"] = json!(1000.5);
     });
-    ends_well("a sum");
+    ends_well("a sum", files.len());
     let damages: [fn(&Path); 3] = [
         |path| std::fs::write(path, b"").unwrap(),
         |path| {
@@ -304,14 +316,15 @@ fn d7_records_that_cannot_be_believed_are_no_panic_and_their_shards_are_written_
     ];
     for damage in damages {
         unfinished(&output);
-        damage(&records(&output)[2]);
-        ends_well("damage");
+        let files = records(&output);
+        damage(&files[2]);
+        ends_well("damage", files.len());
     }
     // The record of another shard in its place.
     unfinished(&output);
     let files = records(&output);
     std::fs::copy(&files[0], &files[1]).unwrap();
-    ends_well("a record twice");
+    ends_well("a record twice", files.len());
     // Under names that no shard has, none is accepted.
     unfinished(&output);
     let files = records(&output);
@@ -345,6 +358,127 @@ fn d5_config_json_tells_how_far_a_job_is_and_where_its_records_are() {
     let info = Run::of(&mut slaf(&[OsStr::new("info"), output.as_os_str()])).succeeded();
     assert!(info.stdout.contains("at its commit"), "{}", info.stdout);
     assert!(info.stdout.contains("everything.h5ad"), "{}", info.stdout);
+}
+
+/// A conversion of `everything` of which all shards are there, and nothing is committed.
+fn uncommitted(output: &Path) {
+    let mut command = convert(&everything(), output, &FLAGS);
+    let run = Run::of(command.env("SLAF_FAIL_AT", "before-expression-commit"));
+    assert_eq!(run.code, None, "{}", run.stderr);
+}
+
+// Cells, genes and notes were written in the commit, and a run that was killed there began them anew.
+#[test]
+fn d5_cells_genes_and_notes_are_shards_that_are_believed_or_written_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = wanted(folder.path());
+    let output = folder.path().join("out.slaf");
+    let again = |records: usize, resumed: usize, what: &str| {
+        let mut command = slaf(&["convert", "--json"]);
+        command.arg(everything()).arg(&output).args(FLAGS);
+        let run = Run::of(&mut command).succeeded();
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(report["shards"], json!(records), "{what}");
+        assert_eq!(report["resumed_shards"], json!(resumed), "{what}");
+        assert_eq!(Contents::of(&output), wanted, "{what}");
+        assert_no_orphans(&output);
+        std::fs::remove_dir_all(&output).unwrap();
+    };
+    uncommitted(&output);
+    let count = records(&output).len();
+    again(count, count, "all are kept");
+    // Those of genes, of notes and of cells come last.
+    let edits: [(usize, fn(&mut Value)); 7] = [
+        (3, |genes| genes["counted"] = json!("0123456789abcdef")),
+        (3, |genes| {
+            genes["files"] = json!({"../../config.json": "0123456789abcdef"})
+        }),
+        (2, |notes| {
+            drop(
+                notes["files"]
+                    .as_object_mut()
+                    .unwrap()
+                    .shift_remove("uns.json"),
+            )
+        }),
+        (2, |notes| {
+            notes["files"]["categories.json"] = json!("0123456789abcdef")
+        }),
+        (1, |cells| {
+            drop(cells.as_object_mut().unwrap().shift_remove("counted"))
+        }),
+        (1, |cells| {
+            drop(cells.as_object_mut().unwrap().shift_remove("digest"))
+        }),
+        (1, |cells| cells["shard"] = json!(0)),
+    ];
+    for (number, (from_end, change)) in edits.into_iter().enumerate() {
+        uncommitted(&output);
+        let files = records(&output);
+        let file = &files[files.len() - from_end];
+        match number {
+            5 => edit(file, change),
+            _ => edit_and_seal(file, change),
+        }
+        again(count, count - 1, &format!("edit {number}"));
+    }
+    // Where its rows begin is what the shards of the expression table have counted.
+    uncommitted(&output);
+    edit_and_seal(records(&output).last().unwrap(), |cells| {
+        cells["counted"] = json!("0123456789abcdef");
+    });
+    again(count, count, "another count");
+    for end in [".u64", "categories.json", "uns.json"] {
+        uncommitted(&output);
+        let folder = job_folder(&output);
+        let files = files_below(&folder).into_iter();
+        let file = files.filter(|file| file.ends_with(end) && !file.starts_with("contents"));
+        std::fs::write(folder.join(file.last().unwrap()), b"short").unwrap();
+        again(count, count - 1, end);
+    }
+}
+
+// Cells come in several shards; entries that are zero make no rows, whatever indptr says of them.
+#[test]
+fn d5_cells_of_several_shards_begin_where_their_rows_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        folder.path().join("in.h5ad"),
+        folder.path().join("out.slaf"),
+    );
+    for zeros in [false, true] {
+        write_csr(&input, 1200, 200, 30, |entry| {
+            match zeros && entry % 5 == 3 {
+                true => 0.0,
+                false => (entry % 9 + 1) as f32,
+            }
+        });
+        for threads in ["1", "3"] {
+            let flags = [
+                "--fragment-rows",
+                "400",
+                "--threads",
+                threads,
+                "--overwrite",
+            ];
+            Run::of(&mut convert(&input, &output, &flags)).succeeded();
+            assert_eq!(fragments(&output, TableName::Cells), [400; 3]);
+            let cells = table(&output, TableName::Cells);
+            let starts = integers(cells.column_by_name("cell_start_index").unwrap());
+            let rows = triplets(&output);
+            let mut next = 0;
+            for (cell, &start) in starts.iter().enumerate() {
+                assert_eq!(start, next as i64, "cell {cell}");
+                while rows.get(next).is_some_and(|row| row.0 == cell as u64) {
+                    next += 1;
+                }
+            }
+            assert_eq!(next, rows.len());
+            let verify = [OsStr::new("verify"), output.as_os_str()];
+            Run::of(&mut slaf(&verify)).succeeded();
+            assert_no_orphans(&output);
+        }
+    }
 }
 
 // A job that an earlier version did not finish.

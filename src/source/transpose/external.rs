@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::block::{Block, Parts, Written};
 use super::{Entries, TransposeOptions, Transposed};
+use crate::parallel::OrderedWork;
 use crate::source::error::ErrorContext;
 use crate::source::{NumberType, SourceError};
 
@@ -82,29 +83,15 @@ impl ExternalTranspose {
     where
         R: FnOnce() -> Result<Entries, SourceError> + Send,
     {
-        let pieces = Mutex::new((pieces, 0));
-        let work = || -> Result<(), SourceError> {
-            loop {
-                let (piece, number) = {
-                    let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
-                    let Some(piece) = pieces.0.next() else {
-                        return Ok(());
-                    };
-                    pieces.1 += 1;
-                    (piece?, pieces.1)
-                };
-                self.lay(number, &piece()?)?;
-            }
-        };
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (1..self.threads).map(|_| scope.spawn(work)).collect();
-            let mut result = work();
-            for thread in threads {
-                let other = thread.join().unwrap_or_else(|_| Err(self.place.died()));
-                result = result.and(other);
-            }
-            result
-        })
+        let numbered = pieces.zip(1..).map(|(piece, number)| Ok((number, piece?)));
+        OrderedWork::new("slaf-transpose", self.threads)
+            // Nothing is left of a piece that was written.
+            .window(usize::MAX)
+            .run(
+                numbered,
+                |(number, piece): (u64, R)| self.lay(number, &piece()?),
+                |()| Ok::<(), SourceError>(()),
+            )
     }
 
     /// Writes entries, from any thread. Blocks are later read in the order of their numbers.

@@ -2,10 +2,10 @@
 
 use arrow::array::ArrayRef;
 
-use crate::chunk::{CooBatch, LayersBatch};
+use super::{CooBatch, LayersBatch};
 
 /// Rows of a table of non-zeros.
-pub(super) enum EntryBatch {
+pub(crate) enum EntryBatch {
     /// Rows of one matrix.
     One(Box<CooBatch>),
     /// United rows of several matrices.

@@ -1,9 +1,9 @@
-//! Row ranges in which a shard is read, each with the chunks of all its matrices.
+//! Row ranges in which several matrices are read side by side, each with the chunks of all of them.
 
 use std::ops::Range;
 
-use crate::source::chunk::no_entries;
-use crate::source::{
+use super::chunk::no_entries;
+use super::{
     CellSource, ChunkBudget, Chunks, MatrixDescription, MatrixName, PendingChunk, SourceError,
 };
 
@@ -12,20 +12,20 @@ const EVERYTHING: ChunkBudget = ChunkBudget {
     cells: u64::MAX,
 };
 
-/// A range of rows of a shard that are not read yet.
-pub(super) struct RowRangeChunks<'a> {
+/// A range of rows that are not read yet.
+pub(crate) struct RowRangeChunks<'a> {
     /// The rows.
     pub rows: Range<u64>,
     /// The chunks of each matrix, which together contain all rows of the range.
     pub matrices: Vec<Vec<PendingChunk<'a>>>,
 }
 
-/// The pieces of a shard, in order and without gaps.
-pub(super) type RowRanges<'a> =
+/// Ranges of rows, in order and without gaps.
+pub(crate) type RowRanges<'a> =
     Box<dyn Iterator<Item = Result<RowRangeChunks<'a>, SourceError>> + Send + 'a>;
 
-/// Divides the rows of matrices into pieces within the budget.
-pub(super) fn pieces<'a>(
+/// Divides the rows of matrices into ranges within the budget.
+pub(crate) fn row_ranges<'a>(
     source: &'a dyn CellSource,
     matrices: &'a [MatrixDescription],
     rows: Range<u64>,
@@ -44,17 +44,17 @@ pub(super) fn pieces<'a>(
             })
         })));
     }
-    let pieces = SideBySide {
+    let ranges = SideBySide {
         source,
         matrices,
         rows,
-        // The budget of a piece is divided evenly between the matrices.
+        // The budget of a range is divided evenly between the matrices.
         budget: ChunkBudget {
             bytes: budget.bytes / matrices.len().max(1) as u64,
             ..budget
         },
     };
-    Ok(Box::new(pieces))
+    Ok(Box::new(ranges))
 }
 
 /// Splits several matrices at the same rows: where the first of them has used up its share.
@@ -117,10 +117,10 @@ impl<'a> Iterator for SideBySide<'a> {
         if self.rows.is_empty() {
             return None;
         }
-        let piece = self.cut();
-        if piece.is_err() {
+        let range = self.cut();
+        if range.is_err() {
             self.rows.start = self.rows.end;
         }
-        Some(piece)
+        Some(range)
     }
 }
