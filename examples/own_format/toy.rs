@@ -15,8 +15,8 @@ use std::path::Path;
 use arrow::array::StringArray;
 use slaf::source::{
     CellSource, ChunkBudget, Chunks, CsrChunk, Description, Format, InputFormat, Layout, Matrix,
-    MatrixDescription, MatrixName, NumberType, OpenOptions, OptionKind, OptionScope, OptionSpec,
-    PendingChunk, Probe, ProbedPath, SourceError, TypedVec,
+    MatrixDescription, MatrixName, OpenOptions, OptionKind, OptionScope, OptionSpec, PendingChunk,
+    Probe, ProbedPath, ScalarType, SourceError, TypedVec,
 };
 
 /// The toy format.
@@ -90,7 +90,7 @@ impl InputFormat for Toy {
                     name: MatrixName::X,
                     object: "counts".into(),
                     layout: Layout::Csr,
-                    number_type: NumberType::UInt32,
+                    number_type: ScalarType::UInt32,
                     entries: None,
                 },
             ),

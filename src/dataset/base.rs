@@ -8,7 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
 use rustc_hash::FxHashSet;
 
-use super::base_columns::{columns, embeddings, id_type, original, others, value_type};
+use super::base_columns::{columns, embeddings, original, others};
 use super::{CellIds, ColumnNote, Dataset, DatasetError, matrix_key};
 use crate::plan::{
     Base, BaseMatrix, BaseSource, BaseSurvey, Compression, Described, Dtypes, GeneKey, GeneList,
@@ -243,11 +243,11 @@ impl Dataset {
             let field = schema.field(number);
             refused(format!("{} is {}", field.name(), field.data_type()))
         };
-        let [cell, gene] = [0, 1].map(|number| id_type(schema.field(number).data_type()));
+        let [cell, gene] = [0, 1].map(|number| IdType::of_arrow(schema.field(number).data_type()));
         Ok((
             cell.ok_or_else(|| unknown(0))?,
             gene.ok_or_else(|| unknown(1))?,
-            value_type(schema.field(2).data_type()).ok_or_else(|| unknown(2))?,
+            ValueType::of_arrow(schema.field(2).data_type()).ok_or_else(|| unknown(2))?,
         ))
     }
 
@@ -285,7 +285,7 @@ impl Dataset {
             let why = format!("{} is {}", field.name(), field.data_type());
             self.cannot_continue(name, why)
         };
-        let ids = [0, 1].map(|number| id_type(schema.field(number).data_type()));
+        let ids = [0, 1].map(|number| IdType::of_arrow(schema.field(number).data_type()));
         let [Some(rows), Some(columns)] = ids else {
             return Err(refused(usize::from(ids[0].is_some())));
         };
@@ -294,7 +294,7 @@ impl Dataset {
             Some(BaseMatrix {
                 name: original(part, field.name(), notes).0,
                 written_as: field.name().clone(),
-                value_type: value_type(field.data_type())?,
+                value_type: ValueType::of_arrow(field.data_type())?,
                 scale: match part {
                     Part::Layers => self.config().scale_of_layer(&matrix_key(&MatrixName::Layer(
                         original(part, field.name(), notes).0,

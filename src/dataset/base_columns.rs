@@ -3,31 +3,9 @@
 use arrow::datatypes::{DataType, Schema};
 
 use super::{ColumnNote, Dataset};
-use crate::plan::{IdType, PlannedColumn, PlannedEmbedding};
-use crate::source::{ColumnKind, NumberType, Part};
-use crate::survey::{FloatType, ValueType};
-
-/// Returns the identifier type of a column; `None` if it cannot be one.
-pub(super) fn id_type(data_type: &DataType) -> Option<IdType> {
-    Some(match data_type {
-        DataType::UInt16 => IdType::UInt16,
-        DataType::UInt32 => IdType::UInt32,
-        DataType::Int32 => IdType::Int32,
-        _ => return None,
-    })
-}
-
-/// Returns the value type of a column; `None` if it cannot be one.
-pub(super) fn value_type(data_type: &DataType) -> Option<ValueType> {
-    Some(match data_type {
-        DataType::UInt16 => ValueType::UInt16,
-        DataType::UInt32 => ValueType::UInt32,
-        DataType::Int32 => ValueType::Int32,
-        DataType::Float32 => ValueType::Float32,
-        DataType::Float64 => ValueType::Float64,
-        _ => return None,
-    })
-}
+use crate::plan::{PlannedColumn, PlannedEmbedding};
+use crate::source::{ColumnKind, Part, ScalarType};
+use crate::survey::FloatType;
 
 /// Returns the name that a column of the dataset has in its inputs, and the names of its
 /// components.
@@ -98,27 +76,8 @@ pub(super) fn kind(data_type: &DataType) -> Option<ColumnKind> {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(ColumnKind::Text),
         DataType::Dictionary(_, values) => kind(values).filter(|k| *k == ColumnKind::Text),
         DataType::Timestamp(_, None) => Some(ColumnKind::Time),
-        other => number_type(other).map(ColumnKind::Nullable),
+        other => ScalarType::of_arrow(other).map(ColumnKind::Nullable),
     }
-}
-
-/// Returns the type of a numeric column.
-pub(super) fn number_type(data_type: &DataType) -> Option<NumberType> {
-    Some(match data_type {
-        DataType::Boolean => NumberType::Bool,
-        DataType::Int8 => NumberType::Int8,
-        DataType::Int16 => NumberType::Int16,
-        DataType::Int32 => NumberType::Int32,
-        DataType::Int64 => NumberType::Int64,
-        DataType::UInt8 => NumberType::UInt8,
-        DataType::UInt16 => NumberType::UInt16,
-        DataType::UInt32 => NumberType::UInt32,
-        DataType::UInt64 => NumberType::UInt64,
-        DataType::Float16 => NumberType::Float16,
-        DataType::Float32 => NumberType::Float32,
-        DataType::Float64 => NumberType::Float64,
-        _ => return None,
-    })
 }
 
 /// Returns the embeddings in the columns of a table.
@@ -133,11 +92,7 @@ pub(super) fn embeddings(
             let DataType::FixedSizeList(item, width) = field.data_type() else {
                 return None;
             };
-            let float_type = match item.data_type() {
-                DataType::Float32 => FloatType::Float32,
-                DataType::Float64 => FloatType::Float64,
-                _ => return None,
-            };
+            let float_type = FloatType::of_arrow(item.data_type())?;
             let (name, columns) = original(part, field.name(), notes);
             Some(PlannedEmbedding {
                 name,

@@ -1,7 +1,7 @@
 //! What is counted of a column of values, source by source.
 
 use crate::chunk::{Digest, ValueStats};
-use crate::source::{CsrChunk, NumberType, SampledRows, TypedVec};
+use crate::source::{CsrChunk, SampledRows, ScalarType, TypedVec};
 use crate::survey::{RowSample, Scale, ScaleKind, ValueType, WrittenValues, of_rows};
 
 /// Rows of a source that are kept to judge its scale by, about.
@@ -89,7 +89,7 @@ impl Sampled {
             return;
         };
         for ((sample, (_, value_type)), tally) in samples.zip(tallies) {
-            let number_type = number_type(*value_type);
+            let number_type = ScalarType::from(*value_type);
             tally.sampled = of_rows(&sample.finished(None), number_type, None);
         }
         self.rows = 0;
@@ -113,16 +113,5 @@ impl Sampled {
         if let Some(sample) = self.columns.get_mut(column) {
             sample.add(SampledRows::Rows(&row), 0, None);
         }
-    }
-}
-
-/// The type of numbers as inputs have it.
-pub(super) fn number_type(value_type: ValueType) -> NumberType {
-    match value_type {
-        ValueType::UInt16 => NumberType::UInt16,
-        ValueType::UInt32 => NumberType::UInt32,
-        ValueType::Int32 => NumberType::Int32,
-        ValueType::Float32 => NumberType::Float32,
-        ValueType::Float64 => NumberType::Float64,
     }
 }

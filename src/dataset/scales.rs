@@ -5,7 +5,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, UInt32Type};
 
 use super::{Dataset, DatasetConfig, DatasetError};
-use crate::source::{NumberType, SampledRows, TypedVec};
+use crate::source::{SampledRows, TypedVec};
 use crate::survey::{RowSample, Scale, ValueType, of_rows};
 use crate::table::{RowReader, TableError, TableName};
 
@@ -39,9 +39,7 @@ impl Dataset {
     ) -> Result<Scale, DatasetError> {
         let number_type = match value_type {
             ValueType::UInt16 | ValueType::UInt32 => return Ok(Scale::COUNTS),
-            ValueType::Int32 => NumberType::Int32,
-            ValueType::Float32 => NumberType::Float32,
-            ValueType::Float64 => NumberType::Float64,
+            ValueType::Int32 | ValueType::Float32 | ValueType::Float64 => value_type.into(),
         };
         let path = self.path().join(TableName::Expression.folder());
         let arrow = |source| TableError::Arrow {

@@ -6,7 +6,6 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Schema, UInt32Type};
 
-use super::base_columns::value_type;
 use super::column_tally::{ColumnTally, Sampled, Scales};
 use super::{Dataset, DatasetError, RowOrder};
 use crate::chunk::{IdHash, ValueStats};
@@ -65,8 +64,8 @@ pub(super) fn typed_columns(table: TableName, schema: &Schema) -> Vec<(String, V
     let fields = fields.filter(|field| is_value(field.name()));
     let value_type = |of: &DataType| match table {
         // It is there, whatever it is.
-        TableName::Expression => Some(value_type(of).unwrap_or(ValueType::Float64)),
-        _ => value_type(of),
+        TableName::Expression => Some(ValueType::of_arrow(of).unwrap_or(ValueType::Float64)),
+        _ => ValueType::of_arrow(of),
     };
     fields
         .filter_map(|field| Some((field.name().clone(), value_type(field.data_type())?)))

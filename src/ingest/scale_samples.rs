@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Float64Type, UInt32Type};
 
 use crate::chunk::CooBatch;
 use crate::plan::{Plan, ShardPart, ShardTable};
-use crate::source::{CsrChunk, NumberType, SampledRows, TypedVec};
+use crate::source::{CsrChunk, SampledRows, ScalarType, TypedVec};
 use crate::survey::{RowSample, Scale, ScaleKind, of_rows};
 
 /// Approximate number of rows of a part that are kept.
@@ -19,7 +19,7 @@ const ROWS: u64 = 128;
 /// Samples of each matrix in a part of a shard.
 pub(super) struct ScaleSamples {
     /// Sample of each matrix, unless its scale is known.
-    samples: Vec<Option<(RowSample, NumberType)>>,
+    samples: Vec<Option<(RowSample, ScalarType)>>,
     /// Interval at which rows are kept.
     every: u64,
     /// Next row, counted from the beginning of the part.
@@ -69,7 +69,7 @@ impl ScaleSamples {
 
     /// Returns the scale of each matrix, as far as the rows show.
     pub fn verdicts(self) -> Vec<Option<Scale>> {
-        let verdict = |(sample, number_type): (RowSample, NumberType)| {
+        let verdict = |(sample, number_type): (RowSample, ScalarType)| {
             of_rows(&sample.finished(None), number_type, None)
         };
         let samples = self.samples.into_iter();

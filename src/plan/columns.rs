@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use arrow::datatypes::{DataType, TimeUnit};
 use serde::{Deserialize, Serialize};
 
-use crate::source::{Column, ColumnKind, NumberType};
+use crate::source::{Column, ColumnKind};
 
 /// A table that describes cells or genes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,20 +69,7 @@ pub fn data_type(kind: &ColumnKind) -> DataType {
         // Plain strings, because the reference's SQL cannot filter dictionaries or large strings.
         ColumnKind::Text | ColumnKind::Categorical { .. } => DataType::Utf8,
         ColumnKind::Time => DataType::Timestamp(TimeUnit::Nanosecond, None),
-        ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => match number_type {
-            NumberType::Bool => DataType::Boolean,
-            NumberType::Int8 => DataType::Int8,
-            NumberType::Int16 => DataType::Int16,
-            NumberType::Int32 => DataType::Int32,
-            NumberType::Int64 => DataType::Int64,
-            NumberType::UInt8 => DataType::UInt8,
-            NumberType::UInt16 => DataType::UInt16,
-            NumberType::UInt32 => DataType::UInt32,
-            NumberType::UInt64 => DataType::UInt64,
-            NumberType::Float16 => DataType::Float16,
-            NumberType::Float32 => DataType::Float32,
-            NumberType::Float64 => DataType::Float64,
-        },
+        ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => number_type.arrow(),
     }
 }
 

@@ -136,7 +136,8 @@ impl Comparison {
                     planned.as_ref().ok().map(|plan| &plan.inputs[number]),
                 ),
                 value_type: ValueType::ALL
-                    .into_iter()
+                    .iter()
+                    .copied()
                     .find(|&value_type| survey.main.exact.contains(value_type)),
                 scale: survey.main.scale,
                 layer_scales: layer_scales(survey),

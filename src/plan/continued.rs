@@ -13,7 +13,7 @@ use super::kinds::united;
 use super::{BaseMatrix, PlanError, PlannedColumn, PlannedEmbedding, Widening};
 use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::{
-    CellSource, Column, ColumnKind, Embedding, Layout, MatrixDescription, MatrixName, NumberType,
+    CellSource, Column, ColumnKind, Embedding, Layout, MatrixDescription, MatrixName, ScalarType,
 };
 use crate::survey::{FloatType, MatrixSurvey};
 
@@ -106,10 +106,7 @@ pub(super) fn embeddings(of: &[PlannedEmbedding]) -> (Vec<Embedding>, Vec<FloatT
     let embedding = |planned: &PlannedEmbedding| Embedding {
         name: planned.name.clone(),
         width: planned.width,
-        number_type: match planned.float_type {
-            FloatType::Float32 => NumberType::Float32,
-            FloatType::Float64 => NumberType::Float64,
-        },
+        number_type: planned.float_type.into(),
         columns: planned.columns.clone(),
     };
     let types = of.iter().map(|planned| planned.float_type);
@@ -149,7 +146,7 @@ pub(super) fn matrices(
         name: name(base.name.clone()),
         object: format!("{part}/{}", base.name),
         layout: Layout::Absent,
-        number_type: NumberType::Float32,
+        number_type: ScalarType::Float32,
         entries: Some(0),
     };
     (

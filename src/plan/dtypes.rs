@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::PlanError;
+use crate::source::scalar_subset;
 use crate::survey::ValueType;
 
 /// Families of column types of the expression table.
@@ -17,25 +18,15 @@ pub enum Dtypes {
     Signed,
 }
 
-/// Type of an identifier column of the expression table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IdType {
-    /// At most 2^16 cells or genes.
-    UInt16,
-    /// At most 2^32 cells or genes.
-    UInt32,
-    /// At most 2^31 cells or genes.
-    Int32,
-}
-
-impl std::fmt::Display for IdType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            IdType::UInt16 => "uint16",
-            IdType::UInt32 => "uint32",
-            IdType::Int32 => "int32",
-        })
+scalar_subset! {
+    /// Type of an identifier column of the expression table.
+    pub enum IdType {
+        /// At most 2^16 cells or genes.
+        UInt16,
+        /// At most 2^32 cells or genes.
+        UInt32,
+        /// At most 2^31 cells or genes.
+        Int32,
     }
 }
 

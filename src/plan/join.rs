@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::PlanError;
 use super::kinds::united;
-use crate::source::{Column, ColumnKind, Embedding, Layout, MatrixDescription, NumberType};
+use crate::source::{Column, ColumnKind, Embedding, Layout, MatrixDescription, ScalarType};
 use crate::survey::{FloatType, MatrixSurvey};
 
 /// A part of an input whose members are joined by name.
@@ -281,7 +281,7 @@ fn absent(like: &MatrixDescription) -> MatrixDescription {
         name: like.name.clone(),
         object: like.object.clone(),
         layout: Layout::Absent,
-        number_type: NumberType::Float32,
+        number_type: ScalarType::Float32,
         entries: Some(0),
     }
 }
@@ -336,12 +336,12 @@ mod tests {
     #[test]
     fn columns_are_joined_by_name() {
         use ColumnKind::*;
-        let one = [("a", Text), ("n", Number(NumberType::Int8))];
-        let other = [("n", Number(NumberType::Int32)), ("b", Text)];
+        let one = [("a", Text), ("n", Number(ScalarType::Int8))];
+        let other = [("n", Number(ScalarType::Int32)), ("b", Text)];
         let message = join(PartSelection::Same, &[&one, &other]).unwrap_err();
         assert!(message.contains("it lacks a and also has b"), "{message}");
         assert!(message.contains("--obs-join outer"), "{message}");
-        let n = ("n".to_string(), Number(NumberType::Int32));
+        let n = ("n".to_string(), Number(ScalarType::Int32));
         assert_eq!(
             join(PartSelection::Common, &[&one, &other]).unwrap(),
             std::slice::from_ref(&n)
@@ -349,7 +349,7 @@ mod tests {
         let all = [("a".to_string(), Text), n, ("b".to_string(), Text)];
         assert_eq!(join(PartSelection::All, &[&one, &other]).unwrap(), all);
         let lacking = join(PartSelection::All, &[&one, &[]]).unwrap();
-        assert_eq!(lacking[1].1, Nullable(NumberType::Int8));
+        assert_eq!(lacking[1].1, Nullable(ScalarType::Int8));
         let always = [("a", Text), ("always", Text)];
         for take in [
             PartSelection::Same,
@@ -360,7 +360,7 @@ mod tests {
             assert_eq!(joined[1].0, "always");
             assert_eq!(join(take, &[&always, &[("a", Text)]]).unwrap(), joined);
         }
-        let clash = [("a", Number(NumberType::Int8)), ("n", Text)];
+        let clash = [("a", Number(ScalarType::Int8)), ("n", Text)];
         let message = join(PartSelection::All, &[&one, &clash]).unwrap_err();
         assert!(
             message.contains("obs/a is int8") && message.contains("--skip obs:a"),

@@ -13,7 +13,7 @@
 use polars_core::datatypes::DataType;
 use polars_core::utils::{get_numeric_upcast_supertype_lossless, get_supertype};
 
-use crate::source::{ColumnKind, NumberType};
+use crate::source::{ColumnKind, ScalarType};
 
 /// Returns the kind that holds the values of both exactly, if there is one.
 pub(super) fn united(one: &ColumnKind, other: &ColumnKind) -> Option<ColumnKind> {
@@ -30,7 +30,7 @@ pub(super) fn united(one: &ColumnKind, other: &ColumnKind) -> Option<ColumnKind>
     }
 }
 
-fn numbers(one: NumberType, other: NumberType) -> Option<NumberType> {
+fn numbers(one: ScalarType, other: ScalarType) -> Option<ScalarType> {
     if one == other {
         return Some(one);
     }
@@ -44,60 +44,60 @@ fn numbers(one: NumberType, other: NumberType) -> Option<NumberType> {
     exact.then_some(together)
 }
 
-const NUMBERS: [NumberType; 11] = [
-    NumberType::UInt8,
-    NumberType::Int8,
-    NumberType::UInt16,
-    NumberType::Int16,
-    NumberType::Float16,
-    NumberType::UInt32,
-    NumberType::Int32,
-    NumberType::Float32,
-    NumberType::UInt64,
-    NumberType::Int64,
-    NumberType::Float64,
+const NUMBERS: [ScalarType; 11] = [
+    ScalarType::UInt8,
+    ScalarType::Int8,
+    ScalarType::UInt16,
+    ScalarType::Int16,
+    ScalarType::Float16,
+    ScalarType::UInt32,
+    ScalarType::Int32,
+    ScalarType::Float32,
+    ScalarType::UInt64,
+    ScalarType::Int64,
+    ScalarType::Float64,
 ];
 
 /// Returns the polars type; `None` for booleans, which only go with booleans.
-fn polars_type(number_type: NumberType) -> Option<DataType> {
+fn polars_type(number_type: ScalarType) -> Option<DataType> {
     Some(match number_type {
-        NumberType::Bool => return None,
-        NumberType::Int8 => DataType::Int8,
-        NumberType::Int16 => DataType::Int16,
-        NumberType::Int32 => DataType::Int32,
-        NumberType::Int64 => DataType::Int64,
-        NumberType::UInt8 => DataType::UInt8,
-        NumberType::UInt16 => DataType::UInt16,
-        NumberType::UInt32 => DataType::UInt32,
-        NumberType::UInt64 => DataType::UInt64,
-        NumberType::Float16 => DataType::Float16,
-        NumberType::Float32 => DataType::Float32,
-        NumberType::Float64 => DataType::Float64,
+        ScalarType::Bool => return None,
+        ScalarType::Int8 => DataType::Int8,
+        ScalarType::Int16 => DataType::Int16,
+        ScalarType::Int32 => DataType::Int32,
+        ScalarType::Int64 => DataType::Int64,
+        ScalarType::UInt8 => DataType::UInt8,
+        ScalarType::UInt16 => DataType::UInt16,
+        ScalarType::UInt32 => DataType::UInt32,
+        ScalarType::UInt64 => DataType::UInt64,
+        ScalarType::Float16 => DataType::Float16,
+        ScalarType::Float32 => DataType::Float32,
+        ScalarType::Float64 => DataType::Float64,
     })
 }
 
 /// Number of binary digits up to which a type holds all whole numbers.
-fn digits(number_type: NumberType) -> u32 {
+fn digits(number_type: ScalarType) -> u32 {
     match number_type {
-        NumberType::Bool => 1,
-        NumberType::Int8 => 7,
-        NumberType::Int16 => 15,
-        NumberType::Int32 => 31,
-        NumberType::Int64 => 63,
-        NumberType::UInt8 => 8,
-        NumberType::UInt16 => 16,
-        NumberType::UInt32 => 32,
-        NumberType::UInt64 => 64,
-        NumberType::Float16 => 11,
-        NumberType::Float32 => 24,
-        NumberType::Float64 => 53,
+        ScalarType::Bool => 1,
+        ScalarType::Int8 => 7,
+        ScalarType::Int16 => 15,
+        ScalarType::Int32 => 31,
+        ScalarType::Int64 => 63,
+        ScalarType::UInt8 => 8,
+        ScalarType::UInt16 => 16,
+        ScalarType::UInt32 => 32,
+        ScalarType::UInt64 => 64,
+        ScalarType::Float16 => 11,
+        ScalarType::Float32 => 24,
+        ScalarType::Float64 => 53,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use NumberType::*;
+    use ScalarType::*;
 
     #[test]
     fn nothing_is_lost() {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// Whether a type holds all values of another.
-    fn holds(one: NumberType, other: NumberType) -> bool {
+    fn holds(one: ScalarType, other: ScalarType) -> bool {
         let float = |number_type| matches!(number_type, Float16 | Float32 | Float64);
         let signed = |number_type| matches!(number_type, Int8 | Int16 | Int32 | Int64);
         match (float(one), float(other)) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Dtypes, PlanError, Widening};
-use crate::source::{MatrixDescription, NumberType};
+use crate::source::{MatrixDescription, ScalarType};
 use crate::survey::{MatrixSurvey, ValueType, ValueTypes};
 
 /// The type of a matrix's values and how it was chosen.
@@ -18,7 +18,7 @@ pub struct ValuePlan {
     /// Whether the user forced the type.
     pub forced: bool,
     /// Type in which the input stores the values.
-    pub stored: NumberType,
+    pub stored: ScalarType,
     /// Types to choose from, in order of preference.
     candidates: Vec<ValueType>,
     /// Types that are exact for all values seen so far.
@@ -117,7 +117,7 @@ impl ValuePlan {
             value_type: has,
             guess: has,
             forced: false,
-            stored: NumberType::Float32,
+            stored: ScalarType::Float32,
             candidates: vec![has],
             exact: ValueTypes::all(),
             widened: Vec::new(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Format, NumberType, Part, Selection};
+use super::{Format, Part, ScalarType, Selection};
 
 /// Description of an input, taken from its headers, without the parts the reader was told to leave
 /// out.
@@ -128,7 +128,7 @@ pub struct MatrixDescription {
     /// How the input stores it.
     pub layout: Layout,
     /// Stored type of the values.
-    pub number_type: NumberType,
+    pub number_type: ScalarType,
     /// Number of stored entries; `None` for a dense matrix, whose non-zeros are not counted before
     /// it is read.
     pub entries: Option<u64>,
@@ -166,7 +166,7 @@ pub struct Embedding {
     /// Number of columns.
     pub width: u64,
     /// Stored type of the numbers.
-    pub number_type: NumberType,
+    pub number_type: ScalarType,
     /// Names of the columns, if the input has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
@@ -198,9 +198,9 @@ pub enum ColumnKind {
     /// Text, possibly with missing values.
     Text,
     /// Numbers or booleans without missing values, except NaN in floats.
-    Number(NumberType),
+    Number(ScalarType),
     /// Numbers or booleans with missing values.
-    Nullable(NumberType),
+    Nullable(ScalarType),
     /// Categories, which are text, numbers or booleans; possibly with missing values.
     Categorical {
         /// Whether the categories have an order, as in pandas.

@@ -3,76 +3,8 @@
 use std::ops::Range;
 
 use half::f16;
-use serde::{Deserialize, Serialize};
 
-/// Number type of an input. Booleans are stored as bytes 0 and 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NumberType {
-    /// Boolean, stored as one byte.
-    Bool,
-    /// Signed 8-bit integer.
-    Int8,
-    /// Signed 16-bit integer.
-    Int16,
-    /// Signed 32-bit integer.
-    Int32,
-    /// Signed 64-bit integer.
-    Int64,
-    /// Unsigned 8-bit integer.
-    UInt8,
-    /// Unsigned 16-bit integer.
-    UInt16,
-    /// Unsigned 32-bit integer.
-    UInt32,
-    /// Unsigned 64-bit integer.
-    UInt64,
-    /// 16-bit (half-precision) float.
-    Float16,
-    /// 32-bit float.
-    Float32,
-    /// 64-bit float.
-    Float64,
-}
-
-impl NumberType {
-    /// Size of one number in bytes.
-    pub fn size(self) -> usize {
-        match self {
-            NumberType::Bool | NumberType::Int8 | NumberType::UInt8 => 1,
-            NumberType::Int16 | NumberType::UInt16 | NumberType::Float16 => 2,
-            NumberType::Int32 | NumberType::UInt32 | NumberType::Float32 => 4,
-            NumberType::Int64 | NumberType::UInt64 | NumberType::Float64 => 8,
-        }
-    }
-
-    /// Whether the type holds only integers.
-    pub fn is_integer(self) -> bool {
-        !matches!(
-            self,
-            NumberType::Bool | NumberType::Float16 | NumberType::Float32 | NumberType::Float64
-        )
-    }
-}
-
-impl std::fmt::Display for NumberType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            NumberType::Bool => "bool",
-            NumberType::Int8 => "int8",
-            NumberType::Int16 => "int16",
-            NumberType::Int32 => "int32",
-            NumberType::Int64 => "int64",
-            NumberType::UInt8 => "uint8",
-            NumberType::UInt16 => "uint16",
-            NumberType::UInt32 => "uint32",
-            NumberType::UInt64 => "uint64",
-            NumberType::Float16 => "float16",
-            NumberType::Float32 => "float32",
-            NumberType::Float64 => "float64",
-        })
-    }
-}
+use super::ScalarType;
 
 /// A column of numbers in the type of the input, in native byte order.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,18 +104,18 @@ macro_rules! same_type {
 macro_rules! numbers_of {
     ($number_type:expr, $made:expr) => {
         Some(match $number_type {
-            NumberType::Bool => TypedVec::Bool($made?),
-            NumberType::Int8 => TypedVec::Int8($made?),
-            NumberType::Int16 => TypedVec::Int16($made?),
-            NumberType::Int32 => TypedVec::Int32($made?),
-            NumberType::Int64 => TypedVec::Int64($made?),
-            NumberType::UInt8 => TypedVec::UInt8($made?),
-            NumberType::UInt16 => TypedVec::UInt16($made?),
-            NumberType::UInt32 => TypedVec::UInt32($made?),
-            NumberType::UInt64 => TypedVec::UInt64($made?),
-            NumberType::Float16 => TypedVec::Float16($made?),
-            NumberType::Float32 => TypedVec::Float32($made?),
-            NumberType::Float64 => TypedVec::Float64($made?),
+            ScalarType::Bool => TypedVec::Bool($made?),
+            ScalarType::Int8 => TypedVec::Int8($made?),
+            ScalarType::Int16 => TypedVec::Int16($made?),
+            ScalarType::Int32 => TypedVec::Int32($made?),
+            ScalarType::Int64 => TypedVec::Int64($made?),
+            ScalarType::UInt8 => TypedVec::UInt8($made?),
+            ScalarType::UInt16 => TypedVec::UInt16($made?),
+            ScalarType::UInt32 => TypedVec::UInt32($made?),
+            ScalarType::UInt64 => TypedVec::UInt64($made?),
+            ScalarType::Float16 => TypedVec::Float16($made?),
+            ScalarType::Float32 => TypedVec::Float32($made?),
+            ScalarType::Float64 => TypedVec::Float64($made?),
         })
     };
 }
@@ -220,31 +152,31 @@ fn copied<T: bytemuck::Pod>(bytes: &[u8]) -> Option<Vec<T>> {
 
 impl TypedVec {
     /// Returns `len` zeros, or `None` if the memory cannot be allocated.
-    pub fn zeroed(number_type: NumberType, len: usize) -> Option<Self> {
+    pub fn zeroed(number_type: ScalarType, len: usize) -> Option<Self> {
         numbers_of!(number_type, zeros(len))
     }
 
     /// Interprets bytes in native order as numbers; `None` if the memory cannot be allocated.
     /// Trailing bytes that do not form a complete number are ignored.
-    pub fn of_bytes(number_type: NumberType, bytes: &[u8]) -> Option<Self> {
+    pub fn of_bytes(number_type: ScalarType, bytes: &[u8]) -> Option<Self> {
         numbers_of!(number_type, copied(bytes))
     }
 
     /// Type of these numbers.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         match self {
-            TypedVec::Bool(_) => NumberType::Bool,
-            TypedVec::Int8(_) => NumberType::Int8,
-            TypedVec::Int16(_) => NumberType::Int16,
-            TypedVec::Int32(_) => NumberType::Int32,
-            TypedVec::Int64(_) => NumberType::Int64,
-            TypedVec::UInt8(_) => NumberType::UInt8,
-            TypedVec::UInt16(_) => NumberType::UInt16,
-            TypedVec::UInt32(_) => NumberType::UInt32,
-            TypedVec::UInt64(_) => NumberType::UInt64,
-            TypedVec::Float16(_) => NumberType::Float16,
-            TypedVec::Float32(_) => NumberType::Float32,
-            TypedVec::Float64(_) => NumberType::Float64,
+            TypedVec::Bool(_) => ScalarType::Bool,
+            TypedVec::Int8(_) => ScalarType::Int8,
+            TypedVec::Int16(_) => ScalarType::Int16,
+            TypedVec::Int32(_) => ScalarType::Int32,
+            TypedVec::Int64(_) => ScalarType::Int64,
+            TypedVec::UInt8(_) => ScalarType::UInt8,
+            TypedVec::UInt16(_) => ScalarType::UInt16,
+            TypedVec::UInt32(_) => ScalarType::UInt32,
+            TypedVec::UInt64(_) => ScalarType::UInt64,
+            TypedVec::Float16(_) => ScalarType::Float16,
+            TypedVec::Float32(_) => ScalarType::Float32,
+            TypedVec::Float64(_) => ScalarType::Float64,
         }
     }
 
@@ -403,7 +335,7 @@ mod tests {
         let mut numbers = TypedVec::UInt32(vec![1, 0x0102_0304]);
         numbers.swap_bytes();
         assert_eq!(numbers, TypedVec::UInt32(vec![0x0100_0000, 0x0403_0201]));
-        let odd = TypedVec::of_bytes(NumberType::UInt16, &[0, 1, 0, 2, 3]);
+        let odd = TypedVec::of_bytes(ScalarType::UInt16, &[0, 1, 0, 2, 3]);
         let mut odd = odd.unwrap();
         odd.swap_bytes();
         assert_eq!(odd, TypedVec::UInt16(vec![1, 2]));
@@ -431,6 +363,6 @@ mod tests {
 
     #[test]
     fn an_absurd_length_is_no_abort() {
-        assert!(TypedVec::zeroed(NumberType::Float64, usize::MAX / 16).is_none());
+        assert!(TypedVec::zeroed(ScalarType::Float64, usize::MAX / 16).is_none());
     }
 }

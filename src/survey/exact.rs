@@ -4,19 +4,19 @@
 //! written, so that a number that no type holds, or an array that cannot be read, is not discovered
 //! hours into the job.
 
-use serde::{Deserialize, Serialize};
-
 use super::{ValueType, ValueTypes, first_misfit};
-use crate::source::{Axis, CellSource, Embedding, NumberType, SourceError, TypedVec};
+use crate::source::{
+    Axis, CellSource, Embedding, ScalarType, SourceError, TypedVec, scalar_subset,
+};
 
-/// The value type of an embedding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FloatType {
-    /// Single-precision floats.
-    Float32,
-    /// Double-precision floats.
-    Float64,
+scalar_subset! {
+    /// The value type of an embedding.
+    pub enum FloatType {
+        /// Single-precision floats.
+        Float32,
+        /// Double-precision floats.
+        Float64,
+    }
 }
 
 impl FloatType {
@@ -36,16 +36,16 @@ impl FloatType {
 const VALUES: u64 = 1 << 20;
 
 /// Whether float32 holds every number of the type exactly.
-fn is_narrow(number_type: NumberType) -> bool {
+fn is_narrow(number_type: ScalarType) -> bool {
     matches!(
         number_type,
-        NumberType::Bool
-            | NumberType::Int8
-            | NumberType::UInt8
-            | NumberType::Int16
-            | NumberType::UInt16
-            | NumberType::Float16
-            | NumberType::Float32
+        ScalarType::Bool
+            | ScalarType::Int8
+            | ScalarType::UInt8
+            | ScalarType::Int16
+            | ScalarType::UInt16
+            | ScalarType::Float16
+            | ScalarType::Float32
     )
 }
 

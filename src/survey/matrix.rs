@@ -34,7 +34,7 @@ impl MatrixSurvey {
         let stored = source.matrix(&matrix.name)?;
         stored.sample(&mut |numbers| {
             let fits = ValueTypes::exact_for(numbers);
-            for value_type in ValueType::ALL {
+            for &value_type in ValueType::ALL {
                 if exact.contains(value_type)
                     && !fits.contains(value_type)
                     && let Some((_, value)) = first_misfit(numbers, value_type)

@@ -3,35 +3,26 @@
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use crate::source::TypedVec;
+use crate::source::{TypedVec, scalar_subset};
 use crate::with_numbers;
 
-/// Type of the value column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ValueType {
-    /// 16-bit unsigned integers.
-    UInt16,
-    /// 32-bit unsigned integers.
-    UInt32,
-    /// 32-bit signed integers.
-    Int32,
-    /// Single-precision floats.
-    Float32,
-    /// Double-precision floats.
-    Float64,
+scalar_subset! {
+    /// Type of the value column.
+    pub enum ValueType {
+        /// 16-bit unsigned integers.
+        UInt16,
+        /// 32-bit unsigned integers.
+        UInt32,
+        /// 32-bit signed integers.
+        Int32,
+        /// Single-precision floats.
+        Float32,
+        /// Double-precision floats.
+        Float64,
+    }
 }
 
 impl ValueType {
-    /// All types.
-    pub const ALL: [ValueType; 5] = [
-        ValueType::UInt16,
-        ValueType::UInt32,
-        ValueType::Int32,
-        ValueType::Float32,
-        ValueType::Float64,
-    ];
-
     /// Whether the type holds every value of another exactly.
     pub fn holds(self, other: ValueType) -> bool {
         use ValueType::{Float32, Float64, Int32, UInt16, UInt32};
@@ -55,18 +46,6 @@ impl ValueType {
     }
 }
 
-impl std::fmt::Display for ValueType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            ValueType::UInt16 => "uint16",
-            ValueType::UInt32 => "uint32",
-            ValueType::Int32 => "int32",
-            ValueType::Float32 => "float32",
-            ValueType::Float64 => "float64",
-        })
-    }
-}
-
 /// A set of value types.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<ValueType>", into = "Vec<ValueType>")]
@@ -75,7 +54,7 @@ pub struct ValueTypes(u8);
 impl ValueTypes {
     /// Every type.
     pub fn all() -> Self {
-        ValueType::ALL.into_iter().collect()
+        ValueType::ALL.iter().copied().collect()
     }
 
     /// Whether the set contains a type.
@@ -86,9 +65,8 @@ impl ValueTypes {
     /// Returns the types that hold all of these numbers exactly.
     pub fn exact_for(numbers: &TypedVec) -> Self {
         fn exact<T: Exact>(values: &[T]) -> ValueTypes {
-            ValueType::ALL
-                .into_iter()
-                .filter(|&value_type| values.iter().all(|&value| value.is_exact_in(value_type)))
+            let all = ValueType::ALL.iter().copied();
+            all.filter(|&value_type| values.iter().all(|&value| value.is_exact_in(value_type)))
                 .collect()
         }
         with_numbers!(numbers, values => exact(values))
@@ -134,9 +112,8 @@ impl From<Vec<ValueType>> for ValueTypes {
 
 impl From<ValueTypes> for Vec<ValueType> {
     fn from(types: ValueTypes) -> Self {
-        ValueType::ALL
-            .into_iter()
-            .filter(|&value_type| types.contains(value_type))
+        let all = ValueType::ALL.iter().copied();
+        all.filter(|&value_type| types.contains(value_type))
             .collect()
     }
 }

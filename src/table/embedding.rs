@@ -29,18 +29,18 @@ pub fn embedding_column(
         ))
     };
     let wide = numbers.to_f64().map_err(misfit)?;
-    let (values, data_type): (ArrayRef, _) = match planned.float_type {
-        FloatType::Float64 => (Arc::new(Float64Array::from(wide)), DataType::Float64),
+    let values: ArrayRef = match planned.float_type {
+        FloatType::Float64 => Arc::new(Float64Array::from(wide)),
         FloatType::Float32 => {
             let narrow: Vec<f32> = wide.iter().map(|&value| value as f32).collect();
             let same = |(a, b): (&f32, &f64)| f64::from(*a) == *b || b.is_nan();
             if let Some(position) = narrow.iter().zip(&wide).position(|pair| !same(pair)) {
                 return Err(misfit(position));
             }
-            (Arc::new(Float32Array::from(narrow)), DataType::Float32)
+            Arc::new(Float32Array::from(narrow))
         }
     };
-    let item = Arc::new(Field::new("item", data_type, true));
+    let item = Arc::new(Field::new("item", planned.float_type.arrow(), true));
     let width = i32::try_from(planned.width)
         .map_err(|_| ArrowError::ComputeError("an embedding is too wide".into()))?;
     if planned.width == 0 {
@@ -55,11 +55,7 @@ pub fn embedding_column(
 
 /// Returns a column of embeddings that is null in all rows.
 pub fn missing_embeddings(planned: &PlannedEmbedding, rows: usize) -> ArrayRef {
-    let data_type = match planned.float_type {
-        FloatType::Float32 => DataType::Float32,
-        FloatType::Float64 => DataType::Float64,
-    };
-    let item = Arc::new(Field::new("item", data_type, true));
+    let item = Arc::new(Field::new("item", planned.float_type.arrow(), true));
     let width = i32::try_from(planned.width).unwrap_or(i32::MAX);
     new_null_array(&DataType::FixedSizeList(item, width), rows)
 }

@@ -7,10 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use lance_encoding::constants::{BSS_META_KEY, COMPRESSION_META_KEY, RLE_THRESHOLD_META_KEY};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{
-    Compression, IdType, Plan, PlannedColumn, PlannedEmbedding, ShardTable, data_type,
-};
-use crate::survey::{FloatType, ValueType};
+use crate::plan::{Compression, Plan, PlannedColumn, PlannedEmbedding, ShardTable, data_type};
 
 /// Lance tries run-length encoding for a column if its number of runs is below this fraction of its
 /// rows. The first column has long runs; for the others, trying is futile and takes longer than
@@ -135,11 +132,6 @@ pub fn schema(table: TableName, plan: &Plan) -> Schema {
 
 /// Schema of a table of non-zeros, with one row per coordinate.
 fn entries(plan: &Plan, table: ShardTable) -> Schema {
-    let id_type = |id_type| match id_type {
-        IdType::UInt16 => DataType::UInt16,
-        IdType::UInt32 => DataType::UInt32,
-        IdType::Int32 => DataType::Int32,
-    };
     let (ids, names): (_, Vec<&str>) = match table {
         ShardTable::Expression => (["cell_integer_id", "gene_integer_id"], vec!["value"]),
         ShardTable::Layers => (
@@ -176,18 +168,9 @@ fn entries(plan: &Plan, table: ShardTable) -> Schema {
     let ids = ids
         .into_iter()
         .zip(plan.id_types(table))
-        .map(|(name, kind)| field(name, id_type(kind)));
+        .map(|(name, id_type)| field(name, id_type.arrow()));
     let values = names.into_iter().zip(plan.values(table));
-    let values = values.map(|(name, value)| {
-        let data_type = match value.value_type {
-            ValueType::UInt16 => DataType::UInt16,
-            ValueType::UInt32 => DataType::UInt32,
-            ValueType::Int32 => DataType::Int32,
-            ValueType::Float32 => DataType::Float32,
-            ValueType::Float64 => DataType::Float64,
-        };
-        field(name, data_type)
-    });
+    let values = values.map(|(name, value)| field(name, value.value_type.arrow()));
     Schema::new(ids.chain(values).collect::<Vec<_>>())
 }
 
@@ -215,7 +198,7 @@ fn genes(plan: &Plan) -> Schema {
 }
 
 fn embedding(embedding: &PlannedEmbedding) -> Field {
-    let item = Arc::new(Field::new("item", float(embedding.float_type), true));
+    let item = Arc::new(Field::new("item", embedding.float_type.arrow(), true));
     // The plan refuses wider embeddings.
     let width = i32::try_from(embedding.width).unwrap_or(i32::MAX);
     Field::new(
@@ -223,13 +206,6 @@ fn embedding(embedding: &PlannedEmbedding) -> Field {
         DataType::FixedSizeList(item, width),
         true,
     )
-}
-
-fn float(float_type: FloatType) -> DataType {
-    match float_type {
-        FloatType::Float32 => DataType::Float32,
-        FloatType::Float64 => DataType::Float64,
-    }
 }
 
 fn frame_fields(columns: &[PlannedColumn]) -> Vec<Field> {

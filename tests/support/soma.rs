@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, UInt64Type};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use slaf::source::{
-    self, Axis, CellSource, ChunkBudget, ColumnKind, MatrixName, NumberType, OpenOptions,
+    self, Axis, CellSource, ChunkBudget, ColumnKind, MatrixName, OpenOptions, ScalarType,
     SourceError, TypedVec,
 };
 
@@ -138,7 +138,7 @@ fn column(array: &ArrayRef, kind: &ColumnKind) -> (String, String) {
             }
             format!("categorical{}", if *ordered { " ordered" } else { "" })
         }
-        ColumnKind::Number(NumberType::Float16 | NumberType::Float32 | NumberType::Float64) => {
+        ColumnKind::Number(ScalarType::Float16 | ScalarType::Float32 | ScalarType::Float64) => {
             let floats = cast(array, &DataType::Float64).unwrap();
             let floats = floats.as_primitive::<Float64Type>().values().to_vec();
             wide(&TypedVec::Float64(floats))
@@ -147,7 +147,7 @@ fn column(array: &ArrayRef, kind: &ColumnKind) -> (String, String) {
             array.data_type().to_string().to_lowercase()
         }
         ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => {
-            let whole = if *number_type == NumberType::UInt64 {
+            let whole = if *number_type == ScalarType::UInt64 {
                 let whole = array.as_primitive::<UInt64Type>();
                 whole
                     .values()

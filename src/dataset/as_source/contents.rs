@@ -11,14 +11,15 @@ use super::entries::{Entries, Zeros};
 use super::frame::{Categories, Frame, FrameColumn, FrameEmbedding};
 use super::starts::Starts;
 use super::table::{OpenTable, file_of, finish, refused};
-use crate::dataset::base_columns::{kind, number_type, original};
+use crate::dataset::base_columns::{kind, original};
 use crate::dataset::{CONFIG, Dataset, UNS};
 use crate::source::transpose::TransposeOptions;
 use crate::source::{
     Column, ColumnKind, Description, Embedding, ErrorContext, Format, Layout, MainMatrix,
-    MatrixDescription, MatrixName, Note, NumberType, OpenOptions, Part, RawUse, SourceError, Uns,
+    MatrixDescription, MatrixName, Note, OpenOptions, Part, RawUse, ScalarType, SourceError, Uns,
 };
 use crate::store::read_regular;
+use crate::survey::FloatType;
 use crate::table::TableName;
 
 /// Maximum number of bytes of memory per byte of uns.json.
@@ -349,7 +350,7 @@ impl Contents<'_> {
         &self,
         starts: &Arc<Starts>,
         column: &str,
-        number_type: NumberType,
+        number_type: ScalarType,
         zeros: Zeros,
     ) -> Entries {
         let numbers = starts.table.name.number_columns();
@@ -377,7 +378,9 @@ impl Contents<'_> {
         let believed = self.described && cells.has("cell_start_index");
         let starts = self.starts(expression, believed.then(|| cells.clone()));
         let field = expression.schema.field_with_name("value");
-        let value = field.ok().and_then(|field| number_type(field.data_type()));
+        let value = field
+            .ok()
+            .and_then(|field| ScalarType::of_arrow(field.data_type()));
         let value = value.ok_or_else(|| expression.place().damaged("its values are no numbers"))?;
         Ok(self.entries(&starts, "value", value, Zeros::Entries))
     }
@@ -409,7 +412,7 @@ impl Contents<'_> {
             if !(self.wants(part, &called) || part == Part::Layers && chosen) {
                 continue;
             }
-            let number_type = number_type(field.data_type())
+            let number_type = ScalarType::of_arrow(field.data_type())
                 .ok_or_else(|| self.refused_column(table, part, &called, field.data_type()))?;
             let object = format!("{}/{called}", part.name());
             let matrix = match part {
@@ -515,15 +518,13 @@ fn is_list(data_type: &DataType) -> bool {
 }
 
 /// Returns the width and type of lists that are embeddings.
-fn floats(data_type: &DataType) -> Option<(u64, NumberType)> {
+fn floats(data_type: &DataType) -> Option<(u64, ScalarType)> {
     let DataType::FixedSizeList(item, width) = data_type else {
         return None;
     };
-    let number_type = number_type(item.data_type());
-    let number_type =
-        number_type.filter(|found| matches!(found, NumberType::Float32 | NumberType::Float64));
+    let float_type = FloatType::of_arrow(item.data_type())?;
     Some((
         u64::try_from(*width).ok().filter(|width| *width > 0)?,
-        number_type?,
+        float_type.into(),
     ))
 }

@@ -17,7 +17,7 @@ use crate::source::transpose::{
     Entries as Unordered, ExternalTranspose, TransposeOptions, Transposed,
 };
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, PendingChunk, SourceError, TypedVec,
+    ChunkBudget, Chunks, CsrChunk, Matrix, PendingChunk, ScalarType, SourceError, TypedVec,
 };
 use crate::with_numbers;
 
@@ -33,7 +33,7 @@ pub(super) struct Entries {
     /// Names of the table's columns with row, column and value of each entry.
     pub columns: [String; 3],
     /// Type of the values.
-    pub number_type: NumberType,
+    pub number_type: ScalarType,
     /// Number of columns of the matrix.
     pub width: u64,
     /// Meaning of rows without a value.

@@ -12,7 +12,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, TimeUnit};
 
 use super::table::OpenTable;
-use crate::source::{Column, ColumnKind, Embedding, NumberType, SourceError, TypedVec};
+use crate::source::{Column, ColumnKind, Embedding, ScalarType, SourceError, TypedVec};
 use crate::table::TableName;
 
 /// A cells or genes table.
@@ -220,7 +220,7 @@ impl Frame {
             lists.is_valid(row) && values.is_valid(place)
         };
         match embedding.embedding.number_type {
-            NumberType::Float32 => {
+            ScalarType::Float32 => {
                 let numbers = values
                     .as_primitive_opt::<Float32Type>()
                     .ok_or_else(damaged)?;

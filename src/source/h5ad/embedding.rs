@@ -9,7 +9,7 @@ use super::members::Members;
 use crate::source::error::ErrorContext;
 use crate::source::hdf5::matrix::StoredMatrix;
 use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
-use crate::source::{ChunkBudget, ColumnKind, Embedding, Note, NumberType, SourceError, TypedVec};
+use crate::source::{ChunkBudget, ColumnKind, Embedding, Note, ScalarType, SourceError, TypedVec};
 use crate::with_numbers;
 
 /// Maximum number of columns of an embedding. Anything wider is not an embedding but a matrix of
@@ -20,7 +20,7 @@ const WIDEST: u64 = 1 << 16;
 pub(super) struct EmbeddingReader {
     place: ErrorContext,
     width: u64,
-    number_type: NumberType,
+    number_type: ScalarType,
     columns: Option<Vec<String>>,
     values: Values,
     left_out: Vec<Note>,
@@ -151,12 +151,12 @@ impl EmbeddingReader {
             ColumnKind::Number(number_type) => Some(number_type),
             _ => None,
         });
-        let types: Vec<NumberType> = types.collect();
+        let types: Vec<ScalarType> = types.collect();
         // Columns of the same type keep it; otherwise all become float64, if that is exact.
         let number_type = match types.as_slice() {
-            [] => NumberType::Float32,
+            [] => ScalarType::Float32,
             [first, rest @ ..] if rest.iter().all(|other| other == first) => *first,
-            _ => NumberType::Float64,
+            _ => ScalarType::Float64,
         };
         let reader = EmbeddingReader {
             place: file.place(object),

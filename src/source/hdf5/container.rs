@@ -9,7 +9,7 @@ use arrow::array::StringArray;
 use super::ffi::{RawChunk, RawFilter, RawStorage};
 use super::stored_texts::TextLayout;
 use crate::source::error::SourceError;
-use crate::source::{NumberType, TypedVec};
+use crate::source::{ScalarType, TypedVec};
 
 /// What kind of object a name refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) struct Identity(pub [u8; 16]);
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Element {
     Number {
-        number_type: NumberType,
+        number_type: ScalarType,
         /// Whether the byte order differs from this machine's.
         swapped: bool,
     },

@@ -16,7 +16,7 @@ use super::messages::Messages;
 use super::pipeline;
 use super::stored_texts::TextLayout;
 use crate::source::error::{ErrorContext, SourceError};
-use crate::source::{NumberType, TypedVec};
+use crate::source::{ScalarType, TypedVec};
 
 /// Size of libhdf5's metadata cache per file, in bytes.
 const METADATA_CACHE: usize = 128 << 10;
@@ -210,16 +210,16 @@ fn in_plain_words(message: &str) -> String {
     }
 }
 
-fn number_type(size: usize, signed: bool) -> NumberType {
+fn number_type(size: usize, signed: bool) -> ScalarType {
     match (size, signed) {
-        (1, true) => NumberType::Int8,
-        (2, true) => NumberType::Int16,
-        (4, true) => NumberType::Int32,
-        (_, true) => NumberType::Int64,
-        (1, false) => NumberType::UInt8,
-        (2, false) => NumberType::UInt16,
-        (4, false) => NumberType::UInt32,
-        (_, false) => NumberType::UInt64,
+        (1, true) => ScalarType::Int8,
+        (2, true) => ScalarType::Int16,
+        (4, true) => ScalarType::Int32,
+        (_, true) => ScalarType::Int64,
+        (1, false) => ScalarType::UInt8,
+        (2, false) => ScalarType::UInt16,
+        (4, false) => ScalarType::UInt32,
+        (_, false) => ScalarType::UInt64,
     }
 }
 
@@ -236,9 +236,9 @@ fn element(bits: &TypeBits) -> Element {
         },
         TypeBits::Float { size, little } => Element::Number {
             number_type: match size {
-                2 => NumberType::Float16,
-                4 => NumberType::Float32,
-                _ => NumberType::Float64,
+                2 => ScalarType::Float16,
+                4 => ScalarType::Float32,
+                _ => ScalarType::Float64,
             },
             swapped: *little != here,
         },
@@ -252,7 +252,7 @@ fn element(bits: &TypeBits) -> Element {
                 && members == [("FALSE", 0), ("TRUE", 1)];
             if boolean {
                 Element::Number {
-                    number_type: NumberType::Bool,
+                    number_type: ScalarType::Bool,
                     swapped: false,
                 }
             } else {

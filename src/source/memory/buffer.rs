@@ -6,12 +6,12 @@ use std::sync::Arc;
 use half::f16;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::source::{NumberType, TypedVec};
+use crate::source::{ScalarType, TypedVec};
 
 /// A number type that buffers may be of.
 pub trait Number: Copy + Send + Sync + bytemuck::NoUninit {
     /// Its type in an input.
-    const TYPE: NumberType;
+    const TYPE: ScalarType;
 
     /// Copies of numbers.
     fn numbers(values: &[Self]) -> TypedVec;
@@ -20,7 +20,7 @@ pub trait Number: Copy + Send + Sync + bytemuck::NoUninit {
 macro_rules! numbers {
     ($($number:ty, $variant:ident;)*) => {
         $(impl Number for $number {
-            const TYPE: NumberType = NumberType::$variant;
+            const TYPE: ScalarType = ScalarType::$variant;
 
             fn numbers(values: &[Self]) -> TypedVec {
                 TypedVec::$variant(values.to_vec())
@@ -44,7 +44,7 @@ numbers! {
 }
 
 impl Number for bool {
-    const TYPE: NumberType = NumberType::Bool;
+    const TYPE: ScalarType = ScalarType::Bool;
 
     fn numbers(values: &[Self]) -> TypedVec {
         TypedVec::Bool(values.iter().map(|&value| u8::from(value)).collect())
@@ -52,7 +52,7 @@ impl Number for bool {
 }
 
 impl Number for usize {
-    const TYPE: NumberType = NumberType::UInt64;
+    const TYPE: ScalarType = ScalarType::UInt64;
 
     fn numbers(values: &[Self]) -> TypedVec {
         TypedVec::UInt64(values.iter().map(|&value| value as u64).collect())
@@ -77,7 +77,7 @@ pub struct NumberBuffer(Arc<dyn Held>);
 /// What a buffer can do, whatever its type.
 trait Held: Send + Sync {
     fn len(&self) -> usize;
-    fn number_type(&self) -> NumberType;
+    fn number_type(&self) -> ScalarType;
     fn part(&self, range: Range<usize>) -> Option<TypedVec>;
     fn hash(&self, hasher: &mut Xxh3);
 }
@@ -93,7 +93,7 @@ impl<T: Number, H: AsRef<[T]> + Send + Sync> Held for Holder<T, H> {
         self.holder.as_ref().len()
     }
 
-    fn number_type(&self) -> NumberType {
+    fn number_type(&self) -> ScalarType {
         T::TYPE
     }
 
@@ -127,7 +127,7 @@ impl NumberBuffer {
     }
 
     /// Their type.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         self.0.number_type()
     }
 

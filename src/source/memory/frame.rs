@@ -9,7 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::source::{Column, ColumnKind, ErrorContext, NumberType, SourceError};
+use crate::source::{Column, ColumnKind, ErrorContext, ScalarType, SourceError};
 
 /// The columns of cells or genes.
 pub(super) struct Frame {
@@ -114,24 +114,15 @@ fn converted(
             let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, None);
             return Ok((in_type(nanoseconds)?, ColumnKind::Time));
         }
-        DataType::Boolean => number(NumberType::Bool),
-        DataType::Int8 => number(NumberType::Int8),
-        DataType::Int16 => number(NumberType::Int16),
-        DataType::Int32 => number(NumberType::Int32),
-        DataType::Int64 => number(NumberType::Int64),
-        DataType::UInt8 => number(NumberType::UInt8),
-        DataType::UInt16 => number(NumberType::UInt16),
-        DataType::UInt32 => number(NumberType::UInt32),
-        DataType::UInt64 => number(NumberType::UInt64),
-        DataType::Float16 => number(NumberType::Float16),
-        DataType::Float32 => number(NumberType::Float32),
-        DataType::Float64 => number(NumberType::Float64),
-        other => {
-            return Err(place.unsupported(
-                format!("a column of {other}"),
-                "make it one of numbers, texts, dictionaries of texts or timestamps",
-            ));
-        }
+        other => match ScalarType::of_arrow(other) {
+            Some(scalar) => number(scalar),
+            None => {
+                return Err(place.unsupported(
+                    format!("a column of {other}"),
+                    "make it one of numbers, texts, dictionaries of texts or timestamps",
+                ));
+            }
+        },
     };
     Ok((array.clone(), kind))
 }

@@ -44,7 +44,7 @@ use self::matrix::OpenMatrix;
 use super::transpose::TransposeOptions;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, Embedding, ErrorContext, Format, Layout,
-    Matrix, MatrixDescription, MatrixName, NumberType, OpenOptions, SourceError, TypedVec, Uns,
+    Matrix, MatrixDescription, MatrixName, OpenOptions, ScalarType, SourceError, TypedVec, Uns,
 };
 
 /// An input whose cells and genes are in memory. See [the module](self) for an example.
@@ -239,7 +239,7 @@ impl MemoryBuilder {
                     name: MatrixName::X,
                     object: "X".into(),
                     layout: Layout::Absent,
-                    number_type: NumberType::Float32,
+                    number_type: ScalarType::Float32,
                     entries: Some(0),
                 }),
                 layers: described.layers,

@@ -15,7 +15,7 @@ use super::tiledb::fault::Fault;
 use super::tiledb::{Attribute, Cells, ColumnFile, Scratch};
 use crate::source::error::ErrorContext;
 use crate::source::number_column::arrow_numbers;
-use crate::source::{ColumnKind, NumberType, SourceError, TypedVec};
+use crate::source::{ColumnKind, ScalarType, SourceError, TypedVec};
 
 /// A column, opened in every fragment.
 pub(super) struct FrameColumn {
@@ -200,10 +200,10 @@ impl FrameColumn {
     }
 }
 
-fn is_float(number_type: NumberType) -> bool {
+fn is_float(number_type: ScalarType) -> bool {
     matches!(
         number_type,
-        NumberType::Float16 | NumberType::Float32 | NumberType::Float64
+        ScalarType::Float16 | ScalarType::Float32 | ScalarType::Float64
     )
 }
 
@@ -249,7 +249,7 @@ impl Values<'_> {
     /// Collects the numbers, with zeros in place of missing ones, and the mask of missing values.
     fn gather(
         &self,
-        number_type: NumberType,
+        number_type: ScalarType,
     ) -> Result<(TypedVec, Option<NullBuffer>), SourceError> {
         let place = &self.column.place;
         let length = self.picked.cells.len();
@@ -269,7 +269,7 @@ impl Values<'_> {
         Ok((numbers, (!all).then(|| valid.into())))
     }
 
-    fn numbers(&self, number_type: NumberType) -> Result<ArrayRef, SourceError> {
+    fn numbers(&self, number_type: ScalarType) -> Result<ArrayRef, SourceError> {
         let (mut numbers, nulls) = self.gather(number_type)?;
         let Some(nulls) = nulls else {
             return Ok(arrow_numbers(numbers, None));
@@ -339,7 +339,7 @@ impl Values<'_> {
             Datatype::Datetime(TimeUnit::Microseconds) => 1_000,
             _ => 1i64,
         };
-        let (numbers, nulls) = self.gather(NumberType::Int64)?;
+        let (numbers, nulls) = self.gather(ScalarType::Int64)?;
         let TypedVec::Int64(mut times) = numbers else {
             return Err(self.column.place.damaged("its times are not whole numbers"));
         };

@@ -8,7 +8,7 @@ use crate::source::error::ErrorContext;
 use crate::source::hdf5::matrix::CompressedMatrix;
 use crate::source::hdf5::{Attribute, Hdf5File, Kind};
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, PendingChunk, Reindex, SourceError, TypedVec,
+    ChunkBudget, Chunks, CsrChunk, Matrix, PendingChunk, Reindex, ScalarType, SourceError, TypedVec,
 };
 use crate::with_numbers;
 
@@ -60,7 +60,7 @@ impl GenomesMatrix {
         if sizes.iter().any(|(_, other)| *other != cells) {
             return Err(different(file, &sizes));
         }
-        let types: Vec<NumberType> = parts.iter().map(|part| part.matrix.number_type()).collect();
+        let types: Vec<ScalarType> = parts.iter().map(|part| part.matrix.number_type()).collect();
         if let Some(other) = types.iter().find(|other| **other != types[0]) {
             return Err(file.place("").unsupported(
                 format!(
@@ -94,7 +94,7 @@ impl GenomesMatrix {
     }
 
     /// Stored type of the values.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         self.parts[0].matrix.number_type()
     }
 
@@ -177,7 +177,7 @@ impl GenomesMatrix {
             }
             indptr.push(entries);
         }
-        let joined = |number_type: NumberType, of: fn(&CsrChunk) -> &TypedVec| {
+        let joined = |number_type: ScalarType, of: fn(&CsrChunk) -> &TypedVec| {
             let mut joined = TypedVec::zeroed(number_type, entries)
                 .ok_or_else(|| self.place.damaged("a chunk is larger than the memory"))?;
             let mut out = joined.as_bytes_mut();
@@ -194,7 +194,7 @@ impl GenomesMatrix {
         Ok(CsrChunk {
             rows: cells,
             indptr,
-            indices: joined(NumberType::UInt32, |chunk| &chunk.indices)?,
+            indices: joined(ScalarType::UInt32, |chunk| &chunk.indices)?,
             data: joined(self.number_type(), |chunk| &chunk.data)?,
             strays: 0,
         })

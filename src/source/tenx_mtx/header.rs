@@ -6,7 +6,7 @@
 
 use super::integer::whole;
 use crate::source::error::ErrorContext;
-use crate::source::{NumberType, SourceError};
+use crate::source::{ScalarType, SourceError};
 
 /// Type of the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +19,11 @@ pub(super) enum Field {
 
 impl Field {
     /// Number type that can hold every value.
-    pub fn number_type(self) -> NumberType {
+    pub fn number_type(self) -> ScalarType {
         match self {
-            Field::Integer => NumberType::Int64,
-            Field::Real => NumberType::Float64,
-            Field::Pattern => NumberType::UInt8,
+            Field::Integer => ScalarType::Int64,
+            Field::Real => ScalarType::Float64,
+            Field::Pattern => ScalarType::UInt8,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::source::error::ErrorContext;
 use crate::source::text::TextFile;
 use crate::source::transpose::{TransposeOptions, Transposed};
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Matrix, NumberType, Reindex, SampledRows, SourceError, TypedVec,
+    ChunkBudget, Chunks, CsrChunk, Matrix, Reindex, SampledRows, ScalarType, SourceError, TypedVec,
 };
 
 /// Number of streams that are kept to continue with the cells that follow.
@@ -98,7 +98,7 @@ impl MtxMatrix {
     }
 
     /// Type in which the values are read.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         self.header.field.number_type()
     }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use super::Entries;
 use crate::source::number::{scattered, with_integers};
-use crate::source::{NumberType, TypedVec};
+use crate::source::{ScalarType, TypedVec};
 
 /// Division of the rows into parts of `1 << shift` rows each.
 #[derive(Debug, Clone, Copy)]
@@ -182,7 +182,7 @@ impl Piece {
     pub fn values(
         &self,
         file: &File,
-        number_type: NumberType,
+        number_type: ScalarType,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
         let size = number_type.size() as u64;

@@ -9,7 +9,7 @@ use super::block::{Block, Parts, Written};
 use super::{Entries, TransposeOptions, Transposed};
 use crate::parallel::OrderedWork;
 use crate::source::error::ErrorContext;
-use crate::source::{NumberType, SourceError};
+use crate::source::{ScalarType, SourceError};
 
 /// Maximum number of entries in a part, if the rows allow it: about the size of a chunk, but with
 /// few enough parts that the pieces in each block are large enough to read efficiently.
@@ -22,7 +22,7 @@ pub(crate) struct ExternalTranspose {
     file: File,
     scratch: PathBuf,
     shape: [u64; 2],
-    number_type: NumberType,
+    number_type: ScalarType,
     parts: Parts,
     block_entries: u64,
     threads: usize,
@@ -37,7 +37,7 @@ impl ExternalTranspose {
         place: ErrorContext,
         shape: [u64; 2],
         entries: u64,
-        number_type: NumberType,
+        number_type: ScalarType,
         options: &TransposeOptions,
     ) -> Result<Self, SourceError> {
         let most = u64::from(u32::MAX);

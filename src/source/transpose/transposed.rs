@@ -9,14 +9,14 @@ use std::path::PathBuf;
 use super::block::{Parts, Piece, Written};
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, NumberType, PendingChunk, SourceError, TypedVec,
+    ChunkBudget, Chunks, CsrChunk, PendingChunk, ScalarType, SourceError, TypedVec,
 };
 
 /// A transposed matrix, whose entries can be read by rows.
 pub(crate) struct Transposed {
     pub(super) file: File,
     pub(super) scratch: PathBuf,
-    pub(super) number_type: NumberType,
+    pub(super) number_type: ScalarType,
     pub(super) parts: Parts,
     pub(super) blocks: Vec<Written>,
 }
@@ -218,7 +218,7 @@ mod tests {
 
     use super::super::{Entries, ExternalTranspose, TransposeOptions};
     use crate::source::error::ErrorContext;
-    use crate::source::{ChunkBudget, NumberType, TypedVec};
+    use crate::source::{ChunkBudget, ScalarType, TypedVec};
 
     fn external(shape: [u64; 2], entries: u64) -> ExternalTranspose {
         let options = TransposeOptions {
@@ -227,7 +227,7 @@ mod tests {
             scratch: std::env::temp_dir(),
         };
         let place = ErrorContext::new("x".as_ref(), "X");
-        ExternalTranspose::new(place, shape, entries, NumberType::Int16, &options).unwrap()
+        ExternalTranspose::new(place, shape, entries, ScalarType::Int16, &options).unwrap()
     }
 
     proptest! {

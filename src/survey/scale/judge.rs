@@ -4,7 +4,7 @@ use super::centred::is_scaled;
 use super::multiples::{Precision, Units};
 use super::transform::undone;
 use super::{LogBase, RowSample, Scale, ScaleKind};
-use crate::source::NumberType;
+use crate::source::ScalarType;
 
 /// Larger values cannot be logarithms of anything that was counted.
 const GREATEST_LOG: f64 = 60.0;
@@ -14,11 +14,11 @@ const GREATEST_LOG: f64 = 60.0;
 /// themselves are not conclusive.
 pub(crate) fn of_rows(
     sample: &RowSample,
-    number_type: NumberType,
+    number_type: ScalarType,
     noted: Option<LogBase>,
 ) -> Scale {
     let precision = match number_type {
-        NumberType::Float16 => Precision::HALF,
+        ScalarType::Float16 => Precision::HALF,
         _ => Precision::SINGLE,
     };
     let mut values = sample.values().iter();

@@ -11,7 +11,7 @@ use super::container::{ArrayHeader, Container, Element};
 use super::ffi::RawStorage;
 use super::pipeline::{Pipeline, Unknown};
 use crate::source::error::{ErrorContext, SourceError};
-use crate::source::{NumberType, TypedVec};
+use crate::source::{ScalarType, TypedVec};
 use chunks::Chunked;
 
 /// Total size of the decoded chunks of one array that are kept for another reader, in bytes.
@@ -35,7 +35,7 @@ pub(crate) struct NumberArray {
     file: Arc<File>,
     file_length: u64,
     shape: Vec<u64>,
-    number_type: NumberType,
+    number_type: ScalarType,
     swapped: bool,
     /// Bytes per row of the array.
     row_bytes: usize,
@@ -88,7 +88,7 @@ impl NumberArray {
         header.shape = vec![header.shape.first().copied().unwrap_or(1), width];
         header.fill = vec![0];
         header.element = Element::Number {
-            number_type: NumberType::UInt8,
+            number_type: ScalarType::UInt8,
             swapped: false,
         };
         match Self::with_header(container, file, object, &header, memory, 0, bytes) {
@@ -207,7 +207,7 @@ impl NumberArray {
     }
 
     /// Stored type of the numbers.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         self.number_type
     }
 

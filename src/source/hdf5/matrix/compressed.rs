@@ -9,7 +9,7 @@ use crate::source::error::ErrorContext;
 use crate::source::hdf5::{Hdf5File, NumberArray};
 use crate::source::transpose::Entries;
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, NumberType, PendingChunk, SourceError, TypedVec,
+    ChunkBudget, Chunks, CsrChunk, PendingChunk, ScalarType, SourceError, TypedVec,
 };
 
 /// Number of `indptr` values read at once.
@@ -95,7 +95,7 @@ impl CompressedMatrix {
     }
 
     /// Stored type of the values.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         self.data.number_type()
     }
 

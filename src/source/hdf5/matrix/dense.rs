@@ -7,7 +7,7 @@ use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::error::ErrorContext;
 use crate::source::hdf5::{Hdf5File, NumberArray};
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, NumberType, PendingChunk, SourceError, TypedVec,
+    ChunkBudget, Chunks, CsrChunk, PendingChunk, ScalarType, SourceError, TypedVec,
 };
 use crate::with_numbers;
 
@@ -44,7 +44,7 @@ impl DenseMatrix {
     }
 
     /// Stored type of the values.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         self.array.number_type()
     }
 
@@ -132,9 +132,9 @@ impl DenseMatrix {
 }
 
 /// Restores the type of booleans, whose bytes are processed as `u8`.
-fn retyped(values: TypedVec, number_type: NumberType) -> TypedVec {
+fn retyped(values: TypedVec, number_type: ScalarType) -> TypedVec {
     match (values, number_type) {
-        (TypedVec::UInt8(values), NumberType::Bool) => TypedVec::Bool(values),
+        (TypedVec::UInt8(values), ScalarType::Bool) => TypedVec::Bool(values),
         (values, _) => values,
     }
 }

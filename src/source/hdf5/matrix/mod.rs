@@ -13,7 +13,7 @@ use pieces::pieces;
 pub(crate) use transposed::TransposedMatrix;
 
 use crate::source::chunk::no_entries;
-use crate::source::{ChunkBudget, Chunks, Layout, NumberType, SourceError, TypedVec};
+use crate::source::{ChunkBudget, Chunks, Layout, ScalarType, SourceError, TypedVec};
 
 /// A stored matrix.
 pub(crate) enum StoredMatrix {
@@ -37,12 +37,12 @@ impl StoredMatrix {
     }
 
     /// Stored type of the values.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         match self {
             StoredMatrix::Rows(rows) => rows.number_type(),
             StoredMatrix::Columns(columns) => columns.number_type(),
             StoredMatrix::Dense(dense) => dense.number_type(),
-            StoredMatrix::Absent => NumberType::Float32,
+            StoredMatrix::Absent => ScalarType::Float32,
         }
     }
 

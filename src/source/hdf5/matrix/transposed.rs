@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::CompressedMatrix;
 use crate::source::transpose::{ExternalTranspose, TransposeOptions, Transposed};
-use crate::source::{ChunkBudget, Chunks, NumberType, SampledRows, SourceError, TypedVec};
+use crate::source::{ChunkBudget, Chunks, SampledRows, ScalarType, SourceError, TypedVec};
 
 /// A matrix stored in CSC. It is transposed completely before its first rows are read.
 pub(crate) struct TransposedMatrix {
@@ -27,7 +27,7 @@ impl TransposedMatrix {
     }
 
     /// Stored type of the values.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         self.columns.number_type()
     }
 

@@ -11,7 +11,7 @@ use crate::source::soma::joinids::Joinids;
 use crate::source::soma::tiledb::Array;
 use crate::source::soma::tiledb::fault::Fault;
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, NumberType, PendingChunk, SourceError, TypedVec,
+    ChunkBudget, Chunks, CsrChunk, PendingChunk, ScalarType, SourceError, TypedVec,
 };
 use crate::with_numbers;
 
@@ -50,7 +50,7 @@ impl DenseMatrix {
     }
 
     /// Stored type of the values.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         self.array.number_type()
     }
 

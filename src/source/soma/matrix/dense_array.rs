@@ -6,12 +6,12 @@ use std::ops::Range;
 use crate::source::error::ErrorContext;
 use crate::source::soma::tiledb::fault::{Fault, REWRITE};
 use crate::source::soma::tiledb::{Array, ColumnFile, DenseTiles, Fragment, Scratch};
-use crate::source::{NumberType, SourceError, TypedVec};
+use crate::source::{ScalarType, SourceError, TypedVec};
 
 /// A dense array of one or two dimensions; a one-dimensional array is treated as a single row.
 pub(in crate::source::soma) struct DenseArray {
     array: Array,
-    number_type: NumberType,
+    number_type: ScalarType,
     fill: Vec<u8>,
     /// First and last coordinate of each dimension, then the extent of a tile.
     domain: [[i64; 2]; 2],
@@ -94,7 +94,7 @@ impl DenseArray {
     }
 
     /// Stored type of the values.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         self.number_type
     }
 
@@ -226,7 +226,7 @@ impl Written {
         fragment: &Fragment,
         attribute: &str,
         extents: [i64; 2],
-        number_type: NumberType,
+        number_type: ScalarType,
     ) -> Result<Option<Self>, SourceError> {
         let place = fragment.place();
         let Some(domain) = &fragment.domain else {

@@ -7,7 +7,7 @@ use bytemuck::Pod;
 
 use super::strays::Strays;
 use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
-use crate::source::{CsrChunk, NumberType, TypedVec};
+use crate::source::{CsrChunk, ScalarType, TypedVec};
 use crate::with_numbers;
 
 /// The entries of a tile, by position.
@@ -82,7 +82,7 @@ impl Entries {
 pub(super) fn sort(
     rows: &Range<u64>,
     tiles: &[Arc<Entries>],
-    number_type: NumberType,
+    number_type: ScalarType,
 ) -> Checked<CsrChunk> {
     // Row numbers are 32-bit.
     let (start, height) = (rows.start as u32, (rows.end - rows.start) as u32);
@@ -197,7 +197,7 @@ mod tests {
             tile(&[4, 5, 7, Run::NO_ROW], &[0, 1, 2, 3], &[1, 2, 3, 4]),
             tile(&[5, 5, 6], &[9, 3, 8], &[5, 8, 6]),
         ];
-        let chunk = sort(&(5..8), &tiles, NumberType::Int16).unwrap();
+        let chunk = sort(&(5..8), &tiles, ScalarType::Int16).unwrap();
         assert_eq!(chunk.indptr, [0, 3, 4, 5]);
         assert_eq!(chunk.indices, TypedVec::UInt32(vec![1, 9, 3, 8, 2]));
         assert_eq!(chunk.data, TypedVec::Int16(vec![2, 5, 8, 6, 3]));

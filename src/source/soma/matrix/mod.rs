@@ -22,7 +22,7 @@ use super::tiledb::{Array, Schema};
 use crate::source::chunk::no_entries;
 use crate::source::error::ErrorContext;
 use crate::source::{
-    ChunkBudget, Chunks, Layout, MatrixDescription, MatrixName, NumberType, SourceError, TypedVec,
+    ChunkBudget, Chunks, Layout, MatrixDescription, MatrixName, ScalarType, SourceError, TypedVec,
 };
 use dense::DenseMatrix;
 pub(super) use dense_array::DenseArray;
@@ -95,11 +95,11 @@ impl StoredMatrix {
     }
 
     /// Stored type of the values.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         match self {
             StoredMatrix::Sparse(matrix) => matrix.number_type(),
             StoredMatrix::Dense(matrix) => matrix.number_type(),
-            StoredMatrix::Absent => NumberType::Float32,
+            StoredMatrix::Absent => ScalarType::Float32,
         }
     }
 
@@ -188,7 +188,7 @@ impl StoredMatrix {
 fn number_attribute(
     schema: &Schema,
     place: &ErrorContext,
-) -> Result<(usize, NumberType), SourceError> {
+) -> Result<(usize, ScalarType), SourceError> {
     let two = schema.dimensions.len() == 2;
     if !two
         || !schema

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::entries::Entries;
 use super::tile::SharedTile;
 use crate::source::soma::tiledb::fault::{Checked, Fault, reserved};
-use crate::source::{CsrChunk, NumberType, TypedVec};
+use crate::source::{CsrChunk, ScalarType, TypedVec};
 use crate::with_numbers;
 
 /// An entry with the keys that determine the newest. Writes from the same millisecond are ordered
@@ -26,7 +26,7 @@ pub(super) fn sort(
     rows: &Range<u64>,
     entries: &[Arc<Entries>],
     tiles: &[Arc<SharedTile>],
-    number_type: NumberType,
+    number_type: ScalarType,
 ) -> Checked<CsrChunk> {
     // Row numbers are 32-bit.
     let (start, height) = (rows.start as u32, (rows.end - rows.start) as u32);
@@ -140,7 +140,7 @@ mod tests {
             &(0..3),
             &all,
             &[shared(0), shared(1), shared(2)],
-            NumberType::UInt8,
+            ScalarType::UInt8,
         )
         .unwrap();
         assert_eq!(chunk.indptr, [0, 1, 2, 2]);

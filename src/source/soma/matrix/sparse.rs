@@ -20,7 +20,7 @@ use crate::source::error::ErrorContext;
 use crate::source::soma::joinids::Joinids;
 use crate::source::soma::tiledb::fault::{Fault, REWRITE};
 use crate::source::soma::tiledb::{Array, ColumnFile, Fragment, Life, Lives, Scratch};
-use crate::source::{ChunkBudget, Chunks, CsrChunk, NumberType, SourceError, TypedVec};
+use crate::source::{ChunkBudget, Chunks, CsrChunk, ScalarType, SourceError, TypedVec};
 
 /// Number of tiles to look at for a sample of the values, and of values from each.
 const SAMPLE_TILES: usize = 64;
@@ -31,7 +31,7 @@ pub(in crate::source::soma) struct SparseMatrix {
     pub(super) array: Array,
     pub(super) axes: Axes,
     fragments: Vec<Columns>,
-    number_type: NumberType,
+    number_type: ScalarType,
     /// Whether a cell may have been written more than once.
     pub(super) rewritten: bool,
     exact: bool,
@@ -113,7 +113,7 @@ impl SparseMatrix {
     }
 
     /// Stored type of the values.
-    pub fn number_type(&self) -> NumberType {
+    pub fn number_type(&self) -> ScalarType {
         self.number_type
     }
 

@@ -1,10 +1,10 @@
 //! Sums of values, as stored in the fragment metadata.
 
-use crate::source::{NumberType, TypedVec};
+use crate::source::{ScalarType, TypedVec};
 
 /// Whether writers store sums for a number type.
-pub(super) fn sum_is_known(number_type: NumberType) -> bool {
-    !matches!(number_type, NumberType::Bool | NumberType::Float16)
+pub(super) fn sum_is_known(number_type: ScalarType) -> bool {
+    !matches!(number_type, ScalarType::Bool | ScalarType::Float16)
 }
 
 /// Whether the values have the sum that was written with them: integers are summed in 64 bits,

@@ -1,12 +1,12 @@
 //! Data types as numbered by the format (tiledb_enum.h, `TILEDB_DATATYPE_ENUM`).
 
 use super::fault::{Checked, Fault};
-use crate::source::NumberType;
+use crate::source::ScalarType;
 
 /// A data type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::source::soma) enum Datatype {
-    Number(NumberType),
+    Number(ScalarType),
     /// Bytes that are guaranteed to be ASCII.
     Ascii,
     Utf8,
@@ -46,17 +46,17 @@ impl Datatype {
             _ => TimeUnit::Other,
         };
         Ok(match code {
-            0 => Datatype::Number(NumberType::Int32),
-            1 => Datatype::Number(NumberType::Int64),
-            2 => Datatype::Number(NumberType::Float32),
-            3 => Datatype::Number(NumberType::Float64),
+            0 => Datatype::Number(ScalarType::Int32),
+            1 => Datatype::Number(ScalarType::Int64),
+            2 => Datatype::Number(ScalarType::Float32),
+            3 => Datatype::Number(ScalarType::Float64),
             4 => Datatype::Char,
-            5 => Datatype::Number(NumberType::Int8),
-            6 => Datatype::Number(NumberType::UInt8),
-            7 => Datatype::Number(NumberType::Int16),
-            8 => Datatype::Number(NumberType::UInt16),
-            9 => Datatype::Number(NumberType::UInt32),
-            10 => Datatype::Number(NumberType::UInt64),
+            5 => Datatype::Number(ScalarType::Int8),
+            6 => Datatype::Number(ScalarType::UInt8),
+            7 => Datatype::Number(ScalarType::Int16),
+            8 => Datatype::Number(ScalarType::UInt16),
+            9 => Datatype::Number(ScalarType::UInt32),
+            10 => Datatype::Number(ScalarType::UInt64),
             11 => Datatype::Ascii,
             12 => Datatype::Utf8,
             13 | 15 => Datatype::Other(code, 2),
@@ -67,7 +67,7 @@ impl Datatype {
             31 | 32 => Datatype::Time(TimeUnit::Other),
             33..=39 => Datatype::Time(unit(code - 33)),
             40 => Datatype::Blob,
-            41 => Datatype::Number(NumberType::Bool),
+            41 => Datatype::Number(ScalarType::Bool),
             42 | 43 => Datatype::Other(code, 1),
             _ => return Err(Fault::unsupported(format!("the datatype {code}"))),
         })
@@ -93,7 +93,7 @@ impl Datatype {
         match self {
             Datatype::Number(number_type) => matches!(
                 number_type,
-                NumberType::Int8 | NumberType::Int16 | NumberType::Int32 | NumberType::Int64
+                ScalarType::Int8 | ScalarType::Int16 | ScalarType::Int32 | ScalarType::Int64
             ),
             Datatype::Char | Datatype::Datetime(_) | Datatype::Time(_) => true,
             _ => false,

@@ -18,7 +18,7 @@ use super::fragment::Fragment;
 use super::names::StampedName;
 use super::tile::generic_tile;
 use crate::source::error::ErrorContext;
-use crate::source::{NumberType, SourceError};
+use crate::source::{ScalarType, SourceError};
 
 /// A delete of cells.
 pub(super) struct Delete {
@@ -219,7 +219,7 @@ fn compare(
     }
     let float = matches!(
         datatype,
-        Datatype::Number(NumberType::Float16 | NumberType::Float32 | NumberType::Float64)
+        Datatype::Number(ScalarType::Float16 | ScalarType::Float32 | ScalarType::Float64)
     );
     let holds = |value: &[u8]| match comparison.operator {
         // Integers and text are equal if their bytes are, and the list is sorted by bytes.
@@ -247,7 +247,7 @@ fn order(datatype: Datatype, left: &[u8], right: &[u8]) -> Option<Ordering> {
         _ => f64::from_bits(little_endian(bytes)),
     };
     match datatype {
-        Datatype::Number(NumberType::Float32 | NumberType::Float64) => {
+        Datatype::Number(ScalarType::Float32 | ScalarType::Float64) => {
             float(left).partial_cmp(&float(right))
         }
         Datatype::Number(_) | Datatype::Datetime(_) | Datatype::Time(_) => {
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn comparisons_know_signs_and_missing_values() {
-        let (signed, unsigned) = (NumberType::Int64, NumberType::UInt64);
+        let (signed, unsigned) = (ScalarType::Int64, ScalarType::UInt64);
         let (signed, unsigned) = (Datatype::Number(signed), Datatype::Number(unsigned));
         assert_eq!(compared(Operator::Less, &[0], signed), [true, false, false]);
         assert_eq!(

@@ -5,7 +5,7 @@ use super::cursor::{Cursor, little_endian};
 use super::datatype::Datatype;
 use super::fault::{Checked, Fault};
 use super::filter::Pipeline;
-use crate::source::NumberType;
+use crate::source::ScalarType;
 
 /// Marks cells of variable length.
 const ANY_LENGTH: u32 = u32::MAX;
@@ -78,7 +78,7 @@ pub(in crate::source::soma) struct Attribute {
 impl Dimension {
     /// Whether coordinates are int64, as in SOMA.
     pub fn is_int64(&self) -> bool {
-        self.datatype == Datatype::Number(NumberType::Int64) && !self.variable
+        self.datatype == Datatype::Number(ScalarType::Int64) && !self.variable
     }
 
     fn parse(cursor: &mut Cursor<'_>, coordinates: &Pipeline) -> Checked<Self> {
@@ -101,7 +101,7 @@ impl Dimension {
         } else {
             cursor.take(datatype.size())?
         };
-        let whole = datatype == Datatype::Number(NumberType::Int64) && !variable;
+        let whole = datatype == Datatype::Number(ScalarType::Int64) && !variable;
         let number = |bytes: &[u8]| little_endian(bytes) as i64;
         Ok(Dimension {
             name,

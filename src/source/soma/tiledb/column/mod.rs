@@ -9,7 +9,7 @@ use super::files::Folder;
 use super::filter::{Pipeline, Scratch, TextEncoding, Texts};
 use super::fragment::{Fragment, List};
 use crate::source::error::ErrorContext;
-use crate::source::{NumberType, SourceError};
+use crate::source::{ScalarType, SourceError};
 
 pub(in crate::source::soma) use dense::DenseTiles;
 
@@ -173,7 +173,7 @@ impl ColumnFile {
             let field = Field {
                 stem: stem.to_string(),
                 slot,
-                datatype: Datatype::Number(NumberType::UInt64),
+                datatype: Datatype::Number(ScalarType::UInt64),
                 values: Some(1),
                 nullable: false,
                 filters: &fragment.schema.coordinates,
@@ -205,8 +205,8 @@ impl ColumnFile {
                 "a filter for texts of any length on fixed ones",
             )));
         }
-        let unsigned = Datatype::Number(NumberType::UInt64);
-        let byte = Datatype::Number(NumberType::UInt8);
+        let unsigned = Datatype::Number(ScalarType::UInt64);
+        let byte = Datatype::Number(ScalarType::UInt8);
         schema.offsets.check(unsigned).map_err(at)?;
         schema.validity.check(byte).map_err(at)?;
         let cell = match field.values {
@@ -289,7 +289,7 @@ impl ColumnFile {
         self.fixed.read(&self.folder, tile, buffer)?;
         let (filters, datatype) = match self.cell {
             Some(_) => (&self.filters, self.datatype),
-            None => (&self.offset_filters, Datatype::Number(NumberType::UInt64)),
+            None => (&self.offset_filters, Datatype::Number(ScalarType::UInt64)),
         };
         filters
             .decode(buffer, datatype, expected, out, scratch)
@@ -334,7 +334,7 @@ impl ColumnFile {
             validity.read(&self.folder, tile, &mut buffer)?;
             let mut flags = Vec::new();
             let expected = self.bytes(cells, 1).map_err(at)?;
-            let byte = Datatype::Number(NumberType::UInt8);
+            let byte = Datatype::Number(ScalarType::UInt8);
             self.validity_filters
                 .decode(&buffer, byte, expected, &mut flags, scratch)
                 .map_err(at)?;

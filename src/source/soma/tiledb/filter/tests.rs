@@ -5,7 +5,7 @@ use std::io::Write;
 use proptest::prelude::*;
 
 use super::*;
-use crate::source::NumberType;
+use crate::source::ScalarType;
 
 /// A filter for a test: its code, its options, and how to encode a chunk with it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -304,13 +304,13 @@ fn decoded(
     Ok(out)
 }
 
-fn integers() -> impl Strategy<Value = (NumberType, Vec<u8>)> {
+fn integers() -> impl Strategy<Value = (ScalarType, Vec<u8>)> {
     let types = [
-        NumberType::Int8,
-        NumberType::UInt16,
-        NumberType::Int32,
-        NumberType::UInt64,
-        NumberType::Int64,
+        ScalarType::Int8,
+        ScalarType::UInt16,
+        ScalarType::Int32,
+        ScalarType::UInt64,
+        ScalarType::Int64,
     ];
     let values = prop::collection::vec(prop_oneof![0u64..300, any::<u64>()], 0..200);
     (prop::sample::select(types.to_vec()), values).prop_map(|(number_type, values)| {
@@ -391,7 +391,7 @@ proptest! {
         }
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let mut out = Vec::new();
-        let datatype = Datatype::Number(NumberType::Int64);
+        let datatype = Datatype::Number(ScalarType::Int64);
         prop_assert_eq!(delta::double(&encoded, datatype, bytes.len(), &mut out), Ok(()));
         prop_assert_eq!(out, bytes);
     }
@@ -447,7 +447,7 @@ proptest! {
     fn any_bytes_end_in_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
         let _ = Pipeline::parse(&mut Cursor::new(&bytes));
         for filter in ALL {
-            let _ = decoded(&[filter, Zstd], &bytes, Datatype::Number(NumberType::Int32), 100);
+            let _ = decoded(&[filter, Zstd], &bytes, Datatype::Number(ScalarType::Int32), 100);
         }
         for encoding in [TextEncoding::RunLength, TextEncoding::Dictionary] {
             let limits = text::Limits { expected: 50, count: 50 };
@@ -461,7 +461,7 @@ fn a_short_text_cannot_become_a_long_one() {
     // A chunk that claims to be larger than its tile.
     let data = vec![7u8; 1 << 20];
     let tile = tile(&[Zstd], &data, 1, 1 << 20);
-    let datatype = Datatype::Number(NumberType::UInt8);
+    let datatype = Datatype::Number(ScalarType::UInt8);
     assert!(decoded(&[Zstd], &tile, datatype, 1000).is_err());
 }
 
