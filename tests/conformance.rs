@@ -631,6 +631,7 @@ fn check_column(array: &ArrayRef, kind: &ColumnKind, wanted: &ColumnExpectation)
                 }
             }
         }
+        other => panic!("no test knows {other:?}"),
     }
 }
 
