@@ -7,6 +7,7 @@ use crate::dataset::DatasetError;
 pub use crate::failure::{ErrorKind, in_one_line};
 use crate::ingest::IngestError;
 use crate::plan::PlanError;
+use crate::query::QueryError;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::verify::VerifyError;
@@ -30,6 +31,9 @@ pub enum Error {
     /// A dataset cannot be verified.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// A query cannot be answered.
+    #[error(transparent)]
+    Query(#[from] QueryError),
     /// Inputs are incompatible with each other or with a dataset.
     #[error("{refusal}")]
     NotJoinable {
@@ -62,6 +66,14 @@ impl From<PlanError> for Error {
 }
 
 impl Error {
+    /// The line of a query in which something is wrong, with a mark below the place.
+    pub fn line_of_query(&self) -> Option<&str> {
+        match self {
+            Error::Query(error) => error.shown(),
+            _ => None,
+        }
+    }
+
     /// Returns the kind of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -70,6 +82,7 @@ impl Error {
             Error::Dataset(error) => error.kind(),
             Error::Store(error) => error.kind(),
             Error::Verify(error) => error.kind(),
+            Error::Query(error) => error.kind(),
             Error::NotJoinable { .. } => ErrorKind::Refused,
             Error::Verification { .. } => ErrorKind::NotVerified,
             Error::Output(_) => ErrorKind::Failed,

@@ -21,6 +21,7 @@
 //! | [`ingest`] | running a plan: shards, checkpoint, commit, recovery |
 //! | [`verify`] | checking a dataset, also against its inputs |
 //! | [`converter`] | converting and appending in a few lines |
+//! | [`query`] | SQL over datasets, read-only |
 //! | [`reader`] | reading rows, slices and annotations of a dataset |
 //! | [`cli`] | the command line, built on the above |
 //!
@@ -52,6 +53,7 @@ pub mod ingest;
 pub mod parallel;
 pub mod plan;
 pub mod progress;
+pub mod query;
 pub mod reader;
 pub mod source;
 pub mod store;

@@ -14,6 +14,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("slaf: error: {}", slaf::error::in_one_line(&error));
+            if let Some(line) = error.line_of_query() {
+                eprintln!("{line}");
+            }
             ExitCode::from(error.kind().exit_code())
         }
     }

@@ -11,11 +11,13 @@ mod found;
 mod info;
 mod joins;
 mod looping_files;
+mod query;
 mod reading;
 mod report;
 mod settings;
 mod shell;
 mod signals;
+mod terminal;
 mod validate;
 mod verify;
 
@@ -69,6 +71,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Adopt(raw) => adopt::run(&raw, verbosity),
         Command::Validate(raw) => validate::run(*raw, verbosity),
         Command::Info(raw) => info::run(&raw),
+        Command::Query(raw) => query::run(*raw, verbosity),
         Command::Verify(raw) => verify::run(&raw, verbosity),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),

@@ -3,13 +3,14 @@
 mod matrix;
 
 use std::ops::{Bound, Range, RangeBounds};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::{RecordBatch, StringArray};
 
 pub use matrix::MatrixReader;
 
 use crate::error::Error;
+use crate::query::{Batches, Connection, NamedDataset, Resources};
 use crate::source::{Axis, CellSource, Description, MatrixName, OpenOptions, TypedVec, Uns, open};
 
 /// An open dataset, or an open input of any other format.
@@ -36,6 +37,7 @@ use crate::source::{Axis, CellSource, Description, MatrixName, OpenOptions, Type
 /// # Ok::<(), slaf::Error>(())
 /// ```
 pub struct Reader {
+    path: PathBuf,
     source: Box<dyn CellSource>,
 }
 
@@ -54,7 +56,10 @@ pub fn open_reader(path: impl AsRef<Path>) -> Result<Reader, Error> {
 /// As [`crate::open`]; and if the options cannot be applied.
 pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Reader, Error> {
     let source = open(path.as_ref(), options)?;
-    Ok(Reader { source })
+    Ok(Reader {
+        path: path.as_ref().to_path_buf(),
+        source,
+    })
 }
 
 impl Reader {
@@ -158,6 +163,31 @@ impl Reader {
     pub fn varm(&self, name: &str, genes: impl RangeBounds<u64>) -> Result<TypedVec, Error> {
         let genes = within(genes, self.n_vars(), "genes")?;
         Ok(self.source.embedding(Axis::Genes, name, genes)?)
+    }
+
+    /// Asks a dataset in SQL, read-only; see [`crate::query`]. The rows of the answer are read while
+    /// they are taken.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("atlas.slaf");
+    /// # let _ = slaf::Converter::new().input("fixtures/h5ad/demo.h5ad").write(&path)?;
+    /// let atlas = slaf::open(&path)?;
+    /// let mut cells = 0;
+    /// for batch in atlas.query("SELECT cell_id FROM cells WHERE n_genes() > 0")? {
+    ///     cells += batch?.num_rows();
+    /// }
+    /// # assert_eq!(cells, 200);
+    /// # Ok::<(), slaf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it is not a dataset but an input of another format, or there is something wrong with the
+    /// query.
+    pub fn query(&self, sql: &str) -> Result<Batches, Error> {
+        let datasets = [NamedDataset::given(&self.path)?];
+        let connection = Connection::open(&datasets, &Resources::default())?;
+        Ok(connection.query(sql, None)?)
     }
 
     /// What is neither a table nor a matrix.

@@ -6,6 +6,7 @@ mod column;
 mod commit;
 mod data_file;
 mod embedding;
+mod entry_blocks;
 mod error;
 #[allow(unsafe_code, reason = "the C data interface of Arrow")]
 mod ffi;
@@ -27,6 +28,7 @@ mod sorted;
 pub use column::planned_columns;
 pub use commit::{JOB_PROPERTY, TableCommit, TableFolder};
 pub use embedding::{embedding_column, missing_embeddings, with_nulls};
+pub(crate) use entry_blocks::{AHEAD, Block, EntryBlocks};
 pub use error::TableError;
 pub(crate) use files::{MissingFile, look_at_files};
 pub use fragment::FragmentWriter;

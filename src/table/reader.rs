@@ -393,7 +393,7 @@ async fn readers(
 
 /// Number of rows of a fragment that are not deleted. If the manifest does not give it, the rows are
 /// counted in the files.
-async fn rows_of(
+pub(super) async fn rows_of(
     guard: &Guard,
     table: &Arc<Dataset>,
     path: &Path,

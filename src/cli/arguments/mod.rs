@@ -2,6 +2,7 @@
 
 mod formats;
 mod groups;
+mod query;
 mod values;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ pub(in crate::cli) use formats::FormatArguments;
 pub(in crate::cli) use groups::{
     JoinArguments, ReadArguments, ResourceArguments, RunArguments, WriteArguments,
 };
+pub(in crate::cli) use query::{QueryArguments, ToArgument};
 pub(in crate::cli) use values::{
     CompressionArgument, DtypesArgument, DuplicateCountsArgument, GeneIdVersionArgument,
     JoinArgument, ProgressArgument, ValueTypeArgument,
@@ -69,6 +71,8 @@ pub(in crate::cli) enum Command {
     Validate(Box<ValidateArguments>),
     /// Describe a dataset, complete or not
     Info(InfoArguments),
+    /// Ask datasets in SQL
+    Query(Box<QueryArguments>),
     /// Check a dataset: its files, identifiers, order and digests, and every value against its inputs
     Verify(VerifyArguments),
     /// Print a completion script for a shell

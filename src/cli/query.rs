@@ -1,0 +1,197 @@
+//! `slaf query`
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use super::allocator;
+use super::arguments::{QueryArguments, ToArgument, Verbosity};
+use super::report::print;
+use super::settings::{enough_memory, threads_or_all};
+use super::signals::{Begun, end_when_asked};
+use super::terminal;
+use crate::error::Error;
+use crate::query::{
+    Connection, NamedDataset, OutputFormat, Resources, Sink, TableLimits, write,
+};
+use crate::store::read_text;
+
+/// Rows that are shown on a terminal, unless a limit is given.
+const SHOWN: usize = 40;
+
+/// Bytes of a query, at most.
+const LONGEST: u64 = 1 << 20;
+
+/// Checked arguments.
+struct Request {
+    datasets: Vec<NamedDataset>,
+    sql: Option<String>,
+    format: OutputFormat,
+    sink: Sink,
+    limit: Option<usize>,
+    explain: bool,
+    resources: Resources,
+}
+
+/// Asks a query, and writes the result.
+pub(super) fn run(arguments: QueryArguments, verbosity: Verbosity) -> Result<(), Error> {
+    let request = Request::check(arguments)?;
+    allocator::spare(request.resources.memory);
+    end_when_asked(Begun::Nothing);
+    let connection = Connection::open(&request.datasets, &request.resources)?;
+    let sql = match &request.sql {
+        Some(sql) => sql.clone(),
+        None => from_standard_input()?,
+    };
+    answer(&connection, &sql, &request, verbosity)
+}
+
+fn answer(
+    connection: &Connection,
+    sql: &str,
+    request: &Request,
+    verbosity: Verbosity,
+) -> Result<(), Error> {
+    let mut batches = connection.query(sql, request.limit)?;
+    for warning in batches.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let schema = batches.schema();
+    if request.explain {
+        let mut rows = 0;
+        for batch in batches.by_ref() {
+            rows += batch?.num_rows();
+        }
+        return print(&format!("{}rows       {rows}\n", batches.report()));
+    }
+    let limits = TableLimits {
+        rows: request.limit.is_none().then_some(SHOWN),
+        width: terminal::width().unwrap_or(usize::MAX),
+    };
+    let written = write(&schema, batches, request.format, limits, &request.sink)?;
+    if let Some(cut) = written.cut
+        && verbosity != Verbosity::Quiet
+    {
+        eprintln!("{cut}");
+    }
+    Ok(())
+}
+
+impl Request {
+    fn check(arguments: QueryArguments) -> Result<Self, Error> {
+        let QueryArguments {
+            mut given,
+            file,
+            output,
+            overwrite,
+            to,
+            limit,
+            explain,
+            memory,
+            threads,
+            scratch_dir,
+        } = arguments;
+        let last = given.last().filter(|last| is_sql(last));
+        let sql = match (last.map(|last| last.to_string_lossy().into_owned()), file) {
+            (Some(_), Some(_)) => {
+                return Err(Error::Usage("a query and --file are given; which one is meant?".into()));
+            }
+            (Some(sql), None) => {
+                given.pop();
+                Some(sql)
+            }
+            (None, Some(file)) => Some(read_text(&file, LONGEST)?),
+            (None, None) => None,
+        };
+        let datasets = given.iter().map(|given| NamedDataset::given(given));
+        let datasets = datasets.collect::<Result<Vec<_>, _>>()?;
+        let format = format(to, output.as_deref())?;
+        let sink = match (output, overwrite) {
+            (None, _) => Sink::Standard,
+            (Some(path), false) if path.exists() => {
+                return Err(crate::query::QueryError::Exists { path }.into());
+            }
+            (Some(path), false) => Sink::NewFile(path),
+            (Some(path), true) => Sink::File(path),
+        };
+        let scratch = scratch_dir.unwrap_or_else(std::env::temp_dir);
+        if !scratch.is_dir() {
+            return Err(Error::Usage(format!("--scratch-dir {} is not a folder", scratch.display())));
+        }
+        Ok(Request {
+            datasets,
+            sql,
+            format,
+            sink,
+            limit,
+            explain,
+            resources: Resources {
+                memory: enough_memory(memory)?,
+                threads: threads_or_all(threads),
+                scratch,
+            },
+        })
+    }
+}
+
+/// Whether an argument is a query: no file has such a name.
+fn is_sql(argument: &Path) -> bool {
+    let text = argument.to_string_lossy();
+    !argument.exists() && !text.contains(".slaf") && text.contains([' ', '\n', '\t', '(', ';'])
+        || text.trim_start().to_lowercase().starts_with("select ")
+}
+
+fn format(to: Option<ToArgument>, output: Option<&Path>) -> Result<OutputFormat, Error> {
+    let is_terminal = std::io::stdout().is_terminal();
+    match (to, output) {
+        (Some(to), _) => {
+            let format = match to {
+                ToArgument::Table => OutputFormat::Table,
+                ToArgument::Tsv => OutputFormat::Tsv,
+                ToArgument::Csv => OutputFormat::Csv,
+                ToArgument::Json => OutputFormat::Json,
+                ToArgument::Jsonl => OutputFormat::Jsonl,
+                ToArgument::Arrow => OutputFormat::Arrow,
+                ToArgument::Md => OutputFormat::Md,
+            };
+            match format.is_binary() && output.is_none() && is_terminal {
+                true => Err(Error::Usage(format!(
+                    "{to:?} is not for a terminal; name a file with -o, or use a pipe"
+                ))),
+                false => Ok(format),
+            }
+        }
+        (None, Some(path)) => OutputFormat::of_name(path).ok_or_else(|| {
+            Error::Usage(format!(
+                "{}: its ending says no form; name one with --to tsv, csv, json, jsonl, arrow or md",
+                path.display()
+            ))
+        }),
+        (None, None) if is_terminal => Ok(OutputFormat::Table),
+        (None, None) => Ok(OutputFormat::Tsv),
+    }
+}
+
+fn from_standard_input() -> Result<String, Error> {
+    let mut sql = String::new();
+    let read = std::io::stdin().take(LONGEST + 1).read_to_string(&mut sql);
+    read.map_err(|error| Error::Usage(format!("the query cannot be read from standard input: {error}")))?;
+    match sql.trim().is_empty() {
+        true => Err(Error::Usage(
+            "no query is given: it comes last, as in slaf query atlas.slaf \"SELECT …\", or from standard input".into(),
+        )),
+        false => Ok(sql),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_told_from_datasets() {
+        let is = |text: &str| is_sql(&PathBuf::from(text));
+        assert!(is("SELECT 1") && is("values(1)") && is("select\n1"));
+        assert!(!is("atlas.slaf") && !is("a=b/c.slaf") && !is("my data.slaf"));
+        assert!(is("SELECT * FROM 'my data.slaf/x.csv'"));
+    }
+}
