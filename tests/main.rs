@@ -13,6 +13,7 @@ mod memory;
 mod narrowing;
 mod own_format;
 mod parts;
+mod query;
 mod real_files;
 mod refusal;
 mod regression;

@@ -12,6 +12,7 @@ mod info;
 mod joins;
 mod looping_files;
 mod query;
+mod query_shell;
 mod reading;
 mod report;
 mod settings;

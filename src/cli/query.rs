@@ -1,18 +1,17 @@
 //! `slaf query`
 
 use std::io::{IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::allocator;
 use super::arguments::{QueryArguments, ToArgument, Verbosity};
+use super::query_shell;
 use super::report::print;
 use super::settings::{enough_memory, threads_or_all};
-use super::signals::{Begun, end_when_asked};
+use super::signals::{Interrupted, end_when_asked};
 use super::terminal;
 use crate::error::Error;
-use crate::query::{
-    Connection, NamedDataset, OutputFormat, Resources, Sink, TableLimits, write,
-};
+use crate::query::{Connection, NamedDataset, OutputFormat, Resources, Sink, TableLimits, write};
 use crate::store::read_text;
 
 /// Rows that are shown on a terminal, unless a limit is given.
@@ -36,12 +35,28 @@ struct Request {
 pub(super) fn run(arguments: QueryArguments, verbosity: Verbosity) -> Result<(), Error> {
     let request = Request::check(arguments)?;
     allocator::spare(request.resources.memory);
-    end_when_asked(Begun::Nothing);
+    end_when_asked(Interrupted::Nothing);
     let connection = Connection::open(&request.datasets, &request.resources)?;
     let sql = match &request.sql {
         Some(sql) => sql.clone(),
+        None if std::io::stdin().is_terminal() => {
+            if request.sink != Sink::Standard {
+                return Err(Error::Usage(
+                    "-o is for one query, which is given last".into(),
+                ));
+            }
+            let mut ask = |sql: &str| answer(&connection, sql, &request, verbosity);
+            return query_shell::run(&connection, &mut ask);
+        }
         None => from_standard_input()?,
     };
+    if sql.trim() == ".tables" {
+        return print(&query_shell::tables(&connection));
+    }
+    if let Some(table) = sql.trim().strip_prefix(".schema") {
+        let table = Some(table.trim()).filter(|table| !table.is_empty());
+        return print(&query_shell::schema(&connection, table));
+    }
     answer(&connection, &sql, &request, verbosity)
 }
 
@@ -93,7 +108,9 @@ impl Request {
         let last = given.last().filter(|last| is_sql(last));
         let sql = match (last.map(|last| last.to_string_lossy().into_owned()), file) {
             (Some(_), Some(_)) => {
-                return Err(Error::Usage("a query and --file are given; which one is meant?".into()));
+                return Err(Error::Usage(
+                    "a query and --file are given; which one is meant?".into(),
+                ));
             }
             (Some(sql), None) => {
                 given.pop();
@@ -115,7 +132,10 @@ impl Request {
         };
         let scratch = scratch_dir.unwrap_or_else(std::env::temp_dir);
         if !scratch.is_dir() {
-            return Err(Error::Usage(format!("--scratch-dir {} is not a folder", scratch.display())));
+            return Err(Error::Usage(format!(
+                "--scratch-dir {} is not a folder",
+                scratch.display()
+            )));
         }
         Ok(Request {
             datasets,
@@ -136,7 +156,11 @@ impl Request {
 /// Whether an argument is a query: no file has such a name.
 fn is_sql(argument: &Path) -> bool {
     let text = argument.to_string_lossy();
-    !argument.exists() && !text.contains(".slaf") && text.contains([' ', '\n', '\t', '(', ';'])
+    !argument.exists()
+        && !text.contains(".slaf")
+        && (text.contains([' ', '\n', '\t', '(', ';'])
+            || text.starts_with(".tables")
+            || text.starts_with(".schema"))
         || text.trim_start().to_lowercase().starts_with("select ")
 }
 
@@ -150,19 +174,21 @@ fn format(to: Option<ToArgument>, output: Option<&Path>) -> Result<OutputFormat,
                 ToArgument::Csv => OutputFormat::Csv,
                 ToArgument::Json => OutputFormat::Json,
                 ToArgument::Jsonl => OutputFormat::Jsonl,
+                ToArgument::Parquet => OutputFormat::Parquet,
                 ToArgument::Arrow => OutputFormat::Arrow,
                 ToArgument::Md => OutputFormat::Md,
             };
-            match format.is_binary() && output.is_none() && is_terminal {
-                true => Err(Error::Usage(format!(
+            if format.is_binary() && output.is_none() && is_terminal {
+                Err(Error::Usage(format!(
                     "{to:?} is not for a terminal; name a file with -o, or use a pipe"
-                ))),
-                false => Ok(format),
+                )))
+            } else {
+                Ok(format)
             }
         }
         (None, Some(path)) => OutputFormat::of_name(path).ok_or_else(|| {
             Error::Usage(format!(
-                "{}: its ending says no form; name one with --to tsv, csv, json, jsonl, arrow or md",
+                "{}: its ending says no form; name one with --to tsv, csv, json, jsonl, parquet, arrow or md",
                 path.display()
             ))
         }),
@@ -174,12 +200,17 @@ fn format(to: Option<ToArgument>, output: Option<&Path>) -> Result<OutputFormat,
 fn from_standard_input() -> Result<String, Error> {
     let mut sql = String::new();
     let read = std::io::stdin().take(LONGEST + 1).read_to_string(&mut sql);
-    read.map_err(|error| Error::Usage(format!("the query cannot be read from standard input: {error}")))?;
-    match sql.trim().is_empty() {
-        true => Err(Error::Usage(
+    read.map_err(|error| {
+        Error::Usage(format!(
+            "the query cannot be read from standard input: {error}"
+        ))
+    })?;
+    if sql.trim().is_empty() {
+        Err(Error::Usage(
             "no query is given: it comes last, as in slaf query atlas.slaf \"SELECT …\", or from standard input".into(),
-        )),
-        false => Ok(sql),
+        ))
+    } else {
+        Ok(sql)
     }
 }
 
@@ -189,7 +220,7 @@ mod tests {
 
     #[test]
     fn queries_are_told_from_datasets() {
-        let is = |text: &str| is_sql(&PathBuf::from(text));
+        let is = |text: &str| is_sql(Path::new(text));
         assert!(is("SELECT 1") && is("values(1)") && is("select\n1"));
         assert!(!is("atlas.slaf") && !is("a=b/c.slaf") && !is("my data.slaf"));
         assert!(is("SELECT * FROM 'my data.slaf/x.csv'"));

@@ -60,8 +60,12 @@ pub(super) fn wrong_query(sql: &str, error: &DataFusionError) -> QueryError {
     let place = span.and_then(Place::of_span);
     if let DataFusionError::SchemaError(schema, _) = error.find_root() {
         match schema.as_ref() {
-            SchemaError::FieldNotFound { field, valid_fields } => {
-                let mut known: Vec<&str> = valid_fields.iter().map(|column| column.name()).collect();
+            SchemaError::FieldNotFound {
+                field,
+                valid_fields,
+            } => {
+                let mut known: Vec<&str> =
+                    valid_fields.iter().map(|column| column.name()).collect();
                 known.sort_unstable();
                 known.dedup();
                 let hint = near::hint(field.name(), known.iter().copied());
@@ -73,7 +77,10 @@ pub(super) fn wrong_query(sql: &str, error: &DataFusionError) -> QueryError {
             }
             SchemaError::AmbiguousReference { field } => {
                 return QueryError::Sql {
-                    problem: format!("several tables have a column {0}; say which, as in c.{0}", field.name()),
+                    problem: format!(
+                        "several tables have a column {0}; say which, as in c.{0}",
+                        field.name()
+                    ),
                     place: place.or_else(|| Place::of_word(sql, field.name())),
                     shown: None,
                 };
@@ -83,9 +90,15 @@ pub(super) fn wrong_query(sql: &str, error: &DataFusionError) -> QueryError {
         }
     }
     let text = error.strip_backtrace();
-    let text = ["Error during planning: ", "This feature is not implemented: ", "Schema error: "]
-        .into_iter()
-        .fold(text, |text, start| text.strip_prefix(start).map_or(text.clone(), String::from));
+    let text = [
+        "Error during planning: ",
+        "This feature is not implemented: ",
+        "Schema error: ",
+    ]
+    .into_iter()
+    .fold(text, |text, start| {
+        text.strip_prefix(start).map_or(text.clone(), String::from)
+    });
     let word = text.split('\'').nth(1).map(str::to_string);
     QueryError::Sql {
         problem: text.split_whitespace().collect::<Vec<_>>().join(" "),

@@ -5,9 +5,9 @@
 //! counts that is always 0 helps nobody.
 
 use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
-use datafusion::common::config::ConfigOptions;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast};
 
@@ -41,26 +41,29 @@ impl FunctionRewrite for Widened {
                     let same = Expr::BinaryExpr(BinaryExpr { left, op, right });
                     return Ok(Transformed::no(same));
                 };
-                let widen = |operand: Box<Expr>, is: DataType| match is == wide {
-                    true => operand,
-                    false => Box::new(cast(*operand, wide.clone())),
+                let widen = |operand: Box<Expr>, is: DataType| {
+                    if is == wide {
+                        operand
+                    } else {
+                        Box::new(cast(*operand, wide.clone()))
+                    }
                 };
                 let changes = types.0 != wide || types.1 != wide;
                 let (left, right) = (widen(left, types.0), widen(right, types.1));
                 let wide = Expr::BinaryExpr(BinaryExpr { left, op, right });
-                Ok(match changes {
-                    true => Transformed::yes(wide),
-                    false => Transformed::no(wide),
+                Ok(if changes {
+                    Transformed::yes(wide)
+                } else {
+                    Transformed::no(wide)
                 })
             }
             Expr::Negative(inner) => {
                 let is = inner.get_type(schema)?;
-                match is.is_unsigned_integer() {
-                    true => {
-                        let wide = Box::new(cast(*inner, DataType::Int64));
-                        Ok(Transformed::yes(Expr::Negative(wide)))
-                    }
-                    false => Ok(Transformed::no(Expr::Negative(inner))),
+                if is.is_unsigned_integer() {
+                    let wide = Box::new(cast(*inner, DataType::Int64));
+                    Ok(Transformed::yes(Expr::Negative(wide)))
+                } else {
+                    Ok(Transformed::no(Expr::Negative(inner)))
                 }
             }
             other => Ok(Transformed::no(other)),

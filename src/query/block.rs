@@ -51,22 +51,34 @@ impl RowMaker {
     ) -> Result<Self> {
         let mut all: BTreeSet<usize> = projection.iter().copied().collect();
         for condition in &prepared.conditions {
-            all.extend(collect_columns(condition).iter().map(|column| column.index()));
+            all.extend(
+                collect_columns(condition)
+                    .iter()
+                    .map(|column| column.index()),
+            );
         }
         let needed: Vec<usize> = all.into_iter().collect();
-        let returned = projection.iter().map(|column| needed.partition_point(|other| other < column));
+        let returned = projection
+            .iter()
+            .map(|column| needed.partition_point(|other| other < column));
         let returned = returned.collect();
         let needed_schema = stored.schema_of(&needed)?;
         let conditions = prepared.conditions.iter();
         let conditions =
             conditions.map(|condition| reassign_expr_columns(condition.clone(), &needed_schema));
-        let looked_up: Vec<String> = prepared.masks.iter().map(|(name, _)| name.clone()).collect();
+        let looked_up: Vec<String> = prepared
+            .masks
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
         let mut others: Vec<String> = Vec::new();
         let zeros = match &stored.kind {
             Kind::Entries { without_zeros, .. } => without_zeros.clone(),
             Kind::Frame { .. } => None,
         };
-        let seen = needed.iter().map(|&place| stored.columns[place].stored.clone());
+        let seen = needed
+            .iter()
+            .map(|&place| stored.columns[place].stored.clone());
         for name in zeros.into_iter().chain(seen) {
             if !looked_up.contains(&name) && !others.contains(&name) {
                 others.push(name);
@@ -88,7 +100,11 @@ impl RowMaker {
 
     /// All stored columns that are read.
     pub fn columns(&self) -> Vec<&str> {
-        self.looked_up.iter().chain(&self.others).map(String::as_str).collect()
+        self.looked_up
+            .iter()
+            .chain(&self.others)
+            .map(String::as_str)
+            .collect()
     }
 
     /// Names that must be read before rows are made.
@@ -112,9 +128,10 @@ impl RowMaker {
         };
         if self.looked_up.is_empty() {
             self.report.rows(rows);
-            return match self.others.is_empty() {
-                true => self.empty_rows(rows),
-                false => self.rows(&read(self.others.clone(), block.clone()).await?, None),
+            return if self.others.is_empty() {
+                self.empty_rows(rows)
+            } else {
+                self.rows(&read(self.others.clone(), block.clone()).await?, None)
             };
         }
         // The columns that say which rows are wanted come first.
@@ -150,16 +167,22 @@ impl RowMaker {
     /// If a condition cannot be evaluated.
     pub fn frame_rows(&self, stored: &RecordBatch) -> Result<RecordBatch> {
         self.report.rows(stored.num_rows());
-        match self.looked_up.is_empty() {
-            true => self.rows(stored, None),
-            false => self.rows(stored, Some(&self.looked_up(stored)?)),
+        if self.looked_up.is_empty() {
+            self.rows(stored, None)
+        } else {
+            self.rows(stored, Some(&self.looked_up(stored)?))
         }
     }
 
     /// Rows without columns.
     pub fn empty_rows(&self, rows: usize) -> Result<RecordBatch> {
+        self.report.taken(rows);
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(self.schema.clone(), Vec::new(), &options)?)
+        Ok(RecordBatch::try_new_with_options(
+            self.schema.clone(),
+            Vec::new(),
+            &options,
+        )?)
     }
 
     /// Which rows are of wanted cells and genes.
@@ -167,7 +190,9 @@ impl RowMaker {
         let mut wanted: Option<BooleanArray> = None;
         for (name, mask) in &self.prepared.masks {
             let column = column(stored, name)?;
-            let held = mask.holds(column).ok_or_else(|| self.stored.outside(name))?;
+            let held = mask
+                .holds(column)
+                .ok_or_else(|| self.stored.outside(name))?;
             wanted = Some(match wanted {
                 Some(wanted) => and(&wanted, &held)?,
                 None => held,
@@ -189,8 +214,10 @@ impl RowMaker {
         {
             let values = cast(column(&stored, name)?, &DataType::Float64)?;
             let values = values.as_primitive::<Float64Type>();
-            let entries: BooleanArray =
-                values.iter().map(|value| Some(value.is_some_and(|value| value != 0.0))).collect();
+            let entries: BooleanArray = values
+                .iter()
+                .map(|value| Some(value.is_some_and(|value| value != 0.0)))
+                .collect();
             stored = filter_record_batch(&stored, &entries)?;
         }
         let rows = stored.num_rows();
@@ -208,24 +235,40 @@ impl RowMaker {
             batch = filter_record_batch(&batch, holds.as_boolean())?;
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let columns = self.returned.iter().map(|&place| batch.column(place).clone());
-        let batch = RecordBatch::try_new_with_options(
-            self.schema.clone(),
-            columns.collect(),
-            &options,
-        )?;
+        let columns = self
+            .returned
+            .iter()
+            .map(|&place| batch.column(place).clone());
+        let batch =
+            RecordBatch::try_new_with_options(self.schema.clone(), columns.collect(), &options)?;
         self.report.taken(batch.num_rows());
         Ok(batch)
     }
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
-    batch.column_by_name(name).ok_or_else(|| exec_datafusion_err!("the column {name} was not read"))
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| exec_datafusion_err!("the column {name} was not read"))
 }
 
 /// The columns of two batches with the same rows.
 fn side_by_side(one: &RecordBatch, other: &RecordBatch) -> Result<RecordBatch> {
-    let fields = one.schema().fields().iter().chain(other.schema().fields()).cloned().collect::<Vec<_>>();
-    let columns = one.columns().iter().chain(other.columns()).cloned().collect();
-    Ok(RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns)?)
+    let fields = one
+        .schema()
+        .fields()
+        .iter()
+        .chain(other.schema().fields())
+        .cloned()
+        .collect::<Vec<_>>();
+    let columns = one
+        .columns()
+        .iter()
+        .chain(other.columns())
+        .cloned()
+        .collect();
+    Ok(RecordBatch::try_new(
+        Arc::new(arrow::datatypes::Schema::new(fields)),
+        columns,
+    )?)
 }

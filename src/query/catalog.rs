@@ -55,9 +55,10 @@ impl SchemaProvider for Tables {
             if let Some(table) = self.tables.get(name) {
                 return Ok(Some(table.clone()));
             }
-            match file_table::is_file(name) {
-                true => file_table::open(name).await.map(Some).map_err(through),
-                false => Ok(None),
+            if file_table::is_file(name) {
+                file_table::open(name).await.map(Some).map_err(through)
+            } else {
+                Ok(None)
             }
         })
     }
@@ -80,14 +81,22 @@ impl DatasetTables {
     ///
     /// # Errors
     /// If a table cannot be opened, or a column is missing.
-    pub async fn open(name: &str, dataset: &Dataset, reports: &Reports) -> Result<Self, QueryError> {
+    pub async fn open(
+        name: &str,
+        dataset: &Dataset,
+        reports: &Reports,
+    ) -> Result<Self, QueryError> {
         let mut open: BTreeMap<TableName, Open> = BTreeMap::new();
         for table in dataset.tables() {
             open.insert(table, Open::of(dataset, table).await?);
         }
         let needed = |table: TableName| {
             open.get(&table).ok_or_else(|| {
-                QueryError::Names(format!("{} has no table {}", dataset.path().display(), table.key()))
+                QueryError::Names(format!(
+                    "{} has no table {}",
+                    dataset.path().display(),
+                    table.key()
+                ))
             })
         };
         let (cells, genes) = (needed(TableName::Cells)?, needed(TableName::Genes)?);
@@ -119,7 +128,10 @@ impl DatasetTables {
             };
             tables.insert(seen.into(), maker.table(seen, *kind, table));
         }
-        tables.insert("x".into(), maker.view("x", TableName::Expression, expression, "value")?);
+        tables.insert(
+            "x".into(),
+            maker.view("x", TableName::Expression, expression, "value")?,
+        );
         if let Some(layers) = open.get(&TableName::Layers) {
             for layer in layers.values_beside(TableName::Layers) {
                 let view = format!("x_{layer}");
@@ -131,9 +143,10 @@ impl DatasetTables {
         tables.insert("sources".into(), Arc::new(described_sources));
         let value = expression.schema.field_with_name("value");
         let value = value.map_or(DataType::Float64, |field| widened(field.data_type()));
-        let sum = match value.is_integer() {
-            true => DataType::Int64,
-            false => DataType::Float64,
+        let sum = if value.is_integer() {
+            DataType::Int64
+        } else {
+            DataType::Float64
         };
         let numbers = Arc::new(CellNumbers::new(cell_names, cells.rows));
         let symbols = SYMBOLS.into_iter().find(|name| genes.has_text(name));
@@ -175,7 +188,12 @@ impl Open {
         let plain = Schema::from(table.schema());
         let fields = plain.fields().iter().map(|field| {
             // How columns are stored is nothing to a query.
-            Arc::new(field.as_ref().clone().with_metadata(std::collections::HashMap::new()))
+            Arc::new(
+                field
+                    .as_ref()
+                    .clone()
+                    .with_metadata(std::collections::HashMap::new()),
+            )
         });
         Ok(Open {
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
@@ -257,9 +275,10 @@ impl Maker<'_> {
             QueryError::Names(format!("{} has no column {value}", open.path.display()))
         })?;
         let wide = widened(stored.data_type());
-        let seen_value = match &wide == stored.data_type() {
-            true => Seen::AsStored,
-            false => Seen::Widened,
+        let seen_value = if &wide == stored.data_type() {
+            Seen::AsStored
+        } else {
+            Seen::Widened
         };
         let column = |name: &str, data_type, stored: String, seen| SeenColumn {
             field: Arc::new(Field::new(name, data_type, true)),
@@ -324,8 +343,9 @@ impl Maker<'_> {
 
 /// The type in which values are computed with: whole numbers as 64-bit ones, which do not wrap.
 fn widened(stored: &DataType) -> DataType {
-    match stored.is_integer() {
-        true => DataType::Int64,
-        false => stored.clone(),
+    if stored.is_integer() {
+        DataType::Int64
+    } else {
+        stored.clone()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::{CastOptions, cast_with_options, take};
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::{Result, exec_datafusion_err};
 
 use super::error::through;
@@ -88,15 +88,11 @@ impl Stored {
 
     /// Number of cells or genes that a stored column numbers.
     pub fn count_of(&self, stored: &str) -> Option<u64> {
-        let numbered = self.numbered.iter().find(|numbered| numbered.stored == stored);
+        let numbered = self
+            .numbered
+            .iter()
+            .find(|numbered| numbered.stored == stored);
         numbered.map(|numbered| numbered.count)
-    }
-
-    /// Type of a stored column.
-    pub fn stored_type(&self, stored: &str) -> Option<DataType> {
-        let schema = Schema::from(self.table.schema());
-        let field = schema.field_with_name(stored).ok()?;
-        Some(field.data_type().clone())
     }
 
     /// Whether rows are read block by block, on several threads.
@@ -145,7 +141,10 @@ impl SeenColumn {
                     .iter()
                     .any(|&place| place as usize >= texts.len());
                 if beyond {
-                    return Err(exec_datafusion_err!("{} has numbers that do not exist", self.stored));
+                    return Err(exec_datafusion_err!(
+                        "{} has numbers that do not exist",
+                        self.stored
+                    ));
                 }
                 Ok(take(&texts, &places, None)?)
             }

@@ -47,7 +47,8 @@ impl Threads {
             .thread_stack_size(STACK)
             .enable_all()
             .build();
-        let runtime = runtime.map_err(|error| QueryError::Failed(format!("no threads: {error}")))?;
+        let runtime =
+            runtime.map_err(|error| QueryError::Failed(format!("no threads: {error}")))?;
         Ok(Threads(Some(runtime)))
     }
 
@@ -63,7 +64,9 @@ impl Threads {
             });
         }
         let failed = "a thread failed unexpectedly; please report this with the query";
-        receiver.recv().unwrap_or_else(|_| Err(QueryError::Failed(failed.into())))
+        receiver
+            .recv()
+            .unwrap_or_else(|_| Err(QueryError::Failed(failed.into())))
     }
 }
 
@@ -101,7 +104,9 @@ impl Connection {
     /// [`QueryError::Sql`] with the place, if there is something wrong with the query.
     pub fn query(&self, sql: &str, limit: Option<usize>) -> Result<Batches, QueryError> {
         let (session, text) = (self.session.clone(), sql.to_string());
-        let answer = self.threads.finish(async move { session.query(&text, limit).await });
+        let answer = self
+            .threads
+            .finish(async move { session.query(&text, limit).await });
         let answer = answer?;
         let (schema, report) = (answer.schema(), answer.report());
         let warnings = answer.warnings().to_vec();

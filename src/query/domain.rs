@@ -23,7 +23,7 @@ const SLICE: u64 = 1 << 16;
 /// All values that a column can have, by number of the cell or gene.
 pub(super) enum Domain {
     /// The numbers themselves, below this one, in the type of the column.
-    Numbers(u64, DataType),
+    TypedVec(u64, DataType),
     /// Names.
     Names(ArrayRef),
 }
@@ -31,14 +31,14 @@ pub(super) enum Domain {
 impl Domain {
     fn len(&self) -> u64 {
         match self {
-            Domain::Numbers(count, _) => *count,
+            Domain::TypedVec(count, _) => *count,
             Domain::Names(names) => names.len() as u64,
         }
     }
 
     fn slice(&self, start: u64, end: u64) -> Result<ArrayRef> {
         match self {
-            Domain::Numbers(_, data_type) => {
+            Domain::TypedVec(_, data_type) => {
                 let first = u32::try_from(start).unwrap_or(u32::MAX);
                 let end = u32::try_from(end).unwrap_or(u32::MAX);
                 let numbers: ArrayRef = Arc::new(UInt32Array::from_iter_values(first..end));

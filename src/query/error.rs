@@ -12,6 +12,7 @@ use crate::table::TableError;
 
 /// Error of a query.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum QueryError {
     /// A dataset cannot be opened.
     #[error(transparent)]
@@ -129,8 +130,9 @@ pub(super) fn unwrapped(error: DataFusionError) -> Result<QueryError, DataFusion
                 Err(inner) => Err(DataFusionError::External(inner)),
             },
         },
-        DataFusionError::Context(context, inner) => unwrapped(*inner)
-            .map_err(|inner| DataFusionError::Context(context, Box::new(inner))),
+        DataFusionError::Context(context, inner) => {
+            unwrapped(*inner).map_err(|inner| DataFusionError::Context(context, Box::new(inner)))
+        }
         DataFusionError::Diagnostic(diagnostic, inner) => unwrapped(*inner)
             .map_err(|inner| DataFusionError::Diagnostic(diagnostic, Box::new(inner))),
         DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {
@@ -144,7 +146,6 @@ pub(super) fn unwrapped(error: DataFusionError) -> Result<QueryError, DataFusion
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_string()
 }
-
 
 /// An error of ours on its way through DataFusion.
 pub(super) fn through(error: impl Into<QueryError>) -> DataFusionError {

@@ -8,6 +8,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
@@ -60,12 +61,18 @@ pub(super) async fn open(name: &str) -> Result<Arc<dyn TableProvider>, QueryErro
             // All of the file: types of a part would be a guess.
             Arc::new(JsonFormat::default().with_schema_infer_max_rec(usize::MAX))
         }
+        (None, "parquet" | "pq") => Arc::new(ParquetFormat::default()),
         (None, _) => {
-            return Err(failed(format!("files that are tables end with {}", ENDINGS.join(", "))));
+            return Err(failed(format!(
+                "files that are tables end with {}",
+                ENDINGS.join(", ")
+            )));
         }
     };
     let said = |error: datafusion::error::DataFusionError| failed(error.strip_backtrace());
-    let url = path.to_str().ok_or_else(|| failed("its name is not UTF-8".into()))?;
+    let url = path
+        .to_str()
+        .ok_or_else(|| failed("its name is not UTF-8".into()))?;
     // Characters that stand for others in patterns stand for themselves.
     let url = url::escaped(url);
     let url = ListingTableUrl::parse(&url).map_err(said)?;
@@ -74,10 +81,14 @@ pub(super) async fn open(name: &str) -> Result<Arc<dyn TableProvider>, QueryErro
     let state = context.state();
     let schema = options.infer_schema(&state, &url).await.map_err(said)?;
     let schema = match delimiter {
-        Some(_) => with_codes(schema, &options, &url, &context).await.map_err(said)?,
+        Some(_) => with_codes(schema, &options, &url, &context)
+            .await
+            .map_err(said)?,
         None => schema,
     };
-    let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
+    let config = ListingTableConfig::new(url)
+        .with_listing_options(options)
+        .with_schema(schema);
     Ok(Arc::new(ListingTable::try_new(config).map_err(said)?))
 }
 
@@ -99,7 +110,10 @@ async fn with_codes(
     use datafusion::physical_plan::execute_stream;
     use futures::TryStreamExt;
 
-    let texts = schema.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
+    let texts = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), DataType::Utf8, true));
     let texts = Arc::new(Schema::new(texts.collect::<Vec<_>>()));
     let config = ListingTableConfig::new(url.clone())
         .with_listing_options(options.clone())
@@ -113,12 +127,17 @@ async fn with_codes(
             *code |= column.as_string::<i32>().iter().flatten().any(is_code);
         }
     }
-    let fields = schema.fields().iter().zip(codes).map(|(field, code)| match code {
-        true if field.data_type().is_numeric() => {
-            Arc::new(Field::new(field.name(), DataType::Utf8, true))
-        }
-        _ => field.clone(),
-    });
+    let fields = schema
+        .fields()
+        .iter()
+        .zip(codes)
+        .map(|(field, code)| {
+            if code && field.data_type().is_numeric() {
+                Arc::new(Field::new(field.name(), DataType::Utf8, true))
+            } else {
+                field.clone()
+            }
+        });
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
 }
 

@@ -84,7 +84,10 @@ fn tell(join: &HashJoinExec) -> Result<Option<HashJoinExec>> {
         return Ok(None);
     }
     let filter = Arc::new(DynamicFilterPhysicalExpr::new(keys, lit(true)));
-    let join = join.builder().build()?.with_dynamic_filter_expr(filter.clone())?;
+    let join = join
+        .builder()
+        .build()?
+        .with_dynamic_filter_expr(filter.clone())?;
     for (index, found) in &traced {
         found.scan.narrow(IdFilter {
             filter: filter.clone(),
@@ -104,7 +107,10 @@ fn trace(plan: &Arc<dyn ExecutionPlan>, index: usize) -> Result<Option<Traced<'_
         return Ok(Some(Traced { scan, expression }));
     }
     if let Some(filter) = plan.downcast_ref::<FilterExec>() {
-        let index = filter.projection().as_ref().map_or(Some(index), |kept| kept.get(index).copied());
+        let index = filter
+            .projection()
+            .as_ref()
+            .map_or(Some(index), |kept| kept.get(index).copied());
         return below(filter.input(), index);
     }
     if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
@@ -114,7 +120,10 @@ fn trace(plan: &Arc<dyn ExecutionPlan>, index: usize) -> Result<Option<Traced<'_
         return through(projection.input(), &expression.expr);
     }
     if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-        let index = join.projection.as_ref().map_or(Some(index), |kept| kept.get(index).copied());
+        let index = join
+            .projection
+            .as_ref()
+            .map_or(Some(index), |kept| kept.get(index).copied());
         let left = join.left().schema().fields().len();
         let (Some(index), join_type) = (index, join.join_type()) else {
             return Ok(None);

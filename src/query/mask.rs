@@ -33,7 +33,9 @@ impl Mask {
 
     /// Ranges of consecutive numbers in the set.
     pub fn runs(&self) -> impl Iterator<Item = Range<u64>> + '_ {
-        self.bits.set_slices().map(|(start, end)| start as u64..end as u64)
+        self.bits
+            .set_slices()
+            .map(|(start, end)| start as u64..end as u64)
     }
 
     /// For each number of a column, whether it is in the set; `None` if a number is missing, negative
@@ -50,8 +52,12 @@ impl Mask {
         };
         let inside = match column.data_type() {
             DataType::UInt16 => {
-                let numbers = column.as_primitive::<arrow::datatypes::UInt16Type>().values();
-                numbers.iter().fold(true, |all, &n| add(usize::from(n)) && all)
+                let numbers = column
+                    .as_primitive::<arrow::datatypes::UInt16Type>()
+                    .values();
+                numbers
+                    .iter()
+                    .all(|&n| add(usize::from(n)))
             }
             _ => {
                 let wide = cast(column, &DataType::UInt32).ok()?;
@@ -59,7 +65,7 @@ impl Mask {
                     return None;
                 }
                 let numbers = wide.as_primitive::<UInt32Type>().values();
-                numbers.iter().fold(true, |all, &n| add(n as usize) && all)
+                numbers.iter().all(|&n| add(n as usize))
             }
         };
         inside.then(|| BooleanArray::new(bits.finish(), None))

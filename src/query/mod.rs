@@ -48,3 +48,4 @@ pub use output::{OutputFormat, Sink, TableLimits, Written, write};
 pub use place::Place;
 pub use report::{Report, ScanReport};
 pub use session::{NamedDataset, Resources, Session};
+pub use statement::complete_statements;

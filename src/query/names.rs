@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::OnceCell;
 
 use super::error::through;
-use crate::table::{RowReader, Wanted};
+use crate::table::{RowReader, RowsAndColumns};
 
 /// A column of texts of a table of cells or genes. It is read when it is needed first.
 #[derive(Debug)]
@@ -65,11 +65,13 @@ impl Names {
         let what = format!("the column {} of {}", self.column, self.path.display());
         let held = MemoryConsumer::new(what).register(pool);
         let columns = [self.column.as_str()];
-        let wanted = Wanted {
+        let wanted = RowsAndColumns {
             columns: Some(&columns),
             rows: None,
         };
-        let mut reader = RowReader::of(&self.table, &self.path, wanted).await.map_err(through)?;
+        let mut reader = RowReader::of(&self.table, &self.path, wanted)
+            .await
+            .map_err(through)?;
         let mut parts: Vec<ArrayRef> = Vec::new();
         while let Some(batch) = reader.next().await.map_err(through)? {
             let part = cast(batch.column(0), &DataType::Utf8View)?;
@@ -107,11 +109,12 @@ impl Names {
             for (number, name) in (0u32..).zip(texts.iter()) {
                 let Some(name) = name else { continue };
                 let entry = numbers.entry(name.to_string());
-                entry.and_modify(|number| *number = None).or_insert(Some(number));
+                entry
+                    .and_modify(|number| *number = None)
+                    .or_insert(Some(number));
             }
             Ok::<_, datafusion::error::DataFusionError>((numbers, held))
         });
         Ok(&made.await?.0)
     }
 }
-

@@ -26,13 +26,19 @@ pub(super) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Cl
         return format!("did you mean {}?", like.join(" or "));
     }
     let all: Vec<&str> = known.into_iter().collect();
-    let mut shown = all.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let mut shown = all
+        .iter()
+        .take(SHOWN)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
     if all.len() > SHOWN {
         shown += &format!(" and {} more", all.len() - SHOWN);
     }
-    match all.is_empty() {
-        true => "there are none".into(),
-        false => format!("there are {shown}"),
+    if all.is_empty() {
+        "there are none".into()
+    } else {
+        format!("there are {shown}")
     }
 }
 
@@ -45,7 +51,9 @@ fn distance(one: &str, other: &str) -> usize {
     for (i, a) in one.iter().enumerate() {
         let mut next = vec![i + 1];
         for (j, b) in other.iter().enumerate() {
-            let mut least = (row[j] + usize::from(a != b)).min(row[j + 1] + 1).min(next[j] + 1);
+            let mut least = (row[j] + usize::from(a != b))
+                .min(row[j + 1] + 1)
+                .min(next[j] + 1);
             if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
                 least = least.min(last[j - 1] + 1);
             }

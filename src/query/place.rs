@@ -18,9 +18,10 @@ pub struct Place {
 impl Place {
     /// A place as the planner tells it.
     pub(super) fn of_span(span: Span) -> Option<Self> {
-        let length = match span.start.line == span.end.line {
-            true => span.end.column.saturating_sub(span.start.column).max(1),
-            false => 1,
+        let length = if span.start.line == span.end.line {
+            span.end.column.saturating_sub(span.start.column).max(1)
+        } else {
+            1
         };
         (span.start.line > 0).then_some(Place {
             line: span.start.line,
@@ -42,9 +43,27 @@ impl Place {
         match (line.parse(), digits.parse()) {
             (Ok(line), Ok(column)) => {
                 let length = 1;
-                (said.to_string(), Some(Place { line, column, length }))
+                (
+                    said.to_string(),
+                    Some(Place {
+                        line,
+                        column,
+                        length,
+                    }),
+                )
             }
             _ => (message.to_string(), None),
+        }
+    }
+
+    /// The place after the last character of a query.
+    pub(super) fn end_of(sql: &str) -> Self {
+        let text = sql.trim_end();
+        let last = text.lines().last().unwrap_or_default();
+        Place {
+            line: text.lines().count().max(1) as u64,
+            column: last.chars().count() as u64 + 1,
+            length: 1,
         }
     }
 
@@ -70,16 +89,25 @@ impl Place {
     /// The line of the query with a mark below the place.
     pub fn shown(&self, sql: &str) -> Option<String> {
         const WIDEST: usize = 120;
-        let line = sql.lines().nth(usize::try_from(self.line).ok()?.checked_sub(1)?)?;
+        let line = sql
+            .lines()
+            .nth(usize::try_from(self.line).ok()?.checked_sub(1)?)?;
         let column = usize::try_from(self.column).ok()?.checked_sub(1)?;
         // Of a long line, the part around the place.
         let skipped = column.saturating_sub(WIDEST / 2);
         let part: String = line.chars().skip(skipped).take(WIDEST).collect();
-        let part: String = part.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let part: String = part
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         let before = column - skipped;
         let room = part.chars().count().saturating_sub(before).max(1);
         let marks = usize::try_from(self.length).map_or(1, |length| length.clamp(1, room));
-        Some(format!("  {part}\n  {}{}", " ".repeat(before), "^".repeat(marks)))
+        Some(format!(
+            "  {part}\n  {}{}",
+            " ".repeat(before),
+            "^".repeat(marks)
+        ))
     }
 }
 
@@ -98,9 +126,15 @@ mod tests {
         let sql = "SELECT a,\n  cell_tpe FROM cells";
         let place = Place::of_word(sql, "cell_tpe").unwrap();
         assert_eq!(place.to_string(), "line 2, column 3");
-        assert_eq!(place.shown(sql).unwrap(), "    cell_tpe FROM cells\n    ^^^^^^^^");
+        assert_eq!(
+            place.shown(sql).unwrap(),
+            "    cell_tpe FROM cells\n    ^^^^^^^^"
+        );
         assert_eq!(Place::of_word(sql, "cell"), None);
         let (said, place) = Place::in_message("Expected: x, found: y at Line: 1, Column: 8");
-        assert_eq!((said.as_str(), place.unwrap().column), ("Expected: x, found: y", 8));
+        assert_eq!(
+            (said.as_str(), place.unwrap().column),
+            ("Expected: x, found: y", 8)
+        );
     }
 }

@@ -19,7 +19,7 @@ use super::domain::{Domain, only_column};
 use super::error::through;
 use super::mask::Mask;
 use super::report::ScanReport;
-use crate::table::{RowReader, TableError, Wanted};
+use crate::table::{RowReader, RowsAndColumns, TableError};
 
 /// Rows between two ranges that are read rather than skipped.
 const NEAR: u64 = 1 << 13;
@@ -71,7 +71,8 @@ impl Prepared {
         pool: &Arc<dyn MemoryPool>,
         report: &ScanReport,
     ) -> Result<Self> {
-        let held = MemoryConsumer::new(format!("cells and genes of {}", stored.name)).register(pool);
+        let held =
+            MemoryConsumer::new(format!("cells and genes of {}", stored.name)).register(pool);
         let mut masks: BTreeMap<String, Mask> = BTreeMap::new();
         let mut others = Vec::new();
         for condition in conditions.of_query {
@@ -172,11 +173,14 @@ async fn mask_of(
     };
     let domain = match &column.seen {
         Seen::Named(names) => Domain::Names(names.texts(pool).await?),
-        Seen::AsStored | Seen::Widened => Domain::Numbers(count, column.field.data_type().clone()),
+        Seen::AsStored | Seen::Widened => Domain::TypedVec(count, column.field.data_type().clone()),
     };
     held.try_grow((count / 8) as usize)?;
     // It may fail for cells and genes that no row is of; then rows decide.
-    Ok(domain.mask(condition).ok().map(|mask| (column.stored.clone(), mask)))
+    Ok(domain
+        .mask(condition)
+        .ok()
+        .map(|mask| (column.stored.clone(), mask)))
 }
 
 /// The rows that may be wanted. Sets that these rows agree with exactly need not be looked at again,
@@ -185,7 +189,9 @@ async fn spans(stored: &Stored, masks: &mut BTreeMap<String, Mask>) -> Result<Ve
     if masks.values().any(|mask| mask.counts().0 == 0) {
         return Ok(Vec::new());
     }
-    let all = std::iter::once(0..stored.rows).filter(|rows| !rows.is_empty()).collect();
+    let all = std::iter::once(0..stored.rows)
+        .filter(|rows| !rows.is_empty())
+        .collect();
     match &stored.kind {
         Kind::Frame {
             in_order: Some(column),
@@ -226,7 +232,9 @@ async fn rows_of_cells(
     let mut window: Vec<Range<u64>> = Vec::new();
     let mut runs = cells.runs().peekable();
     while let Some(run) = runs.next() {
-        let begin = window.first().map_or(run.start, |first: &Range<u64>| first.start);
+        let begin = window
+            .first()
+            .map_or(run.start, |first: &Range<u64>| first.start);
         let next = runs.peek().map(|next| next.end);
         window.push(run);
         if next.is_some_and(|end| end - begin < WINDOW) {
@@ -274,9 +282,10 @@ impl Starts {
             let at = |cell: u64| starts[(cell - whole.start) as usize];
             rows.extend(cells.iter().map(|range| at(range.start)..at(range.end)));
         }
-        match rows.iter().all(|rows| rows.start <= rows.end) {
-            true => Ok(rows),
-            false => Err(self.damaged()),
+        if rows.iter().all(|rows| rows.start <= rows.end) {
+            Ok(rows)
+        } else {
+            Err(self.damaged())
         }
     }
 
@@ -284,7 +293,7 @@ impl Starts {
     async fn read(&self, stored: &Stored, cells: Range<u64>) -> Result<Vec<u64>> {
         let until = (cells.end + 1).min(self.count);
         let columns = ["cell_start_index"];
-        let wanted = Wanted {
+        let wanted = RowsAndColumns {
             columns: Some(&columns),
             rows: Some(cells.start.min(until)..until),
         };
@@ -303,9 +312,10 @@ impl Starts {
         }
         let whole = starts.len() as u64 == cells.end - cells.start + 1;
         let ascend = starts.is_sorted() && starts.last().is_some_and(|&last| last <= stored.rows);
-        match whole && ascend {
-            true => Ok(starts),
-            false => Err(self.damaged()),
+        if whole && ascend {
+            Ok(starts)
+        } else {
+            Err(self.damaged())
         }
     }
 

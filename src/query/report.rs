@@ -45,22 +45,30 @@ impl ScanReport {
 
     /// A condition that was evaluated for cells or genes, before rows were read.
     pub(super) fn pushed(&self, condition: String) {
-        self.found(|found| drop(found.pushed.insert(condition)));
+        self.found(|found| {
+            found.pushed.insert(condition);
+        });
     }
 
     /// A condition that was evaluated for each row.
     pub(super) fn evaluated(&self, condition: String) {
-        self.found(|found| drop(found.evaluated.insert(condition)));
+        self.found(|found| {
+            found.evaluated.insert(condition);
+        });
     }
 
     /// A column of whose values a join told which it needs.
     pub(super) fn joined(&self, column: &str) {
-        self.found(|found| drop(found.joined.insert(column.to_string())));
+        self.found(|found| {
+            found.joined.insert(column.to_string());
+        });
     }
 
     /// How many cells or genes there are, and how many of them are wanted.
     pub(super) fn selected(&self, column: &str, counts: (usize, usize)) {
-        self.found(|found| drop(found.selected.insert(column.to_string(), counts)));
+        self.found(|found| {
+            found.selected.insert(column.to_string(), counts);
+        });
     }
 
     /// Ranges of rows that were looked at, and their rows.
@@ -99,7 +107,11 @@ impl ScanReport {
 impl fmt::Display for ScanReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(f, "{} (version {}, {} rows)", self.table, self.version, self.rows)?;
+        writeln!(
+            f,
+            "{} (version {}, {} rows)",
+            self.table, self.version, self.rows
+        )?;
         for (column, (wanted, all)) in &found.selected {
             writeln!(f, "  pushed     {column}: {wanted} of {all} wanted")?;
         }
@@ -115,7 +127,12 @@ impl fmt::Display for ScanReport {
         if let Some((ranges, rows)) = found.ranges {
             writeln!(f, "  ranges     {ranges} with {rows} rows")?;
         }
-        writeln!(f, "  rows read  {}, taken {}", self.rows_read(), self.rows_taken())?;
+        writeln!(
+            f,
+            "  rows read  {}, taken {}",
+            self.rows_read(),
+            self.rows_taken()
+        )?;
         match self.bytes_read() {
             0 => Ok(()),
             bytes => writeln!(f, "  bytes read {bytes} ({})", ByteSize::b(bytes)),

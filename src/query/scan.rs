@@ -28,7 +28,7 @@ use super::error::through;
 use super::prepared::{Conditions, IdFilter, Prepared};
 use super::report::ScanReport;
 use super::session::Resources;
-use crate::table::{AHEAD, Block, EntryBlocks, RowReader, Wanted};
+use crate::table::{AHEAD, Block, EntryBlocks, RowReader, RowsAndColumns};
 
 /// Rows of the first block, and of the largest ones.
 const FIRST_ROWS: u64 = 1 << 14;
@@ -78,9 +78,10 @@ impl TableScan {
         report: Arc<ScanReport>,
     ) -> Result<Self> {
         let schema = stored.schema_of(&projection)?;
-        let partitions = match stored.is_entries() {
-            true => partitions.max(1),
-            false => 1,
+        let partitions = if stored.is_entries() {
+            partitions.max(1)
+        } else {
+            1
         };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema.clone()),
@@ -112,38 +113,53 @@ impl TableScan {
 
     async fn begin(&self, context: &TaskContext) -> Result<&Begun> {
         let run = &self.run;
-        run.begun.get_or_try_init(|| async {
-            let pool = context.memory_pool();
-            let filters = run.filters.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let conditions = Conditions {
-                of_query: &self.conditions,
-                of_joins: &filters,
-                projection: &self.projection,
-            };
-            let prepared = Prepared::of(&self.stored, conditions, pool, &run.report).await?;
-            let spans = prepared.spans.clone();
-            let rows = spans.iter().map(|span| span.end - span.start).sum();
-            run.report.ranges(spans.len(), rows);
-            let maker = RowMaker::new(
-                self.stored.clone(),
-                &self.projection,
-                Arc::new(prepared),
-                run.report.clone(),
-            )?;
-            for names in maker.names() {
-                names.texts(pool).await?;
-            }
-            let maker = Arc::new(maker);
-            if !self.stored.is_entries() {
-                let (entries, blocks) = (None, Vec::new());
-                return Ok(Begun { maker, entries, blocks, spans });
-            }
-            let entries = EntryBlocks::of(&self.stored.table, &self.stored.path).await;
-            let entries = Arc::new(entries.map_err(through)?);
-            let blocks = entries.blocks(&spans, FIRST_ROWS, MOST_ROWS);
-            Ok(Begun { maker, entries: Some(entries), blocks, spans })
-        })
-        .await
+        run.begun
+            .get_or_try_init(|| async {
+                let pool = context.memory_pool();
+                let filters = run
+                    .filters
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
+                let conditions = Conditions {
+                    of_query: &self.conditions,
+                    of_joins: &filters,
+                    projection: &self.projection,
+                };
+                let prepared = Prepared::of(&self.stored, conditions, pool, &run.report).await?;
+                let spans = prepared.spans.clone();
+                let rows = spans.iter().map(|span| span.end - span.start).sum();
+                run.report.ranges(spans.len(), rows);
+                let maker = RowMaker::new(
+                    self.stored.clone(),
+                    &self.projection,
+                    Arc::new(prepared),
+                    run.report.clone(),
+                )?;
+                for names in maker.names() {
+                    names.texts(pool).await?;
+                }
+                let maker = Arc::new(maker);
+                if !self.stored.is_entries() {
+                    let (entries, blocks) = (None, Vec::new());
+                    return Ok(Begun {
+                        maker,
+                        entries,
+                        blocks,
+                        spans,
+                    });
+                }
+                let entries = EntryBlocks::of(&self.stored.table, &self.stored.path).await;
+                let entries = Arc::new(entries.map_err(through)?);
+                let blocks = entries.blocks(&spans, FIRST_ROWS, MOST_ROWS);
+                Ok(Begun {
+                    maker,
+                    entries: Some(entries),
+                    blocks,
+                    spans,
+                })
+            })
+            .await
     }
 
     /// The rows of one partition, in the order in which they are stored.
@@ -153,7 +169,12 @@ impl TableScan {
         context: Arc<TaskContext>,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let partitions = self.properties.partitioning.partition_count();
-        let Begun { maker, entries, blocks, spans } = self.begin(&context).await?;
+        let Begun {
+            maker,
+            entries,
+            blocks,
+            spans,
+        } = self.begin(&context).await?;
         let Some(entries) = entries else {
             return Ok(frame(self.stored.clone(), maker.clone(), spans.clone()));
         };
@@ -224,18 +245,19 @@ fn frame(
                 let rows = maker.empty_rows(rows)?;
                 return Ok(futures::stream::once(async { Ok(rows) }).boxed());
             }
-            let wanted = Wanted {
+            let wanted = RowsAndColumns {
                 columns: Some(&columns),
                 rows: Some(span),
             };
             let reader = RowReader::of(&stored.table, &stored.path, wanted).await;
             let reader = reader.map_err(through)?;
-            let stream = futures::stream::try_unfold((reader, maker.clone()), |(mut reader, maker)| async {
-                match reader.next().await.map_err(through)? {
-                    Some(batch) => Ok(Some((maker.frame_rows(&batch)?, (reader, maker)))),
-                    None => Ok(None),
-                }
-            });
+            let stream =
+                futures::stream::try_unfold((reader, maker.clone()), |(mut reader, maker)| async {
+                    match reader.next().await.map_err(through)? {
+                        Some(batch) => Ok(Some((maker.frame_rows(&batch)?, (reader, maker)))),
+                        None => Ok(None),
+                    }
+                });
             Ok::<_, datafusion::error::DataFusionError>(stream.boxed())
         }
     });
@@ -254,19 +276,33 @@ impl Run {
 
 impl fmt::Debug for TableScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TableScan").field("table", &self.stored.name).finish_non_exhaustive()
+        f.debug_struct("TableScan")
+            .field("table", &self.stored.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl DisplayAs for TableScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = self.schema.fields().iter().map(|field| field.name().as_str());
+        let columns = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str());
         let columns = columns.collect::<Vec<_>>().join(", ");
-        write!(f, "TableScan: {}.{} [{columns}]", self.stored.dataset, self.stored.name)?;
+        write!(
+            f,
+            "TableScan: {}.{} [{columns}]",
+            self.stored.dataset, self.stored.name
+        )?;
         for condition in &self.conditions {
             write!(f, ", {condition}")?;
         }
-        let filters = self.run.filters.lock().unwrap_or_else(PoisonError::into_inner);
+        let filters = self
+            .run
+            .filters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match filters.len() {
             0 => Ok(()),
             count => write!(f, ", narrowed by {count} joins"),
@@ -326,19 +362,18 @@ impl ExecutionPlan for TableScan {
         let Some(limit) = limit else {
             return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)));
         };
-        let limited = rows
-            .scan(limit, |left, batch| {
-                let next = match batch {
-                    _ if *left == 0 => None,
-                    Ok(batch) => {
-                        let length = batch.num_rows().min(*left);
-                        *left -= length;
-                        Some(Ok(batch.slice(0, length)))
-                    }
-                    error => Some(error),
-                };
-                futures::future::ready(next)
-            });
+        let limited = rows.scan(limit, |left, batch| {
+            let next = match batch {
+                _ if *left == 0 => None,
+                Ok(batch) => {
+                    let length = batch.num_rows().min(*left);
+                    *left -= length;
+                    Some(Ok(batch.slice(0, length)))
+                }
+                error => Some(error),
+            };
+            futures::future::ready(next)
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, limited)))
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{CastOptions, cast, cast_with_options, concat_batches};
-use arrow::datatypes::{DataType, Int64Type, SchemaRef, UInt32Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, UInt32Type};
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -86,12 +86,13 @@ impl NamedDataset {
             && !text.exists()
             && !name.contains('/')
         {
-            return match name.is_empty() || path.is_empty() {
-                true => Err(QueryError::Names(format!("{whole}: name=path is meant"))),
-                false => Ok(NamedDataset {
+            return if name.is_empty() || path.is_empty() {
+                Err(QueryError::Names(format!("{whole}: name=path is meant")))
+            } else {
+                Ok(NamedDataset {
                     name: name.to_string(),
                     path: path.into(),
-                }),
+                })
             };
         }
         let absolute = std::path::absolute(text).unwrap_or_else(|_| text.to_path_buf());
@@ -100,7 +101,9 @@ impl NamedDataset {
                 name: name.to_string_lossy().into_owned(),
                 path: text.to_path_buf(),
             }),
-            None => Err(QueryError::Names(format!("{whole} has no name; give it one: name={whole}"))),
+            None => Err(QueryError::Names(format!(
+                "{whole} has no name; give it one: name={whole}"
+            ))),
         }
     }
 }
@@ -118,7 +121,10 @@ impl Session {
     ///
     /// # Errors
     /// If one cannot be opened, or two have the same name.
-    pub async fn open(datasets: &[NamedDataset], resources: &Resources) -> Result<Self, QueryError> {
+    pub async fn open(
+        datasets: &[NamedDataset],
+        resources: &Resources,
+    ) -> Result<Self, QueryError> {
         let reports = Reports::default();
         let mut opened: Vec<DatasetTables> = Vec::new();
         for NamedDataset { name, path } in datasets {
@@ -139,6 +145,11 @@ impl Session {
             reports,
             threads: resources.threads.max(1),
         })
+    }
+
+    /// Whether there is one dataset, whose name need not be said.
+    pub fn is_of_one(&self) -> bool {
+        self.datasets.len() == 1
     }
 
     /// All tables, by dataset: their names and columns.
@@ -163,27 +174,33 @@ impl Session {
         let mut statement = statement::parse(sql)?;
         let warnings = self.known_tables(sql, &statement)?;
         with_cells(&mut statement);
-        let plan = self.state.statement_to_plan(
-            datafusion::sql::parser::Statement::Statement(Box::new(statement)),
-        );
+        let plan = self
+            .state
+            .statement_to_plan(datafusion::sql::parser::Statement::Statement(Box::new(
+                statement,
+            )));
         let plan = plan.await.map_err(|error| self.said(sql, error))?;
         self.prepare(sql, &plan).await?;
         let plan = match limit {
             Some(limit) => LogicalPlanBuilder::from(plan).limit(0, Some(limit)),
             None => Ok(LogicalPlanBuilder::from(plan)),
         };
-        let plan = plan.and_then(LogicalPlanBuilder::build).map_err(|error| self.said(sql, error))?;
-        self.reports.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let plan = plan
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(|error| self.said(sql, error))?;
+        self.reports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         let mut state = self.state.clone();
-        let partitions = match has_groups(&plan) {
-            true => self.threads,
-            false => 1,
-        };
+        let partitions = if has_groups(&plan) { self.threads } else { 1 };
         state.config_mut().options_mut().execution.target_partitions = partitions;
         let physical = state.create_physical_plan(&plan).await;
         let physical = physical.map_err(|error| self.said(sql, error))?;
         let report = Report {
-            scans: std::mem::take(&mut *self.reports.lock().unwrap_or_else(PoisonError::into_inner)),
+            scans: std::mem::take(
+                &mut *self.reports.lock().unwrap_or_else(PoisonError::into_inner),
+            ),
             plan: displayable(physical.as_ref()).indent(false).to_string(),
         };
         let stream = execute_stream(physical, state.task_ctx()).map_err(QueryError::running)?;
@@ -210,7 +227,10 @@ impl Session {
             };
             if calls.by_name.iter().any(|name| is_own(name)) {
                 let numbers = &dataset.columns.cells;
-                numbers.read_names(&pool).await.map_err(QueryError::running)?;
+                numbers
+                    .read_names(&pool)
+                    .await
+                    .map_err(QueryError::running)?;
             }
             let genes = calls.genes.iter().filter(|(name, _)| is_own(name));
             let genes: BTreeSet<&str> = genes.map(|(_, gene)| gene.as_str()).collect();
@@ -258,10 +278,14 @@ impl Session {
         let failed = |error: arrow::error::ArrowError| QueryError::Failed(error.to_string());
         let of = cast(rows.column(1), &DataType::UInt32).map_err(failed)?;
         for (number, names) in numbers {
-            let of_gene: arrow::array::BooleanArray =
-                of.as_primitive::<UInt32Type>().iter().map(|found| Some(found == Some(number))).collect();
+            let of_gene: arrow::array::BooleanArray = of
+                .as_primitive::<UInt32Type>()
+                .iter()
+                .map(|found| Some(found == Some(number)))
+                .collect();
             let own = arrow::compute::filter_record_batch(&rows, &of_gene).map_err(failed)?;
-            let order = arrow::compute::sort_to_indices(own.column(0), None, None).map_err(failed)?;
+            let order =
+                arrow::compute::sort_to_indices(own.column(0), None, None).map_err(failed)?;
             let own = arrow::compute::take_record_batch(&own, &order).map_err(failed)?;
             let cells = cast(own.column(0), &DataType::UInt32).map_err(failed)?;
             let values = cast(own.column(2), &dataset.columns.value).map_err(failed)?;
@@ -272,7 +296,7 @@ impl Session {
                 let column = GeneColumn {
                     cells: cells.as_primitive::<UInt32Type>().clone(),
                     values: values.clone(),
-                    held,
+                    _held: held,
                 };
                 dataset.columns.keep(name, column);
             }
@@ -285,7 +309,8 @@ impl Session {
         let pool = self.state.runtime_env().memory_pool.clone();
         let held = MemoryConsumer::new("counts of the cells").register(&pool);
         let count = usize::try_from(dataset.totals.cells.count()).unwrap_or(usize::MAX);
-        held.try_grow(count.saturating_mul(32)).map_err(QueryError::running)?;
+        held.try_grow(count.saturating_mul(32))
+            .map_err(QueryError::running)?;
         let sums = format!(
             "SELECT cell_integer_id, sum(value), count(*) FROM {}.expression GROUP BY cell_integer_id",
             quoted(&dataset.name)
@@ -296,28 +321,41 @@ impl Session {
             ..CastOptions::default()
         };
         let failed = |error: arrow::error::ArrowError| QueryError::Failed(error.to_string());
-        let mut whole = vec![0i64; if dataset.totals.sum == DataType::Int64 { count } else { 0 }];
-        let mut real = vec![0f64; if whole.is_empty() { count } else { 0 }];
+        let are_whole = dataset.totals.sum == DataType::Int64;
+        let mut whole = vec![0i64; if are_whole { count } else { 0 }];
+        let mut real = vec![0f64; if are_whole { 0 } else { count }];
         let mut genes = vec![0i64; count];
         while let Some(rows) = stream.try_next().await? {
-            let cells = cast_with_options(rows.column(0), &DataType::UInt32, &exact).map_err(failed)?;
-            let sums = cast_with_options(rows.column(1), &dataset.totals.sum, &exact).map_err(failed)?;
+            let cells =
+                cast_with_options(rows.column(0), &DataType::UInt32, &exact).map_err(failed)?;
+            let sums =
+                cast_with_options(rows.column(1), &dataset.totals.sum, &exact).map_err(failed)?;
             let counts = rows.column(2).as_primitive::<Int64Type>();
-            for (row, &cell) in cells.as_primitive::<UInt32Type>().values().iter().enumerate() {
+            for (row, &cell) in cells
+                .as_primitive::<UInt32Type>()
+                .values()
+                .iter()
+                .enumerate()
+            {
                 let cell = cell as usize;
                 if cell >= count {
-                    return Err(QueryError::Failed(format!("{}: rows are of a cell {cell}, and there are {count}", dataset.name)));
+                    return Err(QueryError::Failed(format!(
+                        "{}: rows are of a cell {cell}, and there are {count}",
+                        dataset.name
+                    )));
                 }
                 genes[cell] = counts.value(row);
-                match whole.is_empty() {
-                    false => whole[cell] = sums.as_primitive::<Int64Type>().value(row),
-                    true => real[cell] = sums.as_primitive::<arrow::datatypes::Float64Type>().value(row),
+                if are_whole {
+                    whole[cell] = sums.as_primitive::<Int64Type>().value(row);
+                } else {
+                    real[cell] = sums.as_primitive::<Float64Type>().value(row);
                 }
             }
         }
-        let sums: arrow::array::ArrayRef = match whole.is_empty() {
-            false => Arc::new(arrow::array::Int64Array::from(whole)),
-            true => Arc::new(arrow::array::Float64Array::from(real)),
+        let sums: arrow::array::ArrayRef = if are_whole {
+            Arc::new(arrow::array::Int64Array::from(whole))
+        } else {
+            Arc::new(arrow::array::Float64Array::from(real))
         };
         let genes = Arc::new(arrow::array::Int64Array::from(genes));
         dataset.totals.keep(sums, genes, held);
@@ -327,8 +365,6 @@ impl Session {
     /// Checks that the tables of a query exist. Returns what is to be known about them.
     fn known_tables(&self, sql: &str, statement: &Statement) -> Result<Vec<String>, QueryError> {
         let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement.clone()));
-        let dialect = self.state.config().options().sql_parser.dialect;
-        let _ = dialect;
         let tables = self.state.resolve_table_references(&statement);
         let tables = tables.map_err(|error| self.said(sql, error))?;
         let mut warnings: Vec<String> = Vec::new();
@@ -345,11 +381,17 @@ impl Session {
             let dataset = match (table.schema(), &self.datasets[..]) {
                 (None, [only]) => only,
                 (None, several) => {
-                    let holders = several.iter().filter(|dataset| dataset.tables.contains_key(name));
-                    let holders: Vec<String> = holders.map(|d| format!("{}.{name}", d.name)).collect();
+                    let holders = several
+                        .iter()
+                        .filter(|dataset| dataset.tables.contains_key(name));
+                    let holders: Vec<String> =
+                        holders.map(|d| format!("{}.{name}", d.name)).collect();
                     let problem = match &holders[..] {
                         [] => format!("there is no table {name}"),
-                        all => format!("of several datasets, say whose {name} is meant: {}", all.join(" or ")),
+                        all => format!(
+                            "of several datasets, say whose {name} is meant: {}",
+                            all.join(" or ")
+                        ),
                     };
                     return Err(wrong(name, problem));
                 }
@@ -357,7 +399,10 @@ impl Session {
                     let Some(found) = datasets.iter().find(|dataset| dataset.name == schema) else {
                         let names = datasets.iter().map(|dataset| dataset.name.as_str());
                         let hint = near::hint(schema, names);
-                        return Err(wrong(schema, format!("there is no dataset {schema}; {hint}")));
+                        return Err(wrong(
+                            schema,
+                            format!("there is no dataset {schema}; {hint}"),
+                        ));
                     };
                     found
                 }
@@ -402,9 +447,10 @@ fn has_groups(plan: &LogicalPlan) -> bool {
             node,
             LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) | LogicalPlan::Window(_)
         );
-        Ok(match found {
-            true => TreeNodeRecursion::Stop,
-            false => TreeNodeRecursion::Continue,
+        Ok(if found {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
         })
     });
     looked.is_ok() && found
@@ -416,7 +462,9 @@ fn state(datasets: &[DatasetTables], resources: &Resources) -> Result<SessionSta
         .with_memory_pool(Arc::new(FairSpillPool::new(pool)))
         .with_disk_manager_builder(
             DiskManagerBuilder::default()
-                .with_mode(DiskManagerMode::Directories(vec![resources.scratch.clone()]))
+                .with_mode(DiskManagerMode::Directories(vec![
+                    resources.scratch.clone(),
+                ]))
                 .with_max_temp_directory_size(u64::MAX),
         )
         .build_arc()
@@ -467,7 +515,11 @@ fn state(datasets: &[DatasetTables], resources: &Resources) -> Result<SessionSta
             1 => String::new(),
             _ => format!("{}.", dataset.name),
         };
-        functions.extend(functions::of_dataset(&prefix, &dataset.columns, &dataset.totals));
+        functions.extend(functions::of_dataset(
+            &prefix,
+            &dataset.columns,
+            &dataset.totals,
+        ));
     }
     if datasets.len() != 1 {
         let files = Tables {
@@ -476,12 +528,20 @@ fn state(datasets: &[DatasetTables], resources: &Resources) -> Result<SessionSta
         let registered = catalog.register_schema(FILES, Arc::new(files));
         registered.map_err(QueryError::running)?;
     }
-    builder.scalar_functions().get_or_insert_default().extend(functions.into_iter().map(Arc::new));
+    builder
+        .scalar_functions()
+        .get_or_insert_default()
+        .extend(functions.into_iter().map(Arc::new));
     let state = builder.build();
-    state.catalog_list().register_catalog(CATALOG.into(), Arc::new(catalog));
+    state
+        .catalog_list()
+        .register_catalog(CATALOG.into(), Arc::new(catalog));
     let mut state = state;
-    datafusion::execution::FunctionRegistry::register_function_rewrite(&mut state, Arc::new(Widened))
-        .map_err(QueryError::running)?;
+    datafusion::execution::FunctionRegistry::register_function_rewrite(
+        &mut state,
+        Arc::new(Widened),
+    )
+    .map_err(QueryError::running)?;
     Ok(state)
 }
 

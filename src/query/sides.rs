@@ -28,7 +28,9 @@ impl PhysicalOptimizerRule for EntriesPass {
             };
             let (left, right) = (has_entries(join.left()), has_entries(join.right()));
             if left && !right && join.join_type().supports_swap() && !join.null_aware {
-                return Ok(Transformed::yes(join.swap_inputs(PartitionMode::CollectLeft)?));
+                return Ok(Transformed::yes(
+                    join.swap_inputs(PartitionMode::CollectLeft)?,
+                ));
             }
             Ok(Transformed::no(node))
         });

@@ -16,19 +16,33 @@ pub(super) fn table(config: &DatasetConfig) -> Result<MemTable> {
         Arc::new(sources.iter().map(text).collect::<StringArray>())
     };
     let numbers = |number: &dyn Fn(&SourceNote) -> u64| -> ArrayRef {
-        let numbers = sources.iter().map(|source| i64::try_from(number(source)).ok());
+        let numbers = sources
+            .iter()
+            .map(|source| i64::try_from(number(source)).ok());
         Arc::new(numbers.collect::<Int64Array>())
     };
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("source_file", texts(&|source| Some(source.source_file.clone()))),
-        ("path", texts(&|source| Some(source.path.display().to_string()))),
-        ("matrix", texts(&|source| Some(source.matrix.clone()).filter(|name| !name.is_empty()))),
+        (
+            "source_file",
+            texts(&|source| Some(source.source_file.clone())),
+        ),
+        (
+            "path",
+            texts(&|source| Some(source.path.display().to_string())),
+        ),
+        (
+            "matrix",
+            texts(&|source| Some(source.matrix.clone()).filter(|name| !name.is_empty())),
+        ),
         ("first_cell", numbers(&|source| source.first_cell)),
         ("cells", numbers(&|source| source.cells)),
         ("entries", numbers(&|source| source.entries)),
         ("rows", numbers(&|source| source.rows)),
         ("scale", texts(&|source| Some(source.scale?.to_string()))),
-        ("job", texts(&|source| Some(source.job.as_ref()?.to_string()))),
+        (
+            "job",
+            texts(&|source| Some(source.job.as_ref()?.to_string())),
+        ),
     ];
     let fields: Vec<Field> = columns
         .iter()

@@ -41,24 +41,31 @@ pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
     }
     let dialect = GenericDialect {};
     let parser = Parser::new(&dialect).with_recursion_limit(DEEPEST);
-    let statements = parser.try_with_sql(sql).and_then(|mut parser| parser.parse_statements());
+    let statements = parser
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_statements());
     let mut statements = match statements {
         Ok(statements) => statements,
         // The parser may not know more of what it refuses than its first word.
-        Err(error) => return Err(refused_word(sql).unwrap_or_else(|| not_parsed(error))),
+        Err(error) => return Err(refused_word(sql).unwrap_or_else(|| not_parsed(sql, error))),
     };
     let (Some(statement), None) = (statements.pop(), statements.pop()) else {
-        return Err(wrong(match sql.trim().is_empty() {
-            true => "it is empty".into(),
-            false => "it has several statements; ask them one by one".to_string(),
+        return Err(wrong(if sql.trim().is_empty() {
+            "it is empty".into()
+        } else {
+            "it has several statements; ask them one by one".to_string()
         }));
     };
     match &statement {
         Statement::Query(_) => {}
         Statement::Explain { .. } => {
-            return Err(wrong("EXPLAIN is the option --explain here, which also tells what was read".into()));
+            return Err(wrong(
+                "EXPLAIN is the option --explain here, which also tells what was read".into(),
+            ));
         }
-        Statement::ShowTables { .. } | Statement::ExplainTable { .. } | Statement::ShowColumns { .. } => {
+        Statement::ShowTables { .. }
+        | Statement::ExplainTable { .. }
+        | Statement::ShowColumns { .. } => {
             return Err(wrong("tables and columns are listed by .tables and .schema, in the shell of slaf query, and by slaf info".into()));
         }
         other => {
@@ -73,25 +80,28 @@ pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
     }
 }
 
-/// Splits a text into statements at semicolons outside of quotes and comments. The last one may be
-/// unfinished.
-pub(super) fn statements(text: &str) -> Vec<String> {
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, text).with_unescape(false).tokenize() else {
-        // An open quote: it goes on.
-        return vec![text.to_string()];
+/// Splits a text into statements that end with a semicolon, outside of quotes and comments, and what
+/// comes after the last one.
+pub fn complete_statements(text: &str) -> (Vec<String>, String) {
+    let tokens = Tokenizer::new(&GenericDialect {}, text)
+        .with_unescape(false)
+        .tokenize();
+    let Ok(tokens) = tokens else {
+        // A quote that goes on.
+        return (Vec::new(), text.to_string());
     };
-    let mut all = vec![String::new()];
+    let (mut complete, mut rest) = (Vec::new(), String::new());
     for token in tokens {
         match token {
-            Token::SemiColon => all.push(String::new()),
-            token => {
-                if let Some(last) = all.last_mut() {
-                    last.push_str(&token.to_string());
-                }
-            }
+            Token::SemiColon => complete.push(std::mem::take(&mut rest)),
+            token => rest.push_str(&token.to_string()),
         }
     }
-    all
+    complete.retain(|statement| !statement.trim().is_empty());
+    if rest.trim().is_empty() {
+        rest.clear();
+    }
+    (complete, rest)
 }
 
 /// Number of operators between values.
@@ -99,10 +109,21 @@ fn operators(sql: &str) -> usize {
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
         return 0;
     };
-    let words = [Keyword::AND, Keyword::OR, Keyword::NOT, Keyword::UNION, Keyword::EXCEPT, Keyword::INTERSECT, Keyword::JOIN, Keyword::CASE];
+    let words = [
+        Keyword::AND,
+        Keyword::OR,
+        Keyword::NOT,
+        Keyword::UNION,
+        Keyword::EXCEPT,
+        Keyword::INTERSECT,
+        Keyword::JOIN,
+        Keyword::CASE,
+    ];
     let is_operator = |token: &Token| match token {
         Token::Word(word) => words.contains(&word.keyword),
-        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat => true,
+        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat => {
+            true
+        }
         Token::DoubleColon | Token::LBracket => true,
         _ => false,
     };
@@ -133,7 +154,9 @@ fn refused_word(sql: &str) -> Option<QueryError> {
         Keyword::UPDATE,
         Keyword::VACUUM,
     ];
-    changing.contains(&first.keyword).then(|| read_only(&first.value))
+    changing
+        .contains(&first.keyword)
+        .then(|| read_only(&first.value))
 }
 
 fn read_only(word: &str) -> QueryError {
@@ -151,7 +174,7 @@ fn wrong(problem: String) -> QueryError {
     }
 }
 
-fn not_parsed(error: ParserError) -> QueryError {
+fn not_parsed(sql: &str, error: ParserError) -> QueryError {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
         ParserError::RecursionLimitExceeded => {
@@ -159,8 +182,17 @@ fn not_parsed(error: ParserError) -> QueryError {
         }
     };
     let (problem, place) = Place::in_message(&message);
-    let problem = problem.replace("Expected:", "expected").replace(", found:", ", but found");
-    QueryError::Sql { problem, place, shown: None }
+    // Of the end, the parser does not say where it is.
+    let place = place.or_else(|| problem.ends_with("EOF").then(|| Place::end_of(sql)));
+    let problem = problem
+        .replace("Expected:", "expected")
+        .replace(", found: EOF", ", but the query ends")
+        .replace(", found:", ", but found");
+    QueryError::Sql {
+        problem,
+        place,
+        shown: None,
+    }
 }
 
 /// Looks for parts of a query that change something.
@@ -221,7 +253,10 @@ mod tests {
             ("ATTACH 'x' AS y (nonsense", "ATTACH"),
         ] {
             let message = message(sql);
-            assert!(message.contains(&format!("query: {word} is refused")), "{sql}: {message}");
+            assert!(
+                message.contains(&format!("query: {word} is refused")),
+                "{sql}: {message}"
+            );
         }
     }
 
@@ -236,7 +271,10 @@ mod tests {
 
     #[test]
     fn statements_end_at_semicolons() {
-        assert_eq!(statements("SELECT ';' ; SELECT 2"), ["SELECT ';' ", " SELECT 2"]);
-        assert_eq!(statements("SELECT 'a; b").len(), 1);
+        let (complete, rest) = complete_statements("SELECT ';' ; SELECT 2\n; SELECT");
+        assert_eq!(complete, ["SELECT ';' ", " SELECT 2\n"]);
+        assert_eq!(rest, " SELECT");
+        assert!(complete_statements("SELECT 'a; b").0.is_empty());
+        assert_eq!(complete_statements("SELECT 1;\n").1, "");
     }
 }

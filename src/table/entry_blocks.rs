@@ -50,7 +50,10 @@ pub(crate) struct Block {
 impl Block {
     /// Number of rows.
     pub fn rows(&self) -> u64 {
-        self.ranges.iter().map(|range| range.end - range.start).sum()
+        self.ranges
+            .iter()
+            .map(|range| range.end - range.start)
+            .sum()
     }
 
     /// Some rows of the block, by ascending position in it. Ranges that lie close to each other become
@@ -119,11 +122,6 @@ impl EntryBlocks {
         })
     }
 
-    /// Number of rows.
-    pub fn rows(&self) -> u64 {
-        self.fragments.last().map_or(0, |last| last.rows.end)
-    }
-
     /// Number of bytes read so far.
     pub fn bytes_read(&self) -> u64 {
         self.io.stats().bytes_read
@@ -139,15 +137,25 @@ impl EntryBlocks {
         for span in spans {
             let mut start = span.start;
             while start < span.end {
-                while self.fragments.get(fragment).is_some_and(|f| f.rows.end <= start) {
+                while self
+                    .fragments
+                    .get(fragment)
+                    .is_some_and(|f| f.rows.end <= start)
+                {
                     fragment += 1;
                 }
                 let Some(within) = self.fragments.get(fragment) else {
                     break;
                 };
-                let continues = blocks.last().is_some_and(|block| block.fragment == fragment);
+                let continues = blocks
+                    .last()
+                    .is_some_and(|block| block.fragment == fragment);
                 if room == 0 || !continues {
-                    next = if room == 0 { (next * 2).min(most.max(1)) } else { next };
+                    next = if room == 0 {
+                        (next * 2).min(most.max(1))
+                    } else {
+                        next
+                    };
                     room = next;
                     blocks.push(Block {
                         fragment,
@@ -199,7 +207,9 @@ impl EntryBlocks {
         if batch.num_rows() as u64 != block.rows() {
             return Err(self.damaged("fewer rows came than its fragments say"));
         }
-        let order = places.iter().map(|place| sorted.partition_point(|other| other < place));
+        let order = places
+            .iter()
+            .map(|place| sorted.partition_point(|other| other < place));
         let order: Vec<usize> = order.collect();
         batch.project(&order).map_err(arrow)
     }
@@ -215,7 +225,9 @@ impl EntryBlocks {
         let guard = Guard::new();
         let config = FragReadConfig::default().with_scan_scheduler(self.io.clone());
         let file = FileFragment::new(self.table.clone(), fragment.clone());
-        let reader = guard.run("read", &self.path, file.open(wanted, config)).await?;
+        let reader = guard
+            .run("read", &self.path, file.open(wanted, config))
+            .await?;
         let at_once = u32::try_from(block.rows()).map_err(|_| too_many())?.max(1);
         let mut batches = Vec::new();
         if fragment.deletion_file.is_none() && block.ranges.len() > 1 {

@@ -14,6 +14,7 @@ fn help() {
         "adopt",
         "validate",
         "info",
+        "query",
         "verify",
         "completions",
         "man",

@@ -50,11 +50,12 @@ impl CellNumbers {
                 data_type,
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null
             );
-        match known {
-            true => Ok(()),
-            false => plan_err!(
+        if known {
+            Ok(())
+        } else {
+            plan_err!(
                 "{function} is about a cell, given by cell_integer_id or cell_id, and not by a column of type {data_type}"
-            ),
+            )
         }
     }
 
@@ -70,7 +71,11 @@ impl CellNumbers {
             };
             let numbers = cast_with_options(column, &DataType::UInt32, &exact)?;
             let numbers = numbers.as_primitive::<UInt32Type>();
-            if let Some(beyond) = numbers.iter().flatten().find(|&n| u64::from(n) >= self.count) {
+            if let Some(beyond) = numbers
+                .iter()
+                .flatten()
+                .find(|&n| u64::from(n) >= self.count)
+            {
                 return exec_err!("there is no cell number {beyond}: there are {}", self.count);
             }
             return Ok(numbers.clone());

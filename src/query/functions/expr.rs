@@ -31,7 +31,8 @@ pub(in crate::query) struct GeneColumns {
 pub(in crate::query) struct GeneColumn {
     pub cells: UInt32Array,
     pub values: ArrayRef,
-    pub held: MemoryReservation,
+    /// What they take of the memory of queries.
+    pub _held: MemoryReservation,
 }
 
 impl GeneColumns {
@@ -45,7 +46,10 @@ impl GeneColumns {
 
     /// Whether the entries of a gene were read.
     pub fn has(&self, gene: &str) -> bool {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).contains_key(gene)
+        self.known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(gene)
     }
 
     /// Keeps the entries of a gene.
@@ -154,7 +158,10 @@ impl ScalarUDFImpl for ExprFunction {
         let gene = gene.try_as_str().flatten();
         let gene = gene.ok_or_else(|| exec_datafusion_err!("expr takes the name of a gene"))?;
         if matches!(cells, ColumnarValue::Scalar(cell) if cell.is_null()) {
-            return Ok(ColumnarValue::Array(new_null_array(&self.columns.value, rows)));
+            return Ok(ColumnarValue::Array(new_null_array(
+                &self.columns.value,
+                rows,
+            )));
         }
         let cells = cells.clone().into_array(rows)?;
         Ok(ColumnarValue::Array(self.columns.values(gene, &cells)?))

@@ -55,13 +55,19 @@ impl GeneFinder {
                 Err(wrong(
                     sql,
                     gene,
-                    format!("{} genes have {gene:?} as {column} (gene_id {shown}); name one by its gene_id, or join with x", all.len()),
+                    format!(
+                        "{} genes have {gene:?} as {column} (gene_id {shown}); name one by its gene_id, or join with x",
+                        all.len()
+                    ),
                 ))
             }
         };
         let places = |texts: &arrow::array::StringViewArray| {
             let found = (0u32..).zip(texts.iter());
-            found.filter(|(_, text)| *text == Some(gene)).map(|(number, _)| number).collect()
+            found
+                .filter(|(_, text)| *text == Some(gene))
+                .map(|(number, _)| number)
+                .collect()
         };
         if let Some(number) = of("gene_id", places(ids))? {
             return Ok(number);
@@ -73,19 +79,32 @@ impl GeneFinder {
             if let Some(number) = of(column, places(symbols))? {
                 return Ok(number);
             }
-            like.extend(near::near(gene, symbols.iter().flatten()).into_iter().map(String::from));
+            like.extend(
+                near::near(gene, symbols.iter().flatten())
+                    .into_iter()
+                    .map(String::from),
+            );
         }
-        like.extend(near::near(gene, ids.iter().flatten()).into_iter().map(String::from));
+        like.extend(
+            near::near(gene, ids.iter().flatten())
+                .into_iter()
+                .map(String::from),
+        );
         like.dedup();
-        let hint = match like.is_empty() {
-            true => String::new(),
-            false => format!("; did you mean {}?", like.join(" or ")),
+        let hint = if like.is_empty() {
+            String::new()
+        } else {
+            format!("; did you mean {}?", like.join(" or "))
         };
         let looked = match &self.symbols {
             Some((column, _)) => format!("gene_id and {column}"),
             None => "gene_id".into(),
         };
-        Err(wrong(sql, gene, format!("there is no gene {gene:?} in {looked}{hint}")))
+        Err(wrong(
+            sql,
+            gene,
+            format!("there is no gene {gene:?} in {looked}{hint}"),
+        ))
     }
 }
 

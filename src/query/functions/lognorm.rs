@@ -38,7 +38,10 @@ impl ScalarUDFImpl for LogNorm {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types.iter().find(|found| !found.is_numeric() && **found != DataType::Null) {
+        match types
+            .iter()
+            .find(|found| !found.is_numeric() && **found != DataType::Null)
+        {
             Some(other) => plan_err!("lognorm(value, sum) takes numbers, and not {other}"),
             None => Ok(DataType::Float64),
         }
@@ -50,15 +53,21 @@ impl ScalarUDFImpl for LogNorm {
             let column = argument.into_array(arguments.number_rows)?;
             columns.push(cast(&column, &DataType::Float64)?);
         }
-        let (value, sum) = match &columns[..] {
-            [value, sum] | [value, sum, _] => (value, sum),
-            _ => return exec_err!("lognorm takes a value and a sum"),
+        let ([value, sum] | [value, sum, _]) = &columns[..] else {
+            return exec_err!("lognorm takes a value and a sum");
         };
-        let (value, sum) = (value.as_primitive::<Float64Type>(), sum.as_primitive::<Float64Type>());
-        let target = columns.get(2).map(|target| target.as_primitive::<Float64Type>());
+        let (value, sum) = (
+            value.as_primitive::<Float64Type>(),
+            sum.as_primitive::<Float64Type>(),
+        );
+        let target = columns
+            .get(2)
+            .map(|target| target.as_primitive::<Float64Type>());
         let mut result = Float64Array::builder(value.len());
         for (row, (value, sum)) in value.iter().zip(sum).enumerate() {
-            let target = target.map_or(Some(TARGET), |target| target.is_valid(row).then(|| target.value(row)));
+            let target = target.map_or(Some(TARGET), |target| {
+                target.is_valid(row).then(|| target.value(row))
+            });
             result.append_option(match (value, sum, target) {
                 // A cell without counts stays one.
                 (Some(0.0), Some(0.0), Some(_)) => Some(0.0),

@@ -48,7 +48,10 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     names.extend(OF_TWO.iter().map(|(name, _)| *name));
     names.sort_unstable();
     names.dedup();
-    names.into_iter().map(|name| ScalarUDF::from(Math::new(name))).collect()
+    names
+        .into_iter()
+        .map(|name| ScalarUDF::from(Math::new(name)))
+        .collect()
 }
 
 /// A function of one number, or of two.
@@ -62,8 +65,14 @@ struct Math {
 
 impl Math {
     fn new(name: &'static str) -> Self {
-        let one = OF_ONE.iter().find(|(known, _)| *known == name).map(|(_, function)| *function);
-        let two = OF_TWO.iter().find(|(known, _)| *known == name).map(|(_, function)| *function);
+        let one = OF_ONE
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, function)| *function);
+        let two = OF_TWO
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, function)| *function);
         let mut forms = Vec::new();
         forms.extend(one.map(|_| TypeSignature::Any(1)));
         forms.extend(two.map(|_| TypeSignature::Any(2)));
@@ -100,7 +109,10 @@ impl ScalarUDFImpl for Math {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types.iter().find(|found| !found.is_numeric() && **found != DataType::Null) {
+        match types
+            .iter()
+            .find(|found| !found.is_numeric() && **found != DataType::Null)
+        {
             Some(other) => plan_err!("{} takes numbers, and not {other}", self.name),
             None => Ok(DataType::Float64),
         }
@@ -115,8 +127,14 @@ impl ScalarUDFImpl for Math {
         let result: Float64Array = match (&columns[..], self.one, self.two) {
             ([value], Some(function), _) => value.as_primitive::<Float64Type>().unary(function),
             ([one, two], _, Some(function)) => {
-                let (one, two) = (one.as_primitive::<Float64Type>(), two.as_primitive::<Float64Type>());
-                one.iter().zip(two).map(|(one, two)| Some(function(one?, two?))).collect()
+                let (one, two) = (
+                    one.as_primitive::<Float64Type>(),
+                    two.as_primitive::<Float64Type>(),
+                );
+                one.iter()
+                    .zip(two)
+                    .map(|(one, two)| Some(function(one?, two?)))
+                    .collect()
             }
             _ => return exec_err!("{} does not take {} numbers", self.name, columns.len()),
         };

@@ -99,7 +99,10 @@ pub(super) fn of_dataset(
     totals: &Arc<Totals>,
 ) -> Vec<ScalarUDF> {
     vec![
-        ScalarUDF::from(expr::ExprFunction::new(format!("{prefix}{EXPR}"), genes.clone())),
+        ScalarUDF::from(expr::ExprFunction::new(
+            format!("{prefix}{EXPR}"),
+            genes.clone(),
+        )),
         ScalarUDF::from(totals::TotalFunction::new(
             format!("{prefix}{COUNTS}"),
             totals::Total::Counts,

@@ -1,8 +1,6 @@
 //! Arrow IPC.
 
-use std::cell::RefCell;
 use std::io::Write;
-use std::rc::Rc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -10,22 +8,8 @@ use arrow::error::ArrowError;
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 
 use super::RowWriter;
+use super::pending::Pending;
 use crate::query::QueryError;
-
-/// Bytes on their way to the output.
-#[derive(Clone, Default)]
-struct Pending(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Pending {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 enum Form {
     File(FileWriter<Pending>),
@@ -56,13 +40,6 @@ impl ArrowFile {
         let form = Form::Stream(StreamWriter::try_new(pending.clone(), schema).map_err(failed)?);
         Ok(ArrowFile { pending, form })
     }
-
-    fn pass_on(&self, out: &mut dyn Write) -> Result<(), QueryError> {
-        let mut bytes = self.pending.0.borrow_mut();
-        out.write_all(&bytes)?;
-        bytes.clear();
-        Ok(())
-    }
 }
 
 impl RowWriter for ArrowFile {
@@ -71,7 +48,7 @@ impl RowWriter for ArrowFile {
             Form::File(writer) => writer.write(rows).map_err(failed)?,
             Form::Stream(writer) => writer.write(rows).map_err(failed)?,
         }
-        self.pass_on(out)?;
+        self.pending.pass_on(out)?;
         Ok(true)
     }
 
@@ -80,7 +57,7 @@ impl RowWriter for ArrowFile {
             Form::File(writer) => writer.finish().map_err(failed)?,
             Form::Stream(writer) => writer.finish().map_err(failed)?,
         }
-        self.pass_on(out)?;
+        self.pending.pass_on(out)?;
         Ok(None)
     }
 }

@@ -96,12 +96,25 @@ mod tests {
 
     #[test]
     fn texts_are_quoted_where_they_must_be() {
-        let name: ArrayRef = Arc::new(StringArray::from(vec![Some("a,b"), None, Some(""), Some("q\"")]));
-        let value: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.1), None, Some(3.0), Some(1e300)]));
+        let name: ArrayRef = Arc::new(StringArray::from(vec![
+            Some("a,b"),
+            None,
+            Some(""),
+            Some("q\""),
+        ]));
+        let value: ArrayRef = Arc::new(Float64Array::from(vec![
+            Some(0.1),
+            None,
+            Some(3.0),
+            Some(1e300),
+        ]));
         let rows = RecordBatch::try_from_iter([("n", name), ("v", value)]).unwrap();
         let mut out = Vec::new();
         let mut csv = Delimited::new(&rows.schema(), b',');
         csv.rows(&rows, &mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "n,v\n\"a,b\",0.1\n,\n\"\",3.0\n\"q\"\"\",1e300\n");
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "n,v\n\"a,b\",0.1\n,\n\"\",3.0\n\"q\"\"\",1e300\n"
+        );
     }
 }

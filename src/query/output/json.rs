@@ -31,7 +31,9 @@ impl Json {
 }
 
 fn objects<F: JsonFormat>(rows: &RecordBatch) -> Result<Vec<u8>, QueryError> {
-    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, F>(Vec::new());
+    let mut writer = WriterBuilder::new()
+        .with_explicit_nulls(true)
+        .build::<_, F>(Vec::new());
     let written = writer.write(rows).and_then(|()| writer.finish());
     written.map_err(|error| QueryError::Output {
         format: "json",
@@ -50,7 +52,10 @@ impl RowWriter for Json {
             out.write_all(&lines)?;
             return Ok(true);
         }
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             out.write_all(if self.begun { b",\n" } else { b"[\n" })?;
             out.write_all(line)?;
             self.begun = true;

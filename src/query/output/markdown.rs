@@ -19,7 +19,11 @@ impl Markdown {
         let mut line = String::from("|");
         for field in schema.fields() {
             header += &format!(" {} |", escaped(field.name()));
-            line += if field.data_type().is_numeric() { " ---: |" } else { " --- |" };
+            line += if field.data_type().is_numeric() {
+                " ---: |"
+            } else {
+                " --- |"
+            };
         }
         Markdown {
             header: Some(format!("{header}\n{line}\n")),
@@ -45,9 +49,10 @@ impl RowWriter for Markdown {
         for row in 0..rows.num_rows() {
             let mut line = String::from("|");
             for (format, column) in columns.iter().zip(rows.columns()) {
-                let value = match column.is_null(row) {
-                    true => String::new(),
-                    false => format.value(row).try_to_string().map_err(failed)?,
+                let value = if column.is_null(row) {
+                    String::new()
+                } else {
+                    format.value(row).try_to_string().map_err(failed)?
                 };
                 line += &format!(" {} |", escaped(&value));
             }
@@ -64,5 +69,7 @@ impl RowWriter for Markdown {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ")
+    text.replace('\\', "\\\\")
+        .replace('|', "\\|")
+        .replace(['\n', '\r'], " ")
 }

@@ -4,6 +4,8 @@ mod arrow_file;
 mod delimited;
 mod json;
 mod markdown;
+mod parquet_file;
+mod pending;
 mod plain;
 mod terminal;
 
@@ -33,6 +35,8 @@ pub enum OutputFormat {
     Jsonl,
     /// Arrow IPC: a file; on standard output, a stream.
     Arrow,
+    /// Parquet.
+    Parquet,
     /// A table in Markdown.
     Md,
 }
@@ -47,6 +51,7 @@ impl OutputFormat {
             "json" => OutputFormat::Json,
             "jsonl" | "ndjson" => OutputFormat::Jsonl,
             "arrow" | "feather" | "ipc" => OutputFormat::Arrow,
+            "parquet" | "pq" => OutputFormat::Parquet,
             "md" | "markdown" => OutputFormat::Md,
             _ => return None,
         })
@@ -54,7 +59,7 @@ impl OutputFormat {
 
     /// Whether it is not for people to read.
     pub fn is_binary(self) -> bool {
-        matches!(self, OutputFormat::Arrow)
+        matches!(self, OutputFormat::Arrow | OutputFormat::Parquet)
     }
 }
 
@@ -105,6 +110,7 @@ pub fn write(
         OutputFormat::Csv => Box::new(delimited::Delimited::new(&schema, b',')),
         OutputFormat::Json => Box::new(json::Json::array()),
         OutputFormat::Jsonl => Box::new(json::Json::lines()),
+        OutputFormat::Parquet => Box::new(parquet_file::ParquetFile::new(&schema)?),
         OutputFormat::Md => Box::new(markdown::Markdown::new(&schema)),
         OutputFormat::Arrow => match sink {
             Sink::Standard => Box::new(arrow_file::ArrowFile::stream(&schema)?),
@@ -117,7 +123,9 @@ pub fn write(
             let done = all(writer.as_mut(), &schema, rows, &mut out);
             match done.and_then(|written| Ok(out.flush().map(|()| written)?)) {
                 // The reader has seen enough.
-                Err(QueryError::Printing(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                Err(QueryError::Printing(error))
+                    if error.kind() == std::io::ErrorKind::BrokenPipe =>
+                {
                     Ok(Written::default())
                 }
                 other => other,

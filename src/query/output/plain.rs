@@ -24,9 +24,12 @@ pub(super) fn schema(schema: &SchemaRef) -> SchemaRef {
 /// Rows in such a schema.
 pub(super) fn rows(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, QueryError> {
     let columns = rows.columns().iter().zip(schema.fields());
-    let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
-        true => Ok(column.clone()),
-        false => cast(column, field.data_type()),
+    let columns = columns.map(|(column, field)| {
+        if column.data_type() == field.data_type() {
+            Ok(column.clone())
+        } else {
+            cast(column, field.data_type())
+        }
     });
     let failed = |error: arrow::error::ArrowError| QueryError::Failed(error.to_string());
     let columns = columns.collect::<Result<Vec<_>, _>>().map_err(failed)?;

@@ -35,7 +35,10 @@ impl Table {
         let fields = schema.fields().iter();
         Table {
             limits,
-            names: fields.clone().map(|field| printable(field.name())).collect(),
+            names: fields
+                .clone()
+                .map(|field| printable(field.name()))
+                .collect(),
             numeric: fields.map(|field| field.data_type().is_numeric()).collect(),
             rows: Vec::new(),
             more: false,
@@ -67,9 +70,10 @@ impl RowWriter for Table {
             }
             let mut line = Vec::with_capacity(columns.len());
             for (format, column) in columns.iter().zip(rows.columns()) {
-                let value = match column.is_null(row) {
-                    true => String::new(),
-                    false => printable(&format.value(row).try_to_string().map_err(failed)?),
+                let value = if column.is_null(row) {
+                    String::new()
+                } else {
+                    printable(&format.value(row).try_to_string().map_err(failed)?)
                 };
                 line.push(self.shortened(value));
             }
@@ -96,9 +100,12 @@ impl RowWriter for Table {
         }
         let line = |values: &[String]| {
             let cells = values.iter().zip(&widths).zip(&self.numeric).take(shown);
-            let cells = cells.map(|((value, width), numeric)| match numeric {
-                true => format!("{value:>width$}"),
-                false => format!("{value:<width$}"),
+            let cells = cells.map(|((value, width), numeric)| {
+                if *numeric {
+                    format!("{value:>width$}")
+                } else {
+                    format!("{value:<width$}")
+                }
             });
             cells.collect::<Vec<_>>().join("  ").trim_end().to_string() + "\n"
         };
@@ -110,7 +117,10 @@ impl RowWriter for Table {
         }
         let mut cut = Vec::new();
         if self.more {
-            cut.push(format!("the first {} rows are shown; there are more", self.rows.len()));
+            cut.push(format!(
+                "the first {} rows are shown; there are more",
+                self.rows.len()
+            ));
         }
         if shown < widths.len() {
             cut.push(format!("{} of {} columns are shown", shown, widths.len()));
@@ -125,5 +135,7 @@ impl RowWriter for Table {
 
 /// A text without characters that a terminal would follow.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '·' } else { c })
+        .collect()
 }
