@@ -127,17 +127,13 @@ async fn with_codes(
             *code |= column.as_string::<i32>().iter().flatten().any(is_code);
         }
     }
-    let fields = schema
-        .fields()
-        .iter()
-        .zip(codes)
-        .map(|(field, code)| {
-            if code && field.data_type().is_numeric() {
-                Arc::new(Field::new(field.name(), DataType::Utf8, true))
-            } else {
-                field.clone()
-            }
-        });
+    let fields = schema.fields().iter().zip(codes).map(|(field, code)| {
+        if code && field.data_type().is_numeric() {
+            Arc::new(Field::new(field.name(), DataType::Utf8, true))
+        } else {
+            field.clone()
+        }
+    });
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
 }
 

@@ -55,9 +55,7 @@ impl Mask {
                 let numbers = column
                     .as_primitive::<arrow::datatypes::UInt16Type>()
                     .values();
-                numbers
-                    .iter()
-                    .all(|&n| add(usize::from(n)))
+                numbers.iter().all(|&n| add(usize::from(n)))
             }
             _ => {
                 let wide = cast(column, &DataType::UInt32).ok()?;
