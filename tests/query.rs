@@ -2,6 +2,7 @@
 
 mod examples;
 mod functions;
+mod looks;
 mod output;
 mod pruning;
 mod refused;

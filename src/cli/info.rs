@@ -6,8 +6,9 @@ use bytesize::ByteSize;
 use indicatif::HumanCount;
 
 use super::arguments::InfoArguments;
+use super::input_info;
 use super::report::print;
-use crate::dataset::{Info, SourceNote, Status};
+use crate::dataset::{CONFIG, Info, SourceNote, Status, content_digest};
 use crate::error::Error;
 use crate::ingest::IngestError;
 use crate::plan::Dtypes;
@@ -15,7 +16,22 @@ use crate::table::runtime;
 
 /// Describes a dataset.
 pub(super) fn run(arguments: &InfoArguments) -> Result<(), Error> {
+    let path = &arguments.dataset;
     let runtime = runtime(1).map_err(|source| IngestError::Threads { source })?;
+    if arguments.digest {
+        let refusal = || {
+            format!(
+                "{} has no digests, because another program wrote it last; slaf adopt describes it",
+                path.display()
+            )
+        };
+        let digest = runtime.block_on(content_digest(path))?;
+        let digest = digest.ok_or_else(|| Error::NotJoinable { refusal: refusal() })?;
+        return print(&(digest + "\n"));
+    }
+    if path.is_file() || path.is_dir() && !path.join(CONFIG).exists() {
+        return input_info::run(path, arguments.json);
+    }
     let info = runtime.block_on(Info::of(&arguments.dataset))?;
     if arguments.json {
         return print(&(serde_json::to_string_pretty(&info).map_err(std::io::Error::from)? + "\n"));

@@ -6,11 +6,15 @@ mod allocator;
 mod append;
 mod arguments;
 mod bars;
+mod columns;
 mod convert;
 mod found;
+mod head;
 mod info;
+mod input_info;
 mod joins;
 mod looping_files;
+mod output_form;
 mod query;
 mod query_shell;
 mod reading;
@@ -72,7 +76,9 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Adopt(raw) => adopt::run(&raw, verbosity),
         Command::Validate(raw) => validate::run(*raw, verbosity),
         Command::Info(raw) => info::run(&raw),
-        Command::Query(raw) => query::run(*raw, verbosity),
+        Command::Head(raw) => head::run(&raw),
+        Command::Columns(raw) => columns::run(&raw),
+        Command::Query(raw) => query::run(*raw),
         Command::Verify(raw) => verify::run(&raw, verbosity),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),

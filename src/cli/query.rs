@@ -4,18 +4,15 @@ use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 use super::allocator;
-use super::arguments::{QueryArguments, ToArgument, Verbosity};
+use super::arguments::QueryArguments;
+use super::output_form::OutputForm;
 use super::query_shell;
 use super::report::print;
 use super::settings::{enough_memory, threads_or_all};
 use super::signals::{Interrupted, end_when_asked};
-use super::terminal;
 use crate::error::Error;
-use crate::query::{Connection, NamedDataset, OutputFormat, Resources, Sink, TableLimits, write};
+use crate::query::{Connection, NamedDataset, Resources, Sink};
 use crate::store::read_text;
-
-/// Rows that are shown on a terminal, unless a limit is given.
-const SHOWN: usize = 40;
 
 /// Bytes of a query, at most.
 const LONGEST: u64 = 1 << 20;
@@ -24,15 +21,14 @@ const LONGEST: u64 = 1 << 20;
 struct Request {
     datasets: Vec<NamedDataset>,
     sql: Option<String>,
-    format: OutputFormat,
-    sink: Sink,
+    form: OutputForm,
     limit: Option<usize>,
     explain: bool,
     resources: Resources,
 }
 
 /// Asks a query, and writes the result.
-pub(super) fn run(arguments: QueryArguments, verbosity: Verbosity) -> Result<(), Error> {
+pub(super) fn run(arguments: QueryArguments) -> Result<(), Error> {
     let request = Request::check(arguments)?;
     allocator::spare(request.resources.memory);
     end_when_asked(Interrupted::Nothing);
@@ -40,12 +36,12 @@ pub(super) fn run(arguments: QueryArguments, verbosity: Verbosity) -> Result<(),
     let sql = match &request.sql {
         Some(sql) => sql.clone(),
         None if std::io::stdin().is_terminal() => {
-            if request.sink != Sink::Standard {
+            if request.form.sink != Sink::Standard {
                 return Err(Error::Usage(
                     "-o is for one query, which is given last".into(),
                 ));
             }
-            let mut ask = |sql: &str| answer(&connection, sql, &request, verbosity);
+            let mut ask = |sql: &str| answer(&connection, sql, &request);
             return query_shell::run(&connection, &mut ask);
         }
         None => from_standard_input()?,
@@ -57,15 +53,10 @@ pub(super) fn run(arguments: QueryArguments, verbosity: Verbosity) -> Result<(),
         let table = Some(table.trim()).filter(|table| !table.is_empty());
         return print(&query_shell::schema(&connection, table));
     }
-    answer(&connection, &sql, &request, verbosity)
+    answer(&connection, &sql, &request)
 }
 
-fn answer(
-    connection: &Connection,
-    sql: &str,
-    request: &Request,
-    verbosity: Verbosity,
-) -> Result<(), Error> {
+fn answer(connection: &Connection, sql: &str, request: &Request) -> Result<(), Error> {
     let mut batches = connection.query(sql, request.limit)?;
     for warning in batches.warnings() {
         tracing::warn!("{warning}");
@@ -78,17 +69,7 @@ fn answer(
         }
         return print(&format!("{}rows       {rows}\n", batches.report()));
     }
-    let limits = TableLimits {
-        rows: request.limit.is_none().then_some(SHOWN),
-        width: terminal::width().unwrap_or(usize::MAX),
-    };
-    let written = write(&schema, batches, request.format, limits, &request.sink)?;
-    if let Some(cut) = written.cut
-        && verbosity != Verbosity::Quiet
-    {
-        eprintln!("{cut}");
-    }
-    Ok(())
+    request.form.write(&schema, batches, request.limit)
 }
 
 impl Request {
@@ -121,15 +102,7 @@ impl Request {
         };
         let datasets = given.iter().map(|given| NamedDataset::given(given));
         let datasets = datasets.collect::<Result<Vec<_>, _>>()?;
-        let format = format(to, output.as_deref())?;
-        let sink = match (output, overwrite) {
-            (None, _) => Sink::Standard,
-            (Some(path), false) if path.exists() => {
-                return Err(crate::query::QueryError::Exists { path }.into());
-            }
-            (Some(path), false) => Sink::NewFile(path),
-            (Some(path), true) => Sink::File(path),
-        };
+        let form = OutputForm::of(to, output, overwrite)?;
         let scratch = scratch_dir.unwrap_or_else(std::env::temp_dir);
         if !scratch.is_dir() {
             return Err(Error::Usage(format!(
@@ -140,8 +113,7 @@ impl Request {
         Ok(Request {
             datasets,
             sql,
-            format,
-            sink,
+            form,
             limit,
             explain,
             resources: Resources {
@@ -162,39 +134,6 @@ fn is_sql(argument: &Path) -> bool {
             || text.starts_with(".tables")
             || text.starts_with(".schema"))
         || text.trim_start().to_lowercase().starts_with("select ")
-}
-
-fn format(to: Option<ToArgument>, output: Option<&Path>) -> Result<OutputFormat, Error> {
-    let is_terminal = std::io::stdout().is_terminal();
-    match (to, output) {
-        (Some(to), _) => {
-            let format = match to {
-                ToArgument::Table => OutputFormat::Table,
-                ToArgument::Tsv => OutputFormat::Tsv,
-                ToArgument::Csv => OutputFormat::Csv,
-                ToArgument::Json => OutputFormat::Json,
-                ToArgument::Jsonl => OutputFormat::Jsonl,
-                ToArgument::Parquet => OutputFormat::Parquet,
-                ToArgument::Arrow => OutputFormat::Arrow,
-                ToArgument::Md => OutputFormat::Md,
-            };
-            if format.is_binary() && output.is_none() && is_terminal {
-                Err(Error::Usage(format!(
-                    "{to:?} is not for a terminal; name a file with -o, or use a pipe"
-                )))
-            } else {
-                Ok(format)
-            }
-        }
-        (None, Some(path)) => OutputFormat::of_name(path).ok_or_else(|| {
-            Error::Usage(format!(
-                "{}: its ending says no form; name one with --to tsv, csv, json, jsonl, parquet, arrow or md",
-                path.display()
-            ))
-        }),
-        (None, None) if is_terminal => Ok(OutputFormat::Table),
-        (None, None) => Ok(OutputFormat::Tsv),
-    }
 }
 
 fn from_standard_input() -> Result<String, Error> {

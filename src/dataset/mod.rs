@@ -16,6 +16,7 @@ mod column_tally;
 mod compared;
 mod config;
 mod config_file;
+mod content_digest;
 mod error;
 mod gene_identities;
 mod hash_file;
@@ -52,6 +53,7 @@ pub use config::{
     Optimizations, SourceFile, SourceNote, ValueNote, Writer, matrix_key, timestamp,
 };
 pub use config_file::{CONFIG, ConfigFile, UNS};
+pub use content_digest::content_digest;
 pub use error::DatasetError;
 pub(crate) use gene_identities::{gene_hashes, gene_identities};
 pub(crate) use hash_file::{HashFile, HashFileWriter, read_hashes};

@@ -19,6 +19,7 @@ mod answer;
 mod arithmetic;
 mod block;
 mod catalog;
+mod column_summary;
 mod columns;
 mod connection;
 mod domain;
@@ -42,6 +43,7 @@ mod statement;
 mod stored_table;
 
 pub use answer::Answer;
+pub use column_summary::{ColumnSummary, column_summaries};
 pub use connection::{Batches, Connection};
 pub use error::QueryError;
 pub use output::{OutputFormat, Sink, TableLimits, Written, write};

@@ -478,7 +478,7 @@ fn state(datasets: &[DatasetTables], resources: &Resources) -> Result<SessionSta
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(false)
         .with_target_partitions(1)
-        .with_sort_spill_reservation_bytes((pool / 8).min(10 << 20))
+        .with_sort_spill_reservation_bytes(pool / 3)
         .with_extension(Arc::new(resources.clone()));
     let options = config.options_mut();
     // Names are as they are stored, and not in lower case.

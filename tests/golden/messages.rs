@@ -377,7 +377,7 @@ fn of_datasets() {
         );
     };
     messages.add(here, "nothing there", 3, "info none.slaf");
-    messages.add(here, "a file", 3, "info demo.h5ad");
+    messages.add(here, "a file", 3, "head demo.h5ad");
     std::fs::create_dir(here.join("other")).unwrap();
     messages.add(here, "no config", 3, "info other");
     anew();

@@ -14,6 +14,8 @@ fn help() {
         "adopt",
         "validate",
         "info",
+        "head",
+        "columns",
         "query",
         "verify",
         "completions",

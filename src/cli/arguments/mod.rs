@@ -2,6 +2,7 @@
 
 mod formats;
 mod groups;
+mod looks;
 mod query;
 mod values;
 
@@ -13,6 +14,7 @@ pub(in crate::cli) use formats::FormatArguments;
 pub(in crate::cli) use groups::{
     JoinArguments, ReadArguments, ResourceArguments, RunArguments, WriteArguments,
 };
+pub(in crate::cli) use looks::{ColumnsArguments, HeadArguments};
 pub(in crate::cli) use query::{QueryArguments, ToArgument};
 pub(in crate::cli) use values::{
     CompressionArgument, DtypesArgument, DuplicateCountsArgument, GeneIdVersionArgument,
@@ -69,8 +71,12 @@ pub(in crate::cli) enum Command {
     Adopt(AdoptArguments),
     /// Look at inputs as convert and append would, and tell how they go together
     Validate(Box<ValidateArguments>),
-    /// Describe a dataset, complete or not
+    /// Describe a dataset, complete or not, or an input of any format
     Info(InfoArguments),
+    /// Show the first rows of a table
+    Head(HeadArguments),
+    /// Tell what the columns of cells and genes hold
+    Columns(ColumnsArguments),
     /// Ask datasets in SQL
     Query(Box<QueryArguments>),
     /// Check a dataset: its files, identifiers, order and digests, and every value against its inputs
@@ -233,8 +239,13 @@ pub(in crate::cli) struct ValidateArguments {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InfoArguments {
-    /// The dataset, a folder
+    /// The dataset, a folder; or an input, or a folder of inputs, that could be converted
     pub dataset: PathBuf,
+
+    /// Print one line that is the same for the same contents of a dataset, however they are stored:
+    /// cells, genes, matrices and uns, without the names of inputs
+    #[arg(long, conflicts_with = "json")]
+    pub digest: bool,
 
     /// Print as JSON
     #[arg(long)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::query::OutputFormat;
+
 /// How the result of a query is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum ToArgument {
@@ -15,6 +17,22 @@ pub(in crate::cli) enum ToArgument {
     Parquet,
     Arrow,
     Md,
+}
+
+impl ToArgument {
+    /// The form that is meant.
+    pub fn format(self) -> OutputFormat {
+        match self {
+            ToArgument::Table => OutputFormat::Table,
+            ToArgument::Tsv => OutputFormat::Tsv,
+            ToArgument::Csv => OutputFormat::Csv,
+            ToArgument::Json => OutputFormat::Json,
+            ToArgument::Jsonl => OutputFormat::Jsonl,
+            ToArgument::Parquet => OutputFormat::Parquet,
+            ToArgument::Arrow => OutputFormat::Arrow,
+            ToArgument::Md => OutputFormat::Md,
+        }
+    }
 }
 
 const HELP: &str = "\
