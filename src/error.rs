@@ -8,6 +8,7 @@ pub use crate::failure::{ErrorKind, in_one_line};
 use crate::ingest::IngestError;
 use crate::plan::PlanError;
 use crate::query::QueryError;
+use crate::remedy::Remedy;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::verify::VerifyError;
@@ -71,6 +72,22 @@ impl Error {
         match self {
             Error::Query(error) => error.shown(),
             _ => None,
+        }
+    }
+
+    /// What a user can do about this error, as data; the message says it in words (see
+    /// [`crate::remedy::speak`]).
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Error::Ingest(error) => error.remedies(),
+            Error::Dataset(error) => error.remedies(),
+            Error::Verify(error) => error.remedies(),
+            Error::Usage(_)
+            | Error::Store(_)
+            | Error::Query(_)
+            | Error::NotJoinable { .. }
+            | Error::Verification { .. }
+            | Error::Output(_) => Vec::new(),
         }
     }
 

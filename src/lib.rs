@@ -10,6 +10,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`parallel`] | work by several threads, in order and in bounded memory |
+//! | [`remedy`] | what can be done about an error, as data |
 //! | [`store`] | file access, durable writes, locks and folder swaps |
 //! | [`source`] | chunked readers: one trait, one module per format |
 //! | [`survey`] | first pass over each input: sizes, identifiers, a sample of the values |
@@ -55,6 +56,7 @@ pub mod plan;
 pub mod progress;
 pub mod query;
 pub mod reader;
+pub mod remedy;
 pub mod source;
 pub mod store;
 pub mod survey;

@@ -9,8 +9,9 @@ use serde_json::Value;
 use crate::support::repository;
 
 /// In the order in which data passes them. What lies below all of them comes first.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "failure",
+    "remedy",
     "failpoint",
     "store",
     "source",

@@ -198,7 +198,7 @@ fn a_forced_type_that_does_not_hold_a_late_value_is_a_refusal() {
     let error = convert(source, &output, &plan, run_options(2, 500)).unwrap_err();
     let message = error.to_string();
     assert!(
-        message.contains("70000") && message.contains("--value-type"),
+        message.contains("70000") && message.contains("value-type"),
         "{message}"
     );
     assert!(!output.exists(), "nothing was worth keeping");

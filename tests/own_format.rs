@@ -72,12 +72,12 @@ fn its_options_are_kept_and_refused_by_others() {
     let demo = repository("fixtures/h5ad/demo.h5ad");
     let refused = message(&demo, &least);
     assert!(
-        refused.contains("--toy-least: an input that is no toy"),
+        refused.contains("the option toy-least: the input is no toy"),
         "{refused}"
     );
     let refused = message(&path, &options().with("gene-id", "ensembl").unwrap());
     assert!(
-        refused.contains("--gene-id: an input that is no 10x matrix"),
+        refused.contains("the option gene-id: the input is no 10x matrix"),
         "{refused}"
     );
     assert!(

@@ -420,12 +420,12 @@ fn what_is_no_experiment_is_refused() {
         (
             target.clone(),
             &["--matrix", "scaled"],
-            "choose one of: data, raw_counts",
+            "one of: data, raw_counts",
         ),
         (
             target.clone(),
             &["--matrix", "raw"],
-            "without the measurement \"raw\"",
+            "no measurement \"raw\"",
         ),
         (
             target.join("obs"),

@@ -25,6 +25,7 @@ mod signals;
 mod terminal;
 mod validate;
 mod verify;
+mod words;
 
 use clap::Parser;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -68,6 +69,7 @@ pub fn start_log(arguments: &Arguments) {
 
 /// Runs a command.
 pub fn run(arguments: Arguments) -> Result<(), Error> {
+    crate::remedy::speak(&words::Flags);
     let verbosity = arguments.verbosity();
     allocator::take_small_pages();
     match arguments.command {

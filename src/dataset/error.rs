@@ -1,8 +1,9 @@
 //! Errors of opening datasets.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::failure::ErrorKind;
+use crate::remedy::Remedy;
 use crate::store::StoreError;
 use crate::table::TableError;
 
@@ -70,7 +71,8 @@ pub enum DatasetError {
     },
     /// Another program has changed what config.json describes.
     #[error(
-        "{path}: another program has changed known values: {what}; take them as they are with `slaf adopt {path} --accept-changes`, or restore the table's earlier version with Lance (`slaf verify {path}` checks what is described)"
+        "{path}: another program has changed known values: {what}; {}, or restore the table's earlier version with Lance",
+        accept(.path)
     )]
     Changed {
         /// The dataset.
@@ -80,7 +82,7 @@ pub enum DatasetError {
     },
     /// A data file of a table is missing, or has another length.
     #[error(
-        "{path} {what}: the dataset is damaged; restore the file, or convert the inputs again (slaf verify tells all that is damaged)"
+        "{path} {what}: the dataset is damaged; restore the file, or convert the inputs again (a verification tells all that is damaged)"
     )]
     DataFile {
         /// The data file.
@@ -106,7 +108,22 @@ pub enum DatasetError {
     Store(#[from] StoreError),
 }
 
+/// The remedy of taking a dataset as another program has left it.
+fn accept(dataset: &Path) -> Remedy {
+    Remedy::AcceptChanges {
+        dataset: dataset.to_path_buf(),
+    }
+}
+
 impl DatasetError {
+    /// What a user can do about this error.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            DatasetError::Changed { path, .. } => vec![accept(path)],
+            _ => Vec::new(),
+        }
+    }
+
     /// Returns the kind of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {

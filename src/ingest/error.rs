@@ -8,6 +8,7 @@ use crate::dataset::{BrokenJob, DatasetError};
 use crate::failure::ErrorKind;
 use crate::parallel::{WorkError, WorkerFault};
 use crate::plan::PlanError;
+use crate::remedy::{Advice, Remedy, Setting};
 use crate::source::SourceError;
 use crate::source::blocks::TooLong;
 use crate::store::StoreError;
@@ -36,7 +37,7 @@ pub enum IngestError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The output is already a complete dataset.
-    #[error("{path} exists already; use --overwrite to replace it")]
+    #[error("{path} exists already; {}", self.advice())]
     Exists {
         /// The output.
         path: PathBuf,
@@ -67,7 +68,8 @@ pub enum IngestError {
     },
     /// The output contains the unfinished work of another job.
     #[error(
-        "{path} holds the unfinished conversion of {other} with other inputs or options (or the input has changed since {started}); repeat that command to finish it, or use --no-resume to discard it and start anew"
+        "{path} holds the unfinished conversion of {other} with other inputs or options (or the input has changed since {started}); {}",
+        self.advice()
     )]
     OtherJob {
         /// The output.
@@ -88,7 +90,8 @@ pub enum IngestError {
     ChangedLate(SourceError),
     /// The record of an unfinished job is invalid.
     #[error(
-        "{path}: the record of the unfinished job cannot be used: {problem}; use --no-resume to discard the job and start anew"
+        "{path}: the record of the unfinished job cannot be used: {problem}; {}",
+        self.advice()
     )]
     Broken {
         /// The file that describes the job.
@@ -98,7 +101,8 @@ pub enum IngestError {
     },
     /// One of several inputs failed.
     #[error(
-        "{failure}; nothing of the job is visible, and what it has written is kept: put the input right and run the same command again, or leave the input out and add --no-resume"
+        "{failure}; nothing of the job is visible, and what it has written is kept: {}",
+        self.advice()
     )]
     InputFailed {
         /// Why it failed; names the input.
@@ -106,7 +110,8 @@ pub enum IngestError {
     },
     /// An input has the same content as another.
     #[error(
-        "{path} has the cells, genes and values of {other}; nothing of the job is visible: use --allow-duplicate-source to take it twice, or leave it out and add --no-resume"
+        "{path} has the cells, genes and values of {other}; nothing of the job is visible: {}",
+        self.advice()
     )]
     SameContent {
         /// The input.
@@ -125,7 +130,8 @@ pub enum IngestError {
     },
     /// Cells have the same contents as cells of another input or of the dataset.
     #[error(
-        "{path}: {found}; nothing of the job is visible: use --duplicate-counts warn to take them, or leave the input out and add --no-resume"
+        "{path}: {found}; nothing of the job is visible: {}",
+        self.advice()
     )]
     SameCounts {
         /// The input.
@@ -134,7 +140,7 @@ pub enum IngestError {
         found: DuplicateCounts,
     },
     /// Values that would be combined in one column turned out to be on different scales.
-    #[error("{refusal}, or leave the input out and add --no-resume; nothing of the job is visible")]
+    #[error("{refusal}, or {}; nothing of the job is visible", leave_out())]
     MixedScales {
         /// The [`PlanError::ScalesDiffer`] that planning would have returned had it seen these values.
         refusal: PlanError,
@@ -145,10 +151,10 @@ pub enum IngestError {
         /// The value, and the type that it does not fit.
         misfit: ChunkError,
         /// What the user can do.
-        help: &'static str,
+        help: Advice,
     },
     /// A file in the job's folder is missing or damaged.
-    #[error("{path} is damaged: {why}; use --no-resume to start anew")]
+    #[error("{path} is damaged: {why}; {}", self.advice())]
     Counts {
         /// The file.
         path: PathBuf,
@@ -175,7 +181,58 @@ impl WorkError for IngestError {
     }
 }
 
+/// Advice to go on without the input.
+fn leave_out() -> String {
+    format!("leave the input out and add {}", Setting::any("no-resume"))
+}
+
 impl IngestError {
+    /// What a user can do about this error.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            IngestError::Source(error) | IngestError::ChangedLate(error) => error.remedies(),
+            IngestError::Plan(error) | IngestError::MixedScales { refusal: error } => {
+                error.remedies()
+            }
+            IngestError::Dataset(error) => error.remedies(),
+            IngestError::InputFailed { failure } => {
+                let own = self.advice();
+                let failures = failure.remedies().into_iter();
+                failures.chain(own.remedies().to_vec()).collect()
+            }
+            error => error.advice().remedies().to_vec(),
+        }
+    }
+
+    fn advice(&self) -> Advice {
+        let discard = |to: &'static str| Remedy::using(Setting::any("no-resume"), to);
+        let other = |text: &'static str| Remedy::Other(text.into());
+        match self {
+            IngestError::Exists { .. } => {
+                Remedy::using(Setting::any("overwrite"), "replace it").into()
+            }
+            IngestError::OtherJob { .. } => Advice::from(other("repeat that command to finish it"))
+                .or(discard("discard it and start anew")),
+            IngestError::Broken { .. } => discard("discard the job and start anew").into(),
+            IngestError::Counts { .. } => discard("start anew").into(),
+            IngestError::InputFailed { .. } => {
+                let again = "put the input right and run the same command again";
+                Advice::from(other(again)).or(Remedy::Other(leave_out().into()))
+            }
+            IngestError::SameContent { .. } => {
+                let twice = Setting::any("allow-duplicate-source");
+                Advice::from(Remedy::using(twice, "take it twice"))
+                    .or(Remedy::Other(leave_out().into()))
+            }
+            IngestError::SameCounts { .. } => {
+                let warn = Setting::of("duplicate-counts", "warn");
+                Advice::from(Remedy::using(warn, "take them")).or(Remedy::Other(leave_out().into()))
+            }
+            IngestError::NoType { help, .. } => help.clone(),
+            _ => Advice::default(),
+        }
+    }
+
     /// Returns the kind of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {

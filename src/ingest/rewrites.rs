@@ -7,8 +7,9 @@ use super::output_dir::OutputDir;
 use super::shards::ShardRun;
 use crate::chunk::ChunkError;
 use crate::dataset::{Checkpoint, FrameRecord, ShardRecord};
-use crate::plan::{Plan, ShardTable, WIDEN, Widened, Widening};
+use crate::plan::{Plan, ShardTable, Widened, Widening, to_widen};
 use crate::progress::Event;
+use crate::remedy::{Advice, Remedy, Setting};
 use crate::survey::ValueType;
 
 /// Writes all shards. If a value does not fit, widens the plan and starts that table again.
@@ -140,11 +141,13 @@ fn widen(plan: &mut Plan, misfit: ChunkError) -> Result<(ShardTable, WidenedMatr
     };
     let Some(wider) = planned.widen(*exact, because) else {
         let help = if refuses {
-            WIDEN
+            to_widen().into()
         } else if planned.forced {
-            "leave out --value-type to take the narrowest type that is exact for every value"
+            let setting = Setting::any("value-type");
+            let to = "take the narrowest type that is exact for every value".into();
+            Remedy::Omit { setting, to }.into()
         } else {
-            "no type that may be written holds every value exactly"
+            Advice::from("no type that may be written holds every value exactly")
         };
         return Err(IngestError::NoType { misfit, help });
     };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PlanError;
 use crate::source::scalar_subset;
+use crate::remedy::{Advice, Remedy, Setting};
 use crate::survey::ValueType;
 
 /// Families of column types of the expression table.
@@ -96,12 +97,12 @@ impl Dtypes {
             Dtypes::Narrow => (
                 IdType::UInt32,
                 UINT32_IDS,
-                "split the input into several datasets",
+                Advice::from("split the input into several datasets"),
             ),
             Dtypes::Signed => (
                 IdType::Int32,
                 INT32_IDS,
-                "use --dtypes narrow, which allows twice as many",
+                Remedy::using(Setting::of("dtypes", "narrow"), "allow twice as many").into(),
             ),
         };
         fits(path, "cells", cells, id_type, most, help)
@@ -137,7 +138,7 @@ fn fits(
     count: u64,
     id_type: IdType,
     most: u64,
-    help: &'static str,
+    help: impl Into<Advice>,
 ) -> Result<IdType, PlanError> {
     if count <= most {
         return Ok(id_type);
@@ -152,7 +153,7 @@ fn fits(
             "uint32"
         },
         most,
-        help,
+        help: help.into(),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::failure::ErrorKind;
+use crate::remedy::{Advice, Remedy, Setting};
 use crate::source::SourceError;
 use crate::source::blocks::TooLong;
 use crate::survey::{Scale, ValueType};
@@ -28,7 +29,7 @@ pub enum PlanError {
         /// Largest number that the type allows.
         most: u64,
         /// What the user can do.
-        help: &'static str,
+        help: Advice,
     },
     /// No allowed type holds all values exactly.
     #[error(
@@ -44,11 +45,12 @@ pub enum PlanError {
         /// A value that none of them holds, in decimal.
         value: String,
         /// What the user can do.
-        help: String,
+        help: Advice,
     },
     /// The inputs do not have the same genes.
     #[error(
-        "{path} does not have the genes of {first} (by {key}): {missing} are missing{missing_examples}, {extra} are extra{extra_examples}; use --join outer to take all, or --join inner to take {inner}"
+        "{path} does not have the genes of {first} (by {key}): {missing} are missing{missing_examples}, {extra} are extra{extra_examples}; {}",
+        self.advice()
     )]
     GenesDiffer {
         /// The input.
@@ -70,7 +72,8 @@ pub enum PlanError {
     },
     /// A join key is that of two genes.
     #[error(
-        "{path}: genes cannot be joined by {by}, since several of them have {key:?}; use --gene-key COLUMN to join by a column of var that tells them apart"
+        "{path}: genes cannot be joined by {by}, since several of them have {key:?}; {}",
+        self.advice()
     )]
     GeneTwice {
         /// The input.
@@ -96,11 +99,12 @@ pub enum PlanError {
         /// The name without the suffix.
         repeated: String,
         /// What the user can do.
-        help: &'static str,
+        help: Advice,
     },
     /// Genes would be joined by a name that belongs to genes with different identifiers.
     #[error(
-        "{path}: its gene {name:?} cannot be joined by name: it has no identifier there, and gene_ids of the others differ, {one} in {first} and {other} in {second}; use --gene-map FILE to give it an identifier, leave it out with --genes, or use --gene-key gene_id to join by names all the same"
+        "{path}: its gene {name:?} cannot be joined by name: it has no identifier there, and gene_ids of the others differ, {one} in {first} and {other} in {second}; {}",
+        self.advice()
     )]
     IdsDiffer {
         /// The input whose gene has no identifier.
@@ -118,7 +122,8 @@ pub enum PlanError {
     },
     /// An inner join of inputs that have no genes in common.
     #[error(
-        "{path} has none of the genes of {first} (by {key}): it has genes such as {own}, the other such as {others}; use --gene-key COLUMN or --gene-map FILE to join by what both have, or --join outer to take all"
+        "{path} has none of the genes of {first} (by {key}): it has genes such as {own}, the other such as {others}; {}",
+        self.advice()
     )]
     NothingShared {
         /// The input.
@@ -134,7 +139,8 @@ pub enum PlanError {
     },
     /// Two genes have the same identifier once versions are ignored.
     #[error(
-        "{path}: without their versions, {one} and {other} are one gene; use --gene-id-version keep"
+        "{path}: without their versions, {one} and {other} are one gene; {}",
+        self.advice()
     )]
     VersionsCollide {
         /// The input.
@@ -146,14 +152,18 @@ pub enum PlanError {
     },
     /// The genes of the dataset were joined with versions ignored.
     #[error(
-        "{path}: its genes were joined without the versions of their identifiers; leave out --gene-id-version keep"
+        "{path}: its genes were joined without the versions of their identifiers; {}",
+        self.advice()
     )]
     VersionsStripped {
         /// The dataset.
         path: PathBuf,
     },
     /// The column by which genes are to be joined is missing.
-    #[error("{path}: var has no column {column:?} of texts, by which --gene-key joins genes")]
+    #[error(
+        "{path}: var has no text column {column:?}, by which {} joins genes",
+        Setting::any("gene-key")
+    )]
     NoGeneKey {
         /// The input.
         path: PathBuf,
@@ -162,7 +172,8 @@ pub enum PlanError {
     },
     /// The inputs do not have the same columns, layers or embeddings.
     #[error(
-        "{path} does not have what {first} has in {part}: {difference}; use --{flag} outer to take all, or --{flag} inner to take {inner}"
+        "{path} does not have what {first} has in {part}: {difference}; {}",
+        self.advice()
     )]
     PartsDiffer {
         /// The input.
@@ -180,7 +191,8 @@ pub enum PlanError {
     },
     /// A column has incompatible types.
     #[error(
-        "{path}: {part}/{name} is {found}, which no type holds together with {expected} of {first}; leave it out with --skip {part}:{name}"
+        "{path}: {part}/{name} is {found}, which no type holds together with {expected} of {first}; {}",
+        self.advice()
     )]
     TypeClash {
         /// The input.
@@ -198,7 +210,8 @@ pub enum PlanError {
     },
     /// A column of the dataset cannot hold the values of an input.
     #[error(
-        "{path}: {part}/{name} is {found}, and not every value fits {has}, as which the dataset has it; use --widen to rewrite the dataset's column in a wider type, or leave it out with --skip {part}:{name}"
+        "{path}: {part}/{name} is {found}, and not every value fits {has}, as which the dataset has it; {}",
+        self.advice()
     )]
     NeedsWidening {
         /// The input.
@@ -214,7 +227,8 @@ pub enum PlanError {
     },
     /// The identifier type of the dataset cannot number the new genes.
     #[error(
-        "{path}: {genes} genes do not fit the {id_type} identifiers of the dataset; use --widen to rewrite its tables with wider ones"
+        "{path}: {genes} genes do not fit the {id_type} identifiers of the dataset; {}",
+        self.advice()
     )]
     GeneIdsFull {
         /// The input.
@@ -226,7 +240,8 @@ pub enum PlanError {
     },
     /// The dataset lacks the column by which genes are to be joined.
     #[error(
-        "{path}: var has no text column {column:?} with a value for each gene, by which --gene-key joins genes"
+        "{path}: var has no text column {column:?} with a value for each gene, by which {} joins genes",
+        Setting::any("gene-key")
     )]
     NoBaseKey {
         /// The dataset.
@@ -236,7 +251,8 @@ pub enum PlanError {
     },
     /// Cells of two inputs have the same identifier.
     #[error(
-        "{count} cells of {path} have the identifier of a cell of {first}, such as {example:?}; tell them apart with --cell-id-prefix '{{source}}_', or use --allow-duplicate-cells"
+        "{count} cells of {path} have the identifier of a cell of {first}, such as {example:?}; {}",
+        self.advice()
     )]
     CellsTwice {
         /// The input.
@@ -249,7 +265,7 @@ pub enum PlanError {
         example: String,
     },
     /// An input is given twice.
-    #[error("{path} is the same as {first}; use --allow-duplicate-source to take it twice")]
+    #[error("{path} is the same as {first}; {}", self.advice())]
     SourceTwice {
         /// The input.
         path: PathBuf,
@@ -258,7 +274,8 @@ pub enum PlanError {
     },
     /// The dataset already contains the input.
     #[error(
-        "{path} is in the dataset already, as {first}; use --allow-duplicate-source to take it again"
+        "{path} is in the dataset already, as {first}; {}",
+        self.advice()
     )]
     SourceAgain {
         /// The input.
@@ -268,7 +285,8 @@ pub enum PlanError {
     },
     /// Values that would be combined in one column are on different scales.
     #[error(
-        "{path}: {object} is {scale}, but that of {first}; choose a matrix that is on the same scale with --matrix, leave out a layer with --skip, or use --allow-mixed-scales"
+        "{path}: {object} is {scale}, but that of {first}; {}",
+        self.advice()
     )]
     ScalesDiffer {
         /// The input.
@@ -285,7 +303,8 @@ pub enum PlanError {
     NoInput,
     /// Fixed-size lists of this width cannot be written.
     #[error(
-        "{path}: {part}/{name}: lists of {width} numbers cannot be written; leave it out with --skip {part}:{name}"
+        "{path}: {part}/{name}: lists of {width} numbers cannot be written; {}",
+        self.advice()
     )]
     EmbeddingWidth {
         /// The input.
@@ -299,7 +318,9 @@ pub enum PlanError {
     },
     /// The forced type does not hold a value exactly.
     #[error(
-        "{path}: {object}: not every value fits {forced}, which --value-type forces ({value} does not); leave it out to take the narrowest exact type"
+        "{path}: {object}: not every value fits {forced}, which {} forces ({value} does not); {}",
+        Setting::any("value-type"),
+        self.advice()
     )]
     ForcedTypeTooNarrow {
         /// The input.
@@ -313,7 +334,9 @@ pub enum PlanError {
     },
     /// The two options exclude each other.
     #[error(
-        "--value-type {forced} does not go with --dtypes signed, which writes float32, int32 or float64"
+        "{} does not go with {}, which writes float32, int32 or float64",
+        Setting::of("value-type", .forced),
+        Setting::of("dtypes", "signed")
     )]
     ForcedTypeNotSigned {
         /// The forced type.
@@ -322,6 +345,94 @@ pub enum PlanError {
 }
 
 impl PlanError {
+    /// What a user can do about this error.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            PlanError::Source(error) => error.remedies(),
+            error => error.advice().remedies().to_vec(),
+        }
+    }
+
+    fn advice(&self) -> Advice {
+        let using = |option, to: &'static str| Remedy::using(Setting::any(option), to);
+        let join = |option: &'static str, inner: &str| -> Advice {
+            let inner = format!("take {inner}");
+            [
+                Remedy::using(Setting::of(option, "outer"), "take all"),
+                Remedy::using(Setting::of(option, "inner"), inner),
+            ]
+            .into()
+        };
+        match self {
+            PlanError::TooMany { help, .. }
+            | PlanError::NoExactType { help, .. }
+            | PlanError::GivenByPlace { help, .. } => help.clone(),
+            PlanError::GenesDiffer { inner, .. } => join("join", inner),
+            PlanError::PartsDiffer { flag, inner, .. } => join(flag, inner),
+            PlanError::GeneTwice { .. } => {
+                using("gene-key", "join by a column of var that tells them apart").into()
+            }
+            PlanError::IdsDiffer { .. } => {
+                let by_name = Setting::of("gene-key", "gene_id");
+                Advice::from(using("gene-map", "give it an identifier"))
+                    .or(using("genes", "choose other genes"))
+                    .or(Remedy::using(by_name, "join by names all the same"))
+            }
+            PlanError::NothingShared { .. } => {
+                let outer = Setting::of("join", "outer");
+                Advice::from(using("gene-key", "join by a column that both have"))
+                    .or(using("gene-map", "give genes the same identifiers"))
+                    .or(Remedy::using(outer, "take all"))
+            }
+            PlanError::VersionsCollide { .. } => {
+                let keep = Setting::of("gene-id-version", "keep");
+                Remedy::using(keep, "tell them apart").into()
+            }
+            PlanError::VersionsStripped { .. } => Remedy::Omit {
+                setting: Setting::of("gene-id-version", "keep"),
+                to: "".into(),
+            }
+            .into(),
+            PlanError::TypeClash { part, name, .. }
+            | PlanError::EmbeddingWidth { part, name, .. } => {
+                Remedy::skip(*part, name.as_str()).into()
+            }
+            PlanError::NeedsWidening { part, name, .. } => {
+                let widen = using("widen", "rewrite the dataset's column in a wider type");
+                Advice::from(widen).or(Remedy::skip(*part, name.as_str()))
+            }
+            PlanError::GeneIdsFull { .. } => {
+                using("widen", "rewrite its tables with wider ones").into()
+            }
+            PlanError::CellsTwice { .. } => {
+                let prefix = Setting::of("cell-id-prefix", "{source}_");
+                Advice::from(Remedy::using(prefix, "tell them apart"))
+                    .or(using("allow-duplicate-cells", "take them all the same"))
+            }
+            PlanError::SourceTwice { .. } => {
+                using("allow-duplicate-source", "take it twice").into()
+            }
+            PlanError::SourceAgain { .. } => {
+                using("allow-duplicate-source", "take it again").into()
+            }
+            PlanError::ScalesDiffer { .. } => {
+                Advice::from(using("matrix", "choose a matrix on the same scale"))
+                    .or(using("skip", "leave out a layer"))
+                    .or(using("allow-mixed-scales", "take them all the same"))
+            }
+            PlanError::ForcedTypeTooNarrow { .. } => Remedy::Omit {
+                setting: Setting::any("value-type"),
+                to: "take the narrowest exact type".into(),
+            }
+            .into(),
+            PlanError::Source(_)
+            | PlanError::NoGeneKey { .. }
+            | PlanError::NoBaseKey { .. }
+            | PlanError::NoInput
+            | PlanError::ForcedTypeNotSigned { .. } => Advice::default(),
+        }
+    }
+
     /// Returns the kind of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {

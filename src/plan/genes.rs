@@ -344,7 +344,7 @@ mod tests {
         assert!(index.map(path, &names(&["b"])).is_err());
         let index = GeneIndex::new(names(&["a", "b"]), &GeneKey::Id);
         let message = index.map(path, &names(&["b", "b"])).unwrap_err();
-        assert!(message.to_string().contains("--gene-key"), "{message}");
+        assert!(message.to_string().contains("gene-key"), "{message}");
     }
 
     #[test]

@@ -340,7 +340,7 @@ mod tests {
         let other = [("n", Number(ScalarType::Int32)), ("b", Text)];
         let message = join(PartSelection::Same, &[&one, &other]).unwrap_err();
         assert!(message.contains("it lacks a and also has b"), "{message}");
-        assert!(message.contains("--obs-join outer"), "{message}");
+        assert!(message.contains("obs-join=outer"), "{message}");
         let n = ("n".to_string(), Number(ScalarType::Int32));
         assert_eq!(
             join(PartSelection::Common, &[&one, &other]).unwrap(),
@@ -363,7 +363,7 @@ mod tests {
         let clash = [("a", Number(ScalarType::Int8)), ("n", Text)];
         let message = join(PartSelection::All, &[&one, &clash]).unwrap_err();
         assert!(
-            message.contains("obs/a is int8") && message.contains("--skip obs:a"),
+            message.contains("obs/a is int8") && message.contains("leave out obs/a"),
             "{message}"
         );
     }

@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::repeated_names::{NameTrust, repeated, twice};
 use super::{GeneJoin, GeneKey, GeneList, PlanError};
+use crate::remedy::{Advice, Remedy, Setting};
 use crate::source::{Reindex, RepeatedName};
 use crate::survey::STABLE_IDS;
 
@@ -265,6 +266,23 @@ impl KnownGenes {
         }
     }
 
+    /// What else than names genes can be joined by.
+    fn other_keys(&self) -> Advice {
+        let using = |setting, to: &'static str| Remedy::using(setting, to);
+        let key = |column| Setting::of("gene-key", column);
+        match self.trust {
+            NameTrust::Names => {
+                using(key("gene_ids"), "join by that column where all have it").into()
+            }
+            NameTrust::Nothing => [
+                using(Setting::any("gene-key"), "join by a column of identifiers"),
+                using(Setting::any("gene-map"), "give genes identifiers"),
+                using(key("gene_id"), "join by names all the same"),
+            ]
+            .into(),
+        }
+    }
+
     /// Whether a gene would be matched, or kept apart, by a name that depends on its position.
     fn given_by_place(
         &self,
@@ -295,12 +313,7 @@ impl KnownGenes {
                 name: key.to_string(),
                 of: of.unwrap_or_else(|| new.path.to_path_buf()),
                 repeated: own.map_or(name, String::as_str).to_string(),
-                help: match self.trust {
-                    NameTrust::Names => "use --gene-key gene_ids where all have that column",
-                    NameTrust::Nothing => {
-                        "use --gene-key COLUMN to join by a column of identifiers, --gene-map FILE to give genes identifiers, or --gene-key gene_id if these are names of their own"
-                    }
-                },
+                help: self.other_keys(),
             });
         }
         None

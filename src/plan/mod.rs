@@ -54,7 +54,8 @@ pub use id_versions::{BaseGenes, VersionWish};
 pub use options::{Duplicates, MixedScales, PlanOptions, SameCounts, Widening};
 pub(crate) use scales::{ScaledMatrix, check as check_scales, not_counts};
 pub use shard::{Shard, ShardPart, ShardTable};
-pub use value::{ValuePlan, WIDEN, Widened};
+pub(crate) use value::to_widen;
+pub use value::{ValuePlan, Widened};
 
 /// A job: its inputs, how they are written, and the shards they are divided into.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Dtypes, PlanError, Widening};
 use crate::source::{MatrixDescription, ScalarType};
+use crate::remedy::{Advice, Remedy, Setting};
 use crate::survey::{MatrixSurvey, ValueType, ValueTypes};
 
 /// The type of a matrix's values and how it was chosen.
@@ -105,7 +106,7 @@ impl ValuePlan {
                 object,
                 candidates,
                 value,
-                help: WIDEN.into(),
+                help: to_widen().into(),
             }),
             chosen => chosen,
         }
@@ -205,16 +206,23 @@ impl ValuePlan {
     }
 }
 
-/// Advice if only the types of the dataset that is appended to do not hold the values.
-pub const WIDEN: &str = "use --widen to rewrite the dataset's values in a wider type";
+/// The remedy if only the types of the dataset that is appended to do not hold the values.
+pub(crate) fn to_widen() -> Remedy {
+    let to = "rewrite the dataset's values in a wider type";
+    Remedy::using(Setting::any("widen"), to)
+}
 
 /// Returns advice for a matrix whose values no type holds.
-fn skip_help(object: &str) -> String {
+fn skip_help(object: &str) -> Advice {
     match object.split_once('/') {
         Some((part @ ("layers" | "obsp" | "varp"), name)) => {
-            format!("leave it out with --skip {part}:{name}")
+            Remedy::skip(part.to_string(), name).into()
         }
-        _ => "round its values, or convert another matrix with --matrix".into(),
+        _ => [
+            Remedy::Other("round its values".into()),
+            Remedy::using(Setting::any("matrix"), "convert another matrix"),
+        ]
+        .into(),
     }
 }
 

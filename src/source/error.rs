@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Part;
 use crate::failure::ErrorKind;
 use crate::parallel::{WorkError, WorkerFault};
+use crate::remedy::{Advice, Remedy, Setting};
 
 /// Why an input, or a part of it, cannot be read. Every variant names the file, and the object
 /// inside the file that is to blame, if any; otherwise the object is empty.
@@ -50,7 +51,7 @@ pub enum SourceError {
         /// What is not supported.
         what: String,
         /// What the user can do.
-        help: String,
+        help: Advice,
     },
     /// Entries were assumed to be sorted by cell but are not, so what was read of this matrix so
     /// far is unusable. The source remembers this: [`super::Matrix::prepare`] transposes the
@@ -64,7 +65,8 @@ pub enum SourceError {
     },
     /// The folder for temporary files cannot be used.
     #[error(
-        "cannot write or read a temporary file in {path}; choose another folder with --scratch-dir"
+        "cannot write or read a temporary file in {path}; {}",
+        Remedy::using(Setting::any("scratch-dir"), "choose another folder")
     )]
     Scratch {
         /// The folder.
@@ -74,8 +76,9 @@ pub enum SourceError {
     },
     /// Reading would need more memory than allowed.
     #[error(
-        "{}: {what} needs {needed} of memory at once; grant more with --memory (at least {advised})",
-        place(.path, .object)
+        "{}: {what} needs {needed} of memory at once; {}",
+        place(.path, .object),
+        memory(*.advised)
     )]
     TooLarge {
         /// The file.
@@ -86,7 +89,7 @@ pub enum SourceError {
         what: String,
         /// Memory needed at once.
         needed: bytesize::ByteSize,
-        /// Value of `--memory` with which reading should succeed.
+        /// Amount of memory with which reading should succeed.
         advised: bytesize::ByteSize,
     },
     /// Error of a reader outside of this module; its message names the file.
@@ -107,13 +110,55 @@ pub enum SourceError {
     #[error(transparent)]
     Workers(WorkerFault),
     /// A part of the input cannot be read, but the input can be read without it.
-    #[error("{failure}{} leave it out with {flag}", separator(.failure))]
+    #[error("{failure}{} {remedy}", separator(.failure))]
     Part {
         /// Why the part cannot be read.
         failure: Box<SourceError>,
-        /// The flag that leaves it out.
-        flag: String,
+        /// How it is left out.
+        remedy: Remedy,
     },
+    /// An option that was given does not go with the input.
+    #[error("{}: {setting}: {problem}; {help}", place(.path, .object))]
+    Option {
+        /// The file.
+        path: PathBuf,
+        /// Path of the object inside the file; empty for the file as a whole.
+        object: String,
+        /// The option, with its value if that is to blame.
+        setting: Setting,
+        /// Why it does not.
+        problem: String,
+        /// What the user can do.
+        help: Advice,
+    },
+}
+
+impl SourceError {
+    /// What a user can do about this error.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            SourceError::Unsupported { help, .. } | SourceError::Option { help, .. } => {
+                help.remedies().to_vec()
+            }
+            SourceError::Scratch { .. } => {
+                let scratch = Setting::any("scratch-dir");
+                vec![Remedy::using(scratch, "choose another folder")]
+            }
+            SourceError::TooLarge { advised, .. } => vec![Remedy::Memory { advised: *advised }],
+            SourceError::Part { failure, remedy } => {
+                let mut remedies = failure.remedies();
+                remedies.push(remedy.clone());
+                remedies
+            }
+            SourceError::Io { .. }
+            | SourceError::UnknownFormat { .. }
+            | SourceError::Damaged { .. }
+            | SourceError::OrderLost { .. }
+            | SourceError::ReaderDied { .. }
+            | SourceError::Workers(_)
+            | SourceError::Reader(_) => Vec::new(),
+        }
+    }
 }
 
 impl WorkError for SourceError {
@@ -136,12 +181,17 @@ impl SourceError {
             | SourceError::OrderLost { .. }
             | SourceError::TooLarge { .. }
             | SourceError::Part { .. }
+            | SourceError::Option { .. }
             | SourceError::Reader(_) => ErrorKind::Refused,
         }
     }
 }
 
-/// Joins the error to the flag; the error may already suggest a remedy.
+fn memory(advised: bytesize::ByteSize) -> Remedy {
+    Remedy::Memory { advised }
+}
+
+/// Joins the error to the remedy; the error may already suggest a remedy.
 fn separator(failure: &SourceError) -> &'static str {
     match failure {
         SourceError::Unsupported { .. } | SourceError::TooLarge { .. } => ", or",
@@ -150,26 +200,26 @@ fn separator(failure: &SourceError) -> &'static str {
 }
 
 impl SourceError {
-    /// Adds the flag that leaves out this member of a part, if the input is at fault. Errors of the
-    /// operating system, or those that another flag resolves, stay as they are.
+    /// Adds the remedy of leaving out this member of a part, if the input is at fault. Errors of the
+    /// operating system, or those that another option resolves, stay as they are.
     pub(crate) fn or_skip(self, part: Part, name: &str) -> Self {
-        self.or_leave_out(&format!("{}:{name}", part.name()))
+        self.or(Remedy::skip(part.name(), name))
     }
 
     /// Likewise for a whole part.
     pub(crate) fn or_skip_part(self, part: Part) -> Self {
-        self.or_leave_out(part.name())
+        let part = part.name().into();
+        self.or(Remedy::Skip { part, name: None })
     }
 
-    fn or_leave_out(self, pattern: &str) -> Self {
-        let helped = |help: &str| help.contains("--skip");
+    fn or(self, remedy: Remedy) -> Self {
         match self {
-            SourceError::Unsupported { ref help, .. } if helped(help) => self,
+            SourceError::Unsupported { ref help, .. } if help.skips() => self,
             failure @ (SourceError::Damaged { .. }
             | SourceError::Unsupported { .. }
             | SourceError::TooLarge { .. }) => SourceError::Part {
                 failure: Box::new(failure),
-                flag: format!("--skip {}", quoted(pattern)),
+                remedy,
             },
             other => other,
         }
@@ -191,6 +241,12 @@ impl SourceError {
                 needed,
                 ..
             } => (object, format!("{what} needs {needed} of memory at once")),
+            SourceError::Option {
+                object,
+                setting,
+                problem,
+                ..
+            } => (object, format!("{setting}: {problem}")),
             SourceError::Part { failure, .. } => return failure.reason(object),
             other => return Err(other),
         };
@@ -199,16 +255,6 @@ impl SourceError {
             Some(rest) => Ok(format!("{}: {reason}", rest.trim_start_matches('/'))),
             None => Ok(format!("{found}: {reason}")),
         }
-    }
-}
-
-/// Quotes a word for the shell if necessary.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-+/:.,@%=".contains(c);
-    if word.chars().all(plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 
@@ -317,11 +363,27 @@ impl ErrorContext {
     }
 
     /// Creates a [`SourceError::Unsupported`].
-    pub fn unsupported(&self, what: impl Into<String>, help: impl Into<String>) -> SourceError {
+    pub fn unsupported(&self, what: impl Into<String>, help: impl Into<Advice>) -> SourceError {
         SourceError::Unsupported {
             path: self.path.clone(),
             object: self.object.clone(),
             what: what.into(),
+            help: help.into(),
+        }
+    }
+
+    /// Creates a [`SourceError::Option`].
+    pub fn refuses(
+        &self,
+        setting: Setting,
+        problem: impl Into<String>,
+        help: impl Into<Advice>,
+    ) -> SourceError {
+        SourceError::Option {
+            path: self.path.clone(),
+            object: self.object.clone(),
+            setting,
+            problem: problem.into(),
             help: help.into(),
         }
     }
@@ -380,14 +442,12 @@ mod tests {
         let text = |error: SourceError| error.or_skip(Part::Layers, "my layer").to_string();
         assert_eq!(
             text(place.damaged("it is odd")),
-            "a.h5ad: layers/my layer/data: it is odd; leave it out with --skip 'layers:my layer'"
+            "a.h5ad: layers/my layer/data: it is odd; leave out layers/my layer"
         );
         assert_eq!(
             text(place.unsupported("a thing", "rewrite it")),
-            "a.h5ad: layers/my layer/data: a thing cannot be read; rewrite it, or leave it out with --skip 'layers:my layer'"
+            "a.h5ad: layers/my layer/data: a thing cannot be read; rewrite it, or leave out layers/my layer"
         );
-        assert_eq!(quoted("obs:CD4+/CD8-"), "obs:CD4+/CD8-");
-        assert_eq!(quoted("obs:it's"), "'obs:it'\\''s'");
         let io = place.io("read", io::Error::from(io::ErrorKind::PermissionDenied));
         assert!(matches!(io.or_skip(Part::Obs, "x"), SourceError::Io { .. }));
     }

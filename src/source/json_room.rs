@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::SourceError;
 use super::blocks::{RowBlocks, bytes_of};
 use super::json::column_values;
+use crate::remedy::Setting;
 
 /// Memory per JSON value in bytes, without the bytes of text.
 const VALUE_BYTES: u64 = 64;
@@ -35,7 +36,8 @@ impl JsonRoom {
         self.take_bytes(values.saturating_mul(VALUE_BYTES))
             .ok_or_else(|| {
                 format!(
-                    "{values} values are too many for uns.json in the memory that is granted; raise --memory"
+                    "{values} values are too many for uns.json in the memory that is granted; raise {}",
+                    Setting::any("memory")
                 )
             })
     }
@@ -45,8 +47,10 @@ impl JsonRoom {
         let texts = values.iter().filter_map(Value::as_str);
         let bytes = texts.fold(0u64, |sum, text| sum.saturating_add(text.len() as u64));
         self.take_bytes(bytes).ok_or_else(|| {
-            "its texts are too long for uns.json in the memory that is granted; raise --memory"
-                .into()
+            format!(
+                "its texts are too long for uns.json in the memory that is granted; raise {}",
+                Setting::any("memory")
+            )
         })
     }
 
@@ -106,7 +110,7 @@ mod tests {
         assert_eq!((values.len(), not_finite), (3000, 0));
         assert_eq!(values[2999], Value::from("x".repeat(99)));
         let reason = room.list(0..3000, 1, read).unwrap().unwrap_err();
-        assert!(reason.contains("--memory"), "{reason}");
+        assert!(reason.contains("the option memory"), "{reason}");
         assert!(room.take(u64::MAX).is_err());
         assert!(room.take(10).is_ok());
     }

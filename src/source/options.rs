@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ErrorContext;
 use super::format_options::{FormatOptions, OptionValue};
 use super::{Format, Formats, InputFormat, KnownCells, NameMap, Selection, SourceError};
+use crate::remedy::{Remedy, Setting};
 
 /// How to open an input. By default, everything the format supports is read.
 ///
@@ -264,10 +265,10 @@ impl OpenOptions {
         let specs = self.formats.options();
         for spec in specs.iter().filter(|spec| self.own.has(spec)) {
             if format.options().iter().all(|own| own.name != spec.name) {
-                let (flag, of) = (spec.name, spec.of);
-                return Err(place.unsupported(
-                    format!("--{flag}: an input that is no {of}"),
-                    format!("leave out --{flag}"),
+                return Err(place.refuses(
+                    Setting::any(spec.name),
+                    format!("the input is no {}", spec.of),
+                    Remedy::omit(spec.name),
                 ));
             }
         }

@@ -6,6 +6,7 @@ use arrow::array::{Array, StringArray};
 
 use super::error::ErrorContext;
 use super::{Reindex, SourceError, TypedVec};
+use crate::remedy::{Remedy, Setting};
 
 /// Why parts that belong to the genes of var are not converted together with the raw matrix.
 pub(super) const OTHER_GENES: &str = "it belongs to the genes of X, and those of raw are others";
@@ -48,7 +49,13 @@ pub(super) fn positions(
                 raw.len(),
                 genes.len()
             ),
-            "leave out --raw-as-layer, or convert the raw matrix instead with --matrix raw",
+            [
+                Remedy::omit("raw-as-layer"),
+                Remedy::using(
+                    Setting::of("matrix", "raw"),
+                    "convert the raw matrix instead",
+                ),
+            ],
         )),
     }
 }

@@ -8,6 +8,7 @@ use super::{ValueType, ValueTypes, first_misfit};
 use crate::source::{
     Axis, CellSource, Embedding, ScalarType, SourceError, TypedVec, scalar_subset,
 };
+use crate::remedy::Remedy;
 
 scalar_subset! {
     /// The value type of an embedding.
@@ -86,7 +87,7 @@ pub(super) fn of_embedding(
                 path: source.description().path.clone(),
                 object: format!("{part}/{name}"),
                 what: format!("the number {value}, which float64 does not hold exactly,"),
-                help: format!("leave it out with --skip {part}:{name}"),
+                help: Remedy::skip(part, name).into(),
             }
         })?;
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::gene_lists::{ListDigest, Versions};
+use crate::remedy::Setting;
 use crate::source::blocks::RowBlocks;
 use crate::source::{CellSource, SourceError, Stamp};
 
@@ -81,7 +82,10 @@ impl Fingerprint {
         Err(SourceError::Damaged {
             path: path.to_path_buf(),
             object: String::new(),
-            problem: "the file was changed while it was read; run again, with --no-resume".into(),
+            problem: format!(
+                "the file was changed while it was read; run again, with {}",
+                Setting::any("no-resume")
+            ),
         })
     }
 }

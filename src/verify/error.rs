@@ -7,6 +7,7 @@ use crate::dataset::DatasetError;
 use crate::failure::ErrorKind;
 use crate::parallel::{WorkError, WorkerFault};
 use crate::plan::PlanError;
+use crate::remedy::Remedy;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::table::TableError;
@@ -62,6 +63,16 @@ impl WorkError for VerifyError {
 }
 
 impl VerifyError {
+    /// What a user can do about this error.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            VerifyError::Source(error) => error.remedies(),
+            VerifyError::Plan(error) => error.remedies(),
+            VerifyError::Dataset(error) => error.remedies(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Returns the kind of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {

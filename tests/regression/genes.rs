@@ -536,7 +536,7 @@ fn a_gene_map_gives_identifiers_to_names() {
     let overwrite = [&flags[..], &["--overwrite"]].concat();
     let run = convert(&inputs, &output, &overwrite).refused(3);
     says(&run, &["\"g\"", "b.h5ad"]);
-    for (text, mention) in [("q\tM1\n", "none of whose genes"), ("q\n", "two columns")] {
+    for (text, mention) in [("q\tM1\n", "none of the genes"), ("q\n", "two columns")] {
         std::fs::write(&map, text).unwrap();
         let run = convert(&inputs, &output, &overwrite).refused(3);
         says(&run, &[mention, "--gene-map"]);

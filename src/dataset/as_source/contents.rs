@@ -13,6 +13,7 @@ use super::starts::Starts;
 use super::table::{OpenTable, file_of, finish, refused};
 use crate::dataset::base_columns::{kind, original};
 use crate::dataset::{CONFIG, Dataset, UNS};
+use crate::remedy::{Remedy, Setting};
 use crate::source::transpose::TransposeOptions;
 use crate::source::{
     Column, ColumnKind, Description, Embedding, ErrorContext, Format, Layout, MainMatrix,
@@ -150,10 +151,9 @@ impl Contents<'_> {
             if !self.described && table.has_deletions {
                 return Err(table.place().unsupported(
                     "a table of which another program deleted rows",
-                    format!(
-                        "take it as it is with `slaf adopt {} --accept-changes`",
-                        path.display()
-                    ),
+                    Remedy::AcceptChanges {
+                        dataset: path.to_path_buf(),
+                    },
                 ));
             }
             for column in table.name.own_columns() {
@@ -448,9 +448,10 @@ impl Contents<'_> {
     ) -> Result<MatrixDescription, SourceError> {
         let place = ErrorContext::whole(self.dataset.path());
         if self.options.raw == RawUse::Layer {
-            return Err(place.unsupported(
-                "--raw-as-layer: a dataset, which has no raw matrix,",
-                "leave out --raw-as-layer; a layer `raw` comes along as it is",
+            return Err(place.refuses(
+                Setting::any("raw-as-layer"),
+                "a dataset has no raw matrix; a layer `raw` comes along as it is",
+                Remedy::omit("raw-as-layer"),
             ));
         }
         let wanted = match &self.options.matrix {
@@ -461,9 +462,14 @@ impl Contents<'_> {
         let found = layers.iter().position(|layer| layer.name.key() == wanted);
         let Some(found) = found else {
             let names: Vec<&str> = layers.iter().map(|layer| layer.name.key()).collect();
-            return Err(place.unsupported(
-                format!("--matrix {wanted}: a layer that it does not have"),
-                format!("choose X or one of: {}", names.join(", ")),
+            let from = std::iter::once(X).chain(names).map(String::from).collect();
+            return Err(place.refuses(
+                Setting::of("matrix", wanted),
+                "there is no such layer",
+                Remedy::Choose {
+                    option: "matrix",
+                    from,
+                },
             ));
         };
         let layer = layers.remove(found);

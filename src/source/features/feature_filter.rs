@@ -6,6 +6,7 @@ use arrow::array::StringArray;
 
 use super::options::{FEATURE_TYPE, GENOME};
 use super::{FeatureList, GENE_EXPRESSION};
+use crate::remedy::{Remedy, Setting};
 use crate::source::error::ErrorContext;
 use crate::source::{Note, OpenOptions, SourceError};
 
@@ -20,7 +21,7 @@ pub(super) fn wanted(
     if !genomes.is_empty()
         && let Some(all) = &list.genomes
     {
-        keep(&mut mask, all, genomes, place, "--genome")?;
+        keep(&mut mask, all, genomes, place, GENOME.name)?;
     }
     let feature_types = options.own.texts(&FEATURE_TYPE);
     if !feature_types.is_empty() {
@@ -32,7 +33,7 @@ pub(super) fn wanted(
                 &untyped
             }
         };
-        keep(&mut mask, types, feature_types, place, "--feature-type")?;
+        keep(&mut mask, types, feature_types, place, FEATURE_TYPE.name)?;
     }
     Ok(mask)
 }
@@ -43,15 +44,16 @@ fn keep(
     texts: &StringArray,
     wanted: &[String],
     place: &ErrorContext,
-    flag: &str,
+    option: &'static str,
 ) -> Result<(), SourceError> {
     let there = counted(texts, None);
     for want in wanted {
         if !there.keys().any(|text| text.eq_ignore_ascii_case(want)) {
-            let there: Vec<&str> = there.keys().map(String::as_str).collect();
-            return Err(place.unsupported(
-                format!("{flag} {want:?}: a list without any such feature"),
-                format!("choose from: {}", there.join(", ")),
+            let from = there.into_keys().collect();
+            return Err(place.refuses(
+                Setting::of(option, want),
+                "the list has no such feature",
+                Remedy::Choose { option, from },
             ));
         }
     }
@@ -115,9 +117,10 @@ pub(super) fn describe_types(
         let counts = counted(types, None);
         if counts.len() > 1 && options.own.texts(&FEATURE_TYPE).is_empty() {
             warnings.push(format!(
-                "features of {} types are kept: {}; choose with --feature-type",
+                "features of {} types are kept: {}; choose with {}",
                 counts.len(),
-                listed(&counts)
+                listed(&counts),
+                Setting::any(FEATURE_TYPE.name)
             ));
         }
     }

@@ -11,6 +11,7 @@ use arrow::datatypes::{Field, Schema};
 use super::FeatureList;
 use super::feature_filter::{describe_types, wanted};
 use super::options::GeneId;
+use crate::remedy::{Remedy, Setting};
 use crate::source::error::ErrorContext;
 use crate::source::view::{renamed, with_names};
 use crate::source::{
@@ -224,9 +225,10 @@ fn by_ensembl(
     place: &ErrorContext,
 ) -> Result<(StringArray, Vec<Whole>), SourceError> {
     let ids = list.ids.clone().ok_or_else(|| {
-        place.unsupported(
-            "--gene-id ensembl: a list of features without ids",
-            "leave out --gene-id",
+        place.refuses(
+            Setting::of("gene-id", "ensembl"),
+            "the list of features has no ids",
+            Remedy::omit("gene-id"),
         )
     })?;
     let mut columns = Vec::new();
@@ -360,7 +362,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            message.contains("--genome \"zz\"") && message.contains("hg, mm"),
+            message.contains("genome=zz") && message.contains("hg, mm"),
             "{message}"
         );
     }

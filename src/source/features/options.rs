@@ -1,5 +1,6 @@
 //! The options that 10x matrices have in all forms.
 
+use crate::remedy::{Remedy, Setting};
 use crate::source::error::ErrorContext;
 use crate::source::{
     MainMatrix, OpenOptions, OptionKind, OptionScope, OptionSpec, RawUse, SourceError,
@@ -106,15 +107,15 @@ pub(in crate::source) fn check(
     place: &ErrorContext,
     options: &OpenOptions,
 ) -> Result<(), SourceError> {
-    let refused = |flag: &str, of: &str| {
-        let what = format!("{flag}: an input that is a 10x matrix, which has no {of},");
-        Err(place.unsupported(what, format!("leave out {flag}")))
+    let refused = |option: &'static str, of: &str| {
+        let problem = format!("the input is a 10x matrix, which has no {of}");
+        Err(place.refuses(Setting::any(option), problem, Remedy::omit(option)))
     };
     if options.matrix != MainMatrix::Own {
-        return refused("--matrix", "other");
+        return refused("matrix", "other");
     }
     if options.raw == RawUse::Layer {
-        return refused("--raw-as-layer", "raw one");
+        return refused("raw-as-layer", "raw one");
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Distinguishes AnnData from other things stored in HDF5 files.
 
+use crate::remedy::{Advice, Remedy};
 use crate::source::format::Probe;
 use crate::source::hdf5::{Hdf5File, Kind};
 use crate::source::other_hdf5;
@@ -51,11 +52,13 @@ pub(super) fn check_is_anndata(file: &Hdf5File, options: &OpenOptions) -> Result
     for (object, role) in [("obs", "cells"), ("var", "genes")] {
         if file.kind(object)? == Kind::Missing {
             let help = match other_hdf5::called(&file.members("")?) {
-                Some(what) => format!("it looks like {what}; rewrite it as h5ad"),
-                None if options.format.is_some() => {
-                    "leave out --format, unless anndata wrote it".into()
-                }
-                None => "give a file that anndata wrote".into(),
+                Some(what) => format!("it looks like {what}; rewrite it as h5ad").into(),
+                None if options.format.is_some() => [
+                    Remedy::omit("format"),
+                    Remedy::Other("give a file that anndata wrote".into()),
+                ]
+                .into(),
+                None => Advice::from("give a file that anndata wrote"),
             };
             return Err(place.unsupported(
                 format!("a file without the group {object:?}, which describes the {role},"),

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::table::Separator;
+use crate::remedy::Setting;
 use crate::source::SourceError;
 use crate::source::error::ErrorContext;
 use crate::source::stable_id::StableId;
@@ -74,9 +75,10 @@ impl NameMap {
         }
         let (names, digest) = read(&self.file, memory)?;
         if digest != self.digest {
-            return Err(ErrorContext::whole(&self.file).damaged(
-                "its names and identifiers are not those that the dataset was made with (--gene-map)",
-            ));
+            return Err(ErrorContext::whole(&self.file).damaged(format!(
+                "its names and identifiers are not those that the dataset was made with ({})",
+                Setting::any(OPTION)
+            )));
         }
         Ok(self.read.get_or_init(|| names))
     }
@@ -115,12 +117,16 @@ fn is_copy(id: &str) -> bool {
     StableId::parse(id).is_some_and(|id| id.is_copy())
 }
 
+/// The option that names the file.
+const OPTION: &str = "gene-map";
+
 fn read(file: &Path, memory: u64) -> Result<(Names, String), SourceError> {
     let place = ErrorContext::whole(file);
     let metadata = std::fs::metadata(file).map_err(|e| place.io("open", e))?;
     if !metadata.is_file() {
-        return Err(place.unsupported(
-            "--gene-map: what is no regular file",
+        return Err(place.refuses(
+            Setting::any(OPTION),
+            "it is not a regular file",
             "name a file of two columns, or a GTF file",
         ));
     }
@@ -144,9 +150,10 @@ fn read(file: &Path, memory: u64) -> Result<(Names, String), SourceError> {
                 }
             }
             _ => two_fields(line).ok_or_else(|| {
-                place.line(number).damaged(
-                    "--gene-map: two columns are expected, name and identifier, or a line of GTF",
-                )
+                place.line(number).damaged(format!(
+                    "{}: two columns are expected, name and identifier, or a line of GTF",
+                    Setting::any(OPTION)
+                ))
             })?,
         };
         if name.is_empty() || id.is_empty() {
@@ -156,7 +163,8 @@ fn read(file: &Path, memory: u64) -> Result<(Names, String), SourceError> {
         if known.is_none_or(|known| *known != Meaning::One(id.clone())) {
             bytes += (name.len() + 2 * id.len()) as u64 + ENTRY;
             if bytes > memory {
-                return Err(place.too_large("--gene-map", bytes, bytes.saturating_mul(8)));
+                let what = Setting::any(OPTION).to_string();
+                return Err(place.too_large(what, bytes, bytes.saturating_mul(8)));
             }
             for text in [&name, &id] {
                 digest.update(&(text.len() as u64).to_le_bytes());
@@ -166,7 +174,8 @@ fn read(file: &Path, memory: u64) -> Result<(Names, String), SourceError> {
         }
     }
     if names.ids.is_empty() {
-        return Err(place.damaged("--gene-map: it names no gene"));
+        let option = Setting::any(OPTION);
+        return Err(place.damaged(format!("{option}: it names no gene")));
     }
     Ok((names, digest.finalize().to_hex()[..32].to_string()))
 }

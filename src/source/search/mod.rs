@@ -16,6 +16,7 @@ use super::format::{Form, InputFormat, PassedOver, Probe};
 use super::probed_path::{ProbedPath, remote_scheme};
 use super::text::{Content, TextFile};
 use super::{OpenOptions, SourceError};
+use crate::remedy::Setting;
 
 /// What a message lists at most.
 const LISTED: usize = 20;
@@ -188,8 +189,10 @@ fn look(path: &Path, options: &OpenOptions) -> Result<Looked, SourceError> {
     let looked = Search::of(path, options)?.looked(path);
     something(looked, path, || {
         format!(
-            "is a folder without anything that can be read: {}; name a matrix whose lists are elsewhere with --barcodes and --features",
-            none_of(options, &[Form::File, Form::Folder, Form::Files])
+            "is a folder without anything that can be read: {}; name a matrix whose lists are elsewhere with {} and {}",
+            none_of(options, &[Form::File, Form::Folder, Form::Files]),
+            Setting::any("barcodes"),
+            Setting::any("features")
         )
     })
 }

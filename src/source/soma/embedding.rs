@@ -10,6 +10,7 @@ use super::object::{self, Kind};
 use super::tiledb::Array;
 use super::tiledb::fault::REWRITE;
 use super::tiledb::files::Folder;
+use crate::remedy::Remedy;
 use crate::source::error::ErrorContext;
 use crate::source::{ChunkBudget, Embedding, SourceError, TypedVec};
 use crate::with_numbers;
@@ -60,7 +61,7 @@ impl EmbeddingReader {
         if width > WIDEST {
             return Err(place.unsupported(
                 format!("an embedding of {width} columns"),
-                format!("leave it out with {}, or {REWRITE}", skip(folder)),
+                [skip(folder), Remedy::Other(REWRITE.into())],
             ));
         }
         let axes = Axes {
@@ -161,14 +162,17 @@ fn width(array: &Array) -> u64 {
     last.map_or(0, after)
 }
 
-/// Returns the flag that leaves out an object of a measurement.
-pub(super) fn skip(folder: &Folder) -> String {
+/// How an object of a measurement is left out.
+fn skip(folder: &Folder) -> Remedy {
     match folder.object().rsplit_once('/') {
         Some((parent, name)) => {
             let part = parent.rsplit_once('/').map_or(parent, |(_, part)| part);
             let part = if part == "X" { "layers" } else { part };
-            format!("--skip {part}:{name}")
+            Remedy::skip(part.to_string(), name)
         }
-        None => format!("--skip {}", folder.object()),
+        None => Remedy::Skip {
+            part: folder.object().to_string().into(),
+            name: None,
+        },
     }
 }

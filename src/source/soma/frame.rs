@@ -15,6 +15,7 @@ use super::joinids::Joinids;
 use super::object;
 use super::rows::{JOINID, Rows};
 use super::tiledb::files::Folder;
+use crate::remedy::Remedy;
 use crate::source::error::ErrorContext;
 use crate::source::{Column, ColumnKind, Note, Part, Selection, SourceError};
 
@@ -71,8 +72,8 @@ impl Frame {
                 frame.left_out.push(Note::new(object, reason));
                 continue;
             }
-            let skip = format!("leave it out with --skip {part}:{}", attribute.name);
-            match FrameColumn::open(&frame.rows, attribute, &skip)? {
+            let skip = Remedy::skip(part.to_string(), &attribute.name);
+            match FrameColumn::open(&frame.rows, attribute, skip)? {
                 Opened::Column(column) if is_index => frame.index = Some(*column),
                 Opened::Column(column) => frame.columns.push(*column),
                 Opened::LeftOut(reason) if is_index => {

@@ -13,6 +13,7 @@ use super::rows::{PickedRows, Rows};
 use super::tiledb::datatype::{Datatype, TimeUnit};
 use super::tiledb::fault::Fault;
 use super::tiledb::{Attribute, Cells, ColumnFile, Scratch};
+use crate::remedy::Remedy;
 use crate::source::error::ErrorContext;
 use crate::source::number_column::arrow_numbers;
 use crate::source::{ColumnKind, ScalarType, SourceError, TypedVec};
@@ -25,8 +26,8 @@ pub(super) struct FrameColumn {
     categories: Option<Arc<StringArray>>,
     /// `None` for fragments that were written before the column was added.
     files: Vec<Option<ColumnFile>>,
-    /// The flag that leaves the column out, for errors about values that no table can hold.
-    skip: String,
+    /// How the column is left out, for errors about values that no table can hold.
+    skip: Remedy,
 }
 
 /// Result of opening a column.
@@ -37,8 +38,8 @@ pub(super) enum Opened {
 }
 
 impl FrameColumn {
-    /// Opens an attribute in every fragment. `skip` is the flag that leaves it out.
-    pub fn open(rows: &Rows, attribute: &Attribute, skip: &str) -> Result<Opened, SourceError> {
+    /// Opens an attribute in every fragment. `skip` leaves it out.
+    pub fn open(rows: &Rows, attribute: &Attribute, skip: Remedy) -> Result<Opened, SourceError> {
         let array = &rows.array;
         let place = array.folder.child(&attribute.name).place();
         let kind = match attribute.datatype {
@@ -64,7 +65,7 @@ impl FrameColumn {
             kind,
             categories: None,
             files: Vec::new(),
-            skip: skip.to_string(),
+            skip,
         };
         column.open_files(rows)?;
         match (&attribute.enumeration, &column.kind) {
@@ -103,7 +104,7 @@ impl FrameColumn {
             });
             if !same {
                 let what = "a column that was of another type when its first rows were written";
-                return Err(self.place.unsupported(what, &self.skip));
+                return Err(self.place.unsupported(what, self.skip.clone()));
             }
             let file = match written {
                 Some(_) => ColumnFile::open(fragment, name, fragment.tiles)
@@ -127,7 +128,7 @@ impl FrameColumn {
                 path,
                 object,
                 what,
-                help: format!("{help}, or {}", self.skip),
+                help: help.or(self.skip.clone()),
             },
             other => other,
         }
@@ -357,7 +358,8 @@ impl Values<'_> {
                 let row = first + row as u64;
                 let what =
                     format!("the time in row {row}, which is beyond what nanoseconds can say,");
-                self.column.place.unsupported(what, &self.column.skip)
+                let skip = self.column.skip.clone();
+                self.column.place.unsupported(what, skip)
             })?;
         }
         Ok(Arc::new(TimestampNanosecondArray::new(

@@ -3,6 +3,7 @@
 use super::object;
 use super::tiledb::files::Folder;
 use super::tiledb::group::Group;
+use crate::remedy::{Remedy, Setting};
 use crate::source::{OpenOptions, SourceError};
 
 /// Name that tiledbsoma gives a measurement by default.
@@ -45,9 +46,12 @@ impl Measurement {
         self.layers.iter().flat_map(|group| &group.members)
     }
 
-    fn layer_names(&self) -> String {
-        let names: Vec<&str> = self.layers().map(|(name, _)| name.as_str()).collect();
-        names.join(", ")
+    /// The advice to choose one of the layers.
+    fn choose_layer(&self) -> Remedy {
+        Remedy::Choose {
+            option: "matrix",
+            from: self.layers().map(|(name, _)| name.clone()).collect(),
+        }
     }
 
     /// Returns the layer that becomes X: `data`, or the only one; `None` if there are no layers.
@@ -60,7 +64,7 @@ impl Measurement {
             (only, None) => Ok(only),
             _ => Err(self.group.folder.place().unsupported(
                 format!("a measurement without the layer {X:?}, but with several others,"),
-                format!("choose with --matrix one of: {}", self.layer_names()),
+                self.choose_layer(),
             )),
         }
     }
@@ -70,16 +74,13 @@ impl Measurement {
         self.layers()
             .find(|(name, _)| *name == wanted)
             .ok_or_else(|| {
-                let names = self.layer_names();
-                let help = if names.is_empty() {
-                    "leave out --matrix".to_string()
-                } else {
-                    format!("choose one of: {names}")
+                let help = match self.layers().next() {
+                    None => Remedy::omit("matrix"),
+                    Some(_) => self.choose_layer(),
                 };
-                self.group.folder.place().unsupported(
-                    format!("--matrix {wanted}: a layer that it does not have"),
-                    help,
-                )
+                let setting = Setting::of("matrix", wanted);
+                let place = self.group.folder.place();
+                place.refuses(setting, "there is no such layer", help)
             })
     }
 }
@@ -87,21 +88,17 @@ impl Measurement {
 /// Returns the name of the measurement to read: the one the user chose, or `RNA`, or the only one.
 pub(super) fn choose(measurements: &Group, options: &OpenOptions) -> Result<String, SourceError> {
     let place = measurements.folder.place();
-    let names = || {
-        measurements
-            .members
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", ")
+    let choose = || Remedy::Choose {
+        option: super::MEASUREMENT.name,
+        from: measurements.members.keys().cloned().collect(),
     };
     if let Some(chosen) = options.own.text(&super::MEASUREMENT) {
         return match measurements.member(chosen) {
             Some(_) => Ok(chosen.to_string()),
-            None => Err(place.unsupported(
-                format!("--measurement {chosen}: a measurement that it does not have"),
-                format!("choose one of: {}", names()),
-            )),
+            None => {
+                let setting = Setting::of(super::MEASUREMENT.name, chosen);
+                Err(place.refuses(setting, "there is no such measurement", choose()))
+            }
         };
     }
     if measurements.member(USUAL).is_some() {
@@ -114,7 +111,7 @@ pub(super) fn choose(measurements: &Group, options: &OpenOptions) -> Result<Stri
         (None, _) => Err(place.damaged("it has no measurement")),
         _ => Err(place.unsupported(
             format!("an experiment without the measurement {USUAL:?}, but with several others,"),
-            format!("choose with --measurement one of: {}", names()),
+            choose(),
         )),
     }
 }

@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::layout::Groups;
+use crate::remedy::Remedy;
 use crate::source::error::ErrorContext;
+use crate::source::features::options::GENOME;
 use crate::source::hdf5::matrix::CompressedMatrix;
 use crate::source::hdf5::{Attribute, Hdf5File, Kind};
 use crate::source::{
@@ -62,12 +64,16 @@ impl GenomesMatrix {
         }
         let types: Vec<ScalarType> = parts.iter().map(|part| part.matrix.number_type()).collect();
         if let Some(other) = types.iter().find(|other| **other != types[0]) {
+            let from = sizes.into_iter().map(|(genome, _)| genome).collect();
             return Err(file.place("").unsupported(
                 format!(
                     "genomes whose counts are of different types ({}, {other})",
                     types[0]
                 ),
-                "choose one with --genome",
+                Remedy::Choose {
+                    option: GENOME.name,
+                    from,
+                },
             ));
         }
         Ok(GenomesMatrix {
@@ -246,7 +252,10 @@ pub(super) fn different(file: &Hdf5File, sizes: &[(String, u64)]) -> SourceError
             "several genomes with different cells, {},",
             listed.join(" and ")
         ),
-        "choose one with --genome",
+        Remedy::Choose {
+            option: GENOME.name,
+            from: Vec::new(),
+        },
     )
 }
 

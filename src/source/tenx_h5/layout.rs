@@ -1,5 +1,6 @@
 //! Determines which groups of a file are matrices.
 
+use crate::remedy::{Remedy, Setting};
 use crate::source::features::options::GENOME;
 use crate::source::hdf5::{Hdf5File, Kind as Object};
 use crate::source::{Note, OpenOptions, SourceError};
@@ -104,9 +105,13 @@ pub(super) fn matrices(file: &Hdf5File, options: &OpenOptions) -> Result<Groups,
     let asked = options.own.texts(&GENOME);
     for wanted in asked {
         if !genomes.contains(wanted) {
-            return Err(place.unsupported(
-                format!("--genome {wanted:?}: a file without that genome"),
-                format!("choose from: {}", genomes.join(", ")),
+            return Err(place.refuses(
+                Setting::of(GENOME.name, wanted),
+                "the file does not have this genome",
+                Remedy::Choose {
+                    option: GENOME.name,
+                    from: genomes,
+                },
             ));
         }
     }

@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 
 use super::genomes::different;
 use super::layout::Groups;
+use crate::remedy::{Remedy, Setting};
 use crate::source::blocks::RowBlocks;
 use crate::source::error::ErrorContext;
 use crate::source::features::options::{BARCODES, FEATURES};
@@ -50,7 +51,10 @@ impl Cells {
             if file.kind(&object)? == Kind::Missing {
                 return Err(file.place(group).unsupported(
                     "a matrix without the dataset \"barcodes\", which names its cells,",
-                    "name a list of them, one a line, with --barcodes",
+                    Remedy::using(
+                        Setting::any(BARCODES.name),
+                        "name a list of them, one per line",
+                    ),
                 ));
             }
             check_texts(file, &object, count)?;
@@ -223,8 +227,10 @@ fn repeated(text: &StringArray, count: u64) -> StringArray {
 const NO_COLUMN: &str = "it is no column, but a list or a group of lists";
 
 /// Advice for users of a file without features.
-const NO_FEATURES: &str =
-    "name a list of them (identifier and symbol, a tab between) with --features";
+fn name_features() -> Remedy {
+    let to = "name a list of them (identifier and symbol, separated by a tab)";
+    Remedy::using(Setting::any(FEATURES.name), to)
+}
 
 struct ListReader<'a> {
     file: &'a Hdf5File,
@@ -283,7 +289,7 @@ impl ListReader<'_> {
             return Err(self
                 .file
                 .place("matrix")
-                .unsupported("a matrix without the group \"features\"", NO_FEATURES));
+                .unsupported("a matrix without the group \"features\"", name_features()));
         }
         self.check_columns(GROUP, &["id", "name", "gene_id", "feature_type"])?;
         let text = |name: &str| self.texts(&format!("{GROUP}/{name}"), self.count);
@@ -291,7 +297,7 @@ impl ListReader<'_> {
         if ids.is_none() && symbols.is_none() {
             return Err(self.file.place(GROUP).unsupported(
                 "a list of features with neither \"id\" nor \"name\"",
-                NO_FEATURES,
+                name_features(),
             ));
         }
         let mut list = FeatureList {
@@ -389,7 +395,7 @@ impl ListReader<'_> {
         if ids.is_none() && symbols.is_none() {
             return Err(self.file.place(&genomes.join(" + ")).unsupported(
                 "a matrix with neither \"genes\" nor \"gene_names\"",
-                NO_FEATURES,
+                name_features(),
             ));
         }
         let of_genome = StringArray::from(of_genome);

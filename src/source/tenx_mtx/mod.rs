@@ -46,6 +46,7 @@ use super::{
     Matrix, MatrixDescription, MatrixName, Note, OpenOptions, OptionKind, OptionScope, OptionSpec,
     Probe, ProbedPath, RepeatedName, Siblings, SourceError, Uns,
 };
+use crate::remedy::{Remedy, Setting};
 
 /// A Matrix Market file with its lists, as Cell Ranger writes them.
 pub(super) struct TenxMtx;
@@ -254,7 +255,11 @@ fn only(path: &Path, mut choices: Vec<Choice>) -> Result<Choice, SourceError> {
         1 => Ok(choices.remove(0)),
         0 => Err(place.unsupported(
             "a folder or archive without a matrix (.mtx) that has a list of cells of its own",
-            "name the file of the matrix, and its lists with --barcodes and --features",
+            format!(
+                "name the file of the matrix, and its lists with {} and {}",
+                Setting::any(BARCODES.name),
+                Setting::any(FEATURES.name)
+            ),
         )),
         _ => {
             let inputs: Vec<PathBuf> = choices.into_iter().map(|choice| choice.input).collect();
@@ -271,22 +276,18 @@ fn list(
     options: &OpenOptions,
     warnings: &mut Vec<String>,
 ) -> Result<TextFile, SourceError> {
-    let (given, what, flag, names) = match kind {
-        Kind::Cells => (BARCODES, "cells", "--barcodes", "barcodes.tsv"),
-        Kind::Features => (
-            FEATURES,
-            "features",
-            "--features",
-            "features.tsv or genes.tsv",
-        ),
+    let (given, what, names) = match kind {
+        Kind::Cells => (BARCODES, "cells", "barcodes.tsv"),
+        Kind::Features => (FEATURES, "features", "features.tsv or genes.tsv"),
     };
+    let setting = Setting::any(given.name);
     if let Some(given) = options.own.file(&given) {
         return Ok(TextFile::new(given));
     }
     let beside = choice.shelf.list(&choice.matrix, kind);
     if let Ok(Beside::Shared(name)) = beside {
         warnings.push(format!(
-            "its {what} are those of {name}, which is not named after it; another list can be named with {flag}"
+            "its {what} are those of {name}, which is not named after it; another list can be named with {setting}"
         ));
     }
     let (file, why) = match beside {
@@ -297,7 +298,7 @@ fn list(
         let why = why.map_or(String::new(), |why| format!("; {why}"));
         matrix.place().unsupported(
             format!("a matrix without a list of its {what} beside it ({names}{why})"),
-            format!("name the list with {flag}"),
+            Remedy::using(setting, "name the list"),
         )
     })
 }
@@ -325,10 +326,8 @@ fn add_names(
     let column = match (found.symbols, found.ids) {
         (Some(names), None) if found.others.is_empty() => names,
         _ => {
-            let help = format!(
-                "name the list of the genes with --features to read {} alone",
-                features.name()
-            );
+            let setting = Setting::of(FEATURES.name, features.name());
+            let help = Remedy::using(setting, "read the list of the genes alone");
             return Err(names
                 .place()
                 .unsupported("a list of names of genes with several columns", help));
@@ -341,7 +340,13 @@ fn add_names(
             features.name(),
             list.count
         );
-        let help = "put it right or away, or name the list of the genes with --features";
+        let help = [
+            Remedy::Other("put it right or away".into()),
+            Remedy::using(
+                Setting::of(FEATURES.name, features.name()),
+                "read the list of the genes alone",
+            ),
+        ];
         return Err(names.place().unsupported(what, help));
     }
     list.others.push(OtherColumn {

@@ -7,6 +7,7 @@ use super::ORIENTATION;
 use super::entries::Cell;
 use super::header::{Header, Symmetry};
 use super::names::{Kind, is_conventional, rows_by_lists, rows_by_name};
+use crate::remedy::{Remedy, Setting};
 use crate::source::text::TextFile;
 use crate::source::{OpenOptions, SourceError};
 
@@ -74,11 +75,10 @@ impl Oriented<'_> {
         match (self.asked, &fitting[..]) {
             (_, []) => Err(self.mismatch()),
             (Some(asked), _) if fits(asked) => Ok((order(asked), None)),
-            (Some(asked), [one, ..]) => Err(self.matrix.place().unsupported(
-                format!(
-                    "--orientation {asked}: a matrix that is {one}, as the lengths of its lists tell,"
-                ),
-                "leave out --orientation",
+            (Some(asked), [one, ..]) => Err(self.matrix.place().refuses(
+                Setting::of("orientation", asked),
+                format!("the matrix is {one}, as the lengths of its lists tell"),
+                Remedy::omit("orientation"),
             )),
             (None, [one]) => Ok((order(*one), None)),
             (None, _) => self.square(),
@@ -102,20 +102,22 @@ impl Oriented<'_> {
         } else if is_conventional(&matrix, cells, features) {
             (Kind::Features, format!("{matrix}, {lists}"))
         } else {
+            let says = [Orientation::CellsByGenes, Orientation::GenesByCells];
             return Err(self.matrix.place().unsupported(
                 format!(
                     "a square matrix of {} cells and as many features, of which neither sizes nor names tell what its rows are,",
                     self.header.rows
                 ),
-                "say it with --orientation cells-by-genes or --orientation genes-by-cells",
+                says.map(|one| Remedy::using(Setting::of("orientation", one), "say so")),
             ));
         };
         let (order, rows, other) = match rows {
             Kind::Cells => (Cell::First, "cells", Orientation::GenesByCells),
             Kind::Features => (Cell::Second, "features", Orientation::CellsByGenes),
         };
+        let other = Setting::of("orientation", other);
         let word = format!(
-            "the matrix is square: its rows are taken for {rows}, by the names of its files ({why}); if they are not, use --orientation {other}"
+            "the matrix is square: its rows are taken for {rows}, by the names of its files ({why}); if they are not, use {other}"
         );
         Ok((order, Some(word)))
     }

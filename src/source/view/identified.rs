@@ -9,6 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::View;
+use crate::remedy::Setting;
 use crate::source::blocks::RowBlocks;
 use crate::source::error::ErrorContext;
 use crate::source::lists::{Meaning, NameMap};
@@ -127,8 +128,9 @@ impl Identified {
         let file = map.file().display();
         if !ids.is_empty() && ids.iter().all(Option::is_none) {
             let example = missing.first().map_or("", String::as_str);
-            return Err(ErrorContext::new(&self.description.path, "var").unsupported(
-                format!("--gene-map: an input none of whose genes, such as {example:?}, it has an identifier for,"),
+            return Err(ErrorContext::new(&self.description.path, "var").refuses(
+                Setting::any("gene-map"),
+                format!("it has an identifier for none of the genes of the input, such as {example:?}"),
                 format!("see whether the first column of {file} holds names of genes and the second identifiers"),
             ));
         }
@@ -138,7 +140,8 @@ impl Identified {
         ] {
             if let Some(example) = which.first() {
                 self.description.warnings.push(format!(
-                    "--gene-map: {} of {} genes {what} {file}, such as {example}: they are known by name",
+                    "{}: {} of {} genes {what} {file}, such as {example}: they are known by name",
+                    Setting::any("gene-map"),
                     which.len(),
                     ids.len()
                 ));

@@ -7,6 +7,8 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::View;
+use crate::remedy::{Remedy, Setting};
+use crate::source::error::ErrorContext;
 use crate::source::{CellSource, Column, ColumnKind, Description, Note, OpenOptions, SourceError};
 
 /// An input with labelled cells.
@@ -28,12 +30,15 @@ impl Labelled {
         let prefix = options.cell_id_prefix.as_deref().unwrap_or_default();
         for (column, _) in &options.add_columns {
             if description.obs.iter().any(|own| own.name == *column) {
-                return Err(SourceError::Unsupported {
-                    path: description.path.clone(),
-                    object: format!("obs/{column}"),
-                    what: "--add-column: a column that the input has itself".into(),
-                    help: format!("choose another name, or leave it out with --skip obs:{column}"),
-                });
+                let place = ErrorContext::new(&description.path, format!("obs/{column}"));
+                return Err(place.refuses(
+                    Setting::any("add-column"),
+                    "the input has a column of this name itself",
+                    [
+                        Remedy::Other("choose another name".into()),
+                        Remedy::skip("obs", column),
+                    ],
+                ));
             }
             description.obs.push(Column {
                 name: column.clone(),

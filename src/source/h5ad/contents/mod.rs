@@ -11,6 +11,7 @@ use super::members;
 use super::open_matrix::OpenMatrix;
 use super::raw_paths::RawPaths;
 use super::{H5ad, H5adSource};
+use crate::remedy::{Remedy, Setting};
 use crate::source::hdf5::matrix::StoredMatrix;
 use crate::source::hdf5::{Hdf5File, Kind};
 use crate::source::raw::OTHER_GENES;
@@ -184,21 +185,23 @@ impl<'a> Contents<'a> {
             MainMatrix::Raw => match &self.raw {
                 Some(raw) => raw.x.to_string(),
                 None => {
-                    return Err(file.place("raw").unsupported(
-                        "--matrix raw: a file without a raw matrix",
-                        "leave out --matrix",
+                    return Err(file.place("raw").refuses(
+                        Setting::of("matrix", "raw"),
+                        "the file has no raw matrix",
+                        Remedy::omit("matrix"),
                     ));
                 }
             },
             MainMatrix::Layer(name) => {
                 let object = format!("layers/{name}");
                 if !has_layer(file, name)? {
-                    return Err(file.place("layers").unsupported(
-                        format!("--matrix {name}: a layer that it does not have"),
-                        format!(
-                            "choose X, raw or one of: {}",
-                            self.names("layers")?.join(", ")
-                        ),
+                    let option = "matrix";
+                    let mut from = vec![X.to_string(), RAW.to_string()];
+                    from.extend(self.names("layers")?);
+                    return Err(file.place("layers").refuses(
+                        Setting::of(option, name),
+                        "there is no such layer",
+                        Remedy::Choose { option, from },
                     ));
                 }
                 object

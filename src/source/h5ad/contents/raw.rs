@@ -4,6 +4,7 @@ use super::super::frame::{Frame, rows_of};
 use super::super::matrix::open;
 use super::super::members::Members;
 use super::{Contents, RAW};
+use crate::remedy::{Remedy, Setting};
 use crate::source::raw;
 use crate::source::{MainMatrix, MatrixDescription, MatrixName, Note, Part, RawUse, SourceError};
 
@@ -27,9 +28,10 @@ impl Contents<'_> {
             return Ok(());
         }
         if layers.iter().any(|layer| layer.name.key() == RAW) {
-            return Err(self.file.place(x).unsupported(
-                "--raw-as-layer: a file that has a layer \"raw\" already",
-                "leave out --raw-as-layer, or that layer with --skip layers:raw",
+            return Err(self.file.place(x).refuses(
+                Setting::any("raw-as-layer"),
+                "the file has a layer \"raw\" already",
+                [Remedy::omit("raw-as-layer"), Remedy::skip("layers", RAW)],
             ));
         }
         let frame = Frame::open(self.file, raw_var, Part::Var, &self.options.selection)?;

@@ -14,6 +14,7 @@ use super::object;
 use super::tiledb::files::Folder;
 use super::tiledb::group::Group;
 use super::{OpenMatrix, Soma, SomaSource};
+use crate::remedy::{Remedy, Setting};
 use crate::source::error::ErrorContext;
 use crate::source::raw::OTHER_GENES;
 use crate::source::{
@@ -239,9 +240,10 @@ impl<'a> Contents<'a> {
             MainMatrix::Raw => match &self.raw {
                 Some(raw) => raw.own_layer()?,
                 None => {
-                    return Err(self.measurement.group.folder.place().unsupported(
-                        "--matrix raw: an experiment without the measurement \"raw\"",
-                        "leave out --matrix",
+                    return Err(self.measurement.group.folder.place().refuses(
+                        Setting::of("matrix", "raw"),
+                        "the experiment has no measurement \"raw\"",
+                        Remedy::omit("matrix"),
                     ));
                 }
             },

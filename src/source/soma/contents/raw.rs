@@ -6,6 +6,7 @@ use super::super::frame::Frame;
 use super::super::matrix::{Axes, Columns, StoredMatrix};
 use super::super::measurement::RAW;
 use super::{Contents, VAR_INDEX};
+use crate::remedy::{Remedy, Setting};
 use crate::source::raw;
 use crate::source::{MainMatrix, MatrixDescription, MatrixName, Note, Part, RawUse, SourceError};
 
@@ -44,9 +45,10 @@ impl Contents<'_> {
                 continue;
             }
             if layers.iter().any(|layer| layer.name.key() == RAW) {
-                return Err(folder.place().unsupported(
-                    "--raw-as-layer: a measurement that has a layer \"raw\" already",
-                    "leave out --raw-as-layer, or that layer with --skip layers:raw",
+                return Err(folder.place().refuses(
+                    Setting::any("raw-as-layer"),
+                    "the measurement has a layer \"raw\" already",
+                    [Remedy::omit("raw-as-layer"), Remedy::skip("layers", RAW)],
                 ));
             }
             let frame = Frame::open(

@@ -17,6 +17,7 @@ use arrow::compute::{concat, concat_batches, take, take_record_batch};
 use arrow::error::ArrowError;
 
 use super::super::error::ErrorContext;
+use crate::remedy::Setting;
 use crate::source::blocks::RowBlocks;
 use crate::source::{
     Axis, CellSource, Description, Layout, Matrix, MatrixName, Note, OpenOptions, RepeatedName,
@@ -190,16 +191,18 @@ fn chosen(
     let mut missing = names.iter().filter(|name| !found.contains(*name));
     if found.is_empty() {
         let example = missing.next().map_or("", String::as_str);
-        let what = format!(
-            "--genes: none of the {} genes, such as {example}",
+        let problem = format!(
+            "the input has none of the {} genes, such as {example}",
             names.len()
         );
-        let help = "genes are chosen by their names in the dataset; see slaf info";
-        return Err(ErrorContext::new(&description.path, "var").unsupported(what, help));
+        let place = ErrorContext::new(&description.path, "var");
+        let help = "choose genes by their names in the dataset";
+        return Err(place.refuses(Setting::any("genes"), problem, help));
     }
     if let Some(example) = missing.next() {
         let count = 1 + missing.count();
-        let warning = format!("--genes: {count} of the genes are not in it, such as {example}");
+        let option = Setting::any("genes");
+        let warning = format!("{option}: {count} of the genes are not in it, such as {example}");
         description.warnings.push(warning);
     }
     Ok(KeptAxis::These(rows))

@@ -65,9 +65,14 @@ impl Condition {
 
     fn planned(like: &RecordBatch, sql: &str) -> Result<(Arc<dyn PhysicalExpr>, f64), String> {
         let said = |error: DataFusionError| match error.find_root() {
-            DataFusionError::SQL(error, _) if **error == ParserError::RecursionLimitExceeded => {
-                "parentheses lie too deep within each other".to_string()
-            }
+            DataFusionError::SQL(error, _) => match &**error {
+                ParserError::RecursionLimitExceeded => {
+                    "parentheses lie too deep within each other".to_string()
+                }
+                ParserError::TokenizerError(problem) | ParserError::ParserError(problem) => {
+                    problem.clone()
+                }
+            },
             _ => error.strip_backtrace(),
         };
         // Names are used as in the input, not converted to lower case.

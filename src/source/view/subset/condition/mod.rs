@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 
+use crate::remedy::Setting;
 use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::error::ErrorContext;
 use crate::source::{CellSource, SourceError};
@@ -37,7 +38,7 @@ pub(super) fn satisfying(source: &dyn CellSource, sql: &str) -> Result<Vec<u32>,
     let refused = |problem: String| {
         let help = format!("its columns are {CELL_ID}, {names}");
         let problem = beginning(problem.lines().next().unwrap_or_default());
-        place.unsupported(format!("--where {:?} ({problem})", beginning(sql)), help)
+        place.refuses(Setting::of("where", beginning(sql)), problem, help)
     };
     let find = || find(source, sql, &refused);
     let found = std::thread::scope(|scope| {
