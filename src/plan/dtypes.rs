@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::PlanError;
-use crate::source::scalar_subset;
 use crate::remedy::{Advice, Remedy, Setting};
+use crate::source::scalar_subset;
 use crate::survey::ValueType;
 
 /// Families of column types of the expression table.

@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Dtypes, PlanError, Widening};
-use crate::source::{MatrixDescription, ScalarType};
 use crate::remedy::{Advice, Remedy, Setting};
+use crate::source::{MatrixDescription, ScalarType};
 use crate::survey::{MatrixSurvey, ValueType, ValueTypes};
 
 /// The type of a matrix's values and how it was chosen.

@@ -5,10 +5,10 @@
 //! hours into the job.
 
 use super::{ValueType, ValueTypes, first_misfit};
+use crate::remedy::Remedy;
 use crate::source::{
     Axis, CellSource, Embedding, ScalarType, SourceError, TypedVec, scalar_subset,
 };
-use crate::remedy::Remedy;
 
 scalar_subset! {
     /// The value type of an embedding.
