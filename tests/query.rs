@@ -5,6 +5,7 @@ mod functions;
 mod looks;
 mod output;
 mod pruning;
+mod pseudobulk;
 mod refused;
 
 use std::path::{Path, PathBuf};

@@ -15,6 +15,7 @@ mod input_info;
 mod joins;
 mod looping_files;
 mod output_form;
+mod pseudobulk;
 mod query;
 mod query_shell;
 mod reading;
@@ -80,6 +81,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Info(raw) => info::run(&raw),
         Command::Head(raw) => head::run(&raw),
         Command::Columns(raw) => columns::run(&raw),
+        Command::Pseudobulk(raw) => pseudobulk::run(*raw),
         Command::Query(raw) => query::run(*raw),
         Command::Verify(raw) => verify::run(&raw, verbosity),
         Command::Completions { shell } => shell::completions(shell),

@@ -122,6 +122,11 @@ impl EntryBlocks {
         })
     }
 
+    /// Number of rows.
+    pub fn rows(&self) -> u64 {
+        self.fragments.last().map_or(0, |last| last.rows.end)
+    }
+
     /// Number of bytes read so far.
     pub fn bytes_read(&self) -> u64 {
         self.io.stats().bytes_read

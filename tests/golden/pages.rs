@@ -16,6 +16,7 @@ fn help() {
         "info",
         "head",
         "columns",
+        "pseudobulk",
         "query",
         "verify",
         "completions",

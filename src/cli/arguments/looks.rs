@@ -56,3 +56,52 @@ pub(in crate::cli) struct ColumnsArguments {
     #[arg(long, value_name = "FORM")]
     pub to: Option<ToArgument>,
 }
+
+/// Cells with the same values in all columns are a group; a missing value is one like any other. As tsv
+/// or csv, a row is a group, with a column for each gene; in other forms, a row is a group and a gene.
+/// Sums of whole numbers are exact.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PseudobulkArguments {
+    /// The dataset, a folder
+    pub dataset: PathBuf,
+
+    /// Columns of cells that make the groups, as donor,cell_type
+    #[arg(long, value_name = "COLUMNS", required = true, value_delimiter = ',')]
+    pub by: Vec<String>,
+
+    /// Sum a layer instead of X
+    #[arg(long, value_name = "NAME")]
+    pub layer: Option<String>,
+
+    /// Write the sums to a file, which is there as a whole or not at all
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Replace the file if it exists
+    #[arg(long, help_heading = "Output")]
+    pub overwrite: bool,
+
+    /// Form of the result [default: by the ending of the file; else a table on a terminal, and tsv on a
+    /// pipe]
+    #[arg(long, value_name = "FORM", help_heading = "Output")]
+    pub to: Option<ToArgument>,
+
+    /// Memory that it may take, such as 512MiB or 2G
+    #[arg(
+        long,
+        env = "SLAF_MEMORY",
+        default_value = "512MiB",
+        help_heading = "Resources"
+    )]
+    pub memory: bytesize::ByteSize,
+
+    /// Threads in all; 0 is one for each processor
+    #[arg(
+        short = '@',
+        long,
+        env = "SLAF_THREADS",
+        default_value = "0",
+        help_heading = "Resources"
+    )]
+    pub threads: usize,
+}

@@ -14,7 +14,7 @@ pub(in crate::cli) use formats::FormatArguments;
 pub(in crate::cli) use groups::{
     JoinArguments, ReadArguments, ResourceArguments, RunArguments, WriteArguments,
 };
-pub(in crate::cli) use looks::{ColumnsArguments, HeadArguments};
+pub(in crate::cli) use looks::{ColumnsArguments, HeadArguments, PseudobulkArguments};
 pub(in crate::cli) use query::{QueryArguments, ToArgument};
 pub(in crate::cli) use values::{
     CompressionArgument, DtypesArgument, DuplicateCountsArgument, GeneIdVersionArgument,
@@ -77,6 +77,8 @@ pub(in crate::cli) enum Command {
     Head(HeadArguments),
     /// Tell what the columns of cells and genes hold
     Columns(ColumnsArguments),
+    /// Sum the counts of groups of cells, gene by gene
+    Pseudobulk(Box<PseudobulkArguments>),
     /// Ask datasets in SQL
     Query(Box<QueryArguments>),
     /// Check a dataset: its files, identifiers, order and digests, and every value against its inputs
