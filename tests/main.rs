@@ -10,6 +10,7 @@ mod interop;
 mod known_cells;
 mod layouts;
 mod memory;
+mod mutations;
 mod narrowing;
 mod own_format;
 mod parts;

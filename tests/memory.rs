@@ -1,5 +1,6 @@
 //! Promise: memory usage does not grow with the input.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -10,6 +11,7 @@ use slaf::table::TableName;
 use crate::support::dataset::table;
 use crate::support::h5ad_writer::{add_categories, add_texts, open_again, write_csc, write_csr};
 use crate::support::program::{Run, slaf};
+use crate::support::repository;
 
 /// Returns the peak memory of a conversion in bytes, and removes its output.
 fn peak(input: &Path, output: &Path, memory: &str) -> u64 {
@@ -132,35 +134,42 @@ fn a_large_input_before_another_is_not_held_by_verify() {
     }
 }
 
-/// Converts an input and verifies the dataset, also against the input. Each command must stay within
-/// the given memory plus ten percent.
+/// Runs every command on an input and its dataset. Each must stay within the given memory plus ten
+/// percent.
 fn stays_within(memory: u64, input: &Path, threads: &str) {
     if !Path::new("/proc/self/status").exists() {
-        println!("skipped: this system does not tell a process's memory");
+        crate::support::skipped("this system does not tell a process's memory");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.slaf");
     let granted = format!("{memory}MiB");
     let limit = (memory << 20) + (memory << 20) / 10;
-    let mut convert = slaf(&["convert"]);
-    convert.arg(input).arg(&output);
-    let mut verify = slaf(&["verify"]);
-    verify.arg(&output);
-    let mut against = slaf(&["verify"]);
-    against.arg(&output).arg("--against").arg(input);
-    for (what, mut command) in [
-        ("convert", convert),
-        ("verify", verify),
-        ("verify --against", against),
+    let (input, output) = (input.as_os_str(), output.as_os_str());
+    let [against, threads_flag, accept] =
+        ["--against", "--threads", "--accept-changes"].map(OsStr::new);
+    let again = ["--allow-duplicate-source", "--allow-duplicate-cells"].map(OsStr::new);
+    let threads = [threads_flag, OsStr::new(threads)];
+    for (command, arguments) in [
+        ("convert", &[input, output][..]),
+        ("validate", &[input]),
+        ("info", &[output]),
+        ("verify", &[output]),
+        ("verify", &[output, against, input]),
+        ("validate", &[input, against, output, again[0], again[1]]),
+        ("append", &[input, output, again[0], again[1]]),
+        ("adopt", &[output]),
+        ("adopt", &[output, accept]),
     ] {
-        command.args(["-q", "--threads", threads, "--memory", &granted]);
-        let found = watched(&mut command);
-        println!("{what}: {found} bytes");
-        assert!(
-            found > 0 && found <= limit,
-            "{what}: {found} bytes with {granted}"
-        );
+        let mut run = slaf(&[command, "-q", "--memory", &granted]);
+        run.args(arguments);
+        if command != "info" {
+            run.args(threads);
+        }
+        let found = watched(&mut run);
+        let what = format!("{command} {:?}: {found} bytes", &arguments[1..]);
+        println!("{what}");
+        assert!(found > 0 && found <= limit, "{what} with {granted}");
     }
 }
 
@@ -192,18 +201,45 @@ fn nor_do_texts_that_are_short_only_in_the_file() {
     stays_within(256, &input, "2");
 }
 
-/// config.json contains the categories; several copies of it were in memory.
+/// config.json contains the categories; several copies of it were in memory. What is too much of
+/// them is told before they are read.
 #[test]
 fn nor_do_many_categories() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in.h5ad");
-    let cells = 120_000;
+    let cells = 110_000;
     write_csr(&input, cells, 10, 1, |_| 1.0);
     for column in 0..6 {
         let name = |row: usize| format!("a long name of category {row} of column {column}");
         add_categories(&input, &format!("obs/k{column}"), cells, name);
     }
     stays_within(256, &input, "2");
+}
+
+#[test]
+fn a_config_that_does_not_fit_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = repository("fixtures/h5ad/demo.h5ad");
+    let dataset = folder.path().join("out.slaf");
+    Run::of(slaf(&["convert", "-q"]).arg(&input).arg(&dataset)).succeeded();
+    // Spaces are as long as categories.
+    let config = dataset.join("config.json");
+    let mut text = std::fs::read(&config).unwrap();
+    text.resize(120 << 20, b' ');
+    std::fs::write(&config, text).unwrap();
+    for command in ["info", "verify", "adopt", "append"] {
+        let mut run = slaf(&[command, "--memory", "256MiB"]);
+        if command == "append" {
+            run.arg(&input);
+        }
+        let refused = Run::of(run.arg(&dataset)).refused(3);
+        assert!(
+            refused.stderr.contains("config.json has 120.0 MiB"),
+            "{refused:?}"
+        );
+        assert!(refused.stderr.contains("--memory"), "{refused:?}");
+    }
+    Run::of(slaf(&["info", "--memory", "512MiB"]).arg(&dataset)).succeeded();
 }
 
 /// The number of threads is limited by the memory.

@@ -7,6 +7,7 @@ mod adopt;
 mod adopt_accept;
 mod adopt_everything;
 mod adopt_uns;
+mod attributes;
 mod damaged;
 mod duplicates;
 mod genes;

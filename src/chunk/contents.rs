@@ -8,7 +8,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::narrow::{Column, IdColumn};
+use super::digest::MixedValue;
 use crate::source::stable_id::without_version;
 
 /// Identity of a gene, independent of the file: the hash of its identifier without a version.
@@ -28,40 +28,30 @@ pub const LEAST_COUNTS: f64 = 10.0;
 /// Hash of a cell with too few counts.
 pub const NO_CONTENTS: u64 = 0;
 
-/// Hash of an entry; does not depend on the cell.
-#[inline]
-fn entry(gene: GeneIdentity, value: f64) -> u64 {
-    // All NaNs are equal.
-    let bits = if value.is_nan() {
-        f64::NAN.to_bits()
-    } else {
-        value.to_bits()
-    };
-    let bits = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let left = gene.0 ^ bits.rotate_left(32);
-    let right = gene.0.wrapping_add(bits) ^ 0xd6e8_feb8_6659_fd93;
-    let product = u128::from(left) * u128::from(right);
-    (product as u64) ^ (product >> 64) as u64
-}
+/// Sum of the hashes of a cell's entries.
+#[derive(Default)]
+pub(super) struct ContentHash(u64);
 
-/// Returns the hash of a cell's contents. `sum` is the sum of its values; the genes must exist.
-pub(super) fn contents<G: IdColumn, V: Column>(
-    genes: &[G],
-    values: &[V],
-    sum: f64,
-    identities: &[GeneIdentity],
-) -> u64 {
-    // True for NaN as well.
-    if !(sum >= LEAST_COUNTS) {
-        return NO_CONTENTS;
+impl ContentHash {
+    /// Adds an entry. Its hash does not depend on the cell.
+    #[inline]
+    pub fn add(&mut self, gene: GeneIdentity, MixedValue(bits): MixedValue) {
+        let left = gene.0 ^ bits.rotate_left(32);
+        let right = gene.0.wrapping_add(bits) ^ 0xd6e8_feb8_6659_fd93;
+        let product = u128::from(left) * u128::from(right);
+        let hash = (product as u64) ^ (product >> 64) as u64;
+        self.0 = self.0.wrapping_add(hash);
     }
-    let entries = genes.iter().zip(values).map(|(&gene, &value)| {
-        let gene = gene
-            .try_into()
-            .map_or(identities[0], |gene| identities[gene]);
-        entry(gene, value.into())
-    });
-    entries.fold(0u64, u64::wrapping_add).max(1)
+
+    /// Returns the hash of a cell whose values have this sum.
+    pub fn finish(self, sum: f64) -> u64 {
+        // A sum that is NaN is not enough either.
+        if sum >= LEAST_COUNTS {
+            self.0.max(1)
+        } else {
+            NO_CONTENTS
+        }
+    }
 }
 
 /// Returns the hash of a cell's contents as read from a dataset; `None` if a gene does not exist.
@@ -71,18 +61,14 @@ pub fn contents_of_entries(entries: &[(u32, f64)], identities: &[GeneIdentity]) 
         .map(|(_, value)| value)
         .filter(|value| value.is_finite());
     let sum: f64 = finite.sum();
-    let mut hash = 0u64;
+    let mut hash = ContentHash::default();
     for &(gene, value) in entries {
         let gene = identities.get(gene as usize)?;
         if value != 0.0 {
-            hash = hash.wrapping_add(entry(*gene, value));
+            hash.add(*gene, MixedValue::of(value));
         }
     }
-    Some(if sum >= LEAST_COUNTS {
-        hash.max(1)
-    } else {
-        NO_CONTENTS
-    })
+    Some(hash.finish(sum))
 }
 
 /// A second hash of what a cell holds, of the numbers of its genes in one dataset and their values.
@@ -111,14 +97,7 @@ mod tests {
 
     fn hash(entries: &[(u32, f64)]) -> u64 {
         let ids = ["ENSG1.3", "ENSG2", "name", "other"].map(GeneIdentity::of);
-        let (genes, values): (Vec<u16>, Vec<f64>) = entries
-            .iter()
-            .map(|&(gene, value)| (gene as u16, value))
-            .unzip();
-        let sum = values.iter().sum();
-        let hash = contents(&genes, &values, sum, &ids);
-        assert_eq!(contents_of_entries(entries, &ids), Some(hash));
-        hash
+        contents_of_entries(entries, &ids).unwrap()
     }
 
     #[test]

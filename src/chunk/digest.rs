@@ -33,13 +33,12 @@ impl Digest {
     /// Adds the row of a non-zero value.
     #[inline]
     pub fn add_entry(&mut self, row: IdHash, column: IdHash, value: f64) {
-        // All NaNs are equal.
-        let bits = if value.is_nan() {
-            f64::NAN.to_bits()
-        } else {
-            value.to_bits()
-        };
-        let bits = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.add_mixed(row, column, MixedValue::of(value));
+    }
+
+    /// Like [`Digest::add_entry`].
+    #[inline]
+    pub(super) fn add_mixed(&mut self, row: IdHash, column: IdHash, MixedValue(bits): MixedValue) {
         let left = row.0.wrapping_add(bits);
         let right = column.0 ^ bits.rotate_left(32);
         let product = u128::from(left) * u128::from(right);
@@ -84,6 +83,23 @@ impl TryFrom<String> for Digest {
 impl From<Digest> for String {
     fn from(digest: Digest) -> String {
         digest.to_string()
+    }
+}
+
+/// The bits of a value, mixed as hashes of entries need them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MixedValue(pub(super) u64);
+
+impl MixedValue {
+    #[inline]
+    pub fn of(value: f64) -> Self {
+        // All NaNs are equal.
+        let bits = if value.is_nan() {
+            f64::NAN.to_bits()
+        } else {
+            value.to_bits()
+        };
+        MixedValue(bits.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 }
 

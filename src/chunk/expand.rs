@@ -8,7 +8,8 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int32Type, UInt16Type, UInt32Type,
 };
 
-use super::contents::contents;
+use super::contents::{ContentHash, GeneIdentity};
+use super::digest::MixedValue;
 use super::narrow::{Column, IdColumn, Narrow, ascend};
 use super::{ColumnHashes, CooSpec, Digest, IdHash, ValueStats};
 use crate::plan::IdType;
@@ -107,10 +108,15 @@ where
             }
             let of_cell = ValueStats::of_cell(values);
             stats.push(of_cell);
-            if let Some(identities) = spec.identities {
-                all_contents.push(contents(genes, values, of_cell.sum, identities));
-            }
-            digest.add(row_digest(cell, genes, values, spec.gene_hashes));
+            let of_rows = if let Some(identities) = spec.identities {
+                let (digest, contents) =
+                    row_hashes(cell, genes, values, spec.gene_hashes, identities);
+                all_contents.push(contents.finish(of_cell.sum));
+                digest
+            } else {
+                row_digest(cell, genes, values, spec.gene_hashes)
+            };
+            digest.add(of_rows);
         }
         first = last;
     }
@@ -141,6 +147,27 @@ fn row_digest<G: IdColumn, V: Column>(
         digest.add_entry(cell, gene, value.into());
     }
     digest
+}
+
+/// Returns the digest of a cell's rows and the hash of its contents, which have most of the work in
+/// common. The genes must exist.
+fn row_hashes<G: IdColumn, V: Column>(
+    cell: IdHash,
+    genes: &[G],
+    values: &[V],
+    hashes: ColumnHashes<'_>,
+    identities: &[GeneIdentity],
+) -> (Digest, ContentHash) {
+    let (mut digest, mut contents) = (Digest::default(), ContentHash::default());
+    for (&gene, &value) in genes.iter().zip(values) {
+        let value = MixedValue::of(value.into());
+        let gene = gene.try_into().unwrap_or(usize::MAX);
+        digest.add_mixed(cell, hashes.of(gene), value);
+        if let Some(&identity) = identities.get(gene) {
+            contents.add(identity, value);
+        }
+    }
+    (digest, contents)
 }
 
 fn column<T: ArrowPrimitiveType>(values: Vec<T::Native>) -> ArrayRef {
@@ -231,6 +258,32 @@ mod tests {
         }
         assert_eq!(whole.values.len(), start);
         assert_eq!(whole.digest, digest);
+    }
+
+    #[test]
+    fn hashes_of_rows_and_contents_are_those_of_each_alone() {
+        let sizes = [3, BLOCK + 5, 0, 4, 40];
+        let (gene_hashes, cell_hashes) = (hashes(GENES), hashes(sizes.len()));
+        let identities: Vec<GeneIdentity> = (0..GENES)
+            .map(|gene| GeneIdentity::of(&format!("gene {gene}")))
+            .collect();
+        let without = spec(&gene_hashes);
+        let with = CooSpec {
+            identities: Some(&identities),
+            ..spec(&gene_hashes)
+        };
+        let chunk = chunk(0, &sizes);
+        let alone = expand(&chunk, &cell_hashes, &without).unwrap();
+        let both = expand(&chunk, &cell_hashes, &with).unwrap();
+        assert_eq!(both.digest, alone.digest);
+        let wanted = sizes.iter().enumerate().map(|(cell, &size)| {
+            let entries: Vec<(u32, f64)> = (0..size as u32)
+                .map(|gene| (gene, f64::from((gene + cell as u32) % 7 + 1)))
+                .collect();
+            crate::chunk::contents_of_entries(&entries, &identities).unwrap()
+        });
+        assert_eq!(both.contents, wanted.collect::<Vec<u64>>());
+        assert_eq!(both.contents[2], crate::chunk::NO_CONTENTS);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::arguments::{AdoptArguments, ProgressArgument, Verbosity};
 use super::bars::{Bars, ProgressForm};
 use super::report::print;
 use super::settings::{enough_memory, threads_or_all};
-use crate::dataset::{Dataset, TableChange, UnsChange};
+use crate::dataset::{ConfigUse, Dataset, TableChange, UnsChange};
 use crate::error::Error;
 use crate::ingest::{
     Appendable, Appended, IngestError, Job, OverwritePolicy, ResumePolicy, RunOptions,
@@ -39,6 +39,8 @@ struct Adopted<'a> {
 /// Describes a dataset as other programs have left it.
 pub(super) fn run(arguments: &AdoptArguments, verbosity: Verbosity) -> Result<(), Error> {
     allocator::give_back_soon();
+    let memory = enough_memory(arguments.memory)?;
+    ConfigUse::Change.check(&arguments.dataset, memory)?;
     Dataset::open(&arguments.dataset)?;
     let wait = if arguments.wait {
         LockPolicy::Yes
@@ -48,7 +50,7 @@ pub(super) fn run(arguments: &AdoptArguments, verbosity: Verbosity) -> Result<()
     check_unlocked(&arguments.dataset, wait)?;
     let options = RunOptions {
         threads: threads_or_all(arguments.threads),
-        memory: enough_memory(arguments.memory)?,
+        memory,
         chunk_cells: u64::MAX,
         existing: OverwritePolicy::Refuse,
         earlier: if arguments.no_resume {

@@ -11,7 +11,7 @@ use super::reading::{Reading, check_is_no_input, split};
 use super::report::Report;
 use super::settings::Settings;
 use super::signals::{Interrupted, end_when_asked};
-use crate::dataset::Dataset;
+use crate::dataset::{ConfigUse, Dataset};
 use crate::error::Error;
 use crate::ingest::Conversion;
 use crate::plan::{VersionWish, Widening};
@@ -72,6 +72,7 @@ pub(super) fn widening(allowed: bool) -> Widening {
 /// Looks, plans, writes, and tells what was done.
 pub(super) fn run(request: &Request) -> Result<(), Error> {
     let started = Instant::now();
+    ConfigUse::Change.check(&request.dataset, request.settings.memory)?;
     Dataset::open(&request.dataset)?;
     give_up_on_stuck_files();
     end_when_asked(Interrupted::GoesOn);

@@ -8,7 +8,8 @@ use indicatif::HumanCount;
 use super::arguments::InfoArguments;
 use super::input_info;
 use super::report::print;
-use crate::dataset::{CONFIG, Info, SourceNote, Status, content_digest};
+use super::settings::enough_memory;
+use crate::dataset::{CONFIG, ConfigUse, Info, SourceNote, Status, content_digest};
 use crate::error::Error;
 use crate::ingest::IngestError;
 use crate::plan::Dtypes;
@@ -17,6 +18,7 @@ use crate::table::runtime;
 /// Describes a dataset.
 pub(super) fn run(arguments: &InfoArguments) -> Result<(), Error> {
     let path = &arguments.dataset;
+    ConfigUse::Read.check(path, enough_memory(arguments.memory)?)?;
     let runtime = runtime(1).map_err(|source| IngestError::Threads { source })?;
     if arguments.digest {
         let refusal = || {

@@ -13,7 +13,7 @@ use super::reading::Reading;
 use super::report::print;
 use super::settings::Settings;
 use super::signals::{Interrupted, end_when_asked};
-use crate::dataset::Dataset;
+use crate::dataset::{ConfigUse, Dataset};
 use crate::error::Error;
 use crate::ingest::{Appendable, DuplicateCounts, IngestError, settle_versions, tell_unmatched};
 use crate::plan::{Comparison, GeneJoin, Plan, SameCounts};
@@ -39,6 +39,9 @@ pub(super) fn run(raw: ValidateArguments, verbosity: Verbosity) -> Result<(), Er
     found.tell(verbosity);
     let bars = Bars::new(ProgressForm::of(settings.progress, verbosity));
     // What is no dataset is told before inputs are read.
+    if let Some(dataset) = &raw.against {
+        ConfigUse::Change.check(dataset, settings.memory)?;
+    }
     let against = raw.against.as_deref().map(Dataset::open).transpose()?;
     let against = match against {
         None => None,

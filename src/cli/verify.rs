@@ -11,7 +11,7 @@ use super::looping_files::give_up_on_stuck_files;
 use super::report::print;
 use super::settings::{enough_memory, threads_or_all};
 use super::signals::{Interrupted, end_when_asked};
-use crate::dataset::Dataset;
+use crate::dataset::{ConfigUse, Dataset};
 use crate::error::Error;
 use crate::ingest::affordable_threads;
 use crate::progress::Event;
@@ -26,6 +26,7 @@ pub(super) fn run(arguments: &VerifyArguments, verbosity: Verbosity) -> Result<(
     give_up_on_stuck_files();
     end_when_asked(Interrupted::Nothing);
     let threads = affordable_threads(threads_or_all(arguments.threads), memory);
+    ConfigUse::Read.check(&arguments.dataset, memory)?;
     let dataset = Dataset::open(&arguments.dataset)?;
     let mut known = KnownInputs::of(
         &dataset,

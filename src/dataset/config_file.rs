@@ -1,9 +1,10 @@
 //! Reads and replaces `config.json`.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufReader, Seek};
 use std::path::Path;
 
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use super::config::FORMAT_VERSION;
 use super::job_folder::JobFolder;
 use super::{BrokenJob, DatasetConfig, DatasetError, JobState, JobSummary, Writer};
 use crate::plan::JobId;
-use crate::store::{StoreError, read_regular, replace_file_with};
+use crate::store::{Named, StoreError, open_regular, replace_file_with};
 
 /// Name of the file.
 pub const CONFIG: &str = "config.json";
@@ -69,19 +70,27 @@ impl ConfigFile {
     /// dataset it would have changed is unaffected.
     pub fn read(folder: &Path) -> Result<Option<Self>, DatasetError> {
         let path = folder.join(CONFIG);
-        let bytes = match read_regular(&path, u64::MAX) {
-            Ok(bytes) => bytes,
+        let mut json = match open_regular(&path) {
+            Ok(json) => json,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::from_io("read", &path, error).into()),
+        };
+        let dataset: Result<DatasetConfig, _> = parse(&json);
+        let (version, checkpoint, dataset) = match dataset {
+            Ok(mut dataset) => {
+                let checkpoint = dataset.others.shift_remove("checkpoint");
+                let version = Value::from(dataset.format_version.as_str());
+                (version, checkpoint, Ok(Some(dataset)))
+            }
             Err(error) => {
-                return Err(StoreError::from_io("read", &path, error).into());
+                json.rewind().named("read", &path)?;
+                let head: Head = parse(&json).map_err(|error| unread(&path, error))?;
+                let complete = head.array_shape.is_some();
+                let dataset = if complete { Err(error) } else { Ok(None) };
+                (head.format_version, Some(head.checkpoint), dataset)
             }
         };
-        let damaged = |source| DatasetError::Config {
-            path: path.clone(),
-            source,
-        };
-        let head: Head = serde_json::from_slice(&bytes).map_err(damaged)?;
-        if let Some(version) = head.format_version.as_str()
+        if let Some(version) = version.as_str()
             && is_newer(version)
         {
             return Err(DatasetError::Newer {
@@ -89,10 +98,13 @@ impl ConfigFile {
                 version: version.to_string(),
             });
         }
-        let mut file = ConfigFile::default();
-        match head.checkpoint {
+        let mut file = ConfigFile {
+            dataset: dataset.map_err(|error| unread(&path, error))?,
+            ..ConfigFile::default()
+        };
+        match checkpoint {
             // The reference leaves a checkpoint in its own form, which is ignored.
-            Value::Object(job) if job.contains_key("job") || job.contains_key("plan") => {
+            Some(Value::Object(job)) if job.contains_key("job") || job.contains_key("plan") => {
                 let id = job.get("job").and_then(Value::as_str).map(JobId::of_text);
                 match summary(Value::Object(job)) {
                     Ok(summary) => file.checkpoint = Some(summary),
@@ -106,11 +118,6 @@ impl ConfigFile {
                 }
             }
             _ => {}
-        }
-        if head.array_shape.is_some() {
-            let mut dataset: DatasetConfig = serde_json::from_slice(&bytes).map_err(damaged)?;
-            dataset.others.shift_remove("checkpoint");
-            file.dataset = Some(dataset);
         }
         Ok(Some(file))
     }
@@ -179,6 +186,21 @@ impl ConfigFile {
             JobFolder::of(folder, &checkpoint.job.clone()).read_records(checkpoint)?;
         }
         Ok(state)
+    }
+}
+
+/// Parses a file as it is read: a dataset may have millions of categories.
+fn parse<T: DeserializeOwned>(json: &File) -> Result<T, serde_json::Error> {
+    serde_json::from_reader(BufReader::with_capacity(1 << 16, json))
+}
+
+fn unread(path: &Path, error: serde_json::Error) -> DatasetError {
+    if error.is_io() {
+        return StoreError::from_io("read", path, error.into()).into();
+    }
+    DatasetError::Config {
+        path: path.to_path_buf(),
+        source: error,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use bytesize::ByteSize;
+
 use crate::failure::ErrorKind;
 use crate::remedy::Remedy;
 use crate::store::StoreError;
@@ -80,6 +82,37 @@ pub enum DatasetError {
         /// The changes, in words.
         what: String,
     },
+    /// config.json records numbers that contradict each other, or the tables.
+    #[error(
+        "{path} tells of {what}; {} (a verification tells all that is wrong)",
+        accept(.dataset)
+    )]
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// The dataset.
+        dataset: PathBuf,
+        /// The numbers, in words.
+        what: String,
+    },
+    /// config.json does not fit the memory that is granted.
+    #[error(
+        "{path} has {}, and needs some {} of memory, more than the {} that are granted; {}",
+        ByteSize::b(*bytes),
+        ByteSize::b(*needed),
+        ByteSize::b(*granted),
+        memory(*needed)
+    )]
+    ConfigTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        bytes: u64,
+        /// Bytes of memory that it needs.
+        needed: u64,
+        /// Bytes of memory that are granted.
+        granted: u64,
+    },
     /// A data file of a table is missing, or has another length.
     #[error(
         "{path} {what}: the dataset is damaged; restore the file, or convert the inputs again (a verification tells all that is damaged)"
@@ -115,11 +148,20 @@ fn accept(dataset: &Path) -> Remedy {
     }
 }
 
+/// The remedy of granting this many bytes.
+fn memory(needed: u64) -> Remedy {
+    Remedy::Memory {
+        advised: ByteSize::b(needed),
+    }
+}
+
 impl DatasetError {
     /// What a user can do about this error.
     pub fn remedies(&self) -> Vec<Remedy> {
         match self {
             DatasetError::Changed { path, .. } => vec![accept(path)],
+            DatasetError::Contradiction { dataset, .. } => vec![accept(dataset)],
+            DatasetError::ConfigTooLarge { needed, .. } => vec![memory(*needed)],
             _ => Vec::new(),
         }
     }
@@ -134,6 +176,8 @@ impl DatasetError {
             | DatasetError::InProgress { .. }
             | DatasetError::CannotContinue { .. }
             | DatasetError::Changed { .. }
+            | DatasetError::Contradiction { .. }
+            | DatasetError::ConfigTooLarge { .. }
             | DatasetError::DataFile { .. }
             | DatasetError::Unacceptable { .. }
             | DatasetError::MissingVersion { .. } => ErrorKind::Refused,

@@ -105,7 +105,7 @@ impl Info {
     /// If there is no dataset, or its config or tables cannot be read. [`DatasetError::BrokenJob`]
     /// if the dataset is incomplete and its job cannot be resumed.
     pub async fn of(path: &Path) -> Result<Self, DatasetError> {
-        let file = read_config(path)?;
+        let mut file = read_config(path)?;
         let plan = match file.job_plan(path)? {
             JobState::Known(checkpoint) => Some(checkpoint),
             JobState::Broken(broken) if file.dataset.is_none() => {
@@ -122,17 +122,15 @@ impl Info {
         };
         let summary = file.checkpoint.as_ref();
         info.in_progress = summary.map(|summary| Progress::of(summary, plan.as_deref()));
-        if file.dataset.is_some() {
+        if let Some(config) = file.dataset.take() {
+            let mut dataset = Dataset::described(path, config);
             // What a job is about to commit belongs to it.
-            let dataset = match (&info.in_progress, &file.broken) {
-                (Some(_), _) | (_, Some(_)) => Dataset::open(path)?,
-                (None, None) => {
-                    let (now, changes) = Dataset::open_newest(path).await?;
-                    info.undescribed = changes.tables;
-                    info.undescribed_uns = changes.uns;
-                    now
-                }
-            };
+            if info.in_progress.is_none() && file.broken.is_none() {
+                let changes = dataset.changes().await?;
+                dataset = dataset.with_changes(&changes).await?;
+                info.undescribed = changes.tables;
+                info.undescribed_uns = changes.uns;
+            }
             for table in dataset.tables() {
                 info.tables
                     .push(TableInfo::of(table, &dataset.table(table).await?).await?);

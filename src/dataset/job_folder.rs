@@ -15,7 +15,7 @@ use super::job_validation::{seal, unseal};
 use super::{BrokenJob, Checkpoint, DatasetError, FrameRecord, ShardRecord};
 use crate::plan::JobId;
 use crate::store::{
-    Named, StoreError, create_folder, read_regular, remove_file, replace_file, sync_folder,
+    Named, StoreError, create_folder, read_regular, remove_file, replace_file_with, sync_folder,
 };
 
 /// Prefix of the names of job folders.
@@ -87,7 +87,7 @@ impl JobFolder {
     /// Writes the plan, and what else the job found out about its inputs and the dataset it appends
     /// to.
     pub fn write_plan(&self, checkpoint: &Checkpoint) -> Result<(), DatasetError> {
-        Ok(write(&self.plan(), serde_json::to_value(checkpoint))?)
+        Ok(write(&self.plan(), checkpoint)?)
     }
 
     /// Records a finished shard.
@@ -100,13 +100,13 @@ impl JobFolder {
         self.put_record(record.shard, record)
     }
 
-    fn put_record(&self, shard: usize, record: &impl Serialize) -> Result<(), DatasetError> {
-        let value = serde_json::to_value(record).map(|mut value| {
-            value["record_version"] = RECORD_VERSION.into();
-            value["job"] = self.job.as_str().into();
-            value
-        });
-        Ok(write(&self.record(shard), value)?)
+    fn put_record<T: Serialize>(&self, shard: usize, record: &T) -> Result<(), DatasetError> {
+        let recorded = Recorded {
+            record,
+            record_version: RECORD_VERSION,
+            job: self.job.as_str(),
+        };
+        Ok(write(&self.record(shard), &recorded)?)
     }
 
     /// Removes the records of shards that are to be written again.
@@ -232,11 +232,18 @@ fn another(shard: usize) -> String {
     format!("it is of the shard {shard}")
 }
 
+/// The record of a shard as it is written.
+#[derive(Serialize)]
+struct Recorded<'a, T> {
+    #[serde(flatten)]
+    record: &'a T,
+    record_version: u32,
+    job: &'a str,
+}
+
 /// Writes a value with its digest.
-fn write(path: &Path, value: Result<Value, serde_json::Error>) -> Result<(), StoreError> {
-    let bytes = value.and_then(seal);
-    let bytes = bytes.map_err(|error| StoreError::from_io("write", path, error.into()))?;
-    replace_file(path, &bytes)
+fn write(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
+    replace_file_with(path, |output| seal(value, output))
 }
 
 #[cfg(test)]
@@ -245,7 +252,8 @@ mod tests {
 
     #[test]
     fn what_was_changed_is_not_what_was_sealed() {
-        let sealed = seal(serde_json::json!({"shard": 3, "rows": 1.5})).unwrap();
+        let mut sealed = Vec::new();
+        seal(&serde_json::json!({"shard": 3, "rows": 1.5}), &mut sealed).unwrap();
         assert_eq!(unseal(&sealed).unwrap()["shard"], 3);
         for place in 0..sealed.len() {
             let mut changed = sealed.clone();

@@ -3,8 +3,10 @@
 //! A resumed run relies on everything they contain: the plan, what shards wrote, and what was found
 //! out about the dataset. Nothing of it is used before it has been checked here.
 
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{Checkpoint, FrameRecord, ShardRecord};
@@ -24,12 +26,18 @@ pub struct BrokenJob {
     pub problem: String,
 }
 
-/// Serializes a value together with its digest.
-pub(super) fn seal(mut value: Value) -> Result<Vec<u8>, serde_json::Error> {
-    value[DIGEST] = digest(&value)?.into();
-    let mut bytes = serde_json::to_vec_pretty(&value)?;
-    bytes.push(b'\n');
-    Ok(bytes)
+/// Writes an object together with its digest. It is serialized twice instead of held as text, since
+/// what is known of a dataset may be large.
+pub(super) fn seal(value: &impl Serialize, output: &mut dyn Write) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Sealed<'a, T> {
+        #[serde(flatten)]
+        value: &'a T,
+        digest: String,
+    }
+    let digest = digest(value)?;
+    serde_json::to_writer_pretty(&mut *output, &Sealed { value, digest })?;
+    output.write_all(b"\n")
 }
 
 /// Parses a sealed value and removes its digest.
@@ -144,7 +152,11 @@ impl Checkpoint {
 }
 
 /// Returns the beginning of the BLAKE3 digest of a value, independent of its formatting.
-fn digest(value: &Value) -> Result<String, serde_json::Error> {
-    let json = serde_json::to_vec(value)?;
-    Ok(blake3::hash(&json).to_hex()[..32].to_string())
+fn digest(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut hasher = BufWriter::with_capacity(1 << 16, blake3::Hasher::new());
+    serde_json::to_writer(&mut hasher, value)?;
+    let hasher = hasher
+        .into_inner()
+        .map_err(|error| serde_json::Error::io(error.into()))?;
+    Ok(hasher.finalize().to_hex()[..32].to_string())
 }

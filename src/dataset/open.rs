@@ -35,18 +35,20 @@ impl Dataset {
     pub(crate) fn open_with_job(path: &Path) -> Result<(Self, ConfigFile), DatasetError> {
         let mut file = read_config(path)?;
         match file.dataset.take() {
-            Some(config) => {
-                let versions = if config.is_described() {
-                    config.versions.clone()
-                } else {
-                    BTreeMap::new()
-                };
-                Ok((Dataset::at(path, config, versions), file))
-            }
+            Some(config) => Ok((Dataset::described(path, config), file)),
             None => Err(DatasetError::InProgress {
                 path: path.to_path_buf(),
             }),
         }
+    }
+
+    /// Creates a reference to the dataset in a folder with this config.json.
+    pub(super) fn described(path: &Path, config: DatasetConfig) -> Self {
+        let versions = match config.is_described() {
+            true => config.versions.clone(),
+            false => BTreeMap::new(),
+        };
+        Dataset::at(path, config, versions)
     }
 
     /// Creates a reference to the dataset in a folder, with these versions of its tables.
@@ -134,7 +136,7 @@ impl Dataset {
 }
 
 /// Reads the config of a folder that should contain a dataset.
-pub(crate) fn read_config(path: &Path) -> Result<ConfigFile, DatasetError> {
+pub(super) fn read_config(path: &Path) -> Result<ConfigFile, DatasetError> {
     let not = |why: &str| DatasetError::NotADataset {
         path: path.to_path_buf(),
         why: why.into(),

@@ -213,15 +213,19 @@ impl<'a> Recount<'a> {
                 let key = self.now.config().digest_key(name, column);
                 self.keys.insert(key.clone());
                 let known = source.digests.insert(key.clone(), found.digest);
+                let mut layers = source.layers.iter_mut();
+                let layer = layers.find(|layer| layer.is_of(&key));
+                let layer = layer.map(|layer| {
+                    layer.rows = found.stats.rows;
+                    layer
+                });
                 if known == Some(found.digest) {
                     continue;
                 }
                 if name == TableName::Expression {
                     source.scale = source.scale.map(|_| found.scale());
                 }
-                let mut layers = source.layers.iter_mut();
-                if let Some(layer) = layers.find(|layer| layer.is_of(&key)) {
-                    layer.rows = found.stats.rows;
+                if let Some(layer) = layer {
                     layer.r#type = value_type.to_string();
                     layer.scale = layer.scale.map(|_| found.scale());
                 }

@@ -7,7 +7,7 @@ use super::output_dir::{Found, OutputDir, ResumePolicy, give_up};
 use super::{IngestError, base_snapshot};
 use crate::dataset::{
     Adoption, Changes, Checkpoint, Dataset, DatasetConfig, JOB_FOLDER, JobFolder, JobState, Known,
-    read_config, remove_unnamed_hashes,
+    remove_unnamed_hashes,
 };
 use crate::plan::{Base, Described, JobId, KnownValues, Plan};
 use crate::store::{FolderLock, LockPolicy, Named, remove_folder};
@@ -74,8 +74,7 @@ impl Appendable {
     /// Where there is no complete dataset, or a data file of a table is missing or cut short, also of
     /// one that an append does not read: what is added to a damaged dataset would be lost with it.
     pub fn open(path: &Path) -> Result<Self, IngestError> {
-        let described = Dataset::open(path)?;
-        let file = read_config(path)?;
+        let (described, file) = Dataset::open_with_job(path)?;
         let runtime = runtime(1)?;
         let state = file.job_plan(path)?;
         if let JobState::Known(checkpoint) = &state
@@ -122,12 +121,15 @@ impl Appendable {
         }
     }
 
-    /// Refuses tables whose number of rows differs from that in config.json.
+    /// Refuses tables whose number of rows differs from that in config.json, and sums that contradict
+    /// each other.
     ///
     /// # Errors
+    /// [`crate::dataset::DatasetError::Contradiction`], and, of what another program did,
     /// [`crate::dataset::DatasetError::Changed`]
     pub fn check_rows(&mut self) -> Result<(), IngestError> {
         let runtime = runtime(1)?;
+        runtime.block_on(self.now.check_recorded_sums(&self.changes))?;
         let frames = self.changes.of_frames();
         let mut changed = frames.tables.iter();
         if changed.any(|change| change.known != Known::Same) && self.now.config().is_described() {
@@ -185,9 +187,8 @@ impl OutputDir {
     ) -> Result<(Self, Found), IngestError> {
         let lock = FolderLock::acquire(output, wait)?;
         // Inspect it again, since it can change until it is locked.
-        let now = Dataset::open(output)?;
+        let (now, file) = Dataset::open_with_job(output)?;
         let recorded = now.config().clone();
-        let file = read_config(output)?;
         let job = plan.job_id();
         let state = file.job(output)?;
         let now = match &state {

@@ -9,7 +9,7 @@ use super::output_apart::check_apart;
 use super::output_dir::{OverwritePolicy, check_output};
 use super::run_options::RunOptions;
 use super::{DuplicateCounts, IngestError};
-use crate::dataset::Dataset;
+use crate::dataset::{ConfigUse, Dataset};
 use crate::plan::{BaseGenes, IdVersions, Plan, PlanOptions, VersionWish};
 use crate::progress::Progress;
 use crate::source::Inputs;
@@ -63,6 +63,7 @@ impl Conversion {
         dataset: &Path,
         progress: &dyn Progress,
     ) -> Result<Finished, IngestError> {
+        ConfigUse::Change.check(dataset, self.run.memory)?;
         Dataset::open(dataset)?;
         check_unlocked(dataset, self.run.wait)?;
         let (mut surveys, options) = self.look(inputs, dataset, Some(dataset))?;

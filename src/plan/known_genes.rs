@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::repeated_names::{NameTrust, repeated, twice};
+use super::gene_index::GeneIndex;
+use super::known_names::{KnownNames, NameUse, Named, TwoIds};
+use super::repeated_names::{NameTrust, key_twice, repeated};
 use super::{GeneJoin, GeneKey, GeneList, PlanError};
 use crate::remedy::{Advice, Remedy, Setting};
 use crate::source::{Reindex, RepeatedName};
-use crate::survey::STABLE_IDS;
 
 /// A list to be joined.
 pub(super) struct Joining<'a> {
@@ -52,40 +53,18 @@ pub(super) struct Added {
     pub contradicted: Option<(u64, String)>,
 }
 
-struct Known {
-    key: String,
-    id: Option<String>,
-    /// Number of lists that have the gene.
-    found: usize,
-}
-
-/// What a name was found to refer to.
-#[derive(Default)]
-struct Name {
-    /// First gene that was added under the name.
-    place: Option<u32>,
-    /// Identifiers of its genes, each with the list it occurs in; at most two different ones.
-    ids: Vec<(String, usize)>,
-    /// A list that has a gene of this name without an identifier.
-    bare: Option<usize>,
-    /// A list in which several genes have this name, or a name derived from it.
-    repeated: Option<usize>,
-}
-
 /// The genes of all lists joined so far.
 pub(super) struct KnownGenes {
     key: GeneKey,
     trust: NameTrust,
-    genes: Vec<Known>,
-    by_id: HashMap<String, u32>,
-    names: HashMap<String, Name>,
+    genes: GeneIndex,
+    names: KnownNames,
     lists: Vec<PathBuf>,
     first: Option<(GeneList, Vec<RepeatedName>)>,
     /// Digests of the keys of all lists.
     seen: HashSet<u128>,
     /// A key that two genes of one list have, and that list.
     twice: Option<(String, usize)>,
-    learned: BTreeMap<u32, String>,
 }
 
 impl KnownGenes {
@@ -94,14 +73,12 @@ impl KnownGenes {
         KnownGenes {
             key: key.clone(),
             trust,
-            genes: Vec::new(),
-            by_id: HashMap::new(),
-            names: HashMap::new(),
+            genes: GeneIndex::of(key),
+            names: KnownNames::default(),
             lists: Vec::new(),
             first: None,
             seen: HashSet::new(),
             twice: None,
-            learned: BTreeMap::new(),
         }
     }
 
@@ -123,7 +100,9 @@ impl KnownGenes {
         let places: Vec<u32> = if is_first {
             (0u32..).take(list.len()).collect()
         } else {
-            (0..list.len()).map(|gene| self.place(list, gene)).collect()
+            (0..list.len())
+                .map(|gene| self.genes.place(list, gene, &self.names))
+                .collect()
         };
         if !exempt {
             let mut genes = (0..list.len()).zip(&places);
@@ -134,20 +113,17 @@ impl KnownGenes {
         }
         let contradicted = self.contradicted(list, &places);
         let join = GeneJoin::of(list, &places, self.genes.len(), |place| {
-            self.genes[place].key.clone()
+            self.genes.key(place).to_string()
         });
         let known = self.genes.len();
         for (gene, &place) in places.iter().enumerate() {
-            let place = match self.genes.get_mut(place as usize) {
-                Some(known) => {
-                    known.found += 1;
-                    Some(place)
-                }
-                None if new.grow == NewGenes::Yes => Some(self.push(list, gene)),
-                None => None,
+            let place = match self.genes.found_again(place) {
+                true => Some(place),
+                false if new.grow == NewGenes::Yes => Some(self.genes.push(list, gene)),
+                false => None,
             };
             if let Some(place) = place.filter(|&place| (place as usize) < known) {
-                self.learn(place, list.id(gene));
+                self.genes.learn(place, list.id(gene));
             }
             let found = self.note(new, number, gene, place, repeated.get(&gene));
             refusal = refusal.or(found);
@@ -176,12 +152,14 @@ impl KnownGenes {
     /// Joins the first list again, which adds nothing new.
     fn add_again(&mut self, list: &GeneList) -> Added {
         let known = self.genes.len();
-        for known in self.genes.iter_mut().take(list.len()) {
-            known.found += 1;
-        }
         let places: Vec<u32> = (0u32..).take(list.len()).collect();
+        for &place in &places {
+            self.genes.found_again(place);
+        }
         Added {
-            join: GeneJoin::of(list, &places, known, |place| self.genes[place].key.clone()),
+            join: GeneJoin::of(list, &places, known, |place| {
+                self.genes.key(place).to_string()
+            }),
             refusal: None,
             contradicted: None,
         }
@@ -189,27 +167,7 @@ impl KnownGenes {
 
     /// Refuses a key that two genes of this or an earlier list have, unless all lists are the same.
     fn repeats(&mut self, list: &GeneList, number: usize) -> Option<PlanError> {
-        let (key, by) = match self.key {
-            GeneKey::IdsOrNames => {
-                let genes = 0..list.len();
-                let ids = genes.clone().filter_map(|gene| list.id(gene));
-                let bare: HashSet<&str> = genes
-                    .clone()
-                    .filter(|&gene| list.id(gene).is_none())
-                    .map(|gene| list.key(gene))
-                    .collect();
-                let names = genes.map(|gene| list.key(gene));
-                let names = names.filter(|name| bare.contains(name)).map(String::from);
-                match twice(ids.map(String::from)) {
-                    Some(id) => (Some(id), STABLE_IDS.to_string()),
-                    None => (twice(names), "name".to_string()),
-                }
-            }
-            _ => {
-                let keys = (0..list.len()).map(|gene| list.key(gene).to_string());
-                (twice(keys), self.key.to_string())
-            }
-        };
+        let (key, by) = key_twice(list, &self.key);
         if let (Some(key), None) = (&key, &self.twice) {
             self.twice = Some((key.clone(), number));
         }
@@ -222,48 +180,6 @@ impl KnownGenes {
             by,
             key,
         })
-    }
-
-    /// Returns the known gene that matches a gene of a list, or [`Reindex::DROPPED`].
-    fn place(&self, list: &GeneList, gene: usize) -> u32 {
-        let id = match self.key {
-            GeneKey::IdsOrNames => list.id(gene),
-            _ => None,
-        };
-        if let Some(&place) = id.and_then(|id| self.by_id.get(id)) {
-            return place;
-        }
-        let place = self.names.get(list.key(gene)).and_then(|name| name.place);
-        let is_another = |&place: &u32| id.is_some() && self.genes[place as usize].id.is_some();
-        place
-            .filter(|place| !is_another(place))
-            .unwrap_or(Reindex::DROPPED)
-    }
-
-    fn push(&mut self, list: &GeneList, gene: usize) -> u32 {
-        // If there are more genes than fit into 32 bits, the job is refused later, when their
-        // number is known.
-        let place = u32::try_from(self.genes.len()).unwrap_or(Reindex::DROPPED - 1);
-        let id = list.id(gene).map(String::from);
-        if let (GeneKey::IdsOrNames, Some(id)) = (&self.key, &id) {
-            self.by_id.entry(id.clone()).or_insert(place);
-        }
-        self.genes.push(Known {
-            key: list.key(gene).to_string(),
-            id,
-            found: 1,
-        });
-        place
-    }
-
-    /// Records the identifier of a gene that had none.
-    fn learn(&mut self, place: u32, id: Option<&str>) {
-        let known = &mut self.genes[place as usize];
-        if let (GeneKey::IdsOrNames, None, Some(id)) = (&self.key, &known.id, id) {
-            known.id = Some(id.to_string());
-            self.by_id.insert(id.to_string(), place);
-            self.learned.insert(place, id.to_string());
-        }
     }
 
     /// What else than names genes can be joined by.
@@ -293,30 +209,24 @@ impl KnownGenes {
     ) -> Option<PlanError> {
         let (key, id) = (new.list.key(gene), new.list.id(gene));
         let by_ids = self.key == GeneKey::IdsOrNames;
-        if by_ids && id.is_some_and(|id| self.by_id.contains_key(id)) && place != Reindex::DROPPED {
+        if by_ids && id.is_some_and(|id| self.genes.has_id(id)) && place != Reindex::DROPPED {
             return None;
         }
-        let names = std::iter::once(key).chain(own.map(String::as_str));
-        for name in names {
-            let Some(known) = self.names.get(name) else {
-                continue;
-            };
-            let bare = id.is_none() || known.bare.is_some() || !by_ids;
-            if !bare || (known.repeated.is_none() && own.is_none()) {
-                continue;
-            }
-            let of = known.repeated.map(|list| self.lists[list].clone());
-            let first = known.bare.or(known.ids.first().map(|(_, list)| *list));
-            return Some(PlanError::GivenByPlace {
-                path: new.path.to_path_buf(),
-                first: self.lists[first.or(known.repeated).unwrap_or(0)].clone(),
-                name: key.to_string(),
-                of: of.unwrap_or_else(|| new.path.to_path_buf()),
-                repeated: own.map_or(name, String::as_str).to_string(),
-                help: self.other_keys(),
-            });
-        }
-        None
+        let named = Named {
+            name: key,
+            id,
+            original: own.map(String::as_str),
+        };
+        let found = self.names.given_by_place(&named, &self.key)?;
+        let list = |number: Option<usize>| number.map(|number| self.lists[number].clone());
+        Some(PlanError::GivenByPlace {
+            path: new.path.to_path_buf(),
+            first: self.lists[found.first.or(found.list).unwrap_or(0)].clone(),
+            name: key.to_string(),
+            of: list(found.list).unwrap_or_else(|| new.path.to_path_buf()),
+            repeated: found.repeated,
+            help: self.other_keys(),
+        })
     }
 
     /// Finds genes that a join by names matches although their identifiers differ.
@@ -325,7 +235,7 @@ impl KnownGenes {
             return None;
         }
         let genes = places.iter().enumerate().filter_map(|(gene, &place)| {
-            let known = self.genes.get(place as usize)?.id.as_ref()?;
+            let known = self.genes.id(place)?;
             let id = list.id(gene).filter(|id| id != known)?;
             Some(format!("{} ({known} and {id})", list.key(gene)))
         });
@@ -344,37 +254,22 @@ impl KnownGenes {
         place: Option<u32>,
         original: Option<&String>,
     ) -> Option<PlanError> {
-        if let Some(original) = original {
-            let name = self.names.entry(original.clone()).or_default();
-            name.repeated.get_or_insert(number);
-        }
         let (key, id) = (new.list.key(gene), new.list.id(gene));
-        let name = self.names.entry(key.to_string()).or_default();
-        if original.is_some() {
-            name.repeated.get_or_insert(number);
-        }
-        if name.place.is_none()
-            && let Some(place) = place
-            && self.genes[place as usize].key == key
-        {
-            name.place = Some(place);
-        }
-        match id {
-            Some(id) if name.ids.len() < 2 && name.ids.iter().all(|(known, _)| known != id) => {
-                name.ids.push((id.to_string(), number));
-            }
-            Some(_) => {}
-            None => {
-                name.bare.get_or_insert(number);
-            }
-        }
-        if new.names_joined {
-            name.bare.get_or_insert(number);
-        }
-        let ([one, other], Some(bare), GeneKey::IdsOrNames) = (&name.ids[..], name.bare, &self.key)
-        else {
-            return None;
+        let place = place.filter(|&place| self.genes.key(place as usize) == key);
+        let named = Named {
+            name: key,
+            id,
+            original: original.map(String::as_str),
         };
+        let found = match (id, new.names_joined) {
+            (None, _) | (_, true) => NameUse::Bare,
+            (Some(_), false) => NameUse::WithId,
+        };
+        self.names.note(&named, number, place, found);
+        if self.key != GeneKey::IdsOrNames {
+            return None;
+        }
+        let TwoIds { one, other, bare } = self.names.two_ids(key)?;
         Some(PlanError::IdsDiffer {
             path: self.lists[bare].clone(),
             name: key.to_string(),
@@ -392,29 +287,17 @@ impl KnownGenes {
 
     /// Identifiers learned for genes that were described without one.
     pub fn learned(&self) -> &BTreeMap<u32, String> {
-        &self.learned
+        self.genes.learned()
     }
 
     /// Keeps only the genes that all lists have.
     pub fn keep_common(&mut self) {
-        let lists = self.lists.len();
-        let mut learned = BTreeMap::new();
-        let mut next = 0u32;
-        for (place, known) in (0u32..).zip(&self.genes) {
-            if known.found == lists {
-                let id = self.learned.remove(&place);
-                learned.extend(id.map(|id| (next, id)));
-                next += 1;
-            }
-        }
-        self.learned = learned;
-        self.genes.retain(|known| known.found == lists);
+        self.genes.keep_found(self.lists.len());
     }
 
     /// Returns the keys and identifiers of all genes.
     pub fn finish(self) -> (Vec<String>, Vec<Option<String>>) {
-        let genes = self.genes.into_iter();
-        genes.map(|known| (known.key, known.id)).unzip()
+        self.genes.finish()
     }
 }
 

@@ -6,9 +6,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::GeneList;
+use super::{GeneKey, GeneList};
 use crate::source::RepeatedName;
 use crate::source::stable_id::StableId;
+use crate::survey::STABLE_IDS;
 
 /// How much the names of a list are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,27 @@ pub(super) fn twice(keys: impl Iterator<Item = String>) -> Option<String> {
     let mut seen = HashSet::new();
     let mut keys = keys;
     keys.find(|key| !seen.insert(key.clone()))
+}
+
+/// Returns a key that two genes of a list have, if any, and what it is.
+pub(super) fn key_twice(list: &GeneList, key: &GeneKey) -> (Option<String>, String) {
+    let genes = 0..list.len();
+    if *key != GeneKey::IdsOrNames {
+        let keys = genes.map(|gene| list.key(gene).to_string());
+        return (twice(keys), key.to_string());
+    }
+    let ids = genes.clone().filter_map(|gene| list.id(gene));
+    let bare: HashSet<&str> = genes
+        .clone()
+        .filter(|&gene| list.id(gene).is_none())
+        .map(|gene| list.key(gene))
+        .collect();
+    let names = genes.map(|gene| list.key(gene));
+    let names = names.filter(|name| bare.contains(name)).map(String::from);
+    match twice(ids.map(String::from)) {
+        Some(id) => (Some(id), STABLE_IDS.to_string()),
+        None => (twice(names), "name".to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -351,6 +351,73 @@ fn hostile_17_changed_sums_are_seen() {
     }
 }
 
+/// An append added to whatever sums config.json had, and took over the numbers of rows.
+#[test]
+fn hostile_17_wrong_sums_are_not_continued() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.slaf");
+    let input = repository("fixtures/h5ad/everything.h5ad");
+    convert(std::slice::from_ref(&input), &output, &[]).succeeded();
+    let config = output.join("config.json");
+    let json: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    let command = |name: &str, flags: &[&str]| {
+        let mut command = slaf(&[name]);
+        let again = ["--allow-duplicate-source", "--allow-duplicate-cells", "-q"];
+        match name {
+            "append" => command.arg(&input).arg(&output).args(again),
+            "validate" => command
+                .arg(&input)
+                .arg("--against")
+                .arg(&output)
+                .args(&again[..2]),
+            _ => command.arg(&output),
+        };
+        Run::of(command.args(flags))
+    };
+    for pointer in [
+        "/n_cells",
+        "/n_genes",
+        "/sums/rows",
+        "/sums/sum",
+        "/sums/sum_of_squares",
+        "/sums/max",
+        "/metadata/expression_count",
+        "/metadata/expression_stats/mean_value",
+        "/sources/0/rows",
+        "/sources/0/cells",
+        "/sources/0/layers/0/rows",
+    ] {
+        let mut changed = json.clone();
+        let value = changed.pointer_mut(pointer).unwrap();
+        *value = match (value.as_u64(), value.as_f64()) {
+            // More rows of a layer than its table has.
+            (Some(_), _) if pointer.contains("layers") => 1_000_000.into(),
+            (Some(number), _) => (number + 1).into(),
+            (_, number) => (number.unwrap() * 1.01).into(),
+        };
+        std::fs::write(&config, serde_json::to_vec(&changed).unwrap()).unwrap();
+        let refused = command("append", &[]);
+        assert_eq!(refused.code, Some(3), "{pointer}");
+        for part in [
+            "config.json tells of",
+            "a verification tells",
+            "slaf adopt",
+            "--accept-changes",
+        ] {
+            assert!(
+                refused.stderr.contains(part),
+                "{pointer}: {}",
+                refused.stderr
+            );
+        }
+        assert_eq!(command("validate", &[]).code, Some(3), "{pointer}");
+    }
+    // Of the last one, which is what others are.
+    command("adopt", &["--accept-changes", "-q"]).succeeded();
+    command("append", &[]).succeeded();
+    command("verify", &["-q"]).succeeded();
+}
+
 /// Runs a command until it reaches a point, and holds it there while `look` runs.
 fn held<T>(point: &str, mut command: std::process::Command, look: impl FnOnce() -> T) -> T {
     let folder = tempfile::tempdir().unwrap();

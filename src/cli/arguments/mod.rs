@@ -249,6 +249,15 @@ pub(in crate::cli) struct InfoArguments {
     #[arg(long, conflicts_with = "json")]
     pub digest: bool,
 
+    /// Memory that it may take, such as 512MiB or 2G; millions of categories need much
+    #[arg(
+        long,
+        env = "SLAF_MEMORY",
+        default_value = "512MiB",
+        help_heading = "Resources"
+    )]
+    pub memory: bytesize::ByteSize,
+
     /// Print as JSON
     #[arg(long)]
     pub json: bool,

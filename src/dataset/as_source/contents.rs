@@ -12,7 +12,7 @@ use super::frame::{Categories, Frame, FrameColumn, FrameEmbedding};
 use super::starts::Starts;
 use super::table::{OpenTable, file_of, finish, refused};
 use crate::dataset::base_columns::{kind, original};
-use crate::dataset::{CONFIG, Dataset, UNS};
+use crate::dataset::{CONFIG, ConfigUse, Dataset, UNS};
 use crate::remedy::{Remedy, Setting};
 use crate::source::transpose::TransposeOptions;
 use crate::source::{
@@ -47,6 +47,9 @@ pub(super) struct Contents<'a> {
 impl Contents<'_> {
     /// Opens everything that the options select.
     pub fn read(path: &Path, options: &OpenOptions) -> Result<SlafSource, SourceError> {
+        ConfigUse::Read
+            .check(path, options.memory)
+            .map_err(refused)?;
         let dataset = Dataset::open(path).map_err(refused)?;
         let mut tables = BTreeMap::new();
         for name in dataset.tables() {

@@ -10,9 +10,10 @@ use hdf5::plist::file_access::{
 use hdf5_metno as hdf5;
 
 use super::container::{ArrayHeader, Attribute, Container, Element, Identity, Kind};
+use super::dense_attributes::DenseAttributes;
 use super::ffi::{self, Class, Link, RawAttribute, TypeBits};
 use super::heap::Heaps;
-use super::messages::Messages;
+use super::messages::{Messages, texts_of_attribute};
 use super::pipeline;
 use super::stored_texts::TextLayout;
 use crate::source::error::{ErrorContext, SourceError};
@@ -150,6 +151,20 @@ impl LibHdf5 {
         properties.is_ok_and(|properties| usize::from(properties.sizes().sizeof_addr) == 8)
     }
 
+    /// Looks for an attribute in a heap. The outer `None` where that is not understood.
+    fn dense_attribute(&self, name: &str, heap: u64, names: u64) -> Option<Option<Dense>> {
+        let base = self.file.userblock();
+        let attributes = DenseAttributes::of(&self.bytes, base, heap, names)?;
+        let Some(found) = attributes.find(name)? else {
+            return Some(None);
+        };
+        if found.length > MOST_OF_ATTRIBUTE {
+            return Some(Some(Dense::Long(found.length)));
+        }
+        let message = attributes.bytes(&found, MOST_OF_ATTRIBUTE)?;
+        Some(Some(Dense::Message(message)))
+    }
+
     /// Checks that the texts of an attribute are in the file, and no more of them than an attribute
     /// can have.
     fn check_attribute(
@@ -158,9 +173,28 @@ impl LibHdf5 {
         name: &str,
         place: &ErrorContext,
     ) -> Result<(), SourceError> {
-        let messages = self.messages(object)?;
-        let texts = messages.as_ref().and_then(|m| m.texts_of_attribute(name));
-        let mut heaps = Heaps::of(&self.bytes, self.file.userblock());
+        let Some(messages) = self.messages(object)? else {
+            return Ok(());
+        };
+        let base = self.file.userblock();
+        let dense = match messages.dense_attributes() {
+            Some((heap, names)) => {
+                let dense = self.dense_attribute(name, heap, names);
+                let unclear = "its attributes are damaged, or stored in an unknown way";
+                dense.ok_or_else(|| place.damaged(unclear))?
+            }
+            None => None,
+        };
+        let texts = match &dense {
+            Some(Dense::Message(message)) => texts_of_attribute(message, name),
+            Some(Dense::Long(bytes)) => {
+                return Err(place.damaged(format!(
+                    "it has {bytes} bytes, more than {MOST_OF_ATTRIBUTE}"
+                )));
+            }
+            None => messages.texts_of_attribute(name),
+        };
+        let mut heaps = Heaps::of(&self.bytes, base);
         let bytes = heaps.measure(texts.unwrap_or_default(), || "a text of it".into(), place)?;
         if bytes <= MOST_OF_ATTRIBUTE {
             Ok(())
@@ -170,6 +204,14 @@ impl LibHdf5 {
             )))
         }
     }
+}
+
+/// An attribute that is not in the header of its object.
+enum Dense {
+    /// As it would lie there.
+    Message(Vec<u8>),
+    /// It has more bytes than an attribute may have.
+    Long(u64),
 }
 
 /// Bytes of text that an attribute may have. The longest are lists of names of columns.

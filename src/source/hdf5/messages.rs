@@ -14,6 +14,7 @@ const MOST_BLOCKS: usize = 4096;
 const LAYOUT: u16 = 0x08;
 const ATTRIBUTE: u16 = 0x0c;
 const CONTINUATION: u16 = 0x10;
+const ATTRIBUTE_INFO: u16 = 0x15;
 
 /// The flag of a message that lies elsewhere.
 const SHARED: u8 = 2;
@@ -70,6 +71,16 @@ impl Messages {
         body.get(4..)?.get(..size)
     }
 
+    /// Where attributes that are not in the header lie: their heap, and the index of their names.
+    pub fn dense_attributes(&self) -> Option<(u64, u64)> {
+        const NOWHERE: u64 = u64::MAX;
+        let body = self.of_kind(ATTRIBUTE_INFO).next()?;
+        // The number of the last one precedes where the order is tracked.
+        let at = if body.get(1)? & 1 != 0 { 4 } else { 2 };
+        let (heap, names) = (u64_at(body, at)?, u64_at(body, at + 8)?);
+        (heap != NOWHERE && names != NOWHERE).then_some((heap, names))
+    }
+
     /// The elements of the attribute of a name, if they are texts of variable length.
     pub fn texts_of_attribute(&self, name: &str) -> Option<&[u8]> {
         self.of_kind(ATTRIBUTE)
@@ -77,7 +88,9 @@ impl Messages {
     }
 }
 
-fn texts_of_attribute<'a>(body: &'a [u8], name: &str) -> Option<&'a [u8]> {
+/// The elements in the message of an attribute, if it has this name and they are texts of variable
+/// length.
+pub(super) fn texts_of_attribute<'a>(body: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let version = *body.first()?;
     // Version 1 pads what comes before the data; version 3 tells the encoding of the name.
     let padded = |size: usize| match version {
@@ -167,7 +180,7 @@ impl Reader<'_> {
             rest = &rest[end..];
             match kind {
                 CONTINUATION => blocks.push(self.continued(body)?),
-                LAYOUT | ATTRIBUTE if flags & SHARED == 0 => {
+                LAYOUT | ATTRIBUTE | ATTRIBUTE_INFO if flags & SHARED == 0 => {
                     self.found.push((kind, body.to_vec()));
                 }
                 _ => {}
@@ -187,17 +200,17 @@ impl Reader<'_> {
     }
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     let bytes = bytes.get(at..)?.first_chunk()?;
     Some(u16::from_le_bytes(*bytes))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..)?.first_chunk()?;
     Some(u32::from_le_bytes(*bytes))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     let bytes = bytes.get(at..)?.first_chunk()?;
     Some(u64::from_le_bytes(*bytes))
 }

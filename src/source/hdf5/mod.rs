@@ -6,6 +6,7 @@ mod array;
 mod bitshuffle;
 mod cache;
 mod container;
+mod dense_attributes;
 #[allow(unsafe_code, reason = "calls of libhdf5")]
 mod ffi;
 mod file;
