@@ -25,10 +25,12 @@ impl Words for Flags {
             Remedy::Memory { advised } => {
                 Some(format!("grant more with --memory (at least {advised})"))
             }
-            Remedy::AcceptChanges { dataset } => Some(format!(
-                "take it as it is with `slaf adopt {} --accept-changes`",
-                quoted(&dataset.display().to_string())
-            )),
+            Remedy::AcceptChanges { dataset } => {
+                let dataset = quoted(&dataset.display().to_string());
+                Some(format!(
+                    "take it as it is with `slaf adopt {dataset} --accept-changes` (`slaf verify {dataset}` checks all that is described)"
+                ))
+            }
             _ => None,
         }
     }

@@ -84,7 +84,7 @@ pub enum DatasetError {
     },
     /// config.json records numbers that contradict each other, or the tables.
     #[error(
-        "{path} tells of {what}; {} (a verification tells all that is wrong)",
+        "{path} tells of {what}; {}",
         accept(.dataset)
     )]
     Contradiction {

@@ -400,7 +400,7 @@ fn hostile_17_wrong_sums_are_not_continued() {
         assert_eq!(refused.code, Some(3), "{pointer}");
         for part in [
             "config.json tells of",
-            "a verification tells",
+            "slaf verify",
             "slaf adopt",
             "--accept-changes",
         ] {
