@@ -48,8 +48,8 @@ impl ShardScheduler<'_> {
                 return None;
             }
             let found = work.frames.iter().enumerate();
-            let found = found.filter_map(|(place, frame)| Some((place, self.counts(*frame)?)));
-            if let Some((place, counts)) = { found }.next() {
+            let mut found = found.filter_map(|(place, frame)| Some((place, self.counts(*frame)?)));
+            if let Some((place, counts)) = found.next() {
                 return Some((work.frames.remove(place), counts));
             }
             if work.frames.is_empty() || patience == Patience::GoOn {
