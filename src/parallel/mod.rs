@@ -7,6 +7,6 @@
 mod ordered_work;
 mod threads;
 
-pub use ordered_work::OrderedWork;
+pub use ordered_work::{OrderedWork, Steps};
 pub(crate) use threads::on_threads;
 pub use threads::{WorkError, WorkerFault};

@@ -75,14 +75,47 @@ impl OrderedWork {
         R: Send,
         E: WorkError,
     {
+        let steps = Steps {
+            work,
+            place: Ok,
+            finish: Ok,
+            take,
+        };
+        self.run_steps(items, steps)
+    }
+
+    /// Takes each item through all steps. Whoever has placed an item goes on to finish it.
+    ///
+    /// # Errors
+    /// As those of [`OrderedWork::run`].
+    pub fn run_steps<I, R, S, D, E>(
+        &self,
+        items: impl Iterator<Item = Result<I, E>> + Send,
+        steps: Steps<
+            impl Fn(I) -> Result<R, E> + Sync,
+            impl FnMut(R) -> Result<S, E> + Send,
+            impl Fn(S) -> Result<D, E> + Sync,
+            impl FnMut(D) -> Result<(), E> + Send,
+        >,
+    ) -> Result<(), E>
+    where
+        R: Send,
+        D: Send,
+        E: WorkError,
+    {
+        let Steps {
+            work,
+            place,
+            finish,
+            take,
+        } = steps;
         let shared = Shared {
             state: Mutex::new(State {
                 items: Some(items),
-                taker: Some(take),
                 ended: false,
                 begun: 0,
-                taken: 0,
-                ready: BTreeMap::new(),
+                placing: Stage::new(place),
+                taking: Stage::new(take),
                 failure: None,
             }),
             changed: Condvar::new(),
@@ -91,7 +124,7 @@ impl OrderedWork {
         on_threads(
             self.threads,
             self.name,
-            || shared.serve(&work),
+            || shared.serve(&work, &finish),
             |fault| shared.update(|state| state.fail(E::of_fault(fault))),
         );
         let state = shared.state.into_inner();
@@ -102,48 +135,93 @@ impl OrderedWork {
     }
 }
 
+/// The steps of an item, two of which are taken in order.
+#[derive(Debug)]
+pub struct Steps<W, P, F, T> {
+    /// On any thread.
+    pub work: W,
+    /// In order, one at a time: what must be known of all items before, such as where the item comes to
+    /// lie. It holds up all others, so it should be quick.
+    pub place: P,
+    /// On any thread.
+    pub finish: F,
+    /// In order, one at a time.
+    pub take: T,
+}
+
+/// What is done in order, one at a time.
+struct Stage<F, R> {
+    /// `None` while a thread does it.
+    step: Option<F>,
+    /// Items of which it is done.
+    done: u64,
+    /// What waits for it, by the number of the item.
+    ready: BTreeMap<u64, R>,
+}
+
+impl<F, R> Stage<F, R> {
+    fn new(step: F) -> Self {
+        Stage {
+            step: Some(step),
+            done: 0,
+            ready: BTreeMap::new(),
+        }
+    }
+
+    /// The next of those that wait, if it is its turn and no thread is at it.
+    fn next(&mut self) -> Option<(F, R)> {
+        self.step.as_ref()?;
+        let ready = self.ready.remove(&self.done)?;
+        Some((self.step.take()?, ready))
+    }
+
+    fn done(&mut self, step: F) {
+        self.step = Some(step);
+        self.done += 1;
+    }
+}
+
 /// What all threads share.
-struct Shared<N, T, R, E> {
-    state: Mutex<State<N, T, R, E>>,
+struct Shared<N, P, T, R, D, E> {
+    state: Mutex<State<N, P, T, R, D, E>>,
     changed: Condvar,
     window: u64,
 }
 
-struct State<N, T, R, E> {
+struct State<N, P, T, R, D, E> {
     /// `None` while a thread draws the next item.
     items: Option<N>,
-    /// `None` while a thread takes a result.
-    taker: Option<T>,
     /// Whether no more items are begun: there are none, or one has failed.
     ended: bool,
-    /// Items drawn, and results taken to the end. Those in between are in memory.
+    /// Items drawn. Those that are not taken yet are in memory.
     begun: u64,
-    taken: u64,
-    /// Results that wait to be taken, by the number of their item.
-    ready: BTreeMap<u64, Result<R, E>>,
+    placing: Stage<P, Result<R, E>>,
+    taking: Stage<T, Result<D, E>>,
     failure: Option<E>,
 }
 
-enum Task<N, T, R, E> {
-    Take { taker: T, result: Result<R, E> },
+enum Task<N, P, T, R, D, E> {
+    Take { take: T, done: Result<D, E> },
+    Place { place: P, result: Result<R, E> },
     Begin { items: N, number: u64 },
 }
 
-impl<N, T, R, E> State<N, T, R, E> {
+impl<N, P, T, R, D, E> State<N, P, T, R, D, E> {
     fn is_done(&self) -> bool {
-        self.failure.is_some() || (self.ended && self.taken == self.begun)
+        self.failure.is_some() || (self.ended && self.taking.done == self.begun)
     }
 
-    /// What can be done now. To take a result has precedence, because that frees memory.
-    fn task(&mut self, window: u64) -> Option<Task<N, T, R, E>> {
-        if self.taker.is_some()
-            && let Some(result) = self.ready.remove(&self.taken)
-            && let Some(taker) = self.taker.take()
-        {
-            return Some(Task::Take { taker, result });
+    /// What can be done now. To take a result has precedence, because that frees memory, and then what
+    /// others wait for.
+    fn task(&mut self, window: u64) -> Option<Task<N, P, T, R, D, E>> {
+        if let Some((take, done)) = self.taking.next() {
+            return Some(Task::Take { take, done });
+        }
+        if let Some((place, result)) = self.placing.next() {
+            return Some(Task::Place { place, result });
         }
         if !self.ended
-            && self.begun - self.taken < window
+            && self.begun - self.taking.done < window
             && let Some(items) = self.items.take()
         {
             let number = self.begun;
@@ -159,23 +237,24 @@ impl<N, T, R, E> State<N, T, R, E> {
     }
 }
 
-impl<I, N, T, R, E> Shared<N, T, R, E>
+impl<I, N, P, T, R, S, D, E> Shared<N, P, T, R, D, E>
 where
     N: Iterator<Item = Result<I, E>>,
-    T: FnMut(R) -> Result<(), E>,
+    P: FnMut(R) -> Result<S, E>,
+    T: FnMut(D) -> Result<(), E>,
 {
-    fn lock(&self) -> MutexGuard<'_, State<N, T, R, E>> {
+    fn lock(&self) -> MutexGuard<'_, State<N, P, T, R, D, E>> {
         // No code of others runs while it is held, so that it is whole at any time.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn update(&self, change: impl FnOnce(&mut State<N, T, R, E>)) {
+    fn update(&self, change: impl FnOnce(&mut State<N, P, T, R, D, E>)) {
         change(&mut self.lock());
         self.changed.notify_all();
     }
 
     /// Waits for a task; `None` when all is done or something failed.
-    fn next(&self) -> Option<Task<N, T, R, E>> {
+    fn next(&self) -> Option<Task<N, P, T, R, D, E>> {
         let mut state = self.lock();
         loop {
             if state.is_done() {
@@ -192,16 +271,30 @@ where
     }
 
     /// What one thread does.
-    fn serve(&self, work: &impl Fn(I) -> Result<R, E>) {
+    fn serve(&self, work: &impl Fn(I) -> Result<R, E>, finish: &impl Fn(S) -> Result<D, E>) {
         while let Some(task) = self.next() {
             match task {
-                Task::Take { mut taker, result } => match result.and_then(&mut taker) {
-                    Ok(()) => self.update(|state| {
-                        state.taker = Some(taker);
-                        state.taken += 1;
-                    }),
+                Task::Take { mut take, done } => match done.and_then(&mut take) {
+                    Ok(()) => self.update(|state| state.taking.done(take)),
                     Err(failure) => self.update(|state| state.fail(failure)),
                 },
+                Task::Place { mut place, result } => {
+                    let placed = result.and_then(&mut place);
+                    let mut number = 0;
+                    self.update(|state| {
+                        number = state.placing.done;
+                        // After one that failed, none is placed.
+                        match &placed {
+                            Ok(_) => state.placing.done(place),
+                            Err(_) => state.ended = true,
+                        }
+                    });
+                    let done = placed.and_then(finish);
+                    self.update(|state| {
+                        state.ended |= done.is_err();
+                        state.taking.ready.insert(number, done);
+                    });
+                }
                 Task::Begin { mut items, number } => {
                     let drawn = items.next();
                     let goes_on = matches!(drawn, Some(Ok(_)));
@@ -215,7 +308,7 @@ where
                     let result = drawn.and_then(work);
                     self.update(|state| {
                         state.ended |= result.is_err();
-                        state.ready.insert(number, result);
+                        state.placing.ready.insert(number, result);
                     });
                 }
             }
@@ -253,6 +346,8 @@ mod tests {
     enum Step {
         Draw,
         Work,
+        Place,
+        Finish,
         Take,
     }
 
@@ -267,6 +362,7 @@ mod tests {
         items: usize,
         threads: usize,
         window: usize,
+        in_steps: bool,
         /// Where something goes wrong.
         wrong: Vec<(usize, Step, How)>,
     }
@@ -292,7 +388,7 @@ mod tests {
         };
         let (drawn, in_memory) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (most, taking) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let mut taken = Vec::new();
+        let (mut taken, mut placed) = (Vec::new(), 0);
         let items = (0..case.items).map(|item| {
             drawn.fetch_add(1, SeqCst);
             most.fetch_max(in_memory.fetch_add(1, SeqCst) + 1, SeqCst);
@@ -303,15 +399,33 @@ mod tests {
             (0..(item * 7) % 5).for_each(|_| std::thread::yield_now());
             wrong(Step::Work, item)
         };
-        let ordered = OrderedWork::new("test", case.threads).window(case.window);
-        let result = ordered.run(items, work, |item| {
+        let take = |item| {
             assert_eq!(taking.fetch_add(1, SeqCst), 0, "two are taken at once");
             let item = wrong(Step::Take, item)?;
             taken.push(item);
             taking.fetch_sub(1, SeqCst);
             in_memory.fetch_sub(1, SeqCst);
             Ok(())
-        });
+        };
+        let ordered = OrderedWork::new("test", case.threads).window(case.window);
+        let result = if case.in_steps {
+            let steps = Steps {
+                work,
+                place: |item| {
+                    assert_eq!(item, placed, "out of order");
+                    placed += 1;
+                    wrong(Step::Place, item)
+                },
+                finish: |item| {
+                    (0..(item * 3) % 4).for_each(|_| std::thread::yield_now());
+                    wrong(Step::Finish, item)
+                },
+                take,
+            };
+            ordered.run_steps(items, steps)
+        } else {
+            ordered.run(items, work, take)
+        };
         Seen {
             result,
             taken,
@@ -320,18 +434,24 @@ mod tests {
         }
     }
 
-    fn step() -> impl Strategy<Value = Step> {
-        prop::sample::select(vec![Step::Draw, Step::Work, Step::Take])
-    }
-
     fn cases(how: &'static [How]) -> impl Strategy<Value = Case> {
-        let wrong = (0..60usize, step(), prop::sample::select(how));
+        use Step::{Draw, Finish, Place, Take, Work};
+        let step = prop::sample::select(vec![Draw, Work, Place, Finish, Take]);
+        let wrong = (0..60usize, step, prop::sample::select(how));
         let wrong = prop::collection::vec(wrong, 0..4);
-        (0..60usize, 0..6usize, 0..9usize, wrong).prop_map(|(items, threads, window, wrong)| Case {
-            items,
-            threads,
-            window,
-            wrong,
+        let sizes = (0..60usize, 0..6usize, 0..9usize);
+        (sizes, any::<bool>(), wrong).prop_map(|(sizes, in_steps, mut wrong)| {
+            if !in_steps {
+                wrong.retain(|wrong| !matches!(wrong.1, Place | Finish));
+            }
+            let (items, threads, window) = sizes;
+            Case {
+                items,
+                threads,
+                window,
+                in_steps,
+                wrong,
+            }
         })
     }
 
