@@ -78,6 +78,8 @@ pub enum Remedy {
         /// Folder of the dataset.
         dataset: PathBuf,
     },
+    /// Verify the dataset, to know all that is wrong with it.
+    Verify,
     /// Something outside of this program, in the imperative: "rewrite the file with gzip".
     Other(Cow<'static, str>),
 }
@@ -177,6 +179,7 @@ impl fmt::Display for Remedy {
             Remedy::AcceptChanges { dataset } => {
                 write!(f, "adopt {} with these changes", dataset.display())
             }
+            Remedy::Verify => f.write_str("verify the dataset to know all that is damaged"),
             Remedy::Other(text) => f.write_str(text),
         }
     }

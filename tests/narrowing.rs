@@ -217,7 +217,7 @@ fn threads_and_chunks_do_not_change_the_dataset() {
             &plan_options(Dtypes::Signed, 9_999),
             run_options(threads, cells),
         );
-        outcome.unwrap();
+        let _ = outcome.unwrap();
         contents.push(Contents::of(&output));
     }
     assert_eq!(contents[0], contents[1]);

@@ -412,11 +412,7 @@ fn what_is_no_experiment_is_refused() {
         (empty, &[], "no SOMA experiment"),
         ("tiledb://namespace/experiment".into(), &[], "tiledb://"),
         ("s3://bucket/experiment".into(), &[], "s3://"),
-        (
-            target.clone(),
-            &["--measurement", "ATAC"],
-            "choose one of: RNA",
-        ),
+        (target.clone(), &["--measurement", "ATAC"], "one of: RNA"),
         (
             target.clone(),
             &["--matrix", "scaled"],

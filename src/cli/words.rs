@@ -31,6 +31,7 @@ impl Words for Flags {
                     "take it as it is with `slaf adopt {dataset} --accept-changes` (`slaf verify {dataset}` checks all that is described)"
                 ))
             }
+            Remedy::Verify => Some("slaf verify tells all that is damaged".into()),
             _ => None,
         }
     }

@@ -115,7 +115,8 @@ pub enum DatasetError {
     },
     /// A data file of a table is missing, or has another length.
     #[error(
-        "{path} {what}: the dataset is damaged; restore the file, or convert the inputs again (a verification tells all that is damaged)"
+        "{path} {what}: the dataset is damaged; restore the file, or convert the inputs again; {}",
+        Remedy::Verify
     )]
     DataFile {
         /// The data file.
@@ -162,6 +163,7 @@ impl DatasetError {
             DatasetError::Changed { path, .. } => vec![accept(path)],
             DatasetError::Contradiction { dataset, .. } => vec![accept(dataset)],
             DatasetError::ConfigTooLarge { needed, .. } => vec![memory(*needed)],
+            DatasetError::DataFile { .. } => vec![Remedy::Verify],
             _ => Vec::new(),
         }
     }

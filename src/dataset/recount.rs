@@ -94,7 +94,7 @@ impl<'a> Recount<'a> {
             if order.order == RowOrder::Unsorted {
                 // The genes that are appended are looked up by their places.
                 if name == TableName::Genes && known == KnownValues::Keep {
-                    let why = "its rows are not in the order of gene_integer_id; `slaf adopt --accept-changes` puts them in order";
+                    let why = "its rows are not in the order of gene_integer_id, in which an adoption that accepts the changes would put them";
                     return Err(DatasetError::CannotContinue {
                         path,
                         why: why.into(),

@@ -10,6 +10,7 @@ use super::repeated_names::NameTrust;
 use super::{
     GeneIndex, GeneJoin, GeneKey, GeneList, GenePlan, IdVersions, Join, PlanError, PlanOptions,
 };
+use crate::remedy::Setting;
 use crate::survey::{STABLE_IDS, Survey};
 
 /// The genes of a dataset, and how those of each input correspond to them.
@@ -272,20 +273,21 @@ pub(super) fn proposals(planner: &Planner<'_>, joins: &[GeneJoin]) -> Vec<String
         return Vec::new();
     }
     let mut found = Vec::new();
-    let mut propose = |flag: &str, then: u64| {
+    let mut propose = |what: String, then: u64| {
         if then > now {
-            found.push(format!("{flag}: {} more genes would be shared", then - now));
+            found.push(format!("{what}: {} more genes would be shared", then - now));
         }
     };
     if planner.id_versions() == IdVersions::Keep && planner.surveys.iter().any(versions) {
         let strip = with(&|options| options.id_versions = IdVersions::Strip);
-        propose("--gene-id-version strip", strip);
+        propose(Setting::of("gene-id-version", "strip").to_string(), strip);
     }
     if planner.options.gene_key.is_some() {
-        propose("no --gene-key", with(&|options| options.gene_key = None));
+        let without = with(&|options| options.gene_key = None);
+        propose(format!("no {}", Setting::any("gene-key")), without);
     } else {
         let by_name = with(&|options| options.gene_key = Some(GeneKey::Id));
-        propose("--gene-key gene_id", by_name);
+        propose(Setting::of("gene-key", "gene_id").to_string(), by_name);
     }
     found
 }

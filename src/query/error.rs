@@ -7,6 +7,7 @@ use datafusion::error::DataFusionError;
 use super::place::Place;
 use crate::dataset::DatasetError;
 use crate::failure::ErrorKind;
+use crate::remedy::{Remedy, Setting};
 use crate::store::StoreError;
 use crate::table::TableError;
 
@@ -45,7 +46,10 @@ pub enum QueryError {
     #[error("{0}")]
     Names(String),
     /// The query needs more memory than it may take.
-    #[error("the query needs more memory than --memory grants: {problem}")]
+    #[error(
+        "the query needs more memory than {} grants: {problem}",
+        Setting::any("memory")
+    )]
     Memory {
         /// What needed it.
         problem: String,
@@ -62,7 +66,10 @@ pub enum QueryError {
         problem: String,
     },
     /// The output exists.
-    #[error("{} exists; --overwrite replaces it", path.display())]
+    #[error(
+        "{} exists; {}", path.display(),
+        Remedy::using(Setting::any("overwrite"), "replace it")
+    )]
     Exists {
         /// The file.
         path: PathBuf,

@@ -19,6 +19,7 @@ use super::domain::{Domain, only_column};
 use super::error::through;
 use super::mask::Mask;
 use super::report::ScanReport;
+use crate::remedy::Remedy;
 use crate::table::{RowReader, RowsAndColumns, TableError};
 
 /// Rows between two ranges that are read rather than skipped.
@@ -322,7 +323,10 @@ impl Starts {
     fn damaged(&self) -> datafusion::error::DataFusionError {
         through(TableError::Damaged {
             path: self.path.clone(),
-            problem: "its column cell_start_index is not what the rows of the expression table are; see slaf verify".into(),
+            problem: format!(
+                "its column cell_start_index is not what the rows of the expression table are; {}",
+                Remedy::Verify
+            ),
         })
     }
 }

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::error::QueryError;
 use super::place::Place;
+use crate::remedy::Setting;
 
 /// Maximum length of a query in bytes, and how deep parentheses may lie in it.
 const LONGEST: usize = 1 << 20;
@@ -59,9 +60,10 @@ pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
     match &statement {
         Statement::Query(_) => {}
         Statement::Explain { .. } => {
-            return Err(wrong(
-                "EXPLAIN is the option --explain here, which also tells what was read".into(),
-            ));
+            return Err(wrong(format!(
+                "EXPLAIN is {} here, which also tells what was read",
+                Setting::any("explain")
+            )));
         }
         Statement::ShowTables { .. }
         | Statement::ExplainTable { .. }

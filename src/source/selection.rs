@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::remedy::Setting;
 use serde::{Deserialize, Serialize};
 
 /// A part of an input whose members can be selected.
@@ -172,8 +173,8 @@ impl Eq for Seen {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unmatched {
-    /// The pattern, with its flag.
-    pub pattern: String,
+    /// The option, `skip` or `only`, with the pattern.
+    pub pattern: Setting,
     /// The part it names.
     pub part: Part,
     /// Members the inputs have in this part.
@@ -223,15 +224,15 @@ impl Selection {
     /// Returns the patterns that matched nothing in the inputs that were read.
     pub fn unmatched(&self) -> Vec<Unmatched> {
         let seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let flags = [("--skip", &self.skip), ("--only", &self.only)];
-        let patterns = flags
+        let options = [("skip", &self.skip), ("only", &self.only)];
+        let patterns = options
             .into_iter()
-            .flat_map(|(flag, patterns)| patterns.iter().map(move |pattern| (flag, pattern)));
+            .flat_map(|(option, patterns)| patterns.iter().map(move |pattern| (option, pattern)));
         let unmatched = patterns
             .filter(|(_, pattern)| !seen.iter().any(|(part, name)| pattern.matches(*part, name)));
         unmatched
-            .map(|(flag, pattern)| Unmatched {
-                pattern: format!("{flag} {pattern}"),
+            .map(|(option, pattern)| Unmatched {
+                pattern: Setting::of(option, pattern),
                 part: pattern.part,
                 members: seen
                     .iter()
@@ -302,8 +303,8 @@ mod tests {
         assert_eq!(
             messages,
             [
-                "--skip obs:ag chooses nothing: obs has age, sex",
-                "--only layers:counts chooses nothing: there is no layers"
+                "the option skip=obs:ag chooses nothing: obs has age, sex",
+                "the option only=layers:counts chooses nothing: there is no layers"
             ]
         );
     }

@@ -89,6 +89,6 @@ mod tests {
             Err(StoreError::Locked { .. })
         ));
         drop(first);
-        FolderLock::acquire(folder.path(), LockPolicy::No).unwrap();
+        drop(FolderLock::acquire(folder.path(), LockPolicy::No).unwrap());
     }
 }

@@ -9,6 +9,7 @@ use lance::Dataset as LanceTable;
 use super::changed::{self, Changed};
 use super::{Problem, Problems, VerifyError};
 use crate::dataset::{CONFIG, ConfigFile, Dataset, JobSummary, UNS, hash_of_file, unnamed_hashes};
+use crate::remedy::Remedy;
 use crate::store::{Named, StoreError};
 use crate::table::{MissingFile, TableFolder, TableName, look_at_files};
 
@@ -221,7 +222,10 @@ fn check_uns(dataset: &Dataset, problems: &mut Problems) -> Result<Option<String
     match &change.problem {
         None => Ok(Some(change.to_string())),
         Some(problem) => {
-            let what = format!("{problem}; slaf adopt --accept-changes takes it as it is");
+            let accept = Remedy::AcceptChanges {
+                dataset: dataset.path().to_path_buf(),
+            };
+            let what = format!("{problem}; {accept}");
             problems.add(Problem::new(UNS, what));
             Ok(None)
         }

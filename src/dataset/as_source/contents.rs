@@ -148,7 +148,8 @@ impl Contents<'_> {
             if self.described && lost {
                 let rows = table.rows;
                 return Err(table.place().damaged(format!(
-                    "config.json tells of {entries} rows, and there are {rows}; see slaf verify"
+                    "config.json tells of {entries} rows, and there are {rows}; {}",
+                    Remedy::Verify
                 )));
             }
             if !self.described && table.has_deletions {

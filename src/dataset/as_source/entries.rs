@@ -12,6 +12,7 @@ use arrow::datatypes::{
 
 use super::starts::{NEGATIVE, Starts, identifiers};
 use super::table::{OpenTable, finish, next};
+use crate::remedy::Remedy;
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::transpose::{
     Entries as Unordered, ExternalTranspose, TransposeOptions, Transposed,
@@ -245,7 +246,8 @@ impl Entries {
                 {
                     let (first, last) = (rows.start, rows.end - 1);
                     return Err(place.damaged(format!(
-                        "where the rows of {first}–{last} should be, there is one of {outside}; see slaf verify"
+                        "where the rows of {first}–{last} should be, there is one of {outside}; {}",
+                        Remedy::Verify
                     )));
                 }
                 self.check_columns(of_columns)?;

@@ -8,6 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, UInt32Type};
 
 use super::table::{OpenTable, finish, next};
+use crate::remedy::Remedy;
 use crate::source::SourceError;
 
 /// Number of rows whose first table rows are requested at a time, if they must be read.
@@ -105,9 +106,10 @@ impl Starts {
         if ascend && begins {
             Ok(offsets)
         } else {
-            Err(place().damaged(
-            "its column cell_start_index is not what the rows of the expression table are; see slaf verify",
-        ))
+            Err(place().damaged(format!(
+                "its column cell_start_index is not what the rows of the expression table are; {}",
+                Remedy::Verify
+            )))
         }
     }
 
