@@ -9,6 +9,7 @@ use crate::ingest::IngestError;
 use crate::plan::PlanError;
 use crate::query::QueryError;
 use crate::remedy::Remedy;
+use crate::sink::SinkError;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::verify::VerifyError;
@@ -41,6 +42,9 @@ pub enum Error {
         /// Why, in one line.
         refusal: String,
     },
+    /// An export failed.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
     /// Verification found problems in a dataset.
     #[error("{path} is not as it should be: {problems} problems were found")]
     Verification {
@@ -100,6 +104,7 @@ impl Error {
             Error::Store(error) => error.kind(),
             Error::Verify(error) => error.kind(),
             Error::Query(error) => error.kind(),
+            Error::Sink(error) => error.kind(),
             Error::NotJoinable { .. } => ErrorKind::Refused,
             Error::Verification { .. } => ErrorKind::NotVerified,
             Error::Output(_) => ErrorKind::Failed,

@@ -21,6 +21,8 @@
 //! | [`progress`] | progress events of a running job |
 //! | [`ingest`] | running a plan: shards, checkpoint, commit, recovery |
 //! | [`verify`] | checking a dataset, also against its inputs |
+//! | [`sink`] | outputs: what consumes a source, one room per format |
+//! | [`export`] | a dataset becomes files of other formats |
 //! | [`converter`] | converting and appending in a few lines |
 //! | [`query`] | SQL over datasets, read-only |
 //! | [`reader`] | reading rows, slices and annotations of a dataset |
@@ -45,6 +47,7 @@ pub mod cli;
 pub mod converter;
 pub mod dataset;
 pub mod error;
+pub mod export;
 pub mod failpoint;
 pub mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -57,6 +60,7 @@ pub mod progress;
 pub mod query;
 pub mod reader;
 pub mod remedy;
+pub mod sink;
 pub mod source;
 pub mod store;
 pub mod survey;

@@ -48,6 +48,16 @@ pub enum Event<'a> {
         /// Stored entries.
         entries: u64,
     },
+    /// An export begins.
+    Exporting {
+        /// Number of entries of X; 0 if that is not known.
+        entries: u64,
+    },
+    /// Number of further entries exported.
+    Exported {
+        /// Entries written.
+        entries: u64,
+    },
     /// Number of further rows verified.
     Verified {
         /// Rows of the tables.

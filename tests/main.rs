@@ -4,6 +4,7 @@ mod append;
 mod append_atomic;
 mod append_reference;
 mod conformance;
+mod export;
 mod golden;
 mod house;
 mod interop;

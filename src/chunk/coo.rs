@@ -142,6 +142,31 @@ fn checked_columns(chunk: &CsrChunk, spec: &CooSpec<'_>) -> Result<Vec<i64>, Chu
     }
 }
 
+/// Checks a chunk of a matrix with so many columns and brings it into canonical form, in types that
+/// hold all sums.
+pub(crate) fn canonicalized(
+    chunk: &CsrChunk,
+    path: &std::path::Path,
+    matrix: &str,
+    columns: u64,
+) -> Result<CsrChunk, ChunkError> {
+    let spec = CooSpec {
+        path: path.to_path_buf(),
+        matrix: matrix.to_string(),
+        first_cell: 0,
+        genes: columns,
+        columns: ColumnMap::Same,
+        dataset_genes: columns,
+        cell_type: crate::plan::IdType::UInt32,
+        gene_type: crate::plan::IdType::UInt32,
+        value_type: crate::survey::ValueType::Float64,
+        gene_hashes: (&[][..]).into(),
+        identities: None,
+    };
+    let genes = checked_columns(chunk, &spec)?;
+    canonicalize(chunk, &genes, &spec).map(|(chunk, _)| chunk)
+}
+
 /// Returns the position in the input of the cell to which an entry of the chunk belongs.
 fn cell_of(chunk: &CsrChunk, entry: usize) -> u64 {
     chunk.rows.start

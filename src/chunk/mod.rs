@@ -20,6 +20,7 @@ pub use contents::{
     GeneIdentity, LEAST_COUNTS, NO_CONTENTS, contents_by_number, contents_of_entries,
 };
 pub use coo::CooBatch;
+pub(crate) use coo::canonicalized;
 pub use digest::{Digest, IdHash};
 pub(crate) use entry_batch::EntryBatch;
 pub use error::ChunkError;

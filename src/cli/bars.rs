@@ -159,6 +159,11 @@ impl Bars {
                 self.enter("converting");
                 self.add(entries);
             }
+            Event::Exporting { entries } => self.begin("exporting", entries),
+            Event::Exported { entries } => {
+                self.enter("exporting");
+                self.add(entries);
+            }
             Event::Verified { entries } => self.add(entries),
             Event::StartedOver { entries } => self.restart(entries),
             Event::Transposed { matrix, entries } => {

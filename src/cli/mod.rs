@@ -8,6 +8,7 @@ mod arguments;
 mod bars;
 mod columns;
 mod convert;
+mod export;
 mod found;
 mod head;
 mod info;
@@ -83,6 +84,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Columns(raw) => columns::run(&raw),
         Command::Pseudobulk(raw) => pseudobulk::run(*raw),
         Command::Query(raw) => query::run(*raw),
+        Command::Export(raw) => export::run(*raw, verbosity),
         Command::Verify(raw) => verify::run(&raw, verbosity),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),

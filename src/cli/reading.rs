@@ -84,7 +84,7 @@ impl ReadArguments {
 const LONGEST_LIST: u64 = 64 << 20;
 
 /// The genes of a file, one a line, or of a list.
-fn gene_list(text: &str) -> Result<Vec<String>, Error> {
+pub(super) fn gene_list(text: &str) -> Result<Vec<String>, Error> {
     let path = Path::new(text);
     // A folder may be called like a gene.
     let is_list = !path.exists() || path.is_dir();

@@ -288,7 +288,7 @@ pub(super) fn print(text: &str) -> Result<(), Error> {
 }
 
 /// The high-water mark of the process's memory.
-fn peak_memory() -> Option<u64> {
+pub(super) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()

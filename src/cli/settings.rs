@@ -107,6 +107,18 @@ impl Layer {
         }
     }
 
+    /// What the program may use.
+    fn of_resources(resources: &ResourceArguments) -> Self {
+        Layer {
+            chunk_size: resources.chunk_size,
+            memory: resources.memory,
+            threads: resources.threads,
+            progress: resources.progress,
+            scratch_dir: resources.scratch_dir.clone(),
+            ..Layer::default()
+        }
+    }
+
     fn over(self, below: Layer) -> Layer {
         let mut own = below.own;
         own.extend(self.own);
@@ -133,12 +145,20 @@ impl Settings {
         write: &WriteArguments,
         resources: &ResourceArguments,
     ) -> Result<Self, Error> {
+        Settings::laid_over(Layer::from_arguments(read, write, resources), resources)
+    }
+
+    /// Likewise for a command that writes no dataset.
+    pub fn of_resources(resources: &ResourceArguments) -> Result<Self, Error> {
+        Settings::laid_over(Layer::of_resources(resources), resources)
+    }
+
+    fn laid_over(given: Layer, resources: &ResourceArguments) -> Result<Self, Error> {
         let defaults = Layer::parse(DEFAULTS, "config/default.toml")?;
         let file = match &resources.config {
             Some(path) => Layer::from_file(path)?,
             None => Layer::default(),
         };
-        let given = Layer::from_arguments(read, write, resources);
         let settings = Settings::check(given.over(file).over(defaults))?;
         allocator::spare(settings.memory);
         Ok(settings)

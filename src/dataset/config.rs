@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{CategoryList, CellHashes, RecountedRange, UnsKeys};
 use crate::chunk::{Canonicalized, Digest, ValueStats};
 use crate::plan::{GeneJoin, GeneKey, IdVersions, JobId};
-use crate::source::{MatrixName, Note, OpenOptions, Part};
+use crate::source::{MatrixName, Note, OpenOptions, Originals, Part};
 use crate::survey::{Fingerprint, Repeats, Scale};
 
 /// SLAF format version that is written.
@@ -106,6 +106,9 @@ pub struct DatasetConfig {
     /// Files with the identifier hashes of all cells, in the order of the cells.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cell_hashes: Vec<CellHashes>,
+    /// Types and names of the inputs that the tables do not show.
+    #[serde(default, skip_serializing_if = "Originals::is_empty")]
+    pub originals: Originals,
     /// XXH3 hash of uns.json in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uns_xxh3: Option<String>,

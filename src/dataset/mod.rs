@@ -38,7 +38,7 @@ mod tally;
 mod uns;
 
 pub use adoption::Adoption;
-pub(crate) use as_source::open as open_as_source;
+pub(crate) use as_source::{numbers_of, open as open_as_source};
 pub use category_list::CategoryList;
 pub use cell_hashes::{CELL_HASHES, CellHashes, ContentHashes};
 pub(crate) use cell_hashes::{

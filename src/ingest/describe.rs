@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::categories::Categories;
+use super::originals::originals;
 use crate::chunk::{Canonicalized, Digest};
 use crate::dataset::{
     CellHashes, Checkpoint, ColumnNote, DatasetConfig, Keys, LayerNote, MatrixRecord, Metadata,
@@ -138,6 +139,7 @@ pub(super) fn describe(
             .chain(sources)
             .collect(),
         cell_hashes: committed.cell_hashes,
+        originals: originals(plan, before.map(|before| &before.originals)),
         renamed_sources: old.renamed_sources,
         uns_xxh3,
         uns_keys,

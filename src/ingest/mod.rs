@@ -28,6 +28,7 @@ mod job;
 mod known_counts;
 mod known_rows;
 mod late_checks;
+mod originals;
 mod outcome;
 mod output_apart;
 mod output_dir;

@@ -38,7 +38,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::{Format, MatrixDescription, Note, OpenOptions};
+use crate::source::{Format, MatrixDescription, Note, OpenOptions, Originals};
 use crate::survey::{Fingerprint, FloatType, Repeats, Scale};
 
 pub use base::{Base, BaseMatrix, BaseSource, BaseSurvey, Described, KnownValues};
@@ -200,6 +200,9 @@ pub struct PlannedInput {
     pub left_out: Vec<Note>,
     /// Warnings for the user.
     pub warnings: Vec<String>,
+    /// Types and names that nothing else here shows.
+    #[serde(default, skip_serializing_if = "Originals::is_empty")]
+    pub originals: Originals,
     /// Cell identifiers that occur more than once.
     pub repeated_cells: Repeats,
     /// Gene identifiers that occur more than once.

@@ -7,7 +7,7 @@ use super::{
     Base, BaseMatrix, BaseSurvey, Duplicates, IdType, PLAN_VERSION, Plan, PlanError, PlanOptions,
     PlannedInput, PlannedLayer, PlannedPairs, Table, ValuePlan, Widening, cells, extras,
 };
-use crate::source::{Inputs, MatrixDescription, MatrixName};
+use crate::source::{Description, Inputs, MatrixDescription, MatrixName, NumberType, Originals};
 use crate::survey::Survey;
 
 impl Plan {
@@ -224,6 +224,7 @@ impl Planner<'_> {
                     &scale_warnings[number],
                 ]
                 .concat(),
+                originals: with_embeddings(description),
                 repeated_cells: survey.repeated_cells.clone(),
                 repeated_genes: survey.repeated_genes.clone(),
                 scale: Some(survey.main.scale),
@@ -290,4 +291,22 @@ impl Planner<'_> {
         let (has, widening) = (kept.value_type, self.options.widening);
         ValuePlan::continued(path, has, widening, family, matrix, &joined.survey)
     }
+}
+
+/// What an input knows of how it was, and the types of embeddings that may be written in another.
+fn with_embeddings(description: &Description) -> Originals {
+    let mut originals = description.originals.clone();
+    for (frame, embeddings) in [
+        (&mut originals.obs, &description.obsm),
+        (&mut originals.var, &description.varm),
+    ] {
+        for embedding in embeddings {
+            // Float32 is what they are written as by default.
+            if embedding.number_type != NumberType::Float32 {
+                let known = frame.embeddings.entry(embedding.name.clone());
+                known.or_insert(embedding.number_type);
+            }
+        }
+    }
+    originals
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Format, Part, ScalarType, Selection};
+use super::{Format, Originals, Part, ScalarType, Selection};
 
 /// Description of an input, taken from its headers, without the parts the reader was told to leave
 /// out.
@@ -43,6 +43,8 @@ pub struct Description {
     pub left_out: Vec<Note>,
     /// What a user should know before trusting the result.
     pub warnings: Vec<String>,
+    /// Types and names that the rest does not show.
+    pub originals: Originals,
 }
 
 /// Identifies a matrix of an input.
@@ -85,6 +87,7 @@ impl Description {
             converted: Vec::new(),
             left_out: Vec::new(),
             warnings: Vec::new(),
+            originals: Originals::default(),
         }
     }
 

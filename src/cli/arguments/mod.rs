@@ -1,5 +1,6 @@
 //! The arguments as they are typed.
 
+mod export;
 mod formats;
 mod groups;
 mod looks;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub(in crate::cli) use export::{ExportArguments, ExportFormatArgument, LayoutArgument};
 pub(in crate::cli) use formats::FormatArguments;
 pub(in crate::cli) use groups::{
     JoinArguments, ReadArguments, ResourceArguments, RunArguments, WriteArguments,
@@ -81,6 +83,8 @@ pub(in crate::cli) enum Command {
     Pseudobulk(Box<PseudobulkArguments>),
     /// Ask datasets in SQL
     Query(Box<QueryArguments>),
+    /// Write a dataset, or a part of it, to a file of another format
+    Export(Box<ExportArguments>),
     /// Check a dataset: its files, identifiers, order and digests, and every value against its inputs
     Verify(VerifyArguments),
     /// Print a completion script for a shell

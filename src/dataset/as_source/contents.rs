@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 use super::SlafSource;
 use super::entries::{Entries, Zeros};
 use super::frame::{Categories, Frame, FrameColumn, FrameEmbedding};
+use super::originals::originals;
 use super::starts::Starts;
 use super::table::{OpenTable, file_of, finish, refused};
 use crate::dataset::base_columns::{kind, original};
@@ -99,6 +100,11 @@ impl Contents<'_> {
                 .map(|e| e.embedding.clone())
                 .collect()
         };
+        let originals = originals(
+            dataset.config(),
+            options,
+            std::iter::once(&x).chain(&layers).chain(&obsp).chain(&varp),
+        );
         Ok(SlafSource {
             path: path.to_path_buf(),
             description: Description {
@@ -116,6 +122,7 @@ impl Contents<'_> {
                 varp,
                 uns: !uns.values.is_empty(),
                 warnings: contents.warnings()?,
+                originals,
                 converted: contents.converted,
                 left_out: contents.left_out,
             },

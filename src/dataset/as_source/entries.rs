@@ -336,7 +336,7 @@ fn is_some<T: bytemuck::Zeroable + PartialEq>(value: T) -> bool {
 }
 
 /// Converts a column to numbers, ignoring nulls; `None` if its type is not numeric.
-pub(super) fn numbers_of(column: &ArrayRef) -> Option<TypedVec> {
+pub(crate) fn numbers_of(column: &ArrayRef) -> Option<TypedVec> {
     macro_rules! values {
         ($variant:ident, $arrow:ty) => {
             TypedVec::$variant(column.as_primitive::<$arrow>().values().to_vec())

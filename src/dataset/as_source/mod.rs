@@ -6,6 +6,7 @@
 mod contents;
 mod entries;
 mod frame;
+mod originals;
 mod starts;
 mod table;
 
@@ -18,6 +19,7 @@ use arrow::buffer::NullBuffer;
 
 use self::contents::Contents;
 use self::entries::Entries;
+pub(crate) use self::entries::numbers_of;
 use self::frame::Frame;
 use crate::source::{
     Axis, CellSource, Description, ErrorContext, Matrix, MatrixName, OpenOptions, SourceError,

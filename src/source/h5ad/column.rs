@@ -11,7 +11,7 @@ use super::categories::{Categories, Stored};
 use crate::source::error::ErrorContext;
 use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::number_column::arrow_numbers;
-use crate::source::{ColumnKind, SourceError, TypedVec};
+use crate::source::{ColumnKind, OriginalColumn, SourceError, TypedVec};
 
 /// Maximum length in bytes of a scalar text that stands for all rows.
 const LONGEST_SCALAR: usize = 1 << 8;
@@ -166,6 +166,23 @@ impl ColumnReader {
                 mask: Some(_),
             } => ColumnKind::Nullable(values.number_type()),
             Values::Categorical { ordered, .. } => ColumnKind::Categorical { ordered: *ordered },
+        }
+    }
+
+    /// What of the column the values do not show.
+    pub fn original(&self) -> Option<OriginalColumn> {
+        match &self.values {
+            Values::Texts { mask: Some(_), .. } | Values::TypedVec { mask: Some(_), .. } => {
+                Some(OriginalColumn::Nullable)
+            }
+            Values::Categorical { categories, .. } => {
+                let number_type = match categories.numbers.as_ref()? {
+                    Stored::List(numbers) => numbers.number_type(),
+                    Stored::One(number) => number.number_type(),
+                };
+                Some(OriginalColumn::Categories(number_type))
+            }
+            _ => None,
         }
     }
 

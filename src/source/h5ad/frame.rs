@@ -13,7 +13,7 @@ use crate::source::blocks::TooLong;
 use crate::source::error::ErrorContext;
 use crate::source::hdf5::{Element, Hdf5File, Kind, NumberArray};
 use crate::source::number_column::text_of_numbers;
-use crate::source::{Column, Note, Part, Selection, SourceError};
+use crate::source::{Column, Note, OriginalFrame, Part, Selection, SourceError};
 
 /// Where files before anndata 0.7 keep the categories of the columns of raw's var.
 pub(super) const RAW_CATEGORIES: &str = "raw.cat";
@@ -27,6 +27,8 @@ pub(super) struct Frame {
     part: Part,
     rows: u64,
     index: Index,
+    /// Name of the index.
+    index_name: String,
     columns: Vec<(String, ColumnReader)>,
     left_out: Vec<Note>,
     categories: Vec<String>,
@@ -57,6 +59,7 @@ impl Frame {
             part,
             rows,
             index,
+            index_name: members.index.clone(),
             columns: Vec::new(),
             left_out: Vec::new(),
             categories: Vec::new(),
@@ -133,6 +136,17 @@ impl Frame {
                 kind: column.kind(),
             })
             .collect()
+    }
+
+    /// What the columns do not show: the name of the index, and what kinds of columns there are.
+    pub fn originals(&self) -> OriginalFrame {
+        let columns = self.columns.iter();
+        let columns = columns.filter_map(|(name, column)| Some((name.clone(), column.original()?)));
+        OriginalFrame {
+            index: Some(self.index_name.clone()).filter(|name| name != "_index"),
+            columns: columns.collect(),
+            ..OriginalFrame::default()
+        }
     }
 
     /// Reads the index of a range of rows.

@@ -44,7 +44,8 @@ use self::matrix::OpenMatrix;
 use super::transpose::TransposeOptions;
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, Embedding, ErrorContext, Format, Layout,
-    Matrix, MatrixDescription, MatrixName, OpenOptions, ScalarType, SourceError, TypedVec, Uns,
+    Matrix, MatrixDescription, MatrixName, OpenOptions, Originals, ScalarType, SourceError,
+    TypedVec, Uns,
 };
 
 /// An input whose cells and genes are in memory. See [the module](self) for an example.
@@ -253,6 +254,7 @@ impl MemoryBuilder {
                 converted: Vec::new(),
                 left_out: Vec::new(),
                 warnings: Vec::new(),
+                originals: Originals::default(),
             },
             obs_names: self.obs_names,
             var_names: self.var_names,

@@ -26,7 +26,7 @@ use super::other_hdf5;
 use super::text::holder_of;
 use super::{
     CellSource, Description, Format, InputFormat, Layout, Matrix, MatrixDescription, MatrixName,
-    OpenOptions, OptionSpec, Probe, ProbedPath, RepeatedName, SourceError, Uns,
+    OpenOptions, OptionSpec, Originals, Probe, ProbedPath, RepeatedName, SourceError, Uns,
 };
 
 /// A matrix of 10x Genomics in HDF5.
@@ -131,6 +131,7 @@ impl TenxH5Source {
             converted: genes.converted.drain(..).chain(cells.split()).collect(),
             left_out,
             warnings: std::mem::take(&mut genes.warnings),
+            originals: Originals::default(),
         };
         let mut files = vec![holder_of(path)];
         files.extend(options.own.file_buf(&BARCODES));

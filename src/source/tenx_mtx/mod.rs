@@ -44,7 +44,7 @@ use super::transpose::TransposeOptions;
 use super::{
     Among, CellSource, ColumnKind, Description, Form, Format, InputFile, InputFormat, Layout,
     Matrix, MatrixDescription, MatrixName, Note, OpenOptions, OptionKind, OptionScope, OptionSpec,
-    Probe, ProbedPath, RepeatedName, Siblings, SourceError, Uns,
+    Originals, Probe, ProbedPath, RepeatedName, Siblings, SourceError, Uns,
 };
 use crate::remedy::{Remedy, Setting};
 
@@ -231,6 +231,7 @@ impl TenxMtxSource {
             converted,
             left_out,
             warnings,
+            originals: Originals::default(),
         };
         let files = [&file, &barcodes, &features].into_iter().chain(names);
         let mut files: Vec<PathBuf> = files.map(|file| file.path().to_path_buf()).collect();

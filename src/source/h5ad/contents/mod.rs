@@ -17,7 +17,7 @@ use crate::source::hdf5::{Hdf5File, Kind};
 use crate::source::raw::OTHER_GENES;
 use crate::source::{
     Axis, Description, Embedding, Format, InputFormat, MainMatrix, MatrixDescription, MatrixName,
-    Note, OpenOptions, Part, RawUse, Reindex, SourceError,
+    Note, OpenOptions, Originals, Part, RawUse, Reindex, SourceError,
 };
 
 /// The main matrix of an AnnData.
@@ -136,6 +136,11 @@ impl<'a> Contents<'a> {
             converted: contents.converted,
             left_out: contents.left_out,
             warnings: contents.warnings,
+            originals: Originals {
+                obs: obs.originals(),
+                var: var.originals(),
+                ..Originals::default()
+            },
         };
         Ok(H5adSource {
             file: file.clone(),

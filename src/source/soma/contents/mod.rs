@@ -19,7 +19,7 @@ use crate::source::error::ErrorContext;
 use crate::source::raw::OTHER_GENES;
 use crate::source::{
     Axis, Description, Embedding, Format, InputFormat, MainMatrix, MatrixDescription, MatrixName,
-    Note, OpenOptions, Part, Reindex, SourceError,
+    Note, OpenOptions, Originals, Part, Reindex, SourceError,
 };
 
 /// Columns that may hold the cell names.
@@ -138,6 +138,7 @@ impl<'a> Contents<'a> {
             converted: contents.converted,
             left_out: contents.left_out,
             warnings: contents.warnings,
+            originals: Originals::default(),
         };
         Ok(SomaSource {
             place,

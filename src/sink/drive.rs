@@ -1,0 +1,332 @@
+//! Takes everything from a source to a sink.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::in_order::{Steps, in_order};
+use super::rows::Of;
+use super::{FrameBlock, MatrixSink, Outline, Rows, Sink, SinkError};
+use crate::chunk::{Digest, IdHash};
+use crate::progress::{Event, Progress};
+use crate::source::blocks::{RowBlocks, bytes_of};
+use crate::source::transpose::{Entries, ExternalTranspose, TransposeOptions};
+use crate::source::{
+    Axis, CellSource, ChunkBudget, Chunks, ErrorContext, MatrixDescription, MatrixName, Note,
+    SourceError, TypedVec,
+};
+
+/// Memory that the program takes apart from chunks.
+const BASE: u64 = 160 << 20;
+/// Bytes of a chunk, as readers count them.
+const LARGEST_CHUNK: u64 = 12 << 20;
+const SMALLEST_CHUNK: u64 = 256 << 10;
+
+/// What an export may use.
+#[derive(Debug, Clone)]
+pub struct Resources {
+    /// Memory, in bytes.
+    pub memory: u64,
+    pub threads: usize,
+    /// Rows of a chunk, at most.
+    pub chunk_cells: u64,
+    /// Folder for temporary files.
+    pub scratch: PathBuf,
+}
+
+/// Which of its sides a matrix of cells × genes is stored by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MatrixLayout {
+    /// Compressed sparse rows, cell by cell.
+    #[default]
+    Csr,
+    /// Compressed sparse columns, gene by gene.
+    Csc,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    /// Non-zeros of X.
+    pub nonzeros: u64,
+    /// The digest of X, as that of a dataset made from the output.
+    pub digest: Digest,
+    /// What was not written, or not as it was.
+    pub notes: Vec<Note>,
+}
+
+/// Writes a source to a sink.
+///
+/// # Errors
+/// If the source cannot be read, or the sink cannot hold or write it.
+pub fn write(
+    source: &dyn CellSource,
+    sink: &mut dyn Sink,
+    outline: &Outline,
+    resources: &Resources,
+    progress: &dyn Progress,
+) -> Result<Written, SinkError> {
+    let mut written = Written {
+        notes: sink.begin(outline)?,
+        ..Written::default()
+    };
+    let mut genes = Vec::new();
+    frame(source, outline, Axis::Genes, &mut |block| {
+        genes.extend(IdHash::of_all(&block.names));
+        sink.rows(Axis::Genes, block)
+    })?;
+    frame(source, outline, Axis::Cells, &mut |block| {
+        sink.rows(Axis::Cells, block)
+    })?;
+    let drive = Drive {
+        source,
+        outline,
+        resources,
+        progress,
+        genes: &genes,
+    };
+    for matrix in outline.description.matrices() {
+        if !matrix.is_readable() {
+            continue;
+        }
+        let Some(to) = sink.matrix(matrix)? else {
+            continue;
+        };
+        let (nonzeros, digest) = drive.matrix(matrix, &*to)?;
+        to.finish()?;
+        if matrix.name == MatrixName::X {
+            (written.nonzeros, written.digest) = (nonzeros, digest);
+        }
+    }
+    if outline.description.uns {
+        let uns = source.uns()?;
+        written.notes.extend(uns.converted.clone());
+        written.notes.extend(uns.left_out.clone());
+        written.notes.extend(sink.uns(&uns)?);
+    }
+    sink.finish()?;
+    Ok(written)
+}
+
+/// Reads obs and obsm, or var and varm, block by block.
+pub(super) fn frame(
+    source: &dyn CellSource,
+    outline: &Outline,
+    axis: Axis,
+    take: &mut dyn FnMut(&FrameBlock) -> Result<(), SinkError>,
+) -> Result<(), SinkError> {
+    let about = &outline.description;
+    let (rows, columns, embeddings) = match axis {
+        Axis::Cells => (about.n_obs, &about.obs, &about.obsm),
+        Axis::Genes => (about.n_vars, &about.var, &about.varm),
+    };
+    let width = embeddings.iter().map(|e| e.width).sum::<u64>();
+    let width = usize::try_from(width).unwrap_or(usize::MAX);
+    let mut blocks = RowBlocks::new(0..rows, columns.len().saturating_add(width));
+    let read = |rows: std::ops::Range<u64>| -> Result<FrameBlock, SourceError> {
+        let numbers = embeddings
+            .iter()
+            .map(|e| source.embedding(axis, &e.name, rows.clone()));
+        Ok(FrameBlock {
+            names: match axis {
+                Axis::Cells => source.obs_names(rows.clone())?,
+                Axis::Genes => source.var_names(rows.clone())?,
+            },
+            columns: match axis {
+                Axis::Cells => source.obs(rows.clone())?,
+                Axis::Genes => source.var(rows.clone())?,
+            },
+            embeddings: numbers.collect::<Result<_, _>>()?,
+            rows,
+        })
+    };
+    let mut some = false;
+    while let Some((_, block)) = blocks.read(read)? {
+        let numbers = block.embeddings.iter();
+        let numbers = numbers.map(|n| (n.len() * n.number_type().size()) as u64);
+        let names = block.names.values().len() as u64;
+        blocks.held(bytes_of(block.columns.columns()) + numbers.sum::<u64>() + names);
+        take(&block)?;
+        some = true;
+    }
+    if !some {
+        // What kinds of columns there are is known by none of their rows, too.
+        take(&read(0..0)?)?;
+    }
+    Ok(())
+}
+
+struct Drive<'a> {
+    source: &'a dyn CellSource,
+    outline: &'a Outline,
+    resources: &'a Resources,
+    progress: &'a dyn Progress,
+    genes: &'a [IdHash],
+}
+
+impl Drive<'_> {
+    /// One thread more, so that none idles while another waits for its turn.
+    fn workers(&self) -> usize {
+        match self.resources.threads {
+            0 | 1 => 1,
+            threads => threads + 1,
+        }
+    }
+
+    fn budget(&self) -> ChunkBudget {
+        let share = self.resources.memory.saturating_sub(BASE) / (self.workers() as u64 * 3);
+        ChunkBudget {
+            bytes: share.clamp(SMALLEST_CHUNK, LARGEST_CHUNK),
+            cells: self.resources.chunk_cells.clamp(1, 1 << 20),
+        }
+    }
+
+    /// Writes a matrix. Returns the number of its non-zeros, and its digest if it is X.
+    fn matrix(
+        &self,
+        about: &MatrixDescription,
+        to: &dyn MatrixSink,
+    ) -> Result<(u64, Digest), SinkError> {
+        let matrix = self.source.matrix(&about.name)?;
+        let name = about.name.to_string();
+        matrix.prepare(&|entries| {
+            self.progress.report(Event::Transposed {
+                matrix: &name,
+                entries,
+            });
+        })?;
+        matrix.check_order()?;
+        let [rows, columns] = self.outline.shape(&about.name);
+        let path = &self.outline.description.path;
+        let of = |columns| Of {
+            path,
+            matrix: &about.object,
+            columns,
+        };
+        let of_cells = matches!(about.name, MatrixName::X | MatrixName::Layer(_));
+        if of_cells && self.outline.layout == super::MatrixLayout::Csc {
+            let digest = Mutex::new(Digest::default());
+            let transposed =
+                self.transposed(about, matrix.chunks(0..rows, self.budget())?, &|chunk| {
+                    let rows = Rows::of(chunk, of(columns))?;
+                    let part = self.digest(about, &rows)?;
+                    digest
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .add(part);
+                    Ok(rows)
+                })?;
+            let chunks = transposed.chunks(0..columns, self.budget());
+            let count = self
+                .chunks(chunks, of(rows), to, &|_| Ok(Digest::default()))?
+                .0;
+            let digest = digest.into_inner().unwrap_or_else(PoisonError::into_inner);
+            return Ok((count, digest));
+        }
+        let chunks = matrix.chunks(0..rows, self.budget())?;
+        self.chunks(chunks, of(columns), to, &|rows| self.digest(about, rows))
+    }
+
+    fn digest(&self, about: &MatrixDescription, rows: &Rows) -> Result<Digest, SinkError> {
+        if about.name != MatrixName::X {
+            return Ok(Digest::default());
+        }
+        let cells = self.source.obs_names(rows.rows.clone())?;
+        Ok(rows.digest(&IdHash::of_all(&cells), self.genes))
+    }
+
+    fn chunks<'s>(
+        &self,
+        chunks: Chunks<'_>,
+        of: Of<'_>,
+        to: &'s dyn MatrixSink,
+        digest: &(dyn Fn(&Rows) -> Result<Digest, SinkError> + Sync),
+    ) -> Result<(u64, Digest), SinkError> {
+        let all = Mutex::new(Digest::default());
+        let count = AtomicU64::new(0);
+        let steps = Steps {
+            read: |pending: crate::source::PendingChunk<'_>| {
+                let rows = Rows::of(pending.read()?, of)?;
+                let part = digest(&rows)?;
+                all.lock().unwrap_or_else(PoisonError::into_inner).add(part);
+                rows.with_values(to.value_type(), of)
+            },
+            take: |rows: Rows| {
+                let entries = rows.indices.len() as u64;
+                Ok((entries, to.take(rows)?))
+            },
+            encode: |(entries, encode): (u64, super::Encode<'s>)| Ok((entries, encode()?)),
+            write: |(entries, write): (u64, super::WriteChunk<'s>)| {
+                write()?;
+                count.fetch_add(entries, Ordering::Relaxed);
+                self.progress.report(Event::Exported { entries });
+                Ok(())
+            },
+        };
+        let chunks = chunks.map(|chunk| chunk.map_err(SinkError::from));
+        in_order(self.workers(), chunks, &steps)?;
+        let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok((count.into_inner(), all))
+    }
+
+    /// Transposes a matrix of cells × genes by way of a temporary file.
+    fn transposed(
+        &self,
+        about: &MatrixDescription,
+        chunks: Chunks<'_>,
+        read: &(dyn Fn(crate::source::CsrChunk) -> Result<Rows, SinkError> + Sync),
+    ) -> Result<Arc<crate::source::transpose::Transposed>, SinkError> {
+        let [cells, genes] = self.outline.shape(&about.name);
+        let path = &self.outline.description.path;
+        let value_type = self.outline.value_type(about);
+        let external = ExternalTranspose::new(
+            ErrorContext::new(path, about.object.clone()),
+            [genes, cells],
+            about
+                .entries
+                .unwrap_or_else(|| cells.saturating_mul(genes) / 16),
+            value_type,
+            &TransposeOptions {
+                memory: self.resources.memory.saturating_sub(BASE),
+                threads: self.workers(),
+                scratch: self.resources.scratch.clone(),
+            },
+        )?;
+        let number = AtomicU64::new(0);
+        let steps = Steps {
+            read: |pending: crate::source::PendingChunk<'_>| {
+                let of = Of {
+                    path,
+                    matrix: &about.object,
+                    columns: genes,
+                };
+                read(pending.read()?)?.with_values(value_type, of)
+            },
+            take: |rows: Rows| Ok((number.fetch_add(1, Ordering::Relaxed), rows)),
+            encode: |(number, rows): (u64, Rows)| {
+                let entries = rows.indices.len() as u64;
+                let mut columns = Vec::with_capacity(rows.indices.len());
+                for (cell, ends) in rows.rows.clone().zip(rows.indptr.windows(2)) {
+                    // The transpose refuses sides beyond 32 bits.
+                    let cell = u32::try_from(cell).unwrap_or(u32::MAX);
+                    columns.resize(columns.len() + ends[1] - ends[0], cell);
+                }
+                let laid = Entries {
+                    rows: TypedVec::UInt32(rows.indices),
+                    columns,
+                    values: rows.data,
+                };
+                external.lay(number, &laid)?;
+                Ok(entries)
+            },
+            write: |entries: u64| {
+                let matrix = &about.object;
+                self.progress.report(Event::Transposed { matrix, entries });
+                Ok(())
+            },
+        };
+        let chunks = chunks.map(|chunk| chunk.map_err(SinkError::from));
+        in_order(self.workers(), chunks, &steps)?;
+        Ok(Arc::new(external.finish()))
+    }
+}

@@ -1,0 +1,118 @@
+//! Errors of outputs.
+
+use std::path::{Path, PathBuf};
+
+use crate::chunk::ChunkError;
+use crate::failure::ErrorKind;
+use crate::source::SourceError;
+use crate::store::StoreError;
+
+/// Why something cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The source cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A chunk of the source is damaged.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    /// The storage returned an error.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The storage is full.
+    #[error("no space left while writing {path}: free some and run the same command again")]
+    Full { path: PathBuf },
+    /// Writing an HDF5 file failed.
+    #[error("{}: it cannot be written: {problem}", place(.path, .object))]
+    Hdf5 {
+        path: PathBuf,
+        object: String,
+        problem: String,
+    },
+    /// The format cannot hold something.
+    #[error("{path}: {what}; {help}")]
+    Unsupported {
+        path: PathBuf,
+        what: String,
+        help: String,
+    },
+    /// What was asked for does not exist, or does not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// Something is in the way.
+    #[error("{path} {what}; {help}")]
+    InTheWay {
+        path: PathBuf,
+        what: String,
+        help: &'static str,
+    },
+    /// A thread panicked.
+    #[error("a thread failed unexpectedly; please report this with the command and the log")]
+    WorkerDied,
+}
+
+fn place(path: &Path, object: &str) -> String {
+    match object {
+        "" => path.display().to_string(),
+        object => format!("{}: {object}", path.display()),
+    }
+}
+
+impl From<StoreError> for SinkError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // There is no record from which an export goes on.
+            StoreError::Full { path, .. } => SinkError::Full { path },
+            other => SinkError::Store(other),
+        }
+    }
+}
+
+impl SinkError {
+    /// An error of libhdf5, which tells of the system's errors by text.
+    pub(super) fn hdf5(path: &Path, object: &str, problem: String) -> Self {
+        let full = ["No space left", "errno = 28,", "Disk quota exceeded"];
+        match full.iter().any(|text| problem.contains(text)) {
+            true => SinkError::Full {
+                path: path.to_path_buf(),
+            },
+            false => SinkError::Hdf5 {
+                path: path.to_path_buf(),
+                object: object.to_string(),
+                problem,
+            },
+        }
+    }
+
+    /// Something that a format cannot hold.
+    pub(super) fn unsupported(
+        path: &Path,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        SinkError::Unsupported {
+            path: path.to_path_buf(),
+            what: what.into(),
+            help: help.into(),
+        }
+    }
+
+    /// An error of the operating system.
+    pub(super) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        StoreError::from_io(action, path, source).into()
+    }
+
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            SinkError::Source(error) => error.kind(),
+            SinkError::Chunk(error) => error.kind(),
+            SinkError::Store(error) => error.kind(),
+            SinkError::Usage(_) => ErrorKind::Usage,
+            SinkError::Unsupported { .. } | SinkError::InTheWay { .. } => ErrorKind::Refused,
+            SinkError::Full { .. } | SinkError::Hdf5 { .. } | SinkError::WorkerDied => {
+                ErrorKind::Failed
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Compressed sparse matrices: three arrays of a group.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::sink::hdf5::{ArrayOptions, ArrayWriter, Element, Filters, Group};
+use crate::sink::{Encode, MatrixSink, Rows, SinkError, WriteChunk};
+use crate::source::{NumberType, TypedVec};
+
+/// Types of the arrays of a matrix.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sink) struct Parts {
+    pub data: NumberType,
+    pub indices: NumberType,
+    pub indptr: NumberType,
+}
+
+impl Parts {
+    /// As scipy has them: 32 bits where that is enough for `columns` and for at most `entries`.
+    pub fn anndata(data: NumberType, columns: u64, entries: u64) -> Self {
+        let narrowest = |most: u64| match i32::try_from(most) {
+            Ok(_) => NumberType::Int32,
+            Err(_) => NumberType::Int64,
+        };
+        Parts {
+            data,
+            indices: narrowest(columns),
+            indptr: narrowest(entries),
+        }
+    }
+}
+
+/// A matrix that is being written.
+pub(in crate::sink) struct CompressedMatrix {
+    parts: Parts,
+    data: ArrayWriter,
+    indices: ArrayWriter,
+    indptr: ArrayWriter,
+    /// Entries of all chunks that were taken.
+    entries: Mutex<u64>,
+}
+
+impl CompressedMatrix {
+    /// Begins a matrix in a group.
+    pub fn create(group: &Group, parts: Parts, filters: Filters) -> Result<Self, SinkError> {
+        let array = |name: &str, number_type| {
+            let options = ArrayOptions {
+                element: Element::Number(number_type),
+                width: None,
+                filters,
+                kind: ["", ""],
+            };
+            group.array(name, options)
+        };
+        let indptr = array("indptr", parts.indptr)?;
+        indptr.push(&mut positions(parts.indptr, std::iter::once(0)))?;
+        Ok(CompressedMatrix {
+            parts,
+            data: array("data", parts.data)?,
+            indices: array("indices", parts.indices)?,
+            indptr,
+            entries: Mutex::new(0),
+        })
+    }
+}
+
+/// Positions in 32 bits, which suffice by the choice of [`Parts`], or in 64.
+fn positions(number_type: NumberType, all: impl Iterator<Item = u64>) -> TypedVec {
+    match number_type {
+        NumberType::Int32 => TypedVec::Int32(all.map(|position| position as i32).collect()),
+        _ => TypedVec::Int64(all.map(u64::cast_signed).collect()),
+    }
+}
+
+impl MatrixSink for CompressedMatrix {
+    fn value_type(&self) -> NumberType {
+        self.parts.data
+    }
+
+    fn take<'a>(&'a self, rows: Rows) -> Result<Encode<'a>, SinkError> {
+        let start = {
+            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            let start = *entries;
+            *entries += rows.indices.len() as u64;
+            start
+        };
+        Ok(Box::new(move || {
+            let ends = rows.indptr.iter().skip(1).map(|&end| start + end as u64);
+            let mut ends = positions(self.parts.indptr, ends);
+            let mut data = rows.data;
+            let values = self.data.piece(start, data.as_bytes_mut());
+            drop(data);
+            let indices = rows.indices.into_iter().map(u64::from);
+            let mut indices = positions(self.parts.indices, indices);
+            let columns = self.indices.piece(start, indices.as_bytes_mut());
+            Ok(Box::new(move || {
+                self.indptr.push(&mut ends)?;
+                self.data.write(values)?;
+                self.indices.write(columns)
+            }) as WriteChunk<'a>)
+        }))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        self.indptr.finish()?;
+        self.data.finish()?;
+        self.indices.finish()?;
+        Ok(())
+    }
+}
