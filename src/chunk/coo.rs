@@ -155,7 +155,7 @@ pub(crate) fn canonicalized(
         matrix: matrix.to_string(),
         first_cell: 0,
         genes: columns,
-        columns: ColumnMap::Same,
+        columns: &Reindex::Identity,
         dataset_genes: columns,
         cell_type: crate::plan::IdType::UInt32,
         gene_type: crate::plan::IdType::UInt32,

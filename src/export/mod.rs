@@ -27,11 +27,15 @@ pub struct Export {
     pub open: OpenOptions,
     /// The format; by default the ending of the output's name tells it.
     pub format: Option<ExportFormat>,
+    /// How X and layers of an h5ad file are stored.
     pub layout: MatrixLayout,
+    /// Compression of HDF5 files.
     pub filters: Filters,
     /// What becomes of obs and obsm in formats that have no room for them.
     pub metadata: Metadata,
+    /// What to do if the output exists.
     pub overwrite: OverwritePolicy,
+    /// What the export may use.
     pub resources: Resources,
 }
 
@@ -70,8 +74,11 @@ pub enum Metadata {
 pub struct Exported {
     /// The file or folder.
     pub output: PathBuf,
+    /// Its format.
     pub format: ExportFormat,
+    /// Number of cells.
     pub cells: u64,
+    /// Number of genes.
     pub genes: u64,
     /// Non-zeros of X.
     pub nonzeros: u64,

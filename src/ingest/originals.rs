@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::plan::{Plan, PlannedInput};
-use crate::source::{Layout, MatrixDescription, NumberType, OriginalFrame, Originals};
+use crate::source::{Layout, MatrixDescription, ScalarType, OriginalFrame, Originals};
 
 /// What is known of all inputs of a job, and of those before it.
 pub(super) fn originals(plan: &Plan, before: Option<&Originals>) -> Originals {
@@ -30,16 +30,16 @@ pub(super) fn originals(plan: &Plan, before: Option<&Originals>) -> Originals {
     };
     if let Some(before) = before {
         // What was not known before was as it is written.
-        let same = |name: &String, own: &mut NumberType| before.matrices.get(name) == Some(own);
+        let same = |name: &String, own: &mut ScalarType| before.matrices.get(name) == Some(own);
         found.matrices.retain(same);
     }
     found
 }
 
 /// Types of matrices that all inputs have in one type, which is not the one that is written.
-fn matrices(plan: &Plan) -> BTreeMap<String, NumberType> {
+fn matrices(plan: &Plan) -> BTreeMap<String, ScalarType> {
     let mut found = BTreeMap::new();
-    let mut add = |name: String, written: String, types: Vec<NumberType>| {
+    let mut add = |name: String, written: String, types: Vec<ScalarType>| {
         if let Some((first, others)) = types.split_first()
             && others.iter().all(|other| other == first)
             && first.to_string() != written

@@ -7,7 +7,7 @@ use super::{
     Base, BaseMatrix, BaseSurvey, Duplicates, IdType, PLAN_VERSION, Plan, PlanError, PlanOptions,
     PlannedInput, PlannedLayer, PlannedPairs, Table, ValuePlan, Widening, cells, extras,
 };
-use crate::source::{Description, Inputs, MatrixDescription, MatrixName, NumberType, Originals};
+use crate::source::{Description, Inputs, MatrixDescription, MatrixName, ScalarType, Originals};
 use crate::survey::Survey;
 
 impl Plan {
@@ -302,7 +302,7 @@ fn with_embeddings(description: &Description) -> Originals {
     ] {
         for embedding in embeddings {
             // Float32 is what they are written as by default.
-            if embedding.number_type != NumberType::Float32 {
+            if embedding.number_type != ScalarType::Float32 {
                 let known = frame.embeddings.entry(embedding.name.clone());
                 known.or_insert(embedding.number_type);
             }

@@ -27,6 +27,7 @@ const SMALLEST_CHUNK: u64 = 256 << 10;
 pub struct Resources {
     /// Memory, in bytes.
     pub memory: u64,
+    /// Number of threads.
     pub threads: usize,
     /// Rows of a chunk, at most.
     pub chunk_cells: u64,

@@ -21,19 +21,28 @@ pub enum SinkError {
     Store(StoreError),
     /// The storage is full.
     #[error("no space left while writing {path}: free some and run the same command again")]
-    Full { path: PathBuf },
+    Full {
+        /// The output.
+        path: PathBuf,
+    },
     /// Writing an HDF5 file failed.
     #[error("{}: it cannot be written: {problem}", place(.path, .object))]
     Hdf5 {
+        /// The file.
         path: PathBuf,
+        /// Path of the object inside the file; empty for the file as a whole.
         object: String,
+        /// What libhdf5 says.
         problem: String,
     },
     /// The format cannot hold something.
     #[error("{path}: {what}; {help}")]
     Unsupported {
+        /// The source or the output.
         path: PathBuf,
+        /// What cannot be held.
         what: String,
+        /// What the user can do.
         help: String,
     },
     /// What was asked for does not exist, or does not go together.
@@ -42,8 +51,11 @@ pub enum SinkError {
     /// Something is in the way.
     #[error("{path} {what}; {help}")]
     InTheWay {
+        /// The output.
         path: PathBuf,
+        /// What it is.
         what: String,
+        /// What the user can do.
         help: &'static str,
     },
     /// A thread panicked.

@@ -1,6 +1,6 @@
 //! Numbers in another type, exactly.
 
-use crate::source::{NumberType, TypedVec};
+use crate::source::{ScalarType, TypedVec};
 use crate::with_numbers;
 
 /// A number that can be told exactly: as an integer, or as a float.
@@ -95,29 +95,29 @@ fn bits<S: Exact>(values: &[S]) -> Result<Vec<u8>, usize> {
 
 /// Converts numbers to another type. On failure, returns the position of the first one that the type
 /// does not hold exactly.
-pub(super) fn exactly(numbers: &TypedVec, wanted: NumberType) -> Result<TypedVec, usize> {
+pub(super) fn exactly(numbers: &TypedVec, wanted: ScalarType) -> Result<TypedVec, usize> {
     if numbers.number_type() == wanted {
         return Ok(numbers.clone());
     }
     // What counts mostly are, and what they mostly were.
-    if let (TypedVec::UInt16(values), NumberType::Float32) = (numbers, wanted) {
+    if let (TypedVec::UInt16(values), ScalarType::Float32) = (numbers, wanted) {
         return Ok(TypedVec::Float32(
             values.iter().map(|&v| v.into()).collect(),
         ));
     }
     Ok(with_numbers!(numbers, v => match wanted {
-        NumberType::Bool => TypedVec::Bool(bits(v)?),
-        NumberType::Int8 => TypedVec::Int8(integers(v)?),
-        NumberType::Int16 => TypedVec::Int16(integers(v)?),
-        NumberType::Int32 => TypedVec::Int32(integers(v)?),
-        NumberType::Int64 => TypedVec::Int64(integers(v)?),
-        NumberType::UInt8 => TypedVec::UInt8(integers(v)?),
-        NumberType::UInt16 => TypedVec::UInt16(integers(v)?),
-        NumberType::UInt32 => TypedVec::UInt32(integers(v)?),
-        NumberType::UInt64 => TypedVec::UInt64(integers(v)?),
-        NumberType::Float16 => TypedVec::Float16(halves(v)?),
-        NumberType::Float32 => TypedVec::Float32(singles(v)?),
-        NumberType::Float64 => TypedVec::Float64(doubles(v)?),
+        ScalarType::Bool => TypedVec::Bool(bits(v)?),
+        ScalarType::Int8 => TypedVec::Int8(integers(v)?),
+        ScalarType::Int16 => TypedVec::Int16(integers(v)?),
+        ScalarType::Int32 => TypedVec::Int32(integers(v)?),
+        ScalarType::Int64 => TypedVec::Int64(integers(v)?),
+        ScalarType::UInt8 => TypedVec::UInt8(integers(v)?),
+        ScalarType::UInt16 => TypedVec::UInt16(integers(v)?),
+        ScalarType::UInt32 => TypedVec::UInt32(integers(v)?),
+        ScalarType::UInt64 => TypedVec::UInt64(integers(v)?),
+        ScalarType::Float16 => TypedVec::Float16(halves(v)?),
+        ScalarType::Float32 => TypedVec::Float32(singles(v)?),
+        ScalarType::Float64 => TypedVec::Float64(doubles(v)?),
     }))
 }
 
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn nothing_is_rounded() {
         let of = |numbers: TypedVec, wanted| exactly(&numbers, wanted);
-        use NumberType as N;
+        use ScalarType as N;
         use TypedVec as V;
         assert_eq!(
             of(V::UInt16(vec![7]), N::Float32),

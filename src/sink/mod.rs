@@ -33,7 +33,7 @@ pub use tenx_h5::TenxH5Sink;
 pub use tenx_mtx::TenxMtxSink;
 
 use crate::source::{
-    Axis, Description, MatrixDescription, MatrixName, Note, NumberType, TypedVec, Uns,
+    Axis, Description, MatrixDescription, MatrixName, Note, ScalarType, TypedVec, Uns,
 };
 
 /// What a sink will be given.
@@ -47,7 +47,7 @@ pub struct Outline {
 
 impl Outline {
     /// The type that the values of a matrix had, or else have.
-    pub fn value_type(&self, matrix: &MatrixDescription) -> NumberType {
+    pub fn value_type(&self, matrix: &MatrixDescription) -> ScalarType {
         self.description
             .originals
             .value_type(&matrix.name, matrix.number_type)
@@ -128,7 +128,7 @@ pub trait Sink: Sync {
 /// What consumes a matrix. Chunks come in the order of their rows, without gaps.
 pub trait MatrixSink: Sync {
     /// The type in which values are wanted.
-    fn value_type(&self) -> NumberType;
+    fn value_type(&self) -> ScalarType;
 
     /// Learns of the next chunk, before the one after it. Cheap: others wait.
     ///

@@ -8,7 +8,7 @@ use bytemuck::Zeroable;
 use super::SinkError;
 use super::exact::exactly;
 use crate::chunk::{ChunkError, Digest, IdHash, canonicalized};
-use crate::source::{CsrChunk, NumberType, TypedVec};
+use crate::source::{CsrChunk, ScalarType, TypedVec};
 use crate::with_numbers;
 
 /// Rows of a matrix: columns ascend in each, none occurs twice, and no value is zero.
@@ -83,7 +83,7 @@ impl Rows {
     }
 
     /// Converts the values to another type, exactly.
-    pub(super) fn with_values(self, wanted: NumberType, of: Of<'_>) -> Result<Self, SinkError> {
+    pub(super) fn with_values(self, wanted: ScalarType, of: Of<'_>) -> Result<Self, SinkError> {
         if self.data.number_type() == wanted {
             return Ok(self);
         }

@@ -9,7 +9,7 @@ use super::h5ad::{CompressedMatrix, Parts};
 use super::hdf5::{ArrayOptions, Element, Filters, Group, Hdf5Writer, Headers};
 use super::tenx::{FeatureColumns, Features, left_out};
 use super::{FrameBlock, MatrixSink, Outline, Sink, SinkError};
-use crate::source::{Axis, MatrixDescription, MatrixName, Note, NumberType, SourceError, TypedVec};
+use crate::source::{Axis, MatrixDescription, MatrixName, Note, ScalarType, SourceError, TypedVec};
 
 /// Names that are written at a time.
 const BLOCK: usize = 1 << 14;
@@ -184,9 +184,9 @@ impl Sink for TenxH5Sink {
         }
         // Signed, as Cell Ranger has them.
         let parts = Parts {
-            data: NumberType::Int32,
-            indices: NumberType::Int64,
-            indptr: NumberType::Int64,
+            data: ScalarType::Int32,
+            indices: ScalarType::Int64,
+            indptr: ScalarType::Int64,
         };
         let matrix = CompressedMatrix::create(&self.group()?, parts, self.filters)?;
         Ok(Some(Box::new(matrix)))

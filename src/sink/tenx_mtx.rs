@@ -12,7 +12,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use super::hdf5::Filters;
 use super::tenx::{FeatureColumns, Features, check_line, left_out};
 use super::{Encode, FrameBlock, MatrixSink, Outline, Rows, Sink, SinkError, WriteChunk};
-use crate::source::{Axis, MatrixDescription, MatrixName, Note, NumberType, TypedVec};
+use crate::source::{Axis, MatrixDescription, MatrixName, Note, ScalarType, TypedVec};
 
 /// Bytes of the text of the header, which is written again when the number of entries is known.
 const HEADER: usize = 256;
@@ -200,8 +200,8 @@ struct MtxMatrix {
 }
 
 impl MatrixSink for MtxMatrix {
-    fn value_type(&self) -> NumberType {
-        NumberType::Int64
+    fn value_type(&self) -> ScalarType {
+        ScalarType::Int64
     }
 
     fn take<'a>(&'a self, rows: Rows) -> Result<Encode<'a>, SinkError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Axis, MatrixName, NumberType};
+use super::{Axis, MatrixName, ScalarType};
 
 /// Types and names that the source itself does not show: what is not listed was as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,9 +12,11 @@ use super::{Axis, MatrixName, NumberType};
 pub struct Originals {
     /// Types of the values of matrices, by the names that anndata gives these: `X`, `layers/counts`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub matrices: BTreeMap<String, NumberType>,
+    pub matrices: BTreeMap<String, ScalarType>,
+    /// obs and obsm.
     #[serde(skip_serializing_if = "OriginalFrame::is_empty")]
     pub obs: OriginalFrame,
+    /// var and varm.
     #[serde(skip_serializing_if = "OriginalFrame::is_empty")]
     pub var: OriginalFrame,
 }
@@ -31,7 +33,7 @@ pub struct OriginalFrame {
     pub columns: BTreeMap<String, OriginalColumn>,
     /// Types of embeddings.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub embeddings: BTreeMap<String, NumberType>,
+    pub embeddings: BTreeMap<String, ScalarType>,
 }
 
 /// What a column was.
@@ -41,7 +43,7 @@ pub enum OriginalColumn {
     /// Of a type with missing values, whether or not it has any.
     Nullable,
     /// Categories that are numbers or booleans.
-    Categories(NumberType),
+    Categories(ScalarType),
 }
 
 impl Originals {
@@ -51,7 +53,7 @@ impl Originals {
     }
 
     /// The type that the values of a matrix had, which now have the type `now`.
-    pub fn value_type(&self, matrix: &MatrixName, now: NumberType) -> NumberType {
+    pub fn value_type(&self, matrix: &MatrixName, now: ScalarType) -> ScalarType {
         let known = self.matrices.get(&matrix.to_string());
         known.copied().unwrap_or(now)
     }
@@ -86,36 +88,36 @@ impl OriginalFrame {
                 Some(_) => {}
             }
         }
-        let same = |name: &String, own: &mut NumberType| other.embeddings.get(name) == Some(own);
+        let same = |name: &String, own: &mut ScalarType| other.embeddings.get(name) == Some(own);
         self.embeddings.retain(same);
     }
 }
 
 /// Whether a type holds every number of another.
-pub(crate) fn holds(wanted: NumberType, all_of: NumberType) -> bool {
+pub(crate) fn holds(wanted: ScalarType, all_of: ScalarType) -> bool {
     /// Bits of integers that are exact, without the sign.
-    fn digits(number_type: NumberType) -> u32 {
+    fn digits(number_type: ScalarType) -> u32 {
         match number_type {
-            NumberType::Bool => 1,
-            NumberType::Int8 => 7,
-            NumberType::UInt8 => 8,
-            NumberType::Int16 => 15,
-            NumberType::UInt16 => 16,
-            NumberType::Int32 => 31,
-            NumberType::UInt32 => 32,
-            NumberType::Int64 => 63,
-            NumberType::UInt64 => 64,
-            NumberType::Float16 => 11,
-            NumberType::Float32 => 24,
-            NumberType::Float64 => 53,
+            ScalarType::Bool => 1,
+            ScalarType::Int8 => 7,
+            ScalarType::UInt8 => 8,
+            ScalarType::Int16 => 15,
+            ScalarType::UInt16 => 16,
+            ScalarType::Int32 => 31,
+            ScalarType::UInt32 => 32,
+            ScalarType::Int64 => 63,
+            ScalarType::UInt64 => 64,
+            ScalarType::Float16 => 11,
+            ScalarType::Float32 => 24,
+            ScalarType::Float64 => 53,
         }
     }
-    let is_float = |n: NumberType| !n.is_integer() && n != NumberType::Bool;
-    let is_signed = |n: NumberType| {
+    let is_float = |n: ScalarType| !n.is_integer() && n != ScalarType::Bool;
+    let is_signed = |n: ScalarType| {
         is_float(n)
             || matches!(
                 n,
-                NumberType::Int8 | NumberType::Int16 | NumberType::Int32 | NumberType::Int64
+                ScalarType::Int8 | ScalarType::Int16 | ScalarType::Int32 | ScalarType::Int64
             )
     };
     wanted == all_of
@@ -130,12 +132,12 @@ mod tests {
 
     #[test]
     fn types_that_hold_others_are_known() {
-        assert!(holds(NumberType::Float32, NumberType::UInt16));
-        assert!(!holds(NumberType::Float32, NumberType::UInt32));
-        assert!(holds(NumberType::Int64, NumberType::UInt32));
-        assert!(!holds(NumberType::Int32, NumberType::UInt32));
-        assert!(!holds(NumberType::UInt64, NumberType::Int8));
-        assert!(!holds(NumberType::Int64, NumberType::Float32));
-        assert!(holds(NumberType::Float64, NumberType::Float32));
+        assert!(holds(ScalarType::Float32, ScalarType::UInt16));
+        assert!(!holds(ScalarType::Float32, ScalarType::UInt32));
+        assert!(holds(ScalarType::Int64, ScalarType::UInt32));
+        assert!(!holds(ScalarType::Int32, ScalarType::UInt32));
+        assert!(!holds(ScalarType::UInt64, ScalarType::Int8));
+        assert!(!holds(ScalarType::Int64, ScalarType::Float32));
+        assert!(holds(ScalarType::Float64, ScalarType::Float32));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::dataset::{DatasetConfig, matrix_key};
 use crate::source::{
-    MainMatrix, MatrixDescription, MatrixName, NumberType, OpenOptions, Originals, holds,
+    MainMatrix, MatrixDescription, MatrixName, ScalarType, OpenOptions, Originals, holds,
 };
 
 /// Types and names as the inputs had them, as far as config.json keeps them.
@@ -60,6 +60,6 @@ fn is_as_it_was(config: &DatasetConfig, name: &MatrixName) -> bool {
     layers.any(|layer| layer.is_of(&key) && layer.canonicalized.merged == 0)
 }
 
-fn named(text: &str) -> Option<NumberType> {
+fn named(text: &str) -> Option<ScalarType> {
     serde_json::from_value(serde_json::Value::from(text)).ok()
 }

@@ -8,7 +8,7 @@ use crate::dataset::numbers_of;
 use crate::sink::SinkError;
 use crate::sink::exact::exactly;
 use crate::sink::hdf5::{ArrayOptions, ArrayWriter, Element, Filters, Group, TextsWriter};
-use crate::source::{Column, ColumnKind, NumberType, OriginalColumn, TypedVec};
+use crate::source::{Column, ColumnKind, ScalarType, OriginalColumn, TypedVec};
 
 /// A column that is being written.
 pub(super) struct ColumnWriter {
@@ -24,14 +24,14 @@ enum State {
         missing: Missing,
     },
     Numbers {
-        number_type: NumberType,
+        number_type: ScalarType,
         writer: ArrayWriter,
         missing: Missing,
     },
     /// Before the first block, the categories are not known.
     Unknown { ordered: bool },
     Codes {
-        number_type: NumberType,
+        number_type: ScalarType,
         writer: ArrayWriter,
         categories: StringArray,
     },
@@ -72,7 +72,7 @@ const ARRAY: [&str; 2] = ["array", "0.2.0"];
 fn array(
     group: &Group,
     name: &str,
-    number_type: NumberType,
+    number_type: ScalarType,
     filters: Filters,
 ) -> Result<ArrayWriter, SinkError> {
     let options = ArrayOptions {
@@ -142,9 +142,9 @@ impl ColumnWriter {
                 let categories = categories.map_err(|e| odd(e.to_string()))?;
                 let categories = categories.as_string::<i32>().clone();
                 let number_type = match categories.len() {
-                    0..=127 => NumberType::Int8,
-                    128..=32_767 => NumberType::Int16,
-                    _ => NumberType::Int32,
+                    0..=127 => ScalarType::Int8,
+                    128..=32_767 => ScalarType::Int16,
+                    _ => ScalarType::Int32,
                 };
                 let group = frame.encoded(&self.name, ["categorical", "0.2.0"])?;
                 let ordered = u8::from(*ordered);
@@ -192,7 +192,7 @@ impl ColumnWriter {
             } => {
                 writer.finish()?;
                 match number_type {
-                    NumberType::Bool => ("nullable-boolean", missing),
+                    ScalarType::Bool => ("nullable-boolean", missing),
                     // Missing floats are NaN.
                     number_type if !number_type.is_integer() => return Ok(()),
                     _ => ("nullable-integer", missing),
@@ -204,14 +204,14 @@ impl ColumnWriter {
         }
         let group = frame.enclose(&self.name, "values")?;
         group.encoding([kind, "0.1.0"])?;
-        let mask = array(&group, "mask", NumberType::Bool, self.filters)?;
+        let mask = array(&group, "mask", ScalarType::Bool, self.filters)?;
         mask.push(&mut missing.mask())?;
         mask.finish().map(|_| ())
     }
 }
 
 /// The numbers of a column, with zero, or NaN of floats, where there is none.
-fn filled(values: &ArrayRef, number_type: NumberType) -> Option<TypedVec> {
+fn filled(values: &ArrayRef, number_type: ScalarType) -> Option<TypedVec> {
     let numbers = numbers_of(values).filter(|numbers| numbers.number_type() == number_type)?;
     let Some(nulls) = values.nulls().filter(|nulls| nulls.null_count() > 0) else {
         return Some(numbers);
@@ -280,7 +280,7 @@ fn codes(values: &ArrayRef, categories: &StringArray) -> Result<Vec<i32>, String
 fn write_categories(
     group: &Group,
     categories: &StringArray,
-    of: Option<NumberType>,
+    of: Option<ScalarType>,
 ) -> Result<(), SinkError> {
     let name = "categories";
     let shape = [categories.len() as u64];
@@ -292,9 +292,9 @@ fn write_categories(
 }
 
 /// Texts as the numbers that they were; `None` if one is no such number.
-fn parsed(texts: &StringArray, number_type: NumberType) -> Option<TypedVec> {
+fn parsed(texts: &StringArray, number_type: ScalarType) -> Option<TypedVec> {
     let texts = || texts.iter().map(Option::unwrap_or_default);
-    if number_type == NumberType::Bool {
+    if number_type == ScalarType::Bool {
         let bits = texts().map(|text| match text {
             "true" | "True" => Some(1),
             "false" | "False" => Some(0),
@@ -302,7 +302,7 @@ fn parsed(texts: &StringArray, number_type: NumberType) -> Option<TypedVec> {
         });
         return bits.collect::<Option<Vec<u8>>>().map(TypedVec::Bool);
     }
-    let numbers = if number_type == NumberType::UInt64 {
+    let numbers = if number_type == ScalarType::UInt64 {
         TypedVec::UInt64(
             texts()
                 .map(|text| text.parse().ok())
@@ -323,7 +323,7 @@ fn parsed(texts: &StringArray, number_type: NumberType) -> Option<TypedVec> {
     };
     // Numbers of float32 are written with as many digits as tell them apart.
     match (&numbers, number_type) {
-        (TypedVec::Float64(values), NumberType::Float32) => Some(TypedVec::Float32(
+        (TypedVec::Float64(values), ScalarType::Float32) => Some(TypedVec::Float32(
             values.iter().map(|&value| value as f32).collect(),
         )),
         (numbers, number_type) => exactly(numbers, number_type).ok(),

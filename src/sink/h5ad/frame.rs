@@ -6,7 +6,7 @@ use super::column::ColumnWriter;
 use crate::sink::exact::exactly;
 use crate::sink::hdf5::{ArrayOptions, ArrayWriter, Element, Filters, Group, TextsWriter};
 use crate::sink::{FrameBlock, Outline, SinkError};
-use crate::source::{Axis, Column, ColumnKind, Embedding, Note, NumberType, TypedVec};
+use crate::source::{Axis, Column, ColumnKind, Embedding, Note, ScalarType, TypedVec};
 
 /// A frame that is being written.
 pub(super) struct FrameWriter {
@@ -18,7 +18,7 @@ pub(super) struct FrameWriter {
 
 /// An embedding that is being written: one array, or a column for each of its components.
 struct EmbeddingWriter {
-    number_type: NumberType,
+    number_type: ScalarType,
     arrays: Vec<ArrayWriter>,
 }
 
@@ -116,7 +116,7 @@ impl EmbeddingWriter {
     fn create(
         group: &Group,
         embedding: &Embedding,
-        number_type: NumberType,
+        number_type: ScalarType,
         frame: &Group,
         index: &str,
         filters: Filters,

@@ -4,22 +4,22 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::sink::hdf5::{ArrayOptions, ArrayWriter, Element, Filters, Group};
 use crate::sink::{Encode, MatrixSink, Rows, SinkError, WriteChunk};
-use crate::source::{NumberType, TypedVec};
+use crate::source::{ScalarType, TypedVec};
 
 /// Types of the arrays of a matrix.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sink) struct Parts {
-    pub data: NumberType,
-    pub indices: NumberType,
-    pub indptr: NumberType,
+    pub data: ScalarType,
+    pub indices: ScalarType,
+    pub indptr: ScalarType,
 }
 
 impl Parts {
     /// As scipy has them: 32 bits where that is enough for `columns` and for at most `entries`.
-    pub fn anndata(data: NumberType, columns: u64, entries: u64) -> Self {
+    pub fn anndata(data: ScalarType, columns: u64, entries: u64) -> Self {
         let narrowest = |most: u64| match i32::try_from(most) {
-            Ok(_) => NumberType::Int32,
-            Err(_) => NumberType::Int64,
+            Ok(_) => ScalarType::Int32,
+            Err(_) => ScalarType::Int64,
         };
         Parts {
             data,
@@ -64,15 +64,15 @@ impl CompressedMatrix {
 }
 
 /// Positions in 32 bits, which suffice by the choice of [`Parts`], or in 64.
-fn positions(number_type: NumberType, all: impl Iterator<Item = u64>) -> TypedVec {
+fn positions(number_type: ScalarType, all: impl Iterator<Item = u64>) -> TypedVec {
     match number_type {
-        NumberType::Int32 => TypedVec::Int32(all.map(|position| position as i32).collect()),
+        ScalarType::Int32 => TypedVec::Int32(all.map(|position| position as i32).collect()),
         _ => TypedVec::Int64(all.map(u64::cast_signed).collect()),
     }
 }
 
 impl MatrixSink for CompressedMatrix {
-    fn value_type(&self) -> NumberType {
+    fn value_type(&self) -> ScalarType {
         self.parts.data
     }
 

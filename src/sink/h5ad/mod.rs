@@ -14,7 +14,7 @@ pub(super) use matrix::{CompressedMatrix, Parts};
 
 use super::hdf5::{Filters, Group, Hdf5Writer, Headers};
 use super::{FrameBlock, MatrixLayout, MatrixSink, Outline, Sink, SinkError};
-use crate::source::{Axis, MatrixDescription, MatrixName, Note, NumberType, Uns};
+use crate::source::{Axis, MatrixDescription, MatrixName, Note, ScalarType, Uns};
 
 /// Columns of a frame beyond which their list is too long for the oldest headers: 64 KiB.
 const MANY_COLUMNS: usize = 3900;
@@ -60,9 +60,9 @@ impl H5adSink {
 }
 
 /// The type in which the values of a matrix are written.
-fn value_type(outline: &Outline, matrix: &MatrixDescription) -> NumberType {
+fn value_type(outline: &Outline, matrix: &MatrixDescription) -> ScalarType {
     match outline.value_type(matrix) {
-        NumberType::Float16 => NumberType::Float32,
+        ScalarType::Float16 => ScalarType::Float32,
         other => other,
     }
 }
@@ -85,7 +85,7 @@ impl Sink for H5adSink {
         let mut frame = |axis| FrameWriter::create(&root, axis, outline, self.filters, &mut notes);
         let (obs, var) = (frame(Axis::Cells)?, frame(Axis::Genes)?);
         for matrix in about.matrices() {
-            if outline.value_type(matrix) == NumberType::Float16 {
+            if outline.value_type(matrix) == ScalarType::Float16 {
                 let reason = "float16 became float32: scipy has no sparse matrix of float16";
                 notes.push(Note::new(matrix.name.to_string(), reason));
             }

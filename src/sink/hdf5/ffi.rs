@@ -37,7 +37,7 @@ use hdf5_metno_sys::h5t::{
 };
 
 use super::Filters;
-use crate::source::NumberType;
+use crate::source::ScalarType;
 
 /// A libhdf5 handle, closed when dropped.
 pub(in crate::sink) struct Handle {
@@ -98,7 +98,7 @@ fn c_string(text: &str) -> Result<CString, String> {
 /// The type of the elements of an array or attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sink) enum Element {
-    Number(NumberType),
+    Number(ScalarType),
     /// UTF-8 of any length.
     Text,
     /// Texts of at most so many bytes, filled with NUL: ASCII, or UTF-8.
@@ -141,7 +141,7 @@ fn type_of(element: Element) -> Result<Handle, String> {
             }
             Element::Number(number_type) => match number_type {
                 // As h5py stores booleans.
-                NumberType::Bool => {
+                ScalarType::Bool => {
                     let boolean = Handle::new(H5Tenum_create(*H5T_NATIVE_INT8), H5Tclose)?;
                     for (name, value) in [(c"FALSE", 0i8), (c"TRUE", 1)] {
                         let value = (&raw const value).cast();
@@ -149,15 +149,15 @@ fn type_of(element: Element) -> Result<Handle, String> {
                     }
                     boolean
                 }
-                NumberType::Int8 => copy(*H5T_NATIVE_INT8)?,
-                NumberType::Int16 => copy(*H5T_NATIVE_INT16)?,
-                NumberType::Int32 => copy(*H5T_NATIVE_INT32)?,
-                NumberType::Int64 => copy(*H5T_NATIVE_INT64)?,
-                NumberType::UInt8 => copy(*H5T_NATIVE_UINT8)?,
-                NumberType::UInt16 => copy(*H5T_NATIVE_UINT16)?,
-                NumberType::UInt32 => copy(*H5T_NATIVE_UINT32)?,
-                NumberType::UInt64 => copy(*H5T_NATIVE_UINT64)?,
-                NumberType::Float16 => {
+                ScalarType::Int8 => copy(*H5T_NATIVE_INT8)?,
+                ScalarType::Int16 => copy(*H5T_NATIVE_INT16)?,
+                ScalarType::Int32 => copy(*H5T_NATIVE_INT32)?,
+                ScalarType::Int64 => copy(*H5T_NATIVE_INT64)?,
+                ScalarType::UInt8 => copy(*H5T_NATIVE_UINT8)?,
+                ScalarType::UInt16 => copy(*H5T_NATIVE_UINT16)?,
+                ScalarType::UInt32 => copy(*H5T_NATIVE_UINT32)?,
+                ScalarType::UInt64 => copy(*H5T_NATIVE_UINT64)?,
+                ScalarType::Float16 => {
                     // IEEE half precision: sign, 5 bits of exponent, 10 of mantissa.
                     let half = copy(*H5T_NATIVE_FLOAT)?;
                     check(H5Tset_fields(half.id, 15, 10, 5, 0, 10))?;
@@ -165,8 +165,8 @@ fn type_of(element: Element) -> Result<Handle, String> {
                     check(H5Tset_ebias(half.id, 15))?;
                     half
                 }
-                NumberType::Float32 => copy(*H5T_NATIVE_FLOAT)?,
-                NumberType::Float64 => copy(*H5T_NATIVE_DOUBLE)?,
+                ScalarType::Float32 => copy(*H5T_NATIVE_FLOAT)?,
+                ScalarType::Float64 => copy(*H5T_NATIVE_DOUBLE)?,
             },
         })
     }
@@ -563,7 +563,7 @@ pub(in crate::sink) fn texts_attribute<S: AsRef<str>>(
 pub(in crate::sink) fn number_attribute(
     object: &Handle,
     name: &str,
-    number_type: NumberType,
+    number_type: ScalarType,
     shape: &[u64],
     bytes: &[u8],
 ) -> Result<(), String> {
