@@ -86,9 +86,11 @@ impl Error {
             Error::Ingest(error) => error.remedies(),
             Error::Dataset(error) => error.remedies(),
             Error::Verify(error) => error.remedies(),
+            Error::Sink(SinkError::Source(error)) => error.remedies(),
             Error::Usage(_)
             | Error::Store(_)
             | Error::Query(_)
+            | Error::Sink(_)
             | Error::NotJoinable { .. }
             | Error::Verification { .. }
             | Error::Output(_) => Vec::new(),

@@ -39,6 +39,9 @@ pub const ALL: [&str; 32] = [
 /// Those that an export passes, in order.
 pub const EXPORT: [&str; 3] = ["export-begun", "export-written", "export-named"];
 
+/// Passed after each file of an export in parts.
+pub const EXPORT_PART: &str = "export-part-noted";
+
 /// Kills the process if `SLAF_FAIL_AT` names this point, or the n-th time it is reached with
 /// `NAME:n`. If `SLAF_HOLD_AT` names it, creates the file named by `SLAF_HOLD_FILE` and waits until
 /// it is gone. Only in builds with debug assertions.
@@ -48,7 +51,7 @@ pub(crate) fn reach(point: &str) {
         use std::sync::atomic::{AtomicU64, Ordering};
         static FAILS: AtomicU64 = AtomicU64::new(0);
         static HOLDS: AtomicU64 = AtomicU64::new(0);
-        let known = ALL.iter().chain(&EXPORT);
+        let known = ALL.iter().chain(&EXPORT).chain([&EXPORT_PART]);
         debug_assert!(
             known.into_iter().any(|known| *known == point),
             "{point} is not in a list"

@@ -69,5 +69,6 @@ pub mod verify;
 
 pub use converter::{Append, Converter, append};
 pub use error::Error;
+pub use export::Exporter;
 pub use plan::Join;
 pub use reader::{Reader, open_reader as open};

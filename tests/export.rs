@@ -1,7 +1,9 @@
 //! Promise: a dataset, or a part of it, comes back as a file of other formats, whole or not at all.
 
 mod atomic;
+mod parts;
 mod round_trip;
+mod tables;
 mod tenx;
 
 use std::path::{Path, PathBuf};

@@ -16,10 +16,10 @@ use super::report::{peak_memory, print};
 use super::settings::Settings;
 use super::signals::{Interrupted, end_when_asked};
 use crate::error::Error;
-use crate::export::{Export, ExportFormat, Exported, Metadata};
+use crate::export::{Export, ExportFormat, Exported, Metadata, Split};
 use crate::ingest::OverwritePolicy;
 use crate::progress::Event;
-use crate::sink::{MatrixLayout, Resources};
+use crate::sink::{MatrixLayout, Resources, TableShape};
 use crate::source::{MainMatrix, OpenOptions, Selection};
 
 /// Notes that the summary lists.
@@ -76,6 +76,8 @@ fn export_of(raw: ExportArguments, settings: &Settings) -> Result<Export, Error>
             ExportFormatArgument::H5ad => ExportFormat::H5ad,
             ExportFormatArgument::TenxH5 => ExportFormat::TenxH5,
             ExportFormatArgument::TenxMtx => ExportFormat::TenxMtx,
+            ExportFormatArgument::Parquet => ExportFormat::Parquet,
+            ExportFormatArgument::Arrow => ExportFormat::Arrow,
         }),
         layout: match raw.layout {
             LayoutArgument::Csr => MatrixLayout::Csr,
@@ -85,6 +87,15 @@ fn export_of(raw: ExportArguments, settings: &Settings) -> Result<Export, Error>
         metadata: match raw.with_metadata {
             true => Metadata::Beside,
             false => Metadata::LeftOut,
+        },
+        shape: match raw.wide {
+            true => TableShape::Wide,
+            false => TableShape::Long,
+        },
+        split: Split {
+            cells_per_file: raw.cells_per_file,
+            by: raw.split_by,
+            shard: raw.shard,
         },
         overwrite: match raw.overwrite {
             true => OverwritePolicy::Replace,
@@ -128,6 +139,16 @@ fn text(exported: &Exported, elapsed: Duration) -> String {
     let size = ByteSize::b(exported.bytes);
     let seconds = elapsed.as_secs_f64();
     line("cost", format!("{size} written, {seconds:.1} s{memory}"));
+    if exported.files != 1 || exported.earlier_files > 0 {
+        let earlier = match exported.earlier_files {
+            0 => String::new(),
+            earlier => format!(", {earlier} of them by an earlier run"),
+        };
+        line(
+            "files",
+            format!("{}{earlier}", HumanCount(exported.files as u64)),
+        );
+    }
     for warning in &exported.warnings {
         line("warning", warning.clone());
     }

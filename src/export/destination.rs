@@ -11,6 +11,16 @@ use crate::ingest::OverwritePolicy;
 use crate::sink::SinkError;
 use crate::store::{StoreError, exchange_folders, sync_file, sync_folder};
 
+/// What an output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    File,
+    /// A folder that appears as a whole.
+    Folder,
+    /// A folder of which file after file appears.
+    Parts,
+}
+
 /// A checked output.
 #[derive(Debug, Clone)]
 pub(super) struct Destination {
@@ -25,7 +35,7 @@ impl Destination {
     pub fn check(
         output: &Path,
         dataset: &Path,
-        format: ExportFormat,
+        form: Form,
         overwrite: OverwritePolicy,
     ) -> Result<Self, SinkError> {
         let in_the_way = |what: &str, help: &'static str| SinkError::InTheWay {
@@ -62,15 +72,15 @@ impl Destination {
         }
         if let Ok(found) = fs::metadata(&place) {
             let kind = found.file_type();
-            let what = if kind.is_dir() && !format.is_folder() {
+            let what = if kind.is_dir() && form == Form::File {
                 "is a folder, not a file"
             } else if kind.is_fifo() {
                 "is a pipe (FIFO), and the output is not written from its beginning to its end"
             } else if kind.is_socket() || kind.is_char_device() || kind.is_block_device() {
                 "is a device or a socket, not a file"
-            } else if kind.is_file() && format.is_folder() {
+            } else if kind.is_file() && form != Form::File {
                 "is a file, not a folder"
-            } else if overwrite == OverwritePolicy::Refuse {
+            } else if overwrite == OverwritePolicy::Refuse && form != Form::Parts {
                 let help = "name another output, or replace it with --overwrite";
                 return Err(in_the_way("exists", help));
             } else {
@@ -84,6 +94,19 @@ impl Destination {
             named: output.to_path_buf(),
             place,
         })
+    }
+
+    /// A file in a folder that belongs to this export alone.
+    pub fn within(&self, name: &str) -> Self {
+        Destination {
+            named: self.named.join(name),
+            place: self.place.join(name),
+        }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &Path {
+        &self.place
     }
 
     /// As it was named.
@@ -100,7 +123,7 @@ impl Destination {
             .with_file_name(format!(".slaf-export-{hash:016x}"))
     }
 
-    fn failed(&self, action: &'static str) -> impl Fn(std::io::Error) -> SinkError + use<> {
+    pub fn failed(&self, action: &'static str) -> impl Fn(std::io::Error) -> SinkError + use<> {
         let path = self.named.clone();
         move |source| StoreError::from_io(action, &path, source).into()
     }

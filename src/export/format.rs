@@ -16,14 +16,20 @@ pub enum ExportFormat {
     TenxH5,
     /// A folder with matrix.mtx.gz, barcodes.tsv.gz and features.tsv.gz.
     TenxMtx,
+    /// A table of X in Parquet.
+    Parquet,
+    /// A table of X in an Arrow IPC file.
+    Arrow,
 }
 
 impl ExportFormat {
     /// All formats.
-    pub const ALL: [ExportFormat; 3] = [
+    pub const ALL: [ExportFormat; 5] = [
         ExportFormat::H5ad,
         ExportFormat::TenxH5,
         ExportFormat::TenxMtx,
+        ExportFormat::Parquet,
+        ExportFormat::Arrow,
     ];
 
     /// Its name, as `--to` has it.
@@ -32,6 +38,8 @@ impl ExportFormat {
             ExportFormat::H5ad => "h5ad",
             ExportFormat::TenxH5 => "10x-h5",
             ExportFormat::TenxMtx => "10x-mtx",
+            ExportFormat::Parquet => "parquet",
+            ExportFormat::Arrow => "arrow",
         }
     }
 
@@ -41,6 +49,8 @@ impl ExportFormat {
             ExportFormat::H5ad => "h5ad",
             ExportFormat::TenxH5 => "h5",
             ExportFormat::TenxMtx => "",
+            ExportFormat::Parquet => "parquet",
+            ExportFormat::Arrow => "arrow",
         }
     }
 

@@ -1,22 +1,30 @@
 //! Exports: a dataset, or what is chosen of it, becomes files of other formats.
 
+mod cells;
 mod destination;
+mod exporter;
 mod format;
+mod manifest;
+mod parts;
+mod split;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use destination::{Destination, FileOutput};
+use destination::{Destination, FileOutput, Form};
+pub use exporter::Exporter;
 pub use format::ExportFormat;
+pub use split::{Shard, Split};
 
 use crate::chunk::Digest;
 use crate::dataset::{Dataset, DatasetConfig};
 use crate::ingest::OverwritePolicy;
 use crate::progress::{Event, Progress};
 use crate::sink::{
-    self, Filters, H5adSink, MatrixLayout, MetadataFiles, Outline, Resources, Sink, SinkError,
-    TenxH5Sink, TenxMtxSink, WithMetadata,
+    self, Filters, Genes, H5adSink, MatrixLayout, MetadataFiles, Outline, Resources, Scope, Sink,
+    SinkError, TableFormat, TableShape, TableSink, TenxH5Sink, TenxMtxSink, WithMetadata,
 };
 use crate::source::{CellSource, Note, OpenOptions};
 
@@ -33,6 +41,10 @@ pub struct Export {
     pub filters: Filters,
     /// What becomes of obs and obsm in formats that have no room for them.
     pub metadata: Metadata,
+    /// What a row of a table (Parquet, Arrow) is.
+    pub shape: TableShape,
+    /// How it is divided into files.
+    pub split: Split,
     /// What to do if the output exists.
     pub overwrite: OverwritePolicy,
     /// What the export may use.
@@ -54,6 +66,8 @@ impl Default for Export {
             layout: MatrixLayout::default(),
             filters: Filters::default(),
             metadata: Metadata::default(),
+            shape: TableShape::default(),
+            split: Split::default(),
             overwrite: OverwritePolicy::Refuse,
         }
     }
@@ -76,6 +90,10 @@ pub struct Exported {
     pub output: PathBuf,
     /// Its format.
     pub format: ExportFormat,
+    /// Number of files or folders.
+    pub files: usize,
+    /// Of these, those that an earlier run had written.
+    pub earlier_files: usize,
     /// Number of cells.
     pub cells: u64,
     /// Number of genes.
@@ -111,7 +129,11 @@ impl Export {
         {
             notes = conversion_notes(dataset.config());
         }
-        Ok(Opened { source, notes })
+        Ok(Opened {
+            source: source.into(),
+            notes,
+            key: key_of(dataset, &options),
+        })
     }
 
     /// Writes a dataset to a file or folder, which appears when it is complete.
@@ -124,30 +146,87 @@ impl Export {
         output: &Path,
         progress: &dyn Progress,
     ) -> Result<Exported, SinkError> {
-        let format = ExportFormat::of(output, self.format)?;
+        let format = match self.split.is_whole() {
+            true => ExportFormat::of(output, self.format)?,
+            false => self.format.unwrap_or(ExportFormat::H5ad),
+        };
+        let form = match (self.split.is_whole(), format.is_folder()) {
+            (false, _) => Form::Parts,
+            (true, true) => Form::Folder,
+            (true, false) => Form::File,
+        };
+        if self.split.is_whole() && self.split.shard != Shard::default() {
+            return Err(SinkError::Usage(
+                "--shard divides files among workers: say with --cells-per-file or --split-by which".into(),
+            ));
+        }
+        let is_table = matches!(format, ExportFormat::Parquet | ExportFormat::Arrow);
+        if self.shape == TableShape::Wide && !is_table {
+            let what =
+                format!("--wide is for tables (parquet, arrow), not for {format}; leave it out");
+            return Err(SinkError::Usage(what));
+        }
+        if self.layout == MatrixLayout::Csc && format != ExportFormat::H5ad {
+            let what = format!("--layout csc is for h5ad, not for {format}; leave it out");
+            return Err(SinkError::Usage(what));
+        }
         // Before anything is read.
-        let destination = Destination::check(output, dataset, format, self.overwrite)?;
+        let destination = Destination::check(output, dataset, form, self.overwrite)?;
         let opened = self.open(dataset)?;
-        self.write_opened(&opened, &destination, format, progress)
-    }
-
-    fn write_opened(
-        &self,
-        opened: &Opened,
-        destination: &Destination,
-        format: ExportFormat,
-        progress: &dyn Progress,
-    ) -> Result<Exported, SinkError> {
         let outline = opened.outline(self.layout);
         let entries = outline.description.x.entries.unwrap_or(0);
         progress.report(Event::Exporting { entries });
+        let done = match form {
+            Form::Parts => self.write_parts(&opened, &destination, format, progress)?,
+            Form::File | Form::Folder => {
+                let output = Output {
+                    source: &*opened.source,
+                    outline: &outline,
+                    destination: &destination,
+                    format,
+                    begin: Begin::Empty(Scope::Everything),
+                };
+                Done {
+                    files: 1,
+                    ..self.write_one(&output, progress)?
+                }
+            }
+        };
+        let about = &outline.description;
+        let mut notes = opened.notes.clone();
+        notes.extend(about.converted.iter().cloned());
+        notes.extend(about.left_out.iter().cloned());
+        notes.extend(done.notes);
+        Ok(Exported {
+            output: destination.path().to_path_buf(),
+            format,
+            files: done.files,
+            earlier_files: done.earlier,
+            cells: done.cells,
+            genes: about.n_vars,
+            nonzeros: done.nonzeros,
+            digest: done.digest,
+            bytes: done.bytes,
+            notes,
+            warnings: about.warnings.clone(),
+        })
+    }
+
+    /// Writes one file or folder.
+    fn write_one(&self, output: &Output<'_>, progress: &dyn Progress) -> Result<Done, SinkError> {
+        let Output {
+            outline,
+            destination,
+            format,
+            ..
+        } = *output;
         let beside = match (self.metadata, format) {
             (Metadata::Beside, ExportFormat::TenxH5 | ExportFormat::TenxMtx) => {
-                MetadataFiles::names(&outline)
+                MetadataFiles::names(outline)
             }
             (Metadata::Beside, other) => {
                 return Err(SinkError::Usage(format!(
-                    "--with-metadata: {other} holds obs and obsm itself; leave it out"
+                    "--with-metadata is for 10x files, not for {other}; leave it out"
                 )));
             }
             (Metadata::LeftOut, _) => Vec::new(),
@@ -155,9 +234,29 @@ impl Export {
         let file = FileOutput::begin(destination, format, &beside)?;
         crate::failpoint::reach("export-begun");
         let (path, name) = (file.path(), destination.path());
+        let scope = match output.begin {
+            Begin::Empty(scope) => scope,
+            Begin::Copy { of, genes } => {
+                std::fs::copy(of, path).map_err(destination.failed("write"))?;
+                Scope::OfCells(genes)
+            }
+        };
         let has_metadata = !beside.is_empty();
         let mut sink: Box<dyn Sink> = match format {
-            ExportFormat::H5ad => Box::new(H5adSink::new(path, name, self.filters)),
+            ExportFormat::H5ad => {
+                let sink = H5adSink::new(path, name, self.filters);
+                Box::new(match output.begin {
+                    Begin::Empty(_) => sink,
+                    Begin::Copy { .. } => sink.of_cells(),
+                })
+            }
+            ExportFormat::Parquet | ExportFormat::Arrow => {
+                let table = match format {
+                    ExportFormat::Parquet => TableFormat::Parquet,
+                    _ => TableFormat::Arrow,
+                };
+                Box::new(TableSink::new(path, name, table, self.shape, self.filters))
+            }
             ExportFormat::TenxH5 => {
                 let scratch = &self.resources.scratch;
                 let sink = TenxH5Sink::new(path, name, self.filters, scratch, has_metadata);
@@ -168,40 +267,68 @@ impl Export {
                 Box::new(WithMetadata::new(sink, file.beside()))
             }
         };
+        let resources = &self.resources;
         let written = sink::write(
-            &*opened.source,
+            output.source,
             &mut *sink,
-            &outline,
-            &self.resources,
+            outline,
+            scope,
+            resources,
             progress,
         )?;
         drop(sink);
-        let bytes = file.finish()?;
-        let about = &outline.description;
-        let mut notes = opened.notes.clone();
-        notes.extend(about.converted.iter().cloned());
-        notes.extend(about.left_out.iter().cloned());
-        notes.extend(written.notes);
-        Ok(Exported {
-            output: destination.path().to_path_buf(),
-            format,
-            cells: about.n_obs,
-            genes: about.n_vars,
+        Ok(Done {
+            bytes: file.finish()?,
+            cells: outline.description.n_obs,
             nonzeros: written.nonzeros,
             digest: written.digest,
-            bytes,
-            notes,
-            warnings: about.warnings.clone(),
+            notes: written.notes,
+            ..Done::default()
         })
     }
+}
+
+/// An output of several, or the only one.
+struct Output<'a> {
+    source: &'a dyn CellSource,
+    outline: &'a Outline,
+    destination: &'a Destination,
+    format: ExportFormat,
+    begin: Begin<'a>,
+}
+
+/// What an output begins with.
+#[derive(Clone, Copy)]
+enum Begin<'a> {
+    Empty(Scope<'a>),
+    /// A file with all that belongs to genes.
+    Copy {
+        of: &'a Path,
+        genes: &'a Genes,
+    },
+}
+
+/// What was written.
+#[derive(Debug, Default)]
+struct Done {
+    files: usize,
+    /// Of these, those of an earlier run.
+    earlier: usize,
+    cells: u64,
+    nonzeros: u64,
+    digest: Digest,
+    bytes: u64,
+    notes: Vec<Note>,
 }
 
 /// What is exported, open.
 pub struct Opened {
     /// What is chosen of the dataset.
-    pub source: Box<dyn CellSource>,
-    /// What became of them when they were converted.
+    pub source: Arc<dyn CellSource>,
+    /// What became of its inputs when they were converted.
     pub notes: Vec<Note>,
+    /// Stands for its contents, and what is chosen of them.
+    key: String,
 }
 
 impl Opened {
@@ -226,4 +353,19 @@ fn conversion_notes(config: &DatasetConfig) -> Vec<Note> {
         }
     }
     notes
+}
+
+/// Stands for the contents of a dataset, and for what is chosen of them.
+fn key_of(dataset: &Path, options: &OpenOptions) -> String {
+    let contents = Dataset::open(dataset).map(|dataset| {
+        let config = dataset.config();
+        let described = (&config.described_at, &config.versions, &config.digests);
+        serde_json::to_string(&(described, &config.array_shape)).unwrap_or_default()
+    });
+    // Of an input of another format, its name.
+    let contents = contents.unwrap_or_else(|_| dataset.display().to_string());
+    format!(
+        "{contents} {}",
+        serde_json::to_string(options).unwrap_or_default()
+    )
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::plan::{Plan, PlannedInput};
-use crate::source::{Layout, MatrixDescription, ScalarType, OriginalFrame, Originals};
+use crate::source::{Layout, MatrixDescription, OriginalFrame, Originals, ScalarType};
 
 /// What is known of all inputs of a job, and of those before it.
 pub(super) fn originals(plan: &Plan, before: Option<&Originals>) -> Originals {

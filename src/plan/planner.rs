@@ -7,7 +7,7 @@ use super::{
     Base, BaseMatrix, BaseSurvey, Duplicates, IdType, PLAN_VERSION, Plan, PlanError, PlanOptions,
     PlannedInput, PlannedLayer, PlannedPairs, Table, ValuePlan, Widening, cells, extras,
 };
-use crate::source::{Description, Inputs, MatrixDescription, MatrixName, ScalarType, Originals};
+use crate::source::{Description, Inputs, MatrixDescription, MatrixName, Originals, ScalarType};
 use crate::survey::Survey;
 
 impl Plan {

@@ -10,6 +10,7 @@ use arrow::array::{RecordBatch, StringArray};
 pub use matrix::MatrixReader;
 
 use crate::error::Error;
+use crate::export::Exporter;
 use crate::query::{Batches, Connection, NamedDataset, Resources};
 use crate::source::{Axis, CellSource, Description, MatrixName, OpenOptions, TypedVec, Uns, open};
 
@@ -39,6 +40,7 @@ use crate::source::{Axis, CellSource, Description, MatrixName, OpenOptions, Type
 pub struct Reader {
     path: PathBuf,
     source: Box<dyn CellSource>,
+    options: OpenOptions,
 }
 
 /// Opens a dataset for reading, in the versions of its tables that its config.json describes.
@@ -59,6 +61,7 @@ pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Reader
     Ok(Reader {
         path: path.as_ref().to_path_buf(),
         source,
+        options: options.clone(),
     })
 }
 
@@ -196,6 +199,11 @@ impl Reader {
     /// If it cannot be read.
     pub fn uns(&self) -> Result<Uns, Error> {
         Ok(self.source.uns()?)
+    }
+
+    /// An export of what was opened, with the options with which it was.
+    pub fn export(&self) -> Exporter<'static> {
+        Exporter::new(self.path.clone()).open_options(self.options.clone())
     }
 
     /// The source itself, for the stages of a conversion.

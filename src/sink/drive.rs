@@ -56,6 +56,54 @@ pub struct Written {
     pub notes: Vec<Note>,
 }
 
+/// Genes that are read once for several outputs.
+#[derive(Debug, Clone, Default)]
+pub struct Genes {
+    blocks: Vec<FrameBlock>,
+    hashes: Vec<IdHash>,
+}
+
+impl Genes {
+    /// Reads var and varm.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn read(source: &dyn CellSource, outline: &Outline) -> Result<Self, SinkError> {
+        let mut genes = Genes::default();
+        frame(source, outline, Axis::Genes, &mut |block| {
+            genes.hashes.extend(IdHash::of_all(&block.names));
+            genes.blocks.push(block.clone());
+            Ok(())
+        })?;
+        Ok(genes)
+    }
+}
+
+/// Which part of a source is written.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope<'a> {
+    /// All of it.
+    Everything,
+    /// All of it; its genes are known already.
+    WithGenes(&'a Genes),
+    /// What belongs to genes alone: var, varm, varp, and uns.
+    OfGenes(&'a Genes),
+    /// The rest.
+    OfCells(&'a Genes),
+}
+
+impl Scope<'_> {
+    /// Whether what belongs to genes alone is written.
+    pub fn has_genes(self) -> bool {
+        !matches!(self, Scope::OfCells(_))
+    }
+
+    /// Whether what belongs to cells is written.
+    pub fn has_cells(self) -> bool {
+        !matches!(self, Scope::OfGenes(_))
+    }
+}
+
 /// Writes a source to a sink.
 ///
 /// # Errors
@@ -64,6 +112,7 @@ pub fn write(
     source: &dyn CellSource,
     sink: &mut dyn Sink,
     outline: &Outline,
+    scope: Scope<'_>,
     resources: &Resources,
     progress: &dyn Progress,
 ) -> Result<Written, SinkError> {
@@ -71,23 +120,42 @@ pub fn write(
         notes: sink.begin(outline)?,
         ..Written::default()
     };
-    let mut genes = Vec::new();
-    frame(source, outline, Axis::Genes, &mut |block| {
-        genes.extend(IdHash::of_all(&block.names));
-        sink.rows(Axis::Genes, block)
-    })?;
-    frame(source, outline, Axis::Cells, &mut |block| {
-        sink.rows(Axis::Cells, block)
-    })?;
+    let mut read = Vec::new();
+    let genes: &[IdHash] = match scope {
+        Scope::Everything => {
+            frame(source, outline, Axis::Genes, &mut |block| {
+                read.extend(IdHash::of_all(&block.names));
+                sink.rows(Axis::Genes, block)
+            })?;
+            &read
+        }
+        Scope::WithGenes(genes) | Scope::OfGenes(genes) => {
+            for block in &genes.blocks {
+                sink.rows(Axis::Genes, block)?;
+            }
+            &genes.hashes
+        }
+        Scope::OfCells(genes) => &genes.hashes,
+    };
+    if scope.has_cells() {
+        frame(source, outline, Axis::Cells, &mut |block| {
+            sink.rows(Axis::Cells, block)
+        })?;
+    }
     let drive = Drive {
         source,
         outline,
         resources,
         progress,
-        genes: &genes,
+        genes,
     };
     for matrix in outline.description.matrices() {
-        if !matrix.is_readable() {
+        let of_genes = matches!(matrix.name, MatrixName::Varp(_));
+        let is_wanted = match of_genes {
+            true => scope.has_genes(),
+            false => scope.has_cells(),
+        };
+        if !matrix.is_readable() || !is_wanted {
             continue;
         }
         let Some(to) = sink.matrix(matrix)? else {
@@ -99,7 +167,7 @@ pub fn write(
             (written.nonzeros, written.digest) = (nonzeros, digest);
         }
     }
-    if outline.description.uns {
+    if outline.description.uns && scope.has_genes() {
         let uns = source.uns()?;
         written.notes.extend(uns.converted.clone());
         written.notes.extend(uns.left_out.clone());
@@ -209,8 +277,8 @@ impl Drive<'_> {
             let digest = Mutex::new(Digest::default());
             let transposed =
                 self.transposed(about, matrix.chunks(0..rows, self.budget())?, &|chunk| {
-                    let rows = Rows::of(chunk, of(columns))?;
-                    let part = self.digest(about, &rows)?;
+                    let mut rows = Rows::of(chunk, of(columns))?;
+                    let part = self.named(about, &mut rows)?;
                     digest
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -225,15 +293,18 @@ impl Drive<'_> {
             return Ok((count, digest));
         }
         let chunks = matrix.chunks(0..rows, self.budget())?;
-        self.chunks(chunks, of(columns), to, &|rows| self.digest(about, rows))
+        self.chunks(chunks, of(columns), to, &|rows| self.named(about, rows))
     }
 
-    fn digest(&self, about: &MatrixDescription, rows: &Rows) -> Result<Digest, SinkError> {
+    /// Adds the names of the cells of rows of X, and returns their digest.
+    fn named(&self, about: &MatrixDescription, rows: &mut Rows) -> Result<Digest, SinkError> {
         if about.name != MatrixName::X {
             return Ok(Digest::default());
         }
         let cells = self.source.obs_names(rows.rows.clone())?;
-        Ok(rows.digest(&IdHash::of_all(&cells), self.genes))
+        let digest = rows.digest(&IdHash::of_all(&cells), self.genes);
+        rows.names = Some(cells);
+        Ok(digest)
     }
 
     fn chunks<'s>(
@@ -241,14 +312,14 @@ impl Drive<'_> {
         chunks: Chunks<'_>,
         of: Of<'_>,
         to: &'s dyn MatrixSink,
-        digest: &(dyn Fn(&Rows) -> Result<Digest, SinkError> + Sync),
+        digest: &(dyn Fn(&mut Rows) -> Result<Digest, SinkError> + Sync),
     ) -> Result<(u64, Digest), SinkError> {
         let all = Mutex::new(Digest::default());
         let count = AtomicU64::new(0);
         let steps = Steps {
             read: |pending: crate::source::PendingChunk<'_>| {
-                let rows = Rows::of(pending.read()?, of)?;
-                let part = digest(&rows)?;
+                let mut rows = Rows::of(pending.read()?, of)?;
+                let part = digest(&mut rows)?;
                 all.lock().unwrap_or_else(PoisonError::into_inner).add(part);
                 rows.with_values(to.value_type(), of)
             },

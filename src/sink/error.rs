@@ -25,14 +25,14 @@ pub enum SinkError {
         /// The output.
         path: PathBuf,
     },
-    /// Writing an HDF5 file failed.
+    /// A library failed to write a file.
     #[error("{}: it cannot be written: {problem}", place(.path, .object))]
-    Hdf5 {
+    Library {
         /// The file.
         path: PathBuf,
         /// Path of the object inside the file; empty for the file as a whole.
         object: String,
-        /// What libhdf5 says.
+        /// What the library says.
         problem: String,
     },
     /// The format cannot hold something.
@@ -81,14 +81,14 @@ impl From<StoreError> for SinkError {
 }
 
 impl SinkError {
-    /// An error of libhdf5, which tells of the system's errors by text.
-    pub(super) fn hdf5(path: &Path, object: &str, problem: String) -> Self {
+    /// An error of a library that tells of the system's errors by text.
+    pub(super) fn by_text(path: &Path, object: &str, problem: String) -> Self {
         let full = ["No space left", "errno = 28,", "Disk quota exceeded"];
         match full.iter().any(|text| problem.contains(text)) {
             true => SinkError::Full {
                 path: path.to_path_buf(),
             },
-            false => SinkError::Hdf5 {
+            false => SinkError::Library {
                 path: path.to_path_buf(),
                 object: object.to_string(),
                 problem,
@@ -97,7 +97,7 @@ impl SinkError {
     }
 
     /// Something that a format cannot hold.
-    pub(super) fn unsupported(
+    pub(crate) fn unsupported(
         path: &Path,
         what: impl Into<String>,
         help: impl Into<String>,
@@ -122,7 +122,7 @@ impl SinkError {
             SinkError::Store(error) => error.kind(),
             SinkError::Usage(_) => ErrorKind::Usage,
             SinkError::Unsupported { .. } | SinkError::InTheWay { .. } => ErrorKind::Refused,
-            SinkError::Full { .. } | SinkError::Hdf5 { .. } | SinkError::WorkerDied => {
+            SinkError::Full { .. } | SinkError::Library { .. } | SinkError::WorkerDied => {
                 ErrorKind::Failed
             }
         }

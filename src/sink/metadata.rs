@@ -79,7 +79,7 @@ impl MetadataFiles {
         let odd = |error: arrow::error::ArrowError| match error {
             arrow::error::ArrowError::IoError(_, source) => SinkError::io("write", path, source),
             // The writer wraps errors of the system in those of its own.
-            other => SinkError::hdf5(path, "", other.to_string()),
+            other => SinkError::by_text(path, "", other.to_string()),
         };
         let batch = RecordBatch::try_new(Arc::new(schema), columns.collect()).map_err(odd)?;
         writer.write(&batch).map_err(odd)?;

@@ -14,6 +14,7 @@ mod hdf5;
 mod in_order;
 mod metadata;
 mod rows;
+mod tables;
 mod tenx;
 mod tenx_h5;
 mod tenx_mtx;
@@ -23,12 +24,13 @@ use std::ops::Range;
 use arrow::array::{RecordBatch, StringArray};
 
 pub use beside::WithMetadata;
-pub use drive::{MatrixLayout, Resources, Written, write};
+pub use drive::{Genes, MatrixLayout, Resources, Scope, Written, write};
 pub use error::SinkError;
 pub use h5ad::H5adSink;
 pub use hdf5::Filters;
 pub use metadata::MetadataFiles;
 pub use rows::Rows;
+pub use tables::{TableFormat, TableShape, TableSink};
 pub use tenx_h5::TenxH5Sink;
 pub use tenx_mtx::TenxMtxSink;
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use arrow::array::StringArray;
 use bytemuck::Zeroable;
 
 use super::SinkError;
@@ -22,6 +23,8 @@ pub struct Rows {
     pub indices: Vec<u32>,
     /// Value of each entry.
     pub data: TypedVec,
+    /// Names of the cells, of X.
+    pub names: Option<StringArray>,
 }
 
 /// Which matrix rows are of, for messages.
@@ -61,6 +64,7 @@ impl Rows {
             indptr: rows.indptr,
             indices,
             data: rows.data,
+            names: None,
         })
     }
 

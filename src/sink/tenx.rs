@@ -70,7 +70,8 @@ impl Features {
                 return Ok(None);
             };
             let texts = cast(block.columns.column(place), &DataType::Utf8);
-            let texts = texts.map_err(|error| SinkError::hdf5(path, "var", error.to_string()))?;
+            let texts =
+                texts.map_err(|error| SinkError::by_text(path, "var", error.to_string()))?;
             Ok(Some(texts.as_string::<i32>().clone()))
         };
         let (ids, types) = (column(columns.ids)?, column(columns.types)?);

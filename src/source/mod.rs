@@ -71,6 +71,7 @@ pub use matrix::Matrix;
 pub use memory::Memory;
 pub(crate) use names::{NamedInput, prefixes, tell_apart};
 pub use number::TypedVec;
+pub(crate) use number_column::arrow_numbers;
 pub use options::{MainMatrix, Names, OpenOptions, RawUse};
 pub(crate) use originals::holds;
 pub use originals::{OriginalColumn, OriginalFrame, Originals};

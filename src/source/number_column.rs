@@ -17,7 +17,7 @@ fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBu
 }
 
 /// Converts numbers to an Arrow column; booleans become Arrow booleans.
-pub(super) fn arrow_numbers(numbers: TypedVec, nulls: Option<NullBuffer>) -> ArrayRef {
+pub(crate) fn arrow_numbers(numbers: TypedVec, nulls: Option<NullBuffer>) -> ArrayRef {
     match numbers {
         TypedVec::Bool(v) => {
             let values = v.iter().map(|&value| value != 0).collect::<Vec<bool>>();

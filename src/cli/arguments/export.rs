@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::ResourceArguments;
+use crate::export::Shard;
 use crate::sink::Filters;
 use crate::source::Pattern;
 
@@ -13,7 +14,8 @@ Examples:
   slaf export atlas.slaf -o atlas.h5ad
   slaf export atlas.slaf -o blood.h5ad --where \"tissue = 'blood'\" --skip obsp
   slaf export atlas.slaf -o markers.h5ad --genes CD3E,CD8A,MS4A1 --layout csc
-  slaf export atlas.slaf -o counts --to 10x-mtx --with-metadata";
+  slaf export atlas.slaf -o counts --to 10x-mtx --with-metadata
+  slaf export atlas.slaf -o parts/ --split-by donor --cells-per-file 10000 --shard 2/20";
 
 /// The output appears when it is complete: an export that fails or is killed leaves nothing under its
 /// name. Columns, categories, types and names are those of the inputs that the dataset was made from,
@@ -45,6 +47,10 @@ pub(in crate::cli) struct ExportArguments {
     )]
     pub layout: LayoutArgument,
 
+    /// In tables, write a row for each cell and a column for each gene, for few genes (--genes)
+    #[arg(long, help_heading = "Output")]
+    pub wide: bool,
+
     /// Compression of HDF5 files: none, gzip or gzip:LEVEL. Bytes are shuffled before, so that higher
     /// levels gain little
     #[arg(
@@ -55,6 +61,24 @@ pub(in crate::cli) struct ExportArguments {
         help_heading = "Output"
     )]
     pub compression: Filters,
+
+    /// Write files of so many cells at most: OUT is a folder with part-00000.h5ad, part-00001.h5ad … and,
+    /// when all are there, manifest.tsv. Killed and run again, the command goes on by file
+    #[arg(long, value_name = "N", help_heading = "Parts", value_parser = clap::value_parser!(u64).range(1..))]
+    pub cells_per_file: Option<u64>,
+
+    /// Write a file, or several, for each value of a column of obs
+    #[arg(long, value_name = "COLUMN", help_heading = "Parts")]
+    pub split_by: Option<String>,
+
+    /// Write only the files of one worker of several, which run at the same time, on any machines
+    #[arg(
+        long,
+        value_name = "I/N",
+        default_value = "1/1",
+        help_heading = "Parts"
+    )]
+    pub shard: Shard,
 
     /// Beside 10x files, write the columns of obs to metadata.tsv, and embeddings
     #[arg(long, help_heading = "Output")]
@@ -101,6 +125,10 @@ pub(in crate::cli) enum ExportFormatArgument {
     /// A folder with matrix.mtx.gz, barcodes.tsv.gz and features.tsv.gz; counts only
     #[value(name = "10x-mtx")]
     TenxMtx,
+    /// A table of X: a row for each non-zero, with cell_id, gene_id and value, or (--wide) for each cell
+    Parquet,
+    /// Likewise, as an Arrow IPC file (Feather)
+    Arrow,
 }
 
 /// `--layout`

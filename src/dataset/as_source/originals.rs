@@ -2,7 +2,7 @@
 
 use crate::dataset::{DatasetConfig, matrix_key};
 use crate::source::{
-    MainMatrix, MatrixDescription, MatrixName, ScalarType, OpenOptions, Originals, holds,
+    MainMatrix, MatrixDescription, MatrixName, OpenOptions, Originals, ScalarType, holds,
 };
 
 /// Types and names as the inputs had them, as far as config.json keeps them.

@@ -8,7 +8,7 @@ use crate::dataset::numbers_of;
 use crate::sink::SinkError;
 use crate::sink::exact::exactly;
 use crate::sink::hdf5::{ArrayOptions, ArrayWriter, Element, Filters, Group, TextsWriter};
-use crate::source::{Column, ColumnKind, ScalarType, OriginalColumn, TypedVec};
+use crate::source::{Column, ColumnKind, OriginalColumn, ScalarType, TypedVec};
 
 /// A column that is being written.
 pub(super) struct ColumnWriter {
@@ -118,7 +118,7 @@ impl ColumnWriter {
     /// Writes the next rows.
     pub fn push(&mut self, frame: &Group, values: &ArrayRef) -> Result<(), SinkError> {
         let odd =
-            |problem: String| SinkError::hdf5(frame.file(), &frame.below(&self.name), problem);
+            |problem: String| SinkError::by_text(frame.file(), &frame.below(&self.name), problem);
         match &mut self.state {
             State::Texts { writer, missing } => {
                 let texts = cast(values, &DataType::Utf8).map_err(|e| odd(e.to_string()))?;

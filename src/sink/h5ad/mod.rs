@@ -25,9 +25,20 @@ pub struct H5adSink {
     path: PathBuf,
     name: PathBuf,
     filters: Filters,
+    part: Part,
     outline: Option<Outline>,
     obs: Option<FrameWriter>,
     var: Option<FrameWriter>,
+}
+
+/// Which part of a file a sink writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    /// What belongs to genes, and uns: files with other cells begin as copies of this one.
+    Genes,
+    /// The rest, into such a copy.
+    Cells,
 }
 
 /// A group in which anndata keeps others by name.
@@ -41,16 +52,33 @@ impl H5adSink {
             path: path.to_path_buf(),
             name: name.to_path_buf(),
             filters,
+            part: Part::All,
             outline: None,
             obs: None,
             var: None,
         }
     }
 
+    /// Writes what belongs to genes alone; see [`super::Scope::OfGenes`].
+    pub fn of_genes(self) -> Self {
+        H5adSink {
+            part: Part::Genes,
+            ..self
+        }
+    }
+
+    /// Writes what belongs to cells into a copy of the file of [`H5adSink::of_genes`].
+    pub fn of_cells(self) -> Self {
+        H5adSink {
+            part: Part::Cells,
+            ..self
+        }
+    }
+
     fn root(&self) -> Result<Group, SinkError> {
         match &self.file {
             Some(file) => file.root(),
-            None => Err(SinkError::hdf5(&self.name, "", "it is not open".into())),
+            None => Err(SinkError::by_text(&self.name, "", "it is not open".into())),
         }
     }
 
@@ -75,22 +103,32 @@ impl Sink for H5adSink {
             true => Headers::Since18,
             false => Headers::Oldest,
         };
-        self.file = Some(Hdf5Writer::create(&self.path, &self.name, headers)?);
+        self.file = Some(match self.part {
+            Part::All | Part::Genes => Hdf5Writer::create(&self.path, &self.name, headers)?,
+            Part::Cells => Hdf5Writer::open(&self.path, &self.name, headers)?,
+        });
         let root = self.root()?;
-        root.encoding(["anndata", "0.1.0"])?;
-        for group in ["layers", "obsm", "varm", "obsp", "varp", "uns"] {
-            root.encoded(group, DICT)?;
+        if self.part != Part::Cells {
+            root.encoding(["anndata", "0.1.0"])?;
+            for group in ["layers", "obsm", "varm", "obsp", "varp", "uns"] {
+                root.encoded(group, DICT)?;
+            }
         }
         let mut notes = Vec::new();
-        let mut frame = |axis| FrameWriter::create(&root, axis, outline, self.filters, &mut notes);
-        let (obs, var) = (frame(Axis::Cells)?, frame(Axis::Genes)?);
+        let mut frame =
+            |axis| FrameWriter::create(&root, axis, outline, self.filters, &mut notes).map(Some);
+        if self.part != Part::Genes {
+            self.obs = frame(Axis::Cells)?;
+        }
+        if self.part != Part::Cells {
+            self.var = frame(Axis::Genes)?;
+        }
         for matrix in about.matrices() {
             if outline.value_type(matrix) == ScalarType::Float16 {
                 let reason = "float16 became float32: scipy has no sparse matrix of float16";
                 notes.push(Note::new(matrix.name.to_string(), reason));
             }
         }
-        (self.obs, self.var) = (Some(obs), Some(var));
         self.outline = Some(outline.clone());
         Ok(notes)
     }

@@ -25,7 +25,7 @@ impl Hdf5Writer {
     /// Creates a file at `path` that will be called `name`.
     pub fn create(path: &Path, name: &Path, headers: Headers) -> Result<Self, SinkError> {
         let file = ffi::create_file(path, headers);
-        let file = file.map_err(|problem| SinkError::hdf5(name, "", problem))?;
+        let file = file.map_err(|problem| SinkError::by_text(name, "", problem))?;
         Ok(Hdf5Writer {
             file,
             name: name.to_path_buf(),
@@ -35,7 +35,7 @@ impl Hdf5Writer {
     /// Opens a file at `path`, to write more into it.
     pub fn open(path: &Path, name: &Path, headers: Headers) -> Result<Self, SinkError> {
         let file = ffi::open_file(path, headers);
-        let file = file.map_err(|problem| SinkError::hdf5(name, "", problem))?;
+        let file = file.map_err(|problem| SinkError::by_text(name, "", problem))?;
         Ok(Hdf5Writer {
             file,
             name: name.to_path_buf(),
@@ -46,7 +46,7 @@ impl Hdf5Writer {
     pub fn root(&self) -> Result<Group, SinkError> {
         let handle = ffi::open_group(&self.file, "/");
         Ok(Group {
-            handle: handle.map_err(|problem| SinkError::hdf5(&self.name, "", problem))?,
+            handle: handle.map_err(|problem| SinkError::by_text(&self.name, "", problem))?,
             name: self.name.clone(),
             path: String::new(),
         })
@@ -55,14 +55,14 @@ impl Hdf5Writer {
     /// Writes what libhdf5 still holds. All groups and arrays must be closed.
     pub fn close(self) -> Result<(), SinkError> {
         let closed = self.file.close();
-        closed.map_err(|problem| SinkError::hdf5(&self.name, "", problem))
+        closed.map_err(|problem| SinkError::by_text(&self.name, "", problem))
     }
 }
 
 impl Group {
     fn failed(&self, name: &str) -> impl Fn(String) -> SinkError + '_ {
         let path = self.below(name);
-        move |problem| SinkError::hdf5(&self.name, &path, problem)
+        move |problem| SinkError::by_text(&self.name, &path, problem)
     }
 
     /// What the file is called.
