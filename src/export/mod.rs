@@ -237,7 +237,7 @@ impl Export {
         let scope = match output.begin {
             Begin::Empty(scope) => scope,
             Begin::Copy { of, genes } => {
-                std::fs::copy(of, path).map_err(destination.failed("write"))?;
+                copy_contents(of, path).map_err(destination.failed("write"))?;
                 Scope::OfCells(genes)
             }
         };
@@ -368,4 +368,14 @@ fn key_of(dataset: &Path, options: &OpenOptions) -> String {
         "{contents} {}",
         serde_json::to_string(options).unwrap_or_default()
     )
+}
+
+/// Copies the contents of a file into another one, which keeps its permissions.
+fn copy_contents(of: &Path, into: &Path) -> std::io::Result<()> {
+    let mut from = std::fs::File::open(of)?;
+    let mut into = std::fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(into)?;
+    std::io::copy(&mut from, &mut into).map(|_| ())
 }

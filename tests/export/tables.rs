@@ -25,6 +25,7 @@ fn read(path: &std::path::Path) -> RecordBatch {
             .collect()
     };
     let plain = |batch: &RecordBatch| {
+        let own = batch.schema();
         let columns = batch
             .columns()
             .iter()
@@ -32,14 +33,10 @@ fn read(path: &std::path::Path) -> RecordBatch {
                 DataType::Dictionary(..) => cast(column, &DataType::Utf8).unwrap(),
                 _ => column.clone(),
             });
-        let fields = batch
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| match field.data_type() {
-                DataType::Dictionary(..) => field.as_ref().clone().with_data_type(DataType::Utf8),
-                _ => field.as_ref().clone(),
-            });
+        let fields = own.fields().iter().map(|field| match field.data_type() {
+            DataType::Dictionary(..) => field.as_ref().clone().with_data_type(DataType::Utf8),
+            _ => field.as_ref().clone(),
+        });
         let schema = Schema::new(fields.collect::<Vec<_>>());
         RecordBatch::try_new(schema.into(), columns.collect()).unwrap()
     };

@@ -104,7 +104,9 @@ fn metadata_lie_beside() {
         .collect();
     assert!(notes.contains(&"layers/counts"), "{notes:?}");
     assert!(
-        notes.iter().all(|note| !note.starts_with("obs")),
+        notes
+            .iter()
+            .all(|note| !note.starts_with("obs/") && !note.starts_with("obsm/")),
         "{notes:?}"
     );
     exported(&dataset, &at("out.h5"), &["--with-metadata"]);
