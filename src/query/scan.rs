@@ -4,7 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::stats::Precision;
@@ -27,18 +28,42 @@ use super::columns::Stored;
 use super::error::through;
 use super::prepared::{Conditions, IdFilter, Prepared};
 use super::report::ScanReport;
-use super::session::Resources;
 use crate::table::{AHEAD, Block, EntryBlocks, RowReader, RowsAndColumns};
 
-/// Rows of the first block, and of the largest ones.
+/// Rows of the first block, and of the largest ones: where there is plenty of memory, and where there is
+/// little.
 const FIRST_ROWS: u64 = 1 << 14;
 const MOST_ROWS: u64 = 1 << 18;
+const FEWER_ROWS: u64 = 1 << 16;
+
+/// With less memory for operators than this, blocks are smaller.
+const PLENTY: u64 = 160 << 20;
 
 /// Bytes of a row of a table of numbers while it is read: stored, decoded and filtered.
 const ROW_BYTES: u64 = 48;
 
 /// Blocks that are read at the same time, at most.
 const MOST_AT_ONCE: usize = 8;
+
+/// How tables are read for a query.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ScanSettings {
+    /// Number of threads.
+    pub threads: usize,
+    /// Bytes that operators may hold.
+    pub pool: u64,
+    /// Which rows share memory.
+    pub copies: Copies,
+}
+
+/// Which rows share memory: who holds some of them, holds all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copies {
+    /// Those of a block, for operators that let them pass.
+    Blocks,
+    /// Only those of a batch, for operators that hold batches and count their bytes.
+    Batches,
+}
 
 /// Reads rows of a table.
 #[derive(Clone)]
@@ -65,6 +90,8 @@ struct Begun {
     entries: Option<Arc<EntryBlocks>>,
     blocks: Vec<Block>,
     spans: Vec<Range<u64>>,
+    /// What is read ahead.
+    _ahead: MemoryReservation,
 }
 
 impl TableScan {
@@ -128,7 +155,7 @@ impl TableScan {
                 };
                 let prepared = Prepared::of(&self.stored, conditions, pool, &run.report).await?;
                 let spans = prepared.spans.clone();
-                let rows = spans.iter().map(|span| span.end - span.start).sum();
+                let rows: u64 = spans.iter().map(|span| span.end - span.start).sum();
                 run.report.ranges(spans.len(), rows);
                 let maker = RowMaker::new(
                     self.stored.clone(),
@@ -140,23 +167,31 @@ impl TableScan {
                     names.texts(pool).await?;
                 }
                 let maker = Arc::new(maker);
+                let ahead = MemoryConsumer::new(format!("reading {} ahead", self.stored.name));
+                let ahead = ahead.register(pool);
                 if !self.stored.is_entries() {
-                    let (entries, blocks) = (None, Vec::new());
                     return Ok(Begun {
                         maker,
-                        entries,
-                        blocks,
+                        entries: None,
+                        blocks: Vec::new(),
                         spans,
+                        _ahead: ahead,
                     });
                 }
                 let entries = EntryBlocks::of(&self.stored.table, &self.stored.path).await;
                 let entries = Arc::new(entries.map_err(through)?);
-                let blocks = entries.blocks(&spans, FIRST_ROWS, MOST_ROWS);
+                let settings = context.session_config().get_extension::<ScanSettings>();
+                let plenty = settings.is_none_or(|settings| settings.pool >= PLENTY);
+                let most = if plenty { MOST_ROWS } else { FEWER_ROWS };
+                let blocks = entries.blocks(&spans, FIRST_ROWS, most);
+                let bytes = AHEAD.min(rows * ROW_BYTES);
+                ahead.try_grow(usize::try_from(bytes).unwrap_or(usize::MAX))?;
                 Ok(Begun {
                     maker,
                     entries: Some(entries),
                     blocks,
                     spans,
+                    _ahead: ahead,
                 })
             })
             .await
@@ -174,6 +209,7 @@ impl TableScan {
             entries,
             blocks,
             spans,
+            ..
         } = self.begin(&context).await?;
         let Some(entries) = entries else {
             return Ok(frame(self.stored.clone(), maker.clone(), spans.clone()));
@@ -183,8 +219,8 @@ impl TableScan {
         let first = (partition * share).min(blocks.len());
         let last = (first + share).min(blocks.len());
         let own = blocks[first..last].to_vec();
-        let resources = context.session_config().get_extension::<Resources>();
-        let threads = resources.map_or(1, |resources| resources.threads);
+        let settings = context.session_config().get_extension::<ScanSettings>();
+        let threads = settings.map_or(1, |settings| settings.threads);
         let wanted = threads.div_ceil(partitions).clamp(1, MOST_AT_ONCE);
         let (at_once, held) = room(&self.stored.name, wanted, &own, &context)?;
         let (maker, entries) = (maker.clone(), entries.clone());
@@ -209,6 +245,27 @@ impl TableScan {
     }
 }
 
+/// Some rows of a batch, with memory of their own.
+fn copied(batch: &RecordBatch, start: usize, length: usize) -> Result<RecordBatch> {
+    let end = u32::try_from(start + length).unwrap_or(u32::MAX);
+    let places = UInt32Array::from_iter_values(u32::try_from(start).unwrap_or(u32::MAX)..end);
+    let rows = take_record_batch(batch, &places)?;
+    let columns = rows
+        .columns()
+        .iter()
+        .map(|column| match column.as_string_view_opt() {
+            Some(texts) => Arc::new(texts.gc()) as ArrayRef,
+            None => column.clone(),
+        });
+    let options = RecordBatchOptions::new().with_row_count(Some(length));
+    let schema = rows.schema();
+    Ok(RecordBatch::try_new_with_options(
+        schema,
+        columns.collect(),
+        &options,
+    )?)
+}
+
 /// As many blocks at once as there is memory for, and the memory.
 fn room(
     name: &str,
@@ -221,7 +278,7 @@ fn room(
     let mut at_once = wanted.min(blocks.len().max(1));
     loop {
         let all: u64 = blocks.iter().map(Block::rows).sum();
-        let bytes = (largest * at_once as u64 + AHEAD).min(all * ROW_BYTES + (1 << 20));
+        let bytes = (largest * at_once as u64).min(all * ROW_BYTES);
         match held.try_grow(usize::try_from(bytes).unwrap_or(usize::MAX)) {
             Ok(()) => return Ok((at_once, held)),
             Err(error) if at_once == 1 => return Err(error),
@@ -345,6 +402,8 @@ impl ExecutionPlan for TableScan {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let rows_at_once = context.session_config().batch_size();
+        let settings = context.session_config().get_extension::<ScanSettings>();
+        let copies = settings.map_or(Copies::Blocks, |settings| settings.copies);
         let limit = self.limit;
         let rows = futures::stream::once(self.clone().rows(partition, context)).try_flatten();
         let rows = rows.map_ok(move |batch| {
@@ -352,7 +411,10 @@ impl ExecutionPlan for TableScan {
             let parts: Vec<Result<RecordBatch>> = starts
                 .map(|start| {
                     let length = rows_at_once.min(batch.num_rows() - start);
-                    Ok(batch.slice(start, length))
+                    match copies {
+                        Copies::Blocks => Ok(batch.slice(start, length)),
+                        Copies::Batches => copied(&batch, start, length),
+                    }
                 })
                 .collect();
             futures::stream::iter(parts)

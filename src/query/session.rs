@@ -31,13 +31,15 @@ use super::near;
 use super::place::Place;
 use super::report::Report;
 use super::rewritten::with_cells;
+use super::scan::{Copies, ScanSettings};
 use super::sides::EntriesPass;
 use super::statement;
 use super::stored_table::Reports;
 use crate::dataset::Dataset;
 
-/// What the program itself takes of the memory, beside what queries hold.
-const OWN_MEMORY: u64 = 128 << 20;
+/// What the program itself takes of the memory, beside what queries hold. Of the rest, operators may
+/// hold a half: while they sort and spill, they have their rows twice.
+const OWN_MEMORY: u64 = 144 << 20;
 
 /// The catalog of all tables, and the schema of files where no dataset is the only one.
 const CATALOG: &str = "slaf";
@@ -114,6 +116,7 @@ pub struct Session {
     datasets: Vec<DatasetTables>,
     reports: Reports,
     threads: usize,
+    pool: u64,
 }
 
 impl Session {
@@ -144,6 +147,7 @@ impl Session {
             datasets: opened,
             reports,
             threads: resources.threads.max(1),
+            pool: pool(resources),
         })
     }
 
@@ -194,7 +198,17 @@ impl Session {
             .clear();
         let mut state = self.state.clone();
         let partitions = if has_groups(&plan) { self.threads } else { 1 };
-        state.config_mut().options_mut().execution.target_partitions = partitions;
+        let config = state.config_mut();
+        config.options_mut().execution.target_partitions = partitions;
+        config.set_extension(Arc::new(ScanSettings {
+            threads: self.threads,
+            pool: self.pool,
+            copies: if is_sorted(&plan) {
+                Copies::Batches
+            } else {
+                Copies::Blocks
+            },
+        }));
         let physical = state.create_physical_plan(&plan).await;
         let physical = physical.map_err(|error| self.said(sql, error))?;
         let report = Report {
@@ -438,6 +452,16 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Whether rows of a plan are held to be sorted.
+fn is_sorted(plan: &LogicalPlan) -> bool {
+    let mut found = false;
+    let looked = plan.apply_with_subqueries(|node| {
+        found |= matches!(node, LogicalPlan::Sort(_) | LogicalPlan::Window(_));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    looked.is_err() || found
+}
+
 /// Whether rows of a plan are gathered into groups: then their order is lost, and several threads may
 /// read them.
 fn has_groups(plan: &LogicalPlan) -> bool {
@@ -456,8 +480,13 @@ fn has_groups(plan: &LogicalPlan) -> bool {
     looked.is_ok() && found
 }
 
+/// Bytes that operators may hold.
+fn pool(resources: &Resources) -> u64 {
+    resources.memory.saturating_sub(OWN_MEMORY) / 2
+}
+
 fn state(datasets: &[DatasetTables], resources: &Resources) -> Result<SessionState, QueryError> {
-    let pool = usize::try_from(resources.memory.saturating_sub(OWN_MEMORY)).unwrap_or(usize::MAX);
+    let pool = usize::try_from(pool(resources)).unwrap_or(usize::MAX);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(pool)))
         .with_disk_manager_builder(
@@ -478,8 +507,7 @@ fn state(datasets: &[DatasetTables], resources: &Resources) -> Result<SessionSta
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(false)
         .with_target_partitions(1)
-        .with_sort_spill_reservation_bytes(pool / 3)
-        .with_extension(Arc::new(resources.clone()));
+        .with_sort_spill_reservation_bytes(pool / 3);
     let options = config.options_mut();
     // Names are as they are stored, and not in lower case.
     options.sql_parser.enable_ident_normalization = false;
