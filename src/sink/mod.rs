@@ -1,6 +1,6 @@
 //! Outputs: the trait [`Sink`] of what consumes a source, and one room per format that implements it.
 //!
-//! [`write`] drives a sink: it tells it what comes, hands it obs and var block by block, the matrices
+//! [`write()`] drives a sink: it tells it what comes, hands it obs and var block by block, the matrices
 //! chunk by chunk, and uns. Chunks are read and encoded on all threads; their order is the driver's
 //! affair, because every format of files needs it and only the driver knows the sequence. A sink for
 //! which the order means nothing does all of its work while it encodes.
