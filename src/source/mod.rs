@@ -31,6 +31,7 @@ mod other_hdf5;
 mod probed_path;
 mod raw;
 mod reindex;
+pub(crate) mod row_chunker;
 mod row_ranges;
 mod sampled_rows;
 mod scalar;

@@ -185,7 +185,9 @@ impl Contents<'_> {
             return Ok(Vec::new());
         }
         let dataset = self.dataset.clone();
-        let changes = finish(async move { dataset.changes().await.map_err(refused) })?;
+        let changes = finish(self.dataset.path(), async move {
+            dataset.changes().await.map_err(refused)
+        })?;
         let warnings = changes.tables.iter().map(|change| {
             format!(
                 "another program has changed the dataset, which is read as config.json describes it ({change}); to have the changes, run `slaf adopt {}` first",

@@ -1,7 +1,7 @@
 //! The entries of a matrix, stored in a table with one row per entry.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
@@ -14,12 +14,11 @@ use super::starts::{NEGATIVE, Starts, identifiers};
 use super::table::{OpenTable, finish, next};
 use crate::remedy::Remedy;
 use crate::source::chunk::EXPANDED_BYTES;
+use crate::source::row_chunker::{StoredRows, row_chunks};
 use crate::source::transpose::{
-    Entries as Unordered, ExternalTranspose, TransposeOptions, Transposed,
+    Entries as Unordered, ExternalTranspose, TransposeOptions, Transposed, TransposedOnce,
 };
-use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Matrix, PendingChunk, ScalarType, SourceError, TypedVec,
-};
+use crate::source::{ChunkBudget, Chunks, CsrChunk, Matrix, ScalarType, SourceError, TypedVec};
 use crate::with_numbers;
 
 /// Number of positions at which values are sampled, and number of rows at each.
@@ -42,7 +41,7 @@ pub(super) struct Entries {
     /// Options for sorting the matrix if the table is not sorted.
     pub transposing: TransposeOptions,
     /// The sorted matrix, if the table is not sorted.
-    pub transposed: Arc<Mutex<Option<Arc<Transposed>>>>,
+    pub transposed: Arc<TransposedOnce>,
 }
 
 /// Meaning of a table row without a value.
@@ -59,10 +58,6 @@ impl Entries {
         &self.starts.table
     }
 
-    fn entry_bytes(&self) -> u64 {
-        2 * (4 + self.number_type.size() as u64) + EXPANDED_BYTES
-    }
-
     /// Maximum number of entries.
     pub fn at_most(&self) -> u64 {
         self.table().rows
@@ -70,37 +65,33 @@ impl Entries {
 
     /// Sorts the entries, unless that was done already.
     fn transpose(&self, report: &(dyn Fn(u64) + Sync)) -> Result<Arc<Transposed>, SourceError> {
-        // The lock is held meanwhile, so that others wait for the result.
-        let held = self.transposed.lock();
-        let mut held = held.unwrap_or_else(PoisonError::into_inner);
-        if let Some(transposed) = &*held {
-            return Ok(transposed.clone());
-        }
-        let all = self.table().rows;
-        let external = ExternalTranspose::new(
-            self.table().place(),
-            [self.starts.rows, self.width],
-            all,
-            self.number_type,
-            &self.transposing,
-        )?;
-        let step = external.block_entries().max(1);
-        let pieces = (0..all.div_ceil(step)).map(|piece| {
-            let rows = piece * step..((piece + 1) * step).min(all);
-            Ok(move || {
-                let entries = self.unordered(rows.clone())?;
-                report(rows.end - rows.start);
-                Ok(entries)
-            })
-        });
-        external.fill(pieces)?;
-        Ok(held.insert(Arc::new(external.finish())).clone())
+        self.transposed.get_or_make(|| {
+            let all = self.table().rows;
+            let external = ExternalTranspose::new(
+                self.table().place(),
+                [self.starts.rows, self.width],
+                all,
+                self.number_type,
+                &self.transposing,
+            )?;
+            let step = external.block_entries().max(1);
+            let pieces = (0..all.div_ceil(step)).map(|piece| {
+                let rows = piece * step..((piece + 1) * step).min(all);
+                Ok(move || {
+                    let entries = self.unordered(rows.clone())?;
+                    report(rows.end - rows.start);
+                    Ok(entries)
+                })
+            });
+            external.fill(pieces)?;
+            Ok(external.finish())
+        })
     }
 
     /// Reads rows of the table, whichever rows of the matrix they belong to.
     fn unordered(&self, rows: Range<u64>) -> Result<Unordered, SourceError> {
         let own = self.clone();
-        finish(async move {
+        finish(&self.table().path, async move {
             let place = own.table().place();
             let mut all = Unordered {
                 rows: TypedVec::UInt32(Vec::new()),
@@ -208,21 +199,6 @@ impl Entries {
         Ok((kept.len() < numbers.len()).then_some(kept))
     }
 
-    /// Reads rows of a matrix, which are stored in the rows `lie` of the table.
-    fn read(&self, rows: Range<u64>, lie: Range<u64>) -> Result<CsrChunk, SourceError> {
-        let bytes = (lie.end - lie.start).saturating_mul(self.entry_bytes());
-        if bytes > self.transposing.memory {
-            let entries = lie.end - lie.start;
-            return Err(self.table().place().too_large(
-                format!("row {} with its {entries} entries", rows.start),
-                bytes,
-                bytes.saturating_mul(2),
-            ));
-        }
-        let own = self.clone();
-        finish(async move { own.read_rows(rows, lie).await })
-    }
-
     async fn read_rows(&self, rows: Range<u64>, lie: Range<u64>) -> Result<CsrChunk, SourceError> {
         let place = self.table().place();
         let length = usize::try_from(lie.end - lie.start).unwrap_or(usize::MAX);
@@ -291,6 +267,46 @@ impl Entries {
     }
 }
 
+impl StoredRows for &Entries {
+    fn entry_bytes(self) -> u64 {
+        2 * (4 + self.number_type.size() as u64) + EXPANDED_BYTES
+    }
+
+    fn step(self) -> u64 {
+        self.starts.step()
+    }
+
+    fn offsets(self, rows: Range<u64>) -> Result<Vec<u64>, SourceError> {
+        let (first, last) = (rows.start, rows.end);
+        let offsets = self.starts.of(rows)?.unwrap_or_default();
+        if offsets.len() as u64 == (last - first).saturating_add(1) {
+            Ok(offsets)
+        } else {
+            let what = format!("it has no rows {first}–{last}");
+            Err(self.table().place().damaged(what))
+        }
+    }
+
+    /// Reads rows of the matrix, which are the rows of the table between two offsets.
+    fn read(self, rows: Range<u64>, offsets: &[u64]) -> Result<CsrChunk, SourceError> {
+        let lie = offsets[0]..offsets[offsets.len() - 1];
+        let bytes = (lie.end - lie.start).saturating_mul(self.entry_bytes());
+        if bytes > self.transposing.memory {
+            let entries = lie.end - lie.start;
+            return Err(self.table().place().too_large(
+                format!("row {} with its {entries} entries", rows.start),
+                bytes,
+                bytes.saturating_mul(2),
+            ));
+        }
+        let own = self.clone();
+        finish(
+            &self.table().path,
+            async move { own.read_rows(rows, lie).await },
+        )
+    }
+}
+
 impl Matrix for Entries {
     fn n_rows(&self) -> u64 {
         self.starts.rows
@@ -320,14 +336,7 @@ impl Matrix for Entries {
         if !self.starts.are_in_order()? {
             return Ok(self.transpose(&|_| ())?.chunks(rows, budget));
         }
-        Ok(Box::new(RowChunker {
-            entries: self,
-            rows,
-            budget,
-            first: 0,
-            offsets: Vec::new(),
-            step: self.starts.step(),
-        }))
+        Ok(row_chunks(self, rows, budget))
     }
 }
 
@@ -360,59 +369,4 @@ pub(crate) fn numbers_of(column: &ArrayRef) -> Option<TypedVec> {
         DataType::Float64 => values!(Float64, Float64Type),
         _ => return None,
     })
-}
-
-/// Divides rows into chunks within a budget.
-struct RowChunker<'a> {
-    entries: &'a Entries,
-    rows: Range<u64>,
-    budget: ChunkBudget,
-    /// Row of the first element of `offsets`.
-    first: u64,
-    offsets: Vec<u64>,
-    step: u64,
-}
-
-impl<'a> RowChunker<'a> {
-    fn cut(&mut self) -> Result<PendingChunk<'a>, SourceError> {
-        let start = self.rows.start;
-        let known = self.first + (self.offsets.len() as u64).saturating_sub(1);
-        if start >= known {
-            let block = start..start.saturating_add(self.step).min(self.rows.end);
-            self.offsets = self.entries.starts.of(block)?.unwrap_or_default();
-            self.first = start;
-        }
-        let known = self.first + (self.offsets.len() as u64).saturating_sub(1);
-        let offset = |row: u64| self.offsets[(row - self.first) as usize];
-        let each = self.entries.entry_bytes();
-        let mut end = start + 1;
-        while end < known
-            && end - start < self.budget.cells
-            && (offset(end + 1) - offset(start)).saturating_mul(each) <= self.budget.bytes
-        {
-            end += 1;
-        }
-        let (rows, lie) = (start..end, offset(start)..offset(end));
-        self.rows.start = end;
-        let entries = self.entries;
-        let count = lie.end - lie.start;
-        Ok(PendingChunk::new(rows.clone(), count, move || {
-            entries.read(rows, lie)
-        }))
-    }
-}
-
-impl<'a> Iterator for RowChunker<'a> {
-    type Item = Result<PendingChunk<'a>, SourceError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rows.is_empty() {
-            return None;
-        }
-        let chunk = self.cut();
-        if chunk.is_err() {
-            self.rows.start = self.rows.end;
-        }
-        Some(chunk)
-    }
 }

@@ -135,7 +135,7 @@ impl Starts {
         let rows = self.rows;
         let table = self.table.clone();
         let column = self.column;
-        finish(async move {
+        finish(&self.table.path, async move {
             let mut walk = Walk::new(0, table.place());
             let mut reader = table.reader(&[column], 0..table.rows).await?;
             while let Some(batch) = next(&mut reader).await? {
@@ -180,7 +180,7 @@ impl Counted {
         };
         let table = starts.table.clone();
         let (column, all) = (starts.column, starts.rows);
-        finish(async move {
+        finish(&starts.table.path, async move {
             let mut offsets = Vec::new();
             let mut walk = Walk::new(first, table.place());
             walk.before = from;

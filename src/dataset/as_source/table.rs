@@ -35,8 +35,11 @@ impl OpenTable {
     /// Opens a table of a dataset in the version that its config describes.
     pub fn of(dataset: &Dataset, name: TableName) -> Result<Arc<Self>, SourceError> {
         let owned = dataset.clone();
-        let table = finish(async move { owned.table(name).await.map_err(refused) })?;
         let path = dataset.path().join(name.folder());
+        let table = finish(
+            &path,
+            async move { owned.table(name).await.map_err(refused) },
+        )?;
         let mut rows = 0u64;
         let mut has_deletions = false;
         for fragment in table.fragments().iter() {
@@ -121,7 +124,7 @@ impl OpenTable {
                 .map_err(arrow);
         }
         let (table, names) = (self.clone(), columns.to_vec());
-        let batches = finish(async move {
+        let batches = finish(&self.path, async move {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let mut reader = table.reader(&names, rows).await?;
             let mut batches = Vec::new();
@@ -177,7 +180,7 @@ pub(super) fn refused(error: DatasetError) -> SourceError {
 
 /// Returns the runtime on whose threads Lance reads inputs. It is separate because the caller may
 /// be a task of another runtime, which cannot start a second one.
-fn runtime() -> Result<&'static Runtime, SourceError> {
+fn runtime(path: &Path) -> Result<&'static Runtime, SourceError> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
     let made = RUNTIME.get_or_init(|| {
         let runtime = crate::table::runtime(usize::MAX);
@@ -185,24 +188,25 @@ fn runtime() -> Result<&'static Runtime, SourceError> {
     });
     made.as_ref().map_err(|error| SourceError::Io {
         action: "start threads to read",
-        path: PathBuf::from("a dataset"),
+        path: path.to_path_buf(),
         source: std::io::Error::other(error.clone()),
     })
 }
 
-/// Runs a read on Lance's threads and waits for it.
+/// Runs a read on Lance's threads and waits for it; `path` is what is read, for messages.
 pub(super) fn finish<T: Send + 'static>(
+    path: &Path,
     work: impl Future<Output = Result<T, SourceError>> + Send + 'static,
 ) -> Result<T, SourceError> {
     let (sender, receiver) = sync_channel(1);
-    runtime()?.spawn(async move {
+    runtime(path)?.spawn(async move {
         // If the receiver is gone, the result is not needed.
         let _ = sender.send(work.await);
     });
     receiver.recv().unwrap_or_else(|_| {
         Err(SourceError::Io {
             action: "go on reading",
-            path: PathBuf::from("a dataset"),
+            path: path.to_path_buf(),
             source: std::io::Error::other(
                 "a thread failed unexpectedly; please report this with the command and the log",
             ),

@@ -26,13 +26,14 @@
 //! same values only.
 
 mod buffer;
+mod compressed;
 mod frame;
 mod matrix;
+mod open_matrix;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use arrow::array::{Array, RecordBatch, StringArray};
 use xxhash_rust::xxh3::Xxh3;
@@ -40,8 +41,8 @@ use xxhash_rust::xxh3::Xxh3;
 pub use self::buffer::{Number, NumberBuffer};
 use self::frame::Frame;
 pub use self::matrix::MemoryMatrix;
-use self::matrix::OpenMatrix;
-use super::transpose::TransposeOptions;
+use self::open_matrix::OpenMatrix;
+use super::transpose::{TransposeOptions, TransposedOnce};
 use super::{
     Axis, CellSource, ChunkBudget, Chunks, Description, Embedding, ErrorContext, Format, Layout,
     Matrix, MatrixDescription, MatrixName, OpenOptions, Originals, ScalarType, SourceError,
@@ -315,7 +316,7 @@ impl Matrices {
             matrix,
             place: place.clone(),
             options: TransposeOptions::of(options),
-            transposed: Mutex::default(),
+            transposed: TransposedOnce::default(),
         };
         match self.open.insert(name, open) {
             None => Ok(()),

@@ -9,8 +9,9 @@ use crate::source::error::ErrorContext;
 use crate::source::features::options::GENOME;
 use crate::source::hdf5::matrix::CompressedMatrix;
 use crate::source::hdf5::{Attribute, Hdf5File, Kind};
+use crate::source::row_chunker::{StoredRows, row_chunks};
 use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, Matrix, PendingChunk, Reindex, ScalarType, SourceError, TypedVec,
+    ChunkBudget, Chunks, CsrChunk, Matrix, Reindex, ScalarType, SourceError, TypedVec,
 };
 use crate::with_numbers;
 
@@ -120,42 +121,6 @@ impl GenomesMatrix {
         Ok(sums)
     }
 
-    fn joined_chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
-        let limit = (budget.bytes / ENTRY_BYTES).max(1);
-        let most = budget.cells.clamp(1, BLOCK);
-        let mut next = cells.start;
-        let mut known: Vec<u64> = Vec::new();
-        let mut known_from = cells.start;
-        let mut failed = false;
-        Box::new(std::iter::from_fn(move || {
-            if failed || next >= cells.end {
-                return None;
-            }
-            let mut cut = || -> Result<PendingChunk<'_>, SourceError> {
-                let at = (next - known_from) as usize;
-                if known.len() < at + 2 {
-                    known = self.all_offsets(next..cells.end.min(next + BLOCK))?;
-                    known_from = next;
-                }
-                let at = (next - known_from) as usize;
-                let fits = known[at + 1..]
-                    .iter()
-                    .take(most as usize)
-                    .take_while(|&&end| end - known[at] <= limit);
-                let taken = fits.count().max(1);
-                let range = next..next + taken as u64;
-                let entries = known[at + taken] - known[at];
-                next = range.end;
-                Ok(PendingChunk::new(range.clone(), entries, move || {
-                    self.read_joined(range)
-                }))
-            };
-            let chunk = cut();
-            failed = chunk.is_err();
-            Some(chunk)
-        }))
-    }
-
     /// Reads cells of all genomes; within a cell, the entries of the genomes follow each other.
     fn read_joined(&self, cells: Range<u64>) -> Result<CsrChunk, SourceError> {
         let mut parts = Vec::with_capacity(self.parts.len());
@@ -207,6 +172,24 @@ impl GenomesMatrix {
     }
 }
 
+impl StoredRows for &GenomesMatrix {
+    fn entry_bytes(self) -> u64 {
+        ENTRY_BYTES
+    }
+
+    fn step(self) -> u64 {
+        BLOCK
+    }
+
+    fn offsets(self, rows: Range<u64>) -> Result<Vec<u64>, SourceError> {
+        self.all_offsets(rows)
+    }
+
+    fn read(self, rows: Range<u64>, _: &[u64]) -> Result<CsrChunk, SourceError> {
+        self.read_joined(rows)
+    }
+}
+
 impl Matrix for GenomesMatrix {
     fn n_rows(&self) -> u64 {
         self.cells
@@ -235,7 +218,14 @@ impl Matrix for GenomesMatrix {
     fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Result<Chunks<'_>, SourceError> {
         let chunks = match &self.parts[..] {
             [part] => part.matrix.chunks(cells, budget),
-            _ => self.joined_chunks(cells, budget),
+            _ => {
+                let cells_at_once = budget.cells.min(BLOCK);
+                let budget = ChunkBudget {
+                    cells: cells_at_once,
+                    ..budget
+                };
+                row_chunks(self, cells, budget)
+            }
         };
         Ok(self.kept.over(chunks, &self.place, "features"))
     }

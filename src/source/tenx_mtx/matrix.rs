@@ -13,7 +13,7 @@ use super::stream::{Stream, Tally};
 use super::value::Value;
 use crate::source::error::ErrorContext;
 use crate::source::text::TextFile;
-use crate::source::transpose::{TransposeOptions, Transposed};
+use crate::source::transpose::{TransposeOptions, TransposedOnce};
 use crate::source::{
     ChunkBudget, Chunks, CsrChunk, Matrix, Reindex, SampledRows, ScalarType, SourceError, TypedVec,
 };
@@ -41,7 +41,7 @@ pub(super) struct MtxMatrix {
     /// The whole file has been checked, and its entries are sorted.
     sorted: AtomicBool,
     parked: Mutex<Vec<Parked>>,
-    pub(super) transposed: Mutex<Option<Arc<Transposed>>>,
+    pub(super) transposed: TransposedOnce,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -86,7 +86,7 @@ impl MtxMatrix {
             unsorted: AtomicBool::new(header.symmetry != Symmetry::General),
             sorted: AtomicBool::new(false),
             parked: Mutex::default(),
-            transposed: Mutex::default(),
+            transposed: TransposedOnce::default(),
             header,
         })
     }

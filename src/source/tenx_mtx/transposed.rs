@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::blocks::{Blocks, Segment};
 use super::entries::{Fault, parse};
 use super::header::{Field, Symmetry};
-use super::matrix::{MtxMatrix, lock};
+use super::matrix::MtxMatrix;
 use super::rows::{Coordinates, Counterpart, Negate};
 use super::value::Value;
 use crate::source::transpose::{Entries, ExternalTranspose, Transposed};
@@ -21,11 +21,10 @@ impl MtxMatrix {
         &self,
         report: &(dyn Fn(u64) + Sync),
     ) -> Result<Arc<Transposed>, SourceError> {
-        // Held while the matrix is transposed, so that others that need it wait.
-        let mut transposed = lock(&self.transposed);
-        if let Some(transposed) = &*transposed {
-            return Ok(transposed.clone());
-        }
+        self.transposed.get_or_make(|| self.external(report))
+    }
+
+    fn external(&self, report: &(dyn Fn(u64) + Sync)) -> Result<Transposed, SourceError> {
         let external = ExternalTranspose::new(
             self.place.clone(),
             [self.bounds.cells, self.kept.kept(self.bounds.features)],
@@ -52,7 +51,7 @@ impl MtxMatrix {
             })
         }))?;
         self.check_count(Some(total.load(Ordering::Relaxed)))?;
-        Ok(transposed.insert(Arc::new(external.finish())).clone())
+        Ok(external.finish())
     }
 
     /// Parses the entries of a text in any order. Also returns the number of their lines.

@@ -8,6 +8,7 @@
 
 mod block;
 mod external;
+mod once;
 mod transposed;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use super::{OpenOptions, TypedVec};
 
 pub(crate) use external::ExternalTranspose;
+pub(crate) use once::TransposedOnce;
 pub(crate) use transposed::Transposed;
 
 /// Resources for a transpose.

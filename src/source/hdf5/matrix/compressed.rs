@@ -7,10 +7,9 @@ use super::pieces;
 use crate::source::chunk::EXPANDED_BYTES;
 use crate::source::error::ErrorContext;
 use crate::source::hdf5::{Hdf5File, NumberArray};
+use crate::source::row_chunker::{StoredRows, row_chunks};
 use crate::source::transpose::Entries;
-use crate::source::{
-    ChunkBudget, Chunks, CsrChunk, PendingChunk, ScalarType, SourceError, TypedVec,
-};
+use crate::source::{ChunkBudget, Chunks, CsrChunk, ScalarType, SourceError, TypedVec};
 
 /// Number of `indptr` values read at once.
 const POINTERS: u64 = 1 << 14;
@@ -181,14 +180,7 @@ impl CompressedMatrix {
 
     /// Returns chunks of `cells`; see [`crate::source::Matrix::chunks`].
     pub fn chunks(&self, cells: Range<u64>, budget: ChunkBudget) -> Chunks<'_> {
-        Box::new(RowChunker {
-            matrix: self,
-            read_to: cells.start,
-            cells,
-            budget,
-            pointers: VecDeque::new(),
-            failed: false,
-        })
+        row_chunks(self, cells, budget)
     }
 
     /// Splits all entries into pieces of about `most` entries, regardless of row boundaries.
@@ -221,15 +213,25 @@ impl CompressedMatrix {
             values: self.data.read(piece.range.clone())?,
         })
     }
+}
 
-    fn bytes_per_entry(&self) -> u64 {
+impl StoredRows for &CompressedMatrix {
+    fn entry_bytes(self) -> u64 {
         let stored = self.data.number_type().size() + self.indices.number_type().size();
         stored as u64 + EXPANDED_BYTES
     }
 
-    fn read(&self, cells: Range<u64>, pointers: &[u64]) -> Result<CsrChunk, SourceError> {
+    fn step(self) -> u64 {
+        POINTERS
+    }
+
+    fn offsets(self, rows: Range<u64>) -> Result<Vec<u64>, SourceError> {
+        CompressedMatrix::offsets(self, rows)
+    }
+
+    fn read(self, cells: Range<u64>, pointers: &[u64]) -> Result<CsrChunk, SourceError> {
         let (first, last) = (pointers[0], pointers[pointers.len() - 1]);
-        let bytes = (last - first).saturating_mul(self.bytes_per_entry());
+        let bytes = (last - first).saturating_mul(self.entry_bytes());
         if bytes > self.memory {
             return Err(self.place.too_large(
                 format!("row {} with its {} entries", cells.start, last - first),
@@ -247,73 +249,6 @@ impl CompressedMatrix {
             data: self.data.read(first..last)?,
             strays: 0,
         })
-    }
-}
-
-/// Cuts a range of cells into chunks within the budget.
-struct RowChunker<'a> {
-    matrix: &'a CompressedMatrix,
-    /// Cells that have not been cut yet.
-    cells: Range<u64>,
-    budget: ChunkBudget,
-    /// `indptr` values starting at the next cell.
-    pointers: VecDeque<u64>,
-    /// Cell to which the last known `indptr` value belongs.
-    read_to: u64,
-    failed: bool,
-}
-
-impl<'a> RowChunker<'a> {
-    fn refill(&mut self) -> Result<(), SourceError> {
-        let end = self.cells.end.min(self.read_to + POINTERS);
-        let pointers = self.matrix.offsets(self.read_to..end)?;
-        let known = usize::from(!self.pointers.is_empty());
-        self.pointers.extend(&pointers[known..]);
-        self.read_to = end;
-        Ok(())
-    }
-
-    fn cut(&mut self) -> Result<PendingChunk<'a>, SourceError> {
-        let limit = (self.budget.bytes / self.matrix.bytes_per_entry()).max(1);
-        let mut taken = 0usize;
-        loop {
-            // `pointers[taken + 1]` is the end of the next cell.
-            if self.pointers.len() < taken + 2 {
-                if self.read_to == self.cells.end {
-                    break;
-                }
-                self.refill()?;
-                continue;
-            }
-            let entries = self.pointers[taken + 1] - self.pointers[0];
-            if taken > 0 && (entries > limit || taken as u64 >= self.budget.cells) {
-                break;
-            }
-            taken += 1;
-        }
-        let pointers: Vec<u64> = self.pointers.iter().take(taken + 1).copied().collect();
-        self.pointers.drain(..taken);
-        let cells = self.cells.start..self.cells.start + taken as u64;
-        self.cells.start = cells.end;
-        let matrix = self.matrix;
-        let entries = pointers[taken] - pointers[0];
-        let range = cells.clone();
-        Ok(PendingChunk::new(cells, entries, move || {
-            matrix.read(range, &pointers)
-        }))
-    }
-}
-
-impl<'a> Iterator for RowChunker<'a> {
-    type Item = Result<PendingChunk<'a>, SourceError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed || self.cells.is_empty() {
-            return None;
-        }
-        let chunk = self.cut();
-        self.failed = chunk.is_err();
-        Some(chunk)
     }
 }
 

@@ -1,10 +1,10 @@
 //! CSC matrices, read row by row.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::CompressedMatrix;
-use crate::source::transpose::{ExternalTranspose, TransposeOptions, Transposed};
+use crate::source::transpose::{ExternalTranspose, TransposeOptions, Transposed, TransposedOnce};
 use crate::source::{ChunkBudget, Chunks, SampledRows, ScalarType, SourceError, TypedVec};
 
 /// A matrix stored in CSC. It is transposed completely before its first rows are read.
@@ -12,7 +12,7 @@ pub(crate) struct TransposedMatrix {
     columns: CompressedMatrix,
     shape: [u64; 2],
     options: TransposeOptions,
-    transposed: Mutex<Option<Arc<Transposed>>>,
+    transposed: TransposedOnce,
 }
 
 impl TransposedMatrix {
@@ -22,7 +22,7 @@ impl TransposedMatrix {
             columns,
             shape,
             options,
-            transposed: Mutex::new(None),
+            transposed: TransposedOnce::default(),
         }
     }
 
@@ -56,31 +56,25 @@ impl TransposedMatrix {
 
     /// Transposes the matrix if that has not been done yet.
     pub fn transpose(&self, report: &(dyn Fn(u64) + Sync)) -> Result<Arc<Transposed>, SourceError> {
-        // Held while the matrix is transposed, so that others that need it wait.
-        let mut transposed = self
-            .transposed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(transposed) = &*transposed {
-            return Ok(transposed.clone());
-        }
-        let external = ExternalTranspose::new(
-            self.columns.place().clone(),
-            self.shape,
-            self.columns.entries(),
-            self.columns.number_type(),
-            &self.options,
-        )?;
-        let pieces = self.columns.pieces(external.block_entries());
-        external.fill(pieces.map(|piece| {
-            piece.map(|piece| {
-                move || {
-                    report(piece.entries());
-                    self.columns.read_piece(&piece)
-                }
-            })
-        }))?;
-        Ok(transposed.insert(Arc::new(external.finish())).clone())
+        self.transposed.get_or_make(|| {
+            let external = ExternalTranspose::new(
+                self.columns.place().clone(),
+                self.shape,
+                self.columns.entries(),
+                self.columns.number_type(),
+                &self.options,
+            )?;
+            let pieces = self.columns.pieces(external.block_entries());
+            external.fill(pieces.map(|piece| {
+                piece.map(|piece| {
+                    move || {
+                        report(piece.entries());
+                        self.columns.read_piece(&piece)
+                    }
+                })
+            }))?;
+            Ok(external.finish())
+        })
     }
 
     /// Returns chunks of rows; see [`crate::source::Matrix::chunks`].
