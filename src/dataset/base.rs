@@ -155,11 +155,7 @@ impl Dataset {
                 IdType::Int32 => Dtypes::Signed,
                 IdType::UInt16 | IdType::UInt32 => Dtypes::Narrow,
             },
-            compression: match compression.map(String::as_str) {
-                Some("zstd") => Compression::Zstd,
-                Some("lz4") => Compression::Lz4,
-                _ => Compression::None,
-            },
+            compression: Compression::of_scheme(compression.map(String::as_str)),
             cell_type,
             gene_type,
             layer_ids,

@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, Schema};
 
 use super::{ColumnNote, Dataset};
 use crate::plan::{PlannedColumn, PlannedEmbedding};
-use crate::source::{ColumnKind, Part, ScalarType};
+use crate::source::{ColumnKind, Part};
 use crate::survey::FloatType;
 
 /// Returns the name that a column of the dataset has in its inputs, and the names of its
@@ -26,20 +26,14 @@ pub(super) fn columns(
     dataset: &Dataset,
 ) -> Vec<PlannedColumn> {
     let config = dataset.config();
-    let dtypes = match part {
-        Part::Obs => &config.obs_dtypes,
-        _ => &config.var_dtypes,
-    };
     let fields = schema.fields().iter();
     let fields = fields.filter(|field| !own.contains(&field.name().as_str()));
     fields
         .filter_map(|field| {
-            let kind = match kind(field.data_type())? {
-                ColumnKind::Text => match dtypes.get(field.name()) {
-                    Some(dtype) if dtype.dtype == "category" => ColumnKind::Categorical {
-                        ordered: dtype.ordered.unwrap_or(false),
-                    },
-                    _ => ColumnKind::Text,
+            let kind = match ColumnKind::of_arrow(field.data_type())? {
+                ColumnKind::Text => match config.category(part, field.name()) {
+                    Some(dtype) => dtype.kind(),
+                    None => ColumnKind::Text,
                 },
                 kind => kind,
             };
@@ -68,16 +62,6 @@ pub(super) fn others(
         .filter(|name| !own.contains(&name.as_str()) && !known.contains(name))
         .cloned()
         .collect()
-}
-
-/// Returns the kind of column that has this type; `None` if no input's column has it.
-pub(super) fn kind(data_type: &DataType) -> Option<ColumnKind> {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(ColumnKind::Text),
-        DataType::Dictionary(_, values) => kind(values).filter(|k| *k == ColumnKind::Text),
-        DataType::Timestamp(_, None) => Some(ColumnKind::Time),
-        other => ScalarType::of_arrow(other).map(ColumnKind::Nullable),
-    }
 }
 
 /// Returns the embeddings in the columns of a table.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{CategoryList, CellHashes, RecountedRange, UnsKeys};
 use crate::chunk::{Canonicalized, Digest, ValueStats};
 use crate::plan::{GeneJoin, GeneKey, IdVersions, JobId};
-use crate::source::{MatrixName, Note, OpenOptions, Originals, Part};
+use crate::source::{ColumnKind, MatrixName, Note, OpenOptions, Originals, Part};
 use crate::survey::{Fingerprint, Repeats, Scale};
 
 /// SLAF format version that is written.
@@ -206,6 +206,15 @@ pub struct ColumnDtype {
     /// Keys of other programs, kept unchanged.
     #[serde(flatten)]
     pub others: Map<String, Value>,
+}
+
+impl ColumnDtype {
+    /// Type of the column, which is one of categories.
+    pub(crate) fn kind(&self) -> ColumnKind {
+        ColumnKind::Categorical {
+            ordered: self.ordered.unwrap_or(false),
+        }
+    }
 }
 
 /// Columns of one kind, as readers of the reference list them.
@@ -491,6 +500,16 @@ impl DatasetConfig {
     pub fn is_described(&self) -> bool {
         let changed = self.last_updated.as_ref().unwrap_or(&self.created_at);
         self.writer.is_some() && !self.versions.is_empty() && *changed == self.described_at
+    }
+
+    /// Returns what is known of the categories of a column of obs or var; `None` if it has none.
+    pub(crate) fn category(&self, part: Part, column: &str) -> Option<&ColumnDtype> {
+        let dtypes = match part {
+            Part::Obs => &self.obs_dtypes,
+            _ => &self.var_dtypes,
+        };
+        let dtype = dtypes.get(column);
+        dtype.filter(|dtype| dtype.dtype == "category")
     }
 
     /// Returns the format version that this program writes.

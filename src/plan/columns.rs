@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use arrow::datatypes::{DataType, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 use crate::source::{Column, ColumnKind};
@@ -61,16 +60,6 @@ pub struct PlannedColumn {
     pub written_as: String,
     /// Type of the column.
     pub kind: ColumnKind,
-}
-
-/// Returns the Arrow type of a column in the tables of cells and genes.
-pub fn data_type(kind: &ColumnKind) -> DataType {
-    match kind {
-        // Plain strings, because the reference's SQL cannot filter dictionaries or large strings.
-        ColumnKind::Text | ColumnKind::Categorical { .. } => DataType::Utf8,
-        ColumnKind::Time => DataType::Timestamp(TimeUnit::Nanosecond, None),
-        ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => number_type.arrow(),
-    }
 }
 
 /// Finds an unused name for every column: the one it has in `kept`, otherwise its own if that can

@@ -7,7 +7,6 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::compute::kernels::cmp::not_distinct;
 
-use super::columns::data_type;
 use super::join::{Part, Rule, described, united_column};
 use super::kinds::united;
 use super::{BaseMatrix, PlanError, PlannedColumn, PlannedEmbedding, Widening};
@@ -45,7 +44,7 @@ pub(super) fn columns(
             let Some(found) = found else { continue };
             let together = united(&kind, found);
             match together {
-                Some(together) if data_type(&together) == data_type(&kind) => kind = together,
+                Some(together) if together.arrow() == kind.arrow() => kind = together,
                 _ if fits(number, name, &kind)? => {}
                 Some(together) if widening == Widening::Allow => kind = together,
                 Some(_) => {
@@ -79,7 +78,7 @@ pub(super) fn all_fit(
     name: &str,
     kind: &ColumnKind,
 ) -> Result<bool, PlanError> {
-    let wanted = data_type(kind);
+    let wanted = kind.arrow();
     let mut blocks = RowBlocks::new(0..rows, 1);
     while let Some((_, batch)) = blocks.read(|rows| read(source, rows))? {
         blocks.held(bytes_of(batch.columns()));

@@ -43,6 +43,24 @@ pub enum Compression {
     Zstd,
 }
 
+impl Compression {
+    /// Returns the name by which Lance knows it; `None` for what it applies by default.
+    pub(crate) fn scheme(self) -> Option<&'static str> {
+        match self {
+            Compression::None => None,
+            Compression::Lz4 => Some("lz4"),
+            Compression::Zstd => Some("zstd"),
+        }
+    }
+
+    /// Returns the compression of this name; others count as what Lance applies by default.
+    pub(crate) fn of_scheme(scheme: Option<&str>) -> Self {
+        let all = [Compression::Lz4, Compression::Zstd];
+        let mut named = all.into_iter().filter(|one| one.scheme() == scheme);
+        named.next().unwrap_or(Compression::None)
+    }
+}
+
 const UINT16_IDS: u64 = 1 << 16;
 const UINT32_IDS: u64 = 1 << 32;
 /// One less than [`UINT32_IDS`], because the number of a cell's genes must also fit into 32 bits.

@@ -42,7 +42,7 @@ use crate::source::{Format, MatrixDescription, Note, OpenOptions, Originals};
 use crate::survey::{Fingerprint, FloatType, Repeats, Scale};
 
 pub use base::{Base, BaseMatrix, BaseSource, BaseSurvey, Described, KnownValues};
-pub use columns::{PlannedColumn, Table, data_type};
+pub use columns::{PlannedColumn, Table};
 pub use comparison::{Clash, ComparedInput, Comparison};
 pub use dtypes::{Compression, Dtypes, IdType};
 pub use error::PlanError;

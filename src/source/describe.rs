@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use arrow::datatypes::{DataType, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 use super::{Format, Originals, Part, ScalarType, Selection};
@@ -211,6 +212,34 @@ pub enum ColumnKind {
     },
     /// Nanoseconds since 1970, possibly with missing values.
     Time,
+}
+
+impl ColumnKind {
+    /// Returns the type that such a column has in the tables of cells and genes.
+    pub fn arrow(&self) -> DataType {
+        match self {
+            // Plain strings, because the reference's SQL cannot filter dictionaries or large
+            // strings.
+            ColumnKind::Text | ColumnKind::Categorical { .. } => DataType::Utf8,
+            ColumnKind::Time => DataType::Timestamp(TimeUnit::Nanosecond, None),
+            ColumnKind::Number(number_type) | ColumnKind::Nullable(number_type) => {
+                number_type.arrow()
+            }
+        }
+    }
+
+    /// Returns the kind of the columns of a table that have this type; `None` if no input's column
+    /// becomes one. Categories are texts.
+    pub(crate) fn of_arrow(data_type: &DataType) -> Option<Self> {
+        match data_type {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(ColumnKind::Text),
+            DataType::Dictionary(_, values) => {
+                ColumnKind::of_arrow(values).filter(|kind| *kind == ColumnKind::Text)
+            }
+            DataType::Timestamp(_, None) => Some(ColumnKind::Time),
+            other => ScalarType::of_arrow(other).map(ColumnKind::Nullable),
+        }
+    }
 }
 
 /// A remark on an object of the input, such as why it is left out or how it is converted.

@@ -7,7 +7,7 @@ use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
 use super::ffi::{external, from_polars, polars_type, to_polars};
-use crate::plan::{PlannedColumn, data_type};
+use crate::plan::PlannedColumn;
 
 /// Returns the planned columns of a frame in their types. Columns that the frame lacks are null.
 ///
@@ -20,7 +20,7 @@ pub fn planned_columns(
     let planned = planned.iter();
     planned
         .map(|column| {
-            let data_type = data_type(&column.kind);
+            let data_type = column.kind.arrow();
             match frame.column_by_name(&column.column) {
                 Some(found) => in_type(found, &data_type),
                 None => Ok(new_null_array(&data_type, frame.num_rows())),

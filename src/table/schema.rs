@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use lance_encoding::constants::{BSS_META_KEY, COMPRESSION_META_KEY, RLE_THRESHOLD_META_KEY};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Compression, Plan, PlannedColumn, PlannedEmbedding, ShardTable, data_type};
+use crate::plan::{Plan, PlannedColumn, PlannedEmbedding, ShardTable};
 
 /// Lance tries run-length encoding for a column if its number of runs is below this fraction of its
 /// rows. The first column has long runs; for the others, trying is futile and takes longer than
@@ -147,11 +147,7 @@ fn entries(plan: &Plan, table: ShardTable) -> Schema {
             plan.varp.iter().map(|p| p.written_as.as_str()).collect(),
         ),
     };
-    let compression = match plan.compression {
-        Compression::None => None,
-        Compression::Lz4 => Some("lz4"),
-        Compression::Zstd => Some("zstd"),
-    };
+    let compression = plan.compression.scheme();
     let field = |name: &str, data_type| {
         let mut metadata = HashMap::new();
         if let Some(scheme) = compression {
@@ -211,6 +207,6 @@ fn embedding(embedding: &PlannedEmbedding) -> Field {
 fn frame_fields(columns: &[PlannedColumn]) -> Vec<Field> {
     columns
         .iter()
-        .map(|column| Field::new(&column.written_as, data_type(&column.kind), true))
+        .map(|column| Field::new(&column.written_as, column.kind.arrow(), true))
         .collect()
 }

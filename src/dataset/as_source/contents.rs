@@ -12,7 +12,7 @@ use super::frame::{Categories, Frame, FrameColumn, FrameEmbedding};
 use super::originals::originals;
 use super::starts::Starts;
 use super::table::{OpenTable, file_of, finish, refused};
-use crate::dataset::base_columns::{kind, original};
+use crate::dataset::base_columns::original;
 use crate::dataset::{CONFIG, ConfigUse, Dataset, UNS};
 use crate::remedy::{Remedy, Setting};
 use crate::source::transpose::TransposeOptions;
@@ -264,7 +264,7 @@ impl Contents<'_> {
             if !self.wants(columns, &called) {
                 continue;
             }
-            let kind = kind(data_type)
+            let kind = ColumnKind::of_arrow(data_type)
                 .ok_or_else(|| self.refused_column(table, columns, &called, data_type))?;
             let column = self.column(table, columns, called, name, kind)?;
             frame.columns.push(column);
@@ -283,24 +283,16 @@ impl Contents<'_> {
         written_as: &str,
         kind: ColumnKind,
     ) -> Result<FrameColumn, SourceError> {
-        let config = self.dataset.config();
-        let dtypes = match part {
-            Part::Obs => &config.obs_dtypes,
-            _ => &config.var_dtypes,
-        };
-        let dtype = dtypes
-            .get(written_as)
-            .filter(|dtype| dtype.dtype == "category");
+        let dtype = self.dataset.config().category(part, written_as);
         // If there is no list of categories, they are the values that occur.
-        let listed = dtype.and_then(|dtype| Some((dtype.categories.as_ref()?, dtype.ordered)));
+        let listed = dtype.and_then(|dtype| Some((dtype.categories.as_ref()?, dtype.kind())));
         let (kind, categories) = match (kind, listed) {
-            (ColumnKind::Text, Some((list, ordered))) => {
+            (ColumnKind::Text, Some((list, kind))) => {
                 let categories = Categories::of(list.texts().clone()).ok_or_else(|| {
                     let place = ErrorContext::new(&table.path, written_as);
                     place.unsupported("more than 2^31 categories", "make it a column of texts")
                 })?;
-                let ordered = ordered.unwrap_or(false);
-                (ColumnKind::Categorical { ordered }, Some(categories))
+                (kind, Some(categories))
             }
             (kind, _) => (kind, None),
         };
