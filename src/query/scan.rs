@@ -247,6 +247,9 @@ impl TableScan {
 
 /// Some rows of a batch, with memory of their own.
 fn copied(batch: &RecordBatch, start: usize, length: usize) -> Result<RecordBatch> {
+    if batch.num_columns() == 0 {
+        return Ok(batch.slice(start, length));
+    }
     let end = u32::try_from(start + length).unwrap_or(u32::MAX);
     let places = UInt32Array::from_iter_values(u32::try_from(start).unwrap_or(u32::MAX)..end);
     let rows = take_record_batch(batch, &places)?;
