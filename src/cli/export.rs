@@ -84,22 +84,25 @@ fn export_of(raw: ExportArguments, settings: &Settings) -> Result<Export, Error>
             LayoutArgument::Csc => MatrixLayout::Csc,
         },
         filters: raw.compression,
-        metadata: match raw.with_metadata {
-            true => Metadata::Beside,
-            false => Metadata::LeftOut,
+        metadata: if raw.with_metadata {
+            Metadata::Beside
+        } else {
+            Metadata::LeftOut
         },
-        shape: match raw.wide {
-            true => TableShape::Wide,
-            false => TableShape::Long,
+        shape: if raw.wide {
+            TableShape::Wide
+        } else {
+            TableShape::Long
         },
         split: Split {
             cells_per_file: raw.cells_per_file,
             by: raw.split_by,
             shard: raw.shard,
         },
-        overwrite: match raw.overwrite {
-            true => OverwritePolicy::Replace,
-            false => OverwritePolicy::Refuse,
+        overwrite: if raw.overwrite {
+            OverwritePolicy::Replace
+        } else {
+            OverwritePolicy::Refuse
         },
         resources: Resources {
             memory: settings.memory,

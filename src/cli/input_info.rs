@@ -1,7 +1,7 @@
 //! `slaf info` of an input that is no dataset yet: what its headers say, and a sample of its values.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use indicatif::HumanCount;
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ fn kind(column: &Column) -> String {
     }
 }
 
-fn as_text(path: &PathBuf, survey: &Survey) -> String {
+fn as_text(path: &Path, survey: &Survey) -> String {
     let description = &survey.description;
     let mut text = String::new();
     let mut line = |label: &str, rest: String| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{CONFIG, DatasetError};
-use crate::store::{Named, StoreError};
+use crate::store::Named;
 
 /// Memory for everything but the config.
 const OTHERS: u64 = 112 << 20;
@@ -37,7 +37,7 @@ impl ConfigUse {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             // The dataset itself may be a file, which is told where it is opened.
             Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => return Ok(()),
-            other => other.named("open", &path).map_err(StoreError::from)?.len(),
+            other => other.named("open", &path)?.len(),
         };
         let needed = bytes.saturating_mul(self.times()).saturating_add(OTHERS);
         if needed <= memory {

@@ -44,9 +44,10 @@ impl Dataset {
 
     /// Creates a reference to the dataset in a folder with this config.json.
     pub(super) fn described(path: &Path, config: DatasetConfig) -> Self {
-        let versions = match config.is_described() {
-            true => config.versions.clone(),
-            false => BTreeMap::new(),
+        let versions = if config.is_described() {
+            config.versions.clone()
+        } else {
+            BTreeMap::new()
         };
         Dataset::at(path, config, versions)
     }

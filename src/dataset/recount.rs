@@ -214,11 +214,10 @@ impl<'a> Recount<'a> {
                 self.keys.insert(key.clone());
                 let known = source.digests.insert(key.clone(), found.digest);
                 let mut layers = source.layers.iter_mut();
-                let layer = layers.find(|layer| layer.is_of(&key));
-                let layer = layer.map(|layer| {
+                let mut layer = layers.find(|layer| layer.is_of(&key));
+                if let Some(layer) = &mut layer {
                     layer.rows = found.stats.rows;
-                    layer
-                });
+                }
                 if known == Some(found.digest) {
                     continue;
                 }

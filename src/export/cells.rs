@@ -363,12 +363,13 @@ impl SomeRows {
         positions: Range<u64>,
     ) -> Result<CsrChunk, SourceError> {
         let of_cells = matches!(self.name, MatrixName::Obsp(_));
-        let columns = match of_cells {
-            false => None,
-            true => Some(chunk.indices.to_i64().map_err(|_| {
+        let columns = if !of_cells {
+            None
+        } else {
+            Some(chunk.indices.to_i64().map_err(|_| {
                 let path = &self.source.description().path;
                 ErrorContext::new(path, self.name.to_string()).damaged("an index is too large")
-            })?),
+            })?)
         };
         let mut indptr = vec![0];
         let mut entries: Vec<usize> = Vec::new();

@@ -184,16 +184,13 @@ impl FileOutput {
         let aside = destination.aside();
         let failed = |action| destination.failed(action);
         let is_folder = format.is_folder();
-        let lock = match is_folder {
-            true => {
-                fs::create_dir_all(&aside).map_err(failed("create"))?;
-                File::open(&aside).map_err(failed("open"))?
-            }
-            false => {
-                let mut options = OpenOptions::new();
-                options.write(true).create(true).truncate(false);
-                options.open(&aside).map_err(failed("create"))?
-            }
+        let lock = if is_folder {
+            fs::create_dir_all(&aside).map_err(failed("create"))?;
+            File::open(&aside).map_err(failed("open"))?
+        } else {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false);
+            options.open(&aside).map_err(failed("create"))?
         };
         match lock.try_lock() {
             Ok(()) => {}
@@ -205,9 +202,10 @@ impl FileOutput {
             Err(TryLockError::Error(error)) => return Err(failed("lock")(error)),
         }
         let place = &destination.place;
-        let beside = beside.iter().map(|name| match is_folder {
-            true => (aside.join(name), place.join(name)),
-            false => {
+        let beside = beside.iter().map(|name| {
+            if is_folder {
+                (aside.join(name), place.join(name))
+            } else {
                 let stem = place.file_stem().unwrap_or_default().to_string_lossy();
                 let named = place.with_file_name(format!("{stem}.{name}"));
                 let hash = xxh3_64(named.as_os_str().as_encoded_bytes());
@@ -294,9 +292,10 @@ impl Drop for FileOutput {
             return;
         }
         // There is an error already, which matters more.
-        let _ = match self.is_folder {
-            true => fs::remove_dir_all(&self.aside),
-            false => fs::remove_file(&self.aside),
+        let _ = if self.is_folder {
+            fs::remove_dir_all(&self.aside)
+        } else {
+            fs::remove_file(&self.aside)
         };
         for (aside, _) in &self.beside {
             let _ = fs::remove_file(aside);

@@ -146,9 +146,10 @@ impl Export {
         output: &Path,
         progress: &dyn Progress,
     ) -> Result<Exported, SinkError> {
-        let format = match self.split.is_whole() {
-            true => ExportFormat::of(output, self.format)?,
-            false => self.format.unwrap_or(ExportFormat::H5ad),
+        let format = if self.split.is_whole() {
+            ExportFormat::of(output, self.format)?
+        } else {
+            self.format.unwrap_or(ExportFormat::H5ad)
         };
         let form = match (self.split.is_whole(), format.is_folder()) {
             (false, _) => Form::Parts,

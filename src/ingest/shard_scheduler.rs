@@ -97,7 +97,7 @@ impl ShardRun<'_> {
         };
         let threads = crews.share.crews + usize::from(beside);
         on_threads(threads, "slaf-crew", serve, |fault| {
-            crews.fail(IngestError::of_fault(fault))
+            crews.fail(IngestError::of_fault(fault));
         });
         let work = crews.work.into_inner();
         match work.unwrap_or_else(PoisonError::into_inner).failure {

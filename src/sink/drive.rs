@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::in_order::{Steps, in_order};
 use super::rows::Of;
 use super::{FrameBlock, MatrixSink, Outline, Rows, Sink, SinkError};
 use crate::chunk::{Digest, IdHash};
+use crate::parallel::{OrderedWork, Steps};
 use crate::progress::{Event, Progress};
 use crate::source::blocks::{RowBlocks, bytes_of};
 use crate::source::transpose::{Entries, ExternalTranspose, TransposeOptions};
@@ -151,9 +151,10 @@ pub fn write(
     };
     for matrix in outline.description.matrices() {
         let of_genes = matches!(matrix.name, MatrixName::Varp(_));
-        let is_wanted = match of_genes {
-            true => scope.has_genes(),
-            false => scope.has_cells(),
+        let is_wanted = if of_genes {
+            scope.has_genes()
+        } else {
+            scope.has_cells()
         };
         if !matrix.is_readable() || !is_wanted {
             continue;
@@ -234,7 +235,12 @@ struct Drive<'a> {
 }
 
 impl Drive<'_> {
-    /// One thread more, so that none idles while another waits for its turn.
+    /// The chunks of a matrix, with one more in memory than there are threads, so that none idles while
+    /// another waits for its turn.
+    fn work(&self) -> OrderedWork {
+        OrderedWork::new("slaf-export", self.resources.threads).window(self.workers())
+    }
+
     fn workers(&self) -> usize {
         match self.resources.threads {
             0 | 1 => 1,
@@ -317,18 +323,18 @@ impl Drive<'_> {
         let all = Mutex::new(Digest::default());
         let count = AtomicU64::new(0);
         let steps = Steps {
-            read: |pending: crate::source::PendingChunk<'_>| {
+            work: |pending: crate::source::PendingChunk<'_>| {
                 let mut rows = Rows::of(pending.read()?, of)?;
                 let part = digest(&mut rows)?;
                 all.lock().unwrap_or_else(PoisonError::into_inner).add(part);
                 rows.with_values(to.value_type(), of)
             },
-            take: |rows: Rows| {
+            place: |rows: Rows| {
                 let entries = rows.indices.len() as u64;
                 Ok((entries, to.take(rows)?))
             },
-            encode: |(entries, encode): (u64, super::Encode<'s>)| Ok((entries, encode()?)),
-            write: |(entries, write): (u64, super::WriteChunk<'s>)| {
+            finish: |(entries, encode): (u64, super::Encode<'s>)| Ok((entries, encode()?)),
+            take: |(entries, write): (u64, super::WriteChunk<'s>)| {
                 write()?;
                 count.fetch_add(entries, Ordering::Relaxed);
                 self.progress.report(Event::Exported { entries });
@@ -336,7 +342,7 @@ impl Drive<'_> {
             },
         };
         let chunks = chunks.map(|chunk| chunk.map_err(SinkError::from));
-        in_order(self.workers(), chunks, &steps)?;
+        self.work().run_steps(chunks, steps)?;
         let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok((count.into_inner(), all))
     }
@@ -366,7 +372,7 @@ impl Drive<'_> {
         )?;
         let number = AtomicU64::new(0);
         let steps = Steps {
-            read: |pending: crate::source::PendingChunk<'_>| {
+            work: |pending: crate::source::PendingChunk<'_>| {
                 let of = Of {
                     path,
                     matrix: &about.object,
@@ -374,8 +380,8 @@ impl Drive<'_> {
                 };
                 read(pending.read()?)?.with_values(value_type, of)
             },
-            take: |rows: Rows| Ok((number.fetch_add(1, Ordering::Relaxed), rows)),
-            encode: |(number, rows): (u64, Rows)| {
+            place: |rows: Rows| Ok((number.fetch_add(1, Ordering::Relaxed), rows)),
+            finish: |(number, rows): (u64, Rows)| {
                 let entries = rows.indices.len() as u64;
                 let mut columns = Vec::with_capacity(rows.indices.len());
                 for (cell, ends) in rows.rows.clone().zip(rows.indptr.windows(2)) {
@@ -391,14 +397,14 @@ impl Drive<'_> {
                 external.lay(number, &laid)?;
                 Ok(entries)
             },
-            write: |entries: u64| {
+            take: |entries: u64| {
                 let matrix = &about.object;
                 self.progress.report(Event::Transposed { matrix, entries });
                 Ok(())
             },
         };
         let chunks = chunks.map(|chunk| chunk.map_err(SinkError::from));
-        in_order(self.workers(), chunks, &steps)?;
+        self.work().run_steps(chunks, steps)?;
         Ok(Arc::new(external.finish()))
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::chunk::ChunkError;
 use crate::failure::ErrorKind;
+use crate::parallel::{WorkError, WorkerFault};
 use crate::source::SourceError;
 use crate::store::StoreError;
 
@@ -58,15 +59,21 @@ pub enum SinkError {
         /// What the user can do.
         help: &'static str,
     },
-    /// A thread panicked.
-    #[error("a thread failed unexpectedly; please report this with the command and the log")]
-    WorkerDied,
+    /// The threads failed, not what they worked on.
+    #[error(transparent)]
+    Workers(WorkerFault),
 }
 
 fn place(path: &Path, object: &str) -> String {
     match object {
         "" => path.display().to_string(),
         object => format!("{}: {object}", path.display()),
+    }
+}
+
+impl WorkError for SinkError {
+    fn of_fault(fault: WorkerFault) -> Self {
+        SinkError::Workers(fault)
     }
 }
 
@@ -84,15 +91,16 @@ impl SinkError {
     /// An error of a library that tells of the system's errors by text.
     pub(super) fn by_text(path: &Path, object: &str, problem: String) -> Self {
         let full = ["No space left", "errno = 28,", "Disk quota exceeded"];
-        match full.iter().any(|text| problem.contains(text)) {
-            true => SinkError::Full {
+        if full.iter().any(|text| problem.contains(text)) {
+            SinkError::Full {
                 path: path.to_path_buf(),
-            },
-            false => SinkError::Library {
+            }
+        } else {
+            SinkError::Library {
                 path: path.to_path_buf(),
                 object: object.to_string(),
                 problem,
-            },
+            }
         }
     }
 
@@ -122,7 +130,7 @@ impl SinkError {
             SinkError::Store(error) => error.kind(),
             SinkError::Usage(_) => ErrorKind::Usage,
             SinkError::Unsupported { .. } | SinkError::InTheWay { .. } => ErrorKind::Refused,
-            SinkError::Full { .. } | SinkError::Library { .. } | SinkError::WorkerDied => {
+            SinkError::Full { .. } | SinkError::Library { .. } | SinkError::Workers(_) => {
                 ErrorKind::Failed
             }
         }

@@ -10,6 +10,7 @@ use arrow::csv::{Writer, WriterBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::{FrameBlock, Outline, SinkError};
+use crate::parallel::WorkerFault;
 use crate::with_numbers;
 
 /// Tables that are being written: `metadata.tsv`, and one for each embedding of cells.
@@ -39,7 +40,7 @@ impl MetadataFiles {
             Ok(BufWriter::with_capacity(1 << 16, file))
         };
         let Some((first, others)) = paths.split_first() else {
-            return Err(SinkError::WorkerDied);
+            return Err(SinkError::Workers(WorkerFault::Died));
         };
         let builder = WriterBuilder::new().with_delimiter(b'\t').with_header(true);
         let mut embeddings = Vec::new();

@@ -11,7 +11,6 @@ mod error;
 mod exact;
 mod h5ad;
 mod hdf5;
-mod in_order;
 mod metadata;
 mod rows;
 mod tables;

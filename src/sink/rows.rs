@@ -38,9 +38,10 @@ pub(super) struct Of<'a> {
 impl Rows {
     /// Checks a chunk and brings it into canonical form.
     pub(super) fn of(chunk: CsrChunk, of: Of<'_>) -> Result<Self, SinkError> {
-        let rows = match Self::as_they_are(&chunk, of.columns) {
-            true => chunk,
-            false => canonicalized(&chunk, of.path, of.matrix, of.columns)?,
+        let rows = if Self::as_they_are(&chunk, of.columns) {
+            chunk
+        } else {
+            canonicalized(&chunk, of.path, of.matrix, of.columns)?
         };
         let indices = match rows.indices {
             TypedVec::UInt32(indices) => indices,

@@ -16,6 +16,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::hdf5::Filters;
 use super::{Encode, FrameBlock, MatrixSink, Outline, Rows, Sink, SinkError, WriteChunk};
+use crate::parallel::WorkerFault;
 use crate::source::{
     Axis, MatrixDescription, MatrixName, Note, ScalarType, TypedVec, arrow_numbers,
 };
@@ -146,7 +147,7 @@ impl TableSink {
             Some(TableWriter::Arrow(writer)) => {
                 writer.write(batch).map_err(|error| self.failed(error))
             }
-            None => Err(SinkError::WorkerDied),
+            None => Err(SinkError::Workers(WorkerFault::Died)),
         }
     }
 }
@@ -252,7 +253,7 @@ impl XTable<'_> {
 
     /// A row for each non-zero.
     fn long(&self, rows: Rows) -> Result<RecordBatch, SinkError> {
-        let names = rows.names.ok_or(SinkError::WorkerDied)?;
+        let names = rows.names.ok_or(SinkError::Workers(WorkerFault::Died))?;
         let mut cells: Vec<i32> = Vec::with_capacity(rows.indices.len());
         for (cell, ends) in (0i32..).zip(rows.indptr.windows(2)) {
             cells.resize(cells.len() + ends[1] - ends[0], cell);
@@ -272,11 +273,14 @@ impl XTable<'_> {
 
     /// A row for each cell from `start` to `end` of a chunk.
     fn wide(&self, rows: &mut Rows, start: usize, end: usize) -> Result<RecordBatch, SinkError> {
-        let names = rows.names.as_ref().ok_or(SinkError::WorkerDied)?;
+        let names = rows
+            .names
+            .as_ref()
+            .ok_or(SinkError::Workers(WorkerFault::Died))?;
         let number_type = rows.data.number_type();
         let (size, length, width) = (number_type.size(), end - start, self.genes.len());
         let dense = TypedVec::zeroed(number_type, length * width);
-        let mut dense = dense.ok_or(SinkError::WorkerDied)?;
+        let mut dense = dense.ok_or(SinkError::Workers(WorkerFault::Died))?;
         let (out, values) = (dense.as_bytes_mut(), rows.data.as_bytes_mut());
         for row in start..end {
             for entry in rows.indptr[row]..rows.indptr[row + 1] {
@@ -286,7 +290,8 @@ impl XTable<'_> {
         }
         let mut columns: Vec<ArrayRef> = vec![Arc::new(names.slice(start, length))];
         for gene in out.chunks(length * size) {
-            let column = TypedVec::of_bytes(number_type, gene).ok_or(SinkError::WorkerDied)?;
+            let column = TypedVec::of_bytes(number_type, gene)
+                .ok_or(SinkError::Workers(WorkerFault::Died))?;
             columns.push(arrow_numbers(column, None));
         }
         self.batch(columns)

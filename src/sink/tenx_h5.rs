@@ -9,6 +9,7 @@ use super::h5ad::{CompressedMatrix, Parts};
 use super::hdf5::{ArrayOptions, Element, Filters, Group, Hdf5Writer, Headers};
 use super::tenx::{FeatureColumns, Features, left_out};
 use super::{FrameBlock, MatrixSink, Outline, Sink, SinkError};
+use crate::parallel::WorkerFault;
 use crate::source::{Axis, MatrixDescription, MatrixName, Note, ScalarType, SourceError, TypedVec};
 
 /// Names that are written at a time.
@@ -55,7 +56,7 @@ impl TenxH5Sink {
     fn group(&self) -> Result<Group, SinkError> {
         match &self.file {
             Some(file) => file.root()?.open("matrix"),
-            None => Err(SinkError::WorkerDied),
+            None => Err(SinkError::Workers(WorkerFault::Died)),
         }
     }
 
@@ -157,7 +158,7 @@ impl Sink for TenxH5Sink {
             return self.features.add(block, self.columns, &self.name);
         }
         let Some(barcodes) = &mut self.barcodes else {
-            return Err(SinkError::WorkerDied);
+            return Err(SinkError::Workers(WorkerFault::Died));
         };
         let mut written = Ok(());
         for name in block.names.iter().flatten() {

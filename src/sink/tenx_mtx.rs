@@ -12,6 +12,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use super::hdf5::Filters;
 use super::tenx::{FeatureColumns, Features, check_line, left_out};
 use super::{Encode, FrameBlock, MatrixSink, Outline, Rows, Sink, SinkError, WriteChunk};
+use crate::parallel::WorkerFault;
 use crate::source::{Axis, MatrixDescription, MatrixName, Note, ScalarType, TypedVec};
 
 /// Bytes of the text of the header, which is written again when the number of entries is known.
@@ -149,7 +150,7 @@ impl Sink for TenxMtxSink {
         };
         match file {
             Some(file) => file.text(&text),
-            None => Err(SinkError::WorkerDied),
+            None => Err(SinkError::Workers(WorkerFault::Died)),
         }
     }
 
@@ -207,7 +208,7 @@ impl MatrixSink for MtxMatrix {
     fn take<'a>(&'a self, rows: Rows) -> Result<Encode<'a>, SinkError> {
         Ok(Box::new(move || {
             let TypedVec::Int64(values) = &rows.data else {
-                return Err(SinkError::WorkerDied);
+                return Err(SinkError::Workers(WorkerFault::Died));
             };
             let mut text = Vec::with_capacity(rows.indices.len() * 16);
             for (cell, ends) in rows.rows.clone().zip(rows.indptr.windows(2)) {

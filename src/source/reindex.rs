@@ -1,6 +1,9 @@
 //! New positions of the columns of a matrix: of the genes that are kept, of those of a joined
 //! dataset, of the cells behind those of other inputs.
 
+// Code for all types of indices, some of which convert without fail.
+#![allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion)]
+
 use std::borrow::Cow;
 use std::ops::Range;
 

@@ -391,7 +391,7 @@ fn d5_cells_genes_and_notes_are_shards_that_are_believed_or_written_anew() {
     let edits: [(usize, fn(&mut Value)); 7] = [
         (3, |genes| genes["counted"] = json!("0123456789abcdef")),
         (3, |genes| {
-            genes["files"] = json!({"../../config.json": "0123456789abcdef"})
+            genes["files"] = json!({"../../config.json": "0123456789abcdef"});
         }),
         (2, |notes| {
             drop(
@@ -399,16 +399,16 @@ fn d5_cells_genes_and_notes_are_shards_that_are_believed_or_written_anew() {
                     .as_object_mut()
                     .unwrap()
                     .shift_remove("uns.json"),
-            )
+            );
         }),
         (2, |notes| {
-            notes["files"]["categories.json"] = json!("0123456789abcdef")
+            notes["files"]["categories.json"] = json!("0123456789abcdef");
         }),
         (1, |cells| {
-            drop(cells.as_object_mut().unwrap().shift_remove("counted"))
+            drop(cells.as_object_mut().unwrap().shift_remove("counted"));
         }),
         (1, |cells| {
-            drop(cells.as_object_mut().unwrap().shift_remove("digest"))
+            drop(cells.as_object_mut().unwrap().shift_remove("digest"));
         }),
         (1, |cells| cells["shard"] = json!(0)),
     ];
@@ -432,8 +432,8 @@ fn d5_cells_genes_and_notes_are_shards_that_are_believed_or_written_anew() {
         uncommitted(&output);
         let folder = job_folder(&output);
         let files = files_below(&folder).into_iter();
-        let file = files.filter(|file| file.ends_with(end) && !file.starts_with("contents"));
-        std::fs::write(folder.join(file.last().unwrap()), b"short").unwrap();
+        let mut file = files.filter(|file| file.ends_with(end) && !file.starts_with("contents"));
+        std::fs::write(folder.join(file.next_back().unwrap()), b"short").unwrap();
         again(count, count - 1, end);
     }
 }
@@ -448,9 +448,10 @@ fn d5_cells_of_several_shards_begin_where_their_rows_do() {
     );
     for zeros in [false, true] {
         write_csr(&input, 1200, 200, 30, |entry| {
-            match zeros && entry % 5 == 3 {
-                true => 0.0,
-                false => (entry % 9 + 1) as f32,
+            if zeros && entry % 5 == 3 {
+                0.0
+            } else {
+                (entry % 9 + 1) as f32
             }
         });
         for threads in ["1", "3"] {

@@ -5,6 +5,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
 
 use crate::dataset::numbers_of;
+use crate::parallel::WorkerFault;
 use crate::sink::SinkError;
 use crate::sink::exact::exactly;
 use crate::sink::hdf5::{ArrayOptions, ArrayWriter, Element, Filters, Group, TextsWriter};
@@ -179,7 +180,7 @@ impl ColumnWriter {
         let nullable = self.original == Some(OriginalColumn::Nullable);
         let (kind, mut missing) = match self.state {
             // There was no block, not even an empty one.
-            State::Unknown { .. } => return Err(SinkError::WorkerDied),
+            State::Unknown { .. } => return Err(SinkError::Workers(WorkerFault::Died)),
             State::Codes { writer, .. } => return writer.finish().map(|_| ()),
             State::Texts { writer, missing } => {
                 drop(writer);
@@ -248,18 +249,17 @@ fn codes(values: &ArrayRef, categories: &StringArray) -> Result<Vec<i32>, String
     let own = cast(dictionary.values(), &DataType::Utf8).map_err(|e| e.to_string())?;
     let own = own.as_string::<i32>();
     // Mostly they are the same, block after block.
-    let renumbered: Option<Vec<i32>> = match own == categories {
-        true => None,
-        false => {
-            let known: std::collections::HashMap<&str, i32> =
-                categories.iter().flatten().zip(0i32..).collect();
-            let found = own.iter().map(|text| {
-                let found = text.and_then(|text| known.get(text)).copied();
-                // A category that no row has may be any.
-                found.unwrap_or(i32::MIN)
-            });
-            Some(found.collect())
-        }
+    let renumbered: Option<Vec<i32>> = if own == categories {
+        None
+    } else {
+        let known: std::collections::HashMap<&str, i32> =
+            categories.iter().flatten().zip(0i32..).collect();
+        let found = own.iter().map(|text| {
+            let found = text.and_then(|text| known.get(text)).copied();
+            // A category that no row has may be any.
+            found.unwrap_or(i32::MIN)
+        });
+        Some(found.collect())
     };
     let keys = dictionary.keys().iter();
     keys.map(|key| match (key, &renumbered) {

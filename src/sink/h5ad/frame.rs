@@ -3,6 +3,7 @@
 use arrow::array::Array as _;
 
 use super::column::ColumnWriter;
+use crate::parallel::WorkerFault;
 use crate::sink::exact::exactly;
 use crate::sink::hdf5::{ArrayOptions, ArrayWriter, Element, Filters, Group, TextsWriter};
 use crate::sink::{FrameBlock, Outline, SinkError};
@@ -159,7 +160,8 @@ impl EmbeddingWriter {
 
     fn push(&self, numbers: &TypedVec, rows: usize) -> Result<(), SinkError> {
         // Types that were narrowed are widened again; both hold every value.
-        let numbers = exactly(numbers, self.number_type).map_err(|_| SinkError::WorkerDied)?;
+        let numbers = exactly(numbers, self.number_type)
+            .map_err(|_| SinkError::Workers(WorkerFault::Died))?;
         if let [only] = &self.arrays[..] {
             let mut numbers = numbers;
             return only.push(&mut numbers);

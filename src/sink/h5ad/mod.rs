@@ -14,6 +14,7 @@ pub(super) use matrix::{CompressedMatrix, Parts};
 
 use super::hdf5::{Filters, Group, Hdf5Writer, Headers};
 use super::{FrameBlock, MatrixLayout, MatrixSink, Outline, Sink, SinkError};
+use crate::parallel::WorkerFault;
 use crate::source::{Axis, MatrixDescription, MatrixName, Note, ScalarType, Uns};
 
 /// Columns of a frame beyond which their list is too long for the oldest headers: 64 KiB.
@@ -83,7 +84,9 @@ impl H5adSink {
     }
 
     fn outline(&self) -> Result<&Outline, SinkError> {
-        self.outline.as_ref().ok_or(SinkError::WorkerDied)
+        self.outline
+            .as_ref()
+            .ok_or(SinkError::Workers(WorkerFault::Died))
     }
 }
 
@@ -99,9 +102,10 @@ impl Sink for H5adSink {
     fn begin(&mut self, outline: &Outline) -> Result<Vec<Note>, SinkError> {
         let about = &outline.description;
         let many = about.obs.len().max(about.var.len()) > MANY_COLUMNS;
-        let headers = match many {
-            true => Headers::Since18,
-            false => Headers::Oldest,
+        let headers = if many {
+            Headers::Since18
+        } else {
+            Headers::Oldest
         };
         self.file = Some(match self.part {
             Part::All | Part::Genes => Hdf5Writer::create(&self.path, &self.name, headers)?,
@@ -140,7 +144,7 @@ impl Sink for H5adSink {
         };
         match frame {
             Some(frame) => frame.push(block),
-            None => Err(SinkError::WorkerDied),
+            None => Err(SinkError::Workers(WorkerFault::Died)),
         }
     }
 
@@ -150,9 +154,10 @@ impl Sink for H5adSink {
     ) -> Result<Option<Box<dyn MatrixSink + 'a>>, SinkError> {
         let outline = self.outline()?;
         let of_cells = matches!(matrix.name, MatrixName::X | MatrixName::Layer(_));
-        let layout = match of_cells {
-            true => outline.layout,
-            false => MatrixLayout::Csr,
+        let layout = if of_cells {
+            outline.layout
+        } else {
+            MatrixLayout::Csr
         };
         let name = matrix.name.to_string();
         let group = self.root()?.group(&name)?;

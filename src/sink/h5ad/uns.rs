@@ -25,9 +25,10 @@ fn dict(
     notes: &mut Vec<Note>,
 ) -> Result<(), SinkError> {
     for (key, value) in values {
-        let left_out = match is_writable(key) && !key.contains('/') {
-            false => Some("HDF5 has no such name".to_string()),
-            true => entry(group, key, value, notes)?.err(),
+        let left_out = if !(is_writable(key) && !key.contains('/')) {
+            Some("HDF5 has no such name".to_string())
+        } else {
+            entry(group, key, value, notes)?.err()
         };
         notes.extend(left_out.map(|reason| Note::new(group.below(key), reason)));
     }

@@ -77,8 +77,8 @@ fn last_error() -> String {
                 let first = stack.description().to_string();
                 let frames = stack.iter().map(|frame| frame.description().to_string());
                 // The cause is the innermost frame, which knows the error of the system.
-                let causes = frames.filter(|text| text.contains("errno"));
-                causes.last().unwrap_or(first)
+                let mut causes = frames.filter(|text| text.contains("errno"));
+                causes.next_back().unwrap_or(first)
             }
             Err(_) => "unknown error of libhdf5".into(),
         },
