@@ -9,9 +9,11 @@ use serde_json::Value;
 use crate::support::repository;
 
 /// In the order in which data passes them. What lies below all of them comes first.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 20] = [
     "failure",
     "failpoint",
+    "parallel",
+    "remedy",
     "store",
     "source",
     "survey",
@@ -20,8 +22,11 @@ const ROOMS: [&str; 15] = [
     "table",
     "dataset",
     "progress",
+    "sink",
     "ingest",
     "verify",
+    "export",
+    "query",
     "converter",
     "reader",
     "cli",

@@ -174,7 +174,7 @@ fn datasets_that_are_none() {
             .stderr
     };
     assert!(info(&folder.path().join("nothing")).contains("does not exist"));
-    assert!(info(folder.path()).contains("config.json"));
+    assert!(info(folder.path()).contains("no SLAF dataset"));
     std::fs::write(folder.path().join("config.json"), "{\"array_shape\": 3}").unwrap();
     assert!(info(folder.path()).contains("config.json"));
     let dataset = folder.path().join("out.slaf");

@@ -25,7 +25,7 @@ fn dict(
     notes: &mut Vec<Note>,
 ) -> Result<(), SinkError> {
     for (key, value) in values {
-        let left_out = if !(is_writable(key) && !key.contains('/')) {
+        let left_out = if !is_writable(key) || key.contains('/') {
             Some("HDF5 has no such name".to_string())
         } else {
             entry(group, key, value, notes)?.err()
