@@ -16,9 +16,9 @@ use crate::table::{TableError, TableName};
 /// The states of a dataset that an append may continue from.
 ///
 /// ```
-/// # use slaf::ingest::{Earlier, Existing, Job, RunOptions};
+/// # use slaf::ingest::{ResumePolicy, OverwritePolicy, Job, RunOptions};
 /// # use slaf::source::OpenOptions;
-/// # use slaf::store::Wait;
+/// # use slaf::store::LockPolicy;
 /// use slaf::ingest::Appendable;
 /// use slaf::plan::{Plan, PlanOptions};
 /// use slaf::source::Inputs;
@@ -30,9 +30,9 @@ use crate::table::{TableError, TableName};
 /// #     threads: 2,
 /// #     memory: 512 << 20,
 /// #     chunk_cells: u64::MAX,
-/// #     existing: Existing::Refuse,
-/// #     earlier: Earlier::Resume,
-/// #     wait: Wait::No,
+/// #     existing: OverwritePolicy::Refuse,
+/// #     earlier: ResumePolicy::Resume,
+/// #     wait: LockPolicy::No,
 /// # };
 /// # let demo = |prefix: Option<&str>| {
 /// #     let cell_id_prefix = prefix.map(String::from);

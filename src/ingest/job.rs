@@ -26,10 +26,10 @@ use crate::table::{TableError, TableName, runtime};
 /// A job that has exclusive access to its output.
 ///
 /// ```
-/// use slaf::ingest::{Earlier, Existing, Job, RunOptions};
+/// use slaf::ingest::{ResumePolicy, OverwritePolicy, Job, RunOptions};
 /// use slaf::plan::{Plan, PlanOptions};
 /// use slaf::source::{Inputs, OpenOptions};
-/// use slaf::store::Wait;
+/// use slaf::store::LockPolicy;
 /// use slaf::survey::Survey;
 ///
 /// # let folder = tempfile::tempdir()?;
@@ -42,9 +42,9 @@ use crate::table::{TableError, TableName, runtime};
 ///     threads: 2,
 ///     memory: 512 << 20,
 ///     chunk_cells: u64::MAX,
-///     existing: Existing::Refuse,
-///     earlier: Earlier::Resume,
-///     wait: Wait::No,
+///     existing: OverwritePolicy::Refuse,
+///     earlier: ResumePolicy::Resume,
+///     wait: LockPolicy::No,
 /// };
 /// let finished = Job::begin(plan, &output, options)?.run(&inputs, &())?;
 /// assert_eq!(finished.outcome().dataset.array_shape, [200, 300]);

@@ -43,13 +43,13 @@ impl CsrChunk {
     /// entry is duplicated, or a value is not exactly representable as `f64`.
     ///
     /// ```
-    /// use slaf::source::{CsrChunk, Numbers};
+    /// use slaf::source::{CsrChunk, TypedVec};
     ///
     /// let chunk = CsrChunk {
     ///     rows: 10..12,
     ///     indptr: vec![0, 2, 3],
-    ///     indices: Numbers::Int32(vec![4, 1, 0]),
-    ///     data: Numbers::UInt16(vec![7, 8, 9]),
+    ///     indices: TypedVec::Int32(vec![4, 1, 0]),
+    ///     data: TypedVec::UInt16(vec![7, 8, 9]),
     ///     strays: 0,
     /// };
     /// let matrix = chunk.to_csr(5).unwrap();
