@@ -14,8 +14,8 @@ use crate::table::runtime;
 pub(super) fn run(arguments: PseudobulkArguments) -> Result<(), Error> {
     let form = OutputForm::of(arguments.to, arguments.output, arguments.overwrite)?;
     let resources = Resources {
-        memory: enough_memory(arguments.memory)?,
-        threads: threads_or_all(arguments.threads),
+        memory: enough_memory(arguments.resources.memory)?,
+        threads: threads_or_all(arguments.resources.threads),
         scratch: std::env::temp_dir(),
     };
     let request = PseudobulkRequest {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 use super::allocator;
-use super::arguments::QueryArguments;
+use super::arguments::{QueryArguments, ReadingResources};
 use super::output_form::OutputForm;
 use super::query_shell;
 use super::report::print;
@@ -82,8 +82,7 @@ impl Request {
             to,
             limit,
             explain,
-            memory,
-            threads,
+            resources: ReadingResources { memory, threads },
             scratch_dir,
         } = arguments;
         let last = given.last().filter(|last| is_sql(last));

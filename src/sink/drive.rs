@@ -385,8 +385,11 @@ impl Drive<'_> {
                 let entries = rows.indices.len() as u64;
                 let mut columns = Vec::with_capacity(rows.indices.len());
                 for (cell, ends) in rows.rows.clone().zip(rows.indptr.windows(2)) {
-                    // The transpose refuses sides beyond 32 bits.
-                    let cell = u32::try_from(cell).unwrap_or(u32::MAX);
+                    // The transpose has refused sides beyond 32 bits.
+                    let cell = u32::try_from(cell).map_err(|_| {
+                        ErrorContext::new(path, about.object.clone())
+                            .damaged(format!("it has a row {cell}"))
+                    })?;
                     columns.resize(columns.len() + ends[1] - ends[0], cell);
                 }
                 let laid = Entries {

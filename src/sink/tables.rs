@@ -258,8 +258,8 @@ impl XTable<'_> {
         for (cell, ends) in (0i32..).zip(rows.indptr.windows(2)) {
             cells.resize(cells.len() + ends[1] - ends[0], cell);
         }
-        // Genes are fewer than 2^31: their names are held in memory.
-        let genes: Int32Array = rows.indices.iter().map(|&gene| gene as i32).collect();
+        // Keys that are no gene, or beyond 31 bits, are refused with the dictionary.
+        let genes: Int32Array = rows.indices.iter().map(|gene| gene.cast_signed()).collect();
         let named = |keys: Int32Array, names: ArrayRef| -> Result<ArrayRef, SinkError> {
             let names = DictionaryArray::try_new(keys, names);
             Ok(Arc::new(names.map_err(|error| self.sink.failed(error))?))

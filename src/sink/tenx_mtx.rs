@@ -55,7 +55,7 @@ impl GzipFile {
 
     /// Writes bytes as a member of its own.
     fn text(&mut self, text: &str) -> Result<(), SinkError> {
-        let member = member(text.as_bytes(), self.level);
+        let member = member(text.as_bytes(), self.level, &self.name)?;
         self.write(&member)
     }
 
@@ -70,13 +70,16 @@ impl GzipFile {
     }
 }
 
-fn member(bytes: &[u8], level: CompressionLvl) -> Vec<u8> {
+/// Bytes as a gzip member; `name` is the file they are for.
+fn member(bytes: &[u8], level: CompressionLvl, name: &Path) -> Result<Vec<u8>, SinkError> {
     let mut compressor = Compressor::new(level);
     let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
-    // The room is as large as the result can be.
-    let length = compressor.gzip_compress(bytes, &mut out).unwrap_or(0);
+    // The room is as large as the result can be, so this fails where the compressor is at fault.
+    let length = compressor.gzip_compress(bytes, &mut out).map_err(|error| {
+        SinkError::by_text(name, "", format!("it cannot be compressed: {error}"))
+    })?;
     out.truncate(length);
-    out
+    Ok(out)
 }
 
 impl TenxMtxSink {
@@ -162,8 +165,10 @@ impl Sink for TenxMtxSink {
             return Ok(None);
         }
         let mut file = self.file("matrix.mtx.gz")?;
-        file.write(&header(self.shape, 0))?;
+        let begin = header(self.shape, 0, &file.name)?;
+        file.write(&begin)?;
         Ok(Some(Box::new(MtxMatrix {
+            name: file.name.clone(),
             shape: self.shape,
             level: self.level,
             written: Mutex::new((file, 0)),
@@ -182,7 +187,7 @@ impl Sink for TenxMtxSink {
 }
 
 /// The header as a gzip member that is not compressed, and therefore always of one size.
-fn header([cells, genes]: [u64; 2], entries: u64) -> Vec<u8> {
+fn header([cells, genes]: [u64; 2], entries: u64, name: &Path) -> Result<Vec<u8>, SinkError> {
     let version = env!("CARGO_PKG_VERSION");
     let begin = format!(
         "%%MatrixMarket matrix coordinate integer general\n%metadata_json: {{\"software_version\": \"slaf {version}\", \"format_version\": 2}}\n%"
@@ -190,11 +195,13 @@ fn header([cells, genes]: [u64; 2], entries: u64) -> Vec<u8> {
     let end = format!("\n{genes} {cells} {entries}\n");
     let room = HEADER.saturating_sub(begin.len() + end.len());
     let text = format!("{begin}{}{end}", " ".repeat(room));
-    member(text.as_bytes(), CompressionLvl::new(0).unwrap_or_default())
+    let stored = CompressionLvl::new(0).unwrap_or_default();
+    member(text.as_bytes(), stored, name)
 }
 
 /// A matrix that is being written, and how many entries it has.
 struct MtxMatrix {
+    name: PathBuf,
     shape: [u64; 2],
     level: CompressionLvl,
     written: Mutex<(GzipFile, u64)>,
@@ -218,7 +225,8 @@ impl MatrixSink for MtxMatrix {
                     let _ = writeln!(text, "{gene} {} {value}", cell + 1);
                 }
             }
-            let (bytes, entries) = (member(&text, self.level), values.len() as u64);
+            let bytes = member(&text, self.level, &self.name)?;
+            let entries = values.len() as u64;
             Ok(Box::new(move || {
                 let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
                 if entries > 0 {
@@ -235,7 +243,8 @@ impl MatrixSink for MtxMatrix {
         let (mut file, entries) = written.unwrap_or_else(PoisonError::into_inner);
         let begin = file.file.seek(SeekFrom::Start(0));
         begin.map_err(|error| SinkError::io("write", &file.name, error))?;
-        file.write(&header(self.shape, entries))?;
+        let begin = header(self.shape, entries, &file.name)?;
+        file.write(&begin)?;
         file.sync()
     }
 }
@@ -247,7 +256,7 @@ mod tests {
     #[test]
     fn headers_are_of_one_size() {
         let sizes = [[0, 0], [7, 1_000_000], [u64::MAX, u64::MAX]];
-        let sizes = sizes.map(|shape| header(shape, shape[0]).len());
+        let sizes = sizes.map(|shape| header(shape, shape[0], Path::new("m")).unwrap().len());
         assert!(sizes.iter().all(|&size| size == sizes[0]), "{sizes:?}");
     }
 }

@@ -137,6 +137,29 @@ pub(in crate::cli) struct ResourceArguments {
     pub json: bool,
 }
 
+/// What a command that only reads a dataset may take.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ReadingResources {
+    /// Memory that it may take, such as 512MiB or 2G
+    #[arg(
+        long,
+        env = "SLAF_MEMORY",
+        default_value = "512MiB",
+        help_heading = "Resources"
+    )]
+    pub memory: bytesize::ByteSize,
+
+    /// Threads in all; 0 is one for each processor
+    #[arg(
+        short = '@',
+        long,
+        env = "SLAF_THREADS",
+        default_value = "0",
+        help_heading = "Resources"
+    )]
+    pub threads: usize,
+}
+
 /// How several inputs become one dataset.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Several inputs")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::ToArgument;
+use super::{ReadingResources, ToArgument};
 
 /// A table whose first rows are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,22 +86,6 @@ pub(in crate::cli) struct PseudobulkArguments {
     #[arg(long, value_name = "FORM", help_heading = "Output")]
     pub to: Option<ToArgument>,
 
-    /// Memory that it may take, such as 512MiB or 2G
-    #[arg(
-        long,
-        env = "SLAF_MEMORY",
-        default_value = "512MiB",
-        help_heading = "Resources"
-    )]
-    pub memory: bytesize::ByteSize,
-
-    /// Threads in all; 0 is one for each processor
-    #[arg(
-        short = '@',
-        long,
-        env = "SLAF_THREADS",
-        default_value = "0",
-        help_heading = "Resources"
-    )]
-    pub threads: usize,
+    #[command(flatten)]
+    pub resources: ReadingResources,
 }

@@ -14,7 +14,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 pub(in crate::cli) use export::{ExportArguments, ExportFormatArgument, LayoutArgument};
 pub(in crate::cli) use formats::FormatArguments;
 pub(in crate::cli) use groups::{
-    JoinArguments, ReadArguments, ResourceArguments, RunArguments, WriteArguments,
+    JoinArguments, ReadArguments, ReadingResources, ResourceArguments, RunArguments, WriteArguments,
 };
 pub(in crate::cli) use looks::{ColumnsArguments, HeadArguments, PseudobulkArguments};
 pub(in crate::cli) use query::{QueryArguments, ToArgument};

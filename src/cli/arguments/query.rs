@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::ReadingResources;
 use crate::query::OutputFormat;
 
 /// How the result of a query is written.
@@ -115,24 +116,8 @@ pub(in crate::cli) struct QueryArguments {
     #[arg(long, help_heading = "Output")]
     pub explain: bool,
 
-    /// Memory that it may take, such as 512MiB or 2G
-    #[arg(
-        long,
-        env = "SLAF_MEMORY",
-        default_value = "512MiB",
-        help_heading = "Resources"
-    )]
-    pub memory: bytesize::ByteSize,
-
-    /// Threads in all; 0 is one for each processor
-    #[arg(
-        short = '@',
-        long,
-        env = "SLAF_THREADS",
-        default_value = "0",
-        help_heading = "Resources"
-    )]
-    pub threads: usize,
+    #[command(flatten)]
+    pub resources: ReadingResources,
 
     /// Folder for what does not fit into memory [default: the system's]
     #[arg(long, env = "SLAF_SCRATCH_DIR", help_heading = "Resources")]

@@ -52,7 +52,8 @@ impl CompressedMatrix {
             group.array(name, options)
         };
         let indptr = array("indptr", parts.indptr)?;
-        indptr.push(&mut positions(parts.indptr, std::iter::once(0)))?;
+        let first = positions(parts.indptr, std::iter::once(0));
+        indptr.push(&mut first.map_err(|problem| indptr.error(problem))?)?;
         Ok(CompressedMatrix {
             parts,
             data: array("data", parts.data)?,
@@ -63,12 +64,22 @@ impl CompressedMatrix {
     }
 }
 
-/// Positions in 32 bits, which suffice by the choice of [`Parts`], or in 64.
-fn positions(number_type: ScalarType, all: impl Iterator<Item = u64>) -> TypedVec {
-    match number_type {
-        ScalarType::Int32 => TypedVec::Int32(all.map(|position| position as i32).collect()),
-        _ => TypedVec::Int64(all.map(u64::cast_signed).collect()),
+/// Positions in 32 bits or in 64.
+///
+/// # Errors
+/// If one does not fit: the matrix has more entries, or columns, than [`Parts`] were chosen for.
+fn positions(number_type: ScalarType, all: impl Iterator<Item = u64>) -> Result<TypedVec, String> {
+    fn of<T: TryFrom<u64>>(all: impl Iterator<Item = u64>) -> Result<Vec<T>, String> {
+        all.map(|position| {
+            let fits = T::try_from(position);
+            fits.map_err(|_| format!("the position {position} does not fit into its type"))
+        })
+        .collect()
     }
+    Ok(match number_type {
+        ScalarType::Int32 => TypedVec::Int32(of(all)?),
+        _ => TypedVec::Int64(of(all)?),
+    })
 }
 
 impl MatrixSink for CompressedMatrix {
@@ -85,13 +96,15 @@ impl MatrixSink for CompressedMatrix {
         };
         Ok(Box::new(move || {
             let ends = rows.indptr.iter().skip(1).map(|&end| start + end as u64);
-            let mut ends = positions(self.parts.indptr, ends);
+            let mut ends =
+                positions(self.parts.indptr, ends).map_err(|problem| self.indptr.error(problem))?;
             let mut data = rows.data;
-            let values = self.data.piece(start, data.as_bytes_mut());
+            let values = self.data.piece(start, data.as_bytes_mut())?;
             drop(data);
             let indices = rows.indices.into_iter().map(u64::from);
-            let mut indices = positions(self.parts.indices, indices);
-            let columns = self.indices.piece(start, indices.as_bytes_mut());
+            let mut indices = positions(self.parts.indices, indices)
+                .map_err(|problem| self.indices.error(problem))?;
+            let columns = self.indices.piece(start, indices.as_bytes_mut())?;
             Ok(Box::new(move || {
                 self.indptr.push(&mut ends)?;
                 self.data.write(values)?;

@@ -70,18 +70,24 @@ impl ArrayWriter {
         self.options.element.size() * self.options.width.unwrap_or(1) as usize
     }
 
-    fn filtered(&self, bytes: &[u8]) -> Vec<u8> {
-        let size = self.options.element.size();
-        self.options.filters.applied(bytes, size)
+    fn filtered(&self, bytes: &[u8]) -> Result<Vec<u8>, SinkError> {
+        let filtered = self
+            .options
+            .filters
+            .applied(bytes, self.options.element.size());
+        filtered.map_err(|problem| self.error(problem))
     }
 
-    fn error(&self, problem: String) -> SinkError {
+    pub fn error(&self, problem: String) -> SinkError {
         self.parent.error(&self.name, problem)
     }
 
     /// Cuts rows, of which the first is row `start` of the array, and compresses the chunks that they
     /// fill.
-    pub fn piece(&self, start: u64, bytes: &[u8]) -> Piece {
+    ///
+    /// # Errors
+    /// If a chunk cannot be compressed.
+    pub fn piece(&self, start: u64, bytes: &[u8]) -> Result<Piece, SinkError> {
         let row = self.row_bytes().max(1);
         let whole = row * self.chunk as usize;
         let before = (start % self.chunk) as usize * row;
@@ -92,11 +98,12 @@ impl ArrayWriter {
         let (head, bytes) = bytes.split_at(head);
         let chunks = bytes.chunks_exact(whole);
         let tail = chunks.remainder().to_vec();
-        Piece {
+        let filtered = chunks.map(|chunk| self.filtered(chunk));
+        Ok(Piece {
             head: head.to_vec(),
-            chunks: chunks.map(|chunk| self.filtered(chunk)).collect(),
+            chunks: filtered.collect::<Result<_, _>>()?,
             tail,
-        }
+        })
     }
 
     /// Writes the next piece.
@@ -106,7 +113,7 @@ impl ArrayWriter {
         state.rest.extend_from_slice(&piece.head);
         if state.rest.len() == whole && whole > 0 {
             let rest = std::mem::take(&mut state.rest);
-            let filled = self.filtered(&rest);
+            let filled = self.filtered(&rest)?;
             self.put(&mut state, &filled)?;
         }
         for chunk in &piece.chunks {
@@ -126,7 +133,7 @@ impl ArrayWriter {
 
     /// Likewise, of elements as they are stored.
     pub fn push_bytes(&self, bytes: &[u8]) -> Result<(), SinkError> {
-        self.write(self.piece(self.rows(), bytes))
+        self.write(self.piece(self.rows(), bytes)?)
     }
 
     fn rows(&self) -> u64 {
@@ -182,8 +189,8 @@ impl ArrayWriter {
                 state.rest.resize(self.row_bytes() * self.chunk as usize, 0);
                 let start = state.chunks * self.chunk;
                 ffi::set_extent(&array, &self.shape(rows)).map_err(failed)?;
-                ffi::write_chunk(&array, &self.offset(start), &self.filtered(&state.rest))
-                    .map_err(failed)?;
+                let chunk = self.filtered(&state.rest)?;
+                ffi::write_chunk(&array, &self.offset(start), &chunk).map_err(failed)?;
             }
         } else if rows == 0 || state.rest.len() as u64 <= SMALL {
             let array = self.create(rows, None)?;
@@ -192,7 +199,7 @@ impl ArrayWriter {
             }
         } else {
             let array = self.create(rows, Some(rows))?;
-            let chunk = self.filtered(&state.rest);
+            let chunk = self.filtered(&state.rest)?;
             ffi::write_chunk(&array, &self.offset(0), &chunk).map_err(failed)?;
         }
         Ok(rows)

@@ -56,9 +56,12 @@ thread_local! {
 
 impl Filters {
     /// Applies the filters to the bytes of a chunk of elements of `size` bytes.
-    pub(in crate::sink) fn applied(self, bytes: &[u8], size: usize) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// If the compressor fails, in words.
+    pub(in crate::sink) fn applied(self, bytes: &[u8], size: usize) -> Result<Vec<u8>, String> {
         let Filters::Gzip(level) = self else {
-            return bytes.to_vec();
+            return Ok(bytes.to_vec());
         };
         COMPRESSOR.with_borrow_mut(|held| {
             let (_, compressor, shuffled) = match held {
@@ -76,10 +79,12 @@ impl Filters {
             };
             let mut out = vec![0; compressor.zlib_compress_bound(bytes.len())];
             let length = compressor.zlib_compress(bytes, &mut out);
-            // The room is as large as the result can be.
-            out.truncate(length.unwrap_or(0));
+            // The room is as large as the result can be, so this fails where the compressor is at fault.
+            let length =
+                length.map_err(|error| format!("a chunk cannot be compressed: {error}"))?;
+            out.truncate(length);
             out.shrink_to_fit();
-            out
+            Ok(out)
         })
     }
 }
@@ -129,7 +134,7 @@ mod tests {
     fn what_is_applied_can_be_undone() {
         for size in [1usize, 2, 4, 7, 8, 18] {
             let bytes: Vec<u8> = (0..size * 1000).map(|i| (i * i % 251) as u8).collect();
-            let stored = Filters::Gzip(1).applied(&bytes, size);
+            let stored = Filters::Gzip(1).applied(&bytes, size).unwrap();
             let mut plain = vec![0; bytes.len()];
             libdeflater::Decompressor::new()
                 .zlib_decompress(&stored, &mut plain)
