@@ -132,7 +132,7 @@ impl Export {
         Ok(Opened {
             source: source.into(),
             notes,
-            key: key_of(dataset, &options),
+            key: key_of(dataset, &options)?,
         })
     }
 
@@ -357,18 +357,27 @@ fn conversion_notes(config: &DatasetConfig) -> Vec<Note> {
 }
 
 /// Stands for the contents of a dataset, and for what is chosen of them.
-fn key_of(dataset: &Path, options: &OpenOptions) -> String {
-    let contents = Dataset::open(dataset).map(|dataset| {
-        let config = dataset.config();
-        let described = (&config.described_at, &config.versions, &config.digests);
-        serde_json::to_string(&(described, &config.array_shape)).unwrap_or_default()
-    });
-    // Of an input of another format, its name.
-    let contents = contents.unwrap_or_else(|_| dataset.display().to_string());
-    format!(
-        "{contents} {}",
-        serde_json::to_string(options).unwrap_or_default()
-    )
+///
+/// # Errors
+/// If it cannot be told in text: parts that other options made would be taken for those of these.
+fn key_of(dataset: &Path, options: &OpenOptions) -> Result<String, SinkError> {
+    let untold = |error: serde_json::Error| {
+        let dataset = dataset.display();
+        SinkError::Usage(format!(
+            "{dataset}: its options have no text: {error}; name files in UTF-8"
+        ))
+    };
+    let contents = match Dataset::open(dataset) {
+        Ok(opened) => {
+            let config = opened.config();
+            let described = (&config.described_at, &config.versions, &config.digests);
+            serde_json::to_string(&(described, &config.array_shape)).map_err(untold)?
+        }
+        // Of an input of another format, its name.
+        Err(_) => dataset.display().to_string(),
+    };
+    let options = serde_json::to_string(options).map_err(untold)?;
+    Ok(format!("{contents} {options}"))
 }
 
 /// Copies the contents of a file into another one, which keeps its permissions.
